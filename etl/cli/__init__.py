@@ -1,0 +1,100 @@
+"""The command line: words in, words and an exit code out. No logic of its own.
+
+Everything heavy is imported inside the commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from etl import __version__
+from etl.cli.common import Context, fail
+from etl.errors import EtlError
+
+
+class Group(click.Group):
+    """Commands in the order in which a user meets them; our errors as one line and advice."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except EtlError as error:
+            if ctx.params.get("debug"):
+                raise
+            fail(error)
+            ctx.exit(error.exit_code)
+
+
+@click.group(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="First steps: chenyu-etl demo, or: export CHENYU_API_KEY=cy_… and chenyu-etl sync."
+    " Exit codes: 0 complete, 2 usage or settings, 3 partial, 4 refused by the source,"
+    " 5 source unavailable, 6 database, 7 locked by another sync.",
+)
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False),
+    envvar="CHENYU_CONFIG",
+    show_envvar=True,
+    help="The config file (TOML).",
+)
+@click.option(
+    "--database",
+    metavar="PATH|URL",
+    help="A SQLite file, or a database URL without password. A URL with a password belongs into the"
+    " environment.  [env var: CHENYU_DATABASE_URL]",
+)
+@click.option(
+    "--timezone",
+    metavar="ZONE",
+    help="Time zone of days in reports; fixed when the database is created."
+    "  [env var: CHENYU_TIMEZONE; default: Asia/Shanghai]",
+)
+@click.option(
+    "--debug", is_flag=True, envvar="CHENYU_DEBUG", show_envvar=True, help="Show tracebacks."
+)
+@click.version_option(__version__, prog_name="chenyu-etl")
+@click.pass_context
+def main(
+    ctx: click.Context,
+    config: str | None,
+    database: str | None,
+    timezone: str | None,
+    debug: bool,
+) -> None:
+    """Copies what a Chenyu Cloud account runs into SQLite or Postgres, keeps every version it ever
+    saw, and answers in SQL: what ran, for how long, how sure we are.
+
+    It only reads the cloud. Settings come from options, environment variables (CHENYU_…) and the
+    config file, in this order.
+    """
+    ctx.obj = Context(config, {"database_url": database, "timezone": timezone}, debug)
+
+
+def _add_commands() -> None:
+    from etl.cli import database, reporting, syncing
+
+    for command in (
+        syncing.demo,
+        syncing.sync,
+        reporting.status,
+        reporting.report,
+        syncing.doctor,
+        syncing.replay,
+        database.rebuild,
+        database.codes,
+        database.db,
+    ):
+        main.add_command(command)
+
+
+_add_commands()
+
+if __name__ == "__main__":
+    sys.exit(main())

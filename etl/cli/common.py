@@ -1,0 +1,90 @@
+"""What all commands share: settings from words, errors into words."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.errors import EtlError, SettingsError
+
+if TYPE_CHECKING:
+    from etl.app import App
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The words before the command."""
+
+    config: str | None
+    options: Mapping[str, Any]
+    debug: bool
+
+    def app(self, **options: Any) -> App:
+        """The program with the settings of all words together; nothing is connected to yet."""
+        from etl import settings
+        from etl.app import App
+
+        said = {**self.options, **options}
+        url = said.get("database_url")
+        if url and _holds_password(url):
+            raise SettingsError(
+                "a database URL with a password on the command line is visible to everybody here",
+                advice="export CHENYU_DATABASE_URL=… instead",
+            )
+        path = Path(self.config) if self.config else None
+        return App(settings.load(said, os.environ, path))
+
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def account_option(help_text: str) -> Decorator:
+    return click.option(
+        "--account",
+        metavar="NAME",
+        envvar="CHENYU_ACCOUNT",
+        show_envvar=True,
+        help=help_text,
+    )
+
+
+json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def say(text: str = "") -> None:
+    """To people: standard error, so that standard output is data alone."""
+    click.echo(text, err=True)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """To standard output, as they come."""
+    for line in lines:
+        click.echo(line)
+
+
+def print_json(value: Any) -> None:
+    import json
+
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def fail(error: EtlError) -> None:
+    say(f"error: {error.message}")
+    if error.advice:
+        say(f"       {error.advice}")
+
+
+def is_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+def _holds_password(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    return "://" in url and bool(urlsplit(url).password or "password=" in url)

@@ -1,0 +1,98 @@
+"""Commands for the database itself: db, rebuild, codes."""
+
+from __future__ import annotations
+
+import click
+
+from etl.cli.common import Context, print_lines, say
+
+
+@click.group()
+def db() -> None:
+    """The database: where it is, and its shape."""
+
+
+@db.command()
+@click.pass_obj
+def upgrade(context: Context) -> None:
+    """Bring an empty or older database up to date; `sync` does it by itself."""
+    app = context.app()
+    changed = app.prepare()
+    say(f"database: {app.database.place}")
+    say("upgraded" if changed else "up to date already")
+
+
+@db.command()
+@click.argument("revision")
+@click.confirmation_option(prompt="Tables and columns of newer revisions will be dropped. Go on?")
+@click.pass_obj
+def downgrade(context: Context, revision: str) -> None:
+    """Take the database back to an older REVISION (0001, or base: everything is dropped)."""
+    from etl import schema
+    from etl.dialect import translated
+
+    app = context.app()
+    app.require_database()
+    with translated(app.database), app.database.writing() as conn:
+        schema.migrate(app.database, conn, revision)
+    say(f"database: {app.database.place} is at revision {revision}")
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 where a rebuild would.")
+@click.option(
+    "--timezone", "zone", metavar="ZONE", help="Count days in another time zone from now on."
+)
+@click.pass_context
+def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
+    """Compute running time again, from the kept versions of every instance alone."""
+    from etl.rebuild import differences
+    from etl.rebuild import rebuild as compute
+
+    app = ctx.obj.app(**({"timezone": zone} if zone else {}))
+    app.require_database()
+    if check:
+        found = list(differences(app.database))
+        print_lines(found)
+        say(
+            f"{len(found)} instances differ" if found else "the database holds what a rebuild gives"
+        )
+        ctx.exit(1 if found else 0)
+    stretches = compute(app.database, zone, app.today())
+    say(f"{stretches} stretches of running time computed")
+
+
+@click.group()
+def codes() -> None:
+    """What the source's codes mean: shown, and set where the source has new ones."""
+
+
+@codes.command()
+@click.pass_obj
+def show(context: Context) -> None:
+    """Every known code."""
+    from etl.rebuild import known_codes
+    from etl.render import render
+
+    app = context.app()
+    app.require_database()
+    print_lines(render("table", *known_codes(app.database)))
+
+
+@codes.command(name="set")
+@click.argument("kind", type=click.Choice(["status", "charging"]))
+@click.argument("code", type=int)
+@click.argument("meaning")
+@click.pass_obj
+def set_code(context: Context, kind: str, code: int, meaning: str) -> None:
+    """Say what a code means, and compute all running time again by it, in one transaction.
+
+    MEANING of a status: creating, starting, running, restarting, stopping, stopped, destroyed,
+    unknown. Of a charging code: hour, day, week, month, year, unknown.
+    """
+    from etl.rebuild import set_code as change
+
+    app = context.app()
+    app.require_database()
+    stretches = change(app.database, kind, code, meaning)
+    say(f"{kind} {code} means {meaning}; {stretches} stretches of running time computed again")

@@ -1,0 +1,195 @@
+"""Commands that bring data in: demo, sync, replay; and doctor, which checks that they can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli.common import (
+    Context,
+    account_option,
+    fail,
+    is_terminal,
+    json_option,
+    print_json,
+    print_lines,
+    say,
+)
+
+if TYPE_CHECKING:
+    from etl.app import Result
+
+
+@click.command()
+@account_option("Only this account. CHENYU_API_KEY is its key.")
+@click.option(
+    "--resource",
+    "resources",
+    multiple=True,
+    type=click.Choice(["instances"]),
+    help="Only this resource; may be repeated.",
+)
+@click.option(
+    "--archive",
+    metavar="DIR",
+    help="Keep every poll, without secrets, in daily files below DIR.  [env var: CHENYU_ARCHIVE]",
+)
+@json_option
+@click.pass_obj
+def sync(
+    context: Context,
+    account: str | None,
+    resources: tuple[str, ...],
+    archive: str | None,
+    as_json: bool,
+) -> None:
+    """One poll of everything: page through the lists, write what changed. For cron.
+
+    Brings an empty or older database up to date by itself. A poll is one transaction: what is
+    killed half-way has never been. Exit code 3 means that the list could not be read whole: what
+    was seen is written, nothing is taken for gone.
+    """
+    from etl.app import exit_code
+
+    app = context.app(account=account, archive=archive)
+    for each in app.settings.accounts:
+        each.key(app.environ)  # a missing key is said before anything is done
+    app.prepare()
+    say(f"database: {app.database.place}")
+    results = []
+    for result in app.sync_all(resources, _progress() if is_terminal() else None):
+        results.append(result)
+        _say_result(result)
+    if as_json:
+        print_json([_result_json(result) for result in results])
+    raise SystemExit(exit_code(results))
+
+
+@click.command()
+@click.option(
+    "--days", default=14, show_default=True, type=click.IntRange(1, 366), help="How long."
+)
+@click.option("--instances", default=40, show_default=True, type=click.IntRange(1, 5000))
+@click.option("--seed", default=1, show_default=True, help="Another seed is another fleet.")
+@click.option(
+    "--every",
+    "interval_min",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 1440),
+    help="Simulated minutes between polls.",
+)
+@click.option(
+    "-o",
+    "--output",
+    default="chenyu-demo.db",
+    show_default=True,
+    type=click.Path(dir_okay=False),
+    help="The SQLite file to make; an older demo file is replaced, any other file is refused.",
+)
+def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -> None:
+    """Two simulated weeks of a simulated cloud, synced in seconds. Needs no key.
+
+    A bundled cloud with a fleet that lives (people create, start, stop, rename and forget machines)
+    is served over real HTTP on this machine and polled at simulated times into a SQLite file of its
+    own. Your own database is not touched.
+    """
+    from pathlib import Path
+
+    from etl.demo import Demo
+
+    run = Demo(Path(output), days, instances, seed, interval_min)
+    with click.progressbar(length=run.polls, label="polling", hidden=not is_terminal()) as bar:
+        for _ in run.polls_done():
+            bar.update(1)
+    print_lines(run.summary())
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE…|-")
+@click.pass_context
+def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
+    """Apply archived polls (.jsonl, .jsonl.gz, - for standard input), by the same path as live ones.
+
+    Polls that are not newer than the newest applied one of their account and resource are skipped
+    and counted, so the same files may be given again.
+    """
+    from etl.replay import replay as replay_files
+
+    app = ctx.obj.app()
+    app.prepare()
+    say(f"database: {app.database.place}")
+    with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
+        tally = replay_files(app.database, files, progress=bar.update)
+    say(
+        f"{tally.applied} polls applied, {tally.skipped} not newer, {tally.damaged} damaged lines"
+        " skipped"
+    )
+    ctx.exit(3 if tally.damaged else 0)
+
+
+@click.command()
+@account_option("Only this account.")
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, account: str | None, as_json: bool) -> None:
+    """Check key, permissions, clock, database and what the source says; with advice.
+
+    Exit code 1 where something is wrong.
+    """
+    from dataclasses import asdict
+
+    from etl.doctor import examine
+
+    app = ctx.obj.app(account=account)
+    findings = list(examine(app))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.verdict:4}  {finding.what}")
+            if finding.advice:
+                say(f"      {finding.advice}")
+    ctx.exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)
+
+
+def _progress() -> Any:
+    def show(pages: int, expected: int | None) -> None:
+        of = f" of {expected}" if expected else ""
+        if pages > 1:
+            click.echo(f"\r{pages}{of} pages", err=True, nl=False)
+            if pages == expected:
+                click.echo("\r\033[K", err=True, nl=False)
+
+    return show
+
+
+def _say_result(result: Result) -> None:
+    if result.error is not None:
+        say(f"{result.account} {result.resource}: failed")
+        fail(result.error)
+        return
+    assert result.outcome is not None
+    run = result.outcome.run
+    say(
+        f"{result.account} {result.resource}: {run.outcome}, {run.listed} listed, {run.added} new,"
+        f" {run.changed} changed, {run.gone} gone"
+        + (f", {run.rejected} not understood" if run.rejected else "")
+    )
+    if run.error:
+        say(f"       {run.error}")
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    said: dict[str, Any] = {"account": result.account, "resource": result.resource}
+    if result.error is not None:
+        return {
+            **said,
+            "outcome": "failed",
+            "error": result.error.message,
+            "advice": result.error.advice,
+        }
+    assert result.outcome is not None
+    run = result.outcome.run
+    return {**said, **{name: getattr(run, name) for name in run.__slots__ if name != "digest"}}

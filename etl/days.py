@@ -1,0 +1,116 @@
+"""Days of a time zone, and a stretch of time cut into them. Days of 23 and 25 hours are right."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from etl.errors import SettingsError
+from etl.poll import Instant
+
+FIRST_DAY: Final = date(2015, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """`day` is ISO text; `starts_s` and `ends_s` are epoch seconds, the end exclusive."""
+
+    day: str
+    starts_s: Instant
+    ends_s: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class DayPart:
+    """The part of a closed stretch that falls into one day, in seconds."""
+
+    day: str
+    started_at: Instant
+    running_s: int
+    running_min_s: int
+    running_max_s: int
+
+
+class Zone:
+    """The days of a time zone by instant, each computed once."""
+
+    def __init__(self, name: str) -> None:
+        try:
+            self._zone = ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise SettingsError(
+                f"there is no time zone {name!r}",
+                advice="use an IANA name such as Asia/Shanghai (setting timezone)",
+            ) from error
+        self.name = name
+        self.day_of = lru_cache(maxsize=4096)(self._day_of)
+        self._starts: list[Instant] = []
+        self._days: list[Day] = []
+
+    def starts(self, day: date) -> Instant:
+        """The first second of a local day."""
+        return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp())
+
+    def calendar(self, first: date, last: date) -> Iterator[Day]:
+        """Every day from `first` to `last`, both included."""
+        starts = self.starts(first)
+        for offset in range((last - first).days + 1):
+            day = first + timedelta(days=offset)
+            ends = self.starts(day + timedelta(days=1))
+            yield Day(day.isoformat(), starts, ends)
+            starts = ends
+
+    def local_date(self, instant: Instant) -> date:
+        return datetime.fromtimestamp(instant, self._zone).date()
+
+    def day_at(self, instant: Instant) -> Day:
+        """The day that `instant` is in."""
+        index = bisect_right(self._starts, instant) - 1
+        if index >= 0 and instant < self._days[index].ends_s:
+            return self._days[index]
+        day = self.day_of(self.local_date(instant))
+        at = bisect_right(self._starts, day.starts_s)
+        self._starts.insert(at, day.starts_s)
+        self._days.insert(at, day)
+        return day
+
+    def _day_of(self, day: date) -> Day:
+        return Day(day.isoformat(), self.starts(day), self.starts(day + timedelta(days=1)))
+
+
+def cut(
+    zone: Zone, started_at: Instant, ended_min: Instant, ended_at: Instant, ended_max: Instant
+) -> Iterator[DayPart]:
+    """A closed stretch as day parts; their sums are the stretch's three lengths.
+
+    Nothing is given for a stretch that cannot have lasted a second.
+    """
+    at = started_at
+    while at < ended_max:
+        day = zone.day_at(at)
+        yield DayPart(
+            day=day.day,
+            started_at=at,
+            running_s=max(0, min(ended_at, day.ends_s) - at),
+            running_min_s=max(0, min(ended_min, day.ends_s) - at),
+            running_max_s=min(ended_max, day.ends_s) - at,
+        )
+        at = day.ends_s
+
+
+def iso(instant: Instant) -> str:
+    """`2026-01-31T23:59:59Z`."""
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def from_iso(text: str) -> Instant:
+    """The instant of an ISO 8601 text with a zone. Raises `ValueError`."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} names no time zone")
+    return int(moment.timestamp())

@@ -1,0 +1,117 @@
+"""The demo: a simulated cloud, polled over real HTTP at simulated times into a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+
+from etl import reports, simcloud
+from etl.app import App
+from etl.errors import SettingsError
+from etl.render import render
+from etl.resources import INSTANCES
+from etl.settings import Account, Settings
+
+ACCOUNT: Final = "simulated"
+MARK: Final = "simulated"
+"""Name of the setting that makes a database a demo's."""
+START: Final = 1_767_571_200
+"""2026-01-05T00:00:00Z, a Monday."""
+KEY: Final = "sim-key"
+
+
+@dataclass
+class Demo:
+    """`days` of a fleet of some `instances`, polled every `interval_min` minutes into `path`."""
+
+    path: Path
+    days: int
+    instances: int
+    seed: int
+    interval_min: int
+    app: App = field(init=False)
+    now: float = field(init=False, default=START)
+
+    @property
+    def polls(self) -> int:
+        return self.days * 1440 // self.interval_min
+
+    def polls_done(self) -> Iterator[int]:
+        """Polls, one after the other. Raises `SettingsError` where `path` is no demo's."""
+        self._make_room()
+        fleet = simcloud.Fleet.generate(
+            self.seed, instances=self.instances, start=START, days=self.days
+        )
+        account = Account(ACCOUNT, key_env="CHENYU_API_KEY")
+        with simcloud.serve(fleet, clock=self._clock, key=KEY) as server:
+            self.app = App(
+                Settings(
+                    database_url=f"sqlite:///{self.path.absolute()}",
+                    base_url=server.base_url,
+                    accounts=(account,),
+                ),
+                environ={"CHENYU_API_KEY": KEY},
+                clock=self._clock,
+                sleep=lambda _: None,
+            )
+            self.app.prepare()
+            with self.app.database.writing() as conn:
+                conn.execute(text(f"INSERT INTO setting VALUES ('{MARK}', 'chenyu-etl demo')"))
+            for number in range(self.polls):
+                self.now = START + number * self.interval_min * 60
+                result = self.app.sync_one(account, INSTANCES)
+                if result.error is not None:
+                    raise result.error
+                yield number
+
+    def summary(self) -> Iterator[str]:
+        """What was learned, and how to go on."""
+        yield f"SIMULATED: {self.days} days of an invented fleet, {self.polls} polls. No cloud was asked."
+        yield from self._report("running now (the first 10)", "now", 10)
+        yield from self._report("uptime by GPU model", "uptime", 10, by="gpu")
+        yield from self._report("the last events", "events", 8)
+        yield ""
+        yield f"All of it is in {self.path}. Go on with, for example:"
+        yield f"  chenyu-etl --database {self.path} report uptime --from 2026-01 --by instance --bounds"
+        yield f"  chenyu-etl --database {self.path} status"
+        yield f'  sqlite3 {self.path} "SELECT day, title, running_s/3600.0 AS hours FROM uptime_daily'
+        yield '    WHERE running_s > 0 ORDER BY day DESC, hours DESC LIMIT 20"'
+
+    def _report(self, title: str, name: str, limit: int, by: str | None = None) -> Iterator[str]:
+        first, last = reports.day_range(f"{self.days + 1}d", None, self.app.today())
+        arguments = {"from_day": first, "to_day": last, "by": by}
+        columns, rows = reports.run(self.app.database, reports.load(name), arguments)
+        hidden = {"instance_uuid", "account", "as_of", "image"}
+        kept = [i for i, column in enumerate(columns) if column not in hidden]
+        yield ""
+        yield f"-- {title}"
+        shown = [[row[i] for i in kept] for row in rows][:limit]
+        yield from render("table", [columns[i] for i in kept], shown)
+
+    def _clock(self) -> float:
+        return self.now
+
+    def _make_room(self) -> None:
+        if self.path.exists():
+            if not self._is_demo():
+                raise SettingsError(
+                    f"{self.path} exists and is no demo database",
+                    advice="name another file: -o FILE",
+                )
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+    def _is_demo(self) -> bool:
+        import sqlite3
+
+        try:
+            with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as conn:
+                found = conn.execute("SELECT 1 FROM setting WHERE name = ?", (MARK,)).fetchone()
+            conn.close()
+        except sqlite3.Error:
+            return False
+        return found is not None

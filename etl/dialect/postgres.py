@@ -1,0 +1,203 @@
+"""Postgres, through psycopg 3."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, Table, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from etl.days import iso
+from etl.dialect.rendering import spell_out
+from etl.dialect.types import UtcInstant
+from etl.errors import Busy, StoreError
+
+CONNECT_TIMEOUT_S: Final = 15
+LOCK_TIMEOUT_S: Final = 30
+_BUSY: Final = frozenset({"55P03", "57014", "40P01"})
+"""lock_not_available, query_canceled (by lock_timeout), deadlock_detected."""
+
+
+class Postgres:
+    def __init__(self, url: URL) -> None:
+        self.place = url.render_as_string(hide_password=True).replace("+psycopg", "")
+        self.engine: Engine = create_engine(
+            url,
+            hide_parameters=True,
+            pool_pre_ping=True,
+            connect_args={
+                "application_name": "chenyu-etl",
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "keepalives_idle": 30,
+                "keepalives_interval": 10,
+                "keepalives_count": 3,
+                "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_S}s",
+            },
+        )
+
+    def exists(self) -> bool:
+        return True
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self.engine.begin() as conn:
+            yield conn
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        ) as conn:
+            yield conn
+
+    @contextmanager
+    def account_lock(self, account: str) -> Iterator[None]:
+        """A session advisory lock: the server frees it when this process or its connection dies."""
+        key = int.from_bytes(
+            hashlib.sha256(f"chenyu-etl account {account}".encode()).digest()[:8], signed=True
+        )
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            if not conn.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
+                raise Busy(
+                    f"another sync of account {account!r} is at work",
+                    advice="nothing to do: it brings the same data; see chenyu-etl status",
+                )
+            try:
+                yield
+            finally:
+                conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
+
+    def insert(
+        self, conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if not rows:
+            return
+        raw = conn.connection.cursor()
+        instants = _instants(table, columns)
+        with raw.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(_plain(row, instants))
+
+    def update(
+        self,
+        conn: Connection,
+        table: Table,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        if rows:
+            assigned = ", ".join(f"{column} = v.{column}" for column in columns)
+            names = [*columns, *keys]
+            conn.exec_driver_sql(
+                f"UPDATE {table.name} t SET {assigned} FROM {self._unnest(table, names)}"
+                f" WHERE {_same(keys)}",
+                _turned(table, names, rows),
+            )
+
+    def delete(
+        self, conn: Connection, table: Table, keys: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if rows:
+            conn.exec_driver_sql(
+                f"DELETE FROM {table.name} t USING {self._unnest(table, keys)} WHERE {_same(keys)}",
+                _turned(table, keys, rows),
+            )
+
+    def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        return f"{column} = ANY(:among)", {"among": list(values)}
+
+    def render(self, sql: str) -> str:
+        return spell_out(
+            sql,
+            {
+                "epoch": lambda inner: f"CAST(EXTRACT(EPOCH FROM {inner}) AS BIGINT)",
+                "instant": lambda inner: f"to_timestamp({inner})",
+            },
+        )
+
+    def create_view(self, conn: Connection, name: str, sql: str) -> None:
+        """Replaced in place where its columns allow, else dropped and made again with its grants."""
+        text = f"VIEW {name} AS\n{self.render(sql)}"
+        try:
+            with conn.begin_nested():
+                conn.exec_driver_sql(f"CREATE OR REPLACE {text}")
+            return
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != "42P16":  # invalid_table_definition
+                raise
+        grants = self._grants(conn, name)
+        self.drop_view(conn, name)
+        conn.exec_driver_sql(f"CREATE {text}")
+        for privilege, grantee in grants:
+            conn.exec_driver_sql(f"GRANT {privilege} ON {name} TO {grantee}")
+
+    def drop_view(self, conn: Connection, name: str) -> None:
+        try:
+            with conn.begin_nested():
+                conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != "2BP01":  # dependent_objects_still_exist
+                raise
+            diagnosis: Any = getattr(error.orig, "diag", None)
+            dependents = str(diagnosis.message_detail).partition("\n")[0]
+            raise StoreError(
+                f"view {name} cannot be made anew: {dependents}",
+                advice="save the definition of your own view, drop it, upgrade, create it again",
+            ) from error
+
+    def error(self, error: DBAPIError) -> StoreError:
+        state = getattr(error.orig, "sqlstate", None)
+        said = str(error.orig).strip().partition("\n")[0]
+        if state in _BUSY:
+            return Busy(
+                f"{self.place} is locked by another program",
+                advice="end the transaction that holds the lock, then try again",
+            )
+        advice = "run chenyu-etl doctor"
+        if error.connection_invalidated or state is None or state.startswith(("08", "57P", "28")):
+            advice = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
+        return StoreError(f"{self.place}: {said}", advice=advice)
+
+    def _unnest(self, table: Table, columns: Sequence[str]) -> str:
+        arrays = ", ".join(f"%s::{table.c[c].type.compile(self.engine.dialect)}[]" for c in columns)
+        return f"(SELECT * FROM unnest({arrays})) AS v({', '.join(columns)})"
+
+    def _grants(self, conn: Connection, name: str) -> list[tuple[str, str]]:
+        rows = conn.exec_driver_sql(
+            "SELECT a.privilege_type, CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
+            " ELSE quote_ident(pg_get_userbyid(a.grantee)) END"
+            " FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a"
+            " WHERE c.oid = to_regclass(%s) AND a.grantee <> c.relowner",
+            (name,),
+        )
+        return [(row[0], row[1]) for row in rows]
+
+
+def _instants(table: Table, columns: Sequence[str]) -> list[int]:
+    return [i for i, c in enumerate(columns) if isinstance(table.c[c].type, UtcInstant)]
+
+
+def _plain(row: Sequence[Any], instants: Sequence[int]) -> list[Any]:
+    values = list(row)
+    for i in instants:
+        if values[i] is not None:
+            values[i] = iso(values[i])
+    return values
+
+
+def _turned(
+    table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> tuple[list[Any], ...]:
+    """Rows as one list for each column."""
+    instants = _instants(table, columns)
+    return tuple(
+        list(column) for column in zip(*(_plain(row, instants) for row in rows), strict=True)
+    )
+
+
+def _same(keys: Sequence[str]) -> str:
+    return " AND ".join(f"t.{key} = v.{key}" for key in keys)

@@ -1,0 +1,207 @@
+"""SQLite: one file, one writer at a time, readers undisturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import URL, Boolean, Connection, Engine, Table, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from etl.days import iso
+from etl.dialect.rendering import spell_out
+from etl.dialect.types import UtcInstant
+from etl.errors import Busy, SettingsError, StoreError
+
+OLDEST: Final = (3, 37)
+BUSY_TIMEOUT_S: Final = 30
+
+
+class Sqlite:
+    def __init__(self, url: URL, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
+        if url.database in (None, "", ":memory:"):
+            raise SettingsError(
+                "an in-memory database would be lost at the end",
+                advice="name a file: sqlite:////absolute/path.db (CHENYU_DATABASE_URL)",
+            )
+        if sqlite3.sqlite_version_info < OLDEST:
+            raise SettingsError(
+                f"SQLite {sqlite3.sqlite_version} is too old", advice="3.37 or newer is needed"
+            )
+        self.path = Path(str(url.database)).expanduser().absolute()
+        self.place = str(self.path)
+        self.engine: Engine = create_engine(
+            url.set(database=self.place),
+            hide_parameters=True,
+            connect_args={"timeout": busy_timeout_s},
+        )
+        event.listen(self.engine, "do_connect", self._create_privately)
+        event.listen(self.engine, "connect", self._prepare)
+        event.listen(self.engine, "begin", _begin)
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        immediate = self.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+        with immediate as conn, conn.begin():
+            yield conn
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self.engine.connect() as conn:
+            conn.exec_driver_sql("PRAGMA query_only = ON")
+            try:
+                yield conn
+            finally:
+                conn.rollback()
+                conn.exec_driver_sql("PRAGMA query_only = OFF")
+
+    @contextmanager
+    def account_lock(self, account: str) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        place = self.path.with_name(f"{self.path.name}.{quote(account, safe='')}.lock")
+        lock = FileLock(place, mode=0o600)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            raise _held(account) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def insert(
+        self, conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if rows:
+            marks = ", ".join("?" * len(columns))
+            conn.exec_driver_sql(
+                f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})",
+                _plain(table, columns, rows),
+            )
+
+    def update(
+        self,
+        conn: Connection,
+        table: Table,
+        keys: Sequence[str],
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+    ) -> None:
+        if rows:
+            conn.exec_driver_sql(
+                f"UPDATE {table.name} SET {_marks(columns, ', ')} WHERE {_marks(keys, ' AND ')}",
+                _plain(table, [*columns, *keys], rows),
+            )
+
+    def delete(
+        self, conn: Connection, table: Table, keys: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> None:
+        if rows:
+            conn.exec_driver_sql(
+                f"DELETE FROM {table.name} WHERE {_marks(keys, ' AND ')}",
+                _plain(table, keys, rows),
+            )
+
+    def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        return f"{column} IN (SELECT value FROM json_each(:among))", {"among": json.dumps(values)}
+
+    def render(self, sql: str) -> str:
+        return spell_out(
+            sql,
+            {
+                "epoch": lambda inner: f"CAST(strftime('%s', {inner}) AS BIGINT)",
+                "instant": lambda inner: f"strftime('%Y-%m-%dT%H:%M:%SZ', {inner}, 'unixepoch')",
+            },
+        )
+
+    def create_view(self, conn: Connection, name: str, sql: str) -> None:
+        self.drop_view(conn, name)
+        conn.exec_driver_sql(f"CREATE VIEW {name} AS\n{self.render(sql)}")
+
+    def drop_view(self, conn: Connection, name: str) -> None:
+        conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+
+    def error(self, error: DBAPIError) -> StoreError:
+        said = str(error.orig)
+        if "locked" in said or "busy" in said:
+            return Busy(
+                f"{self.place} is locked by another program",
+                advice="end the program that holds a write transaction open, then try again",
+            )
+        advice = "run chenyu-etl doctor"
+        if "unable to open" in said or "readonly" in said:
+            advice = "check that the folder exists and that you may write to it"
+        if "malformed" in said or "not a database" in said:
+            advice = "restore the file from a backup, or name another one (CHENYU_DATABASE_URL)"
+        return StoreError(f"{self.place}: {said}", advice=advice)
+
+    def _create_privately(self, *_: Any) -> None:
+        """The file, and so its -wal and -shm, are for their owner only."""
+        if not self.path.exists():
+            try:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise StoreError(
+                    f"{self.place} cannot be created: {error.strerror}",
+                    advice="name another place (CHENYU_DATABASE_URL or option --database)",
+                ) from error
+
+    def _prepare(self, raw: sqlite3.Connection, _: Any) -> None:
+        raw.isolation_level = None  # transactions begin where we say
+        mode = raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            warnings.warn(
+                f"{self.place} cannot use write-ahead logging (journal mode {mode}): readers and"
+                " the writer will wait for each other; on a network drive use Postgres",
+                stacklevel=2,
+            )
+        raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(conn: Connection) -> None:
+    mode = conn.get_execution_options().get("sqlite_begin", "DEFERRED")
+    conn.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _held(account: str) -> Busy:
+    return Busy(
+        f"another sync of account {account!r} is at work",
+        advice="nothing to do: it brings the same data; see chenyu-etl status",
+    )
+
+
+def _marks(columns: Sequence[str], joint: str) -> str:
+    return joint.join(f"{column} = ?" for column in columns)
+
+
+def _plain(
+    table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> list[tuple[Any, ...]]:
+    """Rows as sqlite3 takes them: instants as text, truth values as 0 and 1."""
+    instants = [i for i, c in enumerate(columns) if isinstance(table.c[c].type, UtcInstant)]
+    truths = [i for i, c in enumerate(columns) if isinstance(table.c[c].type, Boolean)]
+    plain = []
+    for row in rows:
+        values = list(row)
+        for i in instants:
+            if values[i] is not None:
+                values[i] = iso(values[i])
+        for i in truths:
+            if values[i] is not None:
+                values[i] = int(values[i])
+        plain.append(tuple(values))
+    return plain

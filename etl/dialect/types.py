@@ -1,0 +1,54 @@
+"""Column types that differ between the databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Date, DateTime, Text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from etl.days import from_iso, iso
+from etl.poll import Instant
+
+
+class UtcInstant(TypeDecorator[Instant]):
+    """An instant, whole seconds since 1970 in Python.
+
+    `timestamptz` on Postgres; on SQLite ISO 8601 text ending in `Z`, which sorts by time.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return DateTime(timezone=True) if dialect.name == "postgresql" else Text()
+
+    def process_bind_param(self, value: Instant | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        return datetime.fromtimestamp(value, UTC) if dialect.name == "postgresql" else iso(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Instant | None:
+        if value is None:
+            return None
+        return int(value.timestamp()) if isinstance(value, datetime) else from_iso(value)
+
+
+class CalendarDay(TypeDecorator[str]):
+    """A day, `2026-01-31` in Python. `date` on Postgres, text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return Date() if dialect.name == "postgresql" else Text()
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name != "postgresql":
+            return value
+        return date.fromisoformat(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
+        return value.isoformat() if isinstance(value, date) else value

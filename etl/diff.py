@@ -1,0 +1,246 @@
+"""(known, poll) -> changes. Pure: what is known and what was seen come in, what to write goes out.
+
+In two steps, so that the store reads running time only of what moved: `compare` finds the instances
+that are not as they were, `settle` says what that means for versions and running time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Literal
+
+from etl import usage
+from etl.codes import Codes
+from etl.poll import Instant
+from etl.resources.instances import Instance, Sighting
+from etl.usage import SeenVersion, State, Stretch
+
+Beginning = Literal["first_seen", "changed", "returned"]
+Ending = Literal["changed", "gone"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An instance as the database holds it. `seen_at` is the `a` of its next pair: the start of
+    the last poll that surely found it as it is."""
+
+    facts: Instance
+    version: int
+    seen_at: Instant
+    last_seen_at: Instant | None = None
+    missing_since: Instant | None = None
+    gone_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the store knows of an instance's running time; `history` only where it was gone."""
+
+    state: State = field(default_factory=State)
+    history: tuple[SeenVersion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The poll in hand. `b` is its end; `first_complete_at` the start of the account's first
+    complete poll, this one included."""
+
+    b: Instant
+    complete: bool
+    first_complete_at: Instant | None
+    codes: Codes
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version that begins: a row of `instance_history`, and what `instance` becomes."""
+
+    facts: Instance
+    extra: str | None
+    version: int
+    after_at: Instant | None
+    first_seen_at: Instant
+    began_by: Beginning
+    last_start: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A version that ends."""
+
+    instance_uuid: str
+    version: int
+    last_seen_at: Instant
+    ended_at: Instant
+    ended_by: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether an instance that began no version is listed."""
+
+    instance_uuid: str
+    last_seen_at: Instant | None
+    missing_since: Instant | None
+    gone_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one poll, or a part of it, writes.
+
+    `stretches` holds (instance, stretch, whether it is a new row). Before that, the stretches in
+    `deleted` go, and the day parts of those in `reopened`; both hold (instance, usage_no).
+    """
+
+    versions: list[Version] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
+    presences: list[Presence] = field(default_factory=list)
+    stretches: list[tuple[str, Stretch, bool]] = field(default_factory=list)
+    deleted: list[tuple[str, int]] = field(default_factory=list)
+    reopened: list[tuple[str, int]] = field(default_factory=list)
+
+    @property
+    def added(self) -> int:
+        return sum(version.began_by == "first_seen" for version in self.versions)
+
+    @property
+    def changed(self) -> int:
+        return len(self.versions) - self.added
+
+    @property
+    def gone(self) -> int:
+        return sum(ended.ended_by == "gone" for ended in self.ended)
+
+
+@dataclass(slots=True)
+class Moves:
+    """The instances that are not as they were, of one part of a poll."""
+
+    added: list[Sighting] = field(default_factory=list)
+    changed: list[tuple[Known, Sighting]] = field(default_factory=list)
+    left: list[Known] = field(default_factory=list)
+    presences: list[Presence] = field(default_factory=list)
+
+    def moved(self) -> list[str]:
+        """Whose running time must be known to settle them."""
+        return [sighting.identity for _, sighting in self.changed] + [
+            known.facts.instance_uuid for known in self.left
+        ]
+
+    def returned(self) -> list[str]:
+        return [s.identity for known, s in self.changed if known.gone_at is not None]
+
+
+def compare(known: Mapping[str, Known], sightings: Iterable[Sighting]) -> Moves:
+    """What moved among the sightings: each instance once, the newest sighting."""
+    moves = Moves()
+    for sighting in sightings:
+        was = known.get(sighting.identity)
+        if was is None:
+            moves.added.append(sighting)
+        elif was.facts != sighting.facts or was.gone_at is not None:
+            moves.changed.append((was, sighting))
+        elif was.last_seen_at is not None or was.missing_since is not None:
+            moves.presences.append(Presence(sighting.identity, None, None))
+    return moves
+
+
+def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: Window) -> Moves:
+    """What moved among the instances that were known and are no sighting in this poll.
+
+    Those in `rejected` are listed, in records that could not be understood: they are not missing,
+    but not seen either.
+    """
+    moves = Moves()
+    for was in known:
+        uuid = was.facts.instance_uuid
+        if was.gone_at is not None:
+            continue
+        if uuid in rejected:
+            last_seen_at = was.seen_at if window.complete else was.last_seen_at
+            if (last_seen_at, None) != (was.last_seen_at, was.missing_since):
+                moves.presences.append(Presence(uuid, last_seen_at, None))
+        elif window.complete and was.missing_since is None:
+            moves.presences.append(Presence(uuid, was.seen_at, window.b))
+        elif window.complete:
+            moves.left.append(was)
+    return moves
+
+
+def settle(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes:
+    """What the moves mean. `usages` holds the running time of `moves.moved()`."""
+    changes = Changes(presences=list(moves.presences))
+    for sighting in moves.added:
+        _add(changes, sighting, window)
+    for was, sighting in moves.changed:
+        _change(changes, was, sighting, usages[sighting.identity], window)
+    for was in moves.left:
+        _leave(changes, was, usages[was.facts.instance_uuid])
+    return changes
+
+
+def _add(changes: Changes, sighting: Sighting, window: Window) -> None:
+    facts, first = sighting.facts, window.first_complete_at
+    created = facts.create_time
+    after_at = (
+        created
+        if created is not None and first is not None and first < created <= window.b
+        else None
+    )
+    step = usage.begin(facts, after_at, window.b, window.codes)
+    changes.versions.append(
+        Version(facts, sighting.extra, 1, after_at, window.b, "first_seen", step.state.last_start)
+    )
+    _write(changes, facts.instance_uuid, 0, step.written)
+
+
+def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, window: Window) -> None:
+    a, b, uuid = was.seen_at, window.b, sighting.identity
+    state, undone = known.state, tuple[Stretch, ...]()
+    if was.gone_at is not None:
+        state, undone = _undo_going(changes, uuid, known, window.codes)
+    step = usage.move(state, was.facts, sighting.facts, a, b, window.codes)
+    changes.versions.append(
+        Version(
+            facts=sighting.facts,
+            extra=sighting.extra,
+            version=was.version + 1,
+            after_at=a,
+            first_seen_at=b,
+            began_by="changed" if was.gone_at is None else "returned",
+            last_start=step.state.last_start,
+        )
+    )
+    changes.ended.append(Ended(uuid, was.version, a, b, "changed"))
+    stretches = {stretch.usage_no: stretch for stretch in (*undone, *step.written)}
+    _write(changes, uuid, state.count, stretches.values())
+
+
+def _undo_going(
+    changes: Changes, uuid: str, known: Usage, codes: Codes
+) -> tuple[State, tuple[Stretch, ...]]:
+    """The state before the going, and the stretches that it closed, open again."""
+    *before, last = known.history
+    lasting = SeenVersion(last.facts, last.after_at, last.first_seen_at)
+    state = usage.fold([*before, lasting], codes).state
+    undone = tuple(s for s in (state.running, state.held) if s is not None)
+    changes.reopened.extend((uuid, stretch.usage_no) for stretch in undone)
+    changes.deleted.extend((uuid, no) for no in range(state.count + 1, known.state.count + 1))
+    return state, undone
+
+
+def _leave(changes: Changes, was: Known, known: Usage) -> None:
+    uuid, gone_at = was.facts.instance_uuid, was.missing_since
+    assert gone_at is not None
+    step = usage.leave(known.state, was.facts, was.seen_at, gone_at)
+    changes.presences.append(Presence(uuid, was.seen_at, gone_at, gone_at))
+    changes.ended.append(Ended(uuid, was.version, was.seen_at, gone_at, "gone"))
+    _write(changes, uuid, known.state.count, step.written)
+
+
+def _write(changes: Changes, uuid: str, count: int, written: Iterable[Stretch]) -> None:
+    """`count` stretches of the instance are in the database."""
+    changes.stretches.extend((uuid, s, s.usage_no > count) for s in written)

@@ -1,0 +1,143 @@
+"""A look at everything that a sync needs, with advice: key, endpoints, clock, database, codes."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import select, text
+
+from etl import tables
+from etl.days import iso
+from etl.errors import EtlError, Refused
+from etl.resources import RESOURCES
+from etl.settings import Account
+from etl.status import status
+
+if TYPE_CHECKING:
+    from etl.app import App
+
+Verdict = Literal["ok", "note", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    verdict: Verdict
+    what: str
+    advice: str | None = None
+
+
+def examine(app: App) -> Iterator[Finding]:
+    """Findings, as they are made. Writes nothing, to the cloud or to the database."""
+    for account in app.settings.accounts:
+        yield from _examine_account(app, account)
+    yield from _examine_database(app)
+    yield from _examine_archive(app.settings.archive)
+
+
+def _examine_account(app: App, account: Account) -> Iterator[Finding]:
+    from etl.client import Client, Retrying
+
+    try:
+        key = account.key(app.environ)
+    except EtlError as error:
+        yield Finding("bad", error.message, error.advice)
+        return
+    yield from _examine_key_file(account)
+    with Client(
+        app.settings.base_url,
+        key,
+        clock=app.clock,
+        timeout_s=app.settings.timeout_s,
+        retrying=Retrying(attempts=2, total_s=30),
+    ) as client:
+        for resource in RESOURCES.values():
+            try:
+                answer = client.get(resource.path, {"page": "1", "page_size": "1"})
+                total = resource.open(answer.body).total
+            except EtlError as error:
+                verdict: Verdict = "bad" if resource.name == "instances" else "note"
+                if isinstance(error, Refused):
+                    verdict = "bad"
+                yield Finding(verdict, f"{account.name}: {error.message}", error.advice)
+                continue
+            yield Finding("ok", f"{account.name}: {resource.path} answers, total {total}")
+            if answer.date is not None:
+                yield _examine_clock(answer.date - answer.received_at)
+
+
+def _examine_key_file(account: Account) -> Iterator[Finding]:
+    path = account.key_file
+    if path is not None and path.exists() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        yield Finding("note", f"others can read the key file {path}", f"chmod 600 {path}")
+
+
+def _examine_clock(offset_s: float) -> Finding:
+    if abs(offset_s) <= 5:
+        return Finding("ok", "this machine's clock agrees with the source's to some seconds")
+    return Finding(
+        "note",
+        f"this machine's clock is {abs(offset_s):.0f} s {'behind' if offset_s > 0 else 'ahead of'}"
+        " the source's",
+        "instants are kept on the source's clock all the same; set this one by NTP",
+    )
+
+
+def _examine_database(app: App) -> Iterator[Finding]:
+    try:
+        app.require_database()
+        found = status(app.database, app.now())
+        with app.database.reading() as conn:
+            zone = app.stored_timezone()
+            rejected = conn.execute(
+                select(
+                    tables.rejected_record.c.reason, tables.rejected_record.c.first_seen_at
+                ).limit(3)
+            ).all()
+            version = conn.scalar(text(_version_query(conn.dialect.name)))
+    except EtlError as error:
+        yield Finding("bad", error.message, error.advice)
+        return
+    yield Finding("ok", f"database {app.database.place} ({version}), days of {zone}")
+    if zone != app.settings.timezone:
+        yield Finding(
+            "bad",
+            f"the settings say {app.settings.timezone}, the database counts days in {zone}",
+            f"chenyu-etl rebuild --timezone {app.settings.timezone}, or set timezone to {zone}",
+        )
+    for poll in found["polls"]:
+        if poll["last_outcome"] not in ("complete", "skipped"):
+            yield Finding(
+                "bad",
+                f"{poll['account']} {poll['resource']}: last poll {poll['last_outcome']}"
+                f" at {poll['last_run_at']}: {poll['last_error']}",
+            )
+    for fleet in found["fleet"]:
+        for code in fleet["unknown_codes"]:
+            yield Finding(
+                "note",
+                f"{fleet['account']}: status {code} is not known and counts as not running",
+                f"chenyu-etl codes set status {code} MEANING",
+            )
+    for reason, first_seen_at in rejected:
+        yield Finding(
+            "note",
+            f"a record could not be understood at {iso(first_seen_at)}: {reason}",
+            "see table rejected_record; look for a newer chenyu-etl",
+        )
+
+
+def _version_query(dialect: str) -> str:
+    return "SELECT 'SQLite ' || sqlite_version()" if dialect == "sqlite" else "SELECT version()"
+
+
+def _examine_archive(folder: Path | None) -> Iterator[Finding]:
+    if folder is not None:
+        verdict: Verdict = "ok" if folder.is_dir() else "note"
+        yield Finding(
+            verdict,
+            f"polls are archived in {folder}" + ("" if folder.is_dir() else " (not made yet)"),
+        )

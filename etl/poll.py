@@ -1,0 +1,63 @@
+"""What one poll brought: the pages as they came, and how much they prove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Instant: TypeAlias = int
+"""Whole seconds since 1970-01-01T00:00:00Z."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer. `number` (from 1) and `page_size` are what was asked for, not what came.
+
+    `body` is the whole answer as it came, so it holds secrets: it is decoded and hashed, never
+    stored or logged.
+    """
+
+    number: int
+    page_size: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LastPoll:
+    """The newest applied poll of an account and resource. `digest` is None unless an equal listing
+    may be skipped without decoding."""
+
+    started_at: Instant
+    finished_at: Instant
+    digest: str | None
+    listed: int
+    reported_total: int | None
+    clock_offset_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """One poll of one resource of one account.
+
+    Both instants are on the source's clock: `started_at` is not later than the moment of the first
+    request, `finished_at` not earlier than that of the last answer. `walks` holds the pages of each
+    walk, oldest walk first, pages in the order in which they arrived. `unchanged` means that the
+    bytes are those of the last complete poll: `walks` is still given, but need not be decoded.
+    `listed` counts distinct identities over all walks. `notes` say why a poll is not complete and
+    what was odd. `clock_offset_s` is source clock minus local clock, None where unknown.
+    """
+
+    account: str
+    resource: str
+    started_at: Instant
+    finished_at: Instant
+    complete: bool
+    walks: tuple[tuple[Page, ...], ...]
+    unchanged: bool = False
+    digest: str | None = None
+    reported_total: int | None = None
+    listed: int = 0
+    requests: int = 0
+    retries: int = 0
+    clock_offset_s: float | None = None
+    notes: tuple[str, ...] = ()

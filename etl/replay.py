@@ -1,0 +1,232 @@
+"""Archived polls into the database, by the same path as live ones, in time order."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from etl import archive
+from etl.archive import Archived
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.poll import Instant, LastPoll, Page, Poll
+from etl.resources import RESOURCES, Resource
+from etl.store import Store
+from etl.sync import apply, digest_seed
+from etl.walk import digest, judge
+
+TOGETHER: Final = 500
+"""Polls in one transaction: each is still all or nothing, and what is done stays done."""
+
+log = logging.getLogger("etl.replay")
+
+Walks = tuple[tuple[Page, ...], ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """`skipped` polls were not newer than what was applied; `damaged` lines could not be read."""
+
+    applied: int = 0
+    skipped: int = 0
+    damaged: int = 0
+
+
+@dataclass(slots=True)
+class _Series:
+    """The polls of one account and resource, as they come; the pages of the last whole line."""
+
+    resource: Resource[Any]
+    seed: bytes
+    last: LastPoll | None
+    walks: Walks | None = None
+    digest: str | None = None
+    complete: bool = False
+    listed: int = 0
+    total: int | None = None
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+    def poll(self, archived: Archived) -> Poll:
+        """The poll that a line tells, judged from its pages where the line does not say."""
+        if archived.walks is not None:
+            self._open(archived.walks)
+        assert self.walks is not None
+        complete = self.complete if archived.complete is None else archived.complete
+        known = self.last.digest if self.last else None
+        return Poll(
+            account=archived.account,
+            resource=archived.resource,
+            started_at=archived.started_at,
+            finished_at=archived.finished_at,
+            complete=complete,
+            walks=self.walks,
+            unchanged=complete and known is not None and known == self.digest,
+            digest=self.digest if complete else None,
+            reported_total=self.total,
+            listed=self.listed,
+            notes=() if complete else self.notes,
+        )
+
+    def _open(self, walks: Walks) -> None:
+        verdicts = [judge(self.resource, pages) for pages in walks]
+        listed: set[str] = set().union(*(verdict.identities for verdict in verdicts))
+        self.walks, self.listed = walks, len(listed)
+        last = verdicts[-1]
+        self.complete, self.total, self.notes = last.complete, last.total, last.notes
+        self.digest = digest(self.seed, walks[0]) if len(walks) == 1 else None
+
+
+def replay(
+    database: Database, paths: Iterable[str], progress: Callable[[int], object] = lambda _: None
+) -> Tally:
+    """Apply the polls of archive files; `progress` is told how many lines were read since.
+
+    Raises `SettingsError` for a file that is not there, `Busy` where an account is being synced.
+    """
+    tally = Tally()
+    polls = _in_time_order(list(paths), tally)
+    chunk: list[Archived] = []
+    replayer = _Replayer(database, tally)
+    with ExitStack() as locks:
+        for archived in polls:
+            chunk.append(archived)
+            if len(chunk) == TOGETHER:
+                replayer.apply(chunk, locks)
+                progress(len(chunk))
+                chunk = []
+        replayer.apply(chunk, locks)
+        progress(len(chunk))
+    return tally
+
+
+def apply_one(store: Store, resource: Resource[Any], archived: Archived) -> None:
+    """Apply the poll that a killed sync left in its archive. Its caller holds the account lock."""
+    with store.writing() as tx:
+        last = tx.last_poll(resource.name)
+        seed = digest_seed(resource, tx)
+        if archived.walks is None and last is not None:
+            poll = _unchanged(archived, last)
+        else:
+            poll = _Series(resource, seed, last).poll(archived)
+        apply(resource, poll, tx, last)
+
+
+def _unchanged(archived: Archived, last: LastPoll) -> Poll:
+    return Poll(
+        account=archived.account,
+        resource=archived.resource,
+        started_at=archived.started_at,
+        finished_at=archived.finished_at,
+        complete=True,
+        walks=(),
+        unchanged=True,
+        digest=last.digest,
+        reported_total=last.reported_total,
+        listed=last.listed,
+    )
+
+
+class _Replayer:
+    """Takes each account's lock once, and keeps what the next poll must know."""
+
+    def __init__(self, database: Database, tally: Tally) -> None:
+        self._database = database
+        self._tally = tally
+        self._series: dict[tuple[str, str], _Series] = {}
+
+    def apply(self, chunk: list[Archived], locks: ExitStack) -> None:
+        """Polls in time order; those of one account in one transaction."""
+        for account in dict.fromkeys(archived.account for archived in chunk):
+            store = Store(self._database, account)
+            if not any(name == account for name, _ in self._series):
+                locks.enter_context(store.account_lock())
+            with store.writing() as tx:
+                for archived in chunk:
+                    if archived.account == account:
+                        self._apply_one(archived, tx)
+
+    def _apply_one(self, archived: Archived, tx: Any) -> None:
+        resource = RESOURCES.get(archived.resource)
+        if resource is None:
+            log.warning("polls of %s are not known to this version", archived.resource)
+            self._tally.damaged += 1
+            return
+        key = (archived.account, archived.resource)
+        series = self._series.get(key)
+        if series is None:
+            seed = digest_seed(resource, tx)
+            series = self._series[key] = _Series(resource, seed, tx.last_poll(resource.name))
+        if archived.walks is None and series.walks is None:
+            self._tally.damaged += 1  # the file's first line, which must be whole, was torn
+            return
+        poll = series.poll(archived)
+        if series.last is not None and poll.started_at <= series.last.started_at:
+            self._tally.skipped += 1
+            return
+        run = apply(resource, poll, tx, series.last)
+        series.last = run.as_last_poll()
+        self._tally.applied += 1
+
+
+def _in_time_order(paths: list[str], tally: Tally) -> Iterator[Archived]:
+    """The polls of all files by their start; a file is open only while its time has come."""
+    begins = sorted((_first_start(path), number, path) for number, path in enumerate(paths))
+    open_files: list[tuple[Instant, int, Archived, Iterator[Archived]]] = []
+
+    def advance(number: int, polls: Iterator[Archived]) -> None:
+        archived = next(polls, None)
+        if archived is not None:
+            heapq.heappush(open_files, (archived.started_at, number, archived, polls))
+
+    waiting = iter(begins)
+    upcoming = next(waiting, None)
+    while upcoming is not None or open_files:
+        while upcoming is not None and (not open_files or upcoming[0] <= open_files[0][0]):
+            advance(upcoming[1], _polls(upcoming[2], tally))
+            upcoming = next(waiting, None)
+        if open_files:
+            _, number, archived, polls = heapq.heappop(open_files)
+            yield archived
+            advance(number, polls)
+
+
+def _first_start(path: str) -> Instant:
+    if path == "-":
+        return 0
+    first = next(_polls(path, Tally()), None)
+    return 0 if first is None else first.started_at
+
+
+def _polls(path: str, tally: Tally) -> Iterator[Archived]:
+    whole = False
+    try:
+        for line in archive.lines(path):
+            archived = _read(path, line, tally)
+            if archived is None:
+                whole = False
+                continue
+            whole = whole or archived.walks is not None
+            if whole:
+                yield archived
+            else:
+                tally.damaged += 1  # the pages that it stands for were lost
+    except OSError as error:
+        raise SettingsError(
+            f"archive {path} cannot be read: {error.strerror or error}",
+            advice="name files that chenyu-etl sync --archive made",
+        ) from error
+
+
+def _read(path: str, line: bytes | None, tally: Tally) -> Archived | None:
+    try:
+        if line is not None:
+            return archive.read_line(line)
+    except ValueError as error:
+        log.debug("%s: %s", path, error)
+    log.warning("%s: a line that is torn or no poll is skipped", path)
+    tally.damaged += 1
+    return None

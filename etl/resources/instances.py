@@ -1,0 +1,229 @@
+"""Instances: what `/instance/list` says of each, as facts that can be compared.
+
+How odd values are read (each has a test):
+
+- a number as text (`"2"`) and a whole number as float (`2.0`) are that number;
+- an instant with a fraction loses it; an instant that is missing, null, zero or negative is null; one
+  that is no instant (later than the year 9999, or text) is null, and what came is kept in `extra`;
+- a NUL character or half a surrogate pair in a text becomes U+FFFD;
+- a missing or null optional field is null; unknown fields are kept in `extra`;
+- a field of another type, or a count out of 32 bits, makes the record a reject that names its path.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from etl.poll import Instant
+from etl.redact import redact
+from etl.resources.listing import Reject, clean_text, is_identity, parse, records_of
+
+VERSION: Final = 1
+LIST_KEY: Final = "instance_list"
+LAST_INSTANT: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z."""
+
+Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Moment = int | float | str | None
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """The facts of one instance: two that are not equal are two versions.
+
+    Fields and meanings are the source's (`/instance/list`), but for `shutdown_time` and
+    `shutdown_enabled`, which are `shutdown_regular`'s `shutdown_time` and `enable`. Instants are
+    whole seconds. `server_url` and `server_map` are canonical JSON without secrets, their lists
+    sorted.
+    """
+
+    instance_uuid: str
+    status: int
+    title: str | None = None
+    create_time: Instant | None = None
+    start_time: Instant | None = None
+    charging_type: int | None = None
+    shutdown_time: Instant | None = None
+    shutdown_enabled: bool | None = None
+    save_image_status: int | None = None
+    image_uuid: str | None = None
+    image_name: str | None = None
+    image_tag: str | None = None
+    gpu_uuid: str | None = None
+    gpu_name: str | None = None
+    gpu_nums: int | None = None
+    server_url: str | None = None
+    server_map: str | None = None
+
+
+class Sighting(msgspec.Struct, frozen=True):
+    """An instance as one answer shows it. `extra` is canonical JSON of what no fact holds."""
+
+    facts: Instance
+    extra: str | None = None
+
+    @property
+    def identity(self) -> str:
+        return self.facts.instance_uuid
+
+
+class _Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    shutdown_time: Moment = None
+    enable: bool | None = None
+
+
+class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    instance_uuid: str
+    status: Code
+    title: str | None = None
+    create_time: Moment = None
+    start_time: Moment = None
+    server_url: list[Any] | str | None = None
+    server_map: list[Any] | dict[str, Any] | None = None
+    save_image_status: Code | None = None
+    charging_type: Code | None = None
+    shutdown_regular: _Shutdown | None = None
+    image_uuid: str | None = None
+    image_name: str | None = None
+    image_tag: str | None = None
+    gpu_uuid: str | None = None
+    gpu_name: str | None = None
+    gpu_nums: Count | None = None
+
+
+class _WireContent(msgspec.Struct, frozen=True):
+    instance_list: list[_Wire] | None
+    total: Any = None
+
+
+class _WireAnswer(msgspec.Struct, frozen=True):
+    data: _WireContent
+
+
+_DECODER: Final = msgspec.json.Decoder(_WireAnswer, strict=False)
+_CANONICAL: Final = msgspec.json.Encoder(order="sorted")
+_FIELDS: Final = frozenset(_Wire.__struct_fields__)
+_SHUTDOWN_FIELDS: Final = frozenset(_Shutdown.__struct_fields__)
+
+
+def read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
+    """The instances of one answer, and the records that could not be understood.
+
+    Raises `Changed` where the answer has no instance list.
+    """
+    try:
+        wires = _DECODER.decode(body).data.instance_list or []
+        if all(is_identity(wire.instance_uuid) for wire in wires):
+            return [_sighting(wire, {}) for wire in wires], []
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass  # one odd record must not cost its neighbours: each is read alone
+    return _read_each(records_of(parse(body), LIST_KEY)[1])
+
+
+def _read_each(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:
+    sightings: list[Sighting] = []
+    rejects: list[Reject] = []
+    for record in records:
+        try:
+            sightings.append(_read_one(record))
+        except msgspec.ValidationError as error:
+            rejects.append(_reject(record, str(error)))
+    return sightings, rejects
+
+
+def _read_one(record: Any) -> Sighting:
+    if not isinstance(record, dict):
+        raise msgspec.ValidationError("Expected `object` - at `$`")
+    known = {name: value for name, value in record.items() if name in _FIELDS}
+    extra = {name: value for name, value in record.items() if name not in _FIELDS}
+    shutdown = known.get("shutdown_regular")
+    if isinstance(shutdown, dict) and not shutdown.keys() <= _SHUTDOWN_FIELDS:
+        known["shutdown_regular"] = {k: v for k, v in shutdown.items() if k in _SHUTDOWN_FIELDS}
+        extra["shutdown_regular"] = {k: v for k, v in shutdown.items() if k not in _SHUTDOWN_FIELDS}
+    wire = msgspec.convert(known, _Wire, strict=False)
+    if not is_identity(wire.instance_uuid):
+        raise msgspec.ValidationError("Expected a name - at `$.instance_uuid`")
+    return _sighting(wire, extra)
+
+
+def _reject(record: Any, message: str) -> Reject:
+    what, _, path = message.rpartition(" - at ")
+    identity = record.get("instance_uuid") if isinstance(record, dict) else None
+    return Reject(
+        reason=f"{path.strip('`')}: {what}" if path else f"$: {message}",
+        identity=identity if is_identity(identity) else None,
+        payload=_canonical(redact(record)),
+    )
+
+
+def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
+    shutdown = wire.shutdown_regular or _Shutdown()
+    facts = Instance(
+        instance_uuid=wire.instance_uuid,
+        status=wire.status,
+        title=_text(wire.title),
+        create_time=_instant(wire.create_time, "create_time", extra),
+        start_time=_instant(wire.start_time, "start_time", extra),
+        charging_type=wire.charging_type,
+        shutdown_time=_instant(shutdown.shutdown_time, "shutdown_time", extra),
+        shutdown_enabled=shutdown.enable,
+        save_image_status=wire.save_image_status,
+        image_uuid=_text(wire.image_uuid),
+        image_name=_text(wire.image_name),
+        image_tag=_text(wire.image_tag),
+        gpu_uuid=_text(wire.gpu_uuid),
+        gpu_name=_text(wire.gpu_name),
+        gpu_nums=wire.gpu_nums,
+        server_url=_services(wire.server_url),
+        server_map=_services(wire.server_map),
+    )
+    return Sighting(facts, _canonical(redact(extra)) if extra else None)
+
+
+def _text(text: str | None) -> str | None:
+    return text if text is None or text.isprintable() else clean_text(text)
+
+
+def _instant(value: Moment, name: str, extra: dict[str, Any]) -> Instant | None:
+    if value is None:
+        return None
+    try:
+        seconds = int(float(value)) if isinstance(value, str) else int(value)
+    except (ValueError, OverflowError):
+        seconds = LAST_INSTANT + 1
+    if seconds > LAST_INSTANT:
+        extra[name] = value if isinstance(value, str) else str(value)
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _services(value: Any) -> str | None:
+    if value is None:
+        return None
+    plain = redact(value)
+    if isinstance(plain, list) and len(plain) > 1:
+        plain = sorted(plain, key=_CANONICAL.encode)
+    return _canonical(plain)
+
+
+def _canonical(value: Any) -> str:
+    try:
+        text = _CANONICAL.encode(value).decode()
+    except (OverflowError, UnicodeEncodeError):
+        return _CANONICAL.encode(_encodable(value)).decode()
+    return _CANONICAL.encode(_encodable(value)).decode() if "\\u0000" in text else text
+
+
+def _encodable(value: Any) -> Any:
+    """`value` with what strict JSON cannot say (huge integers) as text, and NUL replaced."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {_text(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    return value

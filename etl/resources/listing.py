@@ -1,0 +1,139 @@
+"""An answer as a listing: its total and who is on it. The tolerant way into JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from etl.errors import Changed
+
+LIMIT_IDENTITY = 255
+"""Longer names are no identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that could not be understood. `reason` begins with the path in the record; `identity`
+    is None where it could not be read; `payload` is redacted JSON."""
+
+    reason: str
+    identity: str | None
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """`total` as the source reported it (None: omitted or unreadable). `identities` in the order of
+    the list, None for a record whose identity cannot be read."""
+
+    total: int | None
+    identities: tuple[str | None, ...]
+
+
+def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
+    """What an answer lists. Raises `Changed` where it has no such list."""
+    try:
+        answer = _light_decoder(list_key, identity).decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _open_slowly(body, list_key, identity)
+    records = answer.data.records
+    if records is msgspec.UNSET:
+        raise Changed(f"the answer has no {list_key}", path=f"$.data.{list_key}")
+    found = tuple(record.identity for record in records or ())
+    if not all(is_identity(name) for name in found):
+        return _open_slowly(body, list_key, identity)
+    return Listing(total(answer.data.total), found)
+
+
+def is_identity(value: Any) -> bool:
+    """Whether `value` can tell a record apart in both databases."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= LIMIT_IDENTITY
+        and value.isprintable()
+        and value == value.strip()
+    )
+
+
+def total(value: Any) -> int | None:
+    """A reported total (number or numeric string), None where it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, int) and 0 <= value < 2**31 else None
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value of `body`, read with more patience than strict JSON deserves.
+
+    Bytes that are no UTF-8, lone surrogates and NUL characters become U+FFFD. Raises `ValueError`
+    where it is no JSON at all.
+    """
+    return _clean(json.loads(body.decode("utf-8-sig", "replace")))
+
+
+def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:
+    """`data` and its list of records (null counts as empty) of a parsed answer."""
+    content = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(content, dict) or list_key not in content:
+        raise Changed(f"the answer has no {list_key}", path=f"$.data.{list_key}")
+    records = content[list_key]
+    if records is None:
+        return content, []
+    if not isinstance(records, list):
+        raise Changed(f"{list_key} is not a list", path=f"$.data.{list_key}")
+    return content, records
+
+
+def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
+    try:
+        answer = parse(body)
+    except ValueError as error:
+        raise Changed("the answer is not JSON", path="$") from error
+    content, records = records_of(answer, list_key)
+    found = (record.get(identity) if isinstance(record, dict) else None for record in records)
+    return Listing(
+        total(content.get("total")), tuple(name if is_identity(name) else None for name in found)
+    )
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key): _clean(item) for key, item in value.items()}
+    return value
+
+
+def clean_text(text: str) -> str:
+    """`text` with what databases refuse (NUL, lone surrogates) replaced by U+FFFD."""
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+@cache
+def _light_decoder(list_key: str, identity: str) -> msgspec.json.Decoder[Any]:
+    record = msgspec.defstruct("Record", [("identity", str)], rename={"identity": identity})
+    content = msgspec.defstruct(
+        "Content",
+        [
+            ("records", list[record] | None | msgspec.UnsetType, msgspec.UNSET),  # type: ignore[valid-type]
+            ("total", Any, None),
+        ],
+        rename={"records": list_key},
+    )
+    return msgspec.json.Decoder(msgspec.defstruct("Answer", [("data", content)]))

@@ -1,0 +1,231 @@
+"""The database's shape: brought up to date, looked at, and never taken for newer than it is."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, insert, inspect, select, text, update
+
+from etl import codes, places, tables
+from etl.days import FIRST_DAY, Zone
+from etl.dialect import Database, translated
+from etl.errors import SchemaTooNew, SettingsError, StoreError
+
+YEARS_AHEAD: Final = 2
+VERSION_TABLE: Final = "alembic_version"
+
+
+def head() -> str:
+    """The newest revision that this program knows: the files' numbers are the revisions."""
+    return max(path.name[:4] for path in places.MIGRATIONS.glob("versions/[0-9]*.py"))
+
+
+def revision(conn: Connection) -> str | None:
+    """The revision that the database is at, None for an empty one."""
+    if not inspect(conn).has_table(VERSION_TABLE):
+        return None
+    found: str | None = conn.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return found
+
+
+def upgrade(database: Database, timezone: str, today: date) -> bool:
+    """Bring an empty or older database up to date, views and calendar too.
+
+    `timezone` is stored at the database's creation; later it must be the stored one. True where
+    anything was changed. All in one transaction.
+    """
+    zone = Zone(timezone)
+    with translated(database):
+        with database.reading() as conn:
+            if not _is_behind(conn, zone, today):
+                return False
+        with database.writing() as conn:
+            migrate(database, conn, head())
+            _store_timezone(conn, zone)
+            _extend_calendar(conn, zone, today)
+            _create_views(database, conn)
+    return True
+
+
+def require(conn: Connection) -> None:
+    """Raises where the database is not one that this program can read."""
+    at = revision(conn)
+    _refuse_newer(at)
+    if at != head():
+        raise StoreError(
+            "the database is empty" if at is None else f"the database is at revision {at}",
+            advice="run chenyu-etl db upgrade, or chenyu-etl sync",
+        )
+
+
+def migrate(database: Database, conn: Connection, target: str) -> None:
+    """Run migrations, forwards or back, in the transaction given. Views are dropped before."""
+    from alembic import command
+
+    at = revision(conn)
+    _refuse_newer(at)
+    if at == target:
+        return
+    if at is not None:
+        for name in reversed(view_names()):
+            database.drop_view(conn, name)
+        conn.execute(tables.setting.delete().where(tables.setting.c.name == "views"))
+    config = alembic_config()
+    config.attributes["connection"] = conn
+    if at is None or (target != "base" and target > at):
+        command.upgrade(config, target)
+    else:
+        command.downgrade(config, target)
+
+
+def alembic_config() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(places.MIGRATIONS))
+    return config
+
+
+def stored_timezone(conn: Connection) -> str:
+    """The reporting time zone of the database."""
+    name: str | None = conn.scalar(
+        select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
+    )
+    if name is None:
+        raise StoreError("the database has no time zone", advice="run chenyu-etl db upgrade")
+    return name
+
+
+def view_names() -> list[str]:
+    """The views in the order in which they build on each other."""
+    return [path.stem for path in _view_files()]
+
+
+def seed(conn: Connection) -> None:
+    """The meanings of codes, where the tables are empty."""
+    conn.execute(
+        insert(tables.instance_status),
+        [
+            {
+                "status": s,
+                "state": state,
+                "is_up": state in codes.UP_STATES,
+                "name_en": en,
+                "name_zh": zh,
+            }
+            for s, state, en, zh in codes.SEED_STATUS
+        ],
+    )
+    conn.execute(
+        insert(tables.charging_type),
+        [
+            {"charging_type": c, "unit": unit, "name_en": en, "name_zh": zh}
+            for c, unit, en, zh in codes.SEED_CHARGING
+        ],
+    )
+
+
+def recut_calendar(conn: Connection, zone: Zone, today: date) -> None:
+    """The days of another time zone."""
+    conn.execute(tables.calendar_day.delete())
+    conn.execute(
+        update(tables.setting).where(tables.setting.c.name == "timezone").values(value=zone.name)
+    )
+    _extend_calendar(conn, zone, today)
+
+
+def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
+    at = revision(conn)
+    _refuse_newer(at)
+    if at != head():
+        return True
+    kept = dict(conn.execute(select(tables.setting.c.name, tables.setting.c.value)).all())
+    _refuse_other_zone(kept.get("timezone"), zone)
+    last = conn.scalar(select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc()))
+    return (
+        kept.get("timezone") is None
+        or kept.get("views") != _views_digest()
+        or last is None
+        or date.fromisoformat(last) < today + timedelta(days=365)
+    )
+
+
+def _refuse_newer(at: str | None) -> None:
+    if at is not None and at > head():
+        raise SchemaTooNew(
+            f"the database is at revision {at}, this program knows {head()} at most",
+            advice="upgrade chenyu-etl: pip install --upgrade chenyu-etl",
+        )
+
+
+def _refuse_other_zone(stored: str | None, zone: Zone) -> None:
+    if stored is not None and stored != zone.name:
+        raise SettingsError(
+            f"the database counts days in {stored}, the settings say {zone.name}",
+            advice=f"run chenyu-etl rebuild --timezone {zone.name}, or set timezone to {stored}",
+        )
+
+
+def _store_timezone(conn: Connection, zone: Zone) -> None:
+    stored = conn.scalar(select(tables.setting.c.value).where(tables.setting.c.name == "timezone"))
+    _refuse_other_zone(stored, zone)
+    if stored is None:
+        conn.execute(insert(tables.setting).values(name="timezone", value=zone.name))
+
+
+def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:
+    newest = conn.scalar(
+        select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc())
+    )
+    first = FIRST_DAY if newest is None else date.fromisoformat(newest) + timedelta(days=1)
+    last = date(today.year + YEARS_AHEAD, 12, 31)
+    if first <= last:
+        conn.execute(
+            insert(tables.calendar_day), [_calendar_row(d) for d in zone.calendar(first, last)]
+        )
+
+
+def _calendar_row(day: Any) -> dict[str, Any]:
+    year, week, _ = date.fromisoformat(day.day).isocalendar()
+    return {
+        "day": day.day,
+        "starts_s": day.starts_s,
+        "ends_s": day.ends_s,
+        "week": f"{year}-W{week:02}",
+        "month": day.day[:7],
+    }
+
+
+def _view_files() -> list[Path]:
+    """View files, each after those that it names."""
+    files = {path.stem: path for path in sorted(places.VIEWS.glob("*.sql"))}
+    ordered: dict[str, Path] = {}
+
+    def place(name: str) -> None:
+        if name not in ordered:
+            words = set(re.findall(r"\w+", files[name].read_text(encoding="utf-8")))
+            for other in sorted((words & files.keys()) - {name}):
+                place(other)
+            ordered[name] = files[name]
+
+    for name in files:
+        place(name)
+    return list(ordered.values())
+
+
+def _views_digest() -> str:
+    said = hashlib.sha256()
+    for path in sorted(places.VIEWS.glob("*.sql")):
+        said.update(path.name.encode() + path.read_bytes())
+    return said.hexdigest()
+
+
+def _create_views(database: Database, conn: Connection) -> None:
+    for path in _view_files():
+        database.create_view(conn, path.stem, path.read_text(encoding="utf-8"))
+    conn.execute(tables.setting.delete().where(tables.setting.c.name == "views"))
+    conn.execute(insert(tables.setting).values(name="views", value=_views_digest()))

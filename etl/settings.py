@@ -1,0 +1,245 @@
+"""The operator's words, as one frozen value. What is wrong in them is refused before work begins.
+
+Precedence: option on the command line, environment variable, config file, default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from etl.errors import SettingsError
+
+DEFAULT_ACCOUNT: Final = "default"
+DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
+WHERE_KEYS_ARE: Final = (
+    "make a key in the console of chenyu.cn, then: export CHENYU_API_KEY=cy_…"
+    " (or put it into a file and name that: CHENYU_API_KEY_FILE)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account and where its key is. The key itself is read when it is needed, never kept."""
+
+    name: str
+    key_env: str | None = None
+    key_file: Path | None = None
+
+    def key(self, environ: Mapping[str, str]) -> str:
+        """The API key. Raises `SettingsError` where there is none, with how to set it."""
+        found = environ.get(self.key_env, "") if self.key_env else ""
+        if not found and self.key_file is not None:
+            found = _read_key(self.key_file)
+        if not found.strip():
+            raise SettingsError(
+                f"there is no API key for account {self.name!r}", advice=WHERE_KEYS_ARE
+            )
+        return found.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set. `database_url` may hold a password: it has no place in a
+    message."""
+
+    database_url: str = field(repr=False, default="")
+    base_url: str = DEFAULT_BASE_URL
+    timezone: str = "Asia/Shanghai"
+    page_size: int = 100
+    concurrency: int = 4
+    timeout_s: float = 30.0
+    attempts: int = 5
+    archive: Path | None = None
+    accounts: tuple[Account, ...] = ()
+
+
+_KINDS: Final[dict[str, type]] = {
+    "database_url": str,
+    "base_url": str,
+    "timezone": str,
+    "page_size": int,
+    "concurrency": int,
+    "timeout_s": float,
+    "attempts": int,
+    "archive": str,
+}
+_LIMITS: Final = {
+    "page_size": (1, 10_000),
+    "concurrency": (1, 32),
+    "timeout_s": (0.05, 600),
+    "attempts": (1, 20),
+}
+_CONFIG_ONLY: Final = {"api_key_file", "accounts"}
+_ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file"}
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"CHENYU_{name.upper()}"
+
+
+def load(
+    options: Mapping[str, Any], environ: Mapping[str, str], config: Path | None = None
+) -> Settings:
+    """Settings from options (None: not given), environment and config file.
+
+    `options["account"]` narrows to one account. Raises `SettingsError`.
+    """
+    path = config_path(environ, config)
+    written = _read_config(path) if path.exists() else {}
+    if not path.exists() and (config or environ.get("CHENYU_CONFIG")):
+        raise SettingsError(f"there is no config file {path}", advice="create it, or name another")
+    values: dict[str, Any] = {}
+    for name, kind in _KINDS.items():
+        said = options.get(name), environ.get(variable(name)), written.get(name)
+        for value, where in zip(said, ("option", variable(name), str(path)), strict=True):
+            if value is not None and value != "":
+                values[name] = _typed(name, value, kind, where)
+                break
+    url = database_url(values.get("database_url"), environ)
+    archive = values.get("archive")
+    return Settings(
+        **{
+            **values,
+            "database_url": url,
+            "base_url": _base_url(values.get("base_url", DEFAULT_BASE_URL)),
+            "archive": Path(archive).expanduser() if archive else None,
+            "accounts": _accounts(written, environ, options.get("account"), path),
+        }
+    )
+
+
+def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
+    """Where the config file is, or would be."""
+    if given is not None:
+        return given
+    if named := environ.get("CHENYU_CONFIG"):
+        return Path(named).expanduser()
+    import platformdirs
+
+    return platformdirs.user_config_path("chenyu-etl") / "config.toml"
+
+
+def database_url(said: str | None, environ: Mapping[str, str]) -> str:
+    """The database: what was said (a URL, or the path of a SQLite file), else the default file."""
+    if said:
+        return said if "://" in said else f"sqlite:///{Path(said).expanduser().absolute()}"
+    return f"sqlite:///{_state_folder(environ) / 'chenyu-etl.db'}"
+
+
+def _state_folder(environ: Mapping[str, str]) -> Path:
+    if state := environ.get("STATE_DIRECTORY"):
+        return Path(state.partition(":")[0])
+    import platformdirs
+
+    return platformdirs.user_data_path("chenyu-etl")
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "it is no TOML"
+        raise SettingsError(
+            f"config file {path} cannot be read: {what}",
+            advice="see docs/configuration.md for an example",
+        ) from None  # a syntax error may quote the line, and the line may hold a secret
+    for name in written:
+        _refuse_unknown(name, _KINDS.keys() | _CONFIG_ONLY, path)
+    return written
+
+
+def _refuse_unknown(name: str, known: set[str], path: Path) -> None:
+    if name == "api_key":
+        raise SettingsError(
+            f"{path} holds an API key", advice="put it into a file of its own: api_key_file"
+        )
+    if name not in known:
+        near = difflib.get_close_matches(name, known, 1)
+        raise SettingsError(
+            f"{path} sets {name!r}, which is no setting",
+            advice=f"did you mean {near[0]}?"
+            if near
+            else f"settings are: {', '.join(sorted(known))}",
+        )
+
+
+def _typed(name: str, value: Any, kind: type, where: str) -> Any:
+    try:
+        typed = kind(value)
+    except (TypeError, ValueError):
+        raise SettingsError(
+            f"{name} ({where}) must be a number", advice=f"for example {_example(name)}"
+        ) from None
+    low, high = _LIMITS.get(name, (None, None))
+    if low is not None and high is not None and not low <= typed <= high:
+        raise SettingsError(
+            f"{name} ({where}) is {typed}", advice=f"it must be from {low} to {high}"
+        )
+    return typed
+
+
+def _example(name: str) -> Any:
+    return next(f.default for f in fields(Settings) if f.name == name)
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsError(
+            "base_url is no http(s) URL", advice=f"the public one is {DEFAULT_BASE_URL}"
+        )
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise SettingsError(
+            f"base_url would send the key unencrypted to {parts.hostname}", advice="use https"
+        )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError("base_url holds more than host and path", advice="leave that out")
+    return url.rstrip("/")
+
+
+def _accounts(
+    written: Mapping[str, Any], environ: Mapping[str, str], chosen: str | None, path: Path
+) -> tuple[Account, ...]:
+    accounts = {
+        name: _account(name, keys, path) for name, keys in written.get("accounts", {}).items()
+    }
+    name = chosen or DEFAULT_ACCOUNT
+    key_file = environ.get("CHENYU_API_KEY_FILE") or written.get("api_key_file")
+    by_environment = Account(
+        name, "CHENYU_API_KEY", Path(key_file).expanduser() if key_file else None
+    )
+    if (name not in accounts and (chosen or not accounts or environ.get("CHENYU_API_KEY"))) or (
+        chosen and environ.get("CHENYU_API_KEY")
+    ):
+        accounts[name] = by_environment
+    return (accounts[chosen],) if chosen else tuple(accounts.values())
+
+
+def _account(name: str, keys: Any, path: Path) -> Account:
+    if not name.strip() or len(name) > 100 or not name.isprintable():
+        raise SettingsError(
+            f"{path}: an account needs a short plain name", advice="e.g. [accounts.lab]"
+        )
+    if not isinstance(keys, dict):
+        raise SettingsError(f"{path}: accounts.{name} must be a table", advice=f"[accounts.{name}]")
+    for key in keys:
+        _refuse_unknown(key, _ACCOUNT_KEYS, path)
+    file = keys.get("api_key_file")
+    return Account(name, keys.get("api_key_env"), Path(file).expanduser() if file else None)
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "it is no text"
+        raise SettingsError(
+            f"API key file {path} cannot be read: {what}", advice="check its place and permissions"
+        ) from None

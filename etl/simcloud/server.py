@@ -1,0 +1,269 @@
+"""The simulated cloud over real HTTP, on loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from etl.simcloud.behaviour import Behaviour, Cut, Fail
+from etl.simcloud.record import to_json
+from etl.simcloud.story import Story
+
+BASE_PATH: Final = "/api/open/v2"
+LIST_PATH: Final = "/instance/list"
+POLL_INTERVAL_S: Final = 0.01
+LIMIT_REQUEST: Final = 1_000_000
+
+
+class Source(Protocol):
+    """What a server lists from: a `Fleet`, or anything with its `body`."""
+
+    def body(self, t: int, number: int = 1, page_size: int = 100) -> bytes: ...
+
+
+class Request(NamedTuple):
+    """A request that came. `path` is below the base path; header names are in lower case."""
+
+    path: str
+    query: dict[str, str]
+    method: str
+    headers: dict[str, str]
+    with_key: bool
+
+
+Route = Callable[[float, dict[str, str]], bytes | Fail]
+"""(server's time, query) -> the answer of another path."""
+
+
+@dataclass(slots=True)
+class Answer:
+    body: bytes
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: Cut = ""
+
+
+class Server:
+    """A running server. `behaviour` may be changed or replaced at any time; `requests` holds every
+    request that came, oldest first."""
+
+    def __init__(
+        self,
+        source: Source,
+        clock: Callable[[], float],
+        key: str,
+        behaviour: Behaviour,
+        routes: Mapping[str, Route],
+    ) -> None:
+        self.behaviour = behaviour
+        self.requests: list[Request] = []
+        self.base_url = ""
+        self.key = key
+        self.clock = clock
+        self.closing = threading.Event()
+        self._source = source
+        self._routes = routes
+        self._one_at_a_time = threading.RLock()
+
+    def pages_asked(self) -> list[int]:
+        """The pages of the instance list in the order in which they were asked for."""
+        return [_count(r.query, "page", 1) for r in self.requests if r.path == LIST_PATH]
+
+    def date(self) -> str | None:
+        """The `Date` header of an answer made now."""
+        if self.behaviour.no_date:
+            return None
+        return formatdate(self.clock() + self.behaviour.clock_off_s, usegmt=True)
+
+    def answer(self, request: Request) -> Answer:
+        """What the source answers. Waits as long as its behaviour says."""
+        self.requests.append(request)
+        if request.method != "GET":
+            return self._failed(Fail(405, 405, "method not allowed"))
+        if self.behaviour.redirect:
+            return Answer(b"", 302, {"Location": self.behaviour.redirect})
+        if not request.with_key:
+            return self._failed(Fail(401, 401, "API key invalid"))
+        if request.path == LIST_PATH:
+            return self._listing(request.query)
+        route = self._routes.get(request.path)
+        found = route(self.clock(), request.query) if route else Fail(404, 404, "not found")
+        return self._failed(found) if isinstance(found, Fail) else Answer(found)
+
+    def _listing(self, query: dict[str, str]) -> Answer:
+        number, page_size = _count(query, "page", 1), _count(query, "page_size", 10)
+        if not number or not page_size:
+            return self._failed(Fail(400, 400, "bad parameter"))
+        self.closing.wait(self.behaviour.pause_s(number))
+        with self._one_at_a_time:
+            trouble = self.behaviour.trouble(number)
+            if isinstance(trouble, Fail):
+                return self._failed(trouble)
+            if self.behaviour.before_page and trouble != "reset":
+                self.behaviour.before_page(number)
+            return Answer(self._page(number, page_size), cut=trouble)
+
+    def _page(self, number: int, page_size: int) -> bytes:
+        behaviour = self.behaviour
+        if number in behaviour.bodies:
+            return behaviour.bodies[number]
+        body = self._source.body(int(self.clock()), *behaviour.asks_for(number, page_size))
+        if behaviour.omit_total or behaviour.total is not None or behaviour.null_when_empty:
+            return _retold(body, behaviour)
+        return body
+
+    def _failed(self, fail: Fail) -> Answer:
+        envelope = {"code": fail.code, "msg": fail.msg, "data": None}
+        answer = Answer(to_json(envelope), fail.status)
+        if self.behaviour.retry_after is not None and fail.status in (429, 503):
+            answer.headers["Retry-After"] = self.behaviour.retry_after
+        return answer
+
+
+@contextmanager
+def serve(
+    source: Source | Story,
+    *,
+    clock: Callable[[], float] | None = None,
+    key: str = "sim-key",
+    behaviour: Behaviour | None = None,
+    routes: Mapping[str, Route] | None = None,
+) -> Iterator[Server]:
+    """A server on a free port of 127.0.0.1 while the context lasts.
+
+    It lists `source` as of `clock` (seconds; a story's own, else the real time), which its `Date`
+    headers show too, to those who send `key`. `routes` are further paths, below the base path.
+    """
+    if isinstance(source, Story):
+        clock, source = clock or source.clock, source.fleet
+    server = Server(source, clock or time.time, key, behaviour or Behaviour(), routes or {})
+    with _Listener(server) as listener:
+        server.base_url = f"http://127.0.0.1:{listener.server_port}{BASE_PATH}"
+        thread = threading.Thread(
+            target=listener.serve_forever, args=(POLL_INTERVAL_S,), daemon=True
+        )
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.closing.set()
+            listener.shutdown()
+            thread.join()
+            listener.hang_up()
+
+
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, server: Server) -> None:
+        self.told = server
+        self.open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)  # no look-up of the host's name
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hung up is no news; a fault of ours, or of a test's hook, is."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+    def hang_up(self) -> None:
+        for connection in list(self.open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave in one segment
+    server: _Listener
+
+    def _respond(self) -> None:
+        self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LIMIT_REQUEST))
+        answer = self.server.told.answer(self._request())
+        if answer.cut == "reset":
+            self._reset()
+            return
+        if self.command != "GET" or answer.cut:
+            self.close_connection = True
+        self._head(answer)
+        whole = len(answer.body) // 2 if answer.cut else len(answer.body)
+        if self.command != "HEAD":
+            self.wfile.write(answer.body[:whole])
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _respond
+
+    def _request(self) -> Request:
+        url = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Request(
+            path=url.path.removeprefix(BASE_PATH),
+            query=dict(parse_qsl(url.query, keep_blank_values=True)),
+            method=self.command,
+            headers=headers,
+            with_key=headers.get("authorization") == f"Bearer {self.server.told.key}",
+        )
+
+    def _head(self, answer: Answer) -> None:
+        self.send_response_only(answer.status)
+        date = self.server.told.date()
+        given = {"Date": date} if date else {}
+        plain = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Content-Length": str(len(answer.body)),
+        }
+        for name, value in {**given, **plain, **answer.headers}.items():
+            self.send_header(name, value)
+        if self.close_connection and not answer.cut:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def _reset(self) -> None:
+        """Close at once, so that the client's side is reset."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+def _count(query: dict[str, str], name: str, default: int) -> int:
+    """A parameter that must be 1 or more, 0 where it is none."""
+    text = query.get(name, str(default))
+    return int(text) if text.isdecimal() else 0
+
+
+def _retold(body: bytes, behaviour: Behaviour) -> bytes:
+    answer = json.loads(body)
+    listing = answer["data"]
+    if behaviour.total is not None:
+        listing["total"] = behaviour.total
+    if behaviour.omit_total:
+        listing.pop("total", None)
+    if behaviour.null_when_empty and not listing["instance_list"]:
+        listing["instance_list"] = None
+    return to_json(answer)

@@ -1,0 +1,56 @@
+"""The database as the polls see it: what is known, and the only writer of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, insert, select
+
+from etl import tables
+from etl.dialect import Database, translated
+from etl.store.reading import Reader
+from etl.store.rows import Run
+from etl.store.writing import Tx
+
+
+class Store:
+    """One account's place in the database."""
+
+    def __init__(self, database: Database, account: str) -> None:
+        self.database = database
+        self.account = account
+
+    @contextmanager
+    def account_lock(self) -> Iterator[None]:
+        """Held over a whole poll. Raises `Busy` at once where another sync is at work."""
+        with translated(self.database), self.database.account_lock(self.account):
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[Tx]:
+        """One transaction: all of it, or nothing. Raises `Busy` where the database is locked."""
+        with translated(self.database), self.database.writing() as conn:
+            yield Tx(self.database, conn, _account_id(conn, self.account))
+
+    @contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """What is known, in one consistent state, to look at."""
+        with translated(self.database), self.database.reading() as conn:
+            found = conn.scalar(
+                select(tables.account.c.account_id).where(tables.account.c.name == self.account)
+            )
+            yield Reader(self.database, conn, -1 if found is None else found)
+
+
+def _account_id(conn: Connection, name: str) -> int:
+    c = tables.account.c
+    found = conn.scalar(select(c.account_id).where(c.name == name))
+    if found is None:
+        found = conn.execute(
+            insert(tables.account).values(name=name).returning(c.account_id)
+        ).scalar_one()
+    return int(found)
+
+
+__all__ = ["Reader", "Run", "Store", "Tx"]

@@ -1,0 +1,182 @@
+"""Rows to values and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from etl import days, tables
+from etl.diff import Known, Version
+from etl.poll import Instant, LastPoll
+from etl.resources.instances import Instance
+from etl.usage import SeenVersion, Stretch, Terms
+
+FACT_NAMES: Final = ("instance_uuid", *(name for name, _ in tables.FACTS))
+STATE_NAMES: Final = (
+    "version",
+    "changed_at",
+    "last_seen_at",
+    "missing_since",
+    "gone_at",
+    "last_start_at",
+    "extra",
+)
+"""What `instance` holds beside the facts of the current version, see `instance_state`."""
+TERM_NAMES: Final = tuple(name for name, _ in tables.TERMS)
+INSTANCE_COLUMNS: Final = (
+    *(tables.instance.c[name] for name in FACT_NAMES),
+    tables.instance.c.version,
+    tables.instance.c.changed_at,
+    tables.instance.c.last_seen_at,
+    tables.instance.c.missing_since,
+    tables.instance.c.gone_at,
+)
+STRETCH_COLUMNS: Final = (
+    tables.instance_usage.c.instance_uuid,
+    tables.instance_usage.c.usage_no,
+    tables.instance_usage.c.kind,
+    tables.instance_usage.c.started_at,
+    tables.instance_usage.c.evidence,
+    *(tables.instance_usage.c[name] for name in TERM_NAMES),
+    tables.instance_usage.c.ended_min,
+    tables.instance_usage.c.ended_at,
+    tables.instance_usage.c.ended_max,
+)
+DAY_COLUMNS: Final = (
+    "account_id",
+    "instance_uuid",
+    "usage_no",
+    "kind",
+    *TERM_NAMES,
+    "day",
+    "started_at",
+    "running_s",
+    "running_min_s",
+    "running_max_s",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of `sync_run`, but for its account and resource."""
+
+    started_at: Instant
+    finished_at: Instant
+    outcome: str
+    requests: int = 0
+    retries: int = 0
+    walks: int = 0
+    listed: int | None = None
+    reported_total: int | None = None
+    added: int = 0
+    changed: int = 0
+    gone: int = 0
+    rejected: int = 0
+    clock_offset_s: float | None = None
+    digest: str | None = None
+    error: str | None = None
+
+    def as_last_poll(self) -> LastPoll:
+        """This run, as the next poll needs to know it."""
+        return LastPoll(
+            self.started_at,
+            self.finished_at,
+            self.digest,
+            self.listed or 0,
+            self.reported_total,
+            self.clock_offset_s,
+        )
+
+
+@dataclass(slots=True)
+class KeptUsage:
+    """The derived rows of some instances, to be compared with what their versions give."""
+
+    stretches: dict[str, list[Stretch]] = field(default_factory=dict)
+    day_rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    last_starts: dict[str, Instant | None] = field(default_factory=dict)
+
+    def differ(
+        self,
+        uuid: str,
+        stretches: Sequence[Stretch],
+        last_start: Instant | None,
+        zone: days.Zone,
+    ) -> bool:
+        """Whether the rows kept of an instance are not the ones given."""
+        day_rows = [row[1:] for s in stretches for row in day_rows_of(0, uuid, s, zone)]
+        return (
+            self.stretches.get(uuid, []) != list(stretches)
+            or self.day_rows.get(uuid, []) != day_rows
+            or self.last_starts.get(uuid) != last_start
+        )
+
+
+def known_of(row: Row[Any], seen_at: dict[Instant | None, Instant]) -> Known:
+    *facts, version, changed_at, last_seen_at, missing_since, gone_at = tuple(row)
+    since = seen_at.get(changed_at, 0)
+    return Known(
+        facts=Instance(*facts),
+        version=version,
+        seen_at=last_seen_at if last_seen_at is not None else max(seen_at[None], since),
+        last_seen_at=last_seen_at,
+        missing_since=missing_since,
+        gone_at=gone_at,
+    )
+
+
+def by_instance(rows: Any) -> Iterator[tuple[str, list[SeenVersion]]]:
+    uuid: str | None = None
+    versions: list[SeenVersion] = []
+    for *facts, after_at, first_seen_at, last_seen_at, ended_at, ended_by in rows:
+        if facts[0] != uuid:
+            if uuid is not None:
+                yield uuid, versions
+            uuid, versions = facts[0], []
+        gone = (last_seen_at, ended_at) if ended_by == "gone" else None
+        versions.append(SeenVersion(Instance(*facts), after_at, first_seen_at, gone))
+    if uuid is not None:
+        yield uuid, versions
+
+
+def stretch_of(row: Sequence[Any]) -> Stretch:
+    number, kind, started_at, evidence, *rest = row
+    return Stretch(number, kind, started_at, evidence, Terms(*rest[:4]), *rest[4:])
+
+
+def values_of(facts: Instance) -> tuple[Any, ...]:
+    return tuple([getattr(facts, name) for name in FACT_NAMES])
+
+
+def instance_state(v: Version) -> tuple[Any, ...]:
+    return (v.version, v.first_seen_at, None, None, None, v.last_start, v.extra)
+
+
+def terms_of(stretch: Stretch) -> tuple[Any, ...]:
+    t = stretch.terms
+    return (t.gpu_uuid, t.gpu_name, t.gpu_nums, t.charging_type)
+
+
+def ends_of(stretch: Stretch) -> tuple[Any, ...]:
+    return (stretch.evidence, stretch.ended_min, stretch.ended_at, stretch.ended_max)
+
+
+def day_rows_of(
+    account: int, uuid: str, stretch: Stretch, zone: days.Zone
+) -> Iterator[tuple[Any, ...]]:
+    ends = stretch.ended_min, stretch.ended_at, stretch.ended_max
+    if None in ends:
+        return
+    head = (account, uuid, stretch.usage_no, stretch.kind, *terms_of(stretch))
+    for part in days.cut(zone, stretch.started_at, *ends):  # type: ignore[arg-type]
+        yield (
+            *head,
+            part.day,
+            part.started_at,
+            part.running_s,
+            part.running_min_s,
+            part.running_max_s,
+        )

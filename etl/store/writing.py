@@ -1,0 +1,192 @@
+"""The only writer: changes into tables, in bulk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy import insert, select, tuple_
+
+from etl import tables
+from etl.diff import Changes, Version
+from etl.poll import Instant
+from etl.resources.listing import Reject
+from etl.store.reading import Reader
+from etl.store.rows import (
+    DAY_COLUMNS,
+    FACT_NAMES,
+    STATE_NAMES,
+    TERM_NAMES,
+    Run,
+    day_rows_of,
+    ends_of,
+    instance_state,
+    terms_of,
+    values_of,
+)
+from etl.usage import Stretch
+
+
+class Tx(Reader):
+    """One account inside one transaction, written."""
+
+    def apply(self, changes: Changes) -> None:
+        """Write what changed. Ends come before beginnings: one version, one stretch is open."""
+        self._end_versions(changes)
+        self._show_presences(changes)
+        self._add_versions(changes.versions)
+        self._undo_usage(changes)
+        self.write_usage(changes.stretches)
+
+    def write_usage(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> None:
+        """Stretches of instances, rewritten ones first, and the day parts of the closed ones."""
+        zone = self.zone()
+        table, account = tables.instance_usage, self._account_id
+        ends = ("evidence", "ended_min", "ended_at", "ended_max")
+        self._database.update(
+            self._conn,
+            table,
+            ("account_id", "instance_uuid", "usage_no"),
+            ends,
+            [
+                (*ends_of(s), account, uuid, s.usage_no)
+                for uuid, s, is_new in stretches
+                if not is_new
+            ],
+        )
+        self._database.insert(
+            self._conn,
+            table,
+            ("account_id", "instance_uuid", "usage_no", "kind", "started_at", *TERM_NAMES, *ends),
+            [
+                (account, uuid, s.usage_no, s.kind, s.started_at, *terms_of(s), *ends_of(s))
+                for uuid, s, is_new in stretches
+                if is_new
+            ],
+        )
+        self._database.insert(
+            self._conn,
+            tables.usage_day,
+            DAY_COLUMNS,
+            [row for uuid, s, _ in stretches for row in day_rows_of(account, uuid, s, zone)],
+        )
+
+    def write_last_starts(self, last_starts: Sequence[tuple[str, Instant | None]]) -> None:
+        """The newest believed start_time of each instance."""
+        self._database.update(
+            self._conn,
+            tables.instance,
+            ("account_id", "instance_uuid"),
+            ("last_start_at",),
+            [(last_start, self._account_id, uuid) for uuid, last_start in last_starts],
+        )
+
+    def reject(self, resource: str, rejects: Sequence[Reject], b: Instant) -> None:
+        """Keep what could not be understood; what is kept already stays as it is."""
+        table = tables.rejected_record
+        rows = {}
+        for reject in rejects:
+            payload_hash = hashlib.sha256(reject.payload.encode()).hexdigest()[:32]
+            rows[reject.reason, payload_hash] = (
+                self._account_id,
+                resource,
+                reject.reason,
+                payload_hash,
+                reject.identity,
+                b,
+                reject.payload,
+            )
+        c = table.c
+        kept = self._conn.execute(
+            select(c.reason, c.payload_hash).where(
+                c.account_id == self._account_id,
+                c.resource == resource,
+                tuple_(c.reason, c.payload_hash).in_(list(rows)),
+            )
+        )
+        for key in kept.all():
+            del rows[key]
+        columns = ("reason", "payload_hash", "identity", "first_seen_at", "payload")
+        self._database.insert(
+            self._conn, table, ("account_id", "resource", *columns), list(rows.values())
+        )
+
+    def record(self, resource: str, run: Run) -> None:
+        """One row of `sync_run`."""
+        self._conn.execute(
+            insert(tables.sync_run),
+            {
+                "account_id": self._account_id,
+                "resource": resource,
+                **{name: getattr(run, name) for name in Run.__slots__},
+            },
+        )
+
+    def _end_versions(self, changes: Changes) -> None:
+        self._database.update(
+            self._conn,
+            tables.instance_history,
+            ("account_id", "instance_uuid", "version"),
+            ("last_seen_at", "ended_at", "ended_by"),
+            [
+                (
+                    e.last_seen_at,
+                    e.ended_at,
+                    e.ended_by,
+                    self._account_id,
+                    e.instance_uuid,
+                    e.version,
+                )
+                for e in changes.ended
+            ],
+        )
+
+    def _show_presences(self, changes: Changes) -> None:
+        self._database.update(
+            self._conn,
+            tables.instance,
+            ("account_id", "instance_uuid"),
+            ("last_seen_at", "missing_since", "gone_at"),
+            [
+                (p.last_seen_at, p.missing_since, p.gone_at, self._account_id, p.instance_uuid)
+                for p in changes.presences
+            ],
+        )
+
+    def _add_versions(self, versions: Sequence[Version]) -> None:
+        account, state = self._account_id, STATE_NAMES
+        added = [v for v in versions if v.began_by == "first_seen"]
+        self._database.insert(
+            self._conn,
+            tables.instance,
+            ("account_id", *FACT_NAMES, *state, "first_seen_at"),
+            [(account, *values_of(v.facts), *instance_state(v), v.first_seen_at) for v in added],
+        )
+        self._database.update(
+            self._conn,
+            tables.instance,
+            ("account_id", "instance_uuid"),
+            (*FACT_NAMES[1:], *state),
+            [
+                (*values_of(v.facts)[1:], *instance_state(v), account, v.facts.instance_uuid)
+                for v in versions
+                if v.began_by != "first_seen"
+            ],
+        )
+        self._database.insert(
+            self._conn,
+            tables.instance_history,
+            ("account_id", *FACT_NAMES, "version", "after_at", "first_seen_at", "began_by"),
+            [
+                (account, *values_of(v.facts), v.version, v.after_at, v.first_seen_at, v.began_by)
+                for v in versions
+            ],
+        )
+
+    def _undo_usage(self, changes: Changes) -> None:
+        keys = ("account_id", "instance_uuid", "usage_no")
+        account = self._account_id
+        deleted = [(account, uuid, no) for uuid, no in changes.deleted]
+        uncut = [*deleted, *((account, uuid, no) for uuid, no in changes.reopened)]
+        self._database.delete(self._conn, tables.usage_day, keys, uncut)
+        self._database.delete(self._conn, tables.instance_usage, keys, deleted)

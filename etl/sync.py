@@ -1,0 +1,151 @@
+"""The story of one poll: locked, read, compared, written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from etl import diff
+from etl.diff import Changes, Window
+from etl.poll import LastPoll, Page, Poll
+from etl.resources import Reject, Resource
+from etl.resources.instances import Sighting
+from etl.store import Reader, Run, Store, Tx
+
+BATCH: Final = 5_000
+"""Records compared at a time: bounds memory, whatever the size of the fleet."""
+
+Source = Callable[[LastPoll | None, bytes], Poll]
+"""Polls, given the newest applied poll and the seed of its digest."""
+
+Keep = Callable[[Poll, LastPoll | None], None]
+"""Archives a poll just before its commit, given the newest poll applied before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a poll did: its row of `sync_run`."""
+
+    account: str
+    resource: str
+    run: Run
+
+
+def sync(
+    resource: Resource[Any], source: Source, store: Store, keep: Keep = lambda _poll, _last: None
+) -> Outcome:
+    """Bring one resource of one account up to date with one poll.
+
+    Raises `Busy` where another sync of the account is at work, `SourceError` where the source gave
+    nothing, `StoreError`; then nothing was written.
+    """
+    with store.account_lock():
+        with store.reading() as known:
+            seed = digest_seed(resource, known)
+            last = known.last_poll(resource.name)
+        poll = source(last, seed)
+        with store.writing() as tx:
+            last = tx.refuse_stale(resource.name, poll.started_at)
+            run = apply(resource, poll, tx, last)
+            keep(poll, last)
+    return Outcome(poll.account, resource.name, run)
+
+
+def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
+    """What makes equal bytes mean the same: how they are decoded, and the lookups."""
+    return f"{resource.name} {resource.version} ".encode() + known.codes().fingerprint()
+
+
+def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> Run:
+    """Write what `poll` says that is new, and its own row. `last` is the newest applied poll."""
+    finished_at = max(poll.finished_at, last.finished_at if last else 0)
+    tally = _Tally()
+    if not poll.unchanged:
+        first = tx.complete_started_at(resource.name, first=True)
+        window = Window(
+            b=finished_at,
+            complete=poll.complete,
+            first_complete_at=poll.started_at if first is None and poll.complete else first,
+            codes=tx.codes(),
+        )
+        _apply_records(resource, poll, window, tx, tally)
+    run = Run(
+        started_at=poll.started_at,
+        finished_at=finished_at,
+        outcome="complete" if poll.complete else "partial",
+        requests=poll.requests,
+        retries=poll.retries,
+        walks=len(poll.walks),
+        listed=poll.listed,
+        reported_total=poll.reported_total,
+        added=tally.added,
+        changed=tally.changed,
+        gone=tally.gone,
+        rejected=len({reject.identity or reject.payload for reject in tally.rejects}),
+        clock_offset_s=poll.clock_offset_s,
+        digest=poll.digest if poll.unchanged or not (tally.rejects or tx.pending()) else None,
+        error="; ".join(poll.notes) or None,
+    )
+    tx.record(resource.name, run)
+    return run
+
+
+class _Tally:
+    """What a poll changed, counted while its parts are written."""
+
+    def __init__(self) -> None:
+        self.added = self.changed = self.gone = 0
+        self.rejects: list[Reject] = []
+
+    def count(self, changes: Changes) -> None:
+        self.added += changes.added
+        self.changed += changes.changed
+        self.gone += changes.gone
+
+
+def _apply_records(
+    resource: Resource[Any], poll: Poll, window: Window, tx: Tx, tally: _Tally
+) -> None:
+    known_before = tx.listed()
+    seen: set[str] = set()
+    for batch in _batches(resource, poll.walks, seen, tally.rejects):
+        moves = diff.compare(tx.known([s.identity for s in batch]), batch)
+        _settle(moves, window, tx, tally)
+    rejected = {r.identity for r in tally.rejects if r.identity is not None} - seen
+    absent = sorted(known_before - seen)
+    for at in range(0, len(absent), BATCH):
+        known = tx.known(absent[at : at + BATCH])
+        _settle(diff.compare_absent(list(known.values()), rejected, window), window, tx, tally)
+    if tally.rejects:
+        tx.reject(resource.name, tally.rejects, window.b)
+
+
+def _settle(moves: diff.Moves, window: Window, tx: Tx, tally: _Tally) -> None:
+    moved = moves.moved()
+    usages = tx.usages(moved, moves.returned()) if moved else {}
+    changes = diff.settle(moves, usages, window)
+    tx.apply(changes)
+    tally.count(changes)
+
+
+def _batches(
+    resource: Resource[Any],
+    walks: Sequence[Sequence[Page]],
+    seen: set[str],
+    rejects: list[Reject],
+) -> Iterator[list[Sighting]]:
+    """The newest sighting of each instance; `seen` and `rejects` are filled on the way."""
+    batch: list[Sighting] = []
+    for page in (page for walk in reversed(walks) for page in reversed(walk)):
+        sightings, odd = resource.read(page.body)
+        rejects.extend(odd)
+        for sighting in reversed(sightings):
+            if sighting.identity not in seen:
+                seen.add(sighting.identity)
+                batch.append(sighting)
+        if len(batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,372 @@
+"""The evidence rules: what two successive sightings of an instance say about its running time.
+
+Pure functions. `a` and `b` bound the time between the sightings: the instance was as A when the
+poll that began at `a` read it, and is as B in the poll that ended at `b`. Every stretch carries
+three ends: it surely ran until `ended_min`, by the best estimate until `ended_at`, at the latest
+until `ended_max`. The rules and their reasons stand in `docs/design.md`, "Evidence".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+from etl.codes import Codes
+from etl.poll import Instant
+from etl.resources.instances import Instance
+
+Evidence = Literal["observed", "booting", "unseen_run", "unknown_start", "possible_run", "gone"]
+Kind = Literal["running", "held"]
+
+EARLIEST_START: Final = 1_420_070_400
+"""2015-01-01T00:00:00Z: a start before it is no start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a stretch is charged by."""
+
+    gpu_uuid: str | None
+    gpu_name: str | None
+    gpu_nums: int | None
+    charging_type: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A row of `instance_usage`; its three ends are None while it is open."""
+
+    usage_no: int
+    kind: Kind
+    started_at: Instant
+    evidence: Evidence
+    terms: Terms
+    ended_min: Instant | None = None
+    ended_at: Instant | None = None
+    ended_max: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of an instance's running time after a sighting.
+
+    `count` stretches are written, `running` and `held` are the open ones, `last_start` is the newest
+    start_time that was believed.
+    """
+
+    count: int = 0
+    last_start: Instant | None = None
+    running: Stretch | None = None
+    held: Stretch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The state after a sighting, and the stretches that are new or were rewritten."""
+
+    state: State
+    written: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVersion:
+    """What `instance_history` says of one version, as far as usage needs it.
+
+    `gone` is (last_seen_at, missing_since) where the version ended by going.
+    """
+
+    facts: Instance
+    after_at: Instant | None
+    first_seen_at: Instant
+    gone: tuple[Instant, Instant] | None = None
+
+
+def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -> Step:
+    """The first sighting. `after_at` is the creation, where it was created while we looked."""
+    ledger = _Ledger(State())
+    start = believed_start(facts, None, b)
+    if after_at is not None:
+        _from_down(ledger, facts, facts, after_at, b, start, codes)
+    elif codes.is_up(facts.status):
+        if start is None:
+            ledger.open(b, "unknown_start", facts)
+        else:
+            ledger.open(start, "observed", facts)
+    ledger.last_start = start
+    if codes.is_prepaid(facts.charging_type):
+        ledger.hold(b if facts.create_time is None else min(facts.create_time, b), facts)
+    return ledger.step()
+
+
+def move(
+    state: State, before: Instance, after: Instance, a: Instant, b: Instant, codes: Codes
+) -> Step:
+    """A pair of sightings of a known instance: A = `before` at `a`, B = `after` at `b`."""
+    ledger = _Ledger(state)
+    start = believed_start(after, state.last_start, b)
+    if start == state.last_start:
+        start = None  # no news
+    if state.running is None:
+        _from_down(ledger, before, after, a, b, start, codes)
+    elif state.running.evidence == "booting":
+        _from_booting(ledger, state.running, before, after, a, b, start, codes)
+    else:
+        _from_up(ledger, state.running, before, after, a, b, start, codes)
+    _move_held(ledger, after, a, b, start, codes)
+    ledger.last_start = start or state.last_start
+    return ledger.step()
+
+
+def leave(state: State, facts: Instance, last_seen_at: Instant, missing_since: Instant) -> Step:
+    """An instance that is gone: last seen in the poll that began at `last_seen_at`, not listed any
+    more in the one that ended at `missing_since`."""
+    ledger = _Ledger(state)
+    lo, hi = last_seen_at, missing_since
+    running = state.running
+    if running is None:
+        ledger.piece(lo, lo, lo, hi, "gone", facts)
+    elif running.evidence == "booting":
+        ledger.close(lo=running.started_at, at=running.started_at, hi=hi, evidence="gone")
+    else:
+        lo = max(lo, running.started_at)
+        ledger.close(lo=lo, at=end(lo, hi, facts), hi=hi, evidence="gone")
+    if state.held is not None:
+        ledger.release(last_seen_at, middle(last_seen_at, hi), hi, evidence="gone")
+    return ledger.step()
+
+
+def fold(versions: Iterable[SeenVersion], codes: Codes) -> Step:
+    """Everything that the versions of one instance, oldest first, say of its running time."""
+    step = Step(State(), ())
+    written: dict[int, Stretch] = {}
+    before: SeenVersion | None = None
+    for version in versions:
+        if before is None:
+            step = begin(version.facts, version.after_at, version.first_seen_at, codes)
+        else:
+            a = before.first_seen_at if version.after_at is None else version.after_at
+            step = move(step.state, before.facts, version.facts, a, version.first_seen_at, codes)
+        written.update((stretch.usage_no, stretch) for stretch in step.written)
+        before = version
+    if before is not None and before.gone is not None:
+        step = leave(step.state, before.facts, *before.gone)
+        written.update((stretch.usage_no, stretch) for stretch in step.written)
+    return Step(step.state, tuple(written[number] for number in sorted(written)))
+
+
+def believed_start(facts: Instance, last: Instant | None, b: Instant) -> Instant | None:
+    """`start_time` where it can be one, else None (unknown)."""
+    start = facts.start_time
+    if start is None or start < EARLIEST_START or start > b:
+        return None
+    if facts.create_time is not None and start < facts.create_time:
+        return None
+    return None if last is not None and start < last else start
+
+
+def middle(lo: Instant, hi: Instant) -> Instant:
+    return lo + (hi - lo) // 2
+
+
+def end(lo: Instant, hi: Instant, *facts: Instance) -> Instant:
+    """The estimate of an unseen stop in (lo, hi]: a timer of `facts` that went off in it, else the
+    middle."""
+    for seen in facts:
+        timer = seen.shutdown_time
+        if seen.shutdown_enabled and timer is not None and lo < timer <= hi:
+            return timer
+    return middle(lo, hi)
+
+
+def terms(facts: Instance) -> Terms:
+    return Terms(facts.gpu_uuid, facts.gpu_name, facts.gpu_nums, facts.charging_type)
+
+
+def _from_up(
+    ledger: _Ledger,
+    running: Stretch,
+    before: Instance,
+    after: Instance,
+    a: Instant,
+    b: Instant,
+    start: Instant | None,
+    codes: Codes,
+) -> None:
+    lo = max(a, running.started_at)
+    if start is None:
+        if not codes.is_up(after.status):
+            ledger.close(lo=lo, at=end(lo, b, before, after), hi=b)
+        elif terms(after) != running.terms:
+            ledger.close(lo=lo, at=middle(lo, b), hi=b)
+            _came_up_unseen(ledger, after, a, b, "unknown_start")
+        return
+    if start > a:
+        ledger.close(lo=lo, at=end(lo, start, before, after), hi=start)
+    else:
+        ledger.close(lo=running.started_at, at=start, hi=start)
+    _from_start(ledger, before, after, start, b, codes)
+
+
+def _from_down(
+    ledger: _Ledger,
+    before: Instance,
+    after: Instance,
+    a: Instant,
+    b: Instant,
+    start: Instant | None,
+    codes: Codes,
+) -> None:
+    created = before is after  # nothing came before: a run may begin in the second of creation
+    if start is None:
+        if codes.is_up(after.status):
+            _came_up_unseen(ledger, after, a, b, "unknown_start")
+    elif start > a or (created and start == a):
+        ledger.piece(a, a, a, start, "possible_run", before)
+        _from_start(ledger, before, after, start, b, codes)
+    elif codes.is_up(after.status):
+        _came_up_unseen(ledger, after, a, b, "unknown_start")
+    else:
+        ledger.piece(a, a, a, b, "possible_run", after)
+        if codes.is_booting(after.status):
+            ledger.open(b, "booting", after)
+
+
+def _from_booting(
+    ledger: _Ledger,
+    running: Stretch,
+    before: Instance,
+    after: Instance,
+    a: Instant,
+    b: Instant,
+    start: Instant | None,
+    codes: Codes,
+) -> None:
+    began = running.started_at
+    if start is not None:
+        ledger.close(lo=began, at=began, hi=start)
+        _from_start(ledger, before, after, start, b, codes)
+        return
+    up, booting = codes.is_up(after.status), codes.is_booting(after.status)
+    if not (up or booting):
+        ledger.close(lo=began, at=began, hi=b)
+    elif terms(after) != running.terms:
+        ledger.close(lo=began, at=began, hi=b)
+        _came_up_unseen(ledger, after, a, b, "unknown_start" if up else "booting")
+    elif up:
+        ledger.rewrite(replace(running, evidence="observed"))
+
+
+def _from_start(
+    ledger: _Ledger, before: Instance, after: Instance, start: Instant, b: Instant, codes: Codes
+) -> None:
+    """What follows a new start_time: a run that is seen up, booting, or over already."""
+    if codes.is_up(after.status):
+        ledger.open(start, "observed", after)
+    elif codes.is_booting(after.status):
+        ledger.open(start, "booting", after)
+    else:
+        ledger.piece(start, start, end(start, b, before, after), b, "unseen_run", after)
+
+
+def _came_up_unseen(
+    ledger: _Ledger, after: Instance, a: Instant, b: Instant, evidence: Evidence
+) -> None:
+    """A run came up at an unknown moment of (a, b]. It is counted once, by the stretch from b."""
+    estimate = a if evidence == "booting" else middle(a, b)
+    ledger.piece(a, a, estimate, b, "possible_run", after)
+    ledger.open(b, evidence, after)
+
+
+def _move_held(
+    ledger: _Ledger, after: Instance, a: Instant, b: Instant, start: Instant | None, codes: Codes
+) -> None:
+    """Prepaid time goes on until the terms change."""
+    if ledger.held is not None and ledger.held.terms == terms(after):
+        return
+    changed_at = start if start is not None and start > a else middle(a, b)
+    if ledger.held is not None:
+        ledger.release(a, changed_at, b)
+    if codes.is_prepaid(after.charging_type):
+        ledger.hold(changed_at, after)
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """One instance's stretches while a pair is judged."""
+
+    began: State
+    count: int = field(init=False)
+    last_start: Instant | None = field(init=False)
+    running: Stretch | None = field(init=False)
+    held: Stretch | None = field(init=False)
+    written: dict[int, Stretch] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.count, self.last_start = self.began.count, self.began.last_start
+        self.running, self.held = self.began.running, self.began.held
+
+    def step(self) -> Step:
+        state = State(self.count, self.last_start, self.running, self.held)
+        return Step(state, tuple(self.written.values()))
+
+    def open(self, started_at: Instant, evidence: Evidence, facts: Instance) -> None:
+        self.running = self._new("running", started_at, evidence, facts)
+
+    def hold(self, started_at: Instant, facts: Instance) -> None:
+        self.held = self._new("held", started_at, "observed", facts)
+
+    def piece(
+        self,
+        started_at: Instant,
+        lo: Instant,
+        at: Instant,
+        hi: Instant,
+        evidence: Evidence,
+        facts: Instance,
+    ) -> None:
+        """A closed stretch, where it can have lasted a second."""
+        if hi > started_at:
+            self._end(self._new("running", started_at, evidence, facts), lo, at, hi)
+
+    def rewrite(self, stretch: Stretch) -> None:
+        self.running = self.written[stretch.usage_no] = stretch
+
+    def close(
+        self, *, lo: Instant, at: Instant, hi: Instant, evidence: Evidence | None = None
+    ) -> None:
+        assert self.running is not None
+        self._end(self.running, lo, at, hi, evidence)
+        self.running = None
+
+    def release(
+        self, lo: Instant, at: Instant, hi: Instant, *, evidence: Evidence | None = None
+    ) -> None:
+        assert self.held is not None
+        self._end(self.held, lo, at, hi, evidence)
+        self.held = None
+
+    def _new(self, kind: Kind, started_at: Instant, evidence: Evidence, facts: Instance) -> Stretch:
+        self.count += 1
+        stretch = Stretch(self.count, kind, started_at, evidence, terms(facts))
+        self.written[self.count] = stretch
+        return stretch
+
+    def _end(
+        self,
+        stretch: Stretch,
+        lo: Instant,
+        at: Instant,
+        hi: Instant,
+        evidence: Evidence | None = None,
+    ) -> None:
+        """Ends are never before the start, and in order."""
+        ended_min = max(stretch.started_at, lo)
+        ended_max = max(ended_min, hi)
+        self.written[stretch.usage_no] = replace(
+            stretch,
+            ended_min=ended_min,
+            ended_at=min(max(ended_min, at), ended_max),
+            ended_max=ended_max,
+            evidence=evidence or stretch.evidence,
+        )

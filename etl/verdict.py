@@ -1,0 +1,150 @@
+"""What the pages of one walk prove. Pure; archives are judged by it as well."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from etl.errors import Changed
+from etl.poll import Page
+from etl.resources import Listing, Resource
+from etl.resources.listing import is_identity, parse, records_of
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the pages of one walk prove. `notes` say, for an operator, why it is not whole."""
+
+    complete: bool
+    total: int | None
+    identities: set[str]
+    notes: tuple[str, ...] = ()
+
+
+def judge(resource: Resource[Any], pages: Sequence[Page]) -> Verdict:
+    """Whether the pages of one walk are a whole listing: every page agrees on `total`, all but the
+    last are as long as page 1, and the distinct identities add up to `total`."""
+    return tally_of(resource, pages).verdict()
+
+
+def digest(seed: bytes, pages: Sequence[Page]) -> str:
+    """A hash of a walk that does not depend on the order in which its pages arrived."""
+    return digest_of(seed, [(p.number, p.page_size, sha256(p.body)) for p in pages])
+
+
+class Tally:
+    """The pages of a walk, added in the order of their numbers."""
+
+    def __init__(self) -> None:
+        self.unreadable: dict[int, str] = {}
+        self._lengths: list[tuple[int, int]] = []
+        self._totals: list[int | None] = []
+        self._identities: set[str] = set()
+        self._nameless = 0
+
+    @property
+    def total(self) -> int | None:
+        return self._totals[0] if self._totals else None
+
+    def add(self, number: int, listing: Listing) -> None:
+        self._lengths.append((number, len(listing.identities)))
+        if listing.total not in self._totals:
+            self._totals.append(listing.total)
+        names = [name for name in listing.identities if name is not None]
+        self._identities.update(names)
+        self._nameless += len(listing.identities) - len(names)
+
+    def ends_full(self, page_size: int) -> bool:
+        """Whether no short page shows the end of the list."""
+        first, last = self._lengths[0][1], self._lengths[-1][1]
+        return 0 < first == last and (len(self._lengths) > 1 or first == page_size)
+
+    def verdict(self) -> Verdict:
+        notes = tuple(self._notes())
+        return Verdict(not notes, self.total, self._identities, notes)
+
+    def _notes(self) -> Iterator[str]:
+        yield from (f"page {number}: {why}" for number, why in self.unreadable.items())
+        if not self._lengths:
+            yield "no page was read"
+            return
+        if len(self._totals) > 1:
+            yield f"pages disagree on the total: {', '.join(map(str, self._totals))}"
+        elif self.total is None:
+            yield "the source gives no total, so nothing proves that the list is whole"
+        full = self._lengths[0][1]
+        for number, length in self._lengths[:-1]:
+            if length != full:
+                yield f"page {number} has {length} records, page 1 has {full}"
+        if self.total is not None and len(self._identities) != self.total:
+            yield f"{len(self._identities)} distinct identities, but the total is {self.total}"
+        if self._nameless:
+            yield f"{self._nameless} records have no readable identity"
+
+
+def tally_of(resource: Resource[Any], pages: Iterable[Page]) -> Tally:
+    """All pages of a walk, opened one at a time."""
+    tally = Tally()
+    for page in sorted(pages, key=lambda page: page.number):
+        try:
+            tally.add(page.number, opened(resource, page.body))
+        except Changed as error:
+            tally.unreadable[page.number] = error.message
+    return tally
+
+
+def opened(resource: Resource[Any], body: bytes) -> Listing:
+    """What an answer lists. Raises `Changed` for every answer that is no listing."""
+    try:
+        return resource.open(body)
+    except RecursionError:
+        raise Changed("the answer is nested too deeply") from None
+
+
+def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
+    """The identities on a page that the source created before an instant, by its own words."""
+    if not resource.created:
+        return set()
+    try:
+        answer = _births(resource.list_key, resource.identity, resource.created).decode(page.body)
+        births = [(record.identity, record.created) for record in answer.data.records]
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        _, records = records_of(parse(page.body), resource.list_key)
+        found = (record for record in records if isinstance(record, dict))
+        births = [(r.get(resource.identity), r.get(resource.created)) for r in found]
+    return {name for name, at in births if is_identity(name) and _is_before(at, before)}
+
+
+def _is_before(created: Any, instant: float) -> bool:
+    if isinstance(created, str) and created.isdecimal() and len(created) < 20:
+        created = int(created)
+    return isinstance(created, int | float) and 0 < created < instant
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest_of(seed: bytes, parts: Iterable[tuple[int, int, str]]) -> str:
+    """The digest of pages known by number, page size and hash."""
+    whole = hashlib.sha256(sha256(seed).encode())
+    for number, page_size, hashed in sorted(parts):
+        whole.update(f" {number} {page_size} {hashed}".encode())
+    return whole.hexdigest()
+
+
+@cache
+def _births(list_key: str, identity: str, created: str) -> msgspec.json.Decoder[Any]:
+    names = {"identity": identity, "created": created}
+    record = msgspec.defstruct("Birth", [("identity", str), ("created", Any, None)], rename=names)
+    content = msgspec.defstruct(
+        "Births",
+        [("records", list[record])],  # type: ignore[valid-type]
+        rename={"records": list_key},
+    )
+    return msgspec.json.Decoder(msgspec.defstruct("BirthsAnswer", [("data", content)]))

@@ -1,0 +1,30 @@
+"""How Alembic reaches the database: through the connection of `etl.schema`, or by its own URL."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from etl.dialect import open_database
+from etl.tables import metadata
+
+config = context.config
+
+
+def run(connection) -> None:  # type: ignore[no-untyped-def]
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        compare_type=True,
+        render_as_batch=connection.dialect.name == "sqlite",
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+if (given := config.attributes.get("connection")) is not None:
+    run(given)
+else:
+    from etl.app import database_url
+
+    with open_database(config.get_main_option("sqlalchemy.url") or database_url()).writing() as own:
+        run(own)

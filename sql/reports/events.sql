@@ -1,0 +1,21 @@
+-- What happened: created, started, stopped, gone, retitled and so on, newest first. An event lies
+-- after `not_before` and not later than `not_after`.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param event only this kind of event, or all
+-- @column account the account's name
+-- @column not_before it happened after this moment, UTC
+-- @column not_after and not later than this, UTC
+-- @column event what happened
+-- @column title the user's name for the instance
+-- @column was from what
+-- @column became to what
+-- @column instance_uuid identity
+SELECT account, not_before, not_after, event, title, was, became, instance_uuid
+FROM instance_event
+WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    AND (CAST(:event AS TEXT) IS NULL OR event = CAST(:event AS TEXT))
+    AND not_after_s >= (SELECT starts_s FROM calendar_day WHERE CAST(day AS TEXT) = CAST(:from_day AS TEXT))
+    AND not_after_s < (SELECT ends_s FROM calendar_day WHERE CAST(day AS TEXT) = CAST(:to_day AS TEXT))
+ORDER BY not_after_s DESC, instance_uuid, event, was, became

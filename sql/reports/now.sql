@@ -1,0 +1,26 @@
+-- What there is now: every instance that is not gone, the longest running first.
+-- @param account only this account, or all
+-- @column account the account's name
+-- @column title the user's name for the instance
+-- @column state meaning of the status code
+-- @column gpu number and model of its GPUs
+-- @column running_since start of the current run, UTC
+-- @column hours hours since then, up to the newest complete poll
+-- @column timer when it will be shut down, UTC; empty: never
+-- @column image image and tag
+-- @column instance_uuid identity
+-- @column as_of start of the newest complete poll, UTC
+SELECT
+    account,
+    title,
+    CASE WHEN missing_since IS NULL THEN state ELSE state || ' (missing)' END AS state,
+    CAST(gpu_nums AS TEXT) || ' x ' || gpu_name AS gpu,
+    running_since,
+    ROUND((as_of_s - running_since_s) / 3600.0, 1) AS hours,
+    shutdown_time AS timer,
+    image_name || COALESCE(':' || image_tag, '') AS image,
+    instance_uuid,
+    as_of
+FROM instance_now
+WHERE CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT)
+ORDER BY CASE WHEN running_since_s IS NULL THEN 1 ELSE 0 END, running_since_s, account, instance_uuid

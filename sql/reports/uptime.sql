@@ -1,0 +1,106 @@
+-- Uptime: hours of running time, and rented card-hours (hours times GPUs: not utilisation), by the
+-- best estimate; with --bounds also the sure minimum and the maximum. `observed_percent` is the share
+-- of the period, up to the newest complete poll, in which the account was observed without a gap of
+-- more than ten minutes.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param by a line for each [instance, gpu, day, week, month]
+-- @column account the account's name
+-- @column what the instance, GPU model or time that the line is about
+-- @column instance_uuid identity, by instance
+-- @column hours hours of running time, estimate
+-- @column hours_min at least
+-- @column hours_max at most
+-- @column gpu_hours card-hours, estimate
+-- @column gpu_hours_min at least
+-- @column gpu_hours_max at most
+-- @column observed_percent share of the period that was observed
+WITH period AS (
+    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
+    FROM calendar_day
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+),
+observed AS (
+    SELECT
+        w.account,
+        CASE
+            WHEN w.ends_s > w.starts_s
+            THEN ROUND(100.0 * (w.seen_s - COALESCE(g.gap_s, 0)) / (w.ends_s - w.starts_s), 2)
+        END AS observed_percent
+    FROM (
+        SELECT
+            s.account,
+            p.starts_s,
+            CASE WHEN s.last_s < p.ends_s THEN s.last_s ELSE p.ends_s END AS ends_s,
+            CASE
+                WHEN s.first_s >= p.ends_s OR s.last_s <= p.starts_s THEN 0
+                ELSE CASE WHEN s.last_s < p.ends_s THEN s.last_s ELSE p.ends_s END
+                    - CASE WHEN s.first_s > p.starts_s THEN s.first_s ELSE p.starts_s END
+            END AS seen_s
+        FROM sync_span s CROSS JOIN period p
+    ) w
+    LEFT JOIN (
+        SELECT
+            g.account,
+            SUM(
+                CASE WHEN g.gap_to_s < p.ends_s THEN g.gap_to_s ELSE p.ends_s END
+                - CASE WHEN g.gap_from_s > p.starts_s THEN g.gap_from_s ELSE p.starts_s END
+            ) AS gap_s
+        FROM sync_gap g CROSS JOIN period p
+        WHERE g.gap_to_s > p.starts_s AND g.gap_from_s < p.ends_s
+        GROUP BY g.account
+    ) g ON g.account = w.account
+),
+lines AS (
+    SELECT
+        u.account,
+        CASE CAST(:by AS TEXT)
+            WHEN 'instance' THEN u.title
+            WHEN 'gpu' THEN u.gpu_name
+            WHEN 'day' THEN CAST(u.day AS TEXT)
+            WHEN 'week' THEN c.week
+            ELSE c.month
+        END AS what,
+        CASE WHEN CAST(:by AS TEXT) = 'instance' THEN u.instance_uuid END AS instance_uuid,
+        SUM(u.running_s) AS running_s,
+        SUM(u.running_min_s) AS running_min_s,
+        SUM(u.running_max_s) AS running_max_s,
+        SUM(u.gpu_s) AS gpu_s,
+        SUM(u.gpu_min_s) AS gpu_min_s,
+        SUM(u.gpu_max_s) AS gpu_max_s
+    FROM (
+        SELECT
+            account, day, instance_uuid, title, NULL AS gpu_name,
+            running_s, running_min_s, running_max_s, gpu_s, gpu_min_s, gpu_max_s
+        FROM uptime_daily
+        WHERE CAST(:by AS TEXT) <> 'gpu'
+        UNION ALL
+        SELECT
+            account, day, NULL, NULL, gpu_name,
+            running_s, running_min_s, running_max_s, gpu_s, gpu_min_s, gpu_max_s
+        FROM gpu_usage_daily
+        WHERE CAST(:by AS TEXT) = 'gpu'
+    ) u
+    JOIN calendar_day c ON c.day = u.day
+    WHERE CAST(u.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(u.day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR u.account = CAST(:account AS TEXT))
+    GROUP BY 1, 2, 3
+)
+SELECT
+    l.account,
+    l.what,
+    l.instance_uuid,
+    ROUND(l.running_s / 3600.0, 2) AS hours,
+    ROUND(l.running_min_s / 3600.0, 2) AS hours_min,
+    ROUND(l.running_max_s / 3600.0, 2) AS hours_max,
+    ROUND(l.gpu_s / 3600.0, 2) AS gpu_hours,
+    ROUND(l.gpu_min_s / 3600.0, 2) AS gpu_hours_min,
+    ROUND(l.gpu_max_s / 3600.0, 2) AS gpu_hours_max,
+    o.observed_percent
+FROM lines l
+LEFT JOIN observed o ON o.account = l.account
+WHERE l.running_max_s > 0
+ORDER BY
+    CASE WHEN CAST(:by AS TEXT) IN ('day', 'week', 'month') THEN l.what END,
+    l.gpu_s DESC, l.running_s DESC, l.account, l.what, l.instance_uuid

@@ -1,0 +1,44 @@
+-- One row for each instance that is not gone, as the newest poll left it.
+-- `state` is the meaning of `status` (unknown codes: 'unknown'); `missing_since` is set while one
+-- complete poll did not list it; `as_of` is the start of the newest complete poll.
+SELECT
+    a.name AS account,
+    i.instance_uuid,
+    i.title,
+    i.status,
+    COALESCE(s.state, 'unknown') AS state,
+    CASE WHEN s.is_up THEN 1 ELSE 0 END AS is_up,
+    i.gpu_name,
+    i.gpu_nums,
+    i.gpu_uuid,
+    i.image_name,
+    i.image_tag,
+    i.image_uuid,
+    i.charging_type,
+    c.unit AS charging_unit,
+    i.create_time,
+    i.start_time,
+    CASE WHEN i.shutdown_enabled THEN i.shutdown_time END AS shutdown_time,
+    u.started_at AS running_since,
+    epoch(u.started_at) AS running_since_s,
+    i.version,
+    i.first_seen_at,
+    i.changed_at,
+    i.last_seen_at,
+    i.missing_since,
+    p.as_of,
+    epoch(p.as_of) AS as_of_s
+FROM instance i
+JOIN account a ON a.account_id = i.account_id
+LEFT JOIN instance_status s ON s.status = i.status
+LEFT JOIN charging_type c ON c.charging_type = i.charging_type
+LEFT JOIN instance_usage u
+    ON u.account_id = i.account_id AND u.instance_uuid = i.instance_uuid
+    AND u.ended_at IS NULL AND u.kind = 'running'
+LEFT JOIN (
+    SELECT account_id, MAX(started_at) AS as_of
+    FROM sync_run
+    WHERE resource = 'instances' AND outcome = 'complete'
+    GROUP BY account_id
+) p ON p.account_id = i.account_id
+WHERE i.gone_at IS NULL

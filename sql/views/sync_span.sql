@@ -1,0 +1,12 @@
+-- From when to when each account's instances were observed: the start of the first and of the newest
+-- complete poll.
+SELECT
+    a.name AS account,
+    MIN(r.started_at) AS first_at,
+    MAX(r.started_at) AS last_at,
+    epoch(MIN(r.started_at)) AS first_s,
+    epoch(MAX(r.started_at)) AS last_s
+FROM sync_run r
+JOIN account a ON a.account_id = r.account_id
+WHERE r.resource = 'instances' AND r.outcome = 'complete'
+GROUP BY a.name

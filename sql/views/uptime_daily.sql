@@ -1,0 +1,68 @@
+-- Running time by instance and day of the reporting time zone: surely at least `running_min_s`, by
+-- the best estimate `running_s`, at most `running_max_s` seconds. `gpu_*_s` are seconds times the
+-- number of GPUs (rented card-time, not utilisation). A day's maximum is at most the part of the day
+-- up to the horizon (the start of the newest complete poll; for a missing instance its last
+-- sighting). A day without a row had no running time.
+SELECT
+    account,
+    day,
+    instance_uuid,
+    title,
+    running_s,
+    running_min_s,
+    CASE
+        WHEN running_max_s <= cap_s THEN running_max_s
+        WHEN cap_s < running_s THEN running_s
+        ELSE cap_s
+    END AS running_max_s,
+    gpu_s,
+    gpu_min_s,
+    CASE
+        WHEN gpu_max_s <= cap_s * gpu_most THEN gpu_max_s
+        WHEN cap_s * gpu_most < gpu_s THEN gpu_s
+        ELSE cap_s * gpu_most
+    END AS gpu_max_s
+FROM (
+    SELECT
+        a.name AS account,
+        d.day,
+        d.instance_uuid,
+        i.title,
+        d.running_s,
+        d.running_min_s,
+        d.running_max_s,
+        d.gpu_s,
+        d.gpu_min_s,
+        d.gpu_max_s,
+        d.gpu_most,
+        CASE
+            WHEN h.horizon_s < c.starts_s THEN 0
+            WHEN h.horizon_s < c.ends_s THEN h.horizon_s - c.starts_s
+            ELSE c.ends_s - c.starts_s
+        END AS cap_s
+    FROM (
+        SELECT
+            account_id,
+            day,
+            instance_uuid,
+            CAST(SUM(running_s) AS BIGINT) AS running_s,
+            CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
+            CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
+            CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
+            CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
+            CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s,
+            MAX(gpu_nums) AS gpu_most
+        FROM usage_part
+        WHERE kind = 'running'
+        GROUP BY account_id, day, instance_uuid
+    ) d
+    JOIN account a ON a.account_id = d.account_id
+    JOIN instance i ON i.account_id = d.account_id AND i.instance_uuid = d.instance_uuid
+    JOIN calendar_day c ON c.day = d.day
+    LEFT JOIN (
+        SELECT account_id, epoch(MAX(started_at)) AS horizon_s
+        FROM sync_run
+        WHERE resource = 'instances' AND outcome = 'complete'
+        GROUP BY account_id
+    ) h ON h.account_id = d.account_id
+) capped

@@ -1,0 +1,87 @@
+-- One row for each stretch of running time (kind 'running'), and of prepaid time (kind 'held').
+-- The three ends bound it: it surely ran until `ended_min`, by the best estimate until `ended_at`, at
+-- the latest until `ended_max`; all null while open. An open stretch counts up to the horizon: the
+-- start of the newest complete poll, for a missing instance its last sighting. `running_*_s` are
+-- seconds, `gpu_*_s` seconds times the number of GPUs (rented card-time, not utilisation).
+-- `is_run` is 0 for time in which a run is only possible: leave it out when runs are counted.
+SELECT
+    account,
+    instance_uuid,
+    title,
+    usage_no,
+    kind,
+    evidence,
+    CASE
+        WHEN kind = 'held' OR evidence = 'possible_run' THEN 0
+        WHEN evidence = 'gone' AND ended_s = started_s THEN 0
+        ELSE 1
+    END AS is_run,
+    started_at,
+    ended_min,
+    ended_at,
+    ended_max,
+    started_s,
+    ended_min_s,
+    ended_s,
+    ended_max_s,
+    running_s,
+    running_min_s,
+    running_max_s,
+    running_s * gpu_nums AS gpu_s,
+    running_min_s * gpu_nums AS gpu_min_s,
+    running_max_s * gpu_nums AS gpu_max_s,
+    gpu_uuid,
+    gpu_name,
+    gpu_nums,
+    charging_type
+FROM (
+    SELECT
+        l.*,
+        CASE
+            WHEN ended_s IS NOT NULL THEN ended_s - started_s
+            WHEN evidence = 'booting' OR horizon_s < started_s THEN 0
+            ELSE horizon_s - started_s
+        END AS running_s,
+        CASE
+            WHEN ended_s IS NOT NULL THEN ended_min_s - started_s
+            WHEN evidence = 'booting' OR horizon_s < started_s THEN 0
+            ELSE horizon_s - started_s
+        END AS running_min_s,
+        CASE
+            WHEN ended_s IS NOT NULL THEN ended_max_s - started_s
+            WHEN horizon_max_s < started_s THEN 0
+            ELSE horizon_max_s - started_s
+        END AS running_max_s
+    FROM (
+        SELECT
+            a.name AS account,
+            u.instance_uuid,
+            i.title,
+            u.usage_no,
+            u.kind,
+            u.evidence,
+            u.started_at,
+            u.ended_min,
+            u.ended_at,
+            u.ended_max,
+            epoch(u.started_at) AS started_s,
+            epoch(u.ended_min) AS ended_min_s,
+            epoch(u.ended_at) AS ended_s,
+            epoch(u.ended_max) AS ended_max_s,
+            u.gpu_uuid,
+            u.gpu_name,
+            u.gpu_nums,
+            u.charging_type,
+            epoch(COALESCE(i.last_seen_at, p.horizon)) AS horizon_s,
+            epoch(COALESCE(i.missing_since, i.last_seen_at, p.horizon)) AS horizon_max_s
+        FROM instance_usage u
+        JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
+        JOIN account a ON a.account_id = u.account_id
+        LEFT JOIN (
+            SELECT account_id, MAX(started_at) AS horizon
+            FROM sync_run
+            WHERE resource = 'instances' AND outcome = 'complete'
+            GROUP BY account_id
+        ) p ON p.account_id = u.account_id
+    ) l
+) spans

