@@ -105,6 +105,8 @@ class Client:
         self._retrying = retrying
         self._body_limit = body_limit
         self._counting = threading.Lock()
+        # httpcore closes connections in use where requests queue for them (encode/httpcore#1110)
+        self._turns = threading.Semaphore(connections)
         self._budget = Budget()
         timeouts = httpx.Timeout(timeout_s, pool=retrying.total_s)
         self._timeouts = {"timeout": timeouts.as_dict()}
@@ -176,7 +178,12 @@ class Client:
         query = f"?{urlencode(params)}" if params else ""
         request = self._request(self._base_url + path + query)
         for _ in range(1 + MAX_REDIRECTS):
-            response, answer = self._exchange(path, request, ends)
+            if not self._turns.acquire(timeout=max(0.0, ends - time.monotonic())):
+                raise Unavailable(f"GET {path}: no free connection in time", advice=ADVICE_WAIT)
+            try:
+                response, answer = self._exchange(path, request, ends)
+            finally:
+                self._turns.release()
             if not response.has_redirect_location:
                 self._check(path, response, answer)
                 return answer
@@ -384,11 +391,8 @@ def _checked_key(key: str) -> str:
 
 
 def _bind(http: httpx.Client, budget: Budget) -> None:
-    """Bound every connect and read of `http` by the budget of its thread.
-
-    httpx bounds single reads only, so a server that drips bytes keeps it for ever, in the headers
-    out of our sight. It has no public way in for a network backend; a test holds this one.
-    """
+    """Bound every connect and read of `http` by the budget of its thread. httpx has no public way
+    in for a network backend; a test holds this one."""
     for transport in (http._transport, *http._mounts.values()):
         if isinstance(transport, httpx.HTTPTransport):
             pool: Any = transport._pool

@@ -62,7 +62,7 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
     finished_at = max(poll.finished_at, last.finished_at if last else 0)
     tally = _Tally()
     if not poll.unchanged:
-        first = tx.complete_started_at(resource.name, first=True)
+        first = tx.first_complete_at(resource.name)
         window = Window(
             b=finished_at,
             complete=poll.complete,

@@ -50,67 +50,105 @@ def _instance_key() -> ForeignKeyConstraint:
     )
 
 
-FACTS: tuple[tuple[str, type[TypeEngine[Any]]], ...] = (
-    ("status", Integer),
-    ("title", Text),
-    ("create_time", UtcInstant),
-    ("start_time", UtcInstant),
-    ("charging_type", Integer),
-    ("shutdown_time", UtcInstant),
-    ("shutdown_enabled", Boolean),
-    ("save_image_status", Integer),
-    ("image_uuid", Text),
-    ("image_name", Text),
-    ("image_tag", Text),
-    ("gpu_uuid", Text),
-    ("gpu_name", Text),
-    ("gpu_nums", Integer),
-    ("server_url", Text),
-    ("server_map", Text),
+FACTS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
+    ("status", Integer, "the source's code; meaning: instance_status"),
+    ("title", Text, "the user's name for it"),
+    ("create_time", UtcInstant, "creation"),
+    (
+        "start_time",
+        UtcInstant,
+        "start of the current or last run, as listed; null: never, or unreadable (then in extra)",
+    ),
+    ("charging_type", Integer, "the source's code; meaning: charging_type"),
+    ("shutdown_time", UtcInstant, "scheduled shutdown; null: none"),
+    ("shutdown_enabled", Boolean, "whether the scheduled shutdown is on"),
+    ("save_image_status", Integer, "1 uploading, 2 uploaded, 3 upload failed"),
+    ("image_uuid", Text, "image"),
+    ("image_name", Text, "image name"),
+    ("image_tag", Text, "image tag"),
+    ("gpu_uuid", Text, "GPU model"),
+    ("gpu_name", Text, "name of the GPU model"),
+    ("gpu_nums", Integer, "number of GPUs"),
+    ("server_url", Text, "service addresses: sorted JSON array, without secrets"),
+    ("server_map", Text, "services: sorted JSON array, without secrets"),
 )
 """The facts of an instance, in the order of `etl.resources.instances.Instance`."""
 
 
 def _facts() -> list[Column[Any]]:
-    return [Column(name, kind, nullable=name != "status") for name, kind in FACTS]
+    return [
+        Column(name, kind, nullable=name != "status", comment=about) for name, kind, about in FACTS
+    ]
 
 
 setting = Table(
     "setting",
     metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", Text, nullable=False),
+    Column(
+        "name",
+        Text,
+        primary_key=True,
+        comment="what: timezone (the zone of days), views (digest of the view texts)",
+    ),
+    Column("value", Text, nullable=False, comment="its value"),
+    comment="What the database itself remembers",
 )
 
 account = Table(
     "account",
     metadata,
-    Column("account_id", Integer, primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("account_id", Integer, primary_key=True, comment="leads every key of synced facts"),
+    Column("name", Text, nullable=False, comment="the configured name"),
     UniqueConstraint("name"),
+    comment="An account; never its key",
 )
 
 sync_run = Table(
     "sync_run",
     metadata,
-    Column("sync_run_id", Serial, primary_key=True),
-    Column("account_id", Integer, ForeignKey("account.account_id"), nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("started_at", UtcInstant, nullable=False),
-    Column("finished_at", UtcInstant, nullable=False),
-    Column("outcome", Text, nullable=False),
-    Column("requests", Integer, nullable=False),
-    Column("retries", Integer, nullable=False),
-    Column("walks", Integer, nullable=False),
-    Column("listed", Integer),
-    Column("reported_total", Integer),
-    Column("added", Integer, nullable=False),
-    Column("changed", Integer, nullable=False),
-    Column("gone", Integer, nullable=False),
-    Column("rejected", Integer, nullable=False),
-    Column("clock_offset_s", Numeric(12, 3, asdecimal=False)),
-    Column("digest", Text),
-    Column("error", Text),
+    Column("sync_run_id", Serial, primary_key=True, comment="grows with every attempt"),
+    Column(
+        "account_id", Integer, ForeignKey("account.account_id"), nullable=False, comment="whose"
+    ),
+    Column("resource", Text, nullable=False, comment="what was polled: instances"),
+    Column(
+        "started_at",
+        UtcInstant,
+        nullable=False,
+        comment="not later than the first request; source's clock",
+    ),
+    Column(
+        "finished_at",
+        UtcInstant,
+        nullable=False,
+        comment="not earlier than the last answer; source's clock",
+    ),
+    Column(
+        "outcome",
+        Text,
+        nullable=False,
+        comment="complete (proven whole), partial (what was seen is written), failed (nothing is written), skipped (another sync was at work)",
+    ),
+    Column("requests", Integer, nullable=False, comment="HTTP requests sent, retries included"),
+    Column("retries", Integer, nullable=False, comment="of them, repeated ones"),
+    Column("walks", Integer, nullable=False, comment="how often the list was read"),
+    Column("listed", Integer, comment="distinct identities listed; null where nothing was read"),
+    Column("reported_total", Integer, comment="the total that the source reported"),
+    Column("added", Integer, nullable=False, comment="instances seen for the first time"),
+    Column("changed", Integer, nullable=False, comment="versions begun by a change or a return"),
+    Column("gone", Integer, nullable=False, comment="instances declared gone"),
+    Column("rejected", Integer, nullable=False, comment="records that could not be understood"),
+    Column(
+        "clock_offset_s",
+        Numeric(12, 3, asdecimal=False),
+        comment="source's clock minus this machine's, seconds; null: unknown, local clock taken",
+    ),
+    Column(
+        "digest",
+        Text,
+        comment="of the pages of a complete poll after which nothing was pending; an equal listing needs no decoding",
+    ),
+    Column("error", Text, comment="why it is not complete, or what was odd"),
     _one_of("outcome", ("complete", "partial", "failed", "skipped"), "outcome"),
     CheckConstraint("started_at <= finished_at", name="instants"),
     Index(
@@ -120,25 +158,52 @@ sync_run = Table(
         "outcome",
         "started_at",
     ),
+    comment="One attempt to poll one resource of one account, failed and skipped ones too",
 )
 
 instance = Table(
     "instance",
     metadata,
-    Column("account_id", Integer, ForeignKey("account.account_id"), nullable=False),
-    Column("instance_uuid", Text, nullable=False),
+    Column(
+        "account_id", Integer, ForeignKey("account.account_id"), nullable=False, comment="whose"
+    ),
+    Column("instance_uuid", Text, nullable=False, comment="identity"),
     *_facts(),
-    Column("version", Integer, nullable=False),
-    Column("first_seen_at", UtcInstant, nullable=False),
-    Column("changed_at", UtcInstant, nullable=False),
-    Column("last_seen_at", UtcInstant),
-    Column("missing_since", UtcInstant),
-    Column("gone_at", UtcInstant),
-    Column("last_start_at", UtcInstant),
-    Column("extra", Text),
+    Column("version", Integer, nullable=False, comment="number of the current version"),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
+    ),
+    Column(
+        "changed_at",
+        UtcInstant,
+        nullable=False,
+        comment="end of the poll that first saw the current version",
+    ),
+    Column(
+        "last_seen_at",
+        UtcInstant,
+        comment="null while it is listed and understood; else the start of the last poll that surely saw it",
+    ),
+    Column(
+        "missing_since",
+        UtcInstant,
+        comment="end of the first complete poll that did not list it; null while listed",
+    ),
+    Column(
+        "gone_at",
+        UtcInstant,
+        comment="equal to missing_since, set by the second such poll in a row",
+    ),
+    Column("last_start_at", UtcInstant, comment="newest start_time that was believed"),
+    Column(
+        "extra",
+        Text,
+        comment="JSON of what no column holds, as of the current version, without secrets",
+    ),
     PrimaryKeyConstraint("account_id", "instance_uuid"),
     CheckConstraint("first_seen_at <= changed_at", name="instants"),
     CheckConstraint("gone_at IS NULL OR gone_at = missing_since", name="gone_at"),
+    comment="An instance as last seen",
 )
 Index(
     "ix_instance_listed",
@@ -159,16 +224,34 @@ Index(
 instance_history = Table(
     "instance_history",
     metadata,
-    Column("account_id", Integer, nullable=False),
-    Column("instance_uuid", Text, nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("account_id", Integer, nullable=False, comment="whose"),
+    Column("instance_uuid", Text, nullable=False, comment="identity"),
+    Column("version", Integer, nullable=False, comment="1, 2, 3 … without holes"),
     *_facts(),
-    Column("after_at", UtcInstant),
-    Column("first_seen_at", UtcInstant, nullable=False),
-    Column("began_by", Text, nullable=False),
-    Column("last_seen_at", UtcInstant),
-    Column("ended_at", UtcInstant),
-    Column("ended_by", Text),
+    Column(
+        "after_at",
+        UtcInstant,
+        comment="it began after this moment; null: it was there before we looked",
+    ),
+    Column(
+        "first_seen_at",
+        UtcInstant,
+        nullable=False,
+        comment="end of the poll that first saw it: it began not later",
+    ),
+    Column(
+        "began_by",
+        Text,
+        nullable=False,
+        comment="first_seen, changed or returned (after it was declared gone)",
+    ),
+    Column("last_seen_at", UtcInstant, comment="it still held at this moment; null while current"),
+    Column(
+        "ended_at",
+        UtcInstant,
+        comment="first_seen_at of the next version, or missing_since; null while current",
+    ),
+    Column("ended_by", Text, comment="changed or gone; null while current"),
     PrimaryKeyConstraint("account_id", "instance_uuid", "version"),
     _instance_key(),
     _one_of("began_by", ("first_seen", "changed", "returned"), "began_by"),
@@ -178,6 +261,7 @@ instance_history = Table(
         "(ended_at IS NULL) = (ended_by IS NULL) AND (ended_at IS NULL) = (last_seen_at IS NULL)",
         name="ended",
     ),
+    comment="One version of an instance. Open at t: first_seen_at <= t and (ended_at is null or t < ended_at)",
 )
 Index(
     "uq_instance_history_current",
@@ -188,27 +272,34 @@ Index(
     postgresql_where=instance_history.c.ended_at.is_(None),
 )
 
-TERMS: tuple[tuple[str, type[TypeEngine[Any]]], ...] = (
-    ("gpu_uuid", Text),
-    ("gpu_name", Text),
-    ("gpu_nums", Integer),
-    ("charging_type", Integer),
+TERMS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
+    ("gpu_uuid", Text, "GPU model"),
+    ("gpu_name", Text, "name of the GPU model"),
+    ("gpu_nums", Integer, "number of GPUs"),
+    ("charging_type", Integer, "the source's code; meaning: charging_type"),
 )
 """What a stretch is charged by, in the order of `etl.usage.Terms`."""
 
 instance_usage = Table(
     "instance_usage",
     metadata,
-    Column("account_id", Integer, nullable=False),
-    Column("instance_uuid", Text, nullable=False),
-    Column("usage_no", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("started_at", UtcInstant, nullable=False),
-    Column("ended_min", UtcInstant),
-    Column("ended_at", UtcInstant),
-    Column("ended_max", UtcInstant),
-    *(Column(name, kind) for name, kind in TERMS),
-    Column("evidence", Text, nullable=False),
+    Column("account_id", Integer, nullable=False, comment="whose"),
+    Column("instance_uuid", Text, nullable=False, comment="identity"),
+    Column("usage_no", Integer, nullable=False, comment="1, 2, 3 … without holes"),
+    Column(
+        "kind", Text, nullable=False, comment="running, or held (prepaid: from creation to gone)"
+    ),
+    Column("started_at", UtcInstant, nullable=False, comment="its start"),
+    Column("ended_min", UtcInstant, comment="it surely lasted until then; null while open"),
+    Column("ended_at", UtcInstant, comment="best estimate of its end; null while open"),
+    Column("ended_max", UtcInstant, comment="it lasted until then at the latest; null while open"),
+    *(Column(name, kind, comment=about) for name, kind, about in TERMS),
+    Column(
+        "evidence",
+        Text,
+        nullable=False,
+        comment="observed, booting (not yet seen up), unseen_run (fell between two polls), unknown_start, possible_run (no run may have been), gone",
+    ),
     PrimaryKeyConstraint("account_id", "instance_uuid", "usage_no"),
     _instance_key(),
     _one_of("kind", ("running", "held"), "kind"),
@@ -225,6 +316,7 @@ instance_usage = Table(
         "(ended_min IS NULL) = (ended_at IS NULL) AND (ended_at IS NULL) = (ended_max IS NULL)",
         name="ended",
     ),
+    comment="A stretch of running time of one instance with one GPU model, count and charging type; or, for prepaid charging, of time for which it was held",
 )
 Index(
     "uq_instance_usage_open",
@@ -239,16 +331,16 @@ Index(
 usage_day = Table(
     "usage_day",
     metadata,
-    Column("account_id", Integer, nullable=False),
-    Column("instance_uuid", Text, nullable=False),
-    Column("usage_no", Integer, nullable=False),
-    Column("day", CalendarDay, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("started_at", UtcInstant, nullable=False),
-    Column("running_s", Integer, nullable=False),
-    Column("running_min_s", Integer, nullable=False),
-    Column("running_max_s", Integer, nullable=False),
-    *(Column(name, kind) for name, kind in TERMS),
+    Column("account_id", Integer, nullable=False, comment="whose"),
+    Column("instance_uuid", Text, nullable=False, comment="identity"),
+    Column("usage_no", Integer, nullable=False, comment="of the stretch"),
+    Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
+    Column("kind", Text, nullable=False, comment="running or held"),
+    Column("started_at", UtcInstant, nullable=False, comment="start of the part"),
+    Column("running_s", Integer, nullable=False, comment="seconds, estimate"),
+    Column("running_min_s", Integer, nullable=False, comment="seconds, at least"),
+    Column("running_max_s", Integer, nullable=False, comment="seconds, at most"),
+    *(Column(name, kind, comment=about) for name, kind, about in TERMS),
     PrimaryKeyConstraint("account_id", "instance_uuid", "usage_no", "day"),
     ForeignKeyConstraint(
         ["account_id", "instance_uuid", "usage_no"],
@@ -263,49 +355,70 @@ usage_day = Table(
         name="bounds",
     ),
     Index("ix_usage_day_day", "day"),
+    comment="The part of a closed stretch that falls into one day; derived from instance_usage",
 )
 
 rejected_record = Table(
     "rejected_record",
     metadata,
-    Column("account_id", Integer, ForeignKey("account.account_id"), nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("payload_hash", Text, nullable=False),
-    Column("identity", Text),
-    Column("first_seen_at", UtcInstant, nullable=False),
-    Column("payload", Text, nullable=False),
+    Column(
+        "account_id", Integer, ForeignKey("account.account_id"), nullable=False, comment="whose"
+    ),
+    Column("resource", Text, nullable=False, comment="of what"),
+    Column("reason", Text, nullable=False, comment="path in the record, and what is wrong there"),
+    Column("payload_hash", Text, nullable=False, comment="SHA-256 of payload, 32 hex digits"),
+    Column("identity", Text, comment="its identity, where that could be read"),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first brought it"
+    ),
+    Column("payload", Text, nullable=False, comment="the record as JSON, without secrets"),
     PrimaryKeyConstraint("account_id", "resource", "reason", "payload_hash"),
+    comment="A record that could not be understood, without secrets",
 )
 
 instance_status = Table(
     "instance_status",
     metadata,
-    Column("status", Integer, primary_key=True, autoincrement=False),
-    Column("state", Text, nullable=False),
-    Column("is_up", Boolean, nullable=False),
-    Column("name_en", Text, nullable=False),
-    Column("name_zh", Text, nullable=False),
+    Column("status", Integer, primary_key=True, autoincrement=False, comment="the source's code"),
+    Column(
+        "state",
+        Text,
+        nullable=False,
+        comment="creating, starting, running, restarting, stopping, stopped, destroyed or unknown",
+    ),
+    Column(
+        "is_up",
+        Boolean,
+        nullable=False,
+        comment="whether it counts as running time: running, restarting",
+    ),
+    Column("name_en", Text, nullable=False, comment="English name"),
+    Column("name_zh", Text, nullable=False, comment="Chinese name"),
     _one_of("state", STATES, "state"),
+    comment="Meaning of a status code",
 )
 
 charging_type = Table(
     "charging_type",
     metadata,
-    Column("charging_type", Integer, primary_key=True, autoincrement=False),
-    Column("unit", Text),
-    Column("name_en", Text, nullable=False),
-    Column("name_zh", Text, nullable=False),
+    Column(
+        "charging_type", Integer, primary_key=True, autoincrement=False, comment="the source's code"
+    ),
+    Column("unit", Text, comment="hour, day, week, month or year; null: unknown"),
+    Column("name_en", Text, nullable=False, comment="English name"),
+    Column("name_zh", Text, nullable=False, comment="Chinese name"),
     _one_of("unit", UNITS, "unit"),
+    comment="Meaning of a charging code",
 )
 
 calendar_day = Table(
     "calendar_day",
     metadata,
-    Column("day", CalendarDay, primary_key=True),
-    Column("starts_s", BigInteger, nullable=False),
-    Column("ends_s", BigInteger, nullable=False),
-    Column("week", Text, nullable=False),
-    Column("month", Text, nullable=False),
+    Column("day", CalendarDay, primary_key=True, comment="the day"),
+    Column("starts_s", BigInteger, nullable=False, comment="its first second, epoch seconds"),
+    Column("ends_s", BigInteger, nullable=False, comment="the first second of the next day"),
+    Column("week", Text, nullable=False, comment="ISO week, 2026-W48"),
+    Column("month", Text, nullable=False, comment="2026-11"),
     UniqueConstraint("starts_s"),
+    comment="A day of the reporting time zone",
 )

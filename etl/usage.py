@@ -93,6 +93,8 @@ def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -
             ledger.open(b, "unknown_start", facts)
         else:
             ledger.open(start, "observed", facts)
+    elif codes.is_booting(facts.status) and start is not None:
+        ledger.open(start, "booting", facts)
     ledger.last_start = start
     if codes.is_prepaid(facts.charging_type):
         ledger.hold(b if facts.create_time is None else min(facts.create_time, b), facts)

@@ -143,11 +143,12 @@ class _Poller:
         walk = _Walk()
         first = self._ask(1)
         listing = opened(self._resource, first.page.body)
-        self._take(walk, first, None)
-        if listing.total is None:
+        expected = _pages(listing)
+        self._take(walk, first, expected)
+        if expected is None:
             self._read_on(walk, listing)
-        elif listing.identities:
-            self._read_others(walk, math.ceil(listing.total / len(listing.identities)))
+        else:
+            self._read_others(walk, expected)
         return walk
 
     def _ask(self, number: int) -> _Read:
@@ -240,6 +241,13 @@ class _Poller:
             return verdict
         note = f"{len(newcomers)} instances may have been created during the walk"
         return Verdict(False, verdict.total, verdict.identities, (note,))
+
+
+def _pages(first: Listing) -> int | None:
+    """How many pages there are, by the words and the length of the first."""
+    if first.total is None:
+        return None
+    return max(1, math.ceil(first.total / len(first.identities))) if first.identities else 1
 
 
 @dataclass(frozen=True, slots=True)

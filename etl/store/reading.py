@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, and_, func, select, text
+from sqlalchemy import Connection, Executable
 
-from etl import days, tables
+from etl import days
 from etl.codes import Codes
 from etl.dialect import Database
 from etl.diff import Known, Usage
 from etl.errors import StalePoll
 from etl.poll import Instant, LastPoll
-from etl.store.rows import (
-    DAY_COLUMNS,
-    FACT_NAMES,
-    INSTANCE_COLUMNS,
-    STRETCH_COLUMNS,
-    KeptUsage,
-    by_instance,
-    known_of,
-    stretch_of,
-)
+from etl.store import statements
+from etl.store.rows import KeptUsage, by_instance, known_of, stretch_of
 from etl.usage import SeenVersion, State
 
 APPLIED: Final = ("complete", "partial")
-_zones: dict[str, days.Zone] = {}
 
 
 class Reader:
@@ -38,40 +30,21 @@ class Reader:
         self._account_id = account_id
 
     def codes(self) -> Codes:
-        status, charging = tables.instance_status.c, tables.charging_type.c
-        states = self._conn.execute(select(status.status, status.state)).all()
-        units = self._conn.execute(select(charging.charging_type, charging.unit)).all()
-        return Codes(states=dict(states), units=dict(units))
+        states, units = self._ask(statements.STATES), self._ask(statements.UNITS)
+        return Codes(states=dict(states.all()), units=dict(units.all()))
 
     def last_poll(self, resource: str) -> LastPoll | None:
         """The newest applied poll; its digest only where an equal listing changes nothing."""
-        run = tables.sync_run.c
         newest = [
             LastPoll(*row)
             for outcome in APPLIED  # one look into the index each, however long the history
-            for row in self._conn.execute(
-                select(
-                    run.started_at,
-                    run.finished_at,
-                    run.digest,
-                    func.coalesce(run.listed, 0),
-                    run.reported_total,
-                    run.clock_offset_s,
-                )
-                .where(self._runs(resource), run.outcome == outcome)
-                .order_by(run.started_at.desc())
-                .limit(1)
-            )
+            for row in self._ask(statements.NEWEST_RUN, resource=resource, outcome=outcome)
         ]
         return max(newest, key=lambda last: last.started_at, default=None)
 
-    def complete_started_at(self, resource: str, *, first: bool = False) -> Instant | None:
-        """The start of the newest (or the first) complete poll."""
-        run = tables.sync_run.c
-        pick = func.min if first else func.max
-        found: Instant | None = self._conn.scalar(
-            select(pick(run.started_at)).where(self._runs(resource), run.outcome == "complete")
-        )
+    def first_complete_at(self, resource: str) -> Instant | None:
+        """The start of the account's first complete poll."""
+        found: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
         return found
 
     def refuse_stale(self, resource: str, started_at: Instant) -> LastPoll | None:
@@ -87,33 +60,17 @@ class Reader:
 
     def known(self, uuids: Sequence[str]) -> dict[str, Known]:
         """Instances by uuid, as the newest applied poll left them; unknown ones are left out."""
-        condition, parameters = self._database.among("instance_uuid", uuids)
         seen_at = self._seen_at()
-        found = self._conn.execute(
-            select(*INSTANCE_COLUMNS).where(self._of(tables.instance), text(condition)), parameters
-        )
+        found = self._ask_among(statements.known, uuids)
         return {row[0]: known_of(row, seen_at) for row in found}
 
     def listed(self) -> set[str]:
         """The instances that are not gone."""
-        c = tables.instance.c
-        return set(
-            self._conn.scalars(
-                select(c.instance_uuid).where(self._of(tables.instance), c.gone_at.is_(None))
-            )
-        )
+        return set(self._ask(statements.LISTED).scalars())
 
     def pending(self) -> bool:
         """Whether an instance is missing, or its record could not be read last time."""
-        c = tables.instance.c
-        return (
-            self._conn.scalar(
-                select(1)
-                .where(self._of(tables.instance), c.gone_at.is_(None), c.last_seen_at.is_not(None))
-                .limit(1)
-            )
-            is not None
-        )
+        return self._ask(statements.PENDING).scalar() is not None
 
     def usages(self, uuids: Sequence[str], returned: Sequence[str]) -> dict[str, Usage]:
         """The running time of each instance, with its versions for those `returned`."""
@@ -122,118 +79,50 @@ class Reader:
             usages[uuid] = Usage(usages[uuid].state, tuple(versions))
         return usages
 
-    def histories(
-        self, uuids: Sequence[str] | None = None
-    ) -> Iterator[tuple[str, list[SeenVersion]]]:
-        """The versions of each instance (all of them by default), oldest first."""
-        c = tables.instance_history.c
-        chosen = select(
-            *(c[name] for name in FACT_NAMES),
-            c.after_at,
-            c.first_seen_at,
-            c.last_seen_at,
-            c.ended_at,
-            c.ended_by,
-        ).where(self._of(tables.instance_history))
-        parameters: dict[str, Any] = {}
-        if uuids is not None:
-            condition, parameters = self._database.among("instance_uuid", uuids)
-            chosen = chosen.where(text(condition))
-        rows = self._conn.execute(
-            chosen.order_by(c.instance_uuid, c.version).execution_options(yield_per=5000),
-            parameters,
-        )
-        return by_instance(rows)
+    def histories(self, uuids: Sequence[str]) -> Iterator[tuple[str, list[SeenVersion]]]:
+        """The versions of each instance, oldest first."""
+        return by_instance(self._ask_among(statements.histories, uuids)) if uuids else iter(())
 
     def kept_usage(self, uuids: Sequence[str]) -> KeptUsage:
         """All that is derived from the versions of these instances, as it is kept."""
-        condition, parameters = self._database.among("instance_uuid", uuids)
         kept = KeptUsage()
-        u, d, i = tables.instance_usage.c, tables.usage_day.c, tables.instance.c
-        for uuid, *row in self._conn.execute(
-            select(*STRETCH_COLUMNS)
-            .where(self._of(tables.instance_usage), text(condition))
-            .order_by(u.instance_uuid, u.usage_no),
-            parameters,
-        ):
+        for uuid, *row in self._ask_among(statements.stretches, uuids, only_open=False):
             kept.stretches.setdefault(uuid, []).append(stretch_of(row))
-        for day in self._conn.execute(
-            select(*(d[name] for name in DAY_COLUMNS))
-            .where(self._of(tables.usage_day), text(condition))
-            .order_by(d.instance_uuid, d.usage_no, d.day),
-            parameters,
-        ):
-            kept.day_rows.setdefault(day.instance_uuid, []).append(tuple(day)[1:])
-        kept.last_starts.update(
-            self._conn.execute(
-                select(i.instance_uuid, i.last_start_at).where(
-                    self._of(tables.instance), text(condition)
-                ),
-                parameters,
-            ).all()
-        )
+        for part in self._ask_among(statements.day_parts, uuids):
+            kept.day_rows.setdefault(part.instance_uuid, []).append(tuple(part)[1:])
+        for uuid, _, last_start in self._ask_among(statements.usage_counts, uuids):
+            kept.last_starts[uuid] = last_start
         return kept
 
     def all_uuids(self) -> list[str]:
         """Every instance there ever was."""
-        return list(
-            self._conn.scalars(
-                select(tables.instance.c.instance_uuid)
-                .where(self._of(tables.instance))
-                .order_by(tables.instance.c.instance_uuid)
-            )
-        )
+        return list(self._ask(statements.ALL_UUIDS).scalars())
 
     def zone(self) -> days.Zone:
         """The reporting time zone."""
-        return _zone(
-            self._conn.scalar(
-                select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
-            )
-        )
+        return _zone(self._ask(statements.TIMEZONE).scalar_one())
 
-    def _of(self, table: Any) -> Any:
-        return table.c.account_id == self._account_id
+    def _ask(self, statement: Executable, **parameters: Any) -> Any:
+        return self._conn.execute(statement, {"account": self._account_id, **parameters})
 
-    def _runs(self, resource: str) -> Any:
-        return and_(self._of(tables.sync_run), tables.sync_run.c.resource == resource)
+    def _ask_among(self, question: Any, uuids: Sequence[str], **options: Any) -> Any:
+        """A question about some instances, in one statement whatever their number."""
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        return self._ask(question(condition, **options), **parameters)
 
     def _seen_at(self) -> dict[Instant | None, Instant]:
         """The starts of the newest complete poll (under None) and, by their ends, of the partial
         ones since: of them alone is an instance's `changed_at` newer than that."""
-        run = tables.sync_run.c
-        newest = self.complete_started_at("instances") or 0
-        since = self._conn.execute(
-            select(run.finished_at, func.max(run.started_at))
-            .where(self._runs("instances"), run.outcome == "partial", run.started_at > newest)
-            .group_by(run.finished_at)
-        )
+        newest = self._ask(statements.NEWEST_COMPLETE, resource="instances").scalar() or 0
+        since = self._ask(statements.PARTIAL_SINCE, resource="instances", since=newest)
         return {**dict(since.all()), None: newest}
 
     def _states(self, uuids: Sequence[str]) -> dict[str, State]:
-        condition, parameters = self._database.among("instance_uuid", uuids)
-        i, u = tables.instance.c, tables.instance_usage.c
-        count = (
-            select(func.coalesce(func.max(u.usage_no), 0))
-            .where(u.account_id == i.account_id, u.instance_uuid == i.instance_uuid)
-            .scalar_subquery()
-        )
         states = {
-            row[0]: State(count=row[1], last_start=row[2])
-            for row in self._conn.execute(
-                select(i.instance_uuid, count, i.last_start_at).where(
-                    self._of(tables.instance), text(condition)
-                ),
-                parameters,
-            )
+            uuid: State(count=count, last_start=last_start)
+            for uuid, count, last_start in self._ask_among(statements.usage_counts, uuids)
         }
-        opened = self._conn.execute(
-            select(*STRETCH_COLUMNS).where(
-                self._of(tables.instance_usage), u.ended_at.is_(None), text(condition)
-            ),
-            parameters,
-        )
-        for uuid, *row in opened:
+        for uuid, *row in self._ask_among(statements.stretches, uuids, only_open=True):
             stretch, was = stretch_of(row), states[uuid]
             running = stretch if stretch.kind == "running" else was.running
             held = stretch if stretch.kind == "held" else was.held
@@ -241,8 +130,6 @@ class Reader:
         return states
 
 
-def _zone(name: str | None) -> days.Zone:
-    assert name is not None
-    if name not in _zones:
-        _zones[name] = days.Zone(name)
-    return _zones[name]
+@lru_cache(maxsize=8)
+def _zone(name: str) -> days.Zone:
+    return days.Zone(name)

@@ -14,7 +14,7 @@ from etl.poll import Instant, LastPoll
 from etl.resources.instances import Instance
 from etl.usage import SeenVersion, Stretch, Terms
 
-FACT_NAMES: Final = ("instance_uuid", *(name for name, _ in tables.FACTS))
+FACT_NAMES: Final = ("instance_uuid", *(name for name, *_ in tables.FACTS))
 STATE_NAMES: Final = (
     "version",
     "changed_at",
@@ -25,26 +25,7 @@ STATE_NAMES: Final = (
     "extra",
 )
 """What `instance` holds beside the facts of the current version, see `instance_state`."""
-TERM_NAMES: Final = tuple(name for name, _ in tables.TERMS)
-INSTANCE_COLUMNS: Final = (
-    *(tables.instance.c[name] for name in FACT_NAMES),
-    tables.instance.c.version,
-    tables.instance.c.changed_at,
-    tables.instance.c.last_seen_at,
-    tables.instance.c.missing_since,
-    tables.instance.c.gone_at,
-)
-STRETCH_COLUMNS: Final = (
-    tables.instance_usage.c.instance_uuid,
-    tables.instance_usage.c.usage_no,
-    tables.instance_usage.c.kind,
-    tables.instance_usage.c.started_at,
-    tables.instance_usage.c.evidence,
-    *(tables.instance_usage.c[name] for name in TERM_NAMES),
-    tables.instance_usage.c.ended_min,
-    tables.instance_usage.c.ended_at,
-    tables.instance_usage.c.ended_max,
-)
+TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
 DAY_COLUMNS: Final = (
     "account_id",
     "instance_uuid",

@@ -68,4 +68,5 @@ FROM (
         WHERE u.ended_at IS NULL
     ) o
     JOIN calendar_day c ON c.starts_s < o.horizon_max_s AND c.ends_s > o.started_s
+    WHERE o.started_s < o.horizon_max_s
 ) parts

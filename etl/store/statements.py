@@ -1,0 +1,143 @@
+"""The questions that every poll asks, put together once: building a statement costs more than
+asking it. Each binds `account`; those about a resource `resource` too."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, func, select, text
+
+from etl import tables
+from etl.store.rows import DAY_COLUMNS, FACT_NAMES
+
+_run: Final = tables.sync_run.c
+_instance: Final = tables.instance.c
+_version: Final = tables.instance_history.c
+_usage: Final = tables.instance_usage.c
+_day: Final = tables.usage_day.c
+
+_RUNS: Final = (
+    _run.account_id == bindparam("account"),
+    _run.resource == bindparam("resource"),
+)
+
+STATES: Final = select(tables.instance_status.c.status, tables.instance_status.c.state)
+UNITS: Final = select(tables.charging_type.c.charging_type, tables.charging_type.c.unit)
+TIMEZONE: Final = select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
+
+NEWEST_RUN: Final = (
+    select(
+        _run.started_at,
+        _run.finished_at,
+        _run.digest,
+        func.coalesce(_run.listed, 0),
+        _run.reported_total,
+        _run.clock_offset_s,
+    )
+    .where(*_RUNS, _run.outcome == bindparam("outcome"))
+    .order_by(_run.started_at.desc())
+    .limit(1)
+)
+NEWEST_COMPLETE: Final = select(func.max(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
+FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
+PARTIAL_SINCE: Final = (
+    select(_run.finished_at, func.max(_run.started_at))
+    .where(*_RUNS, _run.outcome == "partial", _run.started_at > bindparam("since"))
+    .group_by(_run.finished_at)
+)
+
+LISTED: Final = select(_instance.instance_uuid).where(
+    _instance.account_id == bindparam("account"), _instance.gone_at.is_(None)
+)
+PENDING: Final = (
+    select(1)
+    .where(
+        _instance.account_id == bindparam("account"),
+        _instance.gone_at.is_(None),
+        _instance.last_seen_at.is_not(None),
+    )
+    .limit(1)
+)
+ALL_UUIDS: Final = (
+    select(_instance.instance_uuid)
+    .where(_instance.account_id == bindparam("account"))
+    .order_by(_instance.instance_uuid)
+)
+
+
+@cache
+def known(among: str) -> Select[Any]:
+    """Instances: facts, then version, changed_at, last_seen_at, missing_since, gone_at."""
+    return select(
+        *(_instance[name] for name in FACT_NAMES),
+        _instance.version,
+        _instance.changed_at,
+        _instance.last_seen_at,
+        _instance.missing_since,
+        _instance.gone_at,
+    ).where(_instance.account_id == bindparam("account"), text(among))
+
+
+@cache
+def usage_counts(among: str) -> Select[Any]:
+    """Instances: uuid, how many stretches each has, the newest believed start."""
+    count = (
+        select(func.coalesce(func.max(_usage.usage_no), 0))
+        .where(
+            _usage.account_id == _instance.account_id,
+            _usage.instance_uuid == _instance.instance_uuid,
+        )
+        .scalar_subquery()
+    )
+    return select(_instance.instance_uuid, count, _instance.last_start_at).where(
+        _instance.account_id == bindparam("account"), text(among)
+    )
+
+
+@cache
+def stretches(among: str, *, only_open: bool) -> Select[Any]:
+    """Stretches in order: uuid, then as `rows.stretch_of` takes them."""
+    chosen = select(
+        _usage.instance_uuid,
+        _usage.usage_no,
+        _usage.kind,
+        _usage.started_at,
+        _usage.evidence,
+        _usage.gpu_uuid,
+        _usage.gpu_name,
+        _usage.gpu_nums,
+        _usage.charging_type,
+        _usage.ended_min,
+        _usage.ended_at,
+        _usage.ended_max,
+    ).where(_usage.account_id == bindparam("account"), text(among))
+    if only_open:
+        return chosen.where(_usage.ended_at.is_(None))
+    return chosen.order_by(_usage.instance_uuid, _usage.usage_no)
+
+
+@cache
+def day_parts(among: str) -> Select[Any]:
+    return (
+        select(*(_day[name] for name in DAY_COLUMNS))
+        .where(_day.account_id == bindparam("account"), text(among))
+        .order_by(_day.instance_uuid, _day.usage_no, _day.day)
+    )
+
+
+@cache
+def histories(among: str) -> Select[Any]:
+    """Versions in order, as `rows.by_instance` takes them."""
+    return (
+        select(
+            *(_version[name] for name in FACT_NAMES),
+            _version.after_at,
+            _version.first_seen_at,
+            _version.last_seen_at,
+            _version.ended_at,
+            _version.ended_by,
+        )
+        .where(_version.account_id == bindparam("account"), text(among))
+        .order_by(_version.instance_uuid, _version.version)
+    )
