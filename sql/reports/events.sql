@@ -3,7 +3,7 @@
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @param event only this kind of event, or all
+-- @param event only this kind of event [all, created, started, stopped, restarted, gone, returned, retitled, gpu_changed, image_changed, charging_changed, save_image_changed, timer_set, timer_cleared]
 -- @column account the account's name
 -- @column not_before it happened after this moment, UTC
 -- @column not_after and not later than this, UTC
@@ -15,7 +15,7 @@
 SELECT account, not_before, not_after, event, title, was, became, instance_uuid
 FROM instance_event
 WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
-    AND (CAST(:event AS TEXT) IS NULL OR event = CAST(:event AS TEXT))
-    AND not_after_s >= (SELECT starts_s FROM calendar_day WHERE CAST(day AS TEXT) = CAST(:from_day AS TEXT))
-    AND not_after_s < (SELECT ends_s FROM calendar_day WHERE CAST(day AS TEXT) = CAST(:to_day AS TEXT))
-ORDER BY not_after_s DESC, instance_uuid, event, was, became
+    AND CAST(:event AS TEXT) IN ('all', event)
+    AND not_after_s >= (SELECT MIN(starts_s) FROM calendar_day WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT))
+    AND not_after_s < (SELECT MAX(ends_s) FROM calendar_day WHERE CAST(day AS TEXT) <= CAST(:to_day AS TEXT))
+ORDER BY not_after_s DESC, instance_uuid, event, COALESCE(was, ''), COALESCE(became, '')

@@ -1,7 +1,8 @@
 -- Uptime: hours of running time, and rented card-hours (hours times GPUs: not utilisation), by the
 -- best estimate; with --bounds also the sure minimum and the maximum. `observed_percent` is the share
 -- of the period, up to the newest complete poll, in which the account was observed without a gap of
--- more than ten minutes.
+-- more than ten minutes. Hours are rounded to hundredths in whole numbers, so that both databases
+-- give the same.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
@@ -26,7 +27,8 @@ observed AS (
         w.account,
         CASE
             WHEN w.ends_s > w.starts_s
-            THEN ROUND(100.0 * (w.seen_s - COALESCE(g.gap_s, 0)) / (w.ends_s - w.starts_s), 2)
+            THEN (20000 * (w.seen_s - COALESCE(g.gap_s, 0)) + w.ends_s - w.starts_s)
+                / (2 * (w.ends_s - w.starts_s)) / 100.0
         END AS observed_percent
     FROM (
         SELECT
@@ -43,9 +45,11 @@ observed AS (
     LEFT JOIN (
         SELECT
             g.account,
-            SUM(
-                CASE WHEN g.gap_to_s < p.ends_s THEN g.gap_to_s ELSE p.ends_s END
-                - CASE WHEN g.gap_from_s > p.starts_s THEN g.gap_from_s ELSE p.starts_s END
+            CAST(
+                SUM(
+                    CASE WHEN g.gap_to_s < p.ends_s THEN g.gap_to_s ELSE p.ends_s END
+                    - CASE WHEN g.gap_from_s > p.starts_s THEN g.gap_from_s ELSE p.starts_s END
+                ) AS BIGINT
             ) AS gap_s
         FROM sync_gap g CROSS JOIN period p
         WHERE g.gap_to_s > p.starts_s AND g.gap_from_s < p.ends_s
@@ -63,12 +67,12 @@ lines AS (
             ELSE c.month
         END AS what,
         CASE WHEN CAST(:by AS TEXT) = 'instance' THEN u.instance_uuid END AS instance_uuid,
-        SUM(u.running_s) AS running_s,
-        SUM(u.running_min_s) AS running_min_s,
-        SUM(u.running_max_s) AS running_max_s,
-        SUM(u.gpu_s) AS gpu_s,
-        SUM(u.gpu_min_s) AS gpu_min_s,
-        SUM(u.gpu_max_s) AS gpu_max_s
+        CAST(SUM(u.running_s) AS BIGINT) AS running_s,
+        CAST(SUM(u.running_min_s) AS BIGINT) AS running_min_s,
+        CAST(SUM(u.running_max_s) AS BIGINT) AS running_max_s,
+        CAST(SUM(u.gpu_s) AS BIGINT) AS gpu_s,
+        CAST(SUM(u.gpu_min_s) AS BIGINT) AS gpu_min_s,
+        CAST(SUM(u.gpu_max_s) AS BIGINT) AS gpu_max_s
     FROM (
         SELECT
             account, day, instance_uuid, title, NULL AS gpu_name,
@@ -91,16 +95,16 @@ SELECT
     l.account,
     l.what,
     l.instance_uuid,
-    ROUND(l.running_s / 3600.0, 2) AS hours,
-    ROUND(l.running_min_s / 3600.0, 2) AS hours_min,
-    ROUND(l.running_max_s / 3600.0, 2) AS hours_max,
-    ROUND(l.gpu_s / 3600.0, 2) AS gpu_hours,
-    ROUND(l.gpu_min_s / 3600.0, 2) AS gpu_hours_min,
-    ROUND(l.gpu_max_s / 3600.0, 2) AS gpu_hours_max,
+    (l.running_s + 18) / 36 / 100.0 AS hours,
+    (l.running_min_s + 18) / 36 / 100.0 AS hours_min,
+    (l.running_max_s + 18) / 36 / 100.0 AS hours_max,
+    (l.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
+    (l.gpu_min_s + 18) / 36 / 100.0 AS gpu_hours_min,
+    (l.gpu_max_s + 18) / 36 / 100.0 AS gpu_hours_max,
     o.observed_percent
 FROM lines l
 LEFT JOIN observed o ON o.account = l.account
 WHERE l.running_max_s > 0
 ORDER BY
     CASE WHEN CAST(:by AS TEXT) IN ('day', 'week', 'month') THEN l.what END,
-    l.gpu_s DESC, l.running_s DESC, l.account, l.what, l.instance_uuid
+    COALESCE(l.gpu_s, -1) DESC, l.running_s DESC, l.account, l.what, l.instance_uuid

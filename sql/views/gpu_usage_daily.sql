@@ -1,6 +1,13 @@
 -- Running time by GPU model and day of the reporting time zone, over all instances of an account.
 -- `gpu_*_s` are seconds times the number of GPUs: rented card-time, not utilisation. Maxima of parts
 -- that cannot all be true at once are added up as they are.
+-- @column account the account's name
+-- @column running_s instance-seconds, estimate
+-- @column running_min_s instance-seconds, at least
+-- @column running_max_s instance-seconds, at most
+-- @column gpu_s card-seconds, estimate
+-- @column gpu_min_s card-seconds, at least
+-- @column gpu_max_s card-seconds, at most
 SELECT
     a.name AS account,
     p.day,

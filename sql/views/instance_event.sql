@@ -2,6 +2,15 @@
 -- later than `not_after`; both are equal where the source itself names the moment. `was` and
 -- `became` say from what to what. started and stopped come from running time, so a run that fell
 -- between two polls has its events too.
+-- @column account the account's name
+-- @column title the user's name for it, as of now
+-- @column event created, started, stopped, restarted, gone, returned, retitled, gpu_changed, image_changed, charging_changed, save_image_changed, timer_set, timer_cleared
+-- @column was from what
+-- @column became to what
+-- @column not_before it happened after this moment
+-- @column not_after and not later than this
+-- @column not_before_s epoch seconds
+-- @column not_after_s epoch seconds
 SELECT
     a.name AS account,
     e.instance_uuid,

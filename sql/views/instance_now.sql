@@ -1,6 +1,15 @@
 -- One row for each instance that is not gone, as the newest poll left it.
 -- `state` is the meaning of `status` (unknown codes: 'unknown'); `missing_since` is set while one
 -- complete poll did not list it; `as_of` is the start of the newest complete poll.
+-- @column account the account's name
+-- @column state meaning of status; 'unknown' for unknown codes
+-- @column is_up 1 where it counts as running, else 0
+-- @column charging_unit hour, day, week, month, year; null: unknown
+-- @column shutdown_time when it will be shut down; null: no timer is on
+-- @column running_since start of the open stretch of running time; null: not running
+-- @column running_since_s the same, epoch seconds
+-- @column as_of start of the newest complete poll
+-- @column as_of_s the same, epoch seconds
 SELECT
     a.name AS account,
     i.instance_uuid,

@@ -1,5 +1,11 @@
 -- Times in which nothing was observed: successive complete polls of the instance list more than ten
 -- minutes apart. Running time in a gap is bounded, not known.
+-- @column account the account's name
+-- @column gap_from end of the complete poll before the gap
+-- @column gap_to start of the next one
+-- @column gap_from_s epoch seconds
+-- @column gap_to_s epoch seconds
+-- @column gap_s length, seconds
 SELECT
     account,
     gap_from,

@@ -3,6 +3,14 @@
 -- number of GPUs (rented card-time, not utilisation). A day's maximum is at most the part of the day
 -- up to the horizon (the start of the newest complete poll; for a missing instance its last
 -- sighting). A day without a row had no running time.
+-- @column account the account's name
+-- @column title the user's name for it, as of now
+-- @column running_s seconds, estimate
+-- @column running_min_s seconds, at least
+-- @column running_max_s seconds, at most
+-- @column gpu_s card-seconds, estimate
+-- @column gpu_min_s card-seconds, at least
+-- @column gpu_max_s card-seconds, at most
 SELECT
     account,
     day,

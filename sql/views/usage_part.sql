@@ -1,5 +1,8 @@
 -- Every stretch cut into days: the stored parts of closed stretches, and open stretches (few) cut
 -- here, up to the horizon. The base of all daily views.
+-- @column running_s seconds, estimate
+-- @column running_min_s seconds, at least
+-- @column running_max_s seconds, at most
 SELECT
     account_id,
     day,

@@ -4,6 +4,19 @@
 -- start of the newest complete poll, for a missing instance its last sighting. `running_*_s` are
 -- seconds, `gpu_*_s` seconds times the number of GPUs (rented card-time, not utilisation).
 -- `is_run` is 0 for time in which a run is only possible: leave it out when runs are counted.
+-- @column account the account's name
+-- @column title the user's name for it, as of now
+-- @column is_run 1 where it counts as a run
+-- @column started_s epoch seconds
+-- @column ended_min_s epoch seconds; null while open
+-- @column ended_s epoch seconds; null while open
+-- @column ended_max_s epoch seconds; null while open
+-- @column running_s seconds, estimate; open: up to the horizon
+-- @column running_min_s seconds, at least
+-- @column running_max_s seconds, at most
+-- @column gpu_s card-seconds, estimate
+-- @column gpu_min_s card-seconds, at least
+-- @column gpu_max_s card-seconds, at most
 SELECT
     account,
     instance_uuid,

@@ -1,0 +1,85 @@
+"""Writes docs/schema.md from the tables and views: `python -m tests.schema_doc > docs/schema.md`."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from etl import places, schema, tables
+from etl.dialect import open_database
+from etl.reports import parse
+
+HEAD = """# Tables and views
+
+All instants are UTC, to the second: `timestamptz` on Postgres, text such as `2026-01-31T23:59:59Z` on
+SQLite. Days are days of the reporting time zone (setting `timezone`). Read the views; the tables are
+what they are made of. *Card-seconds* are seconds times the number of GPUs: rented time, not utilisation.
+"""
+
+
+def document() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *_views(), *_tables()])
+
+
+def meanings() -> dict[str, str]:
+    """What a column of a given name means in the tables, where they all agree or the first says."""
+    found: dict[str, str] = {}
+    for table in tables.metadata.sorted_tables:
+        for column in table.columns:
+            found.setdefault(column.name, column.comment or "")
+    return found
+
+
+def view_columns() -> dict[str, list[str]]:
+    """The columns of each view, as a database has them."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(f"sqlite:///{folder}/schema.db")
+        schema.upgrade(database, "Asia/Shanghai", date(2026, 1, 1))
+        with database.reading() as conn:
+            found = {
+                name: list(conn.exec_driver_sql(f"SELECT * FROM {name} LIMIT 0").keys())
+                for name in schema.view_names()
+            }
+        database.engine.dispose()
+    return found
+
+
+def view_meanings(name: str) -> dict[str, str]:
+    """What each column of a view means: by its header, else as in the tables."""
+    return {**meanings(), **parse(name, places.VIEWS / f"{name}.sql").columns}
+
+
+def _views() -> Iterator[str]:
+    for name, columns in sorted(view_columns().items()):
+        view = parse(name, Path(places.VIEWS / f"{name}.sql"))
+        known = view_meanings(name)
+        yield f"## View `{name}`\n\n{view.about}\n\n| column | meaning |\n|---|---|"
+        yield "\n".join(f"| `{column}` | {known.get(column, '')} |" for column in columns) + "\n"
+
+
+def _tables() -> Iterator[str]:
+    for table in sorted(tables.metadata.tables.values(), key=lambda table: table.name):
+        keys = ", ".join(f"`{column.name}`" for column in table.primary_key)
+        yield f"## Table `{table.name}`\n\n{table.comment}. Key: {keys}.\n"
+        yield "| column | SQLite | Postgres | null | meaning |\n|---|---|---|---|---|"
+        yield "\n".join(_rows(table)) + "\n"
+
+
+def _rows(table: Table) -> Iterator[str]:
+    for column in table.columns:
+        lite, post = (
+            column.type.compile(dialect=each.dialect()).lower() for each in (sqlite, postgresql)
+        )
+        null = "yes" if column.nullable else ""
+        yield f"| `{column.name}` | {lite} | {post} | {null} | {column.comment} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())
