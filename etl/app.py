@@ -183,6 +183,7 @@ class App:
         store, archive = self.store(account.name), Archive(folder, account.name, resource)
 
         def caught_up(last: LastPoll | None, seed: bytes) -> Poll:
+            archive.pack()
             left = archive.unapplied(last)
             if left is not None:
                 apply_one(store, resource, left)

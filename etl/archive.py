@@ -3,28 +3,32 @@
 A file holds one resource of one account and one UTC day: `ACCOUNT.RESOURCE.YYYY-MM-DD.jsonl.gz`, one
 line a poll, each line a gzip member of its own, so that a line is whole or torn and never half. A
 finished day is packed into one member. A poll is written to disk just before its transaction
-commits; a small file beside (`.tail`) says how long the file is and where its last line begins. So a
+commits; a small hidden file beside (`.tail`) says how long the file is and where its last line begins. So a
 sync that was killed in between leaves a line that the next one finds and applies: archive and
 database say the same again. A torn end is cut off.
 """
 
 from __future__ import annotations
 
+import glob
 import gzip
 import json
 import logging
 import os
+import shutil
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 
+from etl import places
 from etl.days import from_iso, iso
 from etl.errors import StoreError
 from etl.poll import Instant, LastPoll, Page, Poll
@@ -33,6 +37,8 @@ from etl.resources import Resource
 from etl.resources.listing import parse
 
 VERSION: Final = 1
+CHUNK: Final = 2**18
+LIMIT_ACCOUNT: Final = 100
 
 log = logging.getLogger("etl.archive")
 
@@ -82,18 +88,16 @@ class Archive:
 
     def __init__(self, folder: Path, account: str, resource: Resource[Any]) -> None:
         self._folder = folder
-        self._stem = f"{quote(account, safe='')}.{resource.name}"
+        self._stem = f"{places.file_name(account)}.{resource.name}"
 
     def append(self, poll: Poll, last: LastPoll | None) -> None:
         """Write `poll` to disk; `last` is the newest poll that the database has applied."""
         path = self._path(poll.started_at)
-        tail = _read_tail(path)
-        if tail is None:
-            self._pack_older(path)
-        size = tail.size if tail else 0
-        follows = tail is not None and last is not None and tail.started_at == last.started_at
-        member = gzip.compress(_encode(poll, same=poll.unchanged and follows), mtime=0)
-        try:
+        with _told(path):
+            tail = _mended_tail(path) if path.exists() else None
+            size = tail.size if tail else 0
+            follows = tail is not None and last is not None and tail.started_at == last.started_at
+            member = gzip.compress(_encode(poll, same=poll.unchanged and follows), mtime=0)
             with _private(path) as file:
                 file.truncate(size)
                 file.seek(size)
@@ -101,62 +105,55 @@ class Archive:
                 file.flush()
                 os.fsync(file.fileno())
             _write_tail(path, Tail(size + len(member), size, poll.started_at))
-        except OSError as error:
-            raise StoreError(
-                f"{path} cannot be written: {error.strerror}",
-                advice="make room, or name another folder (setting archive)",
-            ) from error
 
     def unapplied(self, last: LastPoll | None) -> Archived | None:
         """The archived poll that the database never got, because a sync was killed before its
-        commit; None where there is none, which is the rule."""
+        commit; None where there is none, which is the rule. It has its pages in any case."""
         path = max(self._files(), default=None)
         if path is None:
             return None
-        tail = _mended_tail(path)
-        if tail is None or (last is not None and tail.started_at <= last.started_at):
-            return None
-        with path.open("rb") as file:
-            file.seek(tail.last_at)
-            line = gzip.decompress(file.read(tail.size - tail.last_at))
-        return read_line(line)
+        with _told(path):
+            tail = _mended_tail(path)
+            if tail is None or (last is not None and tail.started_at <= last.started_at):
+                return None
+            return _last_poll(path)
+
+    def pack(self) -> None:
+        """Files of finished days, which still have their `.tail`, become one gzip member each."""
+        for path in sorted(self._files())[:-1]:
+            if _tail_path(path).exists():
+                with _told(path):
+                    _pack(path)
 
     def _path(self, started_at: Instant) -> Path:
         day = datetime.fromtimestamp(started_at, UTC).date()
         return self._folder / f"{self._stem}.{day.isoformat()}.jsonl.gz"
 
     def _files(self) -> Iterator[Path]:
-        return self._folder.glob(f"{self._stem}.*.jsonl.gz")
-
-    def _pack_older(self, newer: Path) -> None:
-        """Files of finished days, which still have their `.tail`, become one gzip member each."""
-        for path in self._files():
-            if path < newer and (tail := _read_tail(path)) is not None:
-                packed = path.with_suffix(".packing")
-                with path.open("rb") as old, _private(packed) as new:
-                    lines = gzip.decompress(old.read(tail.size))
-                    new.write(gzip.compress(lines, mtime=0))
-                    os.fsync(new.fileno())
-                os.replace(packed, path)
-                _tail_path(path).unlink()
+        return self._folder.glob(f"{glob.escape(self._stem)}.????-??-??.jsonl.gz")
 
 
 def read_line(line: bytes) -> Archived:
     """The poll of one line. Raises `ValueError` for one that is none."""
     try:
         said = _LINE.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        said = msgspec.convert(_raw_pages(parse(line)), Line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        said = _read_patiently(line)
     if said.v != VERSION:
         raise ValueError(f"version {said.v} of the format is not known")
+    if not _is_account(said.account):
+        raise ValueError("the line names no account")
+    started_at, finished_at = from_iso(said.started_at), _end(said.finished_at)
+    if finished_at < started_at:
+        raise ValueError("the poll ends before it starts")
     walks = said.walks if said.pages is None else [said.pages]
-    if walks is None and not said.same:
+    if not said.same and not (walks and all(walks)):
         raise ValueError("the line has no pages")
     return Archived(
         said.account,
         said.resource,
-        from_iso(said.started_at),
-        from_iso(said.finished_at),
+        started_at,
+        finished_at,
         said.complete,
         None if said.same else _pages(walks or [], said.numbers, said.page_size),
     )
@@ -168,29 +165,40 @@ def lines(path: str) -> Iterator[bytes | None]:
         try:
             for line in file:
                 if line.endswith(b"\n"):
-                    yield line
+                    if line.strip():
+                        yield line
                 elif line.strip():
                     yield line if _is_json(line) else None
         except (EOFError, zlib.error, gzip.BadGzipFile):
             yield None
 
 
-def _reader(path: str) -> Any:
-    stream: Any = sys.stdin.buffer if path == "-" else open(path, "rb")  # noqa: SIM115
-    packed = stream.peek(2)[:2] == b"\x1f\x8b"
-    return gzip.open(stream) if packed else stream
+@contextmanager
+def _reader(path: str) -> Iterator[Any]:
+    with ExitStack() as stack:
+        stream: Any = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
+        packed = stream.peek(2)[:2] == b"\x1f\x8b"
+        yield stack.enter_context(gzip.open(stream)) if packed else stream
 
 
 def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
 
+def _is_account(name: str) -> bool:
+    return bool(name.strip()) and len(name) <= LIMIT_ACCOUNT and name.isprintable()
+
+
+def _end(text: str) -> Instant:
+    """The instant of a text, a begun second as a whole one."""
+    return ceil(datetime.fromisoformat(text).timestamp()) if "." in text else from_iso(text)
+
+
 def _encode(poll: Poll, *, same: bool) -> bytes:
-    walks = [[_redacted(page.body) for page in walk] for walk in poll.walks]
     line = Line(
         account=poll.account,
         resource=poll.resource,
@@ -202,6 +210,7 @@ def _encode(poll: Poll, *, same: bool) -> bytes:
     if same:
         line.same = True
     else:
+        walks = [[_redacted(page.body) for page in walk] for walk in poll.walks]
         line.numbers = [[page.number for page in walk] for walk in poll.walks]
         line.page_size = next((page.page_size for walk in poll.walks for page in walk), None)
         line.pages, line.walks = (walks[0], None) if len(walks) == 1 else (None, walks)
@@ -215,18 +224,21 @@ def _redacted(body: bytes) -> msgspec.Raw:
         return msgspec.Raw(json.dumps(redact(parse(body)), ensure_ascii=False).encode())
 
 
-def _raw_pages(said: Any) -> Any:
+def _read_patiently(line: bytes) -> Line:
     """A line that strict JSON refuses, with each page as text of its own."""
+    try:
+        said = parse(line)
+    except RecursionError:
+        raise ValueError("the line is nested too deeply") from None
     if not isinstance(said, dict):
         raise ValueError("the line is no object")
     raw: dict[str, Any] = dict(said)
-    for name in ("pages", "walks"):
-        if isinstance(said.get(name), list):
-            raw[name] = [
-                [_text(page) for page in item] if name == "walks" else _text(item)
-                for item in said[name]
-            ]
-    return raw
+    if isinstance(said.get("pages"), list):
+        raw["pages"] = [_text(page) for page in said["pages"]]
+    if isinstance(said.get("walks"), list):
+        walks = (walk if isinstance(walk, list) else [] for walk in said["walks"])
+        raw["walks"] = [[_text(page) for page in walk] for walk in walks]
+    return msgspec.convert(raw, Line)
 
 
 def _text(page: Any) -> msgspec.Raw:
@@ -236,13 +248,26 @@ def _text(page: Any) -> msgspec.Raw:
 def _pages(
     walks: Sequence[Sequence[msgspec.Raw]], numbers: list[list[int]] | None, size: int | None
 ) -> tuple[tuple[Page, ...], ...]:
+    counted = numbers
+    if counted is None:
+        counted = [list(range(1, len(walk) + 1)) for walk in walks]
+    if [len(walk) for walk in walks] != [len(walk) for walk in counted]:
+        raise ValueError("the line numbers other pages than it has")
     return tuple(
-        tuple(
-            Page(numbers[w][p] if numbers else p + 1, size or 0, bytes(body))
-            for p, body in enumerate(walk)
-        )
+        tuple(Page(n, size or 0, bytes(body)) for n, body in zip(counted[w], walk, strict=True))
         for w, walk in enumerate(walks)
     )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read or written: {error.strerror or error}",
+            advice="make room, check permissions, or name another folder (setting archive)",
+        ) from error
 
 
 def _private(path: Path) -> Any:
@@ -251,7 +276,12 @@ def _private(path: Path) -> Any:
 
 
 def _tail_path(path: Path) -> Path:
-    return path.with_suffix(".tail")
+    return _beside(path, "tail")
+
+
+def _beside(path: Path, what: str) -> Path:
+    """A file that `*` does not name: it is none to replay."""
+    return path.with_name(f".{path.name}.{what}")
 
 
 def _read_tail(path: Path) -> Tail | None:
@@ -262,7 +292,7 @@ def _read_tail(path: Path) -> Tail | None:
 
 
 def _write_tail(path: Path, tail: Tail) -> None:
-    fresh = path.with_suffix(".tail-new")
+    fresh = _beside(path, "tail-new")
     with _private(fresh) as file:
         file.truncate(0)
         file.write(msgspec.json.encode(tail))
@@ -272,29 +302,77 @@ def _write_tail(path: Path, tail: Tail) -> None:
 
 
 def _mended_tail(path: Path) -> Tail | None:
-    """The state of a file, after a look at what a killed sync may have left behind it."""
-    tail = _read_tail(path)
-    size = path.stat().st_size
-    if tail is not None and size == tail.size:
+    """The state of a file, after a look at what a killed sync may have left behind it. What is
+    torn is cut off; a file without `.tail`, or with that of another file, is looked at whole."""
+    tail, size = _read_tail(path), path.stat().st_size
+    if tail is not None and tail.size == size:
         return tail
-    begins = tail.size if tail is not None else 0
-    if tail is None and size and _is_packed(path):
-        return None
-    with path.open("rb") as file:
-        file.seek(begins)
-        rest = file.read()
-    try:
-        archived = read_line(gzip.decompress(rest))
-    except (ValueError, EOFError, OSError, zlib.error, msgspec.MsgspecError):
+    found = _found_tail(path, tail.last_at) if tail is not None else None
+    if found is None or tail is None or tail.size not in found:
+        found = _found_tail(path, 0)
+    mended = found[max(found)] if found else None
+    whole = mended.size if mended else 0
+    if whole < size:
         log.warning("%s ends in a torn line, which is cut off", path)
         with _private(path) as file:
-            file.truncate(begins)
-        return tail
-    tail = Tail(size, begins, archived.started_at)
-    _write_tail(path, tail)
-    return tail
+            file.truncate(whole)
+    if mended is not None:
+        _write_tail(path, mended)
+    return mended
 
 
-def _is_packed(path: Path) -> bool:
-    """Whether a file without `.tail` holds a whole day: more than one line."""
-    return sum(1 for _ in zip(lines(str(path)), range(2), strict=False)) > 1
+def _found_tail(path: Path, begins: int) -> dict[int, Tail]:
+    """The states that a file had after each whole member from `begins` on, by its size then."""
+    states = {}
+    with suppress(ValueError):
+        for at, ends, line in _members(path, begins):
+            states[ends] = Tail(ends, at, read_line(line).started_at)
+    return states
+
+
+def _members(path: Path, begins: int) -> Iterator[tuple[int, int, bytes]]:
+    """Where each whole member from `begins` on begins and ends, and its last line."""
+    at = begins
+    with path.open("rb") as file, suppress(zlib.error):
+        while True:
+            file.seek(at)
+            line, member = b"", zlib.decompressobj(wbits=31)
+            while not member.eof:
+                chunk = file.read(CHUNK)
+                if not chunk:
+                    return
+                line += member.decompress(chunk)
+                line = line[line.rfind(b"\n", 0, -1) + 1 :]
+            ends = file.tell() - len(member.unused_data)
+            yield at, ends, line
+            at = ends
+
+
+def _last_poll(path: Path) -> Archived | None:
+    """The last poll of a file, with its pages; None where they were lost."""
+    last, walks = None, None
+    for line in lines(str(path)):
+        if line is not None:
+            last = read_line(line)
+            walks = last.walks or walks
+    return replace(last, walks=walks) if last is not None and walks else None
+
+
+def _pack(path: Path) -> None:
+    packed = _beside(path, "packing")
+    with suppress(FileNotFoundError):
+        packed.unlink()
+    try:
+        with (
+            gzip.open(path) as loose,
+            _private(packed) as file,
+            gzip.GzipFile("", "wb", fileobj=file, mtime=0) as pack,
+        ):
+            shutil.copyfileobj(loose, pack, CHUNK)
+        with _private(packed) as file:
+            os.fsync(file.fileno())
+        os.replace(packed, path)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        log.warning("%s is damaged: it is left as it is", path)
+        packed.unlink()
+    _tail_path(path).unlink()

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
@@ -125,9 +124,20 @@ class Client:
         Raises `Unavailable` when it still fails after the retries, `Refused` and `Changed` at once.
         """
         ends = time.monotonic() + self._retrying.total_s
+        try:
+            return self._once(path, params, ends)
+        except Unavailable as error:
+            failure = error
+        return self._again(failure, path, params, ends)
+
+    def _again(
+        self, failure: Unavailable, path: str, params: Mapping[str, str] | None, ends: float
+    ) -> Answer:
+        """The answer after a first attempt that failed; stamina, which is slow, is told of it."""
 
         def wait(error: Exception) -> bool | float:
-            return self._wait_s(error, attempt.next_wait, ends)
+            more = attempt.num < self._retrying.attempts
+            return more and self._wait_s(error, attempt.next_wait, ends)
 
         for attempt in stamina.retry_context(
             on=wait,
@@ -135,10 +145,11 @@ class Client:
             timeout=self._retrying.total_s,
             wait_initial=self._retrying.first_wait_s,
             wait_max=self._retrying.longest_wait_s,
-            wait_jitter=self._retrying.first_wait_s,
         ):
             with attempt:
-                self._count(retries=int(attempt.num > 1))
+                if attempt.num == 1:
+                    raise failure
+                self._count(retries=1)
                 return self._once(path, params, ends)
         raise AssertionError("unreachable")
 
@@ -148,12 +159,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -213,10 +219,8 @@ class Client:
         for chunk in response.iter_bytes():
             size += len(chunk)
             if size > self._body_limit:
-                raise Changed(
-                    f"GET {path}: the answer is larger than {self._body_limit} bytes",
-                    advice=ADVICE_CHANGED,
-                )
+                what = f"GET {path}: the answer is larger than {self._body_limit} bytes"
+                raise Changed(what, advice=ADVICE_CHANGED)
             if time.monotonic() > ends:
                 raise Unavailable(f"GET {path}: the answer took too long", advice=ADVICE_WAIT)
             chunks.append(chunk)
@@ -227,10 +231,8 @@ class Client:
         target = response.url.join(response.headers["location"])
         if target.userinfo or _origin(target) != _origin(response.url):
             there = self._said(f"{target.scheme}://{target.host}")
-            raise Changed(
-                f"GET {path}: redirected to {there}; the key was not sent there",
-                advice=ADVICE_REDIRECT,
-            )
+            what = f"GET {path}: redirected to {there}; the key was not sent there"
+            raise Changed(what, advice=ADVICE_REDIRECT)
         return self._request(target)
 
     def _request(self, url: httpx.URL | str) -> httpx.Request:
@@ -325,11 +327,8 @@ def _open_envelope(body: bytes) -> _Envelope | None:
         answer = parse(body)
     except (ValueError, RecursionError):
         return None
-    return (
-        _Envelope(answer.get("code"), answer.get("msg"))
-        if isinstance(answer, dict)
-        else _Envelope()
-    )
+    found = answer if isinstance(answer, dict) else {}
+    return _Envelope(found.get("code"), found.get("msg"))
 
 
 def _number(code: Any) -> int | None:

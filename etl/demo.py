@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -109,9 +110,9 @@ class Demo:
         import sqlite3
 
         try:
-            with sqlite3.connect(f"file:{self.path}?mode=ro", uri=True) as conn:
+            place = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(place, uri=True)) as conn:
                 found = conn.execute("SELECT 1 FROM setting WHERE name = ?", (MARK,)).fetchone()
-            conn.close()
         except sqlite3.Error:
             return False
         return found is not None

@@ -44,12 +44,14 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The poll in hand. `b` is its end; `first_complete_at` the start of the account's first
-    complete poll, this one included."""
+    """The poll in hand. `b` is its end. What was created at `created_since` or later was created
+    while we looked: that is the start of the account's first complete poll, and in that poll itself
+    the second after it (None: there was none yet).
+    """
 
     b: Instant
     complete: bool
-    first_complete_at: Instant | None
+    created_since: Instant | None
     codes: Codes
 
 
@@ -183,13 +185,10 @@ def settle(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes
 
 
 def _add(changes: Changes, sighting: Sighting, window: Window) -> None:
-    facts, first = sighting.facts, window.first_complete_at
+    facts, since = sighting.facts, window.created_since
     created = facts.create_time
-    after_at = (
-        created
-        if created is not None and first is not None and first < created <= window.b
-        else None
-    )
+    is_new = created is not None and since is not None and since <= created <= window.b
+    after_at = created if is_new else None
     step = usage.begin(facts, after_at, window.b, window.codes)
     changes.versions.append(
         Version(facts, sighting.extra, 1, after_at, window.b, "first_seen", step.state.last_start)

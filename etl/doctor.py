@@ -12,9 +12,10 @@ from sqlalchemy import select, text
 
 from etl import tables
 from etl.days import iso
-from etl.errors import EtlError, Refused
+from etl.dialect import open_database
+from etl.errors import EtlError
 from etl.resources import RESOURCES
-from etl.settings import Account
+from etl.settings import Account, default_urls
 from etl.status import status
 
 if TYPE_CHECKING:
@@ -47,26 +48,23 @@ def _examine_account(app: App, account: Account) -> Iterator[Finding]:
         yield Finding("bad", error.message, error.advice)
         return
     yield from _examine_key_file(account)
-    with Client(
-        app.settings.base_url,
-        key,
-        clock=app.clock,
-        timeout_s=app.settings.timeout_s,
-        retrying=Retrying(attempts=2, total_s=30),
-    ) as client:
-        for resource in RESOURCES.values():
-            try:
+    for resource in RESOURCES.values():
+        try:
+            with Client(
+                app.settings.base_url,
+                key,
+                clock=app.clock,
+                timeout_s=app.settings.timeout_s,
+                retrying=Retrying(attempts=2, total_s=30),
+            ) as client:
                 answer = client.get(resource.path, {"page": "1", "page_size": "1"})
-                total = resource.open(answer.body).total
-            except EtlError as error:
-                verdict: Verdict = "bad" if resource.name == "instances" else "note"
-                if isinstance(error, Refused):
-                    verdict = "bad"
-                yield Finding(verdict, f"{account.name}: {error.message}", error.advice)
-                continue
-            yield Finding("ok", f"{account.name}: {resource.path} answers, total {total}")
-            if answer.date is not None:
-                yield _examine_clock(answer.date - answer.received_at)
+            total = resource.open(answer.body).total
+        except EtlError as error:
+            yield Finding("bad", f"{account.name}: {error.message}", error.advice)
+            continue
+        yield Finding("ok", f"{account.name}: {resource.path} answers, total {total}")
+        if answer.date is not None:
+            yield _examine_clock(answer.date - answer.received_at)
 
 
 def _examine_key_file(account: Account) -> Iterator[Finding]:
@@ -88,6 +86,14 @@ def _examine_clock(offset_s: float) -> Finding:
 
 def _examine_database(app: App) -> Iterator[Finding]:
     try:
+        yield from _examine_other_database(app)
+        if not app.database.exists():
+            yield Finding(
+                "note",
+                f"there is no database yet at {app.database.place}",
+                "run chenyu-etl sync, or name the right one: --database",
+            )
+            return
         app.require_database()
         found = status(app.database, app.now())
         with app.database.reading() as conn:
@@ -128,6 +134,18 @@ def _examine_database(app: App) -> Iterator[Finding]:
             f"a record could not be understood at {iso(first_seen_at)}: {reason}",
             "see table rejected_record; look for a newer chenyu-etl",
         )
+
+
+def _examine_other_database(app: App) -> Iterator[Finding]:
+    """A default database that is not the one in use: the sync of another user, or of a service."""
+    for url in default_urls(app.environ):
+        other = open_database(url)
+        if other.place != app.database.place and other.exists():
+            yield Finding(
+                "note",
+                f"there is another database at {other.place}",
+                f"this one is {app.database.place}; to use the other: --database {other.place}",
+            )
 
 
 def _version_query(dialect: str) -> str:

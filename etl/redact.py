@@ -13,7 +13,10 @@ SECRET_NAME: Final = re.compile(
 """Names of members whose value is a secret, whatever it is: they are dropped."""
 
 _CARD_NUMBER: Final = "card_no"
-_USERS_WORDS: Final = frozenset({"title", "remark", "image_name", "image_tag", "gpu_name"})
+_LEFT: Final = frozenset(
+    {"title", "remark", "image_name", "image_tag", "gpu_name"}  # the user's words
+    | {"instance_uuid", "image_uuid", "gpu_uuid"}  # compared: a name must stay what it is
+)
 _URL: Final = re.compile(r"\b([a-zA-Z][a-zA-Z0-9+.-]*://)([^\s\"'<>]*)")
 _NAMES_KEPT: Final = 10_000
 
@@ -35,8 +38,8 @@ def redact(value: Any) -> Any:
     """The same JSON value without secrets.
 
     Members with a secret's name are dropped, URLs lose user-info, query string and fragment, of a
-    card number the last four characters remain. What the user wrote (titles, remarks) is left as
-    it is. `redact(redact(v)) == redact(v)`.
+    card number the last four characters remain. What the user wrote (titles, remarks) and what is
+    a name (uuids) is left as it is. `redact(redact(v)) == redact(v)`.
     """
     kind = type(value)
     if kind is str:
@@ -58,7 +61,7 @@ def redact_urls(text: str) -> str:
 def _member(name: str, value: Any) -> Any:
     if type(value) is not str:
         return str(value)[-4:] if name == _CARD_NUMBER else redact(value)
-    if name in _USERS_WORDS:
+    if name in _LEFT:
         return value
     if name == _CARD_NUMBER:
         return value[-4:]

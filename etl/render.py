@@ -5,14 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Final
-from unicodedata import east_asian_width
+from unicodedata import combining, east_asian_width
 
 Rows = Iterable[Sequence[Any]]
 FORMATS: Final = ("table", "json", "csv")
 _WIDEST: Final = 60
+_UNPRINTABLE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+"""What a terminal might obey, or what hides in a line."""
 
 
 def render(form: str, columns: Sequence[str], rows: Rows) -> Iterator[str]:
@@ -21,8 +26,8 @@ def render(form: str, columns: Sequence[str], rows: Rows) -> Iterator[str]:
 
 
 def width(text: str) -> int:
-    """Columns that `text` takes on a terminal: Chinese characters take two."""
-    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+    """Columns that `text` takes on a terminal: Chinese characters take two, accents none."""
+    return sum(map(_width, text))
 
 
 def printable(value: Any) -> str:
@@ -57,12 +62,22 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return "  ".join(padded).rstrip()
 
 
+def _width(character: str) -> int:
+    if combining(character):
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
 def _cut(text: str) -> str:
-    if width(text) <= _WIDEST:
-        return text
-    while width(text) > _WIDEST - 1:
-        text = text[:-1]
-    return text + "…"
+    taken = 0
+    fits = 0
+    for at, character in enumerate(text):
+        taken += _width(character)
+        if taken < _WIDEST:
+            fits = at + 1
+        elif taken > _WIDEST:
+            return text[:fits] + "…"
+    return text
 
 
 def _json(columns: Sequence[str], rows: Rows) -> Iterator[str]:
@@ -71,7 +86,10 @@ def _json(columns: Sequence[str], rows: Rows) -> Iterator[str]:
     for row in rows:
         if before is not None:
             yield before + ","
-        line = json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False)
+        line = _UNPRINTABLE.sub(
+            lambda found: json.dumps(found[0])[1:-1],
+            json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False),
+        )
         before = ("[" if before is None else " ") + line
     yield "[]" if before is None else before + "]"
 
@@ -84,7 +102,9 @@ def _csv(columns: Sequence[str], rows: Rows) -> Iterator[str]:
 
 
 def _spreadsheet_safe(value: Any) -> Any:
-    """Text that a spreadsheet would run as a formula is quoted with an apostrophe."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    """Text that a spreadsheet would run as a formula is quoted with an apostrophe; control
+    characters are replaced, for a CSV that is looked at on a terminal."""
+    if not isinstance(value, str):
+        return value
+    is_formula = value.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+    return ("'" if is_formula else "") + _UNPRINTABLE.sub("\ufffd", value)

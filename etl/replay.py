@@ -6,7 +6,7 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from etl import archive
@@ -15,9 +15,10 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.poll import Instant, LastPoll, Page, Poll
 from etl.resources import RESOURCES, Resource
+from etl.resources.listing import parse
 from etl.store import Store
 from etl.sync import apply, digest_seed
-from etl.walk import digest, judge
+from etl.verdict import digest, tally_of
 
 TOGETHER: Final = 500
 """Polls in one transaction: each is still all or nothing, and what is done stays done."""
@@ -38,12 +39,13 @@ class Tally:
 
 @dataclass(slots=True)
 class _Series:
-    """The polls of one account and resource, as they come; the pages of the last whole line."""
+    """The polls of one account and resource, as they come, and the pages of the newest."""
 
     resource: Resource[Any]
     seed: bytes
     last: LastPoll | None
-    walks: Walks | None = None
+    opened: Walks | None = None
+    walks: Walks = ()
     digest: str | None = None
     complete: bool = False
     listed: int = 0
@@ -51,10 +53,13 @@ class _Series:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     def poll(self, archived: Archived) -> Poll:
-        """The poll that a line tells, judged from its pages where the line does not say."""
-        if archived.walks is not None:
-            self._open(archived.walks)
-        assert self.walks is not None
+        """The poll that a line tells, judged from its pages where the line does not say.
+
+        Raises `ValueError` where none of its pages is a listing.
+        """
+        assert archived.walks is not None
+        if archived.walks is not self.opened:
+            self._open(archived.walks, by_other_means=archived.complete is None)
         complete = self.complete if archived.complete is None else archived.complete
         known = self.last.digest if self.last else None
         return Poll(
@@ -62,7 +67,7 @@ class _Series:
             resource=archived.resource,
             started_at=archived.started_at,
             finished_at=archived.finished_at,
-            complete=complete,
+            complete=complete and self.walks == self.opened,
             walks=self.walks,
             unchanged=complete and known is not None and known == self.digest,
             digest=self.digest if complete else None,
@@ -71,12 +76,21 @@ class _Series:
             notes=() if complete else self.notes,
         )
 
-    def _open(self, walks: Walks) -> None:
-        verdicts = [judge(self.resource, pages) for pages in walks]
-        listed: set[str] = set().union(*(verdict.identities for verdict in verdicts))
-        self.walks, self.listed = walks, len(listed)
+    def _open(self, walks: Walks, *, by_other_means: bool) -> None:
+        failed = {page for walk in walks for page in walk if by_other_means and _failed(page)}
+        tallies = [tally_of(self.resource, [p for p in walk if p not in failed]) for walk in walks]
+        self.opened = walks
+        self.walks = tuple(
+            tuple(p for p in walk if p not in failed and p.number not in tally.unreadable)
+            for walk, tally in zip(walks, tallies, strict=True)
+        )
+        if not any(self.walks):
+            raise ValueError("no page is a listing")
+        verdicts = [tally.verdict() for tally in tallies]
         last = verdicts[-1]
-        self.complete, self.total, self.notes = last.complete, last.total, last.notes
+        notes = last.notes if not failed else (*last.notes, "an answer is a failure by its code")
+        self.listed = len(set[str]().union(*(verdict.identities for verdict in verdicts)))
+        self.complete, self.total, self.notes = not notes, last.total, notes
         self.digest = digest(self.seed, walks[0]) if len(walks) == 1 else None
 
 
@@ -104,30 +118,13 @@ def replay(
 
 
 def apply_one(store: Store, resource: Resource[Any], archived: Archived) -> None:
-    """Apply the poll that a killed sync left in its archive. Its caller holds the account lock."""
+    """Apply the poll that a killed sync left in its archive, unless its commit came through after
+    all. The caller holds the account lock."""
     with store.writing() as tx:
         last = tx.last_poll(resource.name)
-        seed = digest_seed(resource, tx)
-        if archived.walks is None and last is not None:
-            poll = _unchanged(archived, last)
-        else:
-            poll = _Series(resource, seed, last).poll(archived)
-        apply(resource, poll, tx, last)
-
-
-def _unchanged(archived: Archived, last: LastPoll) -> Poll:
-    return Poll(
-        account=archived.account,
-        resource=archived.resource,
-        started_at=archived.started_at,
-        finished_at=archived.finished_at,
-        complete=True,
-        walks=(),
-        unchanged=True,
-        digest=last.digest,
-        reported_total=last.reported_total,
-        listed=last.listed,
-    )
+        if last is None or last.started_at < archived.started_at:
+            poll = _Series(resource, digest_seed(resource, tx), last).poll(archived)
+            apply(resource, poll, tx, last)
 
 
 class _Replayer:
@@ -160,12 +157,14 @@ class _Replayer:
         if series is None:
             seed = digest_seed(resource, tx)
             series = self._series[key] = _Series(resource, seed, tx.last_poll(resource.name))
-        if archived.walks is None and series.walks is None:
-            self._tally.damaged += 1  # the file's first line, which must be whole, was torn
-            return
-        poll = series.poll(archived)
-        if series.last is not None and poll.started_at <= series.last.started_at:
+        if series.last is not None and archived.started_at <= series.last.started_at:
             self._tally.skipped += 1
+            return
+        try:
+            poll = series.poll(archived)
+        except ValueError as error:
+            log.warning("the poll of %s at %s is skipped: %s", *key, error)
+            self._tally.damaged += 1
             return
         run = apply(resource, poll, tx, series.last)
         series.last = run.as_last_poll()
@@ -194,6 +193,15 @@ def _in_time_order(paths: list[str], tally: Tally) -> Iterator[Archived]:
             advance(number, polls)
 
 
+def _failed(page: Page) -> bool:
+    """Whether an answer says that it is none: a saved one was checked by nobody."""
+    try:
+        answer = parse(page.body)
+    except (ValueError, RecursionError):
+        return True
+    return not isinstance(answer, dict) or str(answer.get("code", 0)).strip() not in ("0", "0.0")
+
+
 def _first_start(path: str) -> Instant:
     if path == "-":
         return 0
@@ -202,16 +210,19 @@ def _first_start(path: str) -> Instant:
 
 
 def _polls(path: str, tally: Tally) -> Iterator[Archived]:
-    whole = False
+    """The polls of a file, each with its pages: those of the line before, where it says so."""
+    walks: dict[tuple[str, str], Walks] = {}
     try:
         for line in archive.lines(path):
             archived = _read(path, line, tally)
             if archived is None:
-                whole = False
+                walks.clear()
                 continue
-            whole = whole or archived.walks is not None
-            if whole:
-                yield archived
+            key = archived.account, archived.resource
+            if archived.walks is not None:
+                walks[key] = archived.walks
+            if key in walks:
+                yield replace(archived, walks=walks[key])
             else:
                 tally.damaged += 1  # the pages that it stands for were lost
     except OSError as error:

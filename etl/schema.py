@@ -17,11 +17,18 @@ from etl.errors import SchemaTooNew, SettingsError, StoreError
 
 YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
+BASE: Final = "base"
+"""The revision of a database without tables."""
+
+
+def revisions() -> list[str]:
+    """The revisions that this program knows, oldest first: the files' numbers."""
+    return sorted(path.name[:4] for path in places.MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def head() -> str:
-    """The newest revision that this program knows: the files' numbers are the revisions."""
-    return max(path.name[:4] for path in places.MIGRATIONS.glob("versions/[0-9]*.py"))
+    """The newest revision that this program knows."""
+    return revisions()[-1]
 
 
 def revision(conn: Connection) -> str | None:
@@ -44,10 +51,12 @@ def upgrade(database: Database, timezone: str, today: date) -> bool:
             if not _is_behind(conn, zone, today):
                 return False
         with database.writing() as conn:
+            grants = _grants(conn)
             migrate(database, conn, head())
             _store_timezone(conn, zone)
             _extend_calendar(conn, zone, today)
             _create_views(database, conn)
+            _grant_again(conn, grants)
     return True
 
 
@@ -68,15 +77,15 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
 
     at = revision(conn)
     _refuse_newer(at)
+    _refuse_unknown(target)
     if at == target:
         return
     if at is not None:
-        for name in reversed(view_names()):
-            database.drop_view(conn, name)
+        _drop_views(database, conn)
         conn.execute(tables.setting.delete().where(tables.setting.c.name == "views"))
     config = alembic_config()
     config.attributes["connection"] = conn
-    if at is None or (target != "base" and target > at):
+    if at is None or (target != BASE and target > at):
         command.upgrade(config, target)
     else:
         command.downgrade(config, target)
@@ -162,6 +171,14 @@ def _refuse_newer(at: str | None) -> None:
         )
 
 
+def _refuse_unknown(target: str) -> None:
+    if target not in (BASE, *revisions()):
+        raise SettingsError(
+            f"there is no revision {target!r}",
+            advice=f"there are: {', '.join((BASE, *revisions()))}",
+        )
+
+
 def _refuse_other_zone(stored: str | None, zone: Zone) -> None:
     if stored is not None and stored != zone.name:
         raise SettingsError(
@@ -225,7 +242,44 @@ def _views_digest() -> str:
 
 
 def _create_views(database: Database, conn: Connection) -> None:
-    for path in _view_files():
-        database.create_view(conn, path.stem, path.read_text(encoding="utf-8"))
+    """In place where that goes. Where it does not, a view that others of ours build on has other
+    columns now: then all of them are made anew."""
+    try:
+        with conn.begin_nested():
+            _create_each_view(database, conn)
+    except StoreError:
+        _drop_views(database, conn)
+        _create_each_view(database, conn)
     conn.execute(tables.setting.delete().where(tables.setting.c.name == "views"))
     conn.execute(insert(tables.setting).values(name="views", value=_views_digest()))
+
+
+def _create_each_view(database: Database, conn: Connection) -> None:
+    for path in _view_files():
+        database.create_view(conn, path.stem, path.read_text(encoding="utf-8"))
+
+
+def _drop_views(database: Database, conn: Connection) -> None:
+    for name in reversed(view_names()):
+        database.drop_view(conn, name)
+
+
+def _grants(conn: Connection) -> list[tuple[str, str, str]]:
+    """(privilege, view, grantee), by the catalogue of standard SQL where the database has one."""
+    if not inspect(conn).has_table("table_privileges", schema="information_schema"):
+        return []
+    rows = conn.execute(
+        text(
+            "SELECT privilege_type, table_name, grantee FROM information_schema.table_privileges"
+            " WHERE table_schema = current_schema() AND grantee <> current_user"
+        )
+    )
+    ours = set(view_names())
+    return [(row[0], row[1], row[2]) for row in rows if row[1] in ours]
+
+
+def _grant_again(conn: Connection, grants: list[tuple[str, str, str]]) -> None:
+    quote = conn.dialect.identifier_preparer.quote
+    for privilege, view, grantee in grants:
+        who = grantee if grantee == "PUBLIC" else quote(grantee)
+        conn.execute(text(f"GRANT {privilege} ON {view} TO {who}"))

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from etl.days import Zone
 from etl.errors import SettingsError
 
 DEFAULT_ACCOUNT: Final = "default"
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
+DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
+KEY_VARIABLE: Final = "CHENYU_API_KEY"
+KEY_FILE_VARIABLE: Final = "CHENYU_API_KEY_FILE"
 WHERE_KEYS_ARE: Final = (
     "make a key in the console of chenyu.cn, then: export CHENYU_API_KEY=cy_…"
     " (or put it into a file and name that: CHENYU_API_KEY_FILE)"
@@ -37,8 +41,10 @@ class Account:
         if not found and self.key_file is not None:
             found = _read_key(self.key_file)
         if not found.strip():
+            own = self.key_env if self.key_env != KEY_VARIABLE else None
             raise SettingsError(
-                f"there is no API key for account {self.name!r}", advice=WHERE_KEYS_ARE
+                f"there is no API key for account {self.name!r}",
+                advice=f"export {own}=cy_…, as the config file says" if own else WHERE_KEYS_ARE,
             )
         return found.strip()
 
@@ -50,7 +56,7 @@ class Settings:
 
     database_url: str = field(repr=False, default="")
     base_url: str = DEFAULT_BASE_URL
-    timezone: str = "Asia/Shanghai"
+    timezone: str = DEFAULT_TIMEZONE
     page_size: int = 100
     concurrency: int = 4
     timeout_s: float = 30.0
@@ -102,6 +108,7 @@ def load(
             if value is not None and value != "":
                 values[name] = _typed(name, value, kind, where)
                 break
+    Zone(values.get("timezone", DEFAULT_TIMEZONE))
     url = database_url(values.get("database_url"), environ)
     archive = values.get("archive")
     return Settings(
@@ -130,15 +137,17 @@ def database_url(said: str | None, environ: Mapping[str, str]) -> str:
     """The database: what was said (a URL, or the path of a SQLite file), else the default file."""
     if said:
         return said if "://" in said else f"sqlite:///{Path(said).expanduser().absolute()}"
-    return f"sqlite:///{_state_folder(environ) / 'chenyu-etl.db'}"
+    return default_urls(environ)[0]
 
 
-def _state_folder(environ: Mapping[str, str]) -> Path:
-    if state := environ.get("STATE_DIRECTORY"):
-        return Path(state.partition(":")[0])
+def default_urls(environ: Mapping[str, str]) -> list[str]:
+    """The default databases, the one that is used first."""
     import platformdirs
 
-    return platformdirs.user_data_path("chenyu-etl")
+    folders = [platformdirs.user_data_path("chenyu-etl")]
+    if state := environ.get("STATE_DIRECTORY"):
+        folders.insert(0, Path(state.partition(":")[0]))
+    return [f"sqlite:///{folder / 'chenyu-etl.db'}" for folder in folders]
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -171,18 +180,27 @@ def _refuse_unknown(name: str, known: set[str], path: Path) -> None:
 
 
 def _typed(name: str, value: Any, kind: type, where: str) -> Any:
+    if kind is str:
+        return _text(name, value, where)
     try:
-        typed = kind(value)
-    except (TypeError, ValueError):
+        typed = kind(str(value))  # as text: 10.5 is no whole number, true is none at all
+    except ValueError:
         raise SettingsError(
-            f"{name} ({where}) must be a number", advice=f"for example {_example(name)}"
+            f"{name} ({where}) must be a {'whole ' if kind is int else ''}number",
+            advice=f"for example {_example(name)}",
         ) from None
-    low, high = _LIMITS.get(name, (None, None))
-    if low is not None and high is not None and not low <= typed <= high:
+    low, high = _LIMITS[name]
+    if not low <= typed <= high:
         raise SettingsError(
             f"{name} ({where}) is {typed}", advice=f"it must be from {low} to {high}"
         )
     return typed
+
+
+def _text(name: str, value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(f"{name} ({where}) must be text", advice=f'write {name} = "…"')
+    return value
 
 
 def _example(name: str) -> Any:
@@ -190,49 +208,81 @@ def _example(name: str) -> Any:
 
 
 def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port or an address that is none
+        known = False
+    if not known:
         raise SettingsError(
             "base_url is no http(s) URL", advice=f"the public one is {DEFAULT_BASE_URL}"
         )
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsError("base_url holds more than host and path", advice="leave that out")
     if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise SettingsError(
             f"base_url would send the key unencrypted to {parts.hostname}", advice="use https"
         )
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise SettingsError("base_url holds more than host and path", advice="leave that out")
     return url.rstrip("/")
 
 
 def _accounts(
     written: Mapping[str, Any], environ: Mapping[str, str], chosen: str | None, path: Path
 ) -> tuple[Account, ...]:
+    """The accounts of the config file; and the one whose key the environment, or the file outside
+    of `[accounts]`, holds: that is the key of `chosen`, else of the default account."""
     accounts = {
-        name: _account(name, keys, path) for name, keys in written.get("accounts", {}).items()
+        name: _account(name, keys, path)
+        for name, keys in _table(written.get("accounts", {}), "accounts", path).items()
     }
     name = chosen or DEFAULT_ACCOUNT
-    key_file = environ.get("CHENYU_API_KEY_FILE") or written.get("api_key_file")
-    by_environment = Account(
-        name, "CHENYU_API_KEY", Path(key_file).expanduser() if key_file else None
-    )
-    if (name not in accounts and (chosen or not accounts or environ.get("CHENYU_API_KEY"))) or (
-        chosen and environ.get("CHENYU_API_KEY")
-    ):
-        accounts[name] = by_environment
+    is_told = bool(environ.get(KEY_VARIABLE) or environ.get(KEY_FILE_VARIABLE))
+    if name not in accounts:
+        if not accounts or is_told or "api_key_file" in written:
+            accounts[name] = _plain_account(name, written, environ, path)
+        elif chosen:
+            raise SettingsError(
+                f"{path} knows no account {chosen!r}",
+                advice=f"it knows {', '.join(accounts)}; or export {KEY_VARIABLE}=cy_…",
+            )
+    elif is_told:
+        accounts[name] = _plain_account(name, {}, environ, path)
     return (accounts[chosen],) if chosen else tuple(accounts.values())
 
 
+def _plain_account(
+    name: str, written: Mapping[str, Any], environ: Mapping[str, str], path: Path
+) -> Account:
+    _refuse_odd_name(name, "an account")
+    file = environ.get(KEY_FILE_VARIABLE) or _key_file(written, path)
+    return Account(name, KEY_VARIABLE, Path(file).expanduser() if file else None)
+
+
 def _account(name: str, keys: Any, path: Path) -> Account:
-    if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise SettingsError(
-            f"{path}: an account needs a short plain name", advice="e.g. [accounts.lab]"
-        )
-    if not isinstance(keys, dict):
-        raise SettingsError(f"{path}: accounts.{name} must be a table", advice=f"[accounts.{name}]")
-    for key in keys:
+    _refuse_odd_name(name, f"{path}: an account")
+    for key in _table(keys, f"accounts.{name}", path):
         _refuse_unknown(key, _ACCOUNT_KEYS, path)
+    variable_name = keys.get("api_key_env")
+    if variable_name is not None:
+        _text("api_key_env", variable_name, str(path))
+    file = _key_file(keys, path)
+    return Account(name, variable_name, Path(file).expanduser() if file else None)
+
+
+def _key_file(keys: Mapping[str, Any], path: Path) -> str | None:
     file = keys.get("api_key_file")
-    return Account(name, keys.get("api_key_env"), Path(file).expanduser() if file else None)
+    return None if file is None else _text("api_key_file", file, str(path))
+
+
+def _table(value: Any, name: str, path: Path) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: {name} must be a table", advice="see docs/configuration.md")
+    return value
+
+
+def _refuse_odd_name(name: str, whose: str) -> None:
+    if not name.strip() or len(name) > 100 or not name.isprintable():
+        raise SettingsError(f"{whose} needs a short plain name", advice="for example lab")
 
 
 def _read_key(path: Path) -> str:

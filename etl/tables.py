@@ -202,23 +202,23 @@ instance = Table(
     ),
     PrimaryKeyConstraint("account_id", "instance_uuid"),
     CheckConstraint("first_seen_at <= changed_at", name="instants"),
-    CheckConstraint("gone_at IS NULL OR gone_at = missing_since", name="gone_at"),
+    CheckConstraint(
+        "gone_at IS NULL OR (missing_since IS NOT NULL AND gone_at = missing_since)", name="gone_at"
+    ),
     comment="An instance as last seen",
 )
 Index(
     "ix_instance_listed",
     instance.c.account_id,
     instance.c.instance_uuid,
-    sqlite_where=instance.c.gone_at.is_(None),
-    postgresql_where=instance.c.gone_at.is_(None),
+    info={"where": instance.c.gone_at.is_(None)},
 )
 
 Index(
     "ix_instance_missing",
     instance.c.account_id,
     instance.c.instance_uuid,
-    sqlite_where=and_(instance.c.gone_at.is_(None), instance.c.last_seen_at.is_not(None)),
-    postgresql_where=and_(instance.c.gone_at.is_(None), instance.c.last_seen_at.is_not(None)),
+    info={"where": and_(instance.c.gone_at.is_(None), instance.c.last_seen_at.is_not(None))},
 )
 
 instance_history = Table(
@@ -268,8 +268,7 @@ Index(
     instance_history.c.account_id,
     instance_history.c.instance_uuid,
     unique=True,
-    sqlite_where=instance_history.c.ended_at.is_(None),
-    postgresql_where=instance_history.c.ended_at.is_(None),
+    info={"where": instance_history.c.ended_at.is_(None)},
 )
 
 TERMS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
@@ -324,8 +323,7 @@ Index(
     instance_usage.c.instance_uuid,
     instance_usage.c.kind,
     unique=True,
-    sqlite_where=instance_usage.c.ended_at.is_(None),
-    postgresql_where=instance_usage.c.ended_at.is_(None),
+    info={"where": instance_usage.c.ended_at.is_(None)},
 )
 
 usage_day = Table(

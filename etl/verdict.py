@@ -92,18 +92,10 @@ def tally_of(resource: Resource[Any], pages: Iterable[Page]) -> Tally:
     tally = Tally()
     for page in sorted(pages, key=lambda page: page.number):
         try:
-            tally.add(page.number, opened(resource, page.body))
+            tally.add(page.number, resource.open(page.body))
         except Changed as error:
             tally.unreadable[page.number] = error.message
     return tally
-
-
-def opened(resource: Resource[Any], body: bytes) -> Listing:
-    """What an answer lists. Raises `Changed` for every answer that is no listing."""
-    try:
-        return resource.open(body)
-    except RecursionError:
-        raise Changed("the answer is nested too deeply") from None
 
 
 def older(resource: Resource[Any], page: Page, before: float) -> set[str]:

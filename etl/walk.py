@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from etl.errors import Changed, Unavailable
 from etl.poll import LastPoll, Page, Poll
 from etl.resources import Listing, Resource
-from etl.verdict import Verdict, digest, digest_of, judge, older, opened, sha256, tally_of
+from etl.verdict import Verdict, digest, digest_of, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
     from etl.client import Answer
@@ -142,7 +142,7 @@ class _Poller:
         """One walk. Raises what keeps page 1 away, and `Refused` whatever the page."""
         walk = _Walk()
         first = self._ask(1)
-        listing = opened(self._resource, first.page.body)
+        listing = self._resource.open(first.page.body)
         expected = _pages(listing)
         self._take(walk, first, expected)
         if expected is None:
@@ -189,7 +189,7 @@ class _Poller:
                 return
             try:
                 read = self._ask(number)
-                listing = opened(self._resource, read.page.body)
+                listing = self._resource.open(read.page.body)
             except (Unavailable, Changed) as error:
                 walk.ends(f"page {number}: {error}", final=True)
                 return
@@ -222,7 +222,7 @@ class _Poller:
         number = len(walk.pages) + 1
         try:
             read = self._ask(number)
-            names = opened(self._resource, read.page.body).identities
+            names = self._resource.open(read.page.body).identities
         except (Unavailable, Changed):
             return verdict
         self._span.add(read.answer)

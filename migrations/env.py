@@ -9,6 +9,13 @@ from etl.tables import metadata
 
 config = context.config
 
+for table in metadata.tables.values():
+    for (
+        index
+    ) in table.indexes:  # to name a dialect's option loads that dialect, so not in etl.tables
+        if (where := index.info.get("where")) is not None:
+            index.dialect_kwargs.update({"sqlite_where": where, "postgresql_where": where})
+
 
 def run(connection) -> None:  # type: ignore[no-untyped-def]
     context.configure(

@@ -77,7 +77,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture()
+@pytest.fixture
 def fresh_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """URLs of new databases, up to date and empty."""
 
@@ -94,7 +94,7 @@ def fresh_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Call
     return make
 
 
-@pytest.fixture()
+@pytest.fixture
 def fresh_database(fresh_url: Callable[[], str]) -> Iterator[FreshDatabase]:
     """New databases, up to date and empty, closed at the end of the test."""
     opened: list[Database] = []
@@ -108,7 +108,7 @@ def fresh_database(fresh_url: Callable[[], str]) -> Iterator[FreshDatabase]:
         database.engine.dispose()
 
 
-@pytest.fixture()
+@pytest.fixture
 def database(fresh_database: FreshDatabase) -> Database:
     return fresh_database()
 

@@ -5,13 +5,16 @@ Everything heavy is imported inside the commands, so that `--help` is quick.
 
 from __future__ import annotations
 
-import sys
+import warnings
+from typing import Final
 
 import click
 
 from etl import __version__
-from etl.cli.common import Context, fail
+from etl.cli.common import Context, collect_less_often, fail, say, show_warning
 from etl.errors import EtlError
+
+INTERRUPTED: Final = 130
 
 
 class Group(click.Group):
@@ -28,6 +31,11 @@ class Group(click.Group):
                 raise
             fail(error)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            if ctx.params.get("debug"):
+                raise
+            say("interrupted")
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(
@@ -35,7 +43,8 @@ class Group(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="First steps: chenyu-etl demo, or: export CHENYU_API_KEY=cy_… and chenyu-etl sync."
     " Exit codes: 0 complete, 2 usage or settings, 3 partial, 4 refused by the source,"
-    " 5 source unavailable, 6 database, 7 locked by another sync.",
+    " 5 source unavailable, 6 database, 7 locked by another sync,"
+    " 130 interrupted.",
 )
 @click.option(
     "--config",
@@ -74,6 +83,8 @@ def main(
     It only reads the cloud. Settings come from options, environment variables (CHENYU_…) and the
     config file, in this order.
     """
+    warnings.showwarning = show_warning
+    collect_less_often()
     ctx.obj = Context(config, {"database_url": database, "timezone": timezone}, debug)
 
 
@@ -95,6 +106,3 @@ def _add_commands() -> None:
 
 
 _add_commands()
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -49,6 +49,8 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
     from etl.rebuild import differences
     from etl.rebuild import rebuild as compute
 
+    if check and zone:
+        raise click.UsageError("--check looks at the time zone that there is")
     app = ctx.obj.app(**({"timezone": zone} if zone else {}))
     app.require_database()
     if check:
@@ -60,6 +62,8 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
         ctx.exit(1 if found else 0)
     stretches = compute(app.database, zone, app.today())
     say(f"{stretches} stretches of running time computed")
+    if zone:
+        say(f"days are of {zone} from now on: say so in CHENYU_TIMEZONE or the config file too")
 
 
 @click.group()

@@ -91,6 +91,7 @@ def report(
     if help_report:
         print_lines(_report_help(chosen))
         return
+    _refuse_unused(chosen, {"from_day": since, "to_day": until, "by": by, "event": event})
     app = context.app()
     app.require_database()
     first, last = reports.day_range(since, until, app.today())
@@ -125,6 +126,15 @@ def _status_lines(found: dict[str, Any]) -> Any:
             yield f"  unknown status codes {codes} count as not running: chenyu-etl codes set"
     if not found["polls"]:
         yield "nothing is synced yet: chenyu-etl sync"
+
+
+def _refuse_unused(chosen: Any, said: dict[str, str | None]) -> None:
+    for name, value in said.items():
+        if value is not None and chosen.param(name) is None:
+            raise click.UsageError(
+                f"report {chosen.name} has no --{name.removesuffix('_day')}:"
+                f" see chenyu-etl report {chosen.name} --help-report"
+            )
 
 
 def _without_bounds(columns: list[str], rows: Any) -> tuple[list[str], Any]:

@@ -15,13 +15,25 @@ from etl.cli.common import (
     print_json,
     print_lines,
     say,
+    setting_variables,
 )
 
 if TYPE_CHECKING:
     from etl.app import Result
 
 
-@click.command()
+_SOURCE_VARIABLES = setting_variables(
+    "CHENYU_API_KEY",
+    "CHENYU_API_KEY_FILE",
+    "CHENYU_BASE_URL",
+    "CHENYU_TIMEOUT_S",
+    "CHENYU_ATTEMPTS",
+    "CHENYU_PAGE_SIZE",
+    "CHENYU_CONCURRENCY",
+)
+
+
+@click.command(epilog=_SOURCE_VARIABLES)
 @account_option("Only this account. CHENYU_API_KEY is its key.")
 @click.option(
     "--resource",
@@ -75,7 +87,7 @@ def sync(
 @click.option(
     "--every",
     "interval_min",
-    default=10,
+    default=15,
     show_default=True,
     type=click.IntRange(1, 1440),
     help="Simulated minutes between polls.",
@@ -104,6 +116,7 @@ def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -
         for _ in run.polls_done():
             bar.update(1)
     print_lines(run.summary())
+    run.app.close()
 
 
 @click.command()
@@ -129,7 +142,7 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
     ctx.exit(3 if tally.damaged else 0)
 
 
-@click.command()
+@click.command(epilog=_SOURCE_VARIABLES)
 @account_option("Only this account.")
 @json_option
 @click.pass_context

@@ -76,6 +76,11 @@ def open_database(url: str) -> Database:
             return Postgres(parsed.set(drivername="postgresql+psycopg"))
     except (ArgumentError, NoSuchModuleError, ValueError):
         parsed = None
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "the driver for Postgres is not installed",
+            advice="pip install 'chenyu-etl[postgres]'",
+        ) from error
     raise SettingsError(
         "the database URL is not understood"
         if parsed is None

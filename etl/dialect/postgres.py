@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, Table, create_engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
 
-from etl.days import iso
 from etl.dialect.rendering import spell_out
-from etl.dialect.types import UtcInstant
+from etl.dialect.types import turned
 from etl.errors import Busy, StoreError
 
 CONNECT_TIMEOUT_S: Final = 15
@@ -22,28 +23,31 @@ _BUSY: Final = frozenset({"55P03", "57014", "40P01"})
 
 
 class Postgres:
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.place = url.render_as_string(hide_password=True).replace("+psycopg", "")
-        self.engine: Engine = create_engine(
-            url,
-            hide_parameters=True,
-            pool_pre_ping=True,
-            connect_args={
+        options: dict[str, Any] = {
+            "hide_parameters": True,
+            "connect_args": {
                 "application_name": "chenyu-etl",
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "keepalives_idle": 30,
                 "keepalives_interval": 10,
                 "keepalives_count": 3,
-                "options": f"-c timezone=UTC -c lock_timeout={LOCK_TIMEOUT_S}s",
+                "options": f"-c timezone=UTC -c lock_timeout={round(lock_timeout_s * 1000)}ms",
             },
-        )
+        }
+        self.engine: Engine = create_engine(url, pool_pre_ping=True, **options)
+        self._lock_engine = create_engine(url, poolclass=NullPool, **options)
 
     def exists(self) -> bool:
         return True
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
+        """Writers take turns, as on SQLite: what one reads stays true until it commits, and a
+        commit that a killed client left at work is over."""
         with self.engine.begin() as conn:
+            conn.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_key("write"),))
             yield conn
 
     @contextmanager
@@ -55,11 +59,10 @@ class Postgres:
 
     @contextmanager
     def account_lock(self, account: str) -> Iterator[None]:
-        """A session advisory lock: the server frees it when this process or its connection dies."""
-        key = int.from_bytes(
-            hashlib.sha256(f"chenyu-etl account {account}".encode()).digest()[:8], signed=True
-        )
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+        """A session advisory lock on a connection of its own: the server frees it when this process
+        or its connection dies."""
+        key = _key(f"account {account}")
+        with self._lock_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             if not conn.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
                 raise Busy(
                     f"another sync of account {account!r} is at work",
@@ -76,10 +79,13 @@ class Postgres:
         if not rows:
             return
         raw = conn.connection.cursor()
-        instants = _instants(table, columns)
-        with raw.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(_plain(row, instants))
+        statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
+        try:
+            with raw.copy(statement) as copy:
+                for row in zip(*turned(table, columns, rows), strict=True):
+                    copy.write_row(row)
+        except psycopg.Error as error:  # SQLAlchemy does not see it pass
+            raise DBAPIError(statement, None, error) from error
 
     def update(
         self,
@@ -95,7 +101,7 @@ class Postgres:
             conn.exec_driver_sql(
                 f"UPDATE {table.name} t SET {assigned} FROM {self._unnest(table, names)}"
                 f" WHERE {_same(keys)}",
-                _turned(table, names, rows),
+                _arrays(table, names, rows),
             )
 
     def delete(
@@ -104,7 +110,7 @@ class Postgres:
         if rows:
             conn.exec_driver_sql(
                 f"DELETE FROM {table.name} t USING {self._unnest(table, keys)} WHERE {_same(keys)}",
-                _turned(table, keys, rows),
+                _arrays(table, keys, rows),
             )
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -177,26 +183,16 @@ class Postgres:
         return [(row[0], row[1]) for row in rows]
 
 
-def _instants(table: Table, columns: Sequence[str]) -> list[int]:
-    return [i for i, c in enumerate(columns) if isinstance(table.c[c].type, UtcInstant)]
+def _key(what: str) -> int:
+    """The key of an advisory lock."""
+    return int.from_bytes(hashlib.sha256(f"chenyu-etl {what}".encode()).digest()[:8], signed=True)
 
 
-def _plain(row: Sequence[Any], instants: Sequence[int]) -> list[Any]:
-    values = list(row)
-    for i in instants:
-        if values[i] is not None:
-            values[i] = iso(values[i])
-    return values
-
-
-def _turned(
+def _arrays(
     table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> tuple[list[Any], ...]:
-    """Rows as one list for each column."""
-    instants = _instants(table, columns)
-    return tuple(
-        list(column) for column in zip(*(_plain(row, instants) for row in rows), strict=True)
-    )
+    """Rows as one array for each column."""
+    return tuple(list(column) for column in turned(table, columns, rows))
 
 
 def _same(keys: Sequence[str]) -> str:

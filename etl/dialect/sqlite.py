@@ -10,18 +10,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
-from sqlalchemy import URL, Boolean, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from etl.days import iso
 from etl.dialect.rendering import spell_out
-from etl.dialect.types import UtcInstant
+from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
+from etl.places import file_name
 
 OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
+CACHE_KB: Final = 32_000
+"""At most. A first load whose indexes outgrow the cache takes twice as long."""
 
 
 class Sqlite:
@@ -70,7 +71,7 @@ class Sqlite:
         from filelock import FileLock, Timeout
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        place = self.path.with_name(f"{self.path.name}.{quote(account, safe='')}.lock")
+        place = self.path.with_name(f"{self.path.name}.{file_name(account)}.lock")
         lock = FileLock(place, mode=0o600)
         try:
             lock.acquire(blocking=False)
@@ -170,6 +171,7 @@ class Sqlite:
             )
         raw.execute("PRAGMA synchronous = NORMAL")
         raw.execute("PRAGMA foreign_keys = ON")
+        raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
 
 
 def _begin(conn: Connection) -> None:
@@ -191,17 +193,5 @@ def _marks(columns: Sequence[str], joint: str) -> str:
 def _plain(
     table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> list[tuple[Any, ...]]:
-    """Rows as sqlite3 takes them: instants as text, truth values as 0 and 1."""
-    instants = [i for i, c in enumerate(columns) if isinstance(table.c[c].type, UtcInstant)]
-    truths = [i for i, c in enumerate(columns) if isinstance(table.c[c].type, Boolean)]
-    plain = []
-    for row in rows:
-        values = list(row)
-        for i in instants:
-            if values[i] is not None:
-                values[i] = iso(values[i])
-        for i in truths:
-            if values[i] is not None:
-                values[i] = int(values[i])
-        plain.append(tuple(values))
-    return plain
+    """Rows as sqlite3 takes them."""
+    return list(zip(*turned(table, columns, rows), strict=True))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Date, DateTime, Text
+from sqlalchemy import Date, DateTime, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -52,3 +53,14 @@ class CalendarDay(TypeDecorator[str]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
         return value.isoformat() if isinstance(value, date) else value
+
+
+def turned(
+    table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> list[Sequence[Any]]:
+    """Rows as one sequence for each column, instants as text: both databases take that."""
+    by_column: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    for i, name in enumerate(columns):
+        if isinstance(table.c[name].type, UtcInstant):
+            by_column[i] = [None if value is None else iso(value) for value in by_column[i]]
+    return by_column

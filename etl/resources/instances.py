@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import Reject, clean_text, is_identity, parse, records_of
@@ -28,6 +29,7 @@ LAST_INSTANT: Final = 253_402_300_799
 Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 Moment = int | float | str | None
+Leaf = str | int | float | bool | None | msgspec.UnsetType
 
 
 class Instance(msgspec.Struct, frozen=True):
@@ -93,17 +95,39 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gpu_nums: Count | None = None
 
 
-class _WireContent(msgspec.Struct, frozen=True):
-    instance_list: list[_Wire] | None
-    total: Any = None
+class _Ssh(msgspec.Struct, forbid_unknown_fields=True):
+    host: Leaf = msgspec.UNSET
+    password: Leaf = msgspec.UNSET
+    port: Leaf = msgspec.UNSET
+    username: Leaf = msgspec.UNSET
 
 
-class _WireAnswer(msgspec.Struct, frozen=True):
-    data: _WireContent
+class _Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    port_type: Leaf = msgspec.UNSET
+    protocol: Leaf = msgspec.UNSET
+    ssh_info: _Ssh | str | msgspec.UnsetType | None = msgspec.UNSET
+    title: Leaf = msgspec.UNSET
+    url: Leaf = msgspec.UNSET
 
 
-_DECODER: Final = msgspec.json.Decoder(_WireAnswer, strict=False)
+class _UsualWire(_Wire, frozen=True, forbid_unknown_fields=True):
+    """A record whose services are as documented: read in half the time, to the same facts."""
+
+    server_url: list[str] | str | None = None
+    server_map: list[_Service] | None = None
+
+
+def _answer_decoder(wire: type[_Wire]) -> msgspec.json.Decoder[Any]:
+    content = msgspec.defstruct(
+        "Content",
+        [("instance_list", list[wire] | None), ("total", Any, None)],  # type: ignore[valid-type]
+    )
+    return msgspec.json.Decoder(msgspec.defstruct("Answer", [("data", content)]), strict=False)
+
+
+_DECODERS: Final = (_answer_decoder(_UsualWire), _answer_decoder(_Wire))
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
+_NO_SHUTDOWN: Final = _Shutdown()
 _FIELDS: Final = frozenset(_Wire.__struct_fields__)
 _SHUTDOWN_FIELDS: Final = frozenset(_Shutdown.__struct_fields__)
 
@@ -111,14 +135,23 @@ _SHUTDOWN_FIELDS: Final = frozenset(_Shutdown.__struct_fields__)
 def read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
     """The instances of one answer, and the records that could not be understood.
 
-    Raises `Changed` where the answer has no instance list.
+    Raises `Changed` where the answer has no instance list, or is nested too deeply to be read.
     """
     try:
-        wires = _DECODER.decode(body).data.instance_list or []
+        return _read(body)
+    except RecursionError:
+        raise Changed("the answer is nested too deeply") from None
+
+
+def _read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
+    for decoder in _DECODERS:
+        try:
+            wires = decoder.decode(body).data.instance_list or []
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue
         if all(is_identity(wire.instance_uuid) for wire in wires):
             return [_sighting(wire, {}) for wire in wires], []
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        pass  # one odd record must not cost its neighbours: each is read alone
+    # one odd record must not cost its neighbours: each is read alone
     return _read_each(records_of(parse(body), LIST_KEY)[1])
 
 
@@ -149,17 +182,18 @@ def _read_one(record: Any) -> Sighting:
 
 
 def _reject(record: Any, message: str) -> Reject:
-    what, _, path = message.rpartition(" - at ")
+    what, at, path = message.rpartition(" - at ")
     identity = record.get("instance_uuid") if isinstance(record, dict) else None
     return Reject(
-        reason=f"{path.strip('`')}: {what}" if path else f"$: {message}",
+        reason=f"{path.strip('`')}: {what}" if at else f"$: {message}",
         identity=identity if is_identity(identity) else None,
         payload=_canonical(redact(record)),
     )
 
 
 def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
-    shutdown = wire.shutdown_regular or _Shutdown()
+    shutdown = wire.shutdown_regular or _NO_SHUTDOWN
+    services = _usual_services if type(wire) is _UsualWire else _services
     facts = Instance(
         instance_uuid=wire.instance_uuid,
         status=wire.status,
@@ -176,10 +210,18 @@ def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
         gpu_uuid=_text(wire.gpu_uuid),
         gpu_name=_text(wire.gpu_name),
         gpu_nums=wire.gpu_nums,
-        server_url=_services(wire.server_url),
-        server_map=_services(wire.server_map),
+        server_url=services(wire.server_url),
+        server_map=services(wire.server_map),
     )
-    return Sighting(facts, _canonical(redact(extra)) if extra else None)
+    return Sighting(facts, _extra(extra))
+
+
+def _extra(extra: dict[str, Any]) -> str | None:
+    """What no fact holds, without secrets; null where nothing else is left."""
+    plain = redact(extra) if extra else {}
+    if plain.get("shutdown_regular") == {}:
+        del plain["shutdown_regular"]
+    return _canonical(plain) if plain else None
 
 
 def _text(text: str | None) -> str | None:
@@ -206,6 +248,19 @@ def _services(value: Any) -> str | None:
     if isinstance(plain, list) and len(plain) > 1:
         plain = sorted(plain, key=_CANONICAL.encode)
     return _canonical(plain)
+
+
+def _usual_services(services: Any) -> str | None:
+    """`_services` of texts or of `_Service`s, whose members are declared in canonical order."""
+    if type(services) is not list:
+        return _services(services)
+    for service in services:
+        if type(service) is _Service and type(service.ssh_info) is _Ssh:
+            service.ssh_info.password = msgspec.UNSET
+    text = f"[{','.join(sorted(_CANONICAL.encode(service).decode() for service in services))}]"
+    if "?" in text or "@" in text or "#" in text or "\\u0000" in text:
+        return _services(msgspec.json.decode(text))
+    return text
 
 
 def _canonical(value: Any) -> str:

@@ -38,7 +38,7 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
     """What an answer lists. Raises `Changed` where it has no such list."""
     try:
         answer = _light_decoder(list_key, identity).decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _open_slowly(body, list_key, identity)
     records = answer.data.records
     if records is msgspec.UNSET:
@@ -97,6 +97,8 @@ def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
         answer = parse(body)
     except ValueError as error:
         raise Changed("the answer is not JSON", path="$") from error
+    except RecursionError:
+        raise Changed("the answer is nested too deeply", path="$") from None
     content, records = records_of(answer, list_key)
     found = (record.get(identity) if isinstance(record, dict) else None for record in records)
     return Listing(

@@ -22,16 +22,20 @@ APPLIED: Final = ("complete", "partial")
 
 
 class Reader:
-    """One account inside one transaction, read."""
+    """One account inside one transaction, read. What no poll changes is asked for once."""
 
     def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
         self._database = database
         self._conn = conn
         self._account_id = account_id
+        self._codes: Codes | None = None
+        self._timezone: str | None = None
 
     def codes(self) -> Codes:
-        states, units = self._ask(statements.STATES), self._ask(statements.UNITS)
-        return Codes(states=dict(states.all()), units=dict(units.all()))
+        if self._codes is None:
+            states, units = self._ask(statements.STATES), self._ask(statements.UNITS)
+            self._codes = Codes(states=dict(states.all()), units=dict(units.all()))
+        return self._codes
 
     def last_poll(self, resource: str) -> LastPoll | None:
         """The newest applied poll; its digest only where an equal listing changes nothing."""
@@ -100,7 +104,9 @@ class Reader:
 
     def zone(self) -> days.Zone:
         """The reporting time zone."""
-        return _zone(self._ask(statements.TIMEZONE).scalar_one())
+        if self._timezone is None:
+            self._timezone = self._ask(statements.TIMEZONE).scalar_one()
+        return _zone(self._timezone)
 
     def _ask(self, statement: Executable, **parameters: Any) -> Any:
         return self._conn.execute(statement, {"account": self._account_id, **parameters})

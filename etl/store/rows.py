@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -25,6 +26,7 @@ STATE_NAMES: Final = (
     "extra",
 )
 """What `instance` holds beside the facts of the current version, see `instance_state`."""
+_facts_of: Final[Callable[[Instance], tuple[Any, ...]]] = attrgetter(*FACT_NAMES)
 TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
 DAY_COLUMNS: Final = (
     "account_id",
@@ -129,7 +131,7 @@ def stretch_of(row: Sequence[Any]) -> Stretch:
 
 
 def values_of(facts: Instance) -> tuple[Any, ...]:
-    return tuple([getattr(facts, name) for name in FACT_NAMES])
+    return _facts_of(facts)
 
 
 def instance_state(v: Version) -> tuple[Any, ...]:

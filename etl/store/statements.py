@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, select, text
+from sqlalchemy import Insert, Select, bindparam, func, insert, literal_column, select, text
 
 from etl import tables
 from etl.store.rows import DAY_COLUMNS, FACT_NAMES
@@ -42,7 +42,7 @@ NEWEST_RUN: Final = (
 NEWEST_COMPLETE: Final = select(func.max(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 PARTIAL_SINCE: Final = (
-    select(_run.finished_at, func.max(_run.started_at))
+    select(_run.finished_at, func.min(_run.started_at))
     .where(*_RUNS, _run.outcome == "partial", _run.started_at > bindparam("since"))
     .group_by(_run.finished_at)
 )
@@ -141,3 +141,16 @@ def histories(among: str) -> Select[Any]:
         .where(_version.account_id == bindparam("account"), text(among))
         .order_by(_version.instance_uuid, _version.version)
     )
+
+
+@cache
+def copy_as_first_versions(among: str) -> Insert:
+    """Instances just added become their own first versions: their facts need not come twice."""
+    names = [*FACT_NAMES, "version", "first_seen_at"]
+    copied = select(
+        _instance.account_id,
+        *(_instance[name] for name in names),
+        literal_column("'first_seen'"),
+    ).where(_instance.account_id == bindparam("account"), text(among))
+    columns = ["account_id", *names, "began_by"]
+    return insert(tables.instance_history).from_select(columns, copied)

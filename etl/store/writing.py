@@ -11,6 +11,7 @@ from etl import tables
 from etl.diff import Changes, Version
 from etl.poll import Instant
 from etl.resources.listing import Reject
+from etl.store import statements
 from etl.store.reading import Reader
 from etl.store.rows import (
     DAY_COLUMNS,
@@ -173,6 +174,9 @@ class Tx(Reader):
                 if v.began_by != "first_seen"
             ],
         )
+        copied = [v.facts.instance_uuid for v in added if v.after_at is None]
+        if copied:
+            self._ask_among(statements.copy_as_first_versions, copied)
         self._database.insert(
             self._conn,
             tables.instance_history,
@@ -180,6 +184,7 @@ class Tx(Reader):
             [
                 (account, *values_of(v.facts), v.version, v.after_at, v.first_seen_at, v.began_by)
                 for v in versions
+                if v.began_by != "first_seen" or v.after_at is not None
             ],
         )
 

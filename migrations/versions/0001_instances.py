@@ -201,7 +201,8 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("first_seen_at <= changed_at", name=op.f("ck_instance_instants")),
         sa.CheckConstraint(
-            "gone_at IS NULL OR gone_at = missing_since", name=op.f("ck_instance_gone_at")
+            "gone_at IS NULL OR (missing_since IS NOT NULL AND gone_at = missing_since)",
+            name=op.f("ck_instance_gone_at"),
         ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["account.account_id"], name=op.f("fk_instance_account_id_account")

@@ -1,0 +1,55 @@
+"""A source without a network, for polls by the thousand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from etl.client import Answer
+from etl.poll import Page, Poll
+from etl.resources import INSTANCES
+from etl.walk import YOUNG_S, poll
+
+NOW = 1_767_225_600
+OLD = NOW - 10 * YOUNG_S
+
+
+def body(names: Iterable[str | None], total: Any = None, created: Mapping[str, int] = {}) -> bytes:
+    records = [{"instance_uuid": n, "create_time": created.get(n or "", OLD)} for n in names]
+    return json.dumps({"code": 0, "data": {"instance_list": records, "total": total}}).encode()
+
+
+def pages(*lists: Iterable[str | None], total: Any) -> list[Page]:
+    return [Page(n, 2, body(names, total)) for n, names in enumerate(lists, 1)]
+
+
+@dataclass
+class Fake:
+    """A source without a network: `serves(page, page_size)` gives a body or raises."""
+
+    serves: Callable[[int, int], bytes]
+    date: Callable[[], int | None] = lambda: NOW
+    clock: Callable[[], float] = lambda: NOW + 0.5
+    requests: int = 0
+    retries: int = 0
+    asked: list[int] = field(default_factory=list)
+
+    def get(self, path: str, params: Mapping[str, str]) -> Answer:
+        self.requests += 1
+        number = int(params["page"])
+        self.asked.append(number)
+        sent_at = self.clock()
+        found = self.serves(number, int(params["page_size"]))
+        return Answer(found, sent_at, self.clock(), self.date())
+
+
+def poll_of(fake: Fake, **options: Any) -> Poll:
+    options = {"page_size": 2, "concurrency": 1, **options}
+    return poll(fake, INSTANCES, account="lab", clock=fake.clock, **options)
+
+
+def of(names: Sequence[str], **more: Any) -> Fake:
+    """A source that pages a list by the book."""
+    return Fake(lambda n, size: body(names[(n - 1) * size : n * size], len(names)), **more)

@@ -1,0 +1,177 @@
+"""A store in memory: what `etl.sync.apply` asks of a transaction, hundreds of fleets in seconds.
+
+It is written from the design, not from `etl.store`, so it is also the model that the store is
+compared with. `pour` writes what it holds into a real database, where the views judge it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from etl import sync, tables
+from etl.codes import Codes
+from etl.dialect import Database
+from etl.diff import Changes, Ended, Known, Presence, Usage, Version
+from etl.poll import Instant, Poll
+from etl.resources import INSTANCES
+from etl.store import Run, Store
+from etl.usage import SeenVersion, State, Stretch
+
+FACTS = ("instance_uuid", *(name for name, *_ in tables.FACTS))
+HISTORY = (*FACTS, "version", "after_at", "first_seen_at", "began_by")
+INSTANCE = (*FACTS, "version", "first_seen_at", "changed_at", "last_seen_at", "missing_since")
+
+
+class Memory:
+    """One account."""
+
+    def __init__(self, codes: Codes) -> None:
+        self._codes = codes
+        self.runs: list[Run] = []
+        self.versions: dict[str, list[Version]] = {}
+        self.ended: dict[tuple[str, int], Ended] = {}
+        self.presences: dict[str, Presence] = {}
+        self.stretches: dict[str, dict[int, Stretch]] = {}
+        self._began_at: dict[str, Instant] = {}
+        self._polled_at: Instant = 0
+
+    def take(self, poll: Poll) -> Run:
+        """Apply a poll."""
+        self._polled_at = poll.started_at
+        return sync.apply(INSTANCES, poll, self, self.runs[-1] if self.runs else None)  # type: ignore[arg-type]
+
+    def watch(self, polls: Sequence[Poll]) -> Memory:
+        for poll in polls:
+            self.take(poll)
+        return self
+
+    def presence(self, uuid: str) -> Presence:
+        return self.presences.get(uuid, Presence(uuid, None, None))
+
+    # what `etl.sync.apply` asks
+
+    def codes(self) -> Codes:
+        return self._codes
+
+    def first_complete_at(self, resource: str) -> Instant | None:
+        return next(iter(self._complete_starts()), None)
+
+    def listed(self) -> set[str]:
+        return {uuid for uuid in self.versions if self.presence(uuid).gone_at is None}
+
+    def pending(self) -> bool:
+        shown = map(self.presence, self.versions)
+        return any(p.last_seen_at is not None and p.gone_at is None for p in shown)
+
+    def known(self, uuids: Sequence[str]) -> dict[str, Known]:
+        newest = max(self._complete_starts(), default=0)
+        found = {}
+        for uuid in uuids:
+            if uuid in self.versions:
+                current, shown = self.versions[uuid][-1], self.presence(uuid)
+                seen_at = shown.last_seen_at or max(newest, self._began_at[uuid])
+                found[uuid] = Known(
+                    facts=current.facts,
+                    version=current.version,
+                    seen_at=seen_at,
+                    last_seen_at=shown.last_seen_at,
+                    missing_since=shown.missing_since,
+                    gone_at=shown.gone_at,
+                )
+        return found
+
+    def usages(self, uuids: Sequence[str], returned: Sequence[str]) -> dict[str, Usage]:
+        found = {}
+        for uuid in uuids:
+            stretches = self.stretches.get(uuid, {})
+            opened = {s.kind: s for s in stretches.values() if s.ended_at is None}
+            state = State(
+                count=len(stretches),
+                last_start=self.versions[uuid][-1].last_start,
+                running=opened.get("running"),
+                held=opened.get("held"),
+            )
+            history = tuple(self._history(uuid)) if uuid in returned else ()
+            found[uuid] = Usage(state, history)
+        return found
+
+    def apply(self, changes: Changes) -> None:
+        for ended in changes.ended:
+            self.ended[ended.instance_uuid, ended.version] = ended
+        for presence in changes.presences:
+            self.presences[presence.instance_uuid] = presence
+        for version in changes.versions:
+            uuid = version.facts.instance_uuid
+            self.versions.setdefault(uuid, []).append(version)
+            self._began_at[uuid] = self._polled_at
+            self.presences.pop(uuid, None)
+        for uuid, number in changes.deleted:
+            del self.stretches[uuid][number]
+        for uuid, stretch, _ in changes.stretches:
+            self.stretches.setdefault(uuid, {})[stretch.usage_no] = stretch
+
+    def reject(self, *_: Any) -> None:
+        """Rejects are not modelled."""
+
+    def record(self, resource: str, run: Run) -> None:
+        self.runs.append(run)
+
+    def _complete_starts(self) -> list[Instant]:
+        return [run.started_at for run in self.runs if run.outcome == "complete"]
+
+    def _history(self, uuid: str) -> list[SeenVersion]:
+        found = []
+        for version in self.versions[uuid]:
+            ended = self.ended.get((uuid, version.version))
+            gone = (
+                (ended.last_seen_at, ended.ended_at) if ended and ended.ended_by == "gone" else None
+            )
+            found.append(SeenVersion(version.facts, version.after_at, version.first_seen_at, gone))
+        return found
+
+
+def pour(memory: Memory, database: Database, account: str) -> None:
+    """Write all that `memory` holds as one account of a real database."""
+    with Store(database, account).writing() as tx:
+        for run in memory.runs:
+            tx.record("instances", run)
+    with database.writing() as conn:
+        known = tables.account.c
+        account_id = conn.scalar(tables.account.select().where(known.name == account))
+        columns = ("account_id", *INSTANCE, "gone_at", "last_start_at", "extra")
+        database.insert(conn, tables.instance, columns, list(_instances(memory, account_id)))
+        columns = ("account_id", *HISTORY, "last_seen_at", "ended_at", "ended_by")
+        database.insert(conn, tables.instance_history, columns, list(_history(memory, account_id)))
+    with Store(database, account).writing() as tx:
+        everything = memory.stretches.items()
+        tx.write_usage([(u, kept[no], True) for u, kept in everything for no in sorted(kept)])
+
+
+def _instances(memory: Memory, account_id: int) -> Iterator[tuple[Any, ...]]:
+    for uuid, versions in memory.versions.items():
+        current, shown = versions[-1], memory.presence(uuid)
+        yield (
+            account_id,
+            *(getattr(current.facts, name) for name in FACTS),
+            current.version,
+            versions[0].first_seen_at,
+            current.first_seen_at,
+            shown.last_seen_at,
+            shown.missing_since,
+            shown.gone_at,
+            current.last_start,
+            current.extra,
+        )
+
+
+def _history(memory: Memory, account_id: int) -> Iterator[tuple[Any, ...]]:
+    for uuid, versions in memory.versions.items():
+        for v in versions:
+            ended = memory.ended.get((uuid, v.version))
+            yield (
+                account_id,
+                *(getattr(v.facts, name) for name in FACTS),
+                *(v.version, v.after_at, v.first_seen_at, v.began_by),
+                *((ended.last_seen_at, ended.ended_at, ended.ended_by) if ended else (None,) * 3),
+            )

@@ -1,0 +1,129 @@
+"""The demo: a file of its own, labelled as simulated, and nothing else touched."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl import simcloud
+from etl.demo import KEY as SIMULATED_KEY
+from etl.dialect import open_database
+from etl.rebuild import differences
+from etl.simcloud import Server
+from tests.commands import KEY, Command, filled, home, path, run
+from tests.support import rows
+
+__all__ = ["filled", "home", "path", "run"]
+
+SMALL = ("--days", "2", "--instances", "12", "--every", "60")
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
+    """The simulated clouds that were served."""
+    servers: list[Server] = []
+    serve = simcloud.serve
+
+    @contextmanager
+    def kept(*words: Any, **named: Any) -> Iterator[Server]:
+        with serve(*words, **named) as server:
+            servers.append(server)
+            yield server
+
+    monkeypatch.setattr(simcloud, "serve", kept)
+    return servers
+
+
+def test_the_demo_makes_a_file_that_says_what_it_is(run: Command, home: Path) -> None:
+    result = run("demo", *SMALL)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("SIMULATED: 2 days of an invented fleet, 48 polls.")
+    assert "uptime by GPU model" in result.stdout
+    assert [each.name for each in home.glob("*.db*") if each.suffix != ".lock"] == [
+        "chenyu-demo.db"
+    ]
+    with closing(sqlite3.connect(home / "chenyu-demo.db")) as conn:
+        assert conn.execute("SELECT value FROM setting WHERE name = 'simulated'").fetchall() == [
+            ("chenyu-etl demo",)
+        ]
+        assert conn.execute("SELECT name FROM account").fetchall() == [("simulated",)]
+
+
+def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
+    run("demo", *SMALL)
+    database = open_database(f"sqlite:///{home / 'chenyu-demo.db'}")
+    assert rows(database, "SELECT outcome, COUNT(*) FROM sync_run GROUP BY 1") == [("complete", 48)]
+    events = dict(rows(database, "SELECT event, COUNT(*) FROM instance_event GROUP BY 1"))
+    assert events["started"] > 10
+    assert events["stopped"] > 5
+    ((least, best, most),) = rows(
+        database,
+        "SELECT SUM(running_min_s), SUM(running_s), SUM(running_max_s) FROM uptime_daily",
+    )
+    fleet = simcloud.Fleet.generate(1, instances=12, start=1_767_571_200, days=2)
+    truth = fleet.running(1_767_571_201, 1_767_571_200 + 47 * 3_600)
+    before = fleet.running(0, 1_767_571_201)
+    assert least - before <= truth <= most
+    assert 0 < least <= best <= most
+    assert list(differences(database)) == []
+    database.engine.dispose()
+
+
+def test_its_advice_works(run: Command, home: Path) -> None:
+    said = run("demo", *SMALL, "-o", "sub/mine.db").stdout
+    (uptime, status) = (
+        line.split("chenyu-etl ")[1].split() for line in said.splitlines() if "--database" in line
+    )
+    assert run(*uptime).exit_code == 0
+    assert "simulated" in run(*status).stdout
+    sql = said.partition('"')[2].partition('"')[0]
+    with closing(sqlite3.connect(home / "sub/mine.db")) as conn:
+        assert len(conn.execute(sql).fetchall()) > 5
+
+
+def test_an_older_demo_is_replaced(run: Command, home: Path) -> None:
+    first = run("demo", *SMALL)
+    assert run("demo", *SMALL).stdout == first.stdout
+    other = run("demo", *SMALL, "--seed", "2")
+    assert other.exit_code == 0
+    assert other.stdout != first.stdout
+
+
+@pytest.mark.parametrize("content", [b"", b"my thesis", None])
+def test_a_file_that_is_no_demo_is_refused_and_kept(
+    content: bytes | None, run: Command, path: Path
+) -> None:
+    if content is not None:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    result = run("demo", *SMALL, "-o", str(path))
+    assert result.exit_code == 2
+    assert f"{path} exists and is no demo database" in result.stderr
+    assert "-o FILE" in result.stderr
+    assert path.read_bytes() == before
+
+
+def test_the_configured_database_and_key_are_not_touched(
+    run: Command, path: Path, home: Path, served: list[Server]
+) -> None:
+    before = path.read_bytes()
+    environ = {
+        "CHENYU_DATABASE_URL": str(path),
+        "CHENYU_API_KEY": KEY,
+        "CHENYU_BASE_URL": "http://127.0.0.1:9/nobody",
+        "CHENYU_ACCOUNT": "lab",
+        "CHENYU_ARCHIVE": str(home / "archive"),
+        "CHENYU_TIMEZONE": "UTC",
+    }
+    assert run("demo", *SMALL, **environ).exit_code == 0
+    assert path.read_bytes() == before
+    assert not (home / "archive").exists()
+    assert run("--database", "chenyu-demo.db", "status").exit_code == 0
+    (server,) = served
+    sent = {request.headers["authorization"] for request in server.requests}
+    assert sent == {f"Bearer {SIMULATED_KEY}"}

@@ -1,0 +1,161 @@
+"""Doctor: what is wrong and what to do about it; it writes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from etl.dialect import Database
+from etl.simcloud import ANY, Fail, Server, Story
+from tests.commands import KEY, Command, cloud, filled, home, path, run, server
+from tests.support import apply, poll_story
+
+__all__ = ["cloud", "filled", "home", "path", "run", "server"]
+
+Examine = Callable[..., list[dict[str, str]]]
+
+
+@pytest.fixture
+def examine(run: Command, path: Path) -> Examine:
+    """Run doctor on the database; its findings, the exit code checked against them."""
+
+    def findings(**environ: str) -> list[dict[str, str]]:
+        result = run("--database", str(path), "doctor", "--json", **environ)
+        found = json.loads(result.stdout)
+        assert result.exit_code == any(finding["verdict"] == "bad" for finding in found)
+        return list(found)
+
+    return findings
+
+
+def of(findings: list[dict[str, str]], verdict: str) -> list[str]:
+    return [f"{f['what']}; {f['advice']}" for f in findings if f["verdict"] == verdict]
+
+
+def test_all_is_well(server: Server, examine: Examine, path: Path) -> None:
+    found = examine()
+    assert {finding["verdict"] for finding in found} == {"ok"}
+    said = "\n".join(of(found, "ok"))
+    assert "default: /instance/list answers, total 2" in said
+    assert "clock agrees" in said
+    assert f"database {path} (SQLite 3." in said
+    assert "days of Asia/Shanghai" in said
+    assert [request.method for request in server.requests] == ["GET"]
+
+
+def test_people_read_lines(server: Server, run: Command, path: Path) -> None:
+    server.behaviour.fail[ANY] = Fail(403, 403, "no permission")
+    result = run("--database", str(path), "doctor")
+    assert result.exit_code == 1
+    assert "bad   default: GET /instance/list: HTTP 403" in result.stderr
+    assert "      the key has no permission" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("environ", "what", "advice"),
+    [
+        ({"CHENYU_API_KEY": "cy_wrong"}, "HTTP 401", "console of chenyu.cn"),
+        ({"CHENYU_API_KEY": ""}, "no API key", "console of chenyu.cn"),
+        ({"CHENYU_API_KEY": "cy wrong"}, "characters that no key has", "console of chenyu.cn"),
+        ({"CHENYU_BASE_URL": "http://127.0.0.1:9"}, "no connection", "may pass"),
+        ({"CHENYU_TIMEZONE": "UTC"}, "days in Asia/Shanghai", "rebuild --timezone UTC"),
+    ],
+)
+def test_what_is_wrong_is_said_with_advice(
+    environ: dict[str, str], what: str, advice: str, server: Server, examine: Examine
+) -> None:
+    found = examine(**environ)
+    (bad,) = of(found, "bad")
+    assert what in bad
+    assert advice in bad
+    assert any("database" in good for good in of(found, "ok"))
+
+
+def test_a_list_of_another_form_is_said(server: Server, examine: Examine) -> None:
+    server.behaviour.bodies[1] = b'{"code":0,"data":{"things":[]}}'
+    (bad,) = of(examine(), "bad")
+    assert "no instance_list" in bad
+
+
+@pytest.mark.parametrize(("off_s", "word"), [(600, "behind"), (-600, "ahead of")])
+def test_a_clock_that_is_off_is_noted(
+    off_s: int, word: str, server: Server, examine: Examine
+) -> None:
+    server.behaviour.clock_off_s = off_s
+    (note,) = of(examine(), "note")
+    assert word in note
+    assert "NTP" in note
+
+
+def test_unknown_codes_and_rejects_are_noted(
+    server: Server, examine: Examine, filled: Database
+) -> None:
+    cloud = Story()
+    odd, broken = cloud.rents_many(2)
+    cloud.twists(odd, status=77)
+    cloud.breaks_record(broken)
+    apply(filled, poll_story(cloud))
+    code, reject = of(examine(), "note")
+    assert "status 77 is not known" in code
+    assert "codes set status 77 MEANING" in code
+    assert "$.gpu_nums" in reject
+    assert "rejected_record" in reject
+
+
+def test_a_last_poll_that_failed_is_bad(server: Server, examine: Examine, run: Command) -> None:
+    server.behaviour.fail[ANY] = Fail(500, 500, "system busy", times=1)
+    assert run("--database", "lab.db", "sync", CHENYU_ATTEMPTS="1").exit_code == 5
+    (bad,) = of(examine(), "bad")
+    assert "last poll failed" in bad
+    assert "system busy" in bad
+
+
+def test_a_database_that_is_not_there_yet_is_noted_and_not_made(
+    server: Server, run: Command, home: Path
+) -> None:
+    result = run("--database", "none.db", "doctor")
+    assert result.exit_code == 0
+    assert f"no database yet at {home / 'none.db'}" in result.stderr
+    assert not (home / "none.db").exists()
+
+
+def test_a_second_default_database_is_noted(
+    server: Server, examine: Examine, run: Command, home: Path
+) -> None:
+    run("db", "upgrade")
+    (note,) = of(examine(), "note")
+    assert str(home / "data/chenyu-etl/chenyu-etl.db") in note
+    service = of(examine(STATE_DIRECTORY=str(home / "state")), "note")
+    assert service == [note]
+
+
+def test_a_key_file_that_others_can_read_is_noted(
+    server: Server, examine: Examine, home: Path
+) -> None:
+    key = home / "key"
+    key.write_text(KEY)
+    key.chmod(0o644)
+    environ = {"CHENYU_API_KEY": "", "CHENYU_API_KEY_FILE": str(key)}
+    (note,) = of(examine(**environ), "note")
+    assert f"chmod 600 {key}" in note
+    key.chmod(0o600)
+    assert of(examine(**environ), "note") == []
+
+
+def test_an_archive_is_looked_for(server: Server, examine: Examine, home: Path) -> None:
+    (note,) = of(examine(CHENYU_ARCHIVE="kept"), "note")
+    assert "kept (not made yet)" in note
+    (home / "kept").mkdir()
+    assert "polls are archived in kept; None" in of(examine(CHENYU_ARCHIVE="kept"), "ok")
+
+
+def test_only_the_account_chosen_is_asked(
+    server: Server, examine: Examine, cloud: Story, home: Path
+) -> None:
+    (home / "c.toml").write_text("[accounts.a]\napi_key_env = 'A'\n[accounts.b]\napi_key_env = 'B'")
+    environ = {"CHENYU_CONFIG": "c.toml", "CHENYU_API_KEY": "", "A": KEY, "B": "cy_wrong"}
+    assert len(of(examine(**environ), "bad")) == 1
+    assert of(examine(**environ, CHENYU_ACCOUNT="a"), "bad") == []

@@ -1,0 +1,213 @@
+"""The rooms of the house, and that everything a user can name is written down."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import click
+import pytest
+
+from etl import places, reports
+from etl.cli import main
+from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "etl").rglob("*.py"))
+ROOMS = (
+    "errors poll codes redact deadline places simcloud",
+    "days resources verdict",
+    "usage dialect client settings archive",
+    "diff walk tables",
+    "store schema status reports render",
+    "sync rebuild",
+    "replay",
+    "app",
+    "doctor demo schedule",
+    "cli",
+)
+"""From the ground up: a room imports from those below it, and from those beside it."""
+ONLY_IN = {
+    "httpx": ("etl/client.py",),
+    "sqlalchemy.dialects": ("etl/dialect",),
+    "click": ("etl/cli",),
+    "apscheduler": ("etl/schedule.py",),
+}
+PURE = ("diff", "usage", "days", "codes", "poll", "redact", "render")
+IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
+CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
+HAVE_A_CLOCK = ("etl/app.py", "etl/simcloud/server.py")
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Modules that a file imports, `from etl import x` as `etl.x`; those for types alone not."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def place(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def room(module: str) -> str:
+    """`etl.cli.common` is in `cli`; the package itself is in none."""
+    return module.split(".")[1] if module.startswith("etl.") else ""
+
+
+def rooms_of(path: Path) -> Iterator[str]:
+    """The rooms that a file imports from, its own not."""
+    known = set(" ".join(ROOMS).split())
+    own = room(place(path).removesuffix(".py").replace("/", "."))
+    return (r for r in {room(module) for module in imports(path)} if r in known - {own})
+
+
+def is_in(path: Path, homes: tuple[str, ...]) -> bool:
+    return any(place(path) == home or place(path).startswith(f"{home}/") for home in homes)
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_known_in_one_room(library: str) -> None:
+    knowing = [
+        path for path in FILES if any(f"{m}.".startswith(f"{library}.") for m in imports(path))
+    ]
+    assert [place(path) for path in knowing if not is_in(path, ONLY_IN[library])] == []
+
+
+def test_every_file_is_in_a_room() -> None:
+    known = set(" ".join(ROOMS).split()) | {"__init__"}
+    assert {path.relative_to(ROOT / "etl").parts[0].removesuffix(".py") for path in FILES} <= known
+
+
+def test_data_flows_one_way() -> None:
+    floor = {name: number for number, names in enumerate(ROOMS) for name in names.split()}
+    wrong = [
+        f"{place(path)} imports from {other}"
+        for path in FILES
+        if path.parent != ROOT / "etl" or path.stem != "__init__"
+        for other in rooms_of(path)
+        if floor[other] > floor[path.relative_to(ROOT / "etl").parts[0].removesuffix(".py")]
+    ]
+    assert wrong == []
+
+
+def test_errors_and_the_simulated_cloud_stand_alone() -> None:
+    assert list(rooms_of(ROOT / "etl/errors.py")) == []
+    beside = {r for path in FILES if "simcloud" in path.parts for r in rooms_of(path)}
+    assert beside <= {"poll"}
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_what_is_pure_imports_no_input_or_output(name: str) -> None:
+    path = ROOT / f"etl/{name}.py"
+    assert {module.split(".")[0] for module in imports(path)} & IO == set()
+
+
+def test_time_enters_once() -> None:
+    asked = [
+        f"{place(path)}:{node.lineno} {ast.unparse(node)}"
+        for path in FILES
+        if place(path) not in HAVE_A_CLOCK
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in CLOCKS
+        and ast.unparse(node.value).split(".")[-1] in ("time", "datetime", "date")
+    ]
+    assert asked == []
+
+
+def test_sql_asks_no_clock() -> None:
+    for path in [*places.VIEWS.glob("*.sql"), *places.REPORTS.glob("*.sql")]:
+        words = path.read_text(encoding="utf-8").lower()
+        assert not any(clock in words for clock in ("now()", "current_", "'now'", "julianday("))
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ("httpx", "sqlalchemy", "alembic", "apscheduler", "msgspec", "platformdirs")
+    code = (
+        "import sys\nfrom etl.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
+        f"    print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+# what a user can name is in README.md or docs/
+
+
+def written() -> str:
+    files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command by its words: `db upgrade`."""
+    for name, command in main.commands.items():
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {sub}", each) for sub, each in command.commands.items())
+        else:
+            yield name, command
+
+
+def variables() -> set[str]:
+    settings = {variable(name) for name in Settings.__dataclass_fields__ if name != "accounts"}
+    options = {
+        str(param.envvar)
+        for command in (main, *(each for _, each in commands()))
+        for param in command.params
+        if param.envvar
+    }
+    return settings | options | {KEY_VARIABLE, KEY_FILE_VARIABLE, "STATE_DIRECTORY"}
+
+
+def unwritten(names: Iterator[str] | set[str]) -> list[str]:
+    text = written()
+    return sorted(name for name in names if f"`{name}" not in text and f"${name}" not in text)
+
+
+def test_every_command_is_written_down() -> None:
+    assert unwritten(name for name, _ in commands()) == []
+
+
+def test_every_variable_is_written_down() -> None:
+    assert unwritten(variables()) == []
+
+
+def test_every_setting_of_the_config_file_is_written_down() -> None:
+    assert unwritten({name for name in Settings.__dataclass_fields__ if name != "accounts"}) == []
+
+
+def test_every_option_is_written_down() -> None:
+    text = written()
+    options = {
+        f"{name} {opt}"
+        for name, command in commands()
+        for param in command.params
+        if isinstance(param, click.Option)
+        for opt in param.opts
+        if opt.startswith("--") and opt not in text
+    }
+    assert sorted(options) == []
+
+
+def test_every_view_and_report_is_written_down() -> None:
+    assert unwritten({path.stem for path in places.VIEWS.glob("*.sql")}) == []
+    assert unwritten(set(reports.names())) == []

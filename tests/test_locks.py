@@ -1,0 +1,335 @@
+"""Several syncs, readers and foreign locks at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, make_url, text
+
+from etl import rebuild, schema, sync
+from etl.dialect import Database, open_database
+from etl.dialect.postgres import Postgres
+from etl.dialect.sqlite import Sqlite
+from etl.diff import Changes, Ended, Presence, Version
+from etl.errors import Busy, StalePoll
+from etl.poll import LastPoll, Poll
+from etl.resources import INSTANCES
+from etl.resources.instances import Instance
+from etl.resources.listing import Reject
+from etl.simcloud import T0, Behaviour, Story, serve
+from etl.store import Run, Store, Tx
+from etl.usage import Stretch, Terms
+from tests.conftest import TODAY, ZONE
+from tests.live import (
+    KEY,
+    Living,
+    closing,
+    command,
+    environment,
+    living,
+    real_cloud,
+    start,
+    wait_for,
+)
+from tests.support import apply, columns, dump, poll_of, poll_story, rows
+
+
+@pytest.fixture
+def live(fresh_url: Callable[[], str]) -> Iterator[Living]:
+    with living(fresh_url) as make:
+        yield make
+
+
+@pytest.fixture
+def impatient(kind: str, fresh_url: Callable[[], str]) -> Callable[[], Database]:
+    """Makes databases that wait a moment for a lock, all of one place."""
+    url = make_url(fresh_url())
+
+    def make() -> Database:
+        if kind == "sqlite":
+            return Sqlite(url, busy_timeout_s=0.05)
+        return Postgres(url.set(drivername="postgresql+psycopg"), lock_timeout_s=0.05)
+
+    return make
+
+
+# two of one account
+
+
+def test_of_two_syncs_of_an_account_one_works_and_the_other_exits_7(
+    fresh_url: Callable[[], str], tmp_path: Path
+) -> None:
+    url = fresh_url()
+    with serve(real_cloud(3).fleet, key=KEY, behaviour=Behaviour(stall={1: 60})) as server:
+        environ = environment(server.base_url, url, tmp_path)
+        first = start(environ, "sync")
+        try:
+            wait_for(lambda: bool(server.requests))
+            second = command(environ, "sync", "--json")
+            server.closing.set()  # the stalled answer comes now
+            said = first.communicate(timeout=60)
+        finally:
+            first.kill()
+    assert second.returncode == 7, second
+    assert "another sync of account 'default' is at work" in second.stderr
+    assert first.returncode == 0, said
+    assert len(server.requests) == 1
+    database = open_database(url)
+    with closing(database):
+        runs = columns(database, "SELECT outcome, error, listed FROM sync_run ORDER BY outcome")
+    assert [run["outcome"] for run in runs] == ["complete", "skipped"]
+    assert runs[1]["error"] == "another sync of account 'default' is at work"
+    assert runs[1]["listed"] is None
+
+
+def test_a_killed_sync_frees_its_account_at_once(
+    fresh_url: Callable[[], str], tmp_path: Path
+) -> None:
+    url = fresh_url()
+    with serve(real_cloud(3).fleet, key=KEY, behaviour=Behaviour(stall={1: 60})) as server:
+        environ = environment(server.base_url, url, tmp_path)
+        first = start(environ, "sync")
+        wait_for(lambda: bool(server.requests))
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+        server.behaviour = Behaviour()
+        database = open_database(url)
+        with closing(database):
+            wait_for(lambda: is_free(database))
+            assert command(environ, "sync").returncode == 0
+            assert rows(database, "SELECT outcome FROM sync_run") == [("complete",)]
+
+
+def is_free(database: Database) -> bool:
+    """At once on SQLite; on Postgres as soon as the server sees the connection end."""
+    try:
+        with Store(database, "default").account_lock():
+            return True
+    except Busy:
+        assert database.engine.dialect.name == "postgresql"
+        return False
+
+
+def test_the_account_lock_is_one_for_each_account(database: Database) -> None:
+    with Store(database, "实验室" * 30).account_lock(), Store(database, "b").account_lock():
+        with pytest.raises(Busy), Store(database, "实验室" * 30).account_lock():
+            pass
+        with pytest.raises(Busy), Store(database, "b").account_lock():
+            pass
+    with Store(database, "b").account_lock():
+        pass
+
+
+def test_a_lock_is_free_again_after_an_error(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), Store(database, "a").account_lock():
+        raise ZeroDivisionError
+    with Store(database, "a").account_lock():
+        pass
+
+
+# foreign locks
+
+FACTS = Instance(instance_uuid="i", status=2)
+TERMS = Terms(None, None, None, None)
+METHODS: dict[str, Callable[[Tx], object]] = {
+    "apply": lambda tx: tx.apply(
+        Changes(
+            versions=[Version(FACTS, None, 1, None, T0, "first_seen", None)],
+            stretches=[("i", Stretch(1, "running", T0, "observed", TERMS), True)],
+        )
+    ),
+    "end": lambda tx: tx.apply(Changes(ended=[Ended("known", 1, T0, T0 + 1, "gone")])),
+    "presence": lambda tx: tx.apply(Changes(presences=[Presence("known", T0, T0 + 1)])),
+    "undo": lambda tx: tx.apply(Changes(deleted=[("known", 1)])),
+    "write_last_starts": lambda tx: tx.write_last_starts([("known", T0)]),
+    "reject": lambda tx: tx.reject("instances", [Reject("$: no", None, "{}")], T0),
+    "record": lambda tx: tx.record("instances", Run(T0, T0 + 1, "complete")),
+}
+
+
+@contextmanager
+def tables_locked(database: Database) -> Iterator[None]:
+    """A foreign program at work: it has the write lock, on Postgres every table of ours."""
+    with database.engine.connect() as conn:
+        if database.engine.dialect.name == "postgresql":
+            names = ", ".join(schema.tables.metadata.tables)
+            conn.execute(text(f"LOCK TABLE {names} IN EXCLUSIVE MODE"))
+        else:
+            conn.execute(text("UPDATE setting SET value = value"))
+        yield
+        conn.rollback()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_store_method_under_a_foreign_lock_raises_busy(
+    impatient: Callable[[], Database], method: str
+) -> None:
+    database, foreign = impatient(), impatient()
+    with closing(database, foreign):
+        with Store(database, "lab").writing() as tx:
+            known = Instance(instance_uuid="known", status=2)
+            tx.apply(Changes(versions=[Version(known, None, 1, None, T0, "first_seen", None)]))
+            tx.write_usage([("known", Stretch(1, "running", T0, "observed", TERMS), True)])
+        before = dump(database)
+        with tables_locked(foreign):
+            with pytest.raises(Busy) as caught, Store(database, "lab").writing() as tx:
+                METHODS[method](tx)
+            assert caught.value.exit_code == 7
+            assert "locked by another program" in caught.value.message
+            with Store(database, "lab").reading() as known_now:
+                assert known_now.listed() == {"known"}
+        assert dump(database) == before
+        with Store(database, "lab").writing() as tx:
+            METHODS[method](tx)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda database: rebuild.rebuild(database, None, TODAY),
+        lambda database: rebuild.set_code(database, "status", 2, "stopped"),
+        lambda database: apply(database, poll_of([Story().body()], T0)),
+        lambda database: schema.upgrade(database, ZONE, TODAY.replace(year=2030)),
+    ],
+    ids=["rebuild", "set_code", "apply", "upgrade"],
+)
+def test_writers_take_turns_and_one_that_waits_too_long_is_busy(
+    impatient: Callable[[], Database], change: Callable[[Database], Any]
+) -> None:
+    database, other = impatient(), impatient()
+    with closing(database, other):
+        with Store(other, "lab").writing(), pytest.raises(Busy):
+            change(database)
+        change(database)
+
+
+def test_a_failed_poll_under_a_foreign_lock_is_busy_and_writes_nothing(
+    live: Living, impatient: Callable[[], Database]
+) -> None:
+    database, foreign = impatient(), impatient()
+    lab = live(Story())
+    lab.app.__dict__["database"] = database
+    lab.cloud.rents()
+    with closing(database, foreign):
+        with tables_locked(foreign):
+            result = lab.polls()
+        assert isinstance(result.error, Busy)
+        assert rows(database, "SELECT count(*) FROM sync_run") == [(0,)]
+        assert lab.polls(minutes=5).exit_code == 0
+
+
+# order
+
+
+def test_a_poll_that_is_not_newer_than_the_newest_applied_is_refused(database: Database) -> None:
+    cloud = Story()
+    cloud.rents()
+    apply(database, poll_story(cloud))
+    cloud.rents()
+    before = dump(database), rows(database, "SELECT * FROM sync_run")
+    for started_at in (cloud.now, cloud.now - 1, 1):
+        with pytest.raises(StalePoll) as caught:
+            apply(database, poll_of([cloud.body()], started_at, cloud.now + 9))
+        assert caught.value.exit_code == 6
+    assert (dump(database), rows(database, "SELECT * FROM sync_run")) == before
+    apply(database, poll_of([cloud.body()], cloud.now + 1))
+    apply(database, poll_of([cloud.body()], cloud.now, account="another"))
+
+
+def test_a_sync_whose_poll_is_stale_by_its_end_changes_nothing(database: Database) -> None:
+    """The account lock was lost, and a newer poll came in while this one was on its way."""
+    cloud = Story()
+    cloud.rents()
+
+    def source(last: LastPoll | None, seed: bytes) -> Poll:
+        mine = poll_story(cloud)
+        apply(database, poll_of([cloud.body()], cloud.now + 5))
+        return mine
+
+    with pytest.raises(StalePoll):
+        sync.sync(INSTANCES, source, Store(database, "lab"))
+    assert rows(database, "SELECT count(*) FROM sync_run") == [(1,)]
+
+
+def test_unchanged_is_judged_by_the_poll_that_is_newest_at_the_end(database: Database) -> None:
+    """The account lock was lost, and a poll with other instances came in on the way."""
+    cloud = Story()
+    a = cloud.rents()
+    apply(database, digested(poll_story(cloud), "one"))
+    old = poll_of([cloud.body()], cloud.now + 60)
+    cloud.passes(seconds=30)
+    cloud.renames(a, "other")
+
+    def source(last: LastPoll | None, seed: bytes) -> Poll:
+        assert last is not None
+        assert last.digest == "one"
+        apply(database, digested(poll_story(cloud), "two"))
+        return digested(old, "one", unchanged=True)
+
+    sync.sync(INSTANCES, source, Store(database, "lab"))
+    titles = rows(database, "SELECT title FROM instance_history ORDER BY version")
+    assert titles == [("train",), ("other",), ("train",)]
+
+
+def digested(poll: Poll, digest: str, *, unchanged: bool = False) -> Poll:
+    return replace(poll, digest=digest, unchanged=unchanged)
+
+
+def test_a_commit_of_a_killed_client_that_is_still_at_work_is_waited_for(
+    fresh_url: Callable[[], str], kind: str, tmp_path: Path
+) -> None:
+    """On Postgres a COMMIT goes on in the server when its client is dead."""
+    if kind == "sqlite":
+        pytest.skip("a commit of SQLite ends with its process")
+    url = fresh_url()
+    cloud = real_cloud(3)
+    database = open_database(url)
+    with closing(database), serve(cloud.fleet, key=KEY) as server:
+        with database.engine.begin() as conn:
+            slow_commits(conn)
+        environ = environment(
+            server.base_url, url, tmp_path, CHENYU_ARCHIVE=str(tmp_path / "polls")
+        )
+        first = start(environ, "sync")
+        wait_for(lambda: is_committing(database))
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+        with database.engine.begin() as conn:
+            conn.execute(text("DROP TRIGGER slow ON sync_run"))
+        second = command(environ, "sync")
+        assert second.returncode == 0, second.stderr
+        runs = columns(database, "SELECT outcome, added FROM sync_run ORDER BY started_at")
+        assert runs == [
+            {"outcome": "complete", "added": 3},
+            {"outcome": "complete", "added": 0},
+        ]
+
+
+def slow_commits(conn: Connection) -> None:
+    conn.execute(
+        text(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
+            " 'BEGIN PERFORM pg_sleep(2); RETURN NULL; END'"
+        )
+    )
+    conn.execute(
+        text(
+            "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON sync_run"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()"
+        )
+    )
+
+
+def is_committing(database: Database) -> bool:
+    found = rows(
+        database,
+        "SELECT 1 FROM pg_stat_activity WHERE query = 'COMMIT' AND wait_event = 'PgSleep'"
+        " AND datname = current_database()",
+    )
+    return bool(found)

@@ -1,0 +1,105 @@
+"""Many accounts, and readers, in one database at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from etl import rebuild
+from etl.dialect import Database, open_database
+from etl.simcloud import Story, serve
+from tests.conftest import _beside, _create
+from tests.live import KEY, Living, closing, environment, living, real_cloud, start
+from tests.support import rows
+
+ACCOUNTS = 20
+
+
+@pytest.fixture
+def live(fresh_url: Callable[[], str]) -> Iterator[Living]:
+    with living(fresh_url) as make:
+        yield make
+
+
+# twenty accounts
+
+
+def empty_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """A database without tables."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    server = request.getfixturevalue("postgres_url")
+    name = f"empty_{abs(hash(tmp_path)) % 10**9}"
+    _create(server, name, None)
+    return _beside(server, name)
+
+
+def test_twenty_accounts_in_twenty_processes_share_one_database_that_was_empty(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = empty_url(kind, tmp_path, request)
+    with serve(real_cloud(7).fleet, key=KEY) as server:
+        environ = environment(server.base_url, url, tmp_path, CHENYU_PAGE_SIZE="5")
+        syncs = [start(environ, "sync", "--account", f"a{n}") for n in range(ACCOUNTS)]
+        said = [(one.communicate(timeout=120), one.returncode) for one in syncs]
+    assert [code for _, code in said] == [0] * ACCOUNTS, said
+    database = open_database(url)
+    with closing(database):
+        assert rows(database, "SELECT outcome, count(*) FROM sync_run GROUP BY outcome") == [
+            ("complete", ACCOUNTS)
+        ]
+        assert rows(database, "SELECT count(*) FROM instance") == [(7 * ACCOUNTS,)]
+        assert list(rebuild.differences(database)) == []
+
+
+def test_twenty_accounts_in_threads_share_one_database(live: Living, kind: str) -> None:
+    first = live(Story(), page_size=5)
+    others = [
+        live(Story(), url=first.app.settings.database_url, page_size=5) for _ in range(ACCOUNTS - 1)
+    ]
+    lives = [first, *others]
+    for number, one in enumerate(lives):
+        one.cloud.rents_many(number)
+        one.account = type(one.account)(f"a{number}", key_env="CHENYU_API_KEY")
+    with ThreadPoolExecutor(ACCOUNTS) as pool:
+        for _ in range(3):
+            results = list(pool.map(lambda one: one.polls(minutes=5), lives))
+            assert [result.exit_code for result in results] == [0] * ACCOUNTS
+    counted = rows(
+        first.database,
+        "SELECT name, (SELECT count(*) FROM instance i WHERE i.account_id = a.account_id),"
+        " (SELECT count(*) FROM sync_run r WHERE r.account_id = a.account_id) FROM account a",
+    )
+    assert sorted(counted) == sorted((f"a{n}", n, 3) for n in range(ACCOUNTS))
+
+
+# readers
+
+
+def test_a_reader_in_a_long_transaction_disturbs_nothing(
+    live: Living, fresh_url: Callable[[], str]
+) -> None:
+    url = fresh_url()
+    lab, reader = live(Story(), url=url), open_database(url)
+    lab.cloud.rents_many(3)
+    lab.polls()
+    with closing(reader), reader.reading() as conn:
+        count = text("SELECT count(*), max(version) FROM instance")
+        assert tuple(conn.execute(count).one()) == (3, 1)
+        lab.cloud.rents_many(2)
+        lab.cloud.renames("inst_00000000-0000-4000-8000-000000000001", "other")
+        assert [lab.polls(minutes=5).exit_code for _ in range(3)] == [0, 0, 0]
+        assert tuple(conn.execute(count).one()) == (3, 1), "it sees one state of the data"
+    assert rows(lab.database, "SELECT count(*), max(version) FROM instance") == [(5, 2)]
+
+
+def test_what_is_read_cannot_be_written(database: Database) -> None:
+    with database.reading() as conn, pytest.raises(DBAPIError):
+        conn.execute(text("INSERT INTO setting VALUES ('a', 'b')"))
+    with database.writing() as conn:
+        conn.execute(text("INSERT INTO setting VALUES ('a', 'b')"))

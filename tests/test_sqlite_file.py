@@ -1,0 +1,84 @@
+"""The SQLite file: whose it is, and where it cannot be."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from etl import schema
+from etl.dialect import open_database
+from etl.dialect.sqlite import Sqlite
+from etl.errors import StoreError
+from tests.conftest import TODAY, ZONE
+from tests.support import rows
+
+
+@pytest.fixture
+def fresh_file(tmp_path: Path) -> Iterator[Callable[..., Sqlite]]:
+    opened = []
+
+    def make(name: str = "new/deep/x.db") -> Any:
+        opened.append(open_database(f"sqlite:///{tmp_path / name}"))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        each.engine.dispose()
+
+
+def test_a_sqlite_file_and_its_companions_are_for_their_owner_only(
+    fresh_file: Callable[..., Sqlite],
+) -> None:
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+    with database.account_lock("lab"), database.writing() as conn:
+        conn.execute(text("INSERT INTO account VALUES (1, 'lab')"))
+        found = {p.name: stat.S_IMODE(p.stat().st_mode) for p in database.path.parent.iterdir()}
+    assert found == dict.fromkeys(("x.db", "x.db-wal", "x.db-shm", "x.db.lab.lock"), 0o600)
+    assert stat.S_IMODE(database.path.parent.stat().st_mode) == 0o700
+
+
+def test_readers_and_the_writer_do_not_wait_for_each_other_on_sqlite(
+    fresh_file: Callable[..., Sqlite],
+) -> None:
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+    assert rows(database, "PRAGMA journal_mode") == [("wal",)]
+    with database.reading() as reading, database.writing() as writing:
+        reading.execute(text("SELECT * FROM account")).all()
+        writing.execute(text("INSERT INTO account VALUES (1, 'lab')"))
+
+
+def test_where_wal_cannot_be_had_it_says_so_and_goes_on(
+    fresh_file: Callable[..., Sqlite], tmp_path: Path
+) -> None:
+    place = f"file:{tmp_path}/net.db?vfs=unix-dotfile"  # as a network drive: no shared memory
+    raw = sqlite3.connect(place, uri=True)
+    with pytest.warns(UserWarning, match="use Postgres"):
+        fresh_file()._prepare(raw, None)
+    raw.execute("CREATE TABLE t (x)")
+    raw.close()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_advice(
+    fresh_file: Callable[..., Sqlite], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be created") as caught:
+        schema.upgrade(fresh_file("file/x.db"), ZONE, TODAY)
+    assert "--database" in str(caught.value.advice)
+
+
+def test_a_file_that_is_no_database_is_an_error_with_advice(
+    fresh_file: Callable[..., Sqlite], tmp_path: Path
+) -> None:
+    (tmp_path / "letter.db").write_text("Dear Sirs, " * 1000)
+    with pytest.raises(StoreError, match="not a database") as caught:
+        schema.upgrade(fresh_file("letter.db"), ZONE, TODAY)
+    assert "backup" in str(caught.value.advice)

@@ -1,0 +1,296 @@
+"""The evidence rules, line by line of the table in the design. Times are seconds after T0."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from etl import usage
+from etl.codes import SEEDED
+from etl.resources.instances import Instance
+from etl.simcloud import T0
+from etl.usage import State, Step, Stretch
+
+CODES = replace(SEEDED, units={**SEEDED.units, 2: "month"})
+CREATED, STARTED = -1000, -500
+A, B = 600, 900
+STOPPED, RUNNING, STARTING, BOOTING, RESTARTING, UNKNOWN = 22, 2, 1, 24, 27, 77
+
+
+def seen(
+    status: int = RUNNING,
+    start: int | None = STARTED,
+    *,
+    created: int | None = CREATED,
+    timer: int | None = None,
+    timer_on: bool = True,
+    **other: Any,
+) -> Instance:
+    return Instance(
+        "i-1",
+        status,
+        create_time=_at(created),
+        start_time=_at(start),
+        shutdown_time=_at(timer),
+        shutdown_enabled=None if timer is None else timer_on,
+        **{"gpu_uuid": "g", "gpu_name": "A100", "gpu_nums": 1, "charging_type": 1, **other},
+    )
+
+
+def after(before: Instance, then: Instance, a: int = A, b: int = B) -> Step:
+    """What a pair of sightings adds to what was known of `before` since the second -300."""
+    return usage.move(state_of(before), before, then, T0 + a, T0 + b, CODES)
+
+
+def state_of(facts: Instance, b: int = -300) -> State:
+    return usage.begin(facts, None, T0 + b, CODES).state
+
+
+def first(facts: Instance, b: int = B, created_while_looking: bool = False) -> list[Any]:
+    after_at = facts.create_time if created_while_looking else None
+    return said(usage.begin(facts, after_at, T0 + b, CODES))
+
+
+def said(step: Step, kind: str = "running") -> list[Any]:
+    """(evidence, from, sure end, estimate, latest end) of each stretch written, or (evidence,
+    from) where it is open."""
+    return [_said(s) for s in step.written if s.kind == kind]
+
+
+def _said(s: Stretch) -> tuple[Any, ...]:
+    ends = (s.ended_min, s.ended_at, s.ended_max)
+    return (s.evidence, s.started_at - T0, *(at - T0 for at in ends if at is not None))
+
+
+def _at(seconds: int | None) -> int | None:
+    return None if seconds is None else T0 + seconds
+
+
+# up and down, start unchanged
+
+
+@pytest.mark.parametrize("status", [RUNNING, RESTARTING])
+def test_up_and_up_again_ran_all_through(status: int) -> None:
+    step = after(seen(title="old"), seen(status, title="new"))
+    assert step.written == ()
+    assert step.state.running is not None
+
+
+def test_up_then_down_stopped_between_the_sightings() -> None:
+    step = after(seen(), seen(STOPPED))
+    assert said(step) == [("observed", STARTED, 600, 750, 900)]
+    assert step.state.running is None
+
+
+@pytest.mark.parametrize("status", [STOPPED, 0, 21, 9, UNKNOWN])
+def test_everything_but_running_and_restarting_is_down(status: int) -> None:
+    assert said(after(seen(), seen(status))) == [("observed", STARTED, 600, 750, 900)]
+
+
+@pytest.mark.parametrize("status", [BOOTING, STARTING])
+def test_a_boot_whose_start_time_is_not_new_is_down(status: int) -> None:
+    assert said(after(seen(), seen(status))) == [("observed", STARTED, 600, 750, 900)]
+    assert after(seen(STOPPED), seen(status)).written == ()
+
+
+@pytest.mark.parametrize("start", [STARTED, None])
+def test_down_and_down_again_did_not_run(start: int | None) -> None:
+    assert after(seen(STOPPED, start), seen(UNKNOWN, start)).written == ()
+
+
+def test_down_then_up_with_the_old_start_came_up_at_an_unknown_moment() -> None:
+    step = after(seen(STOPPED), seen())
+    assert said(step) == [("possible_run", 600, 600, 750, 900), ("unknown_start", 900)]
+
+
+# a new start_time
+
+
+def test_up_with_a_new_start_stopped_before_it_and_runs_since() -> None:
+    step = after(seen(), seen(start=800))
+    assert said(step) == [("observed", STARTED, 600, 700, 800), ("observed", 800)]
+    assert step.state.last_start == T0 + 800
+
+
+def test_down_with_a_new_start_may_have_run_before_it_and_runs_since() -> None:
+    step = after(seen(STOPPED), seen(start=800))
+    assert said(step) == [("possible_run", 600, 600, 600, 800), ("observed", 800)]
+
+
+def test_up_with_a_new_start_before_a_is_a_late_listing() -> None:
+    step = after(seen(), seen(start=500))
+    assert said(step) == [("observed", STARTED, STARTED, 500, 500), ("observed", 500)]
+
+
+def test_the_start_of_the_window_is_not_in_it() -> None:
+    step = after(seen(), seen(start=A))
+    assert said(step) == [("observed", STARTED, STARTED, A, A), ("observed", A)]
+
+
+def test_down_then_up_with_a_start_before_a_came_up_at_an_unknown_moment() -> None:
+    step = after(seen(STOPPED), seen(start=500))
+    assert said(step) == [("possible_run", 600, 600, 750, 900), ("unknown_start", 900)]
+    assert step.state.last_start == T0 + 500
+
+
+@pytest.mark.parametrize("status", [STOPPED, UNKNOWN])
+def test_down_and_down_with_a_start_before_a_may_have_run(status: int) -> None:
+    step = after(seen(STOPPED), seen(status, start=500))
+    assert said(step) == [("possible_run", 600, 600, 600, 900)]
+
+
+def test_a_boot_with_a_start_before_a_is_open_from_b() -> None:
+    step = after(seen(STOPPED), seen(BOOTING, start=500))
+    assert said(step) == [("possible_run", 600, 600, 600, 900), ("booting", 900)]
+
+
+# from s: up (above), booting, down
+
+
+def test_a_boot_with_a_new_start_is_open_from_it_as_booting() -> None:
+    step = after(seen(STOPPED), seen(BOOTING, start=800))
+    assert said(step) == [("possible_run", 600, 600, 600, 800), ("booting", 800)]
+    step = after(seen(), seen(BOOTING, start=800))
+    assert said(step) == [("observed", STARTED, 600, 700, 800), ("booting", 800)]
+
+
+def test_down_with_a_new_start_had_a_whole_run_unseen() -> None:
+    step = after(seen(STOPPED), seen(STOPPED, start=800))
+    assert said(step) == [("possible_run", 600, 600, 600, 800), ("unseen_run", 800, 800, 850, 900)]
+    step = after(seen(), seen(STOPPED, start=800, timer=830))
+    assert said(step) == [("observed", STARTED, 600, 700, 800), ("unseen_run", 800, 800, 830, 900)]
+    assert step.state.running is None
+
+
+# booting
+
+
+def booting() -> Instance:
+    return seen(BOOTING, start=500)
+
+
+def after_boot(then: Instance) -> Step:
+    was = seen(STOPPED)
+    booted = usage.move(state_of(was), was, booting(), T0 + 300, T0 + 550, CODES)
+    return usage.move(booted.state, booting(), then, T0 + A, T0 + B, CODES)
+
+
+def test_a_boot_that_is_seen_up_counts_from_its_start() -> None:
+    assert said(after_boot(seen(start=500))) == [("observed", 500)]
+
+
+@pytest.mark.parametrize("status", [BOOTING, STARTING])
+def test_a_boot_that_goes_on_stays_a_boot(status: int) -> None:
+    step = after_boot(seen(status, start=500, title="new"))
+    assert step.written == ()
+    assert step.state.running is not None
+    assert step.state.running.evidence == "booting"
+
+
+def test_a_boot_that_is_seen_down_may_have_run_until_then() -> None:
+    assert said(after_boot(seen(STOPPED, start=500))) == [("booting", 500, 500, 500, 900)]
+
+
+def test_a_boot_with_a_new_start_may_have_run_until_it() -> None:
+    closed = ("booting", 500, 500, 500, 800)
+    assert said(after_boot(seen(start=800))) == [closed, ("observed", 800)]
+    assert said(after_boot(seen(BOOTING, start=800))) == [closed, ("booting", 800)]
+    unseen = ("unseen_run", 800, 800, 850, 900)
+    assert said(after_boot(seen(STOPPED, start=800))) == [closed, unseen]
+
+
+@pytest.mark.parametrize(
+    ("status", "evidence", "estimate"),
+    [(RUNNING, "unknown_start", 750), (BOOTING, "booting", 600)],
+)
+def test_a_boot_whose_gpu_changes_without_a_new_start_begins_anew(
+    status: int, evidence: str, estimate: int
+) -> None:
+    step = after_boot(seen(status, start=500, gpu_nums=2))
+    assert said(step) == [
+        ("booting", 500, 500, 500, 900),
+        ("possible_run", 600, 600, estimate, 900),
+        (evidence, 900),
+    ]
+
+
+# start_time that cannot be one
+
+
+@pytest.mark.parametrize(
+    "start",
+    [None, -T0, usage.EARLIEST_START - T0 - 1, CREATED - 1, STARTED - 1, B + 1],
+    ids=["missing", "0", "before 2015", "before create_time", "before the last", "after b"],
+)
+def test_a_start_time_that_cannot_be_one_counts_as_unchanged(start: int | None) -> None:
+    assert after(seen(), seen(start=start)).written == ()
+    assert after(seen(), seen(start=start)).state.last_start == T0 + STARTED
+    assert after(seen(STOPPED), seen(STOPPED, start=start)).written == ()
+    came_up = [("possible_run", 600, 600, 750, 900), ("unknown_start", 900)]
+    assert said(after(seen(STOPPED), seen(start=start))) == came_up
+
+
+def test_a_start_time_at_the_edges_is_one() -> None:
+    assert said(after(seen(STOPPED), seen(start=B)))[1] == ("observed", B)
+    assert first(seen(start=CREATED)) == [("observed", CREATED)]
+    assert first(seen(start=usage.EARLIEST_START - T0, created=None))[0][0] == "observed"
+
+
+# clamp and end()
+
+
+def test_the_window_of_a_stop_begins_with_the_run() -> None:
+    """A run from 700, seen up in a poll that began at 600."""
+    was = seen(STOPPED)
+    up = usage.move(state_of(was), was, seen(start=700), T0 + 300, T0 + 750, CODES)
+    step = usage.move(up.state, seen(start=700), seen(STOPPED, start=700), T0 + A, T0 + B, CODES)
+    assert said(step) == [("observed", 700, 700, 800, 900)]
+
+
+@pytest.mark.parametrize(
+    ("of_a", "of_b", "estimate"),
+    [
+        ({"timer": 620}, {"timer": 880}, 620),
+        ({}, {"timer": 880}, 880),
+        ({"timer": 620, "timer_on": False}, {"timer": 880}, 880),
+        ({"timer": 950}, {"timer": 900}, 900),
+        ({"timer": 600}, {"timer": 901}, 750),
+        ({"timer": 620, "timer_on": False}, {}, 750),
+        ({}, {}, 750),
+    ],
+    ids=["A's first", "B's", "A's is off", "A's is late, B's at b", "outside", "off", "none"],
+)
+def test_a_stop_is_put_at_the_timer_that_went_off_else_in_the_middle(
+    of_a: dict[str, Any], of_b: dict[str, Any], estimate: int
+) -> None:
+    step = after(seen(**of_a), seen(STOPPED, **of_b))
+    assert said(step) == [("observed", STARTED, 600, estimate, 900)]
+
+
+# GPU and charging type
+
+
+@pytest.mark.parametrize("change", [{"gpu_uuid": "h"}, {"gpu_nums": 2}, {"charging_type": 3}])
+def test_new_terms_with_a_new_start_count_from_it(change: dict[str, Any]) -> None:
+    step = after(seen(), seen(start=800, **change))
+    assert said(step) == [("observed", STARTED, 600, 700, 800), ("observed", 800)]
+    assert step.written[0].terms == usage.terms(seen())
+    assert step.written[1].terms == usage.terms(seen(**change))
+
+
+@pytest.mark.parametrize("change", [{"gpu_uuid": "h"}, {"gpu_nums": 2}, {"charging_type": 3}])
+def test_new_terms_without_a_new_start_came_at_an_unknown_moment(change: dict[str, Any]) -> None:
+    """A timer says nothing of it."""
+    step = after(seen(timer=620), seen(timer=620, **change))
+    assert said(step) == [
+        ("observed", STARTED, 600, 750, 900),
+        ("possible_run", 600, 600, 750, 900),
+        ("unknown_start", 900),
+    ]
+    assert [s.terms == usage.terms(seen(**change)) for s in step.written] == [False, True, True]
+
+
+def test_new_terms_of_what_is_down_write_nothing() -> None:
+    assert after(seen(STOPPED), seen(STOPPED, gpu_nums=2)).written == ()

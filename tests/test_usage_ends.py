@@ -1,0 +1,227 @@
+"""The evidence rules at both ends of an instance's life: the first sighting, going, returning; and
+prepaid time. Times are seconds after T0."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl import usage
+from etl.resources.instances import Instance
+from etl.simcloud import FOREVER, T0
+from etl.usage import SeenVersion, State, Step
+from tests.test_usage import (
+    BOOTING,
+    CODES,
+    CREATED,
+    RUNNING,
+    STARTED,
+    STARTING,
+    STOPPED,
+    UNKNOWN,
+    A,
+    B,
+    after,
+    first,
+    said,
+    seen,
+    state_of,
+)
+
+PREPAID = 2
+
+
+def gone(facts: Instance, last_seen_at: int = A, missing_since: int = B) -> Step:
+    return usage.leave(state_of(facts), facts, T0 + last_seen_at, T0 + missing_since)
+
+
+# the first sighting
+
+
+def test_what_is_up_in_the_first_poll_ran_since_its_start() -> None:
+    assert first(seen()) == [("observed", STARTED)]
+
+
+@pytest.mark.parametrize("start", [None, CREATED - 1, B + 1])
+def test_what_is_up_in_the_first_poll_with_an_unknown_start_counts_from_now(
+    start: int | None,
+) -> None:
+    assert first(seen(start=start)) == [("unknown_start", B)]
+
+
+@pytest.mark.parametrize("status", [BOOTING, STARTING])
+def test_what_boots_in_the_first_poll_is_open_as_booting(status: int) -> None:
+    assert first(seen(status)) == [("booting", STARTED)]
+    assert first(seen(status, start=None)) == []
+
+
+@pytest.mark.parametrize("status", [STOPPED, UNKNOWN])
+def test_of_what_is_down_in_the_first_poll_nothing_is_claimed(status: int) -> None:
+    assert first(seen(status)) == []
+    assert state_of(seen(status)).last_start == T0 + STARTED
+
+
+@pytest.mark.parametrize(
+    ("status", "start", "written"),
+    [
+        (RUNNING, 700, [("possible_run", 600, 600, 600, 700), ("observed", 700)]),
+        (RUNNING, 600, [("observed", 600)]),
+        (RUNNING, None, [("possible_run", 600, 600, 750, 900), ("unknown_start", 900)]),
+        (BOOTING, 700, [("possible_run", 600, 600, 600, 700), ("booting", 700)]),
+        (BOOTING, 600, [("booting", 600)]),
+        (STOPPED, 700, [("possible_run", 600, 600, 600, 700), ("unseen_run", 700, 700, 800, 900)]),
+        (STOPPED, 600, [("unseen_run", 600, 600, 750, 900)]),
+        (STOPPED, None, []),
+    ],
+    ids=[
+        "up",
+        "up in the second of creation",
+        "up with an unknown start",
+        "booting",
+        "booting in the second of creation",
+        "over already",
+        "over already, started in the second of creation",
+        "never started",
+    ],
+)
+def test_what_was_created_while_we_looked_was_down_at_its_creation(
+    status: int, start: int | None, written: list[object]
+) -> None:
+    facts = seen(status, start, created=600)
+    assert first(facts, created_while_looking=True) == written
+
+
+# gone
+
+
+def test_what_was_up_and_is_gone_stopped_since_its_last_sighting() -> None:
+    assert said(gone(seen())) == [("gone", STARTED, 600, 750, 900)]
+
+
+def test_what_is_gone_stopped_at_its_timer() -> None:
+    assert said(gone(seen(timer=620))) == [("gone", STARTED, 600, 620, 900)]
+
+
+def test_what_started_after_a_and_is_gone_stopped_since_its_start() -> None:
+    was = seen(STOPPED)
+    up = usage.move(state_of(was), was, seen(start=700), T0 + 300, T0 + 750, CODES)
+    step = usage.leave(up.state, seen(start=700), T0 + A, T0 + B)
+    assert said(step) == [("gone", 700, 700, 800, 900)]
+
+
+def test_what_was_down_and_is_gone_may_have_run() -> None:
+    assert said(gone(seen(STOPPED))) == [("gone", 600, 600, 600, 900)]
+    assert said(gone(seen(STOPPED), A, A)) == []
+
+
+def test_what_was_booting_and_is_gone_may_have_run() -> None:
+    assert said(gone(seen(BOOTING))) == [("gone", STARTED, STARTED, STARTED, 900)]
+
+
+# returned, and fold
+
+
+def history(*versions: tuple[Instance, int | None, int]) -> list[SeenVersion]:
+    return [SeenVersion(f, a if a is None else T0 + a, T0 + b) for f, a, b in versions]
+
+
+def test_a_version_that_returned_is_judged_from_its_last_sighting() -> None:
+    """Out of sight between 600 and 1800: its return at 2000 is a pair like any other."""
+    step = usage.fold(history((seen(), None, 0), (seen(STOPPED), A, 2000)), CODES)
+    assert said(step) == [("observed", STARTED, 600, 1300, 2000)]
+    step = usage.fold(history((seen(), None, 0), (seen(title="new"), A, 2000)), CODES)
+    assert said(step) == [("observed", STARTED)]
+
+
+def test_folding_the_versions_gives_what_was_written_step_by_step() -> None:
+    facts = [seen(STOPPED), seen(start=200), seen(STOPPED, start=200), seen(start=1100)]
+    versions = history(*[(f, 300 * n - 300 if n else None, 300 * n) for n, f in enumerate(facts)])
+    *before, last = versions
+    ended = SeenVersion(last.facts, last.after_at, last.first_seen_at, (T0 + 1200, T0 + 1500))
+    state, written = State(), {}
+    for n, version in enumerate(versions):
+        if n == 0:
+            step = usage.begin(version.facts, None, version.first_seen_at, CODES)
+        else:
+            a, b = version.after_at or 0, version.first_seen_at
+            step = usage.move(state, versions[n - 1].facts, version.facts, a, b, CODES)
+        state = step.state
+        written.update({s.usage_no: s for s in step.written})
+    step = usage.leave(state, last.facts, T0 + 1200, T0 + 1500)
+    written.update({s.usage_no: s for s in step.written})
+    folded = usage.fold([*before, ended], CODES)
+    assert folded.written == tuple(written[no] for no in sorted(written))
+    assert folded.state == step.state
+    assert usage.fold([], CODES) == Step(State(), ())
+
+
+# held
+
+
+def test_prepaid_time_is_held_from_creation_until_gone() -> None:
+    for status in (RUNNING, STOPPED):
+        facts = seen(status, charging_type=PREPAID)
+        begun = usage.begin(facts, None, T0 + B, CODES)
+        assert said(begun, "held") == [("observed", CREATED)]
+        assert said(gone(facts), "held") == [("gone", CREATED, 600, 750, 900)]
+    assert said(usage.begin(seen(), None, T0 + B, CODES), "held") == []
+
+
+def test_prepaid_time_without_a_creation_is_held_from_now() -> None:
+    facts = seen(charging_type=PREPAID, created=None)
+    assert said(usage.begin(facts, None, T0 + B, CODES), "held") == [("observed", B)]
+
+
+def test_prepaid_time_goes_on_while_it_stops_and_starts() -> None:
+    step = after(seen(charging_type=PREPAID), seen(STOPPED, charging_type=PREPAID))
+    assert said(step, "held") == []
+    assert step.state.held is not None
+
+
+def test_prepaid_time_ends_where_its_terms_change() -> None:
+    prepaid = seen(charging_type=PREPAID)
+    hourly = after(prepaid, seen())
+    assert said(hourly, "held") == [("observed", CREATED, 600, 750, 900)]
+    other = after(prepaid, seen(charging_type=PREPAID, gpu_nums=2, start=800))
+    assert said(other, "held") == [("observed", CREATED, 600, 800, 900), ("observed", 800)]
+    assert said(after(seen(), prepaid), "held") == [("observed", 750)]
+
+
+# every rule keeps this
+
+
+FACTS = st.builds(
+    seen,
+    st.sampled_from([0, 1, 2, 21, 22, 23, 24, 27, 77]),
+    st.one_of(st.none(), st.integers(-1200, 2200)),
+    timer=st.one_of(st.none(), st.integers(-1000, 2200)),
+    gpu_nums=st.sampled_from([1, 2]),
+    charging_type=st.sampled_from([1, 1, 2]),
+)
+
+
+@given(st.lists(st.tuples(FACTS, st.integers(1, 300), st.integers(0, 60)), min_size=1, max_size=8))
+def test_ends_are_in_order_and_at_most_one_stretch_of_a_kind_is_open(
+    sightings: list[tuple[Instance, int, int]],
+) -> None:
+    versions, at, a = [], 0, None
+    for facts, later, lasts in sightings:
+        at += later
+        versions.append((facts, a, at + lasts))
+        a, at = at, at + lasts
+    written = usage.fold(history(*versions), CODES).written
+    assert [s.usage_no for s in written] == list(range(1, len(written) + 1))
+    for kind in ("running", "held"):
+        stretches = [s for s in written if s.kind == kind]
+        opened = [s for s in stretches if s.ended_at is None]
+        assert len(opened) <= 1
+        for s in stretches:
+            if s.ended_min is not None and s.ended_at is not None and s.ended_max is not None:
+                assert s.started_at <= s.ended_min <= s.ended_at <= s.ended_max
+        sure = [(s.started_at, s.ended_min or FOREVER) for s in stretches]
+        lasting = sorted(each for each in sure if each[0] < each[1])
+        for (_, ends), (begins, _) in pairwise(lasting):
+            assert ends <= begins, "what is sure is counted once"

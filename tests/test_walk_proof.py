@@ -1,0 +1,395 @@
+"""What a walk proves, on which clock, and how it goes about its work."""
+
+from __future__ import annotations
+
+import _thread
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from etl import walk
+from etl.client import Answer
+from etl.poll import LastPoll, Page, Poll
+from etl.resources import INSTANCES
+from etl.walk import MAX_WALKS, digest, judge, poll
+from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of
+
+# judging
+
+
+def test_pages_that_add_up_are_whole() -> None:
+    verdict = judge(INSTANCES, pages("ab", "cd", "e", total=5))
+    assert verdict == walk.Verdict(True, 5, set("abcde"))
+
+
+def test_an_empty_list_is_whole() -> None:
+    assert judge(INSTANCES, pages("", total=0)).complete
+
+
+@pytest.mark.parametrize(
+    ("lists", "total", "why"),
+    [
+        ([], 0, "no page was read"),
+        (["ab", "c"], None, "no total"),
+        (["ab", "c"], "many", "no total"),
+        (["ab", "c"], 4, "3 distinct identities, but the total is 4"),
+        (["ab", "cd"], 3, "4 distinct identities, but the total is 3"),
+        (["ab", "bc"], 4, "3 distinct identities, but the total is 4"),
+        ([""], 2, "0 distinct identities"),
+        (["ab", "c", "d"], 4, "page 2 has 1 records, page 1 has 2"),
+        (["ab", "cde", "f"], 6, "page 2 has 3 records, page 1 has 2"),
+        ([["a", None]], 1, "1 records have no readable identity"),
+    ],
+)
+def test_pages_that_do_not_add_up_are_not_whole(lists: list[Any], total: Any, why: str) -> None:
+    verdict = judge(INSTANCES, pages(*lists, total=total))
+    assert not verdict.complete
+    assert why in "; ".join(verdict.notes)
+
+
+def test_pages_that_disagree_on_the_total_are_not_whole() -> None:
+    found = [Page(1, 2, body("ab", 3)), Page(2, 2, body("c", 4))]
+    assert "pages disagree on the total: 3, 4" in judge(INSTANCES, found).notes
+
+
+def test_a_page_that_is_no_listing_is_named() -> None:
+    found = [Page(1, 2, body("ab", 4)), Page(2, 2, b'{"code":0,"data":null}')]
+    assert judge(INSTANCES, found).notes[0] == "page 2: the answer has no instance_list"
+    deep = b'{"code":0,"data":{"instance_list":' + b"[" * 9999 + b"]" * 9999 + b"}}"
+    assert "page 1: " in judge(INSTANCES, [Page(1, 2, deep)]).notes[0]
+
+
+def test_judging_does_not_depend_on_the_order_of_arrival() -> None:
+    found = pages("ab", "cd", "e", total=5)
+    assert judge(INSTANCES, found[::-1]) == judge(INSTANCES, found)
+    assert digest(b"s", found[::-1]) == digest(b"s", found)
+
+
+def test_a_digest_depends_on_everything_else() -> None:
+    found = pages("ab", "c", total=3)
+    other = [
+        digest(b"t", found),
+        digest(b"s", found[:1]),
+        digest(b"s", [Page(2, 2, found[0].body), Page(1, 2, found[1].body)]),
+        digest(b"s", [Page(p.number, 3, p.body) for p in found]),
+        digest(b"s", pages("ab", "d", total=3)),
+        digest(b"s", found),
+    ]
+    assert len(set(other)) == len(other)
+
+
+# unchanged
+
+
+def last_of(found: Poll) -> LastPoll:
+    return LastPoll(
+        found.started_at, found.finished_at, found.digest, found.listed, found.reported_total
+    )
+
+
+def test_the_same_bytes_are_recognised() -> None:
+    first = poll_of(of("abcde"), seed=b"v1")
+    again = poll_of(of("abcde"), seed=b"v1", last=last_of(first))
+    assert (first.unchanged, again.unchanged, again.complete) == (False, True, True)
+    assert (again.digest, again.listed, again.reported_total) == (first.digest, 5, 5)
+    assert len(again.walks[0]) == 3
+
+
+def test_other_bytes_or_another_seed_are_not_the_same() -> None:
+    last = last_of(poll_of(of("abcde"), seed=b"v1"))
+    assert not poll_of(of("abcdf"), seed=b"v1", last=last).unchanged
+    assert not poll_of(of("abcde"), seed=b"v2", last=last).unchanged
+
+
+def test_a_last_poll_without_digest_is_no_reason_to_skip() -> None:
+    last = LastPoll(NOW, NOW, None, 5, 5)
+    assert not poll_of(of("abcde"), last=last).unchanged
+
+
+def test_an_unchanged_listing_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    last = last_of(poll_of(of("abcde")))
+    monkeypatch.setattr(walk, "tally_of", None)
+    assert poll_of(of("abcde"), last=last).unchanged
+
+
+# what a complete walk proves
+
+
+def shifted() -> Fake:
+    """Oldest first: page 1 is read, then a is destroyed and e created; page 2 hides c."""
+    fleets = [["a", "b", "c", "d"], ["b", "c", "d", "e"]]
+    created = {"e": NOW}
+
+    def serves(number: int, size: int) -> bytes:
+        fleet = fleets[0] if fake.requests == 1 else fleets[1]
+        return body(fleet[(number - 1) * size : number * size], 4, created)
+
+    fake = Fake(serves)
+    return fake
+
+
+def test_a_walk_that_hides_an_instance_behind_a_shift_adds_up() -> None:
+    """The trap: judged by its pages alone, this walk is whole, and c is not on it."""
+    fake = shifted()
+    found = [Page(n, 2, fake.get("", {"page": str(n), "page_size": "2"}).body) for n in (1, 2)]
+    assert judge(INSTANCES, found) == walk.Verdict(True, 4, set("abde"))
+
+
+def test_an_instance_hidden_by_a_shift_is_found_by_another_walk() -> None:
+    found = poll_of(shifted())
+    assert judge(INSTANCES, found.walks[-1]).identities == set("bcde")
+    assert (found.complete, found.listed) == (True, 5)
+
+
+def test_a_young_instance_on_the_only_page_needs_no_second_walk() -> None:
+    found = poll_of(Fake(lambda n, size: body("ab", 2, {"b": NOW})), page_size=100)
+    assert (found.complete, len(found.walks)) == (True, 1)
+
+
+@pytest.mark.parametrize("created", [NOW, NOW + 999, OLD, 0])
+def test_only_young_instances_cost_a_confirming_walk(created: int) -> None:
+    names = "abc"
+    fake = Fake(lambda n, size: body(names[(n - 1) * size : n * size], 3, {"b": created}))
+    found = poll_of(fake)
+    assert (found.complete, len(found.walks)) == (True, 1 if created == OLD else 2)
+
+
+def test_without_a_known_clock_no_age_is_believed() -> None:
+    assert len(poll_of(of("abc", date=lambda: None)).walks) == 2
+
+
+Event = tuple[str, int]
+EVENTS = st.tuples(
+    st.sampled_from(["create", "destroy", "replace", "shuffle", "jump"]), st.integers(0, 99)
+)
+
+
+@dataclass
+class LiveCloud:
+    """A list that changes between any two answers.
+
+    `moments` are its states one after the other. In a walk, page n shows the moment `shifts[n]`
+    after that of page 1, so pages are seen in any order, as concurrent requests see them.
+    """
+
+    moments: list[list[str]]
+    created: dict[str, int]
+    shifts: list[int]
+    start: int = 0
+    latest: int = 0
+    requests: int = 0
+    retries: int = 0
+
+    def get(self, path: str, params: Mapping[str, str]) -> Answer:
+        self.requests += 1
+        number, size = int(params["page"]), int(params["page_size"])
+        if number == 1:
+            self.start = self.latest
+        shift = self.shifts[(number - 2) % len(self.shifts)] if number > 1 else 0
+        at = min(self.start + shift, len(self.moments) - 1)
+        self.latest = max(self.latest, at + 1)
+        fleet = self.moments[at]
+        shown = fleet[(number - 1) * size : number * size]
+        return Answer(body(shown, len(fleet), self.created), NOW + at, NOW + at, NOW + at)
+
+
+def live_cloud(instances: int, newest_first: bool, events: list[Event], shifts: list[int]) -> Any:
+    fleet = [f"i{n}" for n in range(instances)]
+    moments, created = [fleet], {}
+    for at, (what, which) in enumerate(events, 1):
+        fleet = list(fleet)
+        if fleet and what in ("destroy", "replace"):
+            fleet.pop(which % len(fleet))
+        if what in ("create", "replace"):
+            fleet.insert(0 if newest_first else len(fleet), f"n{at}")
+            created[f"n{at}"] = NOW + at
+        if fleet and what == "shuffle":
+            fleet = fleet[which % len(fleet) :] + fleet[: which % len(fleet)]
+        if fleet and what == "jump":
+            fleet.insert(0, fleet.pop(which % len(fleet)))
+        moments.append(fleet)
+    return LiveCloud(moments, created, shifts)
+
+
+@given(
+    st.integers(0, 9),
+    st.booleans(),
+    st.lists(EVENTS, max_size=30),
+    st.lists(st.integers(0, 5), min_size=1, max_size=6),
+)
+@settings(max_examples=500)
+@example(4, False, [("replace", 0)], [1])  # one page after the other, oldest first
+@example(6, True, [("replace", 0), ("replace", 1), ("replace", 5)], [3, 0])  # and out of order
+def test_a_complete_poll_lists_exactly_what_lived_when_its_last_walk_began(
+    instances: int, newest_first: bool, events: list[Event], shifts: list[int]
+) -> None:
+    cloud = live_cloud(instances, newest_first, events, shifts)
+    found = poll(cloud, INSTANCES, account="lab", clock=float, page_size=2, concurrency=1)
+    assert cloud.requests <= MAX_WALKS * (len(events) + instances + 3)
+    if found.complete:
+        alive = set(cloud.moments[min(cloud.start, len(cloud.moments) - 1)])
+        assert judge(INSTANCES, found.walks[-1]).identities == alive
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(["a", "b", "c", "d", "e", None]), max_size=4),
+            st.one_of(st.none(), st.integers(0, 12), st.just(2**31 - 1), st.just("7")),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(1, 4),
+)
+def test_no_server_keeps_a_poll_beyond_its_bound(answers: list[Any], page_size: int) -> None:
+    """Whatever comes in whatever order: bounded, and complete only where the pages add up."""
+    fake = Fake(lambda n, size: body(*answers[fake.requests % len(answers)]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(walk, "MAX_PAGES", 6)
+        found = poll_of(fake, page_size=page_size)
+    assert fake.requests <= MAX_WALKS * (6 + 1)
+    assert 1 <= len(found.walks) <= MAX_WALKS
+    assert found.complete == (not found.notes)
+    if found.complete:
+        assert judge(INSTANCES, found.walks[-1]).complete
+
+
+def endless(total: int | None) -> Fake:
+    """A source with new instances on every page."""
+    return Fake(lambda n, size: body([f"i{n}", f"j{n}"], total))
+
+
+def test_the_bound_on_pages_holds_where_every_page_differs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(walk, "MAX_PAGES", 50)
+    for total in (None, 2**31 - 1, 101):
+        fake = endless(total)
+        found = poll_of(fake)
+        assert fake.requests == 50
+        assert not found.complete
+        assert "more than 50 pages" in found.notes
+
+
+# the clock
+
+
+def test_instants_are_those_of_the_sources_clock() -> None:
+    """The source is between 99.6 and 101 s ahead, as of both answers."""
+    ticks = iter([NOW + s for s in (0.0, 0.4, 3.9, 5.8)])
+    dates = iter([NOW + 100, NOW + 105])
+    fake = of("abc", clock=lambda: next(ticks), date=lambda: next(dates))
+    found = poll_of(fake)
+    assert (found.started_at, found.finished_at) == (NOW + 99, NOW + 107)
+    assert found.clock_offset_s == 100.3
+
+
+@pytest.mark.parametrize(
+    ("ticks", "dates", "note"),
+    [
+        ([1000.5, 1001.5], [None], ""),
+        ([1000.5, 1001.5], [1000 + 2 * 86_400], "s off"),
+        ([1000.5, 1001.5], [1000 - 2 * 86_400], "s off"),
+        ([1001.5, 1000.5], [1000], ""),
+        ([1005.5, 1001.5], [1005], "jumped"),
+    ],
+)
+def test_a_clock_that_cannot_be_compared_is_taken_as_it_is(
+    ticks: list[float], dates: list[int | None], note: str
+) -> None:
+    left, right = iter(ticks), iter(dates)
+    fake = Fake(lambda n, size: body("a", 1), clock=lambda: next(left), date=lambda: next(right))
+    found = poll_of(fake)
+    assert found.started_at <= found.finished_at
+    if note:
+        assert note in found.notes[0]
+    if note or dates == [None]:
+        assert found.clock_offset_s is None
+        assert found.started_at == math.floor(ticks[0])
+        assert found.finished_at == max(found.started_at, math.ceil(ticks[-1]))
+
+
+@given(
+    st.floats(0, 2e9),
+    st.floats(-80_000, 80_000),
+    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.floats(0, 1)), min_size=1, max_size=9),
+)
+def test_the_span_always_holds_what_happened(
+    local: float, offset: float, answers: list[tuple[float, float, float]]
+) -> None:
+    """With a steady local clock, however wrong, no answer was made outside the poll."""
+    span, made = walk._Span(), []
+    for before_s, takes_s, share in answers:
+        sent_at = local + before_s
+        local = sent_at + takes_s
+        made.append(sent_at + takes_s * share + offset)
+        span.add(Answer(b"", sent_at, local, math.floor(made[-1])))
+    started_at, finished_at, offset_s, notes = span.instants()
+    assert notes == ()
+    assert offset_s is not None
+    assert started_at - 1e-5 <= made[0]
+    assert made[-1] <= finished_at + 1e-5
+
+
+# the work itself
+
+
+def test_pages_are_asked_for_a_few_at_a_time() -> None:
+    lock, now, most = threading.Lock(), [0], [0]
+    meet = threading.Barrier(3)
+
+    def serves(number: int, size: int) -> bytes:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        if 1 < number <= 4:
+            meet.wait(5)
+        with lock:
+            now[0] -= 1
+        return body([f"i{number}", f"j{number}"] if number < 20 else [f"i{number}"], 39)
+
+    fake = Fake(serves)
+    assert poll_of(fake, concurrency=3).complete
+    assert most[0] == 3
+
+
+def test_progress_is_told_page_by_page() -> None:
+    told: list[tuple[int, int | None]] = []
+    poll_of(of("abcde"), progress=lambda read, expected: told.append((read, expected)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_error_of_our_own_in_a_thread_is_raised() -> None:
+    def serves(number: int, size: int) -> bytes:
+        if number == 2:
+            raise ZeroDivisionError
+        return body("ab", 4)
+
+    with pytest.raises(ZeroDivisionError):
+        poll_of(Fake(serves))
+
+
+def test_ctrl_c_does_not_wait_for_answers() -> None:
+    """Page 2 never comes; the interrupt arrives while the main thread waits for it."""
+    never = threading.Event()
+
+    def serves(number: int, size: int) -> bytes:
+        if number == 2:
+            _thread.interrupt_main()
+            never.wait(10)
+        return body("ab", 4)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        poll_of(Fake(serves))
+    assert time.monotonic() - began < 8  # not the ten seconds of the answer
+    assert all(t.daemon for t in threading.enumerate() if t is not threading.main_thread())
+    never.set()
