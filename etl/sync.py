@@ -110,15 +110,16 @@ class _Tally:
 def _apply_records(
     resource: Resource[Any], poll: Poll, window: Window, tx: Tx, tally: _Tally
 ) -> None:
-    known_before = tx.listed()
+    absent = tx.listed()
     seen: set[str] = set()
     for batch in _batches(resource, poll.walks, seen, tally.rejects):
         moves = diff.compare(tx.known([s.identity for s in batch]), batch)
         _settle(moves, window, tx, tally)
+        absent.difference_update(s.identity for s in batch)
     rejected = {r.identity for r in tally.rejects if r.identity is not None} - seen
-    absent = sorted(known_before - seen)
-    for at in range(0, len(absent), BATCH):
-        known = tx.known(absent[at : at + BATCH])
+    missing = sorted(absent)
+    for at in range(0, len(missing), BATCH):
+        known = tx.known(missing[at : at + BATCH])
         _settle(diff.compare_absent(list(known.values()), rejected, window), window, tx, tally)
     if tally.rejects:
         tx.reject(resource.name, tally.rejects, window.b)

@@ -21,11 +21,13 @@ def document() -> str:
     return "\n".join([HEAD, *_commands("chenyu-etl", main, None), *_reports()])
 
 
-def _commands(
-    words: str, command: click.Command, parent: click.Context | None
-) -> Iterator[str]:
+def _commands(words: str, command: click.Command, parent: click.Context | None) -> Iterator[str]:
     context = click.Context(
-        command, parent=parent, info_name=words.split()[-1], max_content_width=100, terminal_width=100
+        command,
+        parent=parent,
+        info_name=words.split()[-1],
+        max_content_width=100,
+        terminal_width=100,
     )
     yield f"## `{words}`\n\n```text\n{command.get_help(context)}\n```\n"
     if isinstance(command, click.Group):

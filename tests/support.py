@@ -47,9 +47,7 @@ def poll_of(
 
 def poll_story(cloud: Lister, *, complete: bool = True, lasts_s: int = 1) -> Poll:
     """A poll of a story at its present moment."""
-    return poll_of(
-        [cloud.body(1, 100_000)], cloud.now, cloud.now + lasts_s, complete=complete
-    )
+    return poll_of([cloud.body(1, 100_000)], cloud.now, cloud.now + lasts_s, complete=complete)
 
 
 def apply(database: Database, *polls: Poll) -> Run:

@@ -21,7 +21,7 @@ from etl.places import file_name
 
 OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
-CACHE_KB: Final = 32_000
+CACHE_KB: Final = 24_000
 """At most. A first load whose indexes outgrow the cache takes twice as long."""
 
 

@@ -1,0 +1,119 @@
+"""A year of polls replayed: `python -m bench.replay_year --days 365 --instances 100`.
+
+The real archive writes the files, but for its `fsync`: a year of them would take an hour. What the
+source shows is a simulated fleet that lives by people's habits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import io
+import os
+import pstats
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from unittest.mock import patch
+
+from bench.cost import COMMAND, cost_of
+from etl.archive import Archive
+from etl.dialect import open_database
+from etl.poll import Instant, LastPoll, Page, Poll
+from etl.replay import replay
+from etl.resources import INSTANCES
+from etl.simcloud import Fleet
+
+START: Final = 1_735_689_600
+"""2025-01-01T00:00:00Z."""
+EVERY_S: Final = 120
+DAY_S: Final = 86_400
+CALM: Final = {"flapping": 0.0, "batch": 0.0}
+"""Weights of habits left out: with them, most polls would bring something new."""
+ACCOUNT: Final = "lab"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--days", type=int, default=365)
+    options.add_argument("--instances", type=int, default=100)
+    options.add_argument("--profile-days", type=int, default=30)
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="chenyu-etl-bench-") as name:
+        folder = Path(name)
+        began = time.perf_counter()
+        polls, changed = write_archive(folder / "archive", given.instances, given.days)
+        files = sorted((folder / "archive").glob("*.jsonl.gz"))
+        size = sum(path.stat().st_size for path in files)
+        print(
+            f"{polls:,} polls, {changed:,} of them changed, written in"
+            f" {time.perf_counter() - began:.0f} s: {len(files)} files, {size / 1e6:.1f} MB"
+        )
+        database = folder / "year.db"
+        environ = {"CHENYU_DATABASE_URL": f"sqlite:///{database}"}
+        cost_of([COMMAND, "db", "upgrade"], environ)
+        cost = cost_of([COMMAND, "replay", *map(str, files)], environ)
+        print(
+            f"replayed in {cost.wall_s:.0f} s ({cost.cpu_s:.0f} s of CPU), {polls / cost.wall_s:,.0f}"
+            f" polls/s, peak {cost.peak_mb:.0f} MB, database {database.stat().st_size / 1e6:.0f} MB"
+        )
+        print(profile(files[: given.profile_days], folder / "profiled.db"))
+
+
+def write_archive(folder: Path, instances: int, days: int) -> tuple[int, int]:
+    """How many polls were archived, and how many of them brought anything new."""
+    archive = Archive(folder, ACCOUNT, INSTANCES)
+    last: LastPoll | None = None
+    changed = 0
+    with patch.object(os, "fsync", lambda _: None):
+        for poll in _polls(
+            Fleet.generate(1, instances=instances, start=START, days=days, **CALM), days
+        ):
+            archive.append(poll, last)
+            changed += not poll.unchanged
+            if last is None or poll.started_at // DAY_S > last.started_at // DAY_S:
+                archive.pack()
+            last = LastPoll(poll.started_at, poll.finished_at, None, 0, None)
+    return days * DAY_S // EVERY_S, changed
+
+
+def _polls(fleet: Fleet, days: int) -> Iterator[Poll]:
+    before: tuple[bytes, ...] = ()
+    for at in range(START, START + days * DAY_S, EVERY_S):
+        bodies = _bodies(fleet, at)
+        pages = tuple(Page(number, 100, body) for number, body in enumerate(bodies, 1))
+        yield Poll(
+            account=ACCOUNT,
+            resource=INSTANCES.name,
+            started_at=at,
+            finished_at=at + 1,
+            complete=True,
+            walks=(pages,),
+            unchanged=bodies == before,
+        )
+        before = bodies
+
+
+def _bodies(fleet: Fleet, at: Instant) -> tuple[bytes, ...]:
+    listed = len(fleet.listed(at)) if len(fleet.lives) > 100 else 1
+    return tuple(fleet.body(at, number) for number in range(1, max(1, -(-listed // 100)) + 1))
+
+
+def profile(files: list[Path], path: Path) -> str:
+    """Where the time goes, by function."""
+    environ = {"CHENYU_DATABASE_URL": f"sqlite:///{path}"}
+    cost_of([COMMAND, "db", "upgrade"], environ)
+    database = open_database(environ["CHENYU_DATABASE_URL"])
+    profiler = cProfile.Profile()
+    profiler.runcall(replay, database, [str(file) for file in files])
+    database.engine.dispose()
+    said = io.StringIO()
+    for order in ("cumulative", "tottime"):
+        pstats.Stats(profiler, stream=said).strip_dirs().sort_stats(order).print_stats(30)
+    return said.getvalue()
+
+
+if __name__ == "__main__":
+    main()

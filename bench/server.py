@@ -1,0 +1,94 @@
+"""A source that is no bottleneck: pages from memory, over HTTP/1.1, in a process of its own.
+
+`http://127.0.0.1:PORT/SIZE/EDITION` is the base URL of one listing (see `bench.pages`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from email.utils import formatdate
+from functools import lru_cache
+
+from bench import pages
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: "
+LOST = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+
+
+@contextmanager
+def serving(sizes: Sequence[int], editions: int) -> Iterator[str]:
+    """The URL below which listings of these sizes are served until the block ends."""
+    listed = ",".join(map(str, sizes))
+    command = [sys.executable, "-m", "bench.server", listed, str(editions)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        finally:
+            server.terminate()
+
+
+class _Connection(asyncio.Protocol):
+    """Answers each request by what was made for its target."""
+
+    answers: dict[bytes, tuple[bytes, bytes]]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._asked = b""
+
+    def data_received(self, chunk: bytes) -> None:
+        self._asked += chunk
+        while b"\r\n\r\n" in self._asked:
+            request, _, self._asked = self._asked.partition(b"\r\n\r\n")
+            found = self.answers.get(request.split(b" ", 2)[1])
+            date = _date(int(time.time()))
+            answer = b"%b%b\r\n\r\n%b" % (found[0], date, found[1]) if found else LOST
+            self._transport.write(answer)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode()
+
+
+def _answers(sizes: Sequence[int], editions: int) -> dict[bytes, tuple[bytes, bytes]]:
+    answers = {}
+    shared: dict[bytes, bytes] = {}
+    for size in sizes:
+        for edition, bodies in enumerate(pages.editions(size, editions, _lately())):
+            for number, body in enumerate(bodies, 1):
+                query = f"page={number}&page_size={pages.PAGE_SIZE}"
+                target = f"/{size}/{edition}/instance/list?{query}"
+                answers[target.encode()] = HEAD % len(body), shared.setdefault(body, body)
+    return answers
+
+
+def _lately() -> int:
+    return int(time.time()) // 86_400 * 86_400 - 3 * 86_400
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(_Connection, "127.0.0.1", 0, backlog=64)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("sizes", type=lambda text: [int(size) for size in text.split(",")])
+    options.add_argument("editions", type=int)
+    given = options.parse_args()
+    _Connection.answers = _answers(given.sizes, given.editions)
+    asyncio.run(_serve())
+
+
+if __name__ == "__main__":
+    main()
