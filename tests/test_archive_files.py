@@ -77,7 +77,7 @@ def kept(tmp_path: Path) -> Kept:
 @pytest.fixture
 def cloud() -> Story:
     story = Story()
-    story.rents_many(3)
+    story.rents(starts=False)
     return story
 
 

@@ -23,7 +23,7 @@ from etl.simcloud import Behaviour, Server, Story, serve
 from tests.live import KEY, environment, start
 from tests.support import apply, columns, dump, poll_of
 
-KILLS = 8
+KILLS = 5
 """Of each of the four kinds: two databases, with an archive and without."""
 INSTANCES_LISTED = 120
 PAGE_SIZE = 20

@@ -121,7 +121,7 @@ def lives_a_day(live: Live, monkeypatch: pytest.MonkeyPatch, seed: int, polls: i
     live.polls(minutes=5)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_replay_of_a_days_archive_gives_what_the_live_syncs_gave(
     live: Living,
     fresh_database: Callable[[], Database],
@@ -130,7 +130,7 @@ def test_a_replay_of_a_days_archive_gives_what_the_live_syncs_gave(
     seed: int,
 ) -> None:
     lab = live(Story(), archive=tmp_path / "polls", page_size=3)
-    lives_a_day(lab, monkeypatch, seed, 100)
+    lives_a_day(lab, monkeypatch, seed, 80)
     outcomes = {row[0] for row in rows(lab.database, "SELECT outcome FROM sync_run")}
     assert outcomes == {"complete", "partial", "failed"}
     again = fresh_database()
@@ -153,7 +153,7 @@ def test_a_replay_across_databases_gives_the_same(
     request: pytest.FixtureRequest,
 ) -> None:
     lab = live(Story(), archive=tmp_path / "polls", page_size=3)
-    lives_a_day(lab, monkeypatch, 4, 80)
+    lives_a_day(lab, monkeypatch, 4, 50)
     other = open_database(other_url(kind, request, tmp_path))
     replay.replay(other, files_of(tmp_path / "polls"))
     assert told(other) == told(lab.database)
