@@ -50,6 +50,8 @@ def upgrade(database: Database, timezone: str, today: date) -> bool:
         with database.reading() as conn:
             if not _is_behind(conn, zone, today):
                 return False
+        import alembic.command  # noqa: F401 - takes a while: not while others wait for the lock
+
         with database.writing() as conn:
             grants = _grants(conn)
             migrate(database, conn, head())
