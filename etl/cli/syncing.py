@@ -87,7 +87,7 @@ def sync(
 @click.option(
     "--every",
     "interval_min",
-    default=15,
+    default=10,
     show_default=True,
     type=click.IntRange(1, 1440),
     help="Simulated minutes between polls.",
