@@ -246,7 +246,7 @@ def _services(value: Any) -> str | None:
         return None
     plain = redact(value)
     if isinstance(plain, list) and len(plain) > 1:
-        plain = sorted(plain, key=_CANONICAL.encode)
+        plain = sorted(plain, key=_canonical)  # as it will be written, so NUL already replaced
     return _canonical(plain)
 
 
