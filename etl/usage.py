@@ -25,12 +25,13 @@ EARLIEST_START: Final = 1_420_070_400
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a stretch is charged by."""
+    """What a stretch is charged by. Another image alone does not end it."""
 
     gpu_uuid: str | None
     gpu_name: str | None
     gpu_nums: int | None
     charging_type: int | None
+    image_uuid: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,9 @@ def end(lo: Instant, hi: Instant, *facts: Instance) -> Instant:
 
 
 def terms(facts: Instance) -> Terms:
-    return Terms(facts.gpu_uuid, facts.gpu_name, facts.gpu_nums, facts.charging_type)
+    return Terms(
+        facts.gpu_uuid, facts.gpu_name, facts.gpu_nums, facts.charging_type, facts.image_uuid
+    )
 
 
 def _from_up(

@@ -36,6 +36,7 @@ DAY_COLUMNS: Final = (
     *TERM_NAMES,
     "day",
     "started_at",
+    "usage_started_at",
     "running_s",
     "running_min_s",
     "running_max_s",
@@ -127,7 +128,7 @@ def by_instance(rows: Any) -> Iterator[tuple[str, list[SeenVersion]]]:
 
 def stretch_of(row: Sequence[Any]) -> Stretch:
     number, kind, started_at, evidence, *rest = row
-    return Stretch(number, kind, started_at, evidence, Terms(*rest[:4]), *rest[4:])
+    return Stretch(number, kind, started_at, evidence, Terms(*rest[:5]), *rest[5:])
 
 
 def values_of(facts: Instance) -> tuple[Any, ...]:
@@ -140,7 +141,7 @@ def instance_state(v: Version) -> tuple[Any, ...]:
 
 def terms_of(stretch: Stretch) -> tuple[Any, ...]:
     t = stretch.terms
-    return (t.gpu_uuid, t.gpu_name, t.gpu_nums, t.charging_type)
+    return (t.gpu_uuid, t.gpu_name, t.gpu_nums, t.charging_type, t.image_uuid)
 
 
 def ends_of(stretch: Stretch) -> tuple[Any, ...]:
@@ -159,6 +160,7 @@ def day_rows_of(
             *head,
             part.day,
             part.started_at,
+            stretch.started_at,
             part.running_s,
             part.running_min_s,
             part.running_max_s,

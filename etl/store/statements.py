@@ -108,6 +108,7 @@ def stretches(among: str, *, only_open: bool) -> Select[Any]:
         _usage.gpu_name,
         _usage.gpu_nums,
         _usage.charging_type,
+        _usage.image_uuid,
         _usage.ended_min,
         _usage.ended_at,
         _usage.ended_max,

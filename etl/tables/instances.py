@@ -1,47 +1,27 @@
-"""The tables: names, keys and what the databases enforce. The contract is `docs/schema.md`."""
+"""Instances: what is listed, every version of it, and the running time that follows from it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     Numeric,
     PrimaryKeyConstraint,
     Table,
     Text,
-    UniqueConstraint,
     and_,
 )
 from sqlalchemy.types import TypeEngine
 
 from etl.codes import STATES, UNITS
 from etl.dialect import CalendarDay, UtcInstant
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-Serial = BigInteger().with_variant(Integer(), "sqlite")
-
-
-def _one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in values)
-    return CheckConstraint(f"{column} IN ({listed})", name=name)
+from etl.tables.base import Serial, metadata, one_of, whose
 
 
 def _instance_key() -> ForeignKeyConstraint:
@@ -81,35 +61,11 @@ def _facts() -> list[Column[Any]]:
     ]
 
 
-setting = Table(
-    "setting",
-    metadata,
-    Column(
-        "name",
-        Text,
-        primary_key=True,
-        comment="what: timezone (the zone of days), views (digest of the view texts)",
-    ),
-    Column("value", Text, nullable=False, comment="its value"),
-    comment="What the database itself remembers",
-)
-
-account = Table(
-    "account",
-    metadata,
-    Column("account_id", Integer, primary_key=True, comment="leads every key of synced facts"),
-    Column("name", Text, nullable=False, comment="the configured name"),
-    UniqueConstraint("name"),
-    comment="An account; never its key",
-)
-
 sync_run = Table(
     "sync_run",
     metadata,
     Column("sync_run_id", Serial, primary_key=True, comment="grows with every attempt"),
-    Column(
-        "account_id", Integer, ForeignKey("account.account_id"), nullable=False, comment="whose"
-    ),
+    whose(),
     Column("resource", Text, nullable=False, comment="what was polled: instances"),
     Column(
         "started_at",
@@ -149,7 +105,7 @@ sync_run = Table(
         comment="of the pages of a complete poll after which nothing was pending; an equal listing needs no decoding",
     ),
     Column("error", Text, comment="why it is not complete, or what was odd"),
-    _one_of("outcome", ("complete", "partial", "failed", "skipped"), "outcome"),
+    one_of("outcome", ("complete", "partial", "failed", "skipped"), "outcome"),
     CheckConstraint("started_at <= finished_at", name="instants"),
     Index(
         "ix_sync_run_account_id_resource_outcome_started_at",
@@ -164,9 +120,7 @@ sync_run = Table(
 instance = Table(
     "instance",
     metadata,
-    Column(
-        "account_id", Integer, ForeignKey("account.account_id"), nullable=False, comment="whose"
-    ),
+    whose(),
     Column("instance_uuid", Text, nullable=False, comment="identity"),
     *_facts(),
     Column("version", Integer, nullable=False, comment="number of the current version"),
@@ -254,8 +208,8 @@ instance_history = Table(
     Column("ended_by", Text, comment="changed or gone; null while current"),
     PrimaryKeyConstraint("account_id", "instance_uuid", "version"),
     _instance_key(),
-    _one_of("began_by", ("first_seen", "changed", "returned"), "began_by"),
-    _one_of("ended_by", ("changed", "gone"), "ended_by"),
+    one_of("began_by", ("first_seen", "changed", "returned"), "began_by"),
+    one_of("ended_by", ("changed", "gone"), "ended_by"),
     CheckConstraint("first_seen_at <= ended_at", name="instants"),
     CheckConstraint(
         "(ended_at IS NULL) = (ended_by IS NULL) AND (ended_at IS NULL) = (last_seen_at IS NULL)",
@@ -276,6 +230,7 @@ TERMS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
     ("gpu_name", Text, "name of the GPU model"),
     ("gpu_nums", Integer, "number of GPUs"),
     ("charging_type", Integer, "the source's code; meaning: charging_type"),
+    ("image_uuid", Text, "image, as of its start"),
 )
 """What a stretch is charged by, in the order of `etl.usage.Terms`."""
 
@@ -301,8 +256,8 @@ instance_usage = Table(
     ),
     PrimaryKeyConstraint("account_id", "instance_uuid", "usage_no"),
     _instance_key(),
-    _one_of("kind", ("running", "held"), "kind"),
-    _one_of(
+    one_of("kind", ("running", "held"), "kind"),
+    one_of(
         "evidence",
         ("observed", "booting", "unseen_run", "unknown_start", "possible_run", "gone"),
         "evidence",
@@ -335,6 +290,7 @@ usage_day = Table(
     Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
     Column("kind", Text, nullable=False, comment="running or held"),
     Column("started_at", UtcInstant, nullable=False, comment="start of the part"),
+    Column("usage_started_at", UtcInstant, nullable=False, comment="start of the stretch"),
     Column("running_s", Integer, nullable=False, comment="seconds, estimate"),
     Column("running_min_s", Integer, nullable=False, comment="seconds, at least"),
     Column("running_max_s", Integer, nullable=False, comment="seconds, at most"),
@@ -359,9 +315,7 @@ usage_day = Table(
 rejected_record = Table(
     "rejected_record",
     metadata,
-    Column(
-        "account_id", Integer, ForeignKey("account.account_id"), nullable=False, comment="whose"
-    ),
+    whose(),
     Column("resource", Text, nullable=False, comment="of what"),
     Column("reason", Text, nullable=False, comment="path in the record, and what is wrong there"),
     Column("payload_hash", Text, nullable=False, comment="SHA-256 of payload, 32 hex digits"),
@@ -392,7 +346,7 @@ instance_status = Table(
     ),
     Column("name_en", Text, nullable=False, comment="English name"),
     Column("name_zh", Text, nullable=False, comment="Chinese name"),
-    _one_of("state", STATES, "state"),
+    one_of("state", STATES, "state"),
     comment="Meaning of a status code",
 )
 
@@ -405,18 +359,6 @@ charging_type = Table(
     Column("unit", Text, comment="hour, day, week, month or year; null: unknown"),
     Column("name_en", Text, nullable=False, comment="English name"),
     Column("name_zh", Text, nullable=False, comment="Chinese name"),
-    _one_of("unit", UNITS, "unit"),
+    one_of("unit", UNITS, "unit"),
     comment="Meaning of a charging code",
-)
-
-calendar_day = Table(
-    "calendar_day",
-    metadata,
-    Column("day", CalendarDay, primary_key=True, comment="the day"),
-    Column("starts_s", BigInteger, nullable=False, comment="its first second, epoch seconds"),
-    Column("ends_s", BigInteger, nullable=False, comment="the first second of the next day"),
-    Column("week", Text, nullable=False, comment="ISO week, 2026-W48"),
-    Column("month", Text, nullable=False, comment="2026-11"),
-    UniqueConstraint("starts_s"),
-    comment="A day of the reporting time zone",
 )

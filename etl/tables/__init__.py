@@ -1,0 +1,38 @@
+"""The tables: names, keys and what the databases enforce. The contract is `docs/schema.md`."""
+
+from etl.tables.base import account, calendar_day, metadata, setting
+from etl.tables.instances import (
+    FACTS,
+    TERMS,
+    charging_type,
+    instance,
+    instance_history,
+    instance_status,
+    instance_usage,
+    rejected_record,
+    sync_run,
+    usage_day,
+)
+from etl.tables.money import balance, bill, card, gpu_price, recharge
+
+__all__ = [
+    "FACTS",
+    "TERMS",
+    "account",
+    "balance",
+    "bill",
+    "calendar_day",
+    "card",
+    "charging_type",
+    "gpu_price",
+    "instance",
+    "instance_history",
+    "instance_status",
+    "instance_usage",
+    "metadata",
+    "recharge",
+    "rejected_record",
+    "setting",
+    "sync_run",
+    "usage_day",
+]

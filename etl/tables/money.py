@@ -1,0 +1,194 @@
+"""What the source says of money: list prices, the bill, balance, compute cards, recharges.
+
+Amounts are whole millionths of a yuan.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+from etl.dialect import UtcInstant
+from etl.tables.base import metadata, whose
+
+
+def _amount(name: str, about: str) -> Column[int]:
+    return Column(name, BigInteger, comment=f"{about}; millionths of a yuan")
+
+
+def _extra() -> Column[str]:
+    return Column("extra", Text, comment="JSON of what no column holds, without secrets")
+
+
+def _lasting(began: str, ended: str) -> list[Column[Any] | CheckConstraint]:
+    """The life of a version: known to hold from `began` on, until `ended`."""
+    return [
+        Column(
+            "after_at", UtcInstant, comment="it began after this moment; null: was there before"
+        ),
+        Column(
+            "last_seen_at",
+            UtcInstant,
+            comment="null while it is listed; else the start of the last poll that surely saw it",
+        ),
+        Column(
+            "missing_since",
+            UtcInstant,
+            comment="end of the first complete poll that did not list it; null while listed",
+        ),
+        Column(ended, UtcInstant, comment=f"{began} of the next, or missing_since; null: current"),
+        CheckConstraint(f"{began} <= {ended}", name="instants"),
+        CheckConstraint(f"{ended} IS NULL OR last_seen_at IS NOT NULL", name="ended"),
+    ]
+
+
+def _current(table: Table, ended: str, *keys: str) -> None:
+    Index(
+        f"uq_{table.name}_current",
+        *(table.c[key] for key in ("account_id", *keys)),
+        unique=True,
+        info={"where": table.c[ended].is_(None)},
+    )
+
+
+gpu_price = Table(
+    "gpu_price",
+    metadata,
+    whose(),
+    Column("gpu_uuid", Text, nullable=False, comment="GPU model"),
+    Column("valid_from", UtcInstant, nullable=False, comment="end of the poll that first saw it"),
+    Column("gpu_name", Text, comment="name of the GPU model"),
+    Column("status", Integer, comment="the source's code: 1 can be rented"),
+    _amount("hour_microcny", "one GPU for an hour"),
+    _amount("day_microcny", "one GPU for a day"),
+    _amount("week_microcny", "one GPU for a week"),
+    _amount("month_microcny", "one GPU for a month"),
+    _amount("year_microcny", "one GPU for a year"),
+    *_lasting("valid_from", "valid_to"),
+    _extra(),
+    PrimaryKeyConstraint("account_id", "gpu_uuid", "valid_from"),
+    comment="A list price while it held",
+)
+_current(gpu_price, "valid_to", "gpu_uuid")
+
+balance = Table(
+    "balance",
+    metadata,
+    whose(),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
+    ),
+    _amount("balance_microcny", "what is left in cash"),
+    _amount("card_balance_microcny", "what is left on compute cards"),
+    *_lasting("first_seen_at", "ended_at"),
+    _extra(),
+    PrimaryKeyConstraint("account_id", "first_seen_at"),
+    comment="A balance while it held",
+)
+_current(balance, "ended_at")
+
+card = Table(
+    "card",
+    metadata,
+    whose(),
+    Column("uuid", Text, nullable=False, comment="identity"),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
+    ),
+    Column("title", Text, comment="its name"),
+    Column("card_no", Text, comment="the last four characters of its number"),
+    _amount("face_amount_microcny", "what it is good for"),
+    _amount("sale_price_microcny", "what was paid for it"),
+    _amount("leave_amount_microcny", "what is left on it"),
+    Column("bind_time", UtcInstant, comment="when it was bound to the account"),
+    Column("expire_date", UtcInstant, comment="when it expires"),
+    Column("valid_days", Integer, comment="days for which it is good"),
+    Column("status_txt", Text, comment="the source's word for its state"),
+    Column("bind_txt", Text, comment="the source's word for what it is bound to"),
+    Column("pods", Text, comment="applications that it pays for: sorted JSON array"),
+    *_lasting("first_seen_at", "ended_at"),
+    _extra(),
+    PrimaryKeyConstraint("account_id", "uuid", "first_seen_at"),
+    comment="A compute card (prepaid credit) while it was as it was",
+)
+_current(card, "ended_at", "uuid")
+
+bill = Table(
+    "bill",
+    metadata,
+    whose(),
+    Column("order_number", Text, nullable=False, comment="the source's order"),
+    Column(
+        "settle_start_at",
+        UtcInstant,
+        nullable=False,
+        comment="start of the window that it settles; where the source gives none, ordered_at",
+    ),
+    Column("settle_end_at", UtcInstant, nullable=False, comment="end of that window"),
+    Column(
+        "charge_channel", Integer, nullable=False, comment="1 balance, 2 compute card, 0 unknown"
+    ),
+    Column("remark", Text, nullable=False, comment="free text; empty where there is none"),
+    Column(
+        "line_no",
+        Integer,
+        nullable=False,
+        comment="1; counts on where one page lists several lines that are alike in all before",
+    ),
+    Column("amount_microcny", BigInteger, nullable=False, comment="charged; millionths of a yuan"),
+    Column("ordered_at", UtcInstant, comment="when it was ordered"),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
+    ),
+    Column(
+        "changed_at", UtcInstant, nullable=False, comment="end of the poll that last changed it"
+    ),
+    _extra(),
+    PrimaryKeyConstraint(
+        "account_id",
+        "order_number",
+        "settle_start_at",
+        "settle_end_at",
+        "charge_channel",
+        "remark",
+        "line_no",
+    ),
+    Index("ix_bill_account_id_settle_end_at", "account_id", "settle_end_at"),
+    CheckConstraint("settle_start_at <= settle_end_at", name="window"),
+    comment="A line of the bill; never deleted",
+)
+
+recharge = Table(
+    "recharge",
+    metadata,
+    whose(),
+    Column(
+        "recharge_id",
+        Text,
+        nullable=False,
+        comment="out_trade_no; where the source gives none, a hash of the record",
+    ),
+    _amount("amount_microcny", "paid in"),
+    Column("created_at", UtcInstant, comment="when it was ordered"),
+    Column("paid_at", UtcInstant, comment="when it was paid"),
+    Column("pay_channel", Text, comment="the source's word for how it was paid"),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
+    ),
+    Column(
+        "changed_at", UtcInstant, nullable=False, comment="end of the poll that last changed it"
+    ),
+    _extra(),
+    PrimaryKeyConstraint("account_id", "recharge_id"),
+    comment="A recharge of the balance; never deleted",
+)
