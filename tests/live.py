@@ -180,6 +180,7 @@ def environment(base_url: str, database_url: str, home: Path, **more: str) -> di
         "CHENYU_BASE_URL": base_url,
         "CHENYU_DATABASE_URL": database_url,
         "CHENYU_ATTEMPTS": "1",
+        "CHENYU_RESOURCES": "instances",
         **more,
     }
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from etl.app import Result
 
 
+RESOURCE_NAMES = ("instances", "gpu_prices", "balance", "cards", "bills", "recharges")
+"""As in `etl.resources`, which takes a while to load."""
 _SOURCE_VARIABLES = setting_variables(
     "CHENYU_API_KEY",
     "CHENYU_API_KEY_FILE",
@@ -39,8 +41,8 @@ _SOURCE_VARIABLES = setting_variables(
     "--resource",
     "resources",
     multiple=True,
-    type=click.Choice(["instances"]),
-    help="Only this resource; may be repeated.",
+    type=click.Choice(RESOURCE_NAMES),
+    help="Only this resource, due or not; may be repeated.",
 )
 @click.option(
     "--archive",
@@ -56,7 +58,10 @@ def sync(
     archive: str | None,
     as_json: bool,
 ) -> None:
-    """One poll of everything: page through the lists, write what changed. For cron.
+    """One poll of everything due: page through the lists, write what changed. For cron.
+
+    Instances are always due; the balance every 10 minutes, prices every 30, bill, cards and
+    recharges every hour. Where the key has no permission for one of these, that is said once.
 
     Brings an empty or older database up to date by itself. A poll is one transaction: what is
     killed half-way has never been. Exit code 3 means that the list could not be read whole: what
@@ -179,6 +184,10 @@ def _progress() -> Any:
 
 
 def _say_result(result: Result) -> None:
+    if result.is_warning:
+        if not result.is_repeated:
+            say(f"{result.account} {result.resource}: the key has no permission; the rest goes on")
+        return
     if result.error is not None:
         say(f"{result.account} {result.resource}: failed")
         fail(result.error)
@@ -187,7 +196,8 @@ def _say_result(result: Result) -> None:
     run = result.outcome.run
     say(
         f"{result.account} {result.resource}: {run.outcome}, {run.listed} listed, {run.added} new,"
-        f" {run.changed} changed, {run.gone} gone"
+        f" {run.changed} changed"
+        + (f", {run.gone} gone" if run.gone or result.resource == "instances" else "")
         + (f", {run.rejected} not understood" if run.rejected else "")
     )
     if run.error:

@@ -11,7 +11,7 @@ from etl import tables
 from etl.diff import Changes, Version
 from etl.poll import Instant
 from etl.resources.listing import Reject
-from etl.store import statements
+from etl.store import keeping, statements
 from etl.store.reading import Reader
 from etl.store.rows import (
     DAY_COLUMNS,
@@ -26,6 +26,7 @@ from etl.store.rows import (
     values_of,
 )
 from etl.usage import Stretch
+from etl.versions import VersionChanges, WindowChanges
 
 
 class Tx(Reader):
@@ -80,6 +81,42 @@ class Tx(Reader):
             ("account_id", "instance_uuid"),
             ("last_start_at",),
             [(last_start, self._account_id, uuid) for uuid, last_start in last_starts],
+        )
+
+    def apply_versions(self, resource: str, changes: VersionChanges) -> None:
+        """Write versions that ended, are missing or began."""
+        place, account = keeping.PLACES[resource], self._account_id
+        self._database.update(
+            self._conn,
+            place.table,
+            ("account_id", *place.key, place.began),
+            (*keeping.STATE, place.ended),
+            [keeping.shown_row(account, place, shown) for shown in changes.shown],
+        )
+        self._database.insert(
+            self._conn,
+            place.table,
+            ("account_id", *place.form.columns, "extra", place.began, "after_at"),
+            [keeping.began_row(account, began) for began in changes.began],
+        )
+
+    def apply_window(self, resource: str, changes: WindowChanges, b: Instant) -> None:
+        """Write records that came, and those that came again otherwise."""
+        place, account = keeping.PLACES[resource], self._account_id
+        columns, keys = place.form.columns, ("account_id", *place.key)
+        self._database.insert(
+            self._conn,
+            place.table,
+            ("account_id", *columns, "extra", "first_seen_at", "changed_at"),
+            [(account, *r.facts, r.extra, b, b) for r in changes.added],
+        )
+        told = len(place.key)  # the key leads the columns
+        self._database.update(
+            self._conn,
+            place.table,
+            keys,
+            (*columns[told:], "extra", "changed_at"),
+            [(*r.facts[told:], r.extra, b, account, *r.facts[:told]) for r in changes.changed],
         )
 
     def reject(self, resource: str, rejects: Sequence[Reject], b: Instant) -> None:
