@@ -57,7 +57,9 @@ def written(value: Any) -> str:
 
 
 def test_every_setting_is_sampled_here() -> None:
-    names = {name for name in Settings.__dataclass_fields__ if name not in ("accounts", "resources")}
+    names = {
+        name for name in Settings.__dataclass_fields__ if name not in ("accounts", "resources")
+    }
     assert SAMPLES.keys() == names
 
 

@@ -18,7 +18,7 @@ from etl.resources.values import Extra, OddValue, amount, code, instant_of, word
 
 VERSION = 1
 LIST_KEY = "order_list"
-LINE_NO = "line_no"
+LINE_NO = "_line_no"
 
 
 def _order(value: Any, name: str, extra: Extra) -> str:
@@ -79,7 +79,7 @@ def _name_of(facts: Sequence[Any]) -> str:
 FORM = Form(
     members=(
         *KEY_MEMBERS,
-        Member(LINE_NO, LINE_NO, code),
+        Member("line_no", LINE_NO, code),
         ORDERED,
         Member("amount_microcny", "amount", _charged),
     ),

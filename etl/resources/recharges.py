@@ -16,6 +16,7 @@ from etl.resources.values import Extra, amount, canonical, instant_of, words
 
 VERSION = 1
 CHINA = timezone(timedelta(hours=8))
+ID = "_recharge_id"
 LIST_KEY = "recharge_list"
 """A guess from its sisters: any other list in the answer will do."""
 
@@ -38,13 +39,13 @@ def _moment(value: Any, name: str, extra: Extra) -> Instant | None:
 
 FORM = Form(
     members=(
-        Member("recharge_id", "recharge_id", words),
+        Member("recharge_id", ID, words),
         Member("amount_microcny", "amount", amount),
         Member("created_at", "created_at", _moment),
         Member("paid_at", "pay_time", _moment),
         Member("pay_channel", "pay_channel", _word),
     ),
-    identify=lambda record: record.get("recharge_id"),
+    identify=lambda record: record.get(ID),
 )
 
 
@@ -72,4 +73,4 @@ def _named(record: Any) -> Any:
     name = str(record.get("out_trade_no") or "").strip()
     if not is_identity(name):
         name = hashlib.sha256(canonical(redact(record)).encode()).hexdigest()[:32]
-    return {**record, "recharge_id": name}
+    return {**record, ID: name}

@@ -14,6 +14,10 @@ from etl.resources.listing import Listing, Reject, is_identity, parse, records_o
 from etl.resources.values import Extra, OddValue, Reading, canonical, reject_of
 
 
+OWN = "_"
+"""Begins the name of a member that the resource itself added."""
+
+
 class Member(NamedTuple):
     """A member of a record: the column that holds it, its name (`price.hour`: of an object inside)."""
 
@@ -96,14 +100,19 @@ class Form:
             try:
                 found.append(self._read_one(record, identity))
             except OddValue as error:
-                rejects.append(reject_of(record, str(error), identity))
+                rejects.append(reject_of(self._as_it_came(record), str(error), identity))
         return found, rejects
+
+    def _as_it_came(self, record: Any) -> Any:
+        """A record without what its resource added to it."""
+        if not isinstance(record, dict):
+            return record
+        own = {member.name for member in self.members if member.name.startswith(OWN)}
+        return {name: value for name, value in record.items() if name not in own}
 
     def _read_one(self, record: Any, identity: str | None) -> Record:
         if not isinstance(record, dict):
             raise OddValue("Expected `object` - at `$`")
-        if identity is None:
-            raise OddValue("Expected a name - at `$`")
         extra, columns = _unread(record, self.members), dict[str, Any]()
         for column, name, reading in self.members:
             try:
@@ -111,6 +120,8 @@ class Form:
             except OddValue as error:
                 raise OddValue(f"{error} - at `$.{name}`") from None
         self.finish(columns)
+        if identity is None:
+            raise OddValue("Expected a name - at `$`")
         plain = redact(extra)
         return Record(identity, tuple(columns.values()), canonical(plain) if plain else None)
 
