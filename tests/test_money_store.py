@@ -13,9 +13,11 @@ from etl import sync
 from etl.days import iso
 from etl.dialect import Database
 from etl.poll import Page, Poll
+from etl.rebuild import rebuild
 from etl.resources import BALANCE, BILLS, CARDS, GPU_PRICES, RECHARGES, Record, Resource
 from etl.store import Run, Store
 from etl.versions import Lasting, compare_versions
+from tests.conftest import TODAY
 from tests.support import ACCOUNT, columns, rows
 from tests.test_money_records import CARD, LINE, PRICE, RECHARGE, answer
 
@@ -240,3 +242,44 @@ def test_json_of_the_tables_reads_back(database: Database) -> None:
     take(database, CARDS, CARD, at=T0)
     ((pods,),) = rows(database, "SELECT pods FROM card")
     assert [pod["uuid"] for pod in json.loads(pods)] == ["a", "b"]
+
+
+def test_a_line_is_cut_into_days_that_add_up_and_cut_anew_in_another_zone(
+    database: Database,
+) -> None:
+    midnight = 1_789_920_000  # of Shanghai: 16:00 UTC
+    window = {"settle_start_time": midnight - 1_000, "settle_end_time": midnight + 2_000}
+    take(database, BILLS, {**LINE, **window, "amount": "1.000001", "order_time": midnight}, at=T0)
+    days = "SELECT day, amount_microcny FROM bill_day ORDER BY day"
+    first, second = rows(database, days)
+    assert (first[1], second[1]) == (333_333, 666_668)
+    assert rows(database, "SELECT day, amount_yuan FROM bill_daily ORDER BY day") == [
+        (first[0], 0.333333),
+        (second[0], 0.666668),
+    ]
+    assert rows(database, "SELECT charged_day FROM bill") == [(second[0],)]
+    rebuild(database, "UTC", TODAY)
+    assert rows(database, days) == [(first[0], 1_000_001)]
+    assert rows(database, "SELECT charged_day FROM bill") == [(first[0],)]
+
+
+def test_the_balance_of_each_day_adds_up(database: Database) -> None:
+    day = 86_400
+    start = 1_789_920_000  # midnight of Shanghai
+    left = [100, 100 + 50 - 30, 120 - 7]
+    for number, yuan in enumerate(left):
+        at = start + number * day + 50_000
+        take(database, BALANCE, {"balance": yuan, "card_balance": 10 - number}, at=at)
+    take(database, RECHARGES, {**RECHARGE, "amount": 50, "pay_time": start + day + 10}, at=T0)
+    charged = [(1, 1, 30), (2, 1, 7), (1, 2, 1), (2, 2, 1)]
+    lines = [
+        {**LINE, "order_time": start + n * day + 20, "charge_channel": channel, "amount": amount}
+        for n, channel, amount in charged
+    ]
+    lines = [{**line, "order_number": f"O{n}"} for n, line in enumerate(lines)]
+    take(database, BILLS, *lines, at=T0)
+    found = columns(database, "SELECT * FROM balance_daily ORDER BY day")
+    assert [row["closing_yuan"] for row in found] == left
+    assert [row["recharged_microcny"] for row in found] == [0, 50_000_000, 0]
+    assert [row["unexplained_microcny"] for row in found] == [None, 0, 0]
+    assert [row["card_unexplained_microcny"] for row in found] == [None, 0, 0]

@@ -13,7 +13,6 @@ from etl.redact import redact
 from etl.resources.listing import Listing, Reject, is_identity, parse, records_of, total
 from etl.resources.values import Extra, OddValue, Reading, canonical, reject_of
 
-
 OWN = "_"
 """Begins the name of a member that the resource itself added."""
 
