@@ -261,3 +261,21 @@ def test_what_the_database_takes(database: Database) -> None:
         stretch(1, 2, 3, 4, no=3),
         stretch(1, None, None, None, no=4, kind="held"),
     )
+
+
+def test_running_time_keeps_its_parts_when_a_stretch_gets_its_image(database: Database) -> None:
+    cloud = Story()
+    one = cloud.rents()
+    apply(database, poll_story(cloud))
+    cloud.passes(hours=30)
+    cloud.stops(one)
+    cloud.passes(hours=1)
+    apply(database, poll_story(cloud))
+    tables_read = "SELECT * FROM usage_day ORDER BY day", "SELECT * FROM instance_usage"
+    before = [columns(database, sql) for sql in tables_read]
+    assert before[0]
+    assert before[1][0]["image_uuid"]
+    migrate(database, "0001")
+    assert "image_uuid" not in columns(database, tables_read[1])[0]
+    assert schema.upgrade(database, ZONE, TODAY)
+    assert [columns(database, sql) for sql in tables_read] == before
