@@ -20,7 +20,7 @@ from etl.days import Zone
 from etl.dialect import Database, open_database, translated
 from etl.errors import Busy, EtlError, Refused, SettingsError, SourceError
 from etl.poll import Instant, LastPoll, Poll
-from etl.resources import RESOURCES, Resource
+from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account, Settings
 from etl.store import Run, Store
 from etl.sync import Outcome, Source, front_of, sync
@@ -65,6 +65,12 @@ class Result:
             and isinstance(self.error, Refused)
             and self.error.status == FORBIDDEN
         )
+
+    @property
+    def is_backfill(self) -> bool:
+        """Whether this was the first look at the bill: every line is new."""
+        run = self.outcome.run if self.outcome else None
+        return self.resource == BILLS.name and run is not None and 0 < run.added == run.listed
 
     @property
     def exit_code(self) -> int:

@@ -19,7 +19,7 @@ from etl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from etl.app import Result
+    from etl.app import App, Result
 
 
 RESOURCE_NAMES = ("instances", "gpu_prices", "balance", "cards", "bills", "recharges")
@@ -78,6 +78,8 @@ def sync(
     for result in app.sync_all(resources, _progress() if is_terminal() else None):
         results.append(result)
         _say_result(result)
+    if any(result.is_backfill for result in results):
+        _say_last_month(app)
     if as_json:
         print_json([_result_json(result) for result in results])
     raise SystemExit(exit_code(results))
@@ -202,6 +204,21 @@ def _say_result(result: Result) -> None:
     )
     if run.error:
         say(f"       {run.error}")
+
+
+def _say_last_month(app: App) -> None:
+    """What the bill that was just read says of last month: the first answer there is."""
+    from datetime import timedelta
+
+    from etl.status import billed
+
+    month = (app.today().replace(day=1) - timedelta(days=1)).isoformat()[:7]
+    for account, cash, cards in billed(app.database, month):
+        say(
+            f"{account}: charged in {month}: {cash / 1e6:,.2f} yuan from the balance,"
+            f" {cards / 1e6:,.2f} from compute cards"
+        )
+    say("instances are observed from now on: of the time before, only the bill knows")
 
 
 def _result_json(result: Result) -> dict[str, Any]:
