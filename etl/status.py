@@ -63,7 +63,7 @@ def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
     """(account, cash, cards) charged in a month (`2026-10`) of the reporting zone, in millionths of a
     yuan; accounts without a line are left out."""
     day, cash = tables.bill.c.charged_day, tables.bill.c.charge_channel != CARDS
-    amount = func.coalesce(func.sum(tables.bill.c.amount_microcny), 0)
+    amount = func.sum(tables.bill.c.amount_microcny)
     first = date.fromisoformat(f"{month}-01")
     following = (first + timedelta(days=32)).replace(day=1)
     with translated(database), database.reading() as conn:
@@ -74,7 +74,7 @@ def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
             .group_by(tables.account.c.name)
             .order_by(tables.account.c.name)
         ).all()
-    return [(name, int(balance), int(cards)) for name, balance, cards in found]
+    return [(name, int(balance or 0), int(cards or 0)) for name, balance, cards in found]
 
 
 def _polls(conn: Connection, names: dict[int, str], now: Instant) -> list[Freshness]:

@@ -71,6 +71,11 @@ class Live:
         finally:
             self.server.behaviour = Behaviour()
 
+    def syncs(self, *resources: str, minutes: float = 0) -> list[Result]:
+        """One sync of everything due, or of these resources, after `minutes`."""
+        self.cloud.passes(minutes=minutes)
+        return list(self.app.sync_all(resources))
+
     def run(self) -> dict[str, Any]:
         """The newest row of `sync_run`."""
         return columns(self.database, "SELECT * FROM sync_run ORDER BY sync_run_id DESC LIMIT 1")[0]
@@ -128,6 +133,7 @@ def living(fresh_url: Callable[[], str]) -> Iterator[Living]:
                     attempts=attempts,
                     timeout_s=timeout_s,
                     archive=archive,
+                    accounts=(Account(ACCOUNT, key_env="CHENYU_API_KEY"),),
                 ),
                 environ={"CHENYU_API_KEY": KEY},
             )
@@ -230,5 +236,5 @@ def applied(database: Database) -> list[dict[str, Any]]:
     return columns(
         database,
         f"SELECT a.name, resource, {RUN_COLUMNS} FROM sync_run JOIN account a USING (account_id)"
-        " WHERE outcome IN ('complete', 'partial') ORDER BY a.name, started_at",
+        " WHERE outcome IN ('complete', 'partial') ORDER BY a.name, resource, started_at",
     )

@@ -1,7 +1,9 @@
 -- What was left at the end of each day of the reporting time zone (today: now), what came and went
 -- meanwhile, and what of it does not add up: opening + recharged - billed + unexplained = closing, for
 -- cash and for cards. Bill lines and recharges count on the day on which they were charged and paid.
--- A card's face amount comes in on the day on which the card was first seen.
+-- A card's face amount comes in on the day on which the card was first seen. What was charged between
+-- the last look at the balance and midnight is unexplained on that day, and again, with the other sign,
+-- on the next; over both it adds up.
 -- @column account the account's name
 -- @column opening_microcny cash at the end of the day before; null: not known
 -- @column recharged_microcny paid in
