@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from etl import archive, replay
+from etl.days import from_iso
 from etl.dialect import Database, open_database
 from etl.errors import StoreError
 from etl.rebuild import differences
@@ -34,7 +35,7 @@ def told(database: Database) -> dict[str, Any]:
 
 
 def files_of(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.glob("*.gz"))
+    return sorted(str(path) for path in folder.glob("*.jsonl.?z"))
 
 
 # a simulated day
@@ -189,7 +190,7 @@ def test_a_poll_archived_but_not_committed_is_applied_by_the_next_sync(
     assert [run["started_at"] for run in applied(lab.database)] == ["2026-01-01T00:00:00Z"]
     lab.polls(minutes=5)
     starts = [run["started_at"] for run in applied(lab.database)]
-    assert [archive.from_iso(at) for at in starts] == [T0, killed_at, lab.cloud.now]
+    assert [from_iso(at) for at in starts] == [T0, killed_at, lab.cloud.now]
     assert [run["changed"] for run in applied(lab.database)] == [0, 1, 0]
 
 

@@ -123,7 +123,9 @@ def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -
 @click.argument("files", nargs=-1, required=True, metavar="FILE…|-")
 @click.pass_context
 def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
-    """Apply archived polls (.jsonl, .jsonl.gz, - for standard input), by the same path as live ones.
+    """Apply archived polls by the same path as live ones, in time order.
+
+    Files may be .jsonl, .jsonl.gz and .jsonl.xz by whatever name; - is standard input, packed or not.
 
     Polls that are not newer than the newest applied one of their account and resource are skipped
     and counted, so the same files may be given again.
