@@ -10,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.archive import Archived, read_line
-from etl.archive.line import encode
+from etl.archive import line as archive_line
 from etl.poll import Page, Poll
 from etl.resources import INSTANCES
 from etl.simcloud import LEAK_MARK, T0, Story
 from tests.support import poll_of
 
 DAY = 86_400
+
+
+def encode(poll: Poll, *, same: bool) -> bytes:
+    return b"".join(archive_line.encode(poll, same=same))
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import glob
-import gzip
 import logging
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -54,14 +53,15 @@ class Archive:
             tail = _mended_tail(path) if path.exists() else None
             size = tail.size if tail else 0
             follows = tail is not None and last is not None and tail.started_at == last.started_at
-            member = gzip.compress(encode(poll, same=poll.unchanged and follows), LEVEL, mtime=0)
             with private(path) as file:
                 file.truncate(size)
                 file.seek(size)
-                file.write(member)
+                for part in _member(encode(poll, same=poll.unchanged and follows)):
+                    file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
-            _write_tail(path, Tail(size + len(member), size, poll.started_at))
+                ends = file.tell()
+            _write_tail(path, Tail(ends, size, poll.started_at))
 
     def unapplied(self, last: LastPoll | None) -> Archived | None:
         """The archived poll that the database never got, because a sync was killed before its
@@ -149,6 +149,14 @@ def _mended_tail(path: Path) -> Tail | None:
     if mended is not None:
         _write_tail(path, mended)
     return mended
+
+
+def _member(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """A gzip member, in parts."""
+    packer = zlib.compressobj(LEVEL, wbits=31)
+    for part in parts:
+        yield packer.compress(part)
+    yield packer.flush()
 
 
 def _found_tail(path: Path, begins: int) -> dict[int, Tail]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
@@ -87,8 +87,9 @@ def _end(text: str) -> Instant:
     return ceil(datetime.fromisoformat(text).timestamp()) if "." in text else from_iso(text)
 
 
-def encode(poll: Poll, *, same: bool) -> bytes:
-    """A line; `same` where its pages are those of the line before, which are then left out."""
+def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
+    """A line in parts, a page at a time: all pages at once would be as much memory again. `same`
+    where its pages are those of the line before, which are then left out."""
     line = Line(
         account=poll.account,
         resource=poll.resource,
@@ -96,22 +97,38 @@ def encode(poll: Poll, *, same: bool) -> bytes:
         finished_at=iso(poll.finished_at),
         v=VERSION,
         complete=poll.complete,
+        same=same,
     )
-    if same:
-        line.same = True
-    else:
-        walks = [[_redacted(page.body) for page in walk] for walk in poll.walks]
+    if not same:
         line.numbers = [[page.number for page in walk] for walk in poll.walks]
         line.page_size = next((page.page_size for walk in poll.walks for page in walk), None)
-        line.pages, line.walks = (walks[0], None) if len(walks) == 1 else (None, walks)
-    return msgspec.json.encode(line) + b"\n"
+    yield msgspec.json.encode(line).removesuffix(b"}")
+    if not same:
+        yield b',"pages":' if len(poll.walks) == 1 else b',"walks":['
+        yield from _listed(_encoded(walk) for walk in poll.walks)
+        yield b"" if len(poll.walks) == 1 else b"]"
+    yield b"}\n"
 
 
-def _redacted(body: bytes) -> msgspec.Raw:
+def _encoded(walk: Sequence[Page]) -> Iterator[bytes]:
+    yield b"["
+    yield from _listed((_redacted(page.body),) for page in walk)
+    yield b"]"
+
+
+def _listed(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    """The items of a list in JSON."""
+    for number, item in enumerate(items):
+        if number:
+            yield b","
+        yield from item
+
+
+def _redacted(body: bytes) -> bytes:
     try:
-        return msgspec.Raw(msgspec.json.encode(redact(msgspec.json.decode(body))))
+        return msgspec.json.encode(redact(msgspec.json.decode(body)))
     except (msgspec.MsgspecError, UnicodeError, OverflowError):
-        return msgspec.Raw(json.dumps(redact(parse(body)), ensure_ascii=False).encode())
+        return json.dumps(redact(parse(body)), ensure_ascii=False).encode()
 
 
 def _read_patiently(line: bytes) -> Line:

@@ -114,7 +114,7 @@ class _Unpacked(io.RawIOBase):
         self._unread = part.unused_data or getattr(part, "unconsumed_tail", b"")
         if part.eof:
             self._part = None
-        elif ended and not text and False:
+        elif ended and not text:
             raise EOFError("it ends in the middle")
         return text
 
