@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 from etl import archive, replay
 from etl.days import from_iso
 from etl.dialect import Database, open_database
-from etl.errors import StoreError
+from etl.errors import ArchiveError
 from etl.rebuild import differences
 from etl.resources import INSTANCES
 from etl.simcloud import ANY, T0, Behaviour, Fail, Story
@@ -223,14 +223,17 @@ def test_a_poll_left_behind_is_not_applied_twice_where_its_commit_came_through(
     assert lab.everything() == before
 
 
-def test_an_archive_that_cannot_be_written_fails_the_poll_and_changes_nothing(
+def test_an_archive_that_cannot_be_written_fails_the_poll_which_is_recorded(
     live: Living, tmp_path: Path
 ) -> None:
     (tmp_path / "no folder").write_text("a file")
     lab = live(Story(), archive=tmp_path / "no folder")
     lab.cloud.rents()
-    before = lab.everything()
+    before = lab.everything("account", "sync_run")
     result = lab.polls()
-    assert isinstance(result.error, StoreError)
+    assert isinstance(result.error, ArchiveError)
     assert result.exit_code == 6
-    assert lab.everything() == before
+    assert lab.everything("account", "sync_run") == before
+    run = lab.run()
+    assert (run["outcome"], run["error"]) == ("failed", result.error.message)
+    assert applied(lab.database) == []

@@ -18,7 +18,7 @@ import msgspec
 from etl import places
 from etl.archive.line import Archived, encode, read_line
 from etl.archive.packed import CHUNK, beside, lines, pack, private
-from etl.errors import StoreError
+from etl.errors import ArchiveError
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Resource
 
@@ -104,7 +104,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(
+        raise ArchiveError(
             f"{path} cannot be read or written: {error.strerror or error}",
             advice="make room, check permissions, or name another folder (setting archive)",
         ) from error

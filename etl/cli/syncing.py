@@ -68,6 +68,7 @@ def sync(
     for each in app.settings.accounts:
         each.key(app.environ)  # a missing key is said before anything is done
     app.prepare()
+    app.refuse_demo()
     say(f"database: {app.database.place}")
     results = []
     for result in app.sync_all(resources, _progress() if is_terminal() else None):
@@ -134,6 +135,7 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
 
     app = ctx.obj.app()
     app.prepare()
+    app.refuse_demo()
     say(f"database: {app.database.place}")
     with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
         tally = replay_files(app.database, files, progress=bar.update)
