@@ -178,3 +178,11 @@ def test_a_line_that_is_no_poll_is_a_value_error(members: dict[str, Any]) -> Non
 def test_a_line_that_is_no_object_is_a_value_error(line: bytes) -> None:
     with pytest.raises(ValueError):
         read_line(line)
+
+
+def test_a_line_is_made_a_page_at_a_time(cloud: Story) -> None:
+    """All pages of a large account at once would be as much memory again."""
+    poll = poll_of([cloud.body()] * 9, T0)
+    parts = list(archive_line.encode(poll, same=False))
+    assert max(map(len, parts)) < sum(map(len, parts)) / 8
+    assert json.loads(b"".join(parts))["pages"] == [json.loads(parts[3])] * 9
