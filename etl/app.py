@@ -18,7 +18,14 @@ from etl import schema
 from etl import settings as settings_module
 from etl.days import Zone
 from etl.dialect import Database, open_database, translated
-from etl.errors import Busy, EtlError, Refused, SettingsError, SourceError
+from etl.errors import (
+    ArchiveError,
+    Busy,
+    EtlError,
+    Refused,
+    SettingsError,
+    SourceError,
+)
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account, Settings
@@ -119,6 +126,15 @@ class App:
                 )
             with self.database.reading() as conn:
                 schema.require(conn)
+
+    def refuse_demo(self) -> None:
+        """Raises `SettingsError` where the database is a demo's: what is real is not mixed with it."""
+        with translated(self.database), self.database.reading() as conn:
+            if schema.is_demo(conn):
+                raise SettingsError(
+                    f"{self.database.place} holds the simulated cloud of chenyu-etl demo",
+                    advice="name a database of your own: --database, or CHENYU_DATABASE_URL",
+                )
 
     def stored_timezone(self) -> str:
         """The time zone in which the database counts days."""
@@ -253,7 +269,7 @@ class App:
 
     def _record_failure(self, account: str, resource: str, began: Instant, error: EtlError) -> bool:
         """A row of `sync_run`. True where the attempt before says the same."""
-        if not isinstance(error, SourceError | Busy | SettingsError):
+        if not isinstance(error, SourceError | ArchiveError | Busy | SettingsError):
             return False  # the database itself failed
         run = Run(
             started_at=began,

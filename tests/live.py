@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from etl.simcloud import LEAK_MARK, Behaviour, Server, Story, serve
 from tests.support import ACCOUNT, columns, rows
 
 KEY = "cy_live-tests-4711"
+UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
 COMMAND = Path(sys.executable).with_name("chenyu-etl")
 RUN_COLUMNS = (
     "started_at, finished_at, outcome, listed, reported_total, added, changed, gone, rejected"
@@ -209,7 +211,7 @@ def command(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess
 
 
 def leaks(*places: Path | str, secrets: tuple[str, ...] = (LEAK_MARK, KEY)) -> list[str]:
-    """Where secrets are: in files below these folders (gzipped ones too), or in these texts."""
+    """Where secrets are: in files below these folders (packed ones too), or in these texts."""
     found = []
     for place in places:
         files = sorted(place.rglob("*")) if isinstance(place, Path) else [place]
@@ -218,8 +220,8 @@ def leaks(*places: Path | str, secrets: tuple[str, ...] = (LEAK_MARK, KEY)) -> l
                 if not file.is_file():
                     continue
                 content = file.read_bytes()
-                if file.suffix == ".gz":
-                    content += gzip.decompress(content)
+                unpack = UNPACK.get(file.suffix, bytes)
+                content += unpack(content)
             else:
                 content = file.encode()
             found += [f"{s} in {file}"[:200] for s in secrets if s.encode() in content]

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import CheckConstraint, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from etl import schema, tables
 from etl.dialect import Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 from etl.simcloud import Story
-from tests.conftest import TODAY, ZONE
+from tests.conftest import TODAY, ZONE, made_on
 from tests.support import apply, columns, poll_story, rows
 
 HEAD = schema.head()
@@ -175,6 +175,19 @@ def test_another_time_zone_is_refused_before_anything_is_migrated(database: Data
     with pytest.raises(SettingsError):
         schema.upgrade(database, "UTC", TODAY)
     assert rows(database, "SELECT value FROM setting WHERE name = 'views'") == [("old",)]
+
+
+def test_databases_of_tests_are_dropped_after_use(
+    postgres_url: str, postgres_template: str
+) -> None:
+    with made_on(postgres_url, postgres_template) as make:
+        held = create_engine(make().replace("postgresql:", "postgresql+psycopg:"))
+        name = held.connect().execute(text("SELECT current_database()")).scalar_one()
+    held.dispose()
+    server = create_engine(postgres_url)
+    with server.connect() as conn:
+        assert name not in conn.scalars(text("SELECT datname FROM pg_database")).all()
+    server.dispose()
 
 
 def test_the_calendar_reaches_from_2015_two_years_ahead_without_a_gap(database: Database) -> None:

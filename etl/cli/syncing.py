@@ -73,6 +73,7 @@ def sync(
     for each in app.settings.accounts:
         each.key(app.environ)  # a missing key is said before anything is done
     app.prepare()
+    app.refuse_demo()
     say(f"database: {app.database.place}")
     results = []
     for result in app.sync_all(resources, _progress() if is_terminal() else None):
@@ -130,7 +131,9 @@ def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -
 @click.argument("files", nargs=-1, required=True, metavar="FILE…|-")
 @click.pass_context
 def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
-    """Apply archived polls (.jsonl, .jsonl.gz, - for standard input), by the same path as live ones.
+    """Apply archived polls by the same path as live ones, in time order.
+
+    Files may be .jsonl, .jsonl.gz and .jsonl.xz by whatever name; - is standard input, packed or not.
 
     Polls that are not newer than the newest applied one of their account and resource are skipped
     and counted, so the same files may be given again.
@@ -139,6 +142,7 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
 
     app = ctx.obj.app()
     app.prepare()
+    app.refuse_demo()
     say(f"database: {app.database.place}")
     with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
         tally = replay_files(app.database, files, progress=bar.update)
