@@ -85,6 +85,13 @@ def test_an_hour_that_begins_before_midnight_is_charged_before_midnight() -> Non
     assert (before.charged_s, after.charged_s) == (3_600, 3_600)
 
 
+def test_a_step_that_may_have_begun_before_midnight_is_not_sure_after_it() -> None:
+    """By a boot of 0 s the second hour begins at 3,600, by one of 300 s at 3,900."""
+    after = part(3_950, begins=3_700)
+    model = {"counts_from": "running", "step_s": 3_600, "boot_s": 0, "boot_max_s": 300}
+    assert charged(only(after, price(1), **model)) == (0, 0, 3_600)
+
+
 def test_a_possible_run_is_no_begun_hour_but_may_be_one() -> None:
     maybe = part(50, least=0, most=100, evidence="possible_run")
     assert charged(only(maybe, price(1), step_s=3_600)) == (0, 50, 3_600)

@@ -197,6 +197,20 @@ def test_a_new_import_takes_the_old_allocation_away(allocated: Database, tmp_pat
     assert rows(allocated, "SELECT COUNT(*) FROM allocation") == [(0,)]
 
 
+def test_a_rename_that_a_poll_sees_is_allocated_with_it(database: Database, tmp_path: Path) -> None:
+    cloud = Story()
+    a = cloud.rents(title="eval")
+    apply(database, poll_story(cloud))
+    import_rules(database, written(tmp_path, "r.csv", "title,project\neval,old\ntrain,new\n"))
+    cloud.passes(minutes=5)
+    cloud.renames(a, "train")
+    b = cloud.rents(title="train")
+    apply(database, poll_story(cloud))
+    said = "SELECT instance_uuid, project FROM allocation ORDER BY instance_uuid, starts_s"
+    assert rows(database, said) == [(a, "old"), (a, "new"), (b, "new")]
+    assert list(differences(database)) == []
+
+
 def test_rules_are_tried_without_a_change(allocated: Database, tmp_path: Path) -> None:
     file = written(tmp_path, "t.csv", "instance,title,project\n,eval,new\n")
     _, found = tried_rules(allocated, file, "EVAL")
