@@ -123,6 +123,8 @@ def test_status_names_what_is_odd(see: Command, filled: Database, fleet: Story) 
 def test_report_without_a_name_lists_them(see: Command) -> None:
     for words in (("report",), ("report", "--list")):
         assert [line.split()[0] for line in see(*words).stdout.splitlines()] == [
+            "budget",
+            "cost",
             "events",
             "now",
             "uptime",

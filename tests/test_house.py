@@ -20,11 +20,11 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "errors poll codes redact deadline span places simcloud",
-    "days resources verdict",
-    "usage dialect client settings archive",
+    "days resources verdict pricing",
+    "usage dialect client settings archive charging allocation wordlist",
     "diff versions walk tables",
     "store schema status reports render",
-    "sync rebuild",
+    "sync rebuild prices rules months",
     "replay",
     "app",
     "doctor demo schedule",
@@ -37,7 +37,20 @@ ONLY_IN = {
     "click": ("etl/cli",),
     "apscheduler": ("etl/schedule.py",),
 }
-PURE = ("diff", "versions", "span", "usage", "days", "codes", "poll", "redact", "render")
+PURE = (
+    "diff",
+    "versions",
+    "span",
+    "usage",
+    "days",
+    "codes",
+    "poll",
+    "redact",
+    "render",
+    "pricing",
+    "charging",
+    "allocation",
+)
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
 HAVE_A_CLOCK = ("etl/app.py", "etl/simcloud/server.py")

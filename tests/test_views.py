@@ -137,4 +137,5 @@ def test_a_users_own_view_lives_on_on_sqlite(database: Database, own_views: Path
 
 def test_every_view_can_be_read_when_nothing_is_synced(database: Database) -> None:
     for name in schema.view_names():
-        assert rows(database, f"SELECT * FROM {name}") == []
+        if name != "charging_model":  # settings, with their defaults
+            assert rows(database, f"SELECT * FROM {name}") == []

@@ -89,7 +89,7 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import database, reporting, syncing
+    from etl.cli import database, money, reporting, syncing
 
     for command in (
         syncing.demo,
@@ -98,6 +98,9 @@ def _add_commands() -> None:
         reporting.report,
         syncing.doctor,
         syncing.replay,
+        money.prices,
+        money.rules,
+        money.month,
         database.rebuild,
         database.codes,
         database.db,
