@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from etl import alert_settings
+from etl.alert_settings import AlertSettings
 from etl.days import Zone
 from etl.errors import SettingsError
 
@@ -63,6 +65,7 @@ class Settings:
     attempts: int = 5
     archive: Path | None = None
     accounts: tuple[Account, ...] = ()
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
 
 _KINDS: Final[dict[str, type]] = {
@@ -81,7 +84,7 @@ _LIMITS: Final = {
     "timeout_s": (0.05, 600),
     "attempts": (1, 20),
 }
-_CONFIG_ONLY: Final = {"api_key_file", "accounts"}
+_CONFIG_ONLY: Final = {"api_key_file", "accounts", "alerts"}
 _ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file"}
 
 
@@ -118,6 +121,7 @@ def load(
             "base_url": _base_url(values.get("base_url", DEFAULT_BASE_URL)),
             "archive": Path(archive).expanduser() if archive else None,
             "accounts": _accounts(written, environ, options.get("account"), path),
+            "alerts": alert_settings.read(written.get("alerts", {}), str(path)),
         }
     )
 
