@@ -125,6 +125,31 @@ def test_an_acknowledged_alert_is_not_said_again(database: Database, cloud: Stor
     assert post.rules == ["long_run"]
 
 
+def test_a_machine_that_one_poll_misses_is_not_said_again_when_it_is_back(
+    database: Database, cloud: Story
+) -> None:
+    post = Post()
+    alerts = alerts_of(database, post)
+    alerts.tick(NOON + 2)
+    polls(database, cloud, hours=12)
+    for disturb in (cloud.hides, cloud.shows, cloud.breaks_record, cloud.mends_record):
+        disturb("a")
+        alerts.tick(polls(database, cloud, minutes=10))
+    assert post.rules == ["long_run"]
+
+
+def test_another_daemons_accounts_are_left_alone(database: Database, cloud: Story) -> None:
+    post = Post()
+    ours, theirs = alerts_of(database, post), alerts_of(database, post)
+    theirs.accounts = ["other"]
+    assert theirs.tick(NOON + 2) == []
+    ours.tick(NOON + 2)
+    with counted_writes(database) as begun:
+        theirs.tick(NOON + 3)
+    assert begun == []
+    assert len(ours.listed()) == 1
+
+
 def test_without_a_database_there_is_nothing_to_say(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/none.db")
     assert alerts_of(database, Post()).tick(NOON) == []
@@ -169,7 +194,7 @@ def test_of_several_processes_at_once_one_sends(
     """Over real HTTP, by the command."""
     config = tmp_path / "config.toml"
     config.write_text(
-        '[alerts.channels.team]\nkind = "feishu"\nurl_env = "URL"\nsecret_env = "SECRET"\n'
+        '[accounts.lab]\n[alerts.channels.team]\nkind = "feishu"\nurl_env = "URL"\nsecret_env = "SECRET"\n'
     )
     url = str(database.engine.url.render_as_string(hide_password=False)).replace("+psycopg", "")
     with serve_robots(0) as robots:

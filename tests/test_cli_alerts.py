@@ -18,6 +18,7 @@ from tests.support import apply, poll_story
 __all__ = ["filled", "home", "path", "run"]
 
 CONFIG = """
+[accounts.lab]
 [alerts]
 language = "en"
 off = ["sync_stale"]

@@ -50,7 +50,8 @@ class Sent:
 
 @dataclass
 class Alerts:
-    """Alerts over one database, for the `accounts` named. Channels' secrets are in `environ`."""
+    """Alerts over one database, for the `accounts` named and no others: those may be looked after by
+    another daemon. Channels' secrets are in `environ`."""
 
     database: Database
     settings: AlertSettings
@@ -112,7 +113,7 @@ class Alerts:
         """Write what changed, if anything did: looked at first, since most ticks change nothing."""
         with self.database.reading() as conn:
             facts = self._facts(conn, now)
-            found = rules.causes(facts, self.settings, now)
+            found = [c for c in rules.causes(facts, self.settings, now) if self._is_ours(c)]
             if not self._plan(conn, found, facts.zone, now)[0]:
                 return
         with self.database.writing() as conn:
@@ -122,9 +123,13 @@ class Alerts:
     def _plan(
         self, conn: Connection, found: Sequence[Cause], zone: Zone, now: Instant
     ) -> tuple[plan.Plan, Mapping[str, Alert]]:
-        was = state.known(conn, [cause.key for cause in found])
+        kept = state.known(conn, [cause.key for cause in found])
+        was = {key: alert for key, alert in kept.items() if self._is_ours(alert)}
         last = state.last_message_at(conn, [channel.name for channel in self.settings.channels])
         return plan.make(found, was, last, self.settings, zone, now), was
+
+    def _is_ours(self, what: Cause | Alert) -> bool:
+        return what.account is None or what.account in self.accounts
 
     def _facts(self, conn: Connection, now: Instant) -> Facts:
         zone, reading = Zone(schema.stored_timezone(conn)), self._reading(conn)

@@ -39,11 +39,13 @@ Prices = Mapping[tuple[str, str | None], int]
 
 RUNNING: Final = """
 SELECT account, instance_uuid, title, gpu_uuid, gpu_name, gpu_nums, charging_unit,
-    running_since_s, as_of_s, epoch(shutdown_time) AS timer_at
+    running_since_s, epoch(COALESCE(last_seen_at, as_of)) AS as_of_s,
+    epoch(shutdown_time) AS timer_at
 FROM instance_now
-WHERE is_up = 1 AND running_since_s IS NOT NULL AND last_seen_at IS NULL AND as_of_s IS NOT NULL
+WHERE is_up = 1 AND running_since_s IS NOT NULL AND as_of IS NOT NULL
 ORDER BY account, instance_uuid
 """
+"""What is missing from one poll, or unreadable, still runs as far as it was seen: its alert stays."""
 STOPPED: Final = """
 SELECT a.name AS account, u.instance_uuid, i.title, u.gpu_uuid, u.gpu_name, u.gpu_nums,
     c.unit AS charging_unit, epoch(u.started_at) AS started_at, epoch(u.ended_at) AS ended_at
