@@ -32,7 +32,7 @@ class Robots:
     headers: list[dict[str, str]] = field(default_factory=list)
     delay: threading.Event | None = None
     drips: bool = False
-    """Answers with a header line after the other, for ever."""
+    """Answers with a header line after the other, for ten seconds."""
 
     @property
     def feishu_url(self) -> str:
@@ -116,7 +116,7 @@ def serve_robots(now: int) -> Iterator[Robots]:
             self.close_connection = True
             self.wfile.write(b"HTTP/1.1 200 OK\r\n")
             with suppress(OSError):
-                while True:
+                for _ in range(500):
                     self.wfile.write(b"X-More: 1\r\n")
                     time.sleep(0.02)
 

@@ -24,7 +24,7 @@ from etl.alerts.facts import (
     UnknownCode,
 )
 from etl.codes import PREPAID_UNITS
-from etl.days import DAY_S, Zone
+from etl.days import DAY_S, Zone, cut
 from etl.poll import Instant
 from etl.tables import account, balance, card, charging_type, instance, instance_status, sync_run
 
@@ -81,9 +81,11 @@ WHERE i.gone_at IS NULL AND i.save_image_status = 3
 ORDER BY a.name, i.instance_uuid
 """
 DAY_GPUS: Final = """
-SELECT account, day, gpu_uuid, CAST(SUM(gpu_s) AS BIGINT) AS gpu_s
-FROM gpu_usage_daily WHERE day >= :day GROUP BY account, day, gpu_uuid
+SELECT a.name AS account, d.day, d.gpu_uuid, CAST(SUM(d.running_s * d.gpu_nums) AS BIGINT) AS gpu_s
+FROM usage_day d JOIN account a ON a.account_id = d.account_id
+WHERE d.day >= :day AND d.kind = 'running' GROUP BY a.name, d.day, d.gpu_uuid
 """
+"""Of what ended. View `gpu_usage_daily` cuts all that runs by all days there are before it filters."""
 DAY_COSTS: Final = """
 SELECT account, day, CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
 FROM cost_daily WHERE day >= :day GROUP BY account, day
@@ -174,12 +176,16 @@ class Reading:
         if self._tells("cost_daily", COST_COLUMNS):
             rows = self._ask(DAY_COSTS, day=day)
             return tuple(DayCost(a, str(d), int(cost)) for a, d, cost in rows if cost is not None)
-        prices, sums = self.prices(), dict[tuple[str, str], int]()
+        sums: dict[tuple[str, str], int] = defaultdict(int)
         for row in self._ask(DAY_GPUS, day=day):
-            price = prices.get((row.account, row.gpu_uuid))
+            price = self.prices().get((row.account, row.gpu_uuid))
             if price is not None and row.gpu_s is not None:
-                key = row.account, str(row.day)
-                sums[key] = sums.get(key, 0) + price * int(row.gpu_s) // 3_600
+                sums[row.account, str(row.day)] += price * int(row.gpu_s) // 3_600
+        for running in self.running():
+            for part in cut(zone, running.since, *[running.as_of] * 3):
+                cost = running.machine.cost(part.running_s)
+                if cost is not None and part.day >= day:
+                    sums[running.machine.account, part.day] += cost
         return tuple(DayCost(*key, cost) for key, cost in sorted(sums.items()))
 
     def polling(self, accounts: Sequence[str]) -> tuple[Polling, ...]:

@@ -116,21 +116,8 @@ def _evening(
 ) -> Cause:
     now, morning = span
     rows = sorted(rows, key=lambda r: (-(r.machine.hour_microcny or 0), r.since))
-    tonight = [cost for r in rows if (cost := r.machine.cost(morning - now)) is not None]
     clock = zone.local(morning).strftime("%H:%M")
-    who = Words(f"({one_line(owner)})", f" ({one_line(owner)})") if owner else same("")
-    head = (
-        Words("晚间点名", "Evening roll call")
-        + who
-        + Words(
-            f":{len(rows)} 台仍在运行且未设定时关机", f": {len(rows)} still run without a timer"
-        )
-        + about(
-            sum(tonight) if tonight else None,
-            f",到明早 {clock} 还要花约 {{}}",
-            f", about {{}} more by {clock}",
-        )
-    )
+    head = _head(owner, rows, morning - now, clock)
     lines = [_line(row, morning, clock, zone) for row in rows[:LISTED]]
     left = len(rows) - len(lines)
     if left:
@@ -142,6 +129,23 @@ def _evening(
         account=account,
         owner=owner,
         words=joined([head, *lines]),
+    )
+
+
+def _head(owner: str | None, rows: Sequence[Running], left_s: int, clock: str) -> Words:
+    """How many there are, and what they will cost in the time that is left until morning."""
+    tonight = [cost for r in rows if (cost := r.machine.cost(left_s)) is not None]
+    who = Words(f"({one_line(owner)})", f" ({one_line(owner)})") if owner else same("")
+    count = len(rows)
+    return (
+        Words("晚间点名", "Evening roll call")
+        + who
+        + Words(f":{count} 台仍在运行且未设定时关机", f": {count} still run without a timer")
+        + about(
+            sum(tonight) if tonight else None,
+            f",到明早 {clock} 还要花约 {{}}",
+            f", about {{}} more by {clock}",
+        )
     )
 
 
