@@ -17,6 +17,7 @@ from etl import alert_settings
 from etl.alert_settings import AlertSettings
 from etl.days import Zone
 from etl.errors import SettingsError
+from etl.resources import RESOURCES
 
 DEFAULT_ACCOUNT: Final = "default"
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
@@ -64,6 +65,7 @@ class Settings:
     timeout_s: float = 30.0
     attempts: int = 5
     archive: Path | None = None
+    resources: tuple[str, ...] = tuple(RESOURCES)
     accounts: tuple[Account, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
@@ -84,7 +86,8 @@ _LIMITS: Final = {
     "timeout_s": (0.05, 600),
     "attempts": (1, 20),
 }
-_CONFIG_ONLY: Final = {"api_key_file", "accounts", "alerts"}
+RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
+_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources", "alerts"}
 _ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file"}
 
 
@@ -120,6 +123,7 @@ def load(
             "database_url": url,
             "base_url": _base_url(values.get("base_url", DEFAULT_BASE_URL)),
             "archive": Path(archive).expanduser() if archive else None,
+            "resources": _resources(environ, written, path),
             "accounts": _accounts(written, environ, options.get("account"), path),
             "alerts": alert_settings.read(written.get("alerts", {}), str(path)),
         }
@@ -209,6 +213,23 @@ def _text(name: str, value: Any, where: str) -> str:
 
 def _example(name: str) -> Any:
     return next(f.default for f in fields(Settings) if f.name == name)
+
+
+def _resources(
+    environ: Mapping[str, str], written: Mapping[str, Any], path: Path
+) -> tuple[str, ...]:
+    """What is to be collected, in the order in which it is polled."""
+    said, where = environ.get(RESOURCES_VARIABLE), RESOURCES_VARIABLE
+    names: Any = [name.strip() for name in said.split(",")] if said else None
+    if names is None:
+        names, where = written.get("resources", list(RESOURCES)), str(path)
+    odd = [name for name in names if name not in RESOURCES] if isinstance(names, list) else [names]
+    if odd or not names:
+        raise SettingsError(
+            f"resources ({where}) names what is none" + (f": {odd[0]!r}" if odd else ""),
+            advice=f"name some of {', '.join(RESOURCES)}",
+        )
+    return tuple(name for name in RESOURCES if name in names)
 
 
 def _base_url(url: str) -> str:

@@ -20,10 +20,10 @@ from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "errors poll codes redact deadline places simcloud",
+    "errors poll codes redact deadline span places simcloud",
     "days resources verdict",
     "usage dialect client alert_settings settings archive",
-    "diff walk tables",
+    "diff versions walk tables",
     "store schema alerts status reports render",
     "sync rebuild",
     "replay",
@@ -41,6 +41,8 @@ ONLY_IN = {
 }
 PURE = (
     "diff",
+    "versions",
+    "span",
     "usage",
     "days",
     "codes",

@@ -14,9 +14,10 @@ from etl.tables.instances import (
     sync_run,
     usage_day,
 )
-from etl.tables.money import balance, bill, card, gpu_price, recharge
+from etl.tables.money import BILL_KEY, balance, bill, bill_day, card, gpu_price, recharge
 
 __all__ = [
+    "BILL_KEY",
     "FACTS",
     "TERMS",
     "account",
@@ -24,6 +25,7 @@ __all__ = [
     "alert_delivery",
     "balance",
     "bill",
+    "bill_day",
     "calendar_day",
     "card",
     "charging_type",
