@@ -6,6 +6,7 @@
     │  ├─ Unavailable        5   the source did not answer as it should; alone is retried
     │  ├─ Refused            4   a person must act: key, permission
     │  └─ Changed            5   the source answers in a form this program does not know
+    ├─ DeliveryError         5   a channel did not take a message; tried again later
     └─ StoreError            6
        ├─ Busy               7   another sync holds the account, or the database is locked
        ├─ ArchiveError       6   the archive cannot be read or written
@@ -67,6 +68,10 @@ class Changed(SourceError):
     def __init__(self, message: str, *, advice: str | None = None, path: str = "$") -> None:
         super().__init__(message, advice=advice)
         self.path = path
+
+
+class DeliveryError(EtlError):
+    exit_code = 5
 
 
 class StoreError(EtlError):

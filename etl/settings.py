@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from etl import alert_settings
+from etl.alert_settings import AlertSettings
 from etl.days import Zone
 from etl.errors import SettingsError
 from etl.resources import RESOURCES
@@ -65,6 +67,7 @@ class Settings:
     archive: Path | None = None
     resources: tuple[str, ...] = tuple(RESOURCES)
     accounts: tuple[Account, ...] = ()
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
 
 _KINDS: Final[dict[str, type]] = {
@@ -84,7 +87,7 @@ _LIMITS: Final = {
     "attempts": (1, 20),
 }
 RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
-_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources"}
+_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources", "alerts"}
 _ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file"}
 
 
@@ -122,6 +125,7 @@ def load(
             "archive": Path(archive).expanduser() if archive else None,
             "resources": _resources(environ, written, path),
             "accounts": _accounts(written, environ, options.get("account"), path),
+            "alerts": alert_settings.read(written.get("alerts", {}), str(path)),
         }
     )
 

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from etl import places, reports
+from etl.alert_settings import RULES, AlertSettings
 from etl.cli import main
 from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
 
@@ -21,9 +22,9 @@ FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "errors poll codes redact deadline span places simcloud",
     "days resources verdict pricing",
-    "usage dialect client settings archive charging allocation wordlist",
+    "usage dialect client alert_settings settings archive charging allocation wordlist",
     "diff versions walk tables",
-    "store schema status reports render",
+    "store schema alerts status reports render",
     "sync rebuild prices rules months",
     "replay",
     "app",
@@ -32,7 +33,8 @@ ROOMS = (
 )
 """From the ground up: a room imports from those below it, and from those beside it."""
 ONLY_IN = {
-    "httpx": ("etl/client.py",),
+    "httpx": ("etl/client.py", "etl/alerts/channels"),
+    "apprise": ("etl/alerts/channels/many.py",),
     "sqlalchemy.dialects": ("etl/dialect",),
     "click": ("etl/cli",),
     "apscheduler": ("etl/schedule.py",),
@@ -50,9 +52,13 @@ PURE = (
     "pricing",
     "charging",
     "allocation",
+    *(f"alerts/{name}" for name in ("words", "facts", "cause", "message", "plan")),
+    *(f"alerts/rules/{name}" for name in ("__init__", "runs", "money", "syncing")),
 )
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
+SETTINGS = set(Settings.__dataclass_fields__) - {"accounts", "alerts"}
+"""Each of them is also an environment variable."""
 HAVE_A_CLOCK = ("etl/app.py", "etl/simcloud/server.py")
 
 
@@ -181,7 +187,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def variables() -> set[str]:
-    settings = {variable(name) for name in Settings.__dataclass_fields__ if name != "accounts"}
+    settings = {variable(name) for name in SETTINGS}
     options = {
         str(param.envvar)
         for command in (main, *(each for _, each in commands()))
@@ -205,7 +211,9 @@ def test_every_variable_is_written_down() -> None:
 
 
 def test_every_setting_of_the_config_file_is_written_down() -> None:
-    assert unwritten({name for name in Settings.__dataclass_fields__ if name != "accounts"}) == []
+    assert unwritten(SETTINGS | {"alerts"}) == []
+    assert unwritten(set(AlertSettings.__dataclass_fields__)) == []
+    assert unwritten(set(RULES)) == []
 
 
 def test_every_option_is_written_down() -> None:

@@ -89,13 +89,15 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import database, money, reporting, syncing
+    from etl.cli import alerting, database, money, reporting, syncing
 
     for command in (
         syncing.demo,
         syncing.sync,
         reporting.status,
         reporting.report,
+        alerting.alerts,
+        alerting.digest,
         syncing.doctor,
         syncing.replay,
         money.prices,

@@ -124,6 +124,14 @@ def _status_lines(found: dict[str, Any]) -> Any:
         if fleet["unknown_codes"]:
             codes = ", ".join(map(str, fleet["unknown_codes"]))
             yield f"  unknown status codes {codes} count as not running: chenyu-etl codes set"
+    if found["alerts"]:
+        yield f"{found['alerts']} alerts hold: chenyu-etl alerts list"
+    for each in found["channels"]:
+        yield (
+            f"channel {each['channel']}: {each['waiting']} messages wait to be tried again,"
+            f" {each['given_up']} given up"
+        )
+        yield f"  {each['error']}"
     if not found["polls"]:
         yield "nothing is synced yet: chenyu-etl sync"
 

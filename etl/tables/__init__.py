@@ -1,5 +1,6 @@
 """The tables: names, keys and what the databases enforce. The contract is `docs/schema.md`."""
 
+from etl.tables.alerts import alert, alert_delivery
 from etl.tables.base import account, calendar_day, metadata, setting
 from etl.tables.instances import (
     FACTS,
@@ -30,6 +31,8 @@ __all__ = [
     "FACTS",
     "TERMS",
     "account",
+    "alert",
+    "alert_delivery",
     "allocation",
     "allocation_rule",
     "balance",
