@@ -89,13 +89,13 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import database, reporting, syncing
+    from etl.cli import database, report, reporting, syncing
 
     for command in (
         syncing.demo,
         syncing.sync,
         reporting.status,
-        reporting.report,
+        report.report,
         syncing.doctor,
         syncing.replay,
         database.rebuild,
