@@ -3,6 +3,7 @@
 -- @column running_s seconds, estimate
 -- @column running_min_s seconds, at least
 -- @column running_max_s seconds, at most
+-- @column begins_s start of the part, epoch seconds
 SELECT
     account_id,
     day,
@@ -15,7 +16,8 @@ SELECT
     gpu_uuid,
     gpu_name,
     gpu_nums,
-    charging_type
+    charging_type,
+    epoch(started_at) AS begins_s
 FROM usage_day
 UNION ALL
 SELECT
@@ -30,7 +32,8 @@ SELECT
     gpu_uuid,
     gpu_name,
     gpu_nums,
-    charging_type
+    charging_type,
+    begins_s
 FROM (
     SELECT
         o.account_id,
