@@ -89,13 +89,14 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import database, report, reporting, syncing
+    from etl.cli import database, exporting, report, reporting, syncing
 
     for command in (
         syncing.demo,
         syncing.sync,
         reporting.status,
         report.report,
+        exporting.export,
         syncing.doctor,
         syncing.replay,
         database.rebuild,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
@@ -67,6 +68,8 @@ def array(arrow: Any, values: Sequence[Any], kind: Any) -> Any:
         return arrow.array(values, arrow.int64()).cast(kind)
     if isinstance(first, str) and not arrow.types.is_string(kind):
         return arrow.array(values, arrow.string()).cast(kind)
+    if isinstance(first, Decimal):
+        values = [None if value is None else float(value) for value in values]
     return arrow.array(values, kind)
 
 
