@@ -89,13 +89,14 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import alerting, database, money, reporting, syncing
+    from etl.cli import alerting, database, exporting, money, report, reporting, syncing
 
     for command in (
         syncing.demo,
         syncing.sync,
         reporting.status,
-        reporting.report,
+        report.report,
+        exporting.export,
         alerting.alerts,
         alerting.digest,
         syncing.doctor,

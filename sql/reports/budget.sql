@@ -3,14 +3,14 @@
 -- the period begins and ends with. Costs are estimates, see report cost.
 -- @param from_day any day of the first month
 -- @param to_day any day of the last month
--- @column month month
--- @column scope project or account
--- @column name of the project or account
--- @column budget_yuan budget; empty: none
--- @column spent_yuan spent so far
--- @column used_percent share of the budget that is spent
--- @column projected_yuan spent at the month's end, if it goes on as it did
--- @column projected_percent the same as a share of the budget
+-- @column month {zh=月份} month
+-- @column scope {zh=范围} project or account
+-- @column name {zh=名称} of the project or account
+-- @column budget_yuan {zh=预算, unit=yuan} budget; empty: none
+-- @column spent_yuan {zh=已用, unit=yuan} spent so far
+-- @column used_percent {zh=已用比例, unit=%} share of the budget that is spent
+-- @column projected_yuan {zh=预计月末, unit=yuan} spent at the month's end, if it goes on as it did
+-- @column projected_percent {zh=预计比例, unit=%} the same as a share of the budget
 WITH months AS (
     SELECT
         c.month,

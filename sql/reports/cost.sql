@@ -6,16 +6,16 @@
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [instance, project, owner, cost_centre, model, image, charging_type, day, week, month, account]
--- @column account the account's name
--- @column what what the line is about
--- @column instance_uuid identity, by instance
--- @column gpu_hours card-hours, estimate
--- @column cost_yuan estimate
--- @column cost_yuan_min at least
--- @column cost_yuan_max at most
--- @column list_yuan the same usage at list prices
--- @column settled_percent share of the cost that the bill has settled
--- @column unpriced_hours hours charged at a price that is not known
+-- @column account {zh=账户} the account's name
+-- @column what {zh=对象} what the line is about
+-- @column instance_uuid {zh=实例ID} identity, by instance
+-- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
+-- @column cost_yuan {zh=费用, unit=yuan, total} estimate
+-- @column cost_yuan_min {zh=至少费用, unit=yuan, total} at least
+-- @column cost_yuan_max {zh=至多费用, unit=yuan, total} at most
+-- @column list_yuan {zh=目录价费用, unit=yuan, total} the same usage at list prices
+-- @column settled_percent {zh=已结算比例, unit=%} share of the cost that the bill has settled
+-- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known
 WITH lines AS (
     SELECT
         l.account,
