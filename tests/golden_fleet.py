@@ -14,10 +14,14 @@ from pathlib import Path
 from etl import reports, schema
 from etl.dialect import Database, open_database
 from etl.poll import Poll
+from etl.prices import import_prices
 from etl.rebuild import rebuild
 from etl.render import render
-from etl.simcloud import Fleet
+from etl.resources import RESOURCES
+from etl.rules import import_rules
+from etl.simcloud import Fleet, Money
 from etl.simcloud.life import FOREVER, Twist
+from etl.simcloud.paydesk import desks
 from etl.store import Run, Store
 from tests.conftest import TODAY, ZONE
 from tests.support import apply, poll_of
@@ -38,13 +42,41 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "failed-starts": ({}, {"minutes": "0"}),
     "runs": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-08"}),
     "events": ({}, {"event": "gone"}),
+    "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),
 }
 """What each report is asked, where it takes more than a period."""
 
 
+OTHER_EVERY_S = 6 * 3_600
+RULES = """
+[[rule]]
+title = "*张伟*"
+project = "speech"
+owner = "张伟"
+
+[[rule]]
+title = "train*"
+project = "vision"
+owner = "alice"
+cost_centre = "K-7"
+
+[[budget]]
+project = "vision"
+amount = 5000
+"""
+PRICES = """
+[[price]]
+gpu_name = "H100"
+unit = "hour"
+price = 25.5
+valid_from = "2026-03-08"
+note = "contract"
+"""
+
+
 @cache
-def polls() -> tuple[Poll, ...]:
-    fleet = Fleet.generate(
+def fleet() -> Fleet:
+    made = Fleet.generate(
         11,
         instances=14,
         start=START,
@@ -55,26 +87,63 @@ def polls() -> tuple[Poll, ...]:
         prepaid=0.1,
         boot_s=(300, 1_500),
     )
-    broken, odd, stuck = fleet.listed(START + 190_000)[:3]
+    broken, odd, stuck = made.listed(START + 190_000)[:3]
     broken.twists.append(Twist(START + 200_000, START + 260_000, {"gpu_nums": "many"}))
     odd.twists.append(Twist(START + 300_000, FOREVER, {"status": 77}))
     stuck.image_saves += [(START + 100_000, 1), (START + 101_000, 3)]
-    fleet.refresh()
+    made.refresh()
+    return made
+
+
+@cache
+def polls() -> tuple[Poll, ...]:
     moments = [START + number * EVERY_S for number in range(DAYS * 86_400 // EVERY_S)]
     return tuple(
-        poll_of([fleet.body(t, 1, 1_000)], t, t + 2, complete=number % 80 != 7)
+        poll_of([fleet().body(t, 1, 1_000)], t, t + 2, complete=number % 80 != 7)
         for number, t in enumerate(moments)
         if not 290 <= number < 305
     )
 
 
+@cache
+def other_polls() -> tuple[Poll, ...]:
+    """Prices that change midway, the bill, balance, cards and recharges."""
+    money = Money.usual(fleet())
+    money.prices.change("RTX 4090", START + 200_000, hour="6.10")
+    routes = desks(money)
+    found = []
+    for t in range(START + 300, START + DAYS * 86_400, OTHER_EVERY_S):
+        for resource in RESOURCES.values():
+            if resource.is_side:
+                body = routes[resource.path](t, {"page": "1", "page_size": "100000"})
+                assert isinstance(body, bytes)
+                found.append(poll_of([body], t, t + 2, resource=resource))
+    return tuple(found)
+
+
 def fill(database: Database) -> None:
-    """Every poll of the fleet, and the failures between them."""
+    """Every poll of the fleet, and the failures between them; then what the user says of money."""
+    others = iter(other_polls())
+    other = next(others, None)
     for number, poll in enumerate(polls()):
+        while other is not None and other.started_at < poll.started_at:
+            apply(database, other)
+            other = next(others, None)
         apply(database, poll)
         if number % 150 == 50:
             with Store(database, poll.account).writing() as tx:
                 tx.record("instances", _failed(poll.started_at + 300))
+    _say(database)
+
+
+def _say(database: Database) -> None:
+    """The user's prices, rules and budget."""
+    with tempfile.TemporaryDirectory() as folder:
+        prices, rules = Path(folder, "prices.toml"), Path(folder, "rules.toml")
+        prices.write_text(PRICES, encoding="utf-8")
+        rules.write_text(RULES, encoding="utf-8")
+        import_prices(database, prices)
+        import_rules(database, rules)
 
 
 def _failed(at: int) -> Run:

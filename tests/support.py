@@ -11,7 +11,7 @@ from etl import sync
 from etl.dialect import Database
 from etl.poll import Page, Poll
 from etl.reports import plain
-from etl.resources import INSTANCES
+from etl.resources import INSTANCES, RESOURCES, Resource
 from etl.store import Run, Store
 from etl.tables import BILL_KEY
 
@@ -31,13 +31,14 @@ def poll_of(
     *,
     complete: bool = True,
     account: str = ACCOUNT,
+    resource: Resource[Any] = INSTANCES,
 ) -> Poll:
     """A poll whose pages are `bodies`."""
     pages = tuple(Page(i, 100, body) for i, body in enumerate(bodies, 1))
-    listed = {name for p in pages for name in INSTANCES.open(p.body).identities if name}
+    listed = {name for p in pages for name in resource.open(p.body).identities if name}
     return Poll(
         account=account,
-        resource="instances",
+        resource=resource.name,
         started_at=started_at,
         finished_at=started_at + 1 if finished_at is None else finished_at,
         complete=complete,
@@ -55,7 +56,8 @@ def apply(database: Database, *polls: Poll) -> Run:
     """Apply polls as live ones are, each in its transaction; the last one's run."""
     for poll in polls:
         with Store(database, poll.account).writing() as tx:
-            run = sync.apply(INSTANCES, poll, tx, tx.refuse_stale("instances", poll.started_at))
+            last = tx.refuse_stale(poll.resource, poll.started_at)
+            run = sync.apply(RESOURCES[poll.resource], poll, tx, last)
     return run
 
 
