@@ -174,16 +174,18 @@ def test_every_table_that_a_view_reads_is_exported() -> None:
 # DuckDB
 
 
-def script(folder: Path) -> str:
-    """duckdb.sql as if it ran in its folder."""
+def set_up(conn: Any, folder: Path) -> None:
+    """Run duckdb.sql as if it were in its folder, statement by statement, as the command line does:
+    `integer_division` is for what is parsed after it."""
     said = (folder / "duckdb.sql").read_text(encoding="utf-8")
-    return said.replace("read_parquet('", f"read_parquet('{folder}/")
+    for statement in said.replace("read_parquet('", f"read_parquet('{folder}/").split(";\n"):
+        conn.execute(statement)
 
 
 @pytest.fixture
 def duck(exported: Path) -> Iterator[Any]:
     with duckdb.connect() as conn:
-        conn.execute(script(exported))
+        set_up(conn, exported)
         yield conn
 
 
@@ -223,7 +225,7 @@ def test_duckdb_answers_the_cookbook(duck: Any, golden: Golden, tmp_path: Path) 
 def test_an_empty_database_can_be_exported_and_read(database: Database, tmp_path: Path) -> None:
     list(parquet.export(database, tmp_path / "out"))
     with duckdb.connect() as conn:
-        conn.execute(script(tmp_path / "out"))
+        set_up(conn, tmp_path / "out")
         for name in reports.names():
             arguments = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
             assert len(answers(conn, reports.load(name), arguments)) == 1
