@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from etl.cadence import Cadence, read_cadence
 from etl.days import Zone
 from etl.errors import SettingsError
+from etl.places import file_name
+from etl.resources import RESOURCES
 
 DEFAULT_ACCOUNT: Final = "default"
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
+DEFAULT_LISTEN: Final = "127.0.0.1:9469"
+LOG_FORMATS: Final = ("auto", "text", "json")
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what `LoadCredential=` names."""
 KEY_VARIABLE: Final = "CHENYU_API_KEY"
 KEY_FILE_VARIABLE: Final = "CHENYU_API_KEY_FILE"
 WHERE_KEYS_ARE: Final = (
@@ -29,17 +36,29 @@ WHERE_KEYS_ARE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account and where its key is. The key itself is read when it is needed, never kept."""
+    """An account and where its key is. The key itself is read when it is needed, never kept.
+
+    `schedule` holds cadences by resource that are its own. `key_credential` names a systemd
+    credential; without one, a credential `ACCOUNT.key` stands in for the key file.
+    """
 
     name: str
     key_env: str | None = None
     key_file: Path | None = None
+    key_credential: str | None = None
+    schedule: Mapping[str, Cadence] = field(default_factory=dict)
+
+    @property
+    def credential(self) -> str:
+        """The name of its systemd credential."""
+        return self.key_credential or f"{file_name(self.name)}.key"
 
     def key(self, environ: Mapping[str, str]) -> str:
         """The API key. Raises `SettingsError` where there is none, with how to set it."""
         found = environ.get(self.key_env, "") if self.key_env else ""
-        if not found and self.key_file is not None:
-            found = _read_key(self.key_file)
+        file = self._credential_file(environ) or self.key_file
+        if not found and file is not None:
+            found = _read_key(file)
         if not found.strip():
             own = self.key_env if self.key_env != KEY_VARIABLE else None
             raise SettingsError(
@@ -48,11 +67,15 @@ class Account:
             )
         return found.strip()
 
+    def _credential_file(self, environ: Mapping[str, str]) -> Path | None:
+        given = Path(environ.get(CREDENTIALS) or f"${CREDENTIALS}", self.credential)
+        return given if self.key_credential or given.exists() else None
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. `database_url` may hold a password: it has no place in a
-    message."""
+    """Everything that can be set. `database_url` and `ping_url` may hold secrets: they have no place
+    in a message. `schedule` holds cadences by resource."""
 
     database_url: str = field(repr=False, default="")
     base_url: str = DEFAULT_BASE_URL
@@ -62,6 +85,10 @@ class Settings:
     timeout_s: float = 30.0
     attempts: int = 5
     archive: Path | None = None
+    schedule: Mapping[str, Cadence] = field(default_factory=dict)
+    listen: str = DEFAULT_LISTEN
+    ping_url: str = field(repr=False, default="")
+    log_format: str = "auto"
     accounts: tuple[Account, ...] = ()
 
 
@@ -74,6 +101,9 @@ _KINDS: Final[dict[str, type]] = {
     "timeout_s": float,
     "attempts": int,
     "archive": str,
+    "listen": str,
+    "ping_url": str,
+    "log_format": str,
 }
 _LIMITS: Final = {
     "page_size": (1, 10_000),
@@ -81,8 +111,9 @@ _LIMITS: Final = {
     "timeout_s": (0.05, 600),
     "attempts": (1, 20),
 }
-_CONFIG_ONLY: Final = {"api_key_file", "accounts"}
-_ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file"}
+_CONFIG_ONLY: Final = {"api_key_file", "accounts", "schedule"}
+_ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file", "api_key_credential", "schedule"}
+_MAY_BE_EMPTY: Final = "listen"
 
 
 def variable(name: str) -> str:
@@ -105,7 +136,7 @@ def load(
     for name, kind in _KINDS.items():
         said = options.get(name), environ.get(variable(name)), written.get(name)
         for value, where in zip(said, ("option", variable(name), str(path)), strict=True):
-            if value is not None and value != "":
+            if value is not None and (value != "" or name == _MAY_BE_EMPTY):
                 values[name] = _typed(name, value, kind, where)
                 break
     Zone(values.get("timezone", DEFAULT_TIMEZONE))
@@ -117,6 +148,10 @@ def load(
             "database_url": url,
             "base_url": _base_url(values.get("base_url", DEFAULT_BASE_URL)),
             "archive": Path(archive).expanduser() if archive else None,
+            "schedule": _schedule(environ, written, path),
+            "listen": _listen(values.get("listen", DEFAULT_LISTEN)),
+            "ping_url": _ping_url(values.get("ping_url", "")),
+            "log_format": _log_format(values.get("log_format", "auto")),
             "accounts": _accounts(written, environ, options.get("account"), path),
         }
     )
@@ -207,6 +242,68 @@ def _example(name: str) -> Any:
     return next(f.default for f in fields(Settings) if f.name == name)
 
 
+def listen_address(listen: str) -> tuple[str, int]:
+    """Host and port of `HOST:PORT`, `[::1]:PORT` or a port alone, which means loopback."""
+    host, _, port = listen.rpartition(":")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _listen(said: str) -> str:
+    """Empty and `off` mean: do not listen."""
+    if said in ("", "off"):
+        return ""
+    try:
+        known = 0 <= listen_address(said)[1] <= 65_535
+    except ValueError:
+        known = False
+    if not known:
+        raise SettingsError(
+            f"listen is no address: {said!r}", advice=f"for example {DEFAULT_LISTEN}, or off"
+        )
+    return said
+
+
+def _ping_url(url: str) -> str:
+    if url and not url.startswith(("http://", "https://")):
+        raise SettingsError("ping_url is no http(s) URL", advice="see docs/service.md")
+    return url
+
+
+def _log_format(said: str) -> str:
+    if said not in LOG_FORMATS:
+        raise SettingsError(
+            f"log_format is {said!r}", advice=f"it is one of {', '.join(LOG_FORMATS)}"
+        )
+    return said
+
+
+def _schedule(
+    environ: Mapping[str, str], written: Mapping[str, Any], path: Path
+) -> Mapping[str, Cadence]:
+    """Cadences by resource; those of the environment, `instances=2m; bills=0 * * * *`, win."""
+    said = environ.get(variable("schedule"), "")
+    pairs = dict(pair.split("=", 1) for pair in said.split(";") if "=" in pair)
+    if any("=" not in pair for pair in said.split(";") if pair.strip()):
+        raise SettingsError(
+            f"{variable('schedule')} is not understood", advice="write instances=2m; bills=1h"
+        )
+    named = {name.strip(): cadence.strip() for name, cadence in pairs.items()}
+    return {
+        **_cadences(_table(written.get("schedule", {}), "schedule", path), f"{path}: schedule"),
+        **_cadences(named, variable("schedule")),
+    }
+
+
+def _cadences(said: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
+    for name in said:
+        if name not in RESOURCES:
+            raise SettingsError(
+                f"{where} names {name!r}, which is not collected",
+                advice=f"it may name {', '.join(RESOURCES)}",
+            )
+    return {name: read_cadence(value, f"{where}: {name}") for name, value in said.items()}
+
+
 def _base_url(url: str) -> str:
     try:
         parts = urlsplit(url)
@@ -265,8 +362,18 @@ def _account(name: str, keys: Any, path: Path) -> Account:
     variable_name = keys.get("api_key_env")
     if variable_name is not None:
         _text("api_key_env", variable_name, str(path))
+    credential = keys.get("api_key_credential")
+    if credential is not None and "/" in _text("api_key_credential", credential, str(path)):
+        raise SettingsError(f"{path}: api_key_credential is a name, no path", advice="see systemd")
     file = _key_file(keys, path)
-    return Account(name, variable_name, Path(file).expanduser() if file else None)
+    own = _table(keys.get("schedule", {}), f"accounts.{name}.schedule", path)
+    return Account(
+        name,
+        variable_name,
+        Path(file).expanduser() if file else None,
+        credential,
+        _cadences(own, f"{path}: accounts.{name}.schedule"),
+    )
 
 
 def _key_file(keys: Mapping[str, Any], path: Path) -> str | None:

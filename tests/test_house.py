@@ -20,14 +20,16 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "errors poll codes redact deadline places simcloud",
-    "days resources verdict",
-    "usage dialect client settings archive",
+    "days cadence resources verdict",
+    "usage triggers dialect client settings archive",
     "diff walk tables",
     "store schema status reports render",
     "sync rebuild",
     "replay",
     "app",
-    "doctor demo schedule",
+    "doctor demo logs watchdog ticks",
+    "schedule metrics health",
+    "daemon",
     "cli",
 )
 """From the ground up: a room imports from those below it, and from those beside it."""
@@ -36,6 +38,7 @@ ONLY_IN = {
     "sqlalchemy.dialects": ("etl/dialect",),
     "click": ("etl/cli",),
     "apscheduler": ("etl/schedule.py",),
+    "prometheus_client": ("etl/metrics.py",),
 }
 PURE = ("diff", "usage", "days", "codes", "poll", "redact", "render")
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
@@ -141,7 +144,15 @@ def test_sql_asks_no_clock() -> None:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = ("httpx", "sqlalchemy", "alembic", "apscheduler", "msgspec", "platformdirs")
+    heavy = (
+        "httpx",
+        "sqlalchemy",
+        "alembic",
+        "apscheduler",
+        "prometheus_client",
+        "msgspec",
+        "platformdirs",
+    )
     code = (
         "import sys\nfrom etl.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
         f"    print([name for name in {heavy!r} if name in sys.modules])"

@@ -89,11 +89,12 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import database, reporting, syncing
+    from etl.cli import database, reporting, serving, syncing
 
     for command in (
         syncing.demo,
         syncing.sync,
+        serving.run,
         reporting.status,
         reporting.report,
         syncing.doctor,

@@ -51,6 +51,11 @@ class Reader:
         found: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
         return found
 
+    def newest_complete_at(self, resource: str) -> Instant | None:
+        """The start of the account's newest complete poll."""
+        found: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
+        return found
+
     def refuse_stale(self, resource: str, started_at: Instant) -> LastPoll | None:
         """The newest applied poll. Raises `StalePoll` where it is not older than `started_at`."""
         last = self.last_poll(resource)
