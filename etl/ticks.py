@@ -21,11 +21,10 @@ from etl.triggers import Trigger
 
 LATE_S: Final = 5.0
 """A tick that comes later than this says so."""
-SLACK: Final = 0.25
+SLACK: Final = 0.4
 LEAST_SLACK_S: Final = 1.6
-LONGEST_SLACK_S: Final = 60.0
-"""A poll that began by `SLACK` of an interval before a tick, within these bounds, counts for it: the
-clocks of machines differ, and `started_at` is rounded down by more than a second."""
+"""A poll that began by this share of an interval before a tick counts for it: the clocks of machines
+differ, a start or a late tick is off the grid, and `started_at` is rounded down by over a second."""
 WAIT_SHARE: Final = 0.5
 LONGEST_WAIT_S: Final = 30.0
 """A tick that finds its account locked waits for the other's poll, this long at most."""
@@ -212,8 +211,7 @@ class Ticks:
         if last is None:
             return False
         began = last.started_at - self._offset_s(watch, last)
-        slack_s = watch.trigger.gap_s(slot_at) * SLACK
-        slack_s = max(LEAST_SLACK_S, min(slack_s, LONGEST_SLACK_S))
+        slack_s = max(LEAST_SLACK_S, watch.trigger.gap_s(slot_at) * SLACK)
         return slot_at - slack_s <= began <= self.app.clock() + slack_s
 
     def _offset_s(self, watch: Watch, last: LastPoll | None) -> float:
