@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -165,7 +166,10 @@ def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
         return Path(named).expanduser()
     import platformdirs
 
-    return platformdirs.user_config_path("chenyu-etl") / "config.toml"
+    try:
+        return platformdirs.user_config_path("chenyu-etl") / "config.toml"
+    except RuntimeError:  # a user without a home, as in a container
+        return Path("/etc/chenyu-etl/config.toml")
 
 
 def database_url(said: str | None, environ: Mapping[str, str]) -> str:
@@ -179,9 +183,16 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
     """The default databases, the one that is used first."""
     import platformdirs
 
-    folders = [platformdirs.user_data_path("chenyu-etl")]
+    folders = []
+    with suppress(RuntimeError):  # a user without a home, as in a container
+        folders.append(platformdirs.user_data_path("chenyu-etl"))
     if state := environ.get("STATE_DIRECTORY"):
         folders.insert(0, Path(state.partition(":")[0]))
+    if not folders:
+        raise SettingsError(
+            "this user has no home, so there is no place for the database",
+            advice="name one: CHENYU_DATABASE_URL, or a folder: STATE_DIRECTORY",
+        )
     return [f"sqlite:///{folder / 'chenyu-etl.db'}" for folder in folders]
 
 

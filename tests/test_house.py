@@ -27,8 +27,8 @@ ROOMS = (
     "sync rebuild",
     "replay",
     "app",
-    "doctor demo logs watchdog ticks",
-    "schedule metrics health",
+    "doctor demo logs watchdog ticks units",
+    "schedule metrics health installing",
     "daemon",
     "cli",
 )

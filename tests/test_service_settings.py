@@ -86,3 +86,15 @@ def test_a_systemd_credential_is_a_key(tmp_path: Path) -> None:
 
 def test_the_ping_url_is_shown_nowhere() -> None:
     assert "s3cret" not in repr(load({"ping_url": "https://hc.example/s3cret"}, NOTHING))
+
+
+def test_a_user_without_a_home_needs_a_place_for_the_database(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert settings.config_path(NOTHING) == Path("/etc/chenyu-etl/config.toml")
+    with pytest.raises(SettingsError, match="no home"):
+        load({}, NOTHING)
+    assert load({}, {"STATE_DIRECTORY": "/s"}).database_url == "sqlite:////s/chenyu-etl.db"

@@ -93,8 +93,10 @@ def _add_commands() -> None:
 
     for command in (
         syncing.demo,
+        serving.init,
         syncing.sync,
         serving.run,
+        serving.service,
         reporting.status,
         reporting.report,
         syncing.doctor,
