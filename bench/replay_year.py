@@ -14,6 +14,7 @@ import pstats
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -44,39 +45,60 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="chenyu-etl-bench-") as name:
         folder = Path(name)
         began = time.perf_counter()
-        polls, changed = write_archive(folder / "archive", given.instances, given.days)
-        files = sorted((folder / "archive").glob("*.jsonl.gz"))
+        written = write_archive(folder / "archive", given.instances, given.days)
+        files = sorted((folder / "archive").glob("*.jsonl.?z"))
         size = sum(path.stat().st_size for path in files)
         print(
-            f"{polls:,} polls, {changed:,} of them changed, written in"
-            f" {time.perf_counter() - began:.0f} s: {len(files)} files, {size / 1e6:.1f} MB"
+            f"{written.polls:,} polls, {written.changed:,} of them changed, written in"
+            f" {time.perf_counter() - began:.0f} s: {written.loose_size / 1e6:.1f} MB;"
+            f" packed in {written.packing_s:.0f} s: {len(files)} files, {size / 1e6:.1f} MB",
+            flush=True,
         )
         database = folder / "year.db"
         environ = {"CHENYU_DATABASE_URL": f"sqlite:///{database}"}
         cost_of([COMMAND, "db", "upgrade"], environ)
         cost = cost_of([COMMAND, "replay", *map(str, files)], environ)
         print(
-            f"replayed in {cost.wall_s:.0f} s ({cost.cpu_s:.0f} s of CPU), {polls / cost.wall_s:,.0f}"
-            f" polls/s, peak {cost.peak_mb:.0f} MB, database {database.stat().st_size / 1e6:.0f} MB"
+            f"replayed in {cost.wall_s:.0f} s ({cost.cpu_s:.0f} s of CPU),"
+            f" {written.polls / cost.wall_s:,.0f} polls/s, peak {cost.peak_mb:.0f} MB,"
+            f" database {database.stat().st_size / 1e6:.0f} MB",
+            flush=True,
         )
         print(profile(files[: given.profile_days], folder / "profiled.db"))
 
 
-def write_archive(folder: Path, instances: int, days: int) -> tuple[int, int]:
-    """How many polls were archived, and how many of them brought anything new."""
+@dataclass(slots=True)
+class Written:
+    """How many polls were archived, how many of them brought anything new, and how large the days
+    were before they were packed."""
+
+    polls: int = 0
+    changed: int = 0
+    loose_size: int = 0
+    packing_s: float = 0.0
+
+
+def write_archive(folder: Path, instances: int, days: int) -> Written:
     archive = Archive(folder, ACCOUNT, INSTANCES)
     last: LastPoll | None = None
-    changed = 0
+    written = Written()
+    fleet = Fleet.generate(1, instances=instances, start=START, days=days, **CALM)
     with patch.object(os, "fsync", lambda _: None):
-        for poll in _polls(
-            Fleet.generate(1, instances=instances, start=START, days=days, **CALM), days
-        ):
+        for poll in _polls(fleet, days):
             archive.append(poll, last)
-            changed += not poll.unchanged
-            if last is None or poll.started_at // DAY_S > last.started_at // DAY_S:
-                archive.pack()
+            written.polls += 1
+            written.changed += not poll.unchanged
+            if last is not None and poll.started_at // DAY_S > last.started_at // DAY_S:
+                _pack(archive, folder, written)
             last = LastPoll(poll.started_at, poll.finished_at, None, 0, None)
-    return days * DAY_S // EVERY_S, changed
+    return written
+
+
+def _pack(archive: Archive, folder: Path, written: Written) -> None:
+    written.loose_size += sum(path.stat().st_size for path in sorted(folder.glob("*.gz"))[:-1])
+    began = time.perf_counter()
+    archive.pack()
+    written.packing_s += time.perf_counter() - began
 
 
 def _polls(fleet: Fleet, days: int) -> Iterator[Poll]:

@@ -103,7 +103,9 @@ def _run_daemon(
     accounts = "".join(
         f'[accounts.a{n:02}]\napi_key_env = "SOAK_KEY"\n' for n in range(given.accounts)
     )
-    config.write_text(f'listen = "off"\n[schedule]\ninstances = "{given.every}s"\n{accounts}')
+    config.write_text(
+        f'listen = "off"\nresources = ["instances"]\n[schedule]\ninstances = "{given.every}s"\n{accounts}'
+    )
     environ = {
         **os.environ,
         "SOAK_KEY": KEY,

@@ -18,12 +18,20 @@ from etl import schema
 from etl import settings as settings_module
 from etl.days import Zone
 from etl.dialect import Database, open_database, translated
-from etl.errors import AlreadyPolled, Busy, EtlError, SettingsError, SourceError
+from etl.errors import (
+    AlreadyPolled,
+    ArchiveError,
+    Busy,
+    EtlError,
+    Refused,
+    SettingsError,
+    SourceError,
+)
 from etl.poll import Instant, LastPoll, Poll
-from etl.resources import RESOURCES, Resource
+from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account, Settings
 from etl.store import Run, Store
-from etl.sync import Outcome, Source, sync
+from etl.sync import Outcome, Source, front_of, sync
 
 if TYPE_CHECKING:
     from etl.client import Client
@@ -39,6 +47,9 @@ SHARED_SECOND_S: Final = 1.6
 """A poll begins at least so long after the start of the one before it: `started_at` is rounded
 down, and the source's clock is known to half a second."""
 POLLS_AGAIN: Final = 3
+FORBIDDEN: Final = 403
+DUE: Final = 0.9
+"""A resource is due when this share of its interval has passed: cron's minutes are not exact."""
 NEAR_S: Final = 10
 """A poll that seems not newer than the last one by less than this is taken again, not refused."""
 
@@ -47,17 +58,34 @@ log = logging.getLogger("etl")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one account's poll of one resource: an outcome or an error."""
+    """What became of one account's poll of one resource: an outcome or an error. `is_repeated`: the
+    attempt before failed by the same error."""
 
     account: str
     resource: str
     outcome: Outcome | None = None
     error: EtlError | None = None
+    is_repeated: bool = False
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether the key has no permission for what the program can do without."""
+        return (
+            RESOURCES[self.resource].is_side
+            and isinstance(self.error, Refused)
+            and self.error.status == FORBIDDEN
+        )
+
+    @property
+    def is_backfill(self) -> bool:
+        """Whether this was the first look at the bill: every line is new."""
+        run = self.outcome.run if self.outcome else None
+        return self.resource == BILLS.name and run is not None and 0 < run.added == run.listed
 
     @property
     def exit_code(self) -> int:
         if self.error is not None:
-            return self.error.exit_code
+            return 0 if self.is_warning else self.error.exit_code
         assert self.outcome is not None
         return 0 if self.outcome.run.outcome == "complete" else 3
 
@@ -102,6 +130,15 @@ class App:
             with self.database.reading() as conn:
                 schema.require(conn)
 
+    def refuse_demo(self) -> None:
+        """Raises `SettingsError` where the database is a demo's: what is real is not mixed with it."""
+        with translated(self.database), self.database.reading() as conn:
+            if schema.is_demo(conn):
+                raise SettingsError(
+                    f"{self.database.place} holds the simulated cloud of chenyu-etl demo",
+                    advice="name a database of your own: --database, or CHENYU_DATABASE_URL",
+                )
+
     def stored_timezone(self) -> str:
         """The time zone in which the database counts days."""
         with translated(self.database), self.database.reading() as conn:
@@ -117,10 +154,26 @@ class App:
     def sync_all(
         self, resources: Sequence[str] = (), progress: Progress | None = None
     ) -> Iterator[Result]:
-        """One poll of each resource of each account; a failing account stops no other."""
+        """One poll of each of these resources of each account, by default of those that are due.
+
+        A failing account stops no other; without its instances no more is asked of it.
+        """
         for account in self.settings.accounts:
-            for name in resources or RESOURCES:
-                yield self.sync_one(account, RESOURCES[name], progress)
+            for name in resources or self.settings.resources:
+                resource = RESOURCES[name]
+                if resources or self._is_due(account, resource):
+                    result = self.sync_one(account, resource, progress)
+                    yield result
+                    if result.error is not None and not (resources or resource.is_side):
+                        break
+
+    def _is_due(self, account: Account, resource: Resource[Any]) -> bool:
+        """Whether its newest attempt is as old as it is worth asking again. Instances always are."""
+        if not resource.is_side:
+            return True
+        with self.store(account.name).reading() as known:
+            newest = known.newest_attempt_at(resource.name)
+        return newest is None or not 0 <= self.now() - newest < resource.every_s * DUE
 
     def sync_one(
         self,
@@ -141,8 +194,8 @@ class App:
         except EtlError as error:
             if covers is not None and isinstance(error, AlreadyPolled | Busy):
                 return Result(account.name, resource.name, error=error)
-            self._record_failure(account.name, resource.name, began, error)
-            return Result(account.name, resource.name, error=error)
+            is_repeated = self._record_failure(account.name, resource.name, began, error)
+            return Result(account.name, resource.name, error=error, is_repeated=is_repeated)
 
     def record_skipped(self, account: str, resource: str, began: Instant, why: str) -> None:
         """A row of `sync_run` for a tick that was not polled."""
@@ -167,7 +220,7 @@ class App:
     ) -> Outcome:
         from etl.walk import poll
 
-        client = self._client(account)
+        client, store = self._client(account), self.store(account.name)
 
         def once(last: LastPoll | None, seed: bytes) -> Poll:
             self._wait_for_next_second(last)
@@ -181,6 +234,7 @@ class App:
                 last=last,
                 seed=seed,
                 progress=progress,
+                front=front_of(resource, store),
             )
 
         def source(last: LastPoll | None, seed: bytes) -> Poll:
@@ -196,7 +250,7 @@ class App:
             return taken
 
         if self.settings.archive is None:
-            return sync(resource, source, self.store(account.name))
+            return sync(resource, source, store)
         return self._archived_sync(self.settings.archive, account, resource, source)
 
     def _client(self, account: Account) -> Client:
@@ -246,9 +300,10 @@ class App:
         if 0 < wait_s <= SHARED_SECOND_S:
             self.sleep(wait_s)
 
-    def _record_failure(self, account: str, resource: str, began: Instant, error: EtlError) -> None:
-        if not isinstance(error, SourceError | Busy | SettingsError):
-            return  # the database itself failed
+    def _record_failure(self, account: str, resource: str, began: Instant, error: EtlError) -> bool:
+        """A row of `sync_run`. True where the attempt before says the same."""
+        if not isinstance(error, SourceError | ArchiveError | Busy | SettingsError):
+            return False  # the database itself failed
         run = Run(
             started_at=began,
             finished_at=max(began, ceil(self.clock())),
@@ -256,7 +311,10 @@ class App:
             error=error.message,
         )
         with suppress(EtlError), self.store(account).writing() as tx:
+            said = tx.newest_error(resource)
             tx.record(resource, run)
+            return said == error.message
+        return False
 
 
 def exit_code(results: Sequence[Result]) -> int:

@@ -94,7 +94,7 @@ class Daemon:
 
     def readiness(self) -> Answer:
         """Fresh: the newest complete poll of each account's main resource is young enough."""
-        main = [w for w in self.schedule.watches.values() if not is_side(w)]
+        main = [w for w in self.schedule.watches.values() if not w.is_side]
         found = [self._freshness(watch) for watch in main]
         is_ready = bool(found) and all(each["fresh"] for each in found)
         said = {"status": "ready" if is_ready else "stale", "accounts": found}
@@ -189,11 +189,6 @@ class Daemon:
             for what, names in by_cadence.items()
         )
         return "; ".join(shown) or "nothing"
-
-
-def is_side(watch: Watch) -> bool:
-    """Whether the program does without this resource."""
-    return bool(getattr(watch.resource, "is_side", False))
 
 
 def _on_signals(note: Callable[[int], object]) -> dict[int, Any]:

@@ -106,6 +106,24 @@ def cut(
         at = day.ends_s
 
 
+def share(
+    zone: Zone, started_at: Instant, ended_at: Instant, amount: int
+) -> Iterator[tuple[str, int]]:
+    """(day, part) of an amount spread evenly over a time; the parts add up to it.
+
+    A time without length falls into one day.
+    """
+    length, at, given = ended_at - started_at, started_at, 0
+    while at < ended_at:
+        day = zone.day_at(at)
+        at = min(day.ends_s, ended_at)
+        due = amount * (at - started_at) // length
+        yield day.day, due - given
+        given = due
+    if length == 0:
+        yield zone.day_at(started_at).day, amount
+
+
 def iso(instant: Instant) -> str:
     """`2026-01-31T23:59:59Z`. Ten times as fast as `strftime`, which was a fifth of a first load."""
     day, second = divmod(instant, DAY_S)

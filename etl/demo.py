@@ -15,11 +15,10 @@ from etl.app import App
 from etl.errors import SettingsError
 from etl.render import render
 from etl.resources import INSTANCES
+from etl.schema import DEMO_MARK
 from etl.settings import Account, Settings
 
 ACCOUNT: Final = "simulated"
-MARK: Final = "simulated"
-"""Name of the setting that makes a database a demo's."""
 START: Final = 1_767_571_200
 """2026-01-05T00:00:00Z, a Monday."""
 KEY: Final = "sim-key"
@@ -61,7 +60,7 @@ class Demo:
             )
             self.app.prepare()
             with self.app.database.writing() as conn:
-                conn.execute(text(f"INSERT INTO setting VALUES ('{MARK}', 'chenyu-etl demo')"))
+                conn.execute(text(f"INSERT INTO setting VALUES ('{DEMO_MARK}', 'chenyu-etl demo')"))
             for number in range(self.polls):
                 self.now = START + number * self.interval_min * 60
                 result = self.app.sync_one(account, INSTANCES)
@@ -112,7 +111,9 @@ class Demo:
         try:
             place = f"{self.path.absolute().as_uri()}?mode=ro"
             with closing(sqlite3.connect(place, uri=True)) as conn:
-                found = conn.execute("SELECT 1 FROM setting WHERE name = ?", (MARK,)).fetchone()
+                found = conn.execute(
+                    "SELECT 1 FROM setting WHERE name = ?", (DEMO_MARK,)
+                ).fetchone()
         except sqlite3.Error:
             return False
         return found is not None

@@ -6,20 +6,21 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import select, text
 
 from etl import tables
 from etl.days import iso
 from etl.dialect import open_database
-from etl.errors import EtlError
-from etl.resources import RESOURCES
+from etl.errors import EtlError, Refused
+from etl.resources import RESOURCES, Resource
 from etl.settings import Account, default_urls
 from etl.status import status
 
 if TYPE_CHECKING:
     from etl.app import App
+    from etl.client import Client
 
 Verdict = Literal["ok", "note", "bad"]
 
@@ -48,23 +49,35 @@ def _examine_account(app: App, account: Account) -> Iterator[Finding]:
         yield Finding("bad", error.message, error.advice)
         return
     yield from _examine_key_file(account)
-    for resource in RESOURCES.values():
-        try:
-            with Client(
-                app.settings.base_url,
-                key,
-                clock=app.clock,
-                timeout_s=app.settings.timeout_s,
-                retrying=Retrying(attempts=2, total_s=30),
-            ) as client:
-                answer = client.get(resource.path, {"page": "1", "page_size": "1"})
-            total = resource.open(answer.body).total
-        except EtlError as error:
-            yield Finding("bad", f"{account.name}: {error.message}", error.advice)
-            continue
-        yield Finding("ok", f"{account.name}: {resource.path} answers, total {total}")
-        if answer.date is not None:
-            yield _examine_clock(answer.date - answer.received_at)
+    try:
+        client = Client(
+            app.settings.base_url,
+            key,
+            clock=app.clock,
+            timeout_s=app.settings.timeout_s,
+            retrying=Retrying(attempts=2, total_s=30),
+        )
+    except EtlError as error:
+        yield Finding("bad", f"{account.name}: {error.message}", error.advice)
+        return
+    with client:
+        for name in app.settings.resources:
+            yield from _examine_endpoint(client, account.name, RESOURCES[name])
+
+
+def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> Iterator[Finding]:
+    try:
+        answer = client.get(
+            resource.path, {"page": "1", "page_size": "1"} if resource.paged else {}
+        )
+        total = resource.open(answer.body).total
+    except EtlError as error:
+        verdict: Verdict = "note" if resource.is_side and isinstance(error, Refused) else "bad"
+        yield Finding(verdict, f"{account}: {error.message}", error.advice)
+        return
+    yield Finding("ok", f"{account}: {resource.path} answers, total {total}")
+    if answer.date is not None and not resource.is_side:
+        yield _examine_clock(answer.date - answer.received_at)
 
 
 def _examine_key_file(account: Account) -> Iterator[Finding]:

@@ -9,6 +9,7 @@
     ├─ AlreadyPolled         0   nothing to do: another poll covers this tick
     └─ StoreError            6
        ├─ Busy               7   another sync holds the account, or the database is locked
+       ├─ ArchiveError       6   the archive cannot be read or written
        ├─ SchemaTooNew       6   the database was made by a newer program
        └─ StalePoll          6   a poll that is not newer than the newest applied one
 
@@ -88,6 +89,10 @@ class StoreError(EtlError):
 
 class Busy(StoreError):
     exit_code = 7
+
+
+class ArchiveError(StoreError):
+    pass
 
 
 class SchemaTooNew(StoreError):

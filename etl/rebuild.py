@@ -29,6 +29,8 @@ def rebuild(database: Database, timezone: str | None, today: date) -> int:
     with translated(database), database.writing() as conn:
         if timezone is not None:
             schema.recut_calendar(conn, Zone(timezone), today)
+            for _, tx in _accounts(database, conn):
+                tx.recut("bills")
         return _rebuild(database, conn)
 
 

@@ -147,8 +147,11 @@ class Schedule:
             self._lanes[name] = self._new_lane()
             self._jobs.add_executor(self._lanes[name], f"account {name}")
         # the newest tick may be polled already, by a predecessor or a neighbour: `Ticks` looks
-        is_queued = self._lanes[name].has(key)
-        first = watch.trigger.following(now) if is_queued else watch.trigger.latest(now)
+        first: float | None = now
+        if self._lanes[name].has(key):
+            first = watch.trigger.following(now)
+        elif not watch.is_side:  # the earliest is polled first
+            first = watch.trigger.latest(now)
         if first is not None:
             self._jobs.add_job(
                 self._tick,

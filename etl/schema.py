@@ -18,6 +18,8 @@ from etl.errors import SchemaTooNew, SettingsError, StoreError
 YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
 BASE: Final = "base"
+DEMO_MARK: Final = "simulated"
+"""Name of the setting that makes a database a demo's."""
 """The revision of a database without tables."""
 
 
@@ -138,6 +140,12 @@ def seed(conn: Connection) -> None:
             for c, unit, en, zh in codes.SEED_CHARGING
         ],
     )
+
+
+def is_demo(conn: Connection) -> bool:
+    """Whether a demo made the database."""
+    name = tables.setting.c.name
+    return conn.scalar(select(name).where(name == DEMO_MARK)) is not None
 
 
 def recut_calendar(conn: Connection, zone: Zone, today: date) -> None:

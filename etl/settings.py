@@ -14,17 +14,24 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from etl.cadence import Cadence, read_cadence
+from etl.cadence import Cadence
 from etl.days import Zone
 from etl.errors import SettingsError
 from etl.places import file_name
 from etl.resources import RESOURCES
+from etl.service_settings import (
+    DEFAULT_LISTEN,
+    SCHEDULE_VARIABLE,
+    read_cadences,
+    read_listen,
+    read_log_format,
+    read_ping_url,
+    read_schedule,
+)
 
 DEFAULT_ACCOUNT: Final = "default"
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
-DEFAULT_LISTEN: Final = "127.0.0.1:9469"
-LOG_FORMATS: Final = ("auto", "text", "json")
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Where systemd puts what `LoadCredential=` names."""
 KEY_VARIABLE: Final = "CHENYU_API_KEY"
@@ -86,6 +93,7 @@ class Settings:
     timeout_s: float = 30.0
     attempts: int = 5
     archive: Path | None = None
+    resources: tuple[str, ...] = tuple(RESOURCES)
     schedule: Mapping[str, Cadence] = field(default_factory=dict)
     listen: str = DEFAULT_LISTEN
     ping_url: str = field(repr=False, default="")
@@ -112,7 +120,8 @@ _LIMITS: Final = {
     "timeout_s": (0.05, 600),
     "attempts": (1, 20),
 }
-_CONFIG_ONLY: Final = {"api_key_file", "accounts", "schedule"}
+RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
+_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources", "schedule"}
 _ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file", "api_key_credential", "schedule"}
 _MAY_BE_EMPTY: Final = "listen"
 
@@ -149,10 +158,15 @@ def load(
             "database_url": url,
             "base_url": _base_url(values.get("base_url", DEFAULT_BASE_URL)),
             "archive": Path(archive).expanduser() if archive else None,
-            "schedule": _schedule(environ, written, path),
-            "listen": _listen(values.get("listen", DEFAULT_LISTEN)),
-            "ping_url": _ping_url(values.get("ping_url", "")),
-            "log_format": _log_format(values.get("log_format", "auto")),
+            "resources": _resources(environ, written, path),
+            "schedule": read_schedule(
+                environ.get(SCHEDULE_VARIABLE, ""),
+                _table(written.get("schedule", {}), "schedule", path),
+                f"{path}: schedule",
+            ),
+            "listen": read_listen(values.get("listen", DEFAULT_LISTEN)),
+            "ping_url": read_ping_url(values.get("ping_url", "")),
+            "log_format": read_log_format(values.get("log_format", "auto")),
             "accounts": _accounts(written, environ, options.get("account"), path),
         }
     )
@@ -253,66 +267,21 @@ def _example(name: str) -> Any:
     return next(f.default for f in fields(Settings) if f.name == name)
 
 
-def listen_address(listen: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT`, `[::1]:PORT` or a port alone, which means loopback."""
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]") or "127.0.0.1", int(port)
-
-
-def _listen(said: str) -> str:
-    """Empty and `off` mean: do not listen."""
-    if said in ("", "off"):
-        return ""
-    try:
-        known = 0 <= listen_address(said)[1] <= 65_535
-    except ValueError:
-        known = False
-    if not known:
-        raise SettingsError(
-            f"listen is no address: {said!r}", advice=f"for example {DEFAULT_LISTEN}, or off"
-        )
-    return said
-
-
-def _ping_url(url: str) -> str:
-    if url and not url.startswith(("http://", "https://")):
-        raise SettingsError("ping_url is no http(s) URL", advice="see docs/service.md")
-    return url
-
-
-def _log_format(said: str) -> str:
-    if said not in LOG_FORMATS:
-        raise SettingsError(
-            f"log_format is {said!r}", advice=f"it is one of {', '.join(LOG_FORMATS)}"
-        )
-    return said
-
-
-def _schedule(
+def _resources(
     environ: Mapping[str, str], written: Mapping[str, Any], path: Path
-) -> Mapping[str, Cadence]:
-    """Cadences by resource; those of the environment, `instances=2m; bills=0 * * * *`, win."""
-    said = environ.get(variable("schedule"), "")
-    pairs = dict(pair.split("=", 1) for pair in said.split(";") if "=" in pair)
-    if any("=" not in pair for pair in said.split(";") if pair.strip()):
+) -> tuple[str, ...]:
+    """What is to be collected, in the order in which it is polled."""
+    said, where = environ.get(RESOURCES_VARIABLE), RESOURCES_VARIABLE
+    names: Any = [name.strip() for name in said.split(",")] if said else None
+    if names is None:
+        names, where = written.get("resources", list(RESOURCES)), str(path)
+    odd = [name for name in names if name not in RESOURCES] if isinstance(names, list) else [names]
+    if odd or not names:
         raise SettingsError(
-            f"{variable('schedule')} is not understood", advice="write instances=2m; bills=1h"
+            f"resources ({where}) names what is none" + (f": {odd[0]!r}" if odd else ""),
+            advice=f"name some of {', '.join(RESOURCES)}",
         )
-    named = {name.strip(): cadence.strip() for name, cadence in pairs.items()}
-    return {
-        **_cadences(_table(written.get("schedule", {}), "schedule", path), f"{path}: schedule"),
-        **_cadences(named, variable("schedule")),
-    }
-
-
-def _cadences(said: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
-    for name in said:
-        if name not in RESOURCES:
-            raise SettingsError(
-                f"{where} names {name!r}, which is not collected",
-                advice=f"it may name {', '.join(RESOURCES)}",
-            )
-    return {name: read_cadence(value, f"{where}: {name}") for name, value in said.items()}
+    return tuple(name for name in RESOURCES if name in names)
 
 
 def _base_url(url: str) -> str:
@@ -383,7 +352,7 @@ def _account(name: str, keys: Any, path: Path) -> Account:
         variable_name,
         Path(file).expanduser() if file else None,
         credential,
-        _cadences(own, f"{path}: accounts.{name}.schedule"),
+        read_cadences(own, f"{path}: accounts.{name}.schedule"),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import date, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 
@@ -11,6 +12,9 @@ from etl import tables
 from etl.days import iso
 from etl.dialect import Database, translated
 from etl.poll import Instant
+
+CARDS: Final = 2
+"""The channel of what compute cards pay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,24 @@ def status(database: Database, now: Instant) -> dict[str, Any]:
             "polls": [asdict(f) for f in _polls(conn, names, now)],
             "fleet": [asdict(_fleet(conn, i, name)) for i, name in sorted(names.items())],
         }
+
+
+def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
+    """(account, cash, cards) charged in a month (`2026-10`) of the reporting zone, in millionths of a
+    yuan; accounts without a line are left out."""
+    day, cash = tables.bill.c.charged_day, tables.bill.c.charge_channel != CARDS
+    amount = func.sum(tables.bill.c.amount_microcny)
+    first = date.fromisoformat(f"{month}-01")
+    following = (first + timedelta(days=32)).replace(day=1)
+    with translated(database), database.reading() as conn:
+        found = conn.execute(
+            select(tables.account.c.name, amount.filter(cash), amount.filter(~cash))
+            .join(tables.account, tables.account.c.account_id == tables.bill.c.account_id)
+            .where(day >= first.isoformat(), day < following.isoformat())
+            .group_by(tables.account.c.name)
+            .order_by(tables.account.c.name)
+        ).all()
+    return [(name, int(balance or 0), int(cards or 0)) for name, balance, cards in found]
 
 
 def _polls(conn: Connection, names: dict[int, str], now: Instant) -> list[Freshness]:

@@ -9,13 +9,17 @@ from typing import Any, Final
 
 from etl import diff
 from etl.diff import Changes, Window
-from etl.poll import LastPoll, Page, Poll
-from etl.resources import Reject, Resource
-from etl.resources.instances import Sighting
+from etl.poll import Instant, LastPoll, Page, Poll
+from etl.resources import Record, Reject, Resource
 from etl.store import Reader, Run, Store, Tx
+from etl.versions import compare_versions, compare_window
+from etl.walk import Front, News
 
 BATCH: Final = 2000
 """Records compared at a time: bounds memory, whatever the size of the fleet."""
+
+WHOLE_EVERY_S: Final = 86_400
+"""A window is read whole at least so often: old lines may have changed."""
 
 Source = Callable[[LastPoll | None, bytes], Poll]
 """Polls, given the newest applied poll and the seed of its digest."""
@@ -55,6 +59,26 @@ def sync(
     return Outcome(poll.account, resource.name, run)
 
 
+def front_of(resource: Resource[Any], store: Store) -> Front | None:
+    """What is held of a window, for a poll that reads its first pages alone; None where the whole
+    listing is to be read: another kind of listing, or not read whole for a day."""
+    if resource.keeping != "window":
+        return None
+    with store.reading() as known:
+        last = known.last_poll(resource.name)
+        total, whole_at = known.window(resource.name)
+    if last is None or total is None or last.started_at - whole_at >= WHOLE_EVERY_S:
+        return None
+
+    def news(body: bytes) -> News:
+        records = list(resource.read(body)[0])
+        with store.reading() as known:
+            changes = compare_window(known.held(resource.name, records), records)
+        return News({r.identity for r in changes.added}, {r.identity for r in changes.changed})
+
+    return Front(total, news)
+
+
 def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
     """What makes equal bytes mean the same: how they are decoded, and the lookups."""
     return f"{resource.name} {resource.version} ".encode() + known.codes().fingerprint()
@@ -65,14 +89,7 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
     finished_at = max(poll.finished_at, last.finished_at if last else 0)
     tally = _Tally()
     if not poll.unchanged:
-        first = tx.first_complete_at(resource.name)
-        window = Window(
-            b=finished_at,
-            complete=poll.complete,
-            created_since=poll.started_at + 1 if first is None and poll.complete else first,
-            codes=tx.codes(),
-        )
-        _apply_records(resource, poll, window, tx, tally)
+        _APPLY[resource.keeping](resource, poll, finished_at, tx, tally)
     run = Run(
         started_at=poll.started_at,
         finished_at=finished_at,
@@ -87,7 +104,7 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
         gone=tally.gone,
         rejected=len({reject.identity or reject.payload for reject in tally.rejects}),
         clock_offset_s=poll.clock_offset_s,
-        digest=poll.digest if poll.unchanged or not (tally.rejects or tx.pending()) else None,
+        digest=poll.digest if poll.unchanged or not (tally.rejects or tally.pending) else None,
         error="; ".join(poll.notes) or None,
     )
     tx.record(resource.name, run)
@@ -99,6 +116,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.added = self.changed = self.gone = 0
+        self.pending = False
         self.rejects: list[Reject] = []
 
     def count(self, changes: Changes) -> None:
@@ -107,9 +125,16 @@ class _Tally:
         self.gone += changes.gone
 
 
-def _apply_records(
-    resource: Resource[Any], poll: Poll, window: Window, tx: Tx, tally: _Tally
+def _apply_instances(
+    resource: Resource[Any], poll: Poll, b: Instant, tx: Tx, tally: _Tally
 ) -> None:
+    first = tx.first_complete_at(resource.name)
+    window = Window(
+        b=b,
+        complete=poll.complete,
+        created_since=poll.started_at + 1 if first is None and poll.complete else first,
+        codes=tx.codes(),
+    )
     absent = tx.listed()
     seen: set[str] = set()
     for batch in _batches(resource, poll.walks, seen, tally.rejects):
@@ -121,8 +146,49 @@ def _apply_records(
     for at in range(0, len(missing), BATCH):
         known = tx.known(missing[at : at + BATCH])
         _settle(diff.compare_absent(list(known.values()), rejected, window), window, tx, tally)
+    _reject(resource, b, tx, tally)
+    tally.pending = tx.pending()
+
+
+def _apply_versions(
+    resource: Resource[Record], poll: Poll, b: Instant, tx: Tx, tally: _Tally
+) -> None:
+    records = [r for batch in _batches(resource, poll.walks, set(), tally.rejects) for r in batch]
+    changes = compare_versions(
+        tx.versions(resource.name),
+        records,
+        {reject.identity for reject in tally.rejects if reject.identity is not None},
+        newest=tx.newest_complete_at(resource.name),
+        b=b,
+        complete=poll.complete,
+    )
+    tx.apply_versions(resource.name, changes)
+    tally.added, tally.changed, tally.gone = changes.added, changes.replaced, changes.gone
+    tally.pending = changes.pending
+    _reject(resource, b, tx, tally)
+
+
+def _apply_window(
+    resource: Resource[Record], poll: Poll, b: Instant, tx: Tx, tally: _Tally
+) -> None:
+    for batch in _batches(resource, poll.walks, set(), tally.rejects):
+        changes = compare_window(tx.held(resource.name, batch), batch)
+        tx.apply_window(resource.name, changes, b)
+        tally.added += len(changes.added)
+        tally.changed += len(changes.changed)
+    _reject(resource, b, tx, tally)
+
+
+_APPLY: Final = {
+    "instances": _apply_instances,
+    "versions": _apply_versions,
+    "window": _apply_window,
+}
+
+
+def _reject(resource: Resource[Any], b: Instant, tx: Tx, tally: _Tally) -> None:
     if tally.rejects:
-        tx.reject(resource.name, tally.rejects, window.b)
+        tx.reject(resource.name, tally.rejects, b)
 
 
 def _settle(moves: diff.Moves, window: Window, tx: Tx, tally: _Tally) -> None:
@@ -141,12 +207,12 @@ def _batches(
     walks: Sequence[Sequence[Page]],
     seen: set[str],
     rejects: list[Reject],
-) -> Iterator[list[Sighting]]:
-    """The newest sighting of each instance; `seen` and `rejects` are filled on the way.
+) -> Iterator[list[Any]]:
+    """The newest sighting of each identity; `seen` and `rejects` are filled on the way.
 
     Each batch is sorted: an index is read and grows faster in order.
     """
-    batch: list[Sighting] = []
+    batch: list[Any] = []
     for page in (page for walk in reversed(walks) for page in reversed(walk)):
         sightings, odd = resource.read(page.body)
         rejects.extend(odd)

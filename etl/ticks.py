@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 from etl.app import App, Covers, Result
 from etl.cadence import Cadence, Pace, duration
 from etl.days import iso
-from etl.errors import AlreadyPolled, Busy, EtlError, StoreError, Unavailable
+from etl.errors import AlreadyPolled, Busy, EtlError, SettingsError, SourceError, Unavailable
 from etl.poll import LastPoll
 from etl.resources import Resource
 from etl.settings import Account
@@ -59,6 +59,11 @@ class Watch:
     offset_s: float | None = None
     complete_at: float | None = None
     listed: int | None = None
+
+    @property
+    def is_side(self) -> bool:
+        """Whether the program does without it."""
+        return bool(getattr(self.resource, "is_side", False))
 
     @property
     def name(self) -> str:
@@ -151,8 +156,8 @@ class Ticks:
             if run.outcome == "complete":
                 watch.complete_at = run.started_at - watch.offset_s
         gap_s = watch.trigger.gap_s(self.app.clock())
-        # a database that is away is asked again at every tick
-        failed = error is not None and not isinstance(error, StoreError)
+        # a database that is away, or a full disk, is asked again at every tick
+        failed = isinstance(error, SourceError | SettingsError)
         wait_s = watch.pace.told(began, gap_s, failed=failed, limited=limited)
         if wait_s > gap_s:
             why = (
@@ -171,7 +176,13 @@ class Ticks:
         }
         if result.outcome is None:
             assert result.error is not None
-            outcome, level, text = "failed", logging.ERROR, result.error.message
+            # without permission for a side resource the program goes on: that is said once
+            level = (
+                (logging.DEBUG if result.is_repeated else logging.WARNING)
+                if (result.is_warning)
+                else logging.ERROR
+            )
+            outcome, text = "failed", result.error.message
             said |= {"outcome": outcome, "error": text}
         else:
             run = result.outcome.run

@@ -100,15 +100,16 @@ def tally_of(resource: Resource[Any], pages: Iterable[Page]) -> Tally:
 
 def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
     """The identities on a page that the source created before an instant, by its own words."""
-    if not resource.created:
+    if resource.births is None:
         return set()
+    list_key, identity, created = resource.births
     try:
-        answer = _births(resource.list_key, resource.identity, resource.created).decode(page.body)
+        answer = _births(list_key, identity, created).decode(page.body)
         births = [(record.identity, record.created) for record in answer.data.records]
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        _, records = records_of(parse(page.body), resource.list_key)
+        _, records = records_of(parse(page.body), list_key)
         found = (record for record in records if isinstance(record, dict))
-        births = [(r.get(resource.identity), r.get(resource.created)) for r in found]
+        births = [(r.get(identity), r.get(created)) for r in found]
     return {name for name, at in births if is_identity(name) and _is_before(at, before)}
 
 

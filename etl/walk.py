@@ -28,11 +28,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 from etl.errors import Changed, Unavailable
 from etl.poll import LastPoll, Page, Poll
 from etl.resources import Listing, Resource
+from etl.span import Span
 from etl.verdict import Verdict, digest, digest_of, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
@@ -41,12 +42,27 @@ if TYPE_CHECKING:
 MAX_WALKS: Final = 3
 MAX_PAGES: Final = 10_000
 YOUNG_S: Final = 60
-DAY_S: Final = 86_400
 
 __all__ = ["MAX_PAGES", "MAX_WALKS", "Source", "Verdict", "digest", "judge", "poll"]
 
 Progress = Callable[[int, int | None], None]
 """Called with the pages read so far and the pages expected (None: not known)."""
+
+
+class News(NamedTuple):
+    """Of the records on a page: those that are not held yet, and those that are held otherwise."""
+
+    added: set[str]
+    changed: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What is held of a window: the total that the newest complete poll reported, and what a page
+    brings beyond what is held."""
+
+    total: int
+    news: Callable[[bytes], News]
 
 
 class Source(Protocol):
@@ -70,13 +86,16 @@ def poll(
     last: LastPoll | None = None,
     seed: bytes = b"",
     progress: Progress | None = None,
+    front: Front | None = None,
 ) -> Poll:
     """One poll of a listing. Raises `Refused`, and whatever keeps page 1 of its first walk away.
 
     Every other failure makes the poll partial. `clock` is that of the client: each answer carries
-    its instants, so it is asked for nothing.
+    its instants, so it is asked for nothing. With `front` only the first pages of a window are read,
+    as long as they bring news and their number adds up.
     """
-    return _Poller(client, resource, page_size, concurrency, progress).poll(account, last, seed)
+    poller = _Poller(client, resource, page_size, concurrency, progress)
+    return poller.poll(account, last, seed, front)
 
 
 class _Poller:
@@ -93,11 +112,12 @@ class _Poller:
         self._page_size = page_size
         self._concurrency = concurrency
         self._progress = progress or (lambda read, expected: None)
-        self._span = _Span()
+        self._span = Span()
 
-    def poll(self, account: str, last: LastPoll | None, seed: bytes) -> Poll:
+    def poll(self, account: str, last: LastPoll | None, seed: bytes, front: Front | None) -> Poll:
         requests, retries = self._client.requests, self._client.retries
-        walks, verdict, listed, unchanged = self._walks(last, seed)
+        read = self._front(front, last, seed) if front is not None else None
+        walks, verdict, listed, unchanged = read or self._walks(last, seed)
         started_at, finished_at, offset_s, notes = self._span.instants()
         one = verdict.complete and len(walks) == 1
         return Poll(
@@ -117,7 +137,33 @@ class _Poller:
             notes=verdict.notes + notes,
         )
 
-    def _walks(self, last: LastPoll | None, seed: bytes) -> tuple[list[_Walk], Verdict, int, bool]:
+    def _front(self, front: Front, last: LastPoll | None, seed: bytes) -> _Reading | None:
+        """The first pages of a window, up to one that brings nothing new. None where that does not
+        account for the total: then all of it must be read."""
+        walk, added, names = _Walk(), set[str](), set[str | None]()
+        while len(walk.pages) < MAX_PAGES:
+            try:
+                read = self._ask(len(walk.pages) + 1)
+                listing = self._resource.open(read.page.body)
+            except (Unavailable, Changed):
+                if not walk.pages:
+                    raise
+                return None
+            self._take(walk, read, None)
+            if last and last.digest and last.digest == walk.digest(seed):
+                return [walk], Verdict(True, last.reported_total, set()), last.listed, True
+            names.update(listing.identities)
+            news = front.news(read.page.body)
+            added |= news.added
+            if listing.total is None or None in names or walk.flaw:
+                return None
+            if not (news.added or news.changed):
+                if listing.total != front.total + len(added):
+                    return None
+                return [walk], Verdict(True, listing.total, added), len(names), False
+        return None
+
+    def _walks(self, last: LastPoll | None, seed: bytes) -> _Reading:
         """All walks, the verdict on the last of them, how many were listed, and whether nothing
         changed since `last`."""
         walks = [self._walk()]
@@ -143,7 +189,7 @@ class _Poller:
         walk = _Walk()
         first = self._ask(1)
         listing = self._resource.open(first.page.body)
-        expected = _pages(listing)
+        expected = _pages(listing) if self._resource.paged else 1
         self._take(walk, first, expected)
         if expected is None:
             self._read_on(walk, listing)
@@ -153,6 +199,8 @@ class _Poller:
 
     def _ask(self, number: int) -> _Read:
         params = {"page": str(number), "page_size": str(self._page_size)}
+        if not self._resource.paged:
+            params = {}
         answer = self._client.get(self._resource.path, params)
         return _Read(Page(number, self._page_size, answer.body), sha256(answer.body), answer)
 
@@ -205,7 +253,8 @@ class _Poller:
         if tally.total is None:
             walk.is_final = True
         verdict = tally.verdict()
-        if verdict.complete and not walk.flaw and tally.ends_full(self._page_size):
+        probed = self._resource.paged and tally.ends_full(self._page_size)
+        if verdict.complete and not walk.flaw and probed:
             verdict = self._probed(walk, verdict)
         if verdict.complete and self._resource.whole and len(walk.pages) > 1:
             verdict = self._proven(walk, verdict, seen)
@@ -239,8 +288,12 @@ class _Poller:
             newcomers -= older(self._resource, page, before)
         if not newcomers:
             return verdict
-        note = f"{len(newcomers)} instances may have been created during the walk"
+        note = f"{len(newcomers)} of them may have been created during the walk"
         return Verdict(False, verdict.total, verdict.identities, (note,))
+
+
+_Reading: TypeAlias = "tuple[list[_Walk], Verdict, int, bool]"
+"""All walks, the verdict on the last of them, how many were listed, whether nothing changed."""
 
 
 def _pages(first: Listing) -> int | None:
@@ -334,45 +387,3 @@ class _Crew:
     def _next(self) -> int | None:
         with self._taking:
             return None if self._stopped.is_set() else next(self._numbers, None)
-
-
-class _Span:
-    """The instants of answers on the local clock, and what their dates say of the source's."""
-
-    def __init__(self) -> None:
-        self._first_sent_at = math.inf
-        self._last_received_at = -math.inf
-        self._lo, self._hi = -math.inf, math.inf
-
-    def add(self, answer: Answer) -> None:
-        self._first_sent_at = min(self._first_sent_at, answer.sent_at)
-        self._last_received_at = max(self._last_received_at, answer.received_at)
-        if answer.date is not None:
-            self._lo = max(self._lo, answer.date - answer.received_at)
-            self._hi = min(self._hi, answer.date + 1 - answer.sent_at)
-
-    def instants(self) -> tuple[int, int, float | None, tuple[str, ...]]:
-        """`started_at`, `finished_at`, `clock_offset_s` and notes, as `Poll` has them."""
-        lo, hi, offset_s, notes = self._offset()
-        started_at = math.floor(self._first_sent_at + lo)
-        return started_at, max(started_at, math.ceil(self._last_received_at + hi)), offset_s, notes
-
-    def source_time(self, local: float) -> float:
-        """Not later than the source's clock at `local`; minus infinity where that is not known."""
-        lo, _, offset_s, _ = self._offset()
-        return -math.inf if offset_s is None else local + lo
-
-    def _offset(self) -> tuple[float, float, float | None, tuple[str, ...]]:
-        """The interval of (source clock - local clock), zero where it is not known."""
-        if math.isinf(self._lo):
-            return 0.0, 0.0, None, ()
-        if self._lo > self._hi:
-            note = (
-                "the clock jumped during the poll, or the source's dates disagree: local clock used"
-            )
-            return 0.0, 0.0, None, (note,)
-        middle = (self._lo + self._hi) / 2
-        if abs(middle) > DAY_S:
-            note = f"the source's clock is {middle:.0f} s off: local clock used"
-            return 0.0, 0.0, None, (note,)
-        return self._lo, self._hi, round(middle, 3), ()

@@ -73,4 +73,5 @@ def server(cloud: Story, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with serve(cloud.fleet, key=KEY) as server:
         monkeypatch.setenv("CHENYU_BASE_URL", server.base_url)
         monkeypatch.setenv("CHENYU_API_KEY", KEY)
+        monkeypatch.setenv("CHENYU_RESOURCES", "instances")
         yield server

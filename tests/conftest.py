@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -78,20 +79,36 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def fresh_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+def fresh_url(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[[], str]]:
     """URLs of new databases, up to date and empty."""
 
-    def make() -> str:
-        if kind == "sqlite":
-            path = tmp_path / f"t{next(_numbers)}.db"
-            shutil.copy(request.getfixturevalue("sqlite_template"), path)
-            return f"sqlite:///{path}"
-        server = request.getfixturevalue("postgres_url")
-        name = f"t{next(_numbers)}"
-        _create(server, name, request.getfixturevalue("postgres_template"))
-        return _beside(server, name)
+    def copied() -> str:
+        path = tmp_path / f"t{next(_numbers)}.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
 
-    return make
+    if kind == "sqlite":
+        yield copied
+    else:
+        server = request.getfixturevalue("postgres_url")
+        with made_on(server, request.getfixturevalue("postgres_template")) as make:
+            yield make
+
+
+@contextmanager
+def made_on(server: str, template: str) -> Iterator[Callable[[], str]]:
+    """Makes databases like `template`, and drops them at the end, whoever is connected."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"t{next(_numbers)}")
+        _create(server, names[-1], template)
+        return _beside(server, names[-1])
+
+    yield make
+    _execute(server, *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names))
 
 
 @pytest.fixture
@@ -115,9 +132,14 @@ def database(fresh_database: FreshDatabase) -> Database:
 
 def _create(server: str, name: str, template: str | None) -> None:
     like = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
+    _execute(server, f"CREATE DATABASE {name}{like}")
+
+
+def _execute(server: str, *statements: str) -> None:
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as conn:
-        conn.execute(text(f"CREATE DATABASE {name}{like}"))
+        for statement in statements:
+            conn.execute(text(statement))
     engine.dispose()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from etl.simcloud import LEAK_MARK, Behaviour, Server, Story, serve
 from tests.support import ACCOUNT, columns, rows
 
 KEY = "cy_live-tests-4711"
+UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
 COMMAND = Path(sys.executable).with_name("chenyu-etl")
 RUN_COLUMNS = (
     "started_at, finished_at, outcome, listed, reported_total, added, changed, gone, rejected"
@@ -70,6 +72,11 @@ class Live:
             return self.polls(minutes=minutes)
         finally:
             self.server.behaviour = Behaviour()
+
+    def syncs(self, *resources: str, minutes: float = 0) -> list[Result]:
+        """One sync of everything due, or of these resources, after `minutes`."""
+        self.cloud.passes(minutes=minutes)
+        return list(self.app.sync_all(resources))
 
     def run(self) -> dict[str, Any]:
         """The newest row of `sync_run`."""
@@ -128,6 +135,7 @@ def living(fresh_url: Callable[[], str]) -> Iterator[Living]:
                     attempts=attempts,
                     timeout_s=timeout_s,
                     archive=archive,
+                    accounts=(Account(ACCOUNT, key_env="CHENYU_API_KEY"),),
                 ),
                 environ={"CHENYU_API_KEY": KEY},
             )
@@ -180,6 +188,7 @@ def environment(base_url: str, database_url: str, home: Path, **more: str) -> di
         "CHENYU_BASE_URL": base_url,
         "CHENYU_DATABASE_URL": database_url,
         "CHENYU_ATTEMPTS": "1",
+        "CHENYU_RESOURCES": "instances",
         **more,
     }
 
@@ -202,7 +211,7 @@ def command(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess
 
 
 def leaks(*places: Path | str, secrets: tuple[str, ...] = (LEAK_MARK, KEY)) -> list[str]:
-    """Where secrets are: in files below these folders (gzipped ones too), or in these texts."""
+    """Where secrets are: in files below these folders (packed ones too), or in these texts."""
     found = []
     for place in places:
         files = sorted(place.rglob("*")) if isinstance(place, Path) else [place]
@@ -211,8 +220,8 @@ def leaks(*places: Path | str, secrets: tuple[str, ...] = (LEAK_MARK, KEY)) -> l
                 if not file.is_file():
                     continue
                 content = file.read_bytes()
-                if file.suffix == ".gz":
-                    content += gzip.decompress(content)
+                unpack = UNPACK.get(file.suffix, bytes)
+                content += unpack(content)
             else:
                 content = file.encode()
             found += [f"{s} in {file}"[:200] for s in secrets if s.encode() in content]
@@ -229,5 +238,5 @@ def applied(database: Database) -> list[dict[str, Any]]:
     return columns(
         database,
         f"SELECT a.name, resource, {RUN_COLUMNS} FROM sync_run JOIN account a USING (account_id)"
-        " WHERE outcome IN ('complete', 'partial') ORDER BY a.name, started_at",
+        " WHERE outcome IN ('complete', 'partial') ORDER BY a.name, resource, started_at",
     )

@@ -13,6 +13,7 @@ from etl.poll import Page, Poll
 from etl.reports import plain
 from etl.resources import INSTANCES
 from etl.store import Run, Store
+from etl.tables import BILL_KEY
 
 ACCOUNT = "lab"
 
@@ -76,6 +77,12 @@ COMPARED = {
     "instance_history": "account_id, instance_uuid, version",
     "instance_usage": "account_id, instance_uuid, usage_no",
     "usage_day": "account_id, instance_uuid, usage_no, day",
+    "gpu_price": "account_id, gpu_uuid, valid_from",
+    "balance": "account_id, first_seen_at",
+    "card": "account_id, uuid, first_seen_at",
+    "bill": ", ".join(BILL_KEY),
+    "bill_day": ", ".join((*BILL_KEY, "day")),
+    "recharge": "account_id, recharge_id",
     "rejected_record": "account_id, resource, reason, payload_hash",
 }
 """The tables that a replay gives again, with their keys."""

@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl import archive
 from etl.archive import Archived, read_line
+from etl.archive import line as archive_line
 from etl.poll import Page, Poll
 from etl.resources import INSTANCES
 from etl.simcloud import LEAK_MARK, T0, Story
 from tests.support import poll_of
 
 DAY = 86_400
+
+
+def encode(poll: Poll, *, same: bool) -> bytes:
+    return b"".join(archive_line.encode(poll, same=same))
 
 
 @pytest.fixture
@@ -59,7 +63,7 @@ def test_a_poll_read_from_its_line_gives_the_same_facts_extras_and_rejects(
     answer = {"code": 0, "data": {"instance_list": records, "total": len(records)}}
     body = json.dumps(answer, ensure_ascii=escaped).encode("utf-8", "surrogatepass")
     poll = poll_of([body], T0, T0 + 7)
-    read = read_line(archive._encode(poll, same=False))
+    read = read_line(encode(poll, same=False))
     assert (read.account, read.resource, read.complete) == ("lab", "instances", True)
     assert (read.started_at, read.finished_at) == (T0, T0 + 7)
     assert read.walks is not None
@@ -72,13 +76,13 @@ def test_a_poll_read_from_its_line_gives_the_same_facts_extras_and_rejects(
 def test_a_line_holds_no_secret(cloud: Story) -> None:
     body = cloud.body()
     assert LEAK_MARK.encode() in body
-    assert LEAK_MARK.encode() not in archive._encode(poll_of([body], T0), same=False)
+    assert LEAK_MARK.encode() not in encode(poll_of([body], T0), same=False)
 
 
 def test_a_secret_in_a_body_that_strict_json_refuses_is_gone_too() -> None:
     body = b'{"code":0,"data":{"x":NaN,"y":1' + b"0" * 30 + b',"t":"\\ud800","password":"hush",'
     body += b'"instance_list":[{"instance_uuid":"a","status":2,"url":"http://h/?token=hush"}]}}'
-    line = archive._encode(poll_of([body], T0), same=False)
+    line = encode(poll_of([body], T0), same=False)
     assert b"hush" not in line
     assert line.count(b"\n") == 1
     read = read_line(line)
@@ -90,10 +94,10 @@ def test_walks_page_numbers_and_the_page_size_asked_for_survive(cloud: Story) ->
     first = (Page(2, 2, cloud.body(2, 2)), Page(1, 2, cloud.body(1, 2)))
     second = (Page(1, 2, cloud.body(1, 2)),)
     poll = Poll("lab", "instances", T0, T0 + 1, False, (first, second), listed=3)
-    said = json.loads(archive._encode(poll, same=False))
+    said = json.loads(encode(poll, same=False))
     assert "pages" not in said
     assert [len(walk) for walk in said["walks"]] == [2, 1]
-    read = read_line(archive._encode(poll, same=False))
+    read = read_line(encode(poll, same=False))
     assert read.walks is not None
     assert [[(p.number, p.page_size) for p in walk] for walk in read.walks] == [
         [(2, 2), (1, 2)],
@@ -174,3 +178,11 @@ def test_a_line_that_is_no_poll_is_a_value_error(members: dict[str, Any]) -> Non
 def test_a_line_that_is_no_object_is_a_value_error(line: bytes) -> None:
     with pytest.raises(ValueError):
         read_line(line)
+
+
+def test_a_line_is_made_a_page_at_a_time(cloud: Story) -> None:
+    """All pages of a large account at once would be as much memory again."""
+    poll = poll_of([cloud.body()] * 9, T0)
+    parts = list(archive_line.encode(poll, same=False))
+    assert max(map(len, parts)) < sum(map(len, parts)) / 8
+    assert json.loads(b"".join(parts))["pages"] == [json.loads(parts[3])] * 9

@@ -63,6 +63,7 @@ class World:
             self.home,
             **{
                 "CHENYU_SCHEDULE": f"instances={EVERY_S}s",
+                "CHENYU_RESOURCES": "instances",
                 "CHENYU_LISTEN": "off",
                 **environ,
             },

@@ -108,6 +108,21 @@ def test_a_file_that_is_no_demo_is_refused_and_kept(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("words", [("sync",), ("replay", "some.jsonl")])
+def test_nothing_real_comes_into_a_demos_file(
+    words: tuple[str, ...], run: Command, home: Path
+) -> None:
+    run("demo", *SMALL)
+    before = (home / "chenyu-demo.db").read_bytes()
+    (home / "some.jsonl").touch()
+    environ = {"CHENYU_API_KEY": KEY, "CHENYU_BASE_URL": "http://127.0.0.1:9/nobody"}
+    result = run("--database", "chenyu-demo.db", *words, **environ)
+    assert result.exit_code == 2
+    assert "chenyu-etl demo" in result.stderr
+    assert "--database" in result.stderr
+    assert (home / "chenyu-demo.db").read_bytes() == before
+
+
 def test_the_configured_database_and_key_are_not_touched(
     run: Command, path: Path, home: Path, served: list[Server]
 ) -> None:

@@ -19,10 +19,10 @@ from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "errors poll codes redact deadline places simcloud",
+    "errors poll codes redact deadline span places simcloud",
     "days cadence resources verdict",
-    "usage triggers dialect client settings archive",
-    "diff walk tables",
+    "usage triggers dialect client settings service_settings archive",
+    "diff versions walk tables",
     "store schema status reports render",
     "sync rebuild",
     "replay",
@@ -40,7 +40,19 @@ ONLY_IN = {
     "apscheduler": ("etl/schedule.py",),
     "prometheus_client": ("etl/metrics.py",),
 }
-PURE = ("diff", "usage", "days", "codes", "poll", "redact", "render")
+PURE = (
+    "diff",
+    "versions",
+    "span",
+    "cadence",
+    "triggers",
+    "usage",
+    "days",
+    "codes",
+    "poll",
+    "redact",
+    "render",
+)
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
 HAVE_A_CLOCK = ("etl/app.py", "etl/simcloud/server.py")

@@ -241,6 +241,7 @@ def test_null_is_an_empty_list() -> None:
 @example({**FINE, "server_map": [{"url": "a\x00b?", "ssh_info": {"password": 1}}]})
 @example({**FINE, "server_url": ["b", "a", "a\x00"]})
 @example({**FINE, "server_url": ["\ud800"], "title": "\ud800"})
+@example({**FINE, "server_url": ["\x00", "]"]})
 @example({**FINE, "server_map": {"a": 1e308, "b": [2.0]}})
 def test_a_record_is_read_the_same_whatever_its_neighbours(record: dict[str, Any]) -> None:
     assert read(page(record)) == read_alone(record)

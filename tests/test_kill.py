@@ -187,7 +187,7 @@ def test_a_sync_killed_at_any_moment_leaves_nothing_or_all_of_its_poll(
         lab.is_as_if_every_poll_was_whole()
     if lab.archive is not None:
         again = fresh_database()
-        tally = replay(again, [str(path) for path in sorted(lab.archive.glob("*.gz"))])
+        tally = replay(again, [str(path) for path in sorted(lab.archive.glob("*.jsonl.?z"))])
         assert (tally.applied, tally.skipped, tally.damaged) == (len(lab.known), 0, 0)
         assert dump(again) == dump(lab.database)
         assert list(differences(again)) == []

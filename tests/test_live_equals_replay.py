@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from etl import archive, replay
+from etl.days import from_iso
 from etl.dialect import Database, open_database
-from etl.errors import StoreError
+from etl.errors import ArchiveError
 from etl.rebuild import differences
 from etl.resources import INSTANCES
 from etl.simcloud import ANY, T0, Behaviour, Fail, Story
@@ -34,7 +35,7 @@ def told(database: Database) -> dict[str, Any]:
 
 
 def files_of(folder: Path) -> list[str]:
-    return sorted(str(path) for path in folder.glob("*.gz"))
+    return sorted(str(path) for path in folder.glob("*.jsonl.?z"))
 
 
 # a simulated day
@@ -189,7 +190,7 @@ def test_a_poll_archived_but_not_committed_is_applied_by_the_next_sync(
     assert [run["started_at"] for run in applied(lab.database)] == ["2026-01-01T00:00:00Z"]
     lab.polls(minutes=5)
     starts = [run["started_at"] for run in applied(lab.database)]
-    assert [archive.from_iso(at) for at in starts] == [T0, killed_at, lab.cloud.now]
+    assert [from_iso(at) for at in starts] == [T0, killed_at, lab.cloud.now]
     assert [run["changed"] for run in applied(lab.database)] == [0, 1, 0]
 
 
@@ -222,14 +223,17 @@ def test_a_poll_left_behind_is_not_applied_twice_where_its_commit_came_through(
     assert lab.everything() == before
 
 
-def test_an_archive_that_cannot_be_written_fails_the_poll_and_changes_nothing(
+def test_an_archive_that_cannot_be_written_fails_the_poll_which_is_recorded(
     live: Living, tmp_path: Path
 ) -> None:
     (tmp_path / "no folder").write_text("a file")
     lab = live(Story(), archive=tmp_path / "no folder")
     lab.cloud.rents()
-    before = lab.everything()
+    before = lab.everything("account", "sync_run")
     result = lab.polls()
-    assert isinstance(result.error, StoreError)
+    assert isinstance(result.error, ArchiveError)
     assert result.exit_code == 6
-    assert lab.everything() == before
+    assert lab.everything("account", "sync_run") == before
+    run = lab.run()
+    assert (run["outcome"], run["error"]) == ("failed", result.error.message)
+    assert applied(lab.database) == []

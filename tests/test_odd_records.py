@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from etl.rebuild import differences
-from etl.resources.instances import LAST_INSTANT
+from etl.resources.values import LAST_INSTANT
 from etl.simcloud import T0, Behaviour, Story
 from etl.tables import instance
 from tests.live import Live, Living, living

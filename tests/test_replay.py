@@ -6,14 +6,17 @@ import gzip
 import io
 import json
 import logging
+import lzma
 import sys
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etl import archive, replay
+from etl import replay
+from etl.days import iso
 from etl.dialect import Database
 from etl.errors import Busy, SettingsError
 from etl.simcloud import T0, Story
@@ -27,23 +30,26 @@ def line(started_at: int, *bodies: bytes, account: str = "lab", **more: Any) -> 
         "v": 1,
         "account": account,
         "resource": "instances",
-        "started_at": archive.iso(started_at),
-        "finished_at": archive.iso(started_at + 1),
+        "started_at": iso(started_at),
+        "finished_at": iso(started_at + 1),
         **({} if more.get("same") else {"pages": [json.loads(body) for body in bodies]}),
         **more,
     }
     return json.dumps(members).encode() + b"\n"
 
 
-def written(path: Path, *lines: bytes, packed: bool = False) -> str:
-    content = b"".join(lines)
-    path.write_bytes(gzip.compress(content) if packed else content)
+Pack = Callable[[bytes], bytes]
+PACKS: tuple[Pack, ...] = (bytes, gzip.compress, lzma.compress)
+
+
+def written(path: Path, *lines: bytes, pack: Pack = bytes) -> str:
+    path.write_bytes(pack(b"".join(lines)))
     return str(path)
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("pack", PACKS)
 def test_lines_made_by_other_means_are_judged_by_their_pages(
-    database: Database, tmp_path: Path, packed: bool
+    database: Database, tmp_path: Path, pack: Pack
 ) -> None:
     cloud = Story()
     cloud.rents_many(3)
@@ -53,7 +59,7 @@ def test_lines_made_by_other_means_are_judged_by_their_pages(
         line(T0, *whole),
         line(T0 + 60, whole[0]),
         line(T0 + 120, *whole),
-        packed=packed,
+        pack=pack,
     )
     assert replay.replay(database, [path]).applied == 3
     assert [run["outcome"] for run in applied(database)] == ["complete", "partial", "complete"]
@@ -101,9 +107,10 @@ def test_a_torn_end_is_said_and_skipped(
     cloud = Story()
     cloud.rents()
     first, second = line(T0, cloud.body()), line(T0 + 60, cloud.body())
-    for packed in (False, True):
+    for pack in PACKS:
+        packed = pack is not bytes
         for size in range(0, len(second) - 2, 97):
-            content = gzip.compress(first + second[:size]) if packed else first + second[:size]
+            content = pack(first + second[:size])
             path = tmp_path / "torn"
             path.write_bytes(content[: len(content) - 3 * packed])
             with caplog.at_level(logging.WARNING, "etl"):
@@ -152,9 +159,11 @@ def poll_line_of(cloud: Story, account: str) -> bytes:
     return line(T0 + 60, cloud.body(), account=account)
 
 
-@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    "packs", [(bytes,), (gzip.compress,), (lzma.compress,), (lzma.compress, gzip.compress)]
+)
 def test_standard_input_with_many_accounts_interleaved_is_replayed(
-    database: Database, monkeypatch: pytest.MonkeyPatch, packed: bool
+    database: Database, monkeypatch: pytest.MonkeyPatch, packs: tuple[Pack, ...]
 ) -> None:
     names = [f"account {n}" for n in range(25)]
     clouds = [Story() for _ in names]
@@ -163,7 +172,7 @@ def test_standard_input_with_many_accounts_interleaved_is_replayed(
         for name, cloud in zip(names, clouds, strict=True):
             cloud.rents()
             lines.append(line(T0 + 60 * minute, cloud.body(), account=name))
-    content = b"".join(map(gzip.compress, lines) if packed else lines)
+    content = b"".join(pack(line) for pack, line in zip(cycle(packs), lines, strict=False))
     stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(content)))  # type: ignore[arg-type]
     monkeypatch.setattr(sys, "stdin", stdin)
     tally = replay.replay(database, ["-"])

@@ -15,10 +15,12 @@ import pytest
 from etl.app import App, Result
 from etl.cadence import Cadence
 from etl.errors import SettingsError
+from etl.resources import RESOURCES
 from etl.schedule import Lane, Schedule
 from etl.settings import Account
-from etl.simcloud import Behaviour, Fail, Story
+from etl.simcloud import ANY, Behaviour, Fail, Story
 from etl.ticks import Ticks, Watch
+from etl.triggers import grid
 from tests.live import Live, Living, living, wait_for
 from tests.support import columns, rows
 
@@ -85,7 +87,12 @@ class Driven:
 def settings_of(app: App, cadence: Cadence, *accounts: Account) -> Any:
     from dataclasses import replace
 
-    return replace(app.settings, accounts=accounts, schedule={"instances": cadence})
+    return replace(
+        app.settings,
+        accounts=accounts,
+        schedule={"instances": cadence},
+        resources=("instances",),
+    )
 
 
 @pytest.fixture
@@ -95,6 +102,8 @@ def drive(live: Living, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Driven
     def make(story: Story | None = None, **options: Any) -> Driven:
         lab = live(story or Story(), **options)
         lab.cloud.rents_many(3)
+        tick = grid(EVERY_S, lab.account.name).following(lab.cloud.clock())
+        lab.cloud.passes(seconds=int(tick - lab.cloud.clock()))
 
         class Clock(datetime):
             @classmethod
@@ -141,6 +150,18 @@ def test_no_change_of_the_clock_skips_or_doubles_a_tick(
     assert lab.seen["complete"] in (30, 31)
     gaps = [b - a for a, b in pairwise(starts_of(lab.runs())[1:])]
     assert set(gaps) <= {590.0, 600.0, 610.0}
+
+
+def test_a_start_shortly_before_a_tick_polls_at_once_and_counts_for_it(
+    drive: Callable[..., Driven],
+) -> None:
+    lab = drive()
+    lab.lab.cloud.passes(seconds=EVERY_S - 20)
+    lab.starts()
+    lab.passes(seconds=20)
+    assert lab.seen == {"complete": 1, "covered": 1}
+    lab.passes(seconds=EVERY_S)
+    assert lab.seen == {"complete": 2, "covered": 1}
 
 
 def test_a_restart_within_an_interval_polls_nothing(drive: Callable[..., Driven]) -> None:
@@ -208,7 +229,7 @@ def test_failures_in_a_row_back_off_and_recover_alone(
 ) -> None:
     lab = drive()
     lab.starts()
-    lab.lab.server.behaviour = Behaviour(fail={0: Fail(503, 503)})
+    lab.lab.server.behaviour = Behaviour(fail={ANY: Fail(503, 503)})
     lab.passes(hours=6)
     assert 8 <= lab.seen["failed"] <= 12
     assert "9 failures in a row; the next poll is due in 1 h" in caplog.text
@@ -267,6 +288,35 @@ def test_what_is_off_is_not_polled(drive: Callable[..., Driven]) -> None:
     lab.starts(Cadence())
     lab.passes(minutes=10)
     assert lab.seen == {}
+
+
+def test_all_that_is_collected_is_polled_instances_first_and_none_skips_another(
+    live: Living,
+) -> None:
+    import time
+    from dataclasses import replace
+
+    story = Story(int(time.time()) - 86_400)
+    lab = live(story)
+    lab.server.clock = time.time
+    one = real(lab.app, lab.account)
+    one.schedule.stop(1)
+    seen: list[tuple[str, str]] = []
+    all_of_it = replace(lab.app.settings, resources=tuple(RESOURCES), schedule={})
+
+    def observe(watch: Watch, outcome: str, *_: Any) -> None:
+        seen.append((watch.resource.name, outcome))
+
+    schedule = Schedule(Ticks(lab.app, None, observe), all_of_it)
+
+    def looked() -> bool:
+        schedule.look()
+        return len(seen) >= len(RESOURCES)
+
+    wait_for(looked)
+    assert schedule.stop(10)
+    assert seen[0] == ("instances", "complete")
+    assert sorted(seen) == sorted((name, "complete") for name in RESOURCES)
 
 
 # several at once, with threads and the real clock

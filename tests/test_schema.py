@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import CheckConstraint, inspect, text
+from sqlalchemy import CheckConstraint, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from etl import schema, tables
 from etl.dialect import Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 from etl.simcloud import Story
-from tests.conftest import TODAY, ZONE
+from tests.conftest import TODAY, ZONE, made_on
 from tests.support import apply, columns, poll_story, rows
 
 HEAD = schema.head()
@@ -177,6 +177,19 @@ def test_another_time_zone_is_refused_before_anything_is_migrated(database: Data
     assert rows(database, "SELECT value FROM setting WHERE name = 'views'") == [("old",)]
 
 
+def test_databases_of_tests_are_dropped_after_use(
+    postgres_url: str, postgres_template: str
+) -> None:
+    with made_on(postgres_url, postgres_template) as make:
+        held = create_engine(make().replace("postgresql:", "postgresql+psycopg:"))
+        name = held.connect().execute(text("SELECT current_database()")).scalar_one()
+    held.dispose()
+    server = create_engine(postgres_url)
+    with server.connect() as conn:
+        assert name not in conn.scalars(text("SELECT datname FROM pg_database")).all()
+    server.dispose()
+
+
 def test_the_calendar_reaches_from_2015_two_years_ahead_without_a_gap(database: Database) -> None:
     days = columns(database, "SELECT * FROM calendar_day ORDER BY day")
     assert (days[0]["day"], days[-1]["day"]) == ("2015-01-01", f"{TODAY.year + 2}-12-31")
@@ -261,3 +274,21 @@ def test_what_the_database_takes(database: Database) -> None:
         stretch(1, 2, 3, 4, no=3),
         stretch(1, None, None, None, no=4, kind="held"),
     )
+
+
+def test_running_time_keeps_its_parts_when_a_stretch_gets_its_image(database: Database) -> None:
+    cloud = Story()
+    one = cloud.rents()
+    apply(database, poll_story(cloud))
+    cloud.passes(hours=30)
+    cloud.stops(one)
+    cloud.passes(hours=1)
+    apply(database, poll_story(cloud))
+    tables_read = "SELECT * FROM usage_day ORDER BY day", "SELECT * FROM instance_usage"
+    before = [columns(database, sql) for sql in tables_read]
+    assert before[0]
+    assert before[1][0]["image_uuid"]
+    migrate(database, "0001")
+    assert "image_uuid" not in columns(database, tables_read[1])[0]
+    assert schema.upgrade(database, ZONE, TODAY)
+    assert [columns(database, sql) for sql in tables_read] == before

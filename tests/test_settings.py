@@ -59,8 +59,15 @@ def written(value: Any) -> str:
 
 
 def test_every_setting_is_sampled_here() -> None:
-    elsewhere = {"accounts", "schedule", "log_format"}
+    elsewhere = {"accounts", "resources", "schedule", "log_format"}
     assert SAMPLES.keys() == Settings.__dataclass_fields__.keys() - elsewhere
+
+
+def test_what_is_collected_is_a_list_in_the_order_of_polling(config: Path) -> None:
+    assert load({}, NOTHING).resources[0] == "instances"
+    config.write_text('resources = ["bills", "instances"]')
+    assert load({}, NOTHING).resources == ("instances", "bills")
+    assert load({}, {"CHENYU_RESOURCES": "balance, bills"}).resources == ("balance", "bills")
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -99,6 +106,9 @@ def test_an_empty_variable_says_nothing(config: Path) -> None:
         ("timezone = 'Mars/Olympus'", "no time zone 'Mars/Olympus'", "Asia/Shanghai"),
         ("timezone = '../../etc/passwd'", "no time zone", "Asia/Shanghai"),
         ("api_key_file = 1", "must be text", "api_key_file"),
+        ("resources = ['pods']", "names what is none: 'pods'", "instances, gpu_prices"),
+        ("resources = 'bills'", "names what is none: 'bills'", "instances, gpu_prices"),
+        ("resources = []", "names what is none", "instances, gpu_prices"),
         ("accounts = 1", "accounts must be a table", "configuration.md"),
         ("[accounts]\nlab = 'x'", "accounts.lab must be a table", "configuration.md"),
         ("[accounts.lab]\napi_key_env = 1", "must be text", "api_key_env"),

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from etl import rebuild
+from etl import rebuild, walk
+from etl.app import POLLS_AGAIN
 from etl.days import from_iso
 from etl.dialect import Database, open_database
+from etl.errors import StalePoll
+from etl.poll import LastPoll, Poll
 from etl.simcloud import ANY, LEAK_MARK, T0, Behaviour, Fail, Story, serve
 from tests.live import KEY, TABLES, Live, Living, command, environment, every_text, leaks, living
 from tests.support import columns, rows
@@ -372,6 +376,34 @@ def test_the_local_clock_is_taken_where_the_sources_is_not_known(
     assert run["clock_offset_s"] is None
     assert run["outcome"] == "complete"
     assert (run["error"] is None) == behaviour.no_date
+
+
+def test_a_poll_whose_slow_answers_blur_the_clock_is_taken_again(lab: Live) -> None:
+    """They are dated when they were asked for, or 8 s later: the poll may be older than the last."""
+    before, polls = lab.run()["started_at"], []
+
+    def answers(page: int) -> None:
+        polls.extend([page] * (page == 1))
+        slow_s = 8 if len(polls) == 1 else 0
+        lab.cloud.passes(seconds=slow_s)
+        lab.behaviour.clock_off_s = -slow_s
+
+    assert lab.polls_badly(Behaviour(before_page=answers), minutes=0).exit_code == 0
+    assert len(polls) == 2
+    assert lab.run()["started_at"] > before
+
+
+def test_a_poll_is_not_taken_again_for_ever(lab: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, poll, before = [], walk.poll, lab.everything()
+
+    def never_newer(*words: Any, last: LastPoll, **named: Any) -> Poll:
+        taken.append(last.started_at)
+        return replace(poll(*words, last=last, **named), started_at=last.started_at)
+
+    monkeypatch.setattr(walk, "poll", never_newer)
+    assert isinstance(lab.polls(minutes=5).error, StalePoll)
+    assert len(taken) == 1 + POLLS_AGAIN
+    assert lab.everything() == before
 
 
 def test_two_syncs_within_a_second_do_not_share_it(lab: Live) -> None:

@@ -18,6 +18,7 @@ from etl import walk
 from etl.client import Answer
 from etl.poll import LastPoll, Page, Poll
 from etl.resources import INSTANCES
+from etl.span import Span
 from etl.walk import MAX_WALKS, digest, judge, poll
 from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of
 
@@ -326,7 +327,7 @@ def test_the_span_always_holds_what_happened(
     local: float, offset: float, answers: list[tuple[float, float, float]]
 ) -> None:
     """With a steady local clock, however wrong, no answer was made outside the poll."""
-    span, made = walk._Span(), []
+    span, made = Span(), []
     for before_s, takes_s, share in answers:
         sent_at = local + before_s
         local = sent_at + takes_s

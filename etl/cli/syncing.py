@@ -19,9 +19,11 @@ from etl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from etl.app import Result
+    from etl.app import App, Result
 
 
+RESOURCE_NAMES = ("instances", "gpu_prices", "balance", "cards", "bills", "recharges")
+"""As in `etl.resources`, which takes a while to load."""
 _SOURCE_VARIABLES = setting_variables(
     "CHENYU_API_KEY",
     "CHENYU_API_KEY_FILE",
@@ -39,8 +41,8 @@ _SOURCE_VARIABLES = setting_variables(
     "--resource",
     "resources",
     multiple=True,
-    type=click.Choice(["instances"]),
-    help="Only this resource; may be repeated.",
+    type=click.Choice(RESOURCE_NAMES),
+    help="Only this resource, due or not; may be repeated.",
 )
 @click.option(
     "--archive",
@@ -56,7 +58,10 @@ def sync(
     archive: str | None,
     as_json: bool,
 ) -> None:
-    """One poll of everything: page through the lists, write what changed. For cron.
+    """One poll of everything due: page through the lists, write what changed. For cron.
+
+    Instances are always due; the balance every 10 minutes, prices every 30, bill, cards and
+    recharges every hour. Where the key has no permission for one of these, that is said once.
 
     Brings an empty or older database up to date by itself. A poll is one transaction: what is
     killed half-way has never been. Exit code 3 means that the list could not be read whole: what
@@ -68,11 +73,14 @@ def sync(
     for each in app.settings.accounts:
         each.key(app.environ)  # a missing key is said before anything is done
     app.prepare()
+    app.refuse_demo()
     say(f"database: {app.database.place}")
     results = []
     for result in app.sync_all(resources, _progress() if is_terminal() else None):
         results.append(result)
         _say_result(result)
+    if any(result.is_backfill for result in results):
+        _say_last_month(app)
     if as_json:
         print_json([_result_json(result) for result in results])
     raise SystemExit(exit_code(results))
@@ -123,7 +131,9 @@ def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -
 @click.argument("files", nargs=-1, required=True, metavar="FILE…|-")
 @click.pass_context
 def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
-    """Apply archived polls (.jsonl, .jsonl.gz, - for standard input), by the same path as live ones.
+    """Apply archived polls by the same path as live ones, in time order.
+
+    Files may be .jsonl, .jsonl.gz and .jsonl.xz by whatever name; - is standard input, packed or not.
 
     Polls that are not newer than the newest applied one of their account and resource are skipped
     and counted, so the same files may be given again.
@@ -132,6 +142,7 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
 
     app = ctx.obj.app()
     app.prepare()
+    app.refuse_demo()
     say(f"database: {app.database.place}")
     with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
         tally = replay_files(app.database, files, progress=bar.update)
@@ -179,6 +190,10 @@ def _progress() -> Any:
 
 
 def _say_result(result: Result) -> None:
+    if result.is_warning:
+        if not result.is_repeated:
+            say(f"{result.account} {result.resource}: the key has no permission; the rest goes on")
+        return
     if result.error is not None:
         say(f"{result.account} {result.resource}: failed")
         fail(result.error)
@@ -187,11 +202,27 @@ def _say_result(result: Result) -> None:
     run = result.outcome.run
     say(
         f"{result.account} {result.resource}: {run.outcome}, {run.listed} listed, {run.added} new,"
-        f" {run.changed} changed, {run.gone} gone"
+        f" {run.changed} changed"
+        + (f", {run.gone} gone" if run.gone or result.resource == "instances" else "")
         + (f", {run.rejected} not understood" if run.rejected else "")
     )
     if run.error:
         say(f"       {run.error}")
+
+
+def _say_last_month(app: App) -> None:
+    """What the bill that was just read says of last month: the first answer there is."""
+    from datetime import timedelta
+
+    from etl.status import billed
+
+    month = (app.today().replace(day=1) - timedelta(days=1)).isoformat()[:7]
+    for account, cash, cards in billed(app.database, month):
+        say(
+            f"{account}: charged in {month}: {cash / 1e6:,.2f} yuan from the balance,"
+            f" {cards / 1e6:,.2f} from compute cards"
+        )
+    say("instances are observed from now on: of the time before, only the bill knows")
 
 
 def _result_json(result: Result) -> dict[str, Any]:

@@ -1,54 +1,143 @@
 """One file per thing that is collected, and the registry of them.
 
-A resource says where its listing is, how its records are told apart, whether the listing is whole
-(what it does not list may be gone) or a window (absence means nothing), and how a record is read.
+A resource says where its listing is, how its records are told apart, what absence from it means
+(`keeping`), and how a record is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
-from etl.resources import instances
+from etl.resources import balance, bills, cards, instances, prices, recharges
 from etl.resources.listing import Listing, Reject, open_listing
+from etl.resources.records import Form, Record
 
 T = TypeVar("T")
+
+Keeping = Literal["instances", "versions", "window"]
 
 
 @dataclass(frozen=True, slots=True)
 class Resource(Generic[T]):
-    """`path` is below the base URL; `list_key` names the array in the answer's `data`; `identity`
-    names the member of a record that tells it apart, `created` the one that says when it came into
-    being (epoch seconds; empty: none does). `read` turns the records of one answer into
-    what was understood and what was not. `version` changes when the same bytes are read otherwise
-    than before."""
+    """`path` is below the base URL. `open` says what an answer lists, without reading the records;
+    `read` turns its records into what was understood and what was not. `version` changes when the
+    same bytes are read otherwise than before.
+
+    `keeping`: `instances` and `versions` are whole listings, where what is missing may be gone;
+    a `window` is only added to. `every_s` is how often it is worth asking for. `paged`: whether the
+    listing comes in pages. `form` says how its records are read (instances have no such).
+    `births` reads which of the identities in an answer were created before an instant, where the
+    source says so: (list's key, identity's member, creation's member).
+    """
 
     name: str
     path: str
-    list_key: str
-    identity: str
-    whole: bool
+    keeping: Keeping
+    every_s: int
     version: int
+    open: Callable[[bytes], Listing]
     read: Callable[[bytes], tuple[Sequence[T], Sequence[Reject]]]
-    created: str = ""
+    paged: bool = True
+    form: Form | None = None
+    births: tuple[str, str, str] | None = None
 
-    def open(self, body: bytes) -> Listing:
-        """What an answer lists: its total and identities, without reading the records."""
-        return open_listing(body, self.list_key, self.identity)
+    @property
+    def whole(self) -> bool:
+        """Whether what the listing lacks may be gone."""
+        return self.keeping != "window"
+
+    @property
+    def is_side(self) -> bool:
+        """Whether the program is of use without it: no permission for it is only a warning."""
+        return self.keeping != "instances"
 
 
 INSTANCES: Resource[instances.Sighting] = Resource(
     name="instances",
     path="/instance/list",
-    list_key="instance_list",
-    identity="instance_uuid",
-    whole=True,
+    keeping="instances",
+    every_s=120,
     version=instances.VERSION,
+    open=lambda body: open_listing(body, instances.LIST_KEY, "instance_uuid"),
     read=instances.read,
-    created="create_time",
+    births=(instances.LIST_KEY, "instance_uuid", "create_time"),
 )
 
-RESOURCES: dict[str, Resource[Any]] = {r.name: r for r in (INSTANCES,)}
+GPU_PRICES: Resource[Record] = Resource(
+    name="gpu_prices",
+    path="/gpu/list",
+    keeping="versions",
+    every_s=1_800,
+    version=prices.VERSION,
+    open=prices.open_answer,
+    read=prices.read,
+    paged=False,
+    form=prices.FORM,
+)
 
-__all__ = ["INSTANCES", "RESOURCES", "Listing", "Reject", "Resource"]
+BALANCE: Resource[Record] = Resource(
+    name="balance",
+    path="/balance/info",
+    keeping="versions",
+    every_s=600,
+    version=balance.VERSION,
+    open=balance.open_answer,
+    read=balance.read,
+    paged=False,
+    form=balance.FORM,
+)
+
+CARDS: Resource[Record] = Resource(
+    name="cards",
+    path="/card/list",
+    keeping="versions",
+    every_s=3_600,
+    version=cards.VERSION,
+    open=cards.open_answer,
+    read=cards.read,
+    form=cards.FORM,
+)
+
+BILLS: Resource[Record] = Resource(
+    name="bills",
+    path="/bill/list",
+    keeping="window",
+    every_s=3_600,
+    version=bills.VERSION,
+    open=bills.open_answer,
+    read=bills.read,
+    form=bills.FORM,
+)
+
+RECHARGES: Resource[Record] = Resource(
+    name="recharges",
+    path="/recharge/list",
+    keeping="window",
+    every_s=3_600,
+    version=recharges.VERSION,
+    open=recharges.open_answer,
+    read=recharges.read,
+    form=recharges.FORM,
+)
+
+RESOURCES: dict[str, Resource[Any]] = {
+    r.name: r for r in (INSTANCES, GPU_PRICES, BALANCE, CARDS, BILLS, RECHARGES)
+}
+"""In the order in which they are polled."""
+
+__all__ = [
+    "BALANCE",
+    "BILLS",
+    "CARDS",
+    "GPU_PRICES",
+    "INSTANCES",
+    "RECHARGES",
+    "RESOURCES",
+    "Keeping",
+    "Listing",
+    "Record",
+    "Reject",
+    "Resource",
+]

@@ -1,13 +1,8 @@
 """Instances: what `/instance/list` says of each, as facts that can be compared.
 
-How odd values are read (each has a test):
-
-- a number as text (`"2"`) and a whole number as float (`2.0`) are that number;
-- an instant with a fraction loses it; an instant that is missing, null, zero or negative is null; one
-  that is no instant (later than the year 9999, or text) is null, and what came is kept in `extra`;
-- a NUL character or half a surrogate pair in a text becomes U+FFFD;
-- a missing or null optional field is null; unknown fields are kept in `extra`;
-- a field of another type, or a count out of 32 bits, makes the record a reject that names its path.
+Odd values are read as `etl.resources.values` says. A missing or null optional field is null, unknown
+fields are kept in `extra`; a field of another type, or a count out of 32 bits, makes the record a
+reject that names its path.
 """
 
 from __future__ import annotations
@@ -19,12 +14,11 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import redact
-from etl.resources.listing import Reject, clean_text, is_identity, parse, records_of
+from etl.resources.listing import Reject, is_identity, parse, records_of
+from etl.resources.values import canonical, instant_of, reject_of, text_of
 
 VERSION: Final = 1
 LIST_KEY: Final = "instance_list"
-LAST_INSTANT: Final = 253_402_300_799
-"""9999-12-31T23:59:59Z."""
 
 Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -182,13 +176,8 @@ def _read_one(record: Any) -> Sighting:
 
 
 def _reject(record: Any, message: str) -> Reject:
-    what, at, path = message.rpartition(" - at ")
     identity = record.get("instance_uuid") if isinstance(record, dict) else None
-    return Reject(
-        reason=f"{path.strip('`')}: {what}" if at else f"$: {message}",
-        identity=identity if is_identity(identity) else None,
-        payload=_canonical(redact(record)),
-    )
+    return reject_of(record, message, identity if is_identity(identity) else None)
 
 
 def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
@@ -197,18 +186,18 @@ def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
     facts = Instance(
         instance_uuid=wire.instance_uuid,
         status=wire.status,
-        title=_text(wire.title),
-        create_time=_instant(wire.create_time, "create_time", extra),
-        start_time=_instant(wire.start_time, "start_time", extra),
+        title=text_of(wire.title),
+        create_time=instant_of(wire.create_time, "create_time", extra),
+        start_time=instant_of(wire.start_time, "start_time", extra),
         charging_type=wire.charging_type,
-        shutdown_time=_instant(shutdown.shutdown_time, "shutdown_time", extra),
+        shutdown_time=instant_of(shutdown.shutdown_time, "shutdown_time", extra),
         shutdown_enabled=shutdown.enable,
         save_image_status=wire.save_image_status,
-        image_uuid=_text(wire.image_uuid),
-        image_name=_text(wire.image_name),
-        image_tag=_text(wire.image_tag),
-        gpu_uuid=_text(wire.gpu_uuid),
-        gpu_name=_text(wire.gpu_name),
+        image_uuid=text_of(wire.image_uuid),
+        image_name=text_of(wire.image_name),
+        image_tag=text_of(wire.image_tag),
+        gpu_uuid=text_of(wire.gpu_uuid),
+        gpu_name=text_of(wire.gpu_name),
         gpu_nums=wire.gpu_nums,
         server_url=services(wire.server_url),
         server_map=services(wire.server_map),
@@ -221,24 +210,7 @@ def _extra(extra: dict[str, Any]) -> str | None:
     plain = redact(extra) if extra else {}
     if plain.get("shutdown_regular") == {}:
         del plain["shutdown_regular"]
-    return _canonical(plain) if plain else None
-
-
-def _text(text: str | None) -> str | None:
-    return text if text is None or text.isprintable() else clean_text(text)
-
-
-def _instant(value: Moment, name: str, extra: dict[str, Any]) -> Instant | None:
-    if value is None:
-        return None
-    try:
-        seconds = int(float(value)) if isinstance(value, str) else int(value)
-    except (ValueError, OverflowError):
-        seconds = LAST_INSTANT + 1
-    if seconds > LAST_INSTANT:
-        extra[name] = value if isinstance(value, str) else str(value)
-        return None
-    return seconds if seconds > 0 else None
+    return canonical(plain) if plain else None
 
 
 def _services(value: Any) -> str | None:
@@ -246,8 +218,8 @@ def _services(value: Any) -> str | None:
         return None
     plain = redact(value)
     if isinstance(plain, list) and len(plain) > 1:
-        plain = sorted(plain, key=_canonical)  # as it will be written, so NUL already replaced
-    return _canonical(plain)
+        plain = sorted(plain, key=canonical)  # as it will be written, so NUL already replaced
+    return canonical(plain)
 
 
 def _usual_services(services: Any) -> str | None:
@@ -261,24 +233,3 @@ def _usual_services(services: Any) -> str | None:
     if "?" in text or "@" in text or "#" in text or "\\u0000" in text:
         return _services(msgspec.json.decode(text))
     return text
-
-
-def _canonical(value: Any) -> str:
-    try:
-        text = _CANONICAL.encode(value).decode()
-    except (OverflowError, UnicodeEncodeError):
-        return _CANONICAL.encode(_encodable(value)).decode()
-    return _CANONICAL.encode(_encodable(value)).decode() if "\\u0000" in text else text
-
-
-def _encodable(value: Any) -> Any:
-    """`value` with what strict JSON cannot say (huge integers) as text, and NUL replaced."""
-    if isinstance(value, str):
-        return _text(value)
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    if isinstance(value, dict):
-        return {_text(key): _encodable(item) for key, item in value.items()}
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        return str(value)
-    return value

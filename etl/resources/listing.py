@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -70,13 +71,13 @@ def total(value: Any) -> int | None:
     return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes, number: Callable[[str], Any] = float) -> Any:
     """The JSON value of `body`, read with more patience than strict JSON deserves.
 
-    Bytes that are no UTF-8, lone surrogates and NUL characters become U+FFFD. Raises `ValueError`
+    `number` reads a number with a point or an exponent. Bytes that are no UTF-8, lone surrogates and NUL characters become U+FFFD. Raises `ValueError`
     where it is no JSON at all.
     """
-    return _clean(json.loads(body.decode("utf-8-sig", "replace")))
+    return _clean(json.loads(body.decode("utf-8-sig", "replace"), parse_float=number))
 
 
 def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:

@@ -1,28 +1,49 @@
 """A simulated cloud, bundled: for `chenyu-etl demo`, for tests, and for trying things out.
 
 A `Fleet` lives by people's habits and knows the truth; a `Story` is a fleet that a test scripts;
-`serve` puts either behind real HTTP, with whatever `Behaviour` a bad day brings.
+`Money` is what they cost under a `Charging` model, and what is left. `serve` puts it all behind real
+HTTP, with whatever `Behaviour` a bad day brings.
 """
 
 from etl.simcloud.behaviour import ANY, Behaviour, Fail
+from etl.simcloud.charging import PREPAID, Charging
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.habits import Habits
 from etl.simcloud.life import FOREVER, Life, Options, Restart, Run, Span, Timer, Twist
+from etl.simcloud.money import Money
+from etl.simcloud.paydesk import BALANCE_PATH, BILL_PATH, CARD_PATH, GPU_PATH, RECHARGE_PATH
+from etl.simcloud.prices import LISTED, Price, PriceList, microcny
+from etl.simcloud.purse import Card, Ledger, Line, Recharge
 from etl.simcloud.record import LEAK_MARK, gpu_uuid
 from etl.simcloud.server import Request, Route, Server, serve
 from etl.simcloud.story import T0, Story
 
 __all__ = [
     "ANY",
+    "BALANCE_PATH",
+    "BILL_PATH",
+    "CARD_PATH",
     "FOREVER",
+    "GPU_PATH",
     "LEAK_MARK",
+    "LISTED",
+    "PREPAID",
+    "RECHARGE_PATH",
     "T0",
     "Behaviour",
+    "Card",
+    "Charging",
     "Fail",
     "Fleet",
     "Habits",
+    "Ledger",
     "Life",
+    "Line",
+    "Money",
     "Options",
+    "Price",
+    "PriceList",
+    "Recharge",
     "Request",
     "Restart",
     "Route",
@@ -33,5 +54,6 @@ __all__ = [
     "Timer",
     "Twist",
     "gpu_uuid",
+    "microcny",
     "serve",
 ]

@@ -45,7 +45,7 @@ class Behaviour:
     Transport: `fail`, `truncate` (half a body, then closed), `reset` (closed without an answer),
     `stall` (seconds before the answer), `bodies` (these bytes instead), `latency_s`,
     `retry_after` (header of every 429 and 503), `redirect` (URL that all requests are sent to).
-    Clock: `no_date`, `clock_off_s` (`Date` is wrong by). `fault_rate`: that share of the list's
+    Clock: `no_date`, `clock_off_s` (`Date` is wrong by). `fault_rate`: that share of the
     answers is one of `FAULTS`, decided by `fault_seed`, page and how often it was asked for.
     """
 
@@ -93,6 +93,11 @@ class Behaviour:
             return 1, 2**31
         size = page_size if self.cap is None else min(page_size, self.cap)
         return number if self.repeat_page is None else self.repeat_page, size
+
+    @property
+    def retells(self) -> bool:
+        """Whether a listing is told otherwise than it is."""
+        return self.omit_total or self.total is not None or self.null_when_empty
 
     def _fault(self, page: int) -> Fail | Cut:
         self._asked[page] += 1

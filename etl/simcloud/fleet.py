@@ -26,6 +26,7 @@ class Fleet:
     def __init__(self, lives: Iterable[Life] = (), options: Options | None = None) -> None:
         self.lives = list(lives)
         self.options = options or Options()
+        self.version = 0
         self.refresh()
 
     @classmethod
@@ -48,7 +49,8 @@ class Fleet:
         return cls(lives, options)
 
     def refresh(self, *changed: Life) -> None:
-        """Look at the lives anew (at those named, where named)."""
+        """Look at the lives anew (at those named, where named). `version` counts it."""
+        self.version += 1
         if not changed:
             self._timelines: dict[str, Timeline] = {}
         for life in changed or self.lives:

@@ -43,7 +43,8 @@ IMAGES: Final = (
 @dataclass(frozen=True, slots=True)
 class Habits:
     """How often what happens. The kinds are weights, the others shares from 0 to 1, but for the
-    ranges in seconds; `kind` makes all instances of one kind."""
+    ranges in seconds; `kind` makes all instances of one kind. `prepaid` is by the day. `no_card`:
+    runs without GPUs."""
 
     kind: str | None = None
     office: float = 0.40
@@ -58,6 +59,9 @@ class Habits:
     restarts: float = 0.08
     other_gpu: float = 0.08
     prepaid: float = 0.03
+    prepaid_week: float = 0.0
+    prepaid_month: float = 0.0
+    no_card: float = 0.0
     born_inside: float = 0.15
     destroyed: float = 0.20
     recreated: float = 0.70
@@ -101,9 +105,18 @@ def _born(dice: Random, created: Instant, owner: str, habits: Habits) -> Life:
         title=_title(dice, owner),
         gpu_name=_pick(dice, MODELS),
         gpu_nums=_pick(dice, COUNTS),
-        charging_type=2 if dice.random() < habits.prepaid else 1,
+        charging_type=_charging_type(dice.random(), habits),
         image=dice.choice(IMAGES),
     )
+
+
+def _charging_type(share: float, habits: Habits) -> int:
+    """One draw decides, so that the fleets of a seed differ by no more than the type."""
+    for code, part in ((2, habits.prepaid), (3, habits.prepaid_week), (4, habits.prepaid_month)):
+        if share < part:
+            return code
+        share -= part
+    return 1
 
 
 def _title(dice: Random, owner: str) -> str:
@@ -157,9 +170,9 @@ def _unknown_statuses(dice: Random, life: Life, share: float) -> None:
 
 
 def _planned(dice: Random, life: Life, begins: Instant, seconds: int, habits: Habits) -> Run:
-    before = life.runs[-1] if life.runs else life
+    before: Run | Life = next((run for run in reversed(life.runs) if run.gpu_nums), life)
     other = dice.random() < habits.other_gpu
-    return Run(
+    run = Run(
         start=begins,
         stop=begins + seconds,
         boot_s=dice.randint(*habits.boot_s),
@@ -168,6 +181,9 @@ def _planned(dice: Random, life: Life, begins: Instant, seconds: int, habits: Ha
         gpu_nums=_pick(dice, COUNTS) if other else before.gpu_nums,
         charging_type=before.charging_type,
     )
+    # no draw where there are none: fleets of a seed stay what they were
+    no_card = habits.no_card and dice.random() < habits.no_card
+    return replace(run, gpu_nums=0) if no_card else run
 
 
 def _add(life: Life, run: Run) -> None:

@@ -17,7 +17,10 @@ from socketserver import TCPServer
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from etl.simcloud.behaviour import Behaviour, Cut, Fail
+from etl.simcloud.behaviour import ANY, Behaviour, Cut, Fail
+from etl.simcloud.fleet import Fleet
+from etl.simcloud.money import Money
+from etl.simcloud.paydesk import count, desks
 from etl.simcloud.record import to_json
 from etl.simcloud.story import Story
 
@@ -56,8 +59,9 @@ class Answer:
 
 
 class Server:
-    """A running server. `behaviour` may be changed or replaced at any time; `requests` holds every
-    request that came, oldest first."""
+    """A running server. `behaviour` is that of the instance list and of the server as a whole; it
+    may be changed or replaced at any time. `at` gives that of another path. `requests` holds every
+    request that came, oldest first, `money` what the routes about money answer from."""
 
     def __init__(
         self,
@@ -66,20 +70,34 @@ class Server:
         key: str,
         behaviour: Behaviour,
         routes: Mapping[str, Route],
+        money: Money,
     ) -> None:
         self.behaviour = behaviour
+        self.money = money
         self.requests: list[Request] = []
         self.base_url = ""
         self.key = key
         self.clock = clock
         self.closing = threading.Event()
         self._source = source
-        self._routes = routes
+        self._routes = {**desks(money), **routes}
+        self._behaviours: dict[str, Behaviour] = {}
         self._one_at_a_time = threading.RLock()
 
     def pages_asked(self) -> list[int]:
         """The pages of the instance list in the order in which they were asked for."""
-        return [_count(r.query, "page", 1) for r in self.requests if r.path == LIST_PATH]
+        return [count(r.query, "page", 1) for r in self.requests if r.path == LIST_PATH]
+
+    def at(self, path: str) -> Behaviour:
+        """How a path behaves, by the book unless it is changed here. What concerns the whole
+        server (`redirect`, `retry_after`, the clock) is the business of `behaviour` alone."""
+        if path == LIST_PATH:
+            return self.behaviour
+        return self._behaviours.setdefault(path, Behaviour())
+
+    def forbids(self, path: str) -> None:
+        """The key has no permission for a path."""
+        self.at(path).fail[ANY] = Fail(403, 403, "no permission")
 
     def date(self) -> str | None:
         """The `Date` header of an answer made now."""
@@ -96,33 +114,39 @@ class Server:
             return Answer(b"", 302, {"Location": self.behaviour.redirect})
         if not request.with_key:
             return self._failed(Fail(401, 401, "API key invalid"))
-        if request.path == LIST_PATH:
-            return self._listing(request.query)
-        route = self._routes.get(request.path)
-        found = route(self.clock(), request.query) if route else Fail(404, 404, "not found")
-        return self._failed(found) if isinstance(found, Fail) else Answer(found)
+        if request.path != LIST_PATH and request.path not in self._routes:
+            return self._failed(Fail(404, 404, "not found"))
+        return self._behaving(request.path, request.query)
 
-    def _listing(self, query: dict[str, str]) -> Answer:
-        number, page_size = _count(query, "page", 1), _count(query, "page_size", 10)
+    def _behaving(self, path: str, query: dict[str, str]) -> Answer:
+        """The answer of a path, as its behaviour lets it be."""
+        number, page_size = count(query, "page", 1), count(query, "page_size", 10)
         if not number or not page_size:
             return self._failed(Fail(400, 400, "bad parameter"))
-        self.closing.wait(self.behaviour.pause_s(number))
+        self.closing.wait(self.at(path).pause_s(number))
         with self._one_at_a_time:
-            trouble = self.behaviour.trouble(number)
+            behaviour = self.at(path)
+            trouble = behaviour.trouble(number)
             if isinstance(trouble, Fail):
                 return self._failed(trouble)
-            if self.behaviour.before_page and trouble != "reset":
-                self.behaviour.before_page(number)
-            return Answer(self._page(number, page_size), cut=trouble)
+            if behaviour.before_page and trouble != "reset":
+                behaviour.before_page(number)
+            found = self._page(path, query, number, page_size)
+            return self._failed(found) if isinstance(found, Fail) else Answer(found, cut=trouble)
 
-    def _page(self, number: int, page_size: int) -> bytes:
-        behaviour = self.behaviour
+    def _page(self, path: str, query: dict[str, str], number: int, page_size: int) -> bytes | Fail:
+        behaviour = self.at(path)
         if number in behaviour.bodies:
             return behaviour.bodies[number]
-        body = self._source.body(int(self.clock()), *behaviour.asks_for(number, page_size))
-        if behaviour.omit_total or behaviour.total is not None or behaviour.null_when_empty:
-            return _retold(body, behaviour)
-        return body
+        number, page_size = behaviour.asks_for(number, page_size)
+        if path == LIST_PATH:
+            body: bytes | Fail = self._source.body(int(self.clock()), number, page_size)
+        else:
+            asked = {**query, "page": str(number), "page_size": str(page_size)}
+            body = self._routes[path](self.clock(), asked)
+        if isinstance(body, Fail) or not behaviour.retells:
+            return body
+        return _retold(body, behaviour)
 
     def _failed(self, fail: Fail) -> Answer:
         envelope = {"code": fail.code, "msg": fail.msg, "data": None}
@@ -140,15 +164,19 @@ def serve(
     key: str = "sim-key",
     behaviour: Behaviour | None = None,
     routes: Mapping[str, Route] | None = None,
+    money: Money | None = None,
 ) -> Iterator[Server]:
     """A server on a free port of 127.0.0.1 while the context lasts.
 
     It lists `source` as of `clock` (seconds; a story's own, else the real time), which its `Date`
-    headers show too, to those who send `key`. `routes` are further paths, below the base path.
+    headers show too, to those who send `key`. Prices, bills, balance, cards and recharges are those
+    of `money` (a story's own, else the usual money of a fleet). `routes` are further paths, below
+    the base path, or take the place of these.
     """
     if isinstance(source, Story):
-        clock, source = clock or source.clock, source.fleet
-    server = Server(source, clock or time.time, key, behaviour or Behaviour(), routes or {})
+        clock, money, source = clock or source.clock, money or source.money, source.fleet
+    money = money or Money.usual(source if isinstance(source, Fleet) else Fleet())
+    server = Server(source, clock or time.time, key, behaviour or Behaviour(), routes or {}, money)
     with _Listener(server) as listener:
         server.base_url = f"http://127.0.0.1:{listener.server_port}{BASE_PATH}"
         thread = threading.Thread(
@@ -251,12 +279,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def _count(query: dict[str, str], name: str, default: int) -> int:
-    """A parameter that must be 1 or more, 0 where it is none."""
-    text = query.get(name, str(default))
-    return int(text) if text.isdecimal() else 0
-
-
 def _retold(body: bytes, behaviour: Behaviour) -> bytes:
     answer = json.loads(body)
     listing = answer["data"]
@@ -264,6 +286,6 @@ def _retold(body: bytes, behaviour: Behaviour) -> bytes:
         listing["total"] = behaviour.total
     if behaviour.omit_total:
         listing.pop("total", None)
-    if behaviour.null_when_empty and not listing["instance_list"]:
-        listing["instance_list"] = None
+    if behaviour.null_when_empty:
+        listing |= {key: None for key, records in listing.items() if records == []}
     return to_json(answer)

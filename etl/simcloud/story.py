@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 
 from etl.poll import Instant
+from etl.simcloud.charging import Charging
 from etl.simcloud.fleet import NAMELESS, UNREADABLE, Fleet
 from etl.simcloud.life import FOREVER, Life, Options, Restart, Run, Span, Timer, Twist
+from etl.simcloud.money import Money
+from etl.simcloud.prices import Yuan
 from etl.simcloud.record import Record
 
 T0: Final[Instant] = 1_767_225_600
@@ -22,9 +25,15 @@ class Story:
     (starting what is on), KeyError for an instance that was never rented.
     """
 
-    def __init__(self, now: Instant = T0, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        now: Instant = T0,
+        options: Options | None = None,
+        charging: Charging | None = None,
+    ) -> None:
         self.now = now
         self.fleet = Fleet((), options)
+        self.money = Money(self.fleet, charging, refill=None)
 
     # time
 
@@ -124,6 +133,29 @@ class Story:
         life.destroyed_at = self.now
         self.fleet.refresh(life)
 
+    # money
+
+    def price(self, gpu_name: str, *, status: int | None = None, **yuan: Yuan | None) -> None:
+        """Its list price by unit (`hour=5.5`) is this from now on; None: no longer offered."""
+        self.money.prices.change(gpu_name, self.now, status=status, **yuan)
+
+    def recharges(self, yuan: Yuan) -> None:
+        """Somebody pays into the balance, which begins at 0 and may fall below it."""
+        self.money.recharge(self.now, yuan)
+
+    def gives_card(
+        self, face_amount: Yuan, *, sale_price: Yuan | None = None, valid_days: int = 90
+    ) -> str:
+        """A compute card is bound, which pays from now on; its uuid."""
+        card = self.money.give_card(
+            self.now, face_amount, sale_price=sale_price, valid_days=valid_days
+        )
+        return card.uuid
+
+    def is_charged(self, yuan: Yuan, remark: str = "其他费用") -> None:
+        """The bill has a line that no instance explains; one below zero is paid back."""
+        self.money.charge(self.now, yuan, remark)
+
     # disturbances; none changes the truth
 
     def hides(self, a: str) -> None:
@@ -167,6 +199,10 @@ class Story:
     def running(self, a: str, t0: Instant = 0, t1: Instant | None = None) -> int:
         """Seconds that it truly ran in [t0, t1), until now by default."""
         return self.life(a).running(t0, self.now if t1 is None else t1)
+
+    def true_cost(self, a: str, t0: Instant = 0, t1: Instant | None = None) -> int:
+        """What it truly cost in [t0, t1), until now by default; millionths of a yuan."""
+        return self.money.true_cost(a, t0, self.now if t1 is None else t1)
 
     # what the source shows now
 

@@ -14,9 +14,11 @@ from etl.dialect import Database
 from etl.diff import Known, Usage
 from etl.errors import StalePoll
 from etl.poll import Instant, LastPoll
-from etl.store import statements
+from etl.resources import Record
+from etl.store import keeping, statements
 from etl.store.rows import KeptUsage, by_instance, known_of, stretch_of
 from etl.usage import SeenVersion, State
+from etl.versions import Lasting
 
 APPLIED: Final = ("complete", "partial")
 
@@ -46,14 +48,19 @@ class Reader:
         ]
         return max(newest, key=lambda last: last.started_at, default=None)
 
+    def newest_attempt_at(self, resource: str) -> Instant | None:
+        """The start of the newest attempt that was not skipped, whatever became of it."""
+        found: Instant | None = self._ask(statements.NEWEST_ATTEMPT, resource=resource).scalar()
+        return found
+
+    def newest_error(self, resource: str) -> str | None:
+        """What the newest attempt said, None where all went well."""
+        found: str | None = self._ask(statements.NEWEST_ERROR, resource=resource).scalar()
+        return found
+
     def first_complete_at(self, resource: str) -> Instant | None:
         """The start of the account's first complete poll."""
         found: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
-        return found
-
-    def newest_complete_at(self, resource: str) -> Instant | None:
-        """The start of the account's newest complete poll."""
-        found: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
         return found
 
     def refuse_stale(self, resource: str, started_at: Instant) -> LastPoll | None:
@@ -69,9 +76,39 @@ class Reader:
 
     def known(self, uuids: Sequence[str]) -> dict[str, Known]:
         """Instances by uuid, as the newest applied poll left them; unknown ones are left out."""
-        seen_at = self._seen_at()
+        seen_at = self._seen_at("instances")
         found = self._ask_among(statements.known, uuids)
         return {row[0]: known_of(row, seen_at) for row in found}
+
+    def newest_complete_at(self, resource: str) -> Instant | None:
+        """The start of the account's newest complete poll."""
+        found: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
+        return found
+
+    def versions(self, resource: str) -> dict[str, Lasting]:
+        """The current versions of what has versions, by identity."""
+        place, seen_at = keeping.PLACES[resource], self._seen_at(resource)
+        found = (
+            keeping.lasting_of(place, r, seen_at) for r in self._ask(keeping.current(resource))
+        )
+        return {lasting.record.identity: lasting for lasting in found}
+
+    def held(self, resource: str, records: Sequence[Record]) -> dict[str, Record]:
+        """Those of a window's records that are held, by identity, as they are held."""
+        place = keeping.PLACES[resource]
+        at = place.form.columns.index(place.among)
+        names = sorted({record.facts[at] for record in records})
+        condition, parameters = self._database.among(place.among, names)
+        found = self._ask(keeping.held(resource, condition), **parameters)
+        kept = [place.record(facts, extra) for extra, *facts in found]
+        return {record.identity: record for record in kept}
+
+    def window(self, resource: str) -> tuple[int | None, Instant]:
+        """What the newest complete poll of a window reported as its total, and when a complete poll
+        last read all of it (0: never)."""
+        total = self._ask(statements.NEWEST_TOTAL, resource=resource).scalar()
+        whole_at = self._ask(statements.NEWEST_WHOLE, resource=resource).scalar()
+        return total, whole_at or 0
 
     def listed(self) -> set[str]:
         """The instances that are not gone."""
@@ -121,11 +158,11 @@ class Reader:
         condition, parameters = self._database.among("instance_uuid", uuids)
         return self._ask(question(condition, **options), **parameters)
 
-    def _seen_at(self) -> dict[Instant | None, Instant]:
+    def _seen_at(self, resource: str) -> dict[Instant | None, Instant]:
         """The starts of the newest complete poll (under None) and, by their ends, of the partial
         ones since: of them alone is an instance's `changed_at` newer than that."""
-        newest = self._ask(statements.NEWEST_COMPLETE, resource="instances").scalar() or 0
-        since = self._ask(statements.PARTIAL_SINCE, resource="instances", since=newest)
+        newest = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
+        since = self._ask(statements.PARTIAL_SINCE, resource=resource, since=newest)
         return {**dict(since.all()), None: newest}
 
     def _states(self, uuids: Sequence[str]) -> dict[str, State]:

@@ -40,6 +40,17 @@ NEWEST_RUN: Final = (
     .limit(1)
 )
 NEWEST_COMPLETE: Final = select(func.max(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
+NEWEST_TOTAL: Final = (
+    select(_run.reported_total)
+    .where(*_RUNS, _run.outcome == "complete")
+    .order_by(_run.started_at.desc())
+    .limit(1)
+)
+NEWEST_WHOLE: Final = select(func.max(_run.started_at)).where(
+    *_RUNS, _run.outcome == "complete", _run.listed >= _run.reported_total
+)
+NEWEST_ATTEMPT: Final = select(func.max(_run.started_at)).where(*_RUNS, _run.outcome != "skipped")
+NEWEST_ERROR: Final = select(_run.error).where(*_RUNS).order_by(_run.sync_run_id.desc()).limit(1)
 FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 PARTIAL_SINCE: Final = (
     select(_run.finished_at, func.min(_run.started_at))

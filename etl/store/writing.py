@@ -10,8 +10,10 @@ from sqlalchemy import insert, select, tuple_
 from etl import tables
 from etl.diff import Changes, Version
 from etl.poll import Instant
+from etl.resources import Record
 from etl.resources.listing import Reject
-from etl.store import statements
+from etl.store import keeping, statements
+from etl.store.keeping import Place
 from etl.store.reading import Reader
 from etl.store.rows import (
     DAY_COLUMNS,
@@ -26,6 +28,7 @@ from etl.store.rows import (
     values_of,
 )
 from etl.usage import Stretch
+from etl.versions import VersionChanges, WindowChanges
 
 
 class Tx(Reader):
@@ -80,6 +83,82 @@ class Tx(Reader):
             ("account_id", "instance_uuid"),
             ("last_start_at",),
             [(last_start, self._account_id, uuid) for uuid, last_start in last_starts],
+        )
+
+    def apply_versions(self, resource: str, changes: VersionChanges) -> None:
+        """Write versions that ended, are missing or began."""
+        place, account = keeping.PLACES[resource], self._account_id
+        self._database.update(
+            self._conn,
+            place.table,
+            ("account_id", *place.key, place.began),
+            (*keeping.STATE, place.ended),
+            [keeping.shown_row(account, place, shown) for shown in changes.shown],
+        )
+        self._database.insert(
+            self._conn,
+            place.table,
+            ("account_id", *place.form.columns, "extra", place.began, "after_at"),
+            [keeping.began_row(account, began) for began in changes.began],
+        )
+
+    def apply_window(self, resource: str, changes: WindowChanges, b: Instant) -> None:
+        """Write records that came and those that came again otherwise, and what is derived of them."""
+        place, account, zone = keeping.PLACES[resource], self._account_id, self.zone()
+        told = len(place.key)  # the key leads the columns
+        own = ("extra", *place.derived)
+        self._database.insert(
+            self._conn,
+            place.table,
+            ("account_id", *place.form.columns, *own, "first_seen_at", "changed_at"),
+            [(account, *r.facts, r.extra, *place.derive(r, zone), b, b) for r in changes.added],
+        )
+        self._database.update(
+            self._conn,
+            place.table,
+            ("account_id", *place.key),
+            (*place.form.columns[told:], *own, "changed_at"),
+            [
+                (*r.facts[told:], r.extra, *place.derive(r, zone), b, account, *r.facts[:told])
+                for r in changes.changed
+            ],
+        )
+        self._cut(place, changes.added, changes.changed)
+
+    def recut(self, resource: str) -> None:
+        """What is derived of all records of a window, anew: days of another time zone."""
+        place, account, zone = keeping.PLACES[resource], self._account_id, self.zone()
+        told = len(place.key)
+        rows = self._ask(keeping.everything(resource)).all()  # before any of them is updated
+        for at in range(0, len(rows), keeping.TOGETHER):
+            some = rows[at : at + keeping.TOGETHER]
+            records = [place.record(facts, extra) for extra, *facts in some]
+            self._database.update(
+                self._conn,
+                place.table,
+                ("account_id", *place.key),
+                place.derived,
+                [(*place.derive(r, zone), account, *r.facts[:told]) for r in records],
+            )
+            self._cut(place, (), records)
+
+    def _cut(self, place: Place, added: Sequence[Record], changed: Sequence[Record]) -> None:
+        """The parts by day of records, where the resource has such."""
+        if place.parts is None:
+            return
+        keys, told = ("account_id", *place.key), len(place.key)
+        zone, account = self.zone(), self._account_id
+        gone = [(account, *record.facts[:told]) for record in changed]
+        self._database.delete(self._conn, place.parts, keys, gone)
+        self._database.insert(
+            self._conn,
+            place.parts,
+            (*keys, *keeping.PART_COLUMNS),
+            [
+                (account, *record.facts[:told], *part)
+                for record in (*added, *changed)
+                for part in place.cut(record, zone)
+            ],
         )
 
     def reject(self, resource: str, rejects: Sequence[Reject], b: Instant) -> None:

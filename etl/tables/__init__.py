@@ -13,14 +13,16 @@ from etl.tables.instances import (
     sync_run,
     usage_day,
 )
-from etl.tables.money import balance, bill, card, gpu_price, recharge
+from etl.tables.money import BILL_KEY, balance, bill, bill_day, card, gpu_price, recharge
 
 __all__ = [
+    "BILL_KEY",
     "FACTS",
     "TERMS",
     "account",
     "balance",
     "bill",
+    "bill_day",
     "calendar_day",
     "card",
     "charging_type",

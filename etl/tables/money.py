@@ -11,6 +11,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ForeignKeyConstraint,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -18,7 +19,7 @@ from sqlalchemy import (
     Text,
 )
 
-from etl.dialect import UtcInstant
+from etl.dialect import CalendarDay, UtcInstant
 from etl.tables.base import metadata, whose
 
 
@@ -123,6 +124,16 @@ card = Table(
 )
 _current(card, "ended_at", "uuid")
 
+BILL_KEY = (
+    "account_id",
+    "order_number",
+    "settle_start_at",
+    "settle_end_at",
+    "charge_channel",
+    "remark",
+    "line_no",
+)
+
 bill = Table(
     "bill",
     metadata,
@@ -148,24 +159,40 @@ bill = Table(
     Column("amount_microcny", BigInteger, nullable=False, comment="charged; millionths of a yuan"),
     Column("ordered_at", UtcInstant, comment="when it was ordered"),
     Column(
+        "charged_day",
+        CalendarDay,
+        nullable=False,
+        comment="day of the reporting time zone in which it was charged: of ordered_at, else settle_end_at",
+    ),
+    Column(
         "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
     ),
     Column(
         "changed_at", UtcInstant, nullable=False, comment="end of the poll that last changed it"
     ),
     _extra(),
-    PrimaryKeyConstraint(
-        "account_id",
-        "order_number",
-        "settle_start_at",
-        "settle_end_at",
-        "charge_channel",
-        "remark",
-        "line_no",
-    ),
+    PrimaryKeyConstraint(*BILL_KEY),
     Index("ix_bill_account_id_settle_end_at", "account_id", "settle_end_at"),
+    Index("ix_bill_charged_day", "charged_day"),
     CheckConstraint("settle_start_at <= settle_end_at", name="window"),
     comment="A line of the bill; never deleted",
+)
+
+bill_day = Table(
+    "bill_day",
+    metadata,
+    *(Column(name, bill.c[name].type, nullable=False, comment="of the line") for name in BILL_KEY),
+    Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
+    Column(
+        "amount_microcny",
+        BigInteger,
+        nullable=False,
+        comment="the part of the amount that falls into it, by time; millionths of a yuan",
+    ),
+    PrimaryKeyConstraint(*BILL_KEY, "day"),
+    ForeignKeyConstraint(BILL_KEY, [f"bill.{name}" for name in BILL_KEY]),
+    Index("ix_bill_day_day", "day"),
+    comment="The part of a bill line whose window reaches into a day; derived from bill",
 )
 
 recharge = Table(

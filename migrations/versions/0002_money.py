@@ -143,6 +143,12 @@ def upgrade() -> None:
         ),
         sa.Column("ordered_at", UtcInstant(), nullable=True, comment="when it was ordered"),
         sa.Column(
+            "charged_day",
+            CalendarDay(),
+            nullable=False,
+            comment="day of the reporting time zone in which it was charged: of ordered_at, else settle_end_at",
+        ),
+        sa.Column(
             "first_seen_at",
             UtcInstant(),
             nullable=False,
@@ -179,6 +185,60 @@ def upgrade() -> None:
     op.create_index(
         "ix_bill_account_id_settle_end_at", "bill", ["account_id", "settle_end_at"], unique=False
     )
+    op.create_index("ix_bill_charged_day", "bill", ["charged_day"], unique=False)
+    op.create_table(
+        "bill_day",
+        sa.Column("account_id", sa.Integer(), nullable=False, comment="of the line"),
+        sa.Column("order_number", sa.Text(), nullable=False, comment="of the line"),
+        sa.Column("settle_start_at", UtcInstant(), nullable=False, comment="of the line"),
+        sa.Column("settle_end_at", UtcInstant(), nullable=False, comment="of the line"),
+        sa.Column("charge_channel", sa.Integer(), nullable=False, comment="of the line"),
+        sa.Column("remark", sa.Text(), nullable=False, comment="of the line"),
+        sa.Column("line_no", sa.Integer(), nullable=False, comment="of the line"),
+        sa.Column("day", CalendarDay(), nullable=False, comment="day of the reporting time zone"),
+        sa.Column(
+            "amount_microcny",
+            sa.BigInteger(),
+            nullable=False,
+            comment="the part of the amount that falls into it, by time; millionths of a yuan",
+        ),
+        sa.ForeignKeyConstraint(
+            [
+                "account_id",
+                "order_number",
+                "settle_start_at",
+                "settle_end_at",
+                "charge_channel",
+                "remark",
+                "line_no",
+            ],
+            [
+                "bill.account_id",
+                "bill.order_number",
+                "bill.settle_start_at",
+                "bill.settle_end_at",
+                "bill.charge_channel",
+                "bill.remark",
+                "bill.line_no",
+            ],
+            name=op.f(
+                "fk_bill_day_account_id_order_number_settle_start_at_settle_end_at_charge_channel_remark_line_no_bill"
+            ),
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id",
+            "order_number",
+            "settle_start_at",
+            "settle_end_at",
+            "charge_channel",
+            "remark",
+            "line_no",
+            "day",
+            name=op.f("pk_bill_day"),
+        ),
+        comment="The part of a bill line whose window reaches into a day; derived from bill",
+    )
+    op.create_index("ix_bill_day_day", "bill_day", ["day"], unique=False)
     op.create_table(
         "card",
         sa.Column("account_id", sa.Integer(), nullable=False, comment="whose"),
@@ -435,6 +495,9 @@ def downgrade() -> None:
     op.drop_index("uq_gpu_price_current", table_name="gpu_price")
     op.drop_table("gpu_price")
     op.drop_table("recharge")
+    op.drop_index("ix_bill_day_day", table_name="bill_day")
+    op.drop_table("bill_day")
+    op.drop_index("ix_bill_charged_day", table_name="bill")
     op.drop_index("ix_bill_account_id_settle_end_at", table_name="bill")
     op.drop_table("bill")
 

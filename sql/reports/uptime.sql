@@ -1,7 +1,7 @@
 -- Uptime: hours of running time, and rented card-hours (hours times GPUs: not utilisation), by the
 -- best estimate; with --bounds also the sure minimum and the maximum. `observed_percent` is the share
--- of the period, up to the newest complete poll, in which the account was observed without a gap of
--- more than ten minutes. Hours are rounded to hundredths in whole numbers, so that both databases
+-- of the period, up to the newest complete poll, in which the account was observed without a gap (more
+-- than three times the account's usual distance between polls, and than ten minutes). Hours are rounded to hundredths in whole numbers, so that both databases
 -- give the same.
 -- @param account only this account, or all
 -- @param from_day first day

@@ -35,8 +35,8 @@ SELECT
     i.changed_at,
     i.last_seen_at,
     i.missing_since,
-    p.as_of,
-    epoch(p.as_of) AS as_of_s
+    h.last_at AS as_of,
+    epoch(h.last_at) AS as_of_s
 FROM instance i
 JOIN account a ON a.account_id = i.account_id
 LEFT JOIN instance_status s ON s.status = i.status
@@ -44,10 +44,5 @@ LEFT JOIN charging_type c ON c.charging_type = i.charging_type
 LEFT JOIN instance_usage u
     ON u.account_id = i.account_id AND u.instance_uuid = i.instance_uuid
     AND u.ended_at IS NULL AND u.kind = 'running'
-LEFT JOIN (
-    SELECT account_id, MAX(started_at) AS as_of
-    FROM sync_run
-    WHERE resource = 'instances' AND outcome = 'complete'
-    GROUP BY account_id
-) p ON p.account_id = i.account_id
+LEFT JOIN sync_horizon h ON h.account_id = i.account_id
 WHERE i.gone_at IS NULL

@@ -7,11 +7,9 @@
 -- @column last_s epoch seconds
 SELECT
     a.name AS account,
-    MIN(r.started_at) AS first_at,
-    MAX(r.started_at) AS last_at,
-    epoch(MIN(r.started_at)) AS first_s,
-    epoch(MAX(r.started_at)) AS last_s
-FROM sync_run r
-JOIN account a ON a.account_id = r.account_id
-WHERE r.resource = 'instances' AND r.outcome = 'complete'
-GROUP BY a.name
+    h.first_at,
+    h.last_at,
+    epoch(h.first_at) AS first_s,
+    epoch(h.last_at) AS last_s
+FROM sync_horizon h
+JOIN account a ON a.account_id = h.account_id

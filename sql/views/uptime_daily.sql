@@ -68,9 +68,6 @@ FROM (
     JOIN instance i ON i.account_id = d.account_id AND i.instance_uuid = d.instance_uuid
     JOIN calendar_day c ON c.day = d.day
     LEFT JOIN (
-        SELECT account_id, epoch(MAX(started_at)) AS horizon_s
-        FROM sync_run
-        WHERE resource = 'instances' AND outcome = 'complete'
-        GROUP BY account_id
+        SELECT account_id, epoch(last_at) AS horizon_s FROM sync_horizon
     ) h ON h.account_id = d.account_id
 ) capped

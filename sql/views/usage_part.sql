@@ -58,16 +58,11 @@ FROM (
             u.gpu_nums,
             u.charging_type,
             epoch(u.started_at) AS started_s,
-            epoch(COALESCE(i.last_seen_at, p.horizon)) AS horizon_s,
-            epoch(COALESCE(i.missing_since, i.last_seen_at, p.horizon)) AS horizon_max_s
+            epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
+            epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
         FROM instance_usage u
         JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
-        LEFT JOIN (
-            SELECT account_id, MAX(started_at) AS horizon
-            FROM sync_run
-            WHERE resource = 'instances' AND outcome = 'complete'
-            GROUP BY account_id
-        ) p ON p.account_id = u.account_id
+        LEFT JOIN sync_horizon h ON h.account_id = u.account_id
         WHERE u.ended_at IS NULL
     ) o
     JOIN calendar_day c ON c.starts_s < o.horizon_max_s AND c.ends_s > o.started_s

@@ -85,16 +85,11 @@ FROM (
             u.gpu_name,
             u.gpu_nums,
             u.charging_type,
-            epoch(COALESCE(i.last_seen_at, p.horizon)) AS horizon_s,
-            epoch(COALESCE(i.missing_since, i.last_seen_at, p.horizon)) AS horizon_max_s
+            epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
+            epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
         FROM instance_usage u
         JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
         JOIN account a ON a.account_id = u.account_id
-        LEFT JOIN (
-            SELECT account_id, MAX(started_at) AS horizon
-            FROM sync_run
-            WHERE resource = 'instances' AND outcome = 'complete'
-            GROUP BY account_id
-        ) p ON p.account_id = u.account_id
+        LEFT JOIN sync_horizon h ON h.account_id = u.account_id
     ) l
 ) spans

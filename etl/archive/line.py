@@ -1,0 +1,166 @@
+"""One line of an archive: a poll, without secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import Any, Final
+
+import msgspec
+
+from etl.days import from_iso, iso
+from etl.poll import Instant, Page, Poll
+from etl.redact import redact
+from etl.resources.listing import parse
+
+VERSION: Final = 1
+LIMIT_ACCOUNT: Final = 100
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    """One line. `numbers` are the page numbers asked for, in the order of `pages`; lines made by
+    other means have `pages` alone. `same` stands for the pages of the line before."""
+
+    account: str
+    resource: str
+    started_at: str
+    finished_at: str
+    v: int
+    complete: bool | None = None
+    page_size: int | None = None
+    numbers: list[list[int]] | None = None
+    pages: list[msgspec.Raw] | None = None
+    walks: list[list[msgspec.Raw]] | None = None
+    same: bool = False
+
+
+_LINE: Final = msgspec.json.Decoder(Line)
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A poll as a line tells it. `walks` is None where the pages are those of the line before."""
+
+    account: str
+    resource: str
+    started_at: Instant
+    finished_at: Instant
+    complete: bool | None
+    walks: tuple[tuple[Page, ...], ...] | None
+
+
+def read_line(line: bytes) -> Archived:
+    """The poll of one line. Raises `ValueError` for one that is none."""
+    try:
+        said = _LINE.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        said = _read_patiently(line)
+    if said.v != VERSION:
+        raise ValueError(f"version {said.v} of the format is not known")
+    if not _is_account(said.account):
+        raise ValueError("the line names no account")
+    started_at, finished_at = from_iso(said.started_at), _end(said.finished_at)
+    if finished_at < started_at:
+        raise ValueError("the poll ends before it starts")
+    walks = said.walks if said.pages is None else [said.pages]
+    if not said.same and not (walks and all(walks)):
+        raise ValueError("the line has no pages")
+    return Archived(
+        said.account,
+        said.resource,
+        started_at,
+        finished_at,
+        said.complete,
+        None if said.same else _pages(walks or [], said.numbers, said.page_size),
+    )
+
+
+def _is_account(name: str) -> bool:
+    return bool(name.strip()) and len(name) <= LIMIT_ACCOUNT and name.isprintable()
+
+
+def _end(text: str) -> Instant:
+    """The instant of a text, a begun second as a whole one."""
+    return ceil(datetime.fromisoformat(text).timestamp()) if "." in text else from_iso(text)
+
+
+def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
+    """A line in parts, a page at a time: all pages at once would be as much memory again. `same`
+    where its pages are those of the line before, which are then left out."""
+    line = Line(
+        account=poll.account,
+        resource=poll.resource,
+        started_at=iso(poll.started_at),
+        finished_at=iso(poll.finished_at),
+        v=VERSION,
+        complete=poll.complete,
+        same=same,
+    )
+    if not same:
+        line.numbers = [[page.number for page in walk] for walk in poll.walks]
+        line.page_size = next((page.page_size for walk in poll.walks for page in walk), None)
+    yield msgspec.json.encode(line).removesuffix(b"}")
+    if not same:
+        yield b',"pages":' if len(poll.walks) == 1 else b',"walks":['
+        yield from _listed(_encoded(walk) for walk in poll.walks)
+        yield b"" if len(poll.walks) == 1 else b"]"
+    yield b"}\n"
+
+
+def _encoded(walk: Sequence[Page]) -> Iterator[bytes]:
+    yield b"["
+    yield from _listed((_redacted(page.body),) for page in walk)
+    yield b"]"
+
+
+def _listed(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+    """The items of a list in JSON."""
+    for number, item in enumerate(items):
+        if number:
+            yield b","
+        yield from item
+
+
+def _redacted(body: bytes) -> bytes:
+    try:
+        return msgspec.json.encode(redact(msgspec.json.decode(body)))
+    except (msgspec.MsgspecError, UnicodeError, OverflowError):
+        return json.dumps(redact(parse(body)), ensure_ascii=False).encode()
+
+
+def _read_patiently(line: bytes) -> Line:
+    """A line that strict JSON refuses, with each page as text of its own."""
+    try:
+        said = parse(line)
+    except RecursionError:
+        raise ValueError("the line is nested too deeply") from None
+    if not isinstance(said, dict):
+        raise ValueError("the line is no object")
+    raw: dict[str, Any] = dict(said)
+    if isinstance(said.get("pages"), list):
+        raw["pages"] = [_text(page) for page in said["pages"]]
+    if isinstance(said.get("walks"), list):
+        walks = (walk if isinstance(walk, list) else [] for walk in said["walks"])
+        raw["walks"] = [[_text(page) for page in walk] for walk in walks]
+    return msgspec.convert(raw, Line)
+
+
+def _text(page: Any) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(page, ensure_ascii=False).encode())
+
+
+def _pages(
+    walks: Sequence[Sequence[msgspec.Raw]], numbers: list[list[int]] | None, size: int | None
+) -> tuple[tuple[Page, ...], ...]:
+    counted = numbers
+    if counted is None:
+        counted = [list(range(1, len(walk) + 1)) for walk in walks]
+    if [len(walk) for walk in walks] != [len(walk) for walk in counted]:
+        raise ValueError("the line numbers other pages than it has")
+    return tuple(
+        tuple(Page(n, size or 0, bytes(body)) for n, body in zip(counted[w], walk, strict=True))
+        for w, walk in enumerate(walks)
+    )

@@ -1,0 +1,36 @@
+"""The balance: what `/balance/info` says is left, in cash and on compute cards."""
+
+from __future__ import annotations
+
+from etl.resources.listing import Listing, Reject
+from etl.resources.records import Form, Member, Record, content_of
+from etl.resources.values import OddValue, amount
+
+VERSION = 1
+IDENTITY = "balance"
+"""There is one, and it has no name."""
+
+
+def _demand_an_amount(columns: dict[str, int | None]) -> None:
+    if all(value is None for value in columns.values()):
+        raise OddValue("Expected an amount - at `$.balance`")
+
+
+FORM = Form(
+    members=(
+        Member("balance_microcny", "balance", amount),
+        Member("card_balance_microcny", "card_balance", amount),
+    ),
+    identify=lambda _record: IDENTITY,
+    name_of=lambda _facts: IDENTITY,
+    finish=_demand_an_amount,
+)
+
+
+def open_answer(body: bytes) -> Listing:
+    content_of(body)
+    return Listing(1, (IDENTITY,))
+
+
+def read(body: bytes) -> tuple[list[Record], list[Reject]]:
+    return FORM.read([content_of(body)])

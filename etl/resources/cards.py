@@ -1,0 +1,44 @@
+"""Compute cards: the prepaid credit that `/card/list` shows. Of a card's number four characters stay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from etl.resources.listing import Listing, Reject
+from etl.resources.records import Form, Member, Record, list_in
+from etl.resources.values import Extra, amount, code, instant_of, json_text, words
+
+VERSION = 1
+LIST_KEY = "card_list"
+
+
+def _last_four(value: Any, name: str, extra: Extra) -> str | None:
+    text = words(value if value is None else str(value), name, extra)
+    return None if text is None else text[-4:]
+
+
+FORM = Form(
+    members=(
+        Member("uuid", "uuid", words),
+        Member("title", "title", words),
+        Member("card_no", "card_no", _last_four),
+        Member("face_amount_microcny", "face_amount", amount),
+        Member("sale_price_microcny", "sale_price", amount),
+        Member("leave_amount_microcny", "leave_amount", amount),
+        Member("bind_time", "bind_time", instant_of),
+        Member("expire_date", "expire_date", instant_of),
+        Member("valid_days", "valid_days", code),
+        Member("status_txt", "status_txt", words),
+        Member("bind_txt", "bind_txt", words),
+        Member("pods", "pods", json_text),
+    ),
+    identify=lambda record: record.get("uuid"),
+)
+
+
+def open_answer(body: bytes) -> Listing:
+    return FORM.open(list_in(body, LIST_KEY))
+
+
+def read(body: bytes) -> tuple[list[Record], list[Reject]]:
+    return FORM.read(list_in(body, LIST_KEY).records)

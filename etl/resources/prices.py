@@ -1,0 +1,29 @@
+"""List prices: what `/gpu/list` asks for one GPU of each model, by unit of time."""
+
+from __future__ import annotations
+
+from etl.resources.listing import Listing, Reject
+from etl.resources.records import Form, Member, Record, list_in
+from etl.resources.values import amount, code, words
+
+VERSION = 1
+LIST_KEY = "gpu_list"
+UNITS = ("hour", "day", "week", "month", "year")
+
+FORM = Form(
+    members=(
+        Member("gpu_uuid", "gpu_uuid", words),
+        Member("gpu_name", "gpu_name", words),
+        Member("status", "status", code),
+        *(Member(f"{unit}_microcny", f"price.{unit}", amount) for unit in UNITS),
+    ),
+    identify=lambda record: record.get("gpu_uuid"),
+)
+
+
+def open_answer(body: bytes) -> Listing:
+    return FORM.open(list_in(body, LIST_KEY))
+
+
+def read(body: bytes) -> tuple[list[Record], list[Reject]]:
+    return FORM.read(list_in(body, LIST_KEY).records)

@@ -1,0 +1,76 @@
+"""Recharges of the balance. What the source shows of them is not published: what is understood gets
+a column, all else is kept as it came."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from etl.errors import Changed
+from etl.poll import Instant
+from etl.redact import redact
+from etl.resources.listing import Listing, Reject, is_identity, total
+from etl.resources.records import Form, Listed, Member, Record, content_of
+from etl.resources.values import Extra, amount, canonical, instant_of, words
+
+VERSION = 1
+CHINA = timezone(timedelta(hours=8))
+ID = "_recharge_id"
+LIST_KEY = "recharge_list"
+"""A guess from its sisters: any other list in the answer will do."""
+
+
+def _word(value: Any, name: str, extra: Extra) -> str | None:
+    return words(str(value) if isinstance(value, int) else value, name, extra)
+
+
+def _moment(value: Any, name: str, extra: Extra) -> Instant | None:
+    """Epoch seconds, or a local time of China as text, which is kept as well."""
+    if isinstance(value, str) and not value.strip().isdecimal():
+        try:
+            said = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return instant_of(value, name, extra)
+        extra[name] = value
+        return int((said if said.tzinfo else said.replace(tzinfo=CHINA)).timestamp())
+    return instant_of(value, name, extra)
+
+
+FORM = Form(
+    members=(
+        Member("recharge_id", ID, words),
+        Member("amount_microcny", "amount", amount),
+        Member("created_at", "created_at", _moment),
+        Member("paid_at", "pay_time", _moment),
+        Member("pay_channel", "pay_channel", _word),
+    ),
+    identify=lambda record: record.get(ID),
+)
+
+
+def open_answer(body: bytes) -> Listing:
+    return FORM.open(_listed(body))
+
+
+def read(body: bytes) -> tuple[list[Record], list[Reject]]:
+    return FORM.read(_listed(body).records)
+
+
+def _listed(body: bytes) -> Listed:
+    content = content_of(body)
+    lists = [value for value in content.values() if isinstance(value, list)]
+    records = content.get(LIST_KEY, lists[0] if len(lists) == 1 else content)
+    if records is not None and not isinstance(records, list):
+        raise Changed(f"the answer has no {LIST_KEY}", path=f"$.data.{LIST_KEY}")
+    return Listed(total(content.get("total")), [_named(record) for record in records or []])
+
+
+def _named(record: Any) -> Any:
+    """A record with an identity: the number of its payment, else a hash of all that it says."""
+    if not isinstance(record, dict):
+        return record
+    name = str(record.get("out_trade_no") or "").strip()
+    if not is_identity(name):
+        name = hashlib.sha256(canonical(redact(record)).encode()).hexdigest()[:32]
+    return {**record, ID: name}

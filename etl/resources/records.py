@@ -1,0 +1,163 @@
+"""Records of few kinds of members, read by a table of them: prices, balance, cards, bill, recharges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from etl.errors import Changed
+from etl.redact import redact
+from etl.resources.listing import Listing, Reject, is_identity, parse, records_of, total
+from etl.resources.values import Extra, OddValue, Reading, canonical, reject_of
+
+OWN = "_"
+"""Begins the name of a member that the resource itself added."""
+
+
+class Member(NamedTuple):
+    """A member of a record: the column that holds it, its name (`price.hour`: of an object inside)."""
+
+    column: str
+    name: str
+    reading: Reading
+
+
+class Record(NamedTuple):
+    """A record as one answer shows it. `facts` are in the order of its form's columns, `extra` is
+    canonical JSON of what no column holds."""
+
+    identity: str
+    facts: tuple[Any, ...]
+    extra: str | None
+
+
+Identify = Callable[[dict[str, Any]], Any]
+
+
+class Listed(NamedTuple):
+    """The records of one answer, unread, and the total that it reports."""
+
+    total: int | None
+    records: list[Any]
+
+
+def list_in(body: bytes, list_key: str) -> Listed:
+    """The list of an answer, numbers exact. Raises `Changed` where there is none."""
+    content, records = records_of(_parsed(body), list_key)
+    return Listed(total(content.get("total")), records)
+
+
+def content_of(body: bytes) -> dict[str, Any]:
+    """The `data` of an answer, numbers exact. Raises `Changed` where it is no object."""
+    answer = _parsed(body)
+    content = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(content, dict):
+        raise Changed("the answer has no data", path="$.data")
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the records of a resource are read.
+
+    `identify` gives a record's identity (anything else than a usable name: it has none), `name_of`
+    that of facts in the order of the columns; `finish` may complete the columns of a record that was
+    read, and raises `OddValue`.
+    """
+
+    members: tuple[Member, ...]
+    identify: Identify
+    name_of: Callable[[Sequence[Any]], str] = itemgetter(0)
+    finish: Callable[[dict[str, Any]], None] = lambda _columns: None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(member.column for member in self.members)
+
+    def identity(self, record: Any) -> str | None:
+        """What tells a record apart, None where that cannot be read."""
+        if not isinstance(record, dict):
+            return None
+        try:
+            found = self.identify(record)
+        except OddValue:
+            return None
+        return found if is_identity(found) else None
+
+    def open(self, listed: Listed) -> Listing:
+        return Listing(listed.total, tuple(self.identity(record) for record in listed.records))
+
+    def read(self, records: Iterable[Any]) -> tuple[list[Record], list[Reject]]:
+        """What could be understood, and what could not."""
+        found: list[Record] = []
+        rejects: list[Reject] = []
+        for record in records:
+            identity = self.identity(record)
+            try:
+                found.append(self._read_one(record, identity))
+            except OddValue as error:
+                rejects.append(reject_of(self._as_it_came(record), str(error), identity))
+        return found, rejects
+
+    def _as_it_came(self, record: Any) -> Any:
+        """A record without what its resource added to it."""
+        if not isinstance(record, dict):
+            return record
+        own = {member.name for member in self.members if member.name.startswith(OWN)}
+        return {name: value for name, value in record.items() if name not in own}
+
+    def _read_one(self, record: Any, identity: str | None) -> Record:
+        if not isinstance(record, dict):
+            raise OddValue("Expected `object` - at `$`")
+        extra, columns = _unread(record, self.members), dict[str, Any]()
+        for column, name, reading in self.members:
+            try:
+                columns[column] = reading(_member(record, name), name, extra)
+            except OddValue as error:
+                raise OddValue(f"{error} - at `$.{name}`") from None
+        self.finish(columns)
+        if identity is None:
+            raise OddValue("Expected a name - at `$`")
+        plain = redact(extra)
+        return Record(identity, tuple(columns.values()), canonical(plain) if plain else None)
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return parse(body, Decimal)
+    except ValueError as error:
+        raise Changed("the answer is not JSON", path="$") from error
+    except RecursionError:
+        raise Changed("the answer is nested too deeply", path="$") from None
+
+
+def _member(record: dict[str, Any], name: str) -> Any:
+    outer, dot, inner = name.partition(".")
+    value = record.get(outer)
+    if not dot or value is None:
+        return value
+    if not isinstance(value, dict):
+        raise OddValue("Expected `object`")
+    return value.get(inner)
+
+
+def _unread(record: dict[str, Any], members: Iterable[Member]) -> Extra:
+    """What of a record no member of the form takes."""
+    taken = {member.name for member in members}
+    inside: dict[str, set[str]] = {}
+    for name in taken:
+        outer, dot, inner = name.partition(".")
+        if dot:
+            inside.setdefault(outer, set()).add(inner)
+    extra: Extra = {}
+    for name, value in record.items():
+        if name in inside and isinstance(value, dict):
+            left = {k: v for k, v in value.items() if k not in inside[name]}
+            if left:
+                extra[name] = left
+        elif name not in taken:
+            extra[name] = value
+    return extra

@@ -1,0 +1,139 @@
+"""Odd values, read alike by all resources, and what the database can hold of them.
+
+- A number as text (`"2"`) and a whole number as float (`2.0`) are that number.
+- An instant with a fraction loses it; one that is missing, null, zero or negative is null; one that is
+  none (later than the year 9999, or text) is null, and what came is kept.
+- An amount is exact to the millionth of a yuan; finer ones are rounded, and what came is kept.
+- A NUL character or half a surrogate pair in a text becomes U+FFFD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from typing import Any, Final
+
+import msgspec
+
+from etl.poll import Instant
+from etl.redact import redact
+from etl.resources.listing import Reject, clean_text
+
+LAST_INSTANT: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z."""
+MICRO: Final = 1_000_000
+LIMIT_MICROCNY: Final = 2**62
+NOISE: Final = Decimal("1e-9")
+"""What floating point leaves behind the last decimal of an amount: not worth keeping."""
+
+Extra = dict[str, Any]
+"""Takes the value that came, by the member's name, where the column cannot hold it as it is."""
+Reading = Callable[[Any, str, Extra], Any]
+"""(value, member's name, extra) -> what the column holds. Raises `OddValue`."""
+
+_CANONICAL: Final = msgspec.json.Encoder(order="sorted", decimal_format="number")
+
+
+class OddValue(ValueError):
+    """A value that its column cannot hold in any reading."""
+
+
+def text_of(text: str | None) -> str | None:
+    """`text` as the databases hold it."""
+    return text if text is None or text.isprintable() else clean_text(text)
+
+
+def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
+    """Epoch seconds. A value that is no instant is kept, and null."""
+    if value is None:
+        return None
+    try:
+        seconds = int(float(value)) if isinstance(value, str) else int(value)
+    except (ValueError, OverflowError, TypeError):
+        seconds = LAST_INSTANT + 1
+    if seconds > LAST_INSTANT:
+        extra[name] = value if isinstance(value, str) else str(value)
+        return None
+    return seconds if seconds > 0 else None
+
+
+def words(value: Any, _name: str, _extra: Extra) -> str | None:
+    """A text. Raises `OddValue`."""
+    if value is None or isinstance(value, str):
+        return text_of(value)
+    raise OddValue("Expected `str`")
+
+
+def code(value: Any, _name: str, _extra: Extra) -> int | None:
+    """A whole number of 32 bits. Raises `OddValue`."""
+    if value is None:
+        return None
+    number = _decimal(value)
+    if number != number.to_integral_value() or not -(2**31) <= number < 2**31:
+        raise OddValue("Expected a whole number of 32 bits")
+    return int(number)
+
+
+def amount(value: Any, name: str, extra: Extra) -> int | None:
+    """Yuan, number or text, as millionths. Raises `OddValue`."""
+    if value is None or value == "":
+        return None
+    exact = _decimal(value) * MICRO
+    micro = exact.to_integral_value(rounding=ROUND_HALF_EVEN)
+    if abs(micro) >= LIMIT_MICROCNY:
+        raise OddValue("Expected an amount of yuan")
+    if abs(exact - micro) > NOISE * max(abs(exact), Decimal(MICRO)):
+        extra[name] = str(value)
+    return int(micro)
+
+
+def json_text(value: Any, _name: str, _extra: Extra) -> str | None:
+    """Canonical JSON without secrets, a list sorted."""
+    if value is None:
+        return None
+    plain = redact(value)
+    return canonical(sorted(plain, key=canonical) if isinstance(plain, list) else plain)
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys, in text that both databases hold."""
+    try:
+        text = _CANONICAL.encode(value).decode()
+    except (OverflowError, UnicodeEncodeError):
+        return _CANONICAL.encode(_encodable(value)).decode()
+    return _CANONICAL.encode(_encodable(value)).decode() if "\\u0000" in text else text
+
+
+def reject_of(record: Any, message: str, identity: str | None) -> Reject:
+    """A record that could not be understood; `message` ends in ` - at PATH` where it knows one."""
+    what, at, path = message.rpartition(" - at ")
+    return Reject(
+        reason=f"{path.strip('`')}: {what}" if at else f"$: {message}",
+        identity=identity,
+        payload=canonical(redact(record)),
+    )
+
+
+def _decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise OddValue("Expected a number")
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise OddValue("Expected a number") from None
+    if not number.is_finite() or abs(number) >= LIMIT_MICROCNY:
+        raise OddValue("Expected a number")
+    return number
+
+
+def _encodable(value: Any) -> Any:
+    """`value` with what strict JSON cannot say (huge integers) as text, and NUL replaced."""
+    if isinstance(value, str):
+        return text_of(value)
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {text_of(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        return str(value)
+    return value

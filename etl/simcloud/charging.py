@@ -1,0 +1,206 @@
+"""How the simulated cloud charges, and what each life truly costs by it.
+
+Amounts are whole millionths of a yuan. A cost is known as what is charged up to an instant, rounded
+down to a millionth once, so that the costs of adjoining stretches of time always add up.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, Literal, Protocol
+
+from etl.poll import Instant
+from etl.simcloud.life import FOREVER, Life, Run
+from etl.simcloud.prices import HOUR_S, PERIODS_S, PriceList
+
+PREPAID: Final = {2: "day", 3: "week", 4: "month"}
+"""The simulation's own codes of prepaid charging; every other code is charged by time."""
+STEPS_S: Final = {"second": 1, "minute": 60, "hour": 3_600}
+
+
+@dataclass(frozen=True, slots=True)
+class Charging:
+    """What nobody outside knows about the bill.
+
+    A run costs GPUs x list price (a run without GPUs: `no_card_hour`), and what `image_hour` says
+    of its image, once a run or, with `image_per_gpu`, for each GPU. It counts from its start_time
+    or, without booting, from running; a run that ends while it boots is free. Time counts `by`
+    second, minute or hour: each is charged when it has begun, or, `rounds` to the nearest, when
+    half of it has passed, at the price in force at its beginning. A stopped instance costs
+    `stopped_hour`, by the second. Prepaid periods begin with the charging type, at the price of
+    that moment, and are renewed until the instance is destroyed or charged otherwise.
+
+    It settles `settle_every_s` (of a run, from where it counts) and at its end; stopped time every
+    24 hours and at its end; a prepaid period when it begins. The line appears `lag_s` later. Each
+    line is rounded to the fen as `rounding` says; one of no fen is not made. `order_numbers` are
+    one a line, or one a run. `shows_period`: a prepaid line settles its period, else its moment.
+    Amounts an hour are millionths of a yuan.
+    """
+
+    counts_from: Literal["start_time", "running"] = "start_time"
+    by: Literal["second", "minute", "hour"] = "second"
+    rounds: Literal["begun", "nearest"] = "begun"
+    image_hour: Mapping[str, int] = field(default_factory=dict)
+    image_per_gpu: bool = False
+    no_card_hour: int = 100_000
+    stopped_hour: int = 0
+    settle_every_s: int = 3_600
+    lag_s: int = 0
+    rounding: Literal["half_up", "down", "up"] = "half_up"
+    order_numbers: Literal["line", "run"] = "line"
+    shows_period: bool = True
+
+
+class Cost(Protocol):
+    """Something that costs from `begins` to `ends` (`FOREVER`: not yet over)."""
+
+    @property
+    def begins(self) -> Instant: ...
+
+    @property
+    def ends(self) -> Instant: ...
+
+    def by(self, t: Instant) -> int:
+        """What it cost up to t, all of it in the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """Time charged by the hour at `rates`: millionths an hour from when on, the first from 0."""
+
+    kind: Literal["run", "stopped"]
+    begins: Instant
+    ends: Instant
+    rates: tuple[tuple[Instant, int], ...]
+    step_s: int = 1
+    nearest: bool = False
+
+    def by(self, t: Instant) -> int:
+        steps = self._steps(max(0, min(t, self.ends) - self.begins))
+        total = 0
+        for (at, rate), (until, _) in pairwise((*self.rates, (FOREVER, 0))):
+            first, last = self._first_step(at), min(steps, self._first_step(until))
+            total += rate * self.step_s * max(0, last - first)
+        return total // HOUR_S
+
+    def _steps(self, seconds: int) -> int:
+        """How many steps are charged after so many seconds."""
+        return (seconds + (self.step_s // 2 if self.nearest else self.step_s - 1)) // self.step_s
+
+    def _first_step(self, at: Instant) -> int:
+        """The number of the first step that begins at an instant or after it."""
+        return max(0, -((self.begins - at) // self.step_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A prepaid period. Its price accrues evenly as it passes; what is left when the instance is
+    no longer held, at `ends`, is lost."""
+
+    unit: str
+    begins: Instant
+    ends: Instant
+    price: int
+
+    @property
+    def paid_until(self) -> Instant:
+        return self.begins + PERIODS_S[self.unit]
+
+    def by(self, t: Instant) -> int:
+        held_s = max(0, min(t, self.ends) - self.begins)
+        return self.price * held_s // PERIODS_S[self.unit]
+
+
+def costs_of(
+    life: Life, charging: Charging, prices: PriceList, until: Instant
+) -> Iterator[Metered | Period]:
+    """All that costs of a life and begins by `until`."""
+    for run in life.runs:
+        cost = _of_run(life, run, charging, prices)
+        if cost is not None and cost.begins <= until:
+            yield cost
+    if charging.stopped_hour:
+        yield from (c for c in _stopped(life, charging) if c.begins <= until)
+    yield from _periods(life, prices, until)
+
+
+def _of_run(life: Life, run: Run, charging: Charging, prices: PriceList) -> Metered | None:
+    ends = _end(life, run)
+    if run.charging_type in PREPAID or ends <= run.up_at:
+        return None
+    at_start = charging.counts_from == "start_time" and life.options.start_time_at_boot
+    return Metered(
+        "run",
+        run.start if at_start else run.up_at,
+        ends,
+        _rates(life, run, charging, prices),
+        STEPS_S[charging.by],
+        charging.rounds == "nearest",
+    )
+
+
+def _rates(
+    life: Life, run: Run, charging: Charging, prices: PriceList
+) -> tuple[tuple[Instant, int], ...]:
+    image = charging.image_hour.get(life.image[0], 0)
+    if charging.image_per_gpu:
+        image *= run.gpu_nums
+    if not run.gpu_nums:
+        return ((0, charging.no_card_hour + image),)
+    return tuple(
+        (at, run.gpu_nums * price.for_unit("hour") + image)
+        for at, price in prices.changes(run.gpu_name)
+    )
+
+
+def _stopped(life: Life, charging: Charging) -> Iterator[Metered]:
+    """The time between runs, from creation to destruction, where it is not prepaid."""
+    begins, charging_type = life.create_time, life.charging_type
+    gone = life.destroyed_at or FOREVER
+    for until, after, then in (
+        *((run.start, _end(life, run), run.charging_type) for run in life.runs),
+        (gone, gone, 0),
+    ):
+        if begins < until and charging_type not in PREPAID:
+            yield Metered("stopped", begins, min(until, gone), ((0, charging.stopped_hour),))
+        begins, charging_type = after, then
+
+
+def _periods(life: Life, prices: PriceList, until: Instant) -> Iterator[Period]:
+    for begins, ends, unit in _held(life):
+        at = begins
+        while at < ends and at <= until:
+            gpu_name, gpu_nums = _hardware(life, at)
+            price = gpu_nums * prices.at(gpu_name, at).for_unit(unit)
+            yield Period(unit, at, min(ends, at + PERIODS_S[unit]), price)
+            at += PERIODS_S[unit]
+
+
+def _held(life: Life) -> Iterator[tuple[Instant, Instant, str]]:
+    """From when to when it is held by which prepaid unit."""
+    terms = [(life.create_time, life.charging_type)]
+    terms += [(run.start, run.charging_type) for run in life.runs]
+    changes = [
+        term for number, term in enumerate(terms) if not number or term[1] != terms[number - 1][1]
+    ]
+    gone = life.destroyed_at or FOREVER
+    for (begins, charging_type), (ends, _) in pairwise((*changes, (gone, 0))):
+        if charging_type in PREPAID:
+            yield begins, min(ends, gone), PREPAID[charging_type]
+
+
+def _hardware(life: Life, t: Instant) -> tuple[str, int]:
+    """The GPUs that are held at t: those of the newest run that had any."""
+    index = bisect_right(life.runs, t, key=lambda run: run.start)
+    for run in reversed(life.runs[:index]):
+        if run.gpu_nums:
+            return run.gpu_name, run.gpu_nums
+    return life.gpu_name, life.gpu_nums
+
+
+def _end(life: Life, run: Run) -> Instant:
+    return min(run.end or FOREVER, life.destroyed_at or FOREVER)

@@ -1,0 +1,188 @@
+"""The money of one account: what its lives truly cost, what is charged, and what is left."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from typing import Final, Literal, TypeAlias
+
+from etl.poll import Instant
+from etl.simcloud.billing import Charge, charges_of
+from etl.simcloud.charging import Charging, Metered, Period, costs_of
+from etl.simcloud.fleet import Fleet
+from etl.simcloud.life import FOREVER, Life
+from etl.simcloud.prices import PriceList, Yuan, microcny
+from etl.simcloud.purse import DAY_S, Card, Ledger, Line, Recharge, settle
+
+State: TypeAlias = tuple[int, int, int]
+REFILL: Final = microcny(10_000)
+
+
+class Money:
+    """The fleet's money under a charging model. Amounts are millionths of a yuan.
+
+    What it says of an instant t is what the source would show then: it does not depend on what
+    was asked before, or happens later. `order` is that of bills and recharges.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        charging: Charging | None = None,
+        prices: PriceList | None = None,
+        *,
+        opening: int = 0,
+        cards: Iterable[Card] = (),
+        recharges: Iterable[Recharge] = (),
+        refill: int | None = REFILL,
+        order: Literal["newest", "oldest"] = "newest",
+    ) -> None:
+        self.fleet = fleet
+        self.charging = charging or Charging()
+        self.prices = prices or PriceList()
+        self.opening = opening
+        self.cards = list(cards)
+        self.recharges = list(recharges)
+        self.further: list[Charge] = []
+        self.refill = refill
+        self.order: Literal["newest", "oldest"] = order
+        self._paid: Ledger | None = None
+        self._paid_until = -1
+        self._known: dict[str, tuple[Instant, list[Metered | Period]]] = {}
+        self._version = 0
+        self._paid_for = self._known_for = self._state()
+
+    @classmethod
+    def usual(cls, fleet: Fleet) -> Money:
+        """At list prices, with a card from the first instance on, and recharged when it is empty."""
+        money = cls(fleet)
+        if fleet.lives:
+            first = min(life.create_time for life in fleet.lives)
+            money.give_card(first, 500, sale_price=450)
+        return money
+
+    def refresh(self) -> None:
+        """Look anew, after a member was changed by other means than the methods here."""
+        self._version += 1
+
+    # what happens
+
+    def recharge(self, at: Instant, yuan: Yuan, pay_channel: str = "alipay") -> None:
+        """Somebody pays into the balance."""
+        self.recharges.append(Recharge(at, microcny(yuan), pay_channel))
+        self.refresh()
+
+    def give_card(
+        self,
+        at: Instant,
+        face_amount: Yuan,
+        *,
+        sale_price: Yuan | None = None,
+        valid_days: int = 90,
+        title: str = "算力卡",
+        uuid: str | None = None,
+        pods: tuple[tuple[str, str], ...] = (),
+    ) -> Card:
+        """A compute card is bound at `at`; bought at its face amount unless told otherwise."""
+        face = microcny(face_amount)
+        paid = face if sale_price is None else microcny(sale_price)
+        name = uuid or f"card_{len(self.cards) + 1:08d}"
+        card = Card(name, face, paid, at, valid_days, title, pods)
+        self.cards.append(card)
+        self.refresh()
+        return card
+
+    def charge(
+        self,
+        at: Instant,
+        yuan: Yuan,
+        remark: str = "其他费用",
+        window: tuple[Instant, Instant] | None = None,
+    ) -> None:
+        """A charge that no instance explains; one below zero is paid back."""
+        begins, ends = window or (at, at)
+        order = f"~{len(self.further):08d}"  # sorts after what lives cost
+        self.further.append(Charge(at, begins, ends, microcny(yuan), remark, order))
+        self.refresh()
+
+    # truth
+
+    def true_cost(self, instance_uuid: str, t0: Instant, t1: Instant) -> int:
+        """What an instance cost in [t0, t1): rounded down to a millionth once, not by window, so
+        adjoining windows add up. KeyError for an instance that there is not."""
+        return self._cost(self.fleet.life(instance_uuid), t0, t1)
+
+    def true_costs(self, t0: Instant, t1: Instant) -> dict[str, int]:
+        """The same of every instance that cost anything."""
+        found = {life.instance_uuid: self._cost(life, t0, t1) for life in self.fleet.lives}
+        return {uuid: cost for uuid, cost in found.items() if cost}
+
+    def unused(self, instance_uuid: str, t: Instant) -> int:
+        """What was paid by t for prepaid time that was not held, or not yet, by then."""
+        costs = costs_of(self.fleet.life(instance_uuid), self.charging, self.prices, t)
+        return sum(cost.price - cost.by(t) for cost in costs if isinstance(cost, Period))
+
+    # what is charged and left
+
+    def ledger(self, t: Instant) -> Ledger:
+        """Everything paid up to t, and some of what comes after."""
+        state = self._state()
+        if self._paid is None or state != self._paid_for or t > self._paid_until:
+            first = min((life.create_time for life in self.fleet.lives), default=t)
+            until = min(FOREVER, t + max(DAY_S, (t - first) // 4))
+            self._paid = self._settled(until)
+            self._paid_until, self._paid_for = until, state
+        return self._paid
+
+    def lines(self, t: Instant) -> list[Line]:
+        """The lines of the bill at t, oldest first."""
+        lines = self.ledger(t).lines
+        return lines[: bisect_right(lines, t, key=lambda line: line.order_time)]
+
+    def paid_in(self, t: Instant) -> list[Recharge]:
+        """The recharges by t, oldest first."""
+        return [recharge for recharge in self.ledger(t).recharges if recharge.at <= t]
+
+    def balance(self, t: Instant) -> int:
+        """`opening`, and the recharges, less the lines of channel 1, by t."""
+        return self.ledger(t).balance(t)
+
+    def card_balance(self, t: Instant) -> int:
+        """What is left at t on cards that are valid then."""
+        return self.ledger(t).card_balance(t)
+
+    def left_on(self, card: Card, t: Instant) -> int:
+        return self.ledger(t).left_on(card, t)
+
+    def _cost(self, life: Life, t0: Instant, t1: Instant) -> int:
+        near = (cost for cost in self._costs(life, t1) if cost.begins < t1 and cost.ends > t0)
+        return sum(cost.by(t1) - cost.by(t0) for cost in near)
+
+    def _costs(self, life: Life, t: Instant) -> list[Metered | Period]:
+        """All that costs of a life by t, and some of what comes after, kept."""
+        if self._known_for != self._state():
+            self._known, self._known_for = {}, self._state()
+        until, costs = self._known.get(life.instance_uuid, (-1, []))
+        if until < t:
+            until = t + 30 * DAY_S
+            costs = list(costs_of(life, self.charging, self.prices, until))
+            self._known[life.instance_uuid] = until, costs
+        return costs
+
+    def _state(self) -> State:
+        """Differs where something changed."""
+        return self.fleet.version, self.prices.version, self._version
+
+    def _settled(self, until: Instant) -> Ledger:
+        charges = charges_of(self.fleet.lives, self.charging, self.prices, until)
+        if self.further:
+            charges += [charge for charge in self.further if charge.at <= until]
+            charges.sort(key=lambda charge: (charge.at, charge.order[0] == "~"))
+        return settle(
+            charges,
+            opening=self.opening,
+            cards=self.cards,
+            recharges=self.recharges,
+            refill=self.refill,
+            order_per_line=self.charging.order_numbers == "line",
+        )

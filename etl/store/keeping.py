@@ -1,0 +1,130 @@
+"""Where the records of each resource live, and how they are asked for and written: all but instances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Select, Table, bindparam, select, text
+
+from etl import tables
+from etl.days import Zone, share
+from etl.poll import Instant
+from etl.resources import RESOURCES, Record
+from etl.resources.records import Form
+from etl.versions import Began, Lasting, Shown
+
+PART_COLUMNS: Final = ("day", "amount_microcny")
+TOGETHER: Final = 5_000
+"""Records derived anew at a time."""
+STATE: Final = ("last_seen_at", "missing_since")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table: of versions, which last from the column `began` to the column `ended`; or of a window,
+    whose records are asked for by the column `among`. Of those the columns `derived` and the rows of
+    `parts` are computed, in the reporting time zone."""
+
+    table: Table
+    form: Form
+    key: tuple[str, ...]
+    began: str = "first_seen_at"
+    ended: str = "ended_at"
+    among: str = ""
+    derived: tuple[str, ...] = ()
+    derive: Callable[[Record, Zone], tuple[Any, ...]] = lambda _record, _zone: ()
+    parts: Table | None = None
+    cut: Callable[[Record, Zone], Iterator[tuple[str, int]]] = lambda _record, _zone: iter(())
+
+    def record(self, facts: Sequence[Any], extra: str | None) -> Record:
+        return Record(self.form.name_of(facts), tuple(facts), extra)
+
+
+def _place(resource: str, table: Table, *key: str, **more: Any) -> Place:
+    form = RESOURCES[resource].form
+    assert form is not None
+    return Place(table, form, key, **more)
+
+
+def _charged_day(line: Record, zone: Zone) -> tuple[str]:
+    """The day in which a bill line was charged."""
+    _, _, ends, *_, ordered, _ = line.facts
+    return (zone.day_at(ends if ordered is None else ordered).day,)
+
+
+def _days_of_line(line: Record, zone: Zone) -> Iterator[tuple[str, int]]:
+    """(day, part of the amount) of a bill line."""
+    _, starts, ends, *_, amount = line.facts
+    return share(zone, starts, ends, amount)
+
+
+PLACES: Final[Mapping[str, Place]] = {
+    "gpu_prices": _place(
+        "gpu_prices", tables.gpu_price, "gpu_uuid", began="valid_from", ended="valid_to"
+    ),
+    "balance": _place("balance", tables.balance),
+    "cards": _place("cards", tables.card, "uuid"),
+    "bills": _place(
+        "bills",
+        tables.bill,
+        *tables.BILL_KEY[1:],
+        among="order_number",
+        derived=("charged_day",),
+        derive=_charged_day,
+        parts=tables.bill_day,
+        cut=_days_of_line,
+    ),
+    "recharges": _place("recharges", tables.recharge, "recharge_id", among="recharge_id"),
+}
+
+
+@cache
+def current(resource: str) -> Select[Any]:
+    """Current versions: began, last_seen_at, missing_since, extra, then the facts."""
+    place = PLACES[resource]
+    c = place.table.c
+    chosen = (place.began, *STATE, "extra", *place.form.columns)
+    return select(*(c[name] for name in chosen)).where(
+        c.account_id == bindparam("account"), c[place.ended].is_(None)
+    )
+
+
+@cache
+def everything(resource: str) -> Select[Any]:
+    """All records of a window: extra, then the facts."""
+    place = PLACES[resource]
+    c = place.table.c
+    chosen = ("extra", *place.form.columns)
+    return select(*(c[name] for name in chosen)).where(c.account_id == bindparam("account"))
+
+
+@cache
+def held(resource: str, among: str) -> Select[Any]:
+    """Records of a window: extra, then the facts."""
+    return everything(resource).where(text(among))
+
+
+def lasting_of(place: Place, row: Sequence[Any], seen_at: dict[Instant | None, Instant]) -> Lasting:
+    began_at, last_seen_at, missing_since, extra, *facts = row
+    newest = seen_at[None]
+    return Lasting(
+        record=place.record(facts, extra),
+        began_at=began_at,
+        seen_at=max(newest, seen_at.get(began_at, 0)) if last_seen_at is None else last_seen_at,
+        last_seen_at=last_seen_at,
+        missing_since=missing_since,
+    )
+
+
+def began_row(account: int, began: Began) -> tuple[Any, ...]:
+    record = began.record
+    return (account, *record.facts, record.extra, began.began_at, began.after_at)
+
+
+def shown_row(account: int, place: Place, shown: Shown) -> tuple[Any, ...]:
+    key = shown.was.record.facts[: len(place.key)]
+    state = (shown.last_seen_at, shown.missing_since, shown.ended_at)
+    return (*state, account, *key, shown.was.began_at)

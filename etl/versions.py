@@ -1,0 +1,138 @@
+"""(known, poll) -> changes, of what has versions but no running time (prices, balance, cards), and
+of a window (bill, recharges), whose records only come. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from etl.poll import Instant
+from etl.resources import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """The current version of a record. `seen_at` is the start of the last poll that surely found it
+    as it is."""
+
+    record: Record
+    began_at: Instant
+    seen_at: Instant
+    last_seen_at: Instant | None = None
+    missing_since: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A version that begins. It began after `after_at`; None: it was there before we looked."""
+
+    record: Record
+    began_at: Instant
+    after_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What becomes of a version: listed (both None), missing, or ended."""
+
+    was: Lasting
+    last_seen_at: Instant | None = None
+    missing_since: Instant | None = None
+    ended_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class VersionChanges:
+    """Ends are written before beginnings: one version of a record is current."""
+
+    began: list[Began] = field(default_factory=list)
+    shown: list[Shown] = field(default_factory=list)
+    replaced: int = 0
+
+    @property
+    def added(self) -> int:
+        return len(self.began) - self.replaced
+
+    @property
+    def gone(self) -> int:
+        return sum(shown.ended_at is not None for shown in self.shown) - self.replaced
+
+    @property
+    def pending(self) -> bool:
+        return any(s.last_seen_at is not None and s.ended_at is None for s in self.shown)
+
+
+def compare_versions(
+    known: Mapping[str, Lasting],
+    records: Iterable[Record],
+    rejected: AbstractSet[str],
+    *,
+    newest: Instant | None,
+    b: Instant,
+    complete: bool,
+) -> VersionChanges:
+    """What a poll that ended at `b` changes. `newest` is the start of the newest complete poll before.
+
+    As with instances, what two complete polls in a row do not list has ended; what is in `rejected`
+    is listed but could not be understood.
+    """
+    changes = VersionChanges()
+    seen: set[str] = set()
+    for record in records:
+        was = known.get(record.identity)
+        seen.add(record.identity)
+        if was is None:
+            changes.began.append(Began(record, b, newest))
+        elif was.record.facts != record.facts:
+            _replace(changes, was, record, b)
+        elif was.last_seen_at is not None or was.missing_since is not None:
+            changes.shown.append(Shown(was))
+    for identity in known.keys() - seen:
+        _miss(changes, known[identity], b, listed=identity in rejected, complete=complete)
+    return changes
+
+
+def _replace(changes: VersionChanges, was: Lasting, record: Record, b: Instant) -> None:
+    began_at = max(b, was.began_at + 1)  # two polls may end in the same second
+    changes.shown.append(Shown(was, was.seen_at, was.missing_since, began_at))
+    changes.began.append(Began(record, began_at, was.seen_at))
+    changes.replaced += 1
+
+
+def _miss(
+    changes: VersionChanges, was: Lasting, b: Instant, *, listed: bool, complete: bool
+) -> None:
+    if not complete and not listed:
+        return
+    if listed:
+        shown = Shown(was, was.seen_at if complete else was.last_seen_at)
+    elif was.missing_since is None:
+        shown = Shown(was, was.seen_at, b)
+    else:
+        shown = Shown(was, was.seen_at, was.missing_since, max(was.missing_since, was.began_at))
+    if (shown.last_seen_at, shown.missing_since) != (
+        was.last_seen_at,
+        was.missing_since,
+    ) or shown.ended_at is not None:
+        changes.shown.append(shown)
+
+
+@dataclass(slots=True)
+class WindowChanges:
+    """Records that came, and records that came again otherwise."""
+
+    added: list[Record] = field(default_factory=list)
+    changed: list[Record] = field(default_factory=list)
+
+
+def compare_window(held: Mapping[str, Record], records: Sequence[Record]) -> WindowChanges:
+    """What `records`, each identity once, bring beyond what is held. Absence means nothing."""
+    changes = WindowChanges()
+    for record in records:
+        was = held.get(record.identity)
+        if was is None:
+            changes.added.append(record)
+        elif was != record:
+            changes.changed.append(record)
+    return changes

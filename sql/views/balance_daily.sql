@@ -1,0 +1,95 @@
+-- What was left at the end of each day of the reporting time zone (today: now), what came and went
+-- meanwhile, and what of it does not add up: opening + recharged - billed + unexplained = closing, for
+-- cash and for cards. Bill lines and recharges count on the day on which they were charged and paid.
+-- A card's face amount comes in on the day on which the card was first seen. What was charged between
+-- the last look at the balance and midnight is unexplained on that day, and again, with the other sign,
+-- on the next; over both it adds up.
+-- @column account the account's name
+-- @column opening_microcny cash at the end of the day before; null: not known
+-- @column recharged_microcny paid in
+-- @column billed_microcny charged to the balance
+-- @column closing_microcny cash at the end of the day
+-- @column unexplained_microcny closing - opening - recharged + billed; null where opening is not known
+-- @column card_opening_microcny on cards at the end of the day before
+-- @column card_added_microcny face amounts of cards that came
+-- @column card_billed_microcny charged to cards
+-- @column card_closing_microcny on cards at the end of the day
+-- @column card_unexplained_microcny what does not add up for cards, an expired card among it
+-- @column closing_yuan cash at the end of the day, in yuan
+-- @column card_closing_yuan on cards at the end of the day, in yuan
+SELECT
+    account,
+    day,
+    opening_microcny,
+    recharged_microcny,
+    billed_microcny,
+    closing_microcny,
+    closing_microcny - opening_microcny - recharged_microcny + billed_microcny
+        AS unexplained_microcny,
+    card_opening_microcny,
+    card_added_microcny,
+    card_billed_microcny,
+    card_closing_microcny,
+    card_closing_microcny - card_opening_microcny - card_added_microcny + card_billed_microcny
+        AS card_unexplained_microcny,
+    closing_microcny / 1000000.0 AS closing_yuan,
+    card_closing_microcny / 1000000.0 AS card_closing_yuan
+FROM (
+    SELECT
+        a.name AS account,
+        c.day,
+        (
+            SELECT b.balance_microcny FROM balance b
+            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
+            ORDER BY b.first_seen_at DESC LIMIT 1
+        ) AS opening_microcny,
+        (
+            SELECT b.balance_microcny FROM balance b
+            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
+            ORDER BY b.first_seen_at DESC LIMIT 1
+        ) AS closing_microcny,
+        (
+            SELECT b.card_balance_microcny FROM balance b
+            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
+            ORDER BY b.first_seen_at DESC LIMIT 1
+        ) AS card_opening_microcny,
+        (
+            SELECT b.card_balance_microcny FROM balance b
+            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
+            ORDER BY b.first_seen_at DESC LIMIT 1
+        ) AS card_closing_microcny,
+        CAST(COALESCE((
+            SELECT SUM(r.amount_microcny) FROM recharge r
+            WHERE r.account_id = a.account_id
+                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) >= instant(c.starts_s)
+                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) < instant(c.ends_s)
+        ), 0) AS BIGINT) AS recharged_microcny,
+        CAST(COALESCE((
+            SELECT SUM(l.amount_microcny) FROM bill l
+            WHERE l.account_id = a.account_id AND l.charged_day = c.day AND l.charge_channel <> 2
+        ), 0) AS BIGINT) AS billed_microcny,
+        CAST(COALESCE((
+            SELECT SUM(l.amount_microcny) FROM bill l
+            WHERE l.account_id = a.account_id AND l.charged_day = c.day AND l.charge_channel = 2
+        ), 0) AS BIGINT) AS card_billed_microcny,
+        CAST(COALESCE((
+            SELECT SUM(k.face_amount_microcny) FROM card k
+            WHERE k.account_id = a.account_id
+                AND k.first_seen_at >= instant(c.starts_s) AND k.first_seen_at < instant(c.ends_s)
+                AND NOT EXISTS (
+                    SELECT 1 FROM card e
+                    WHERE e.account_id = k.account_id AND e.uuid = k.uuid
+                        AND e.first_seen_at < k.first_seen_at
+                )
+        ), 0) AS BIGINT) AS card_added_microcny
+    FROM account a
+    JOIN (
+        SELECT account_id, epoch(MIN(first_seen_at)) AS first_s FROM balance GROUP BY account_id
+    ) known ON known.account_id = a.account_id
+    JOIN (
+        SELECT account_id, MAX(epoch(started_at)) AS last_s FROM sync_run
+        WHERE resource = 'balance' AND outcome = 'complete'
+        GROUP BY account_id
+    ) observed ON observed.account_id = a.account_id
+    JOIN calendar_day c ON c.ends_s > known.first_s AND c.starts_s <= observed.last_s
+) days

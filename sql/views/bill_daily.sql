@@ -1,0 +1,17 @@
+-- The bill by day of the reporting time zone and channel: each line spread evenly over the window that
+-- it settles. The parts of a line add up to it exactly.
+-- @column account the account's name
+-- @column charge_channel 1 balance, 2 compute card, 0 unknown
+-- @column lines bill lines that reach into the day
+-- @column amount_microcny charged for the day; millionths of a yuan
+-- @column amount_yuan the same in yuan
+SELECT
+    a.name AS account,
+    d.day,
+    d.charge_channel,
+    COUNT(*) AS lines,
+    CAST(SUM(d.amount_microcny) AS BIGINT) AS amount_microcny,
+    CAST(SUM(d.amount_microcny) AS BIGINT) / 1000000.0 AS amount_yuan
+FROM bill_day d
+JOIN account a ON a.account_id = d.account_id
+GROUP BY a.name, d.day, d.charge_channel

@@ -1,0 +1,106 @@
+"""What counts as a gap depends on how often an account polls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from etl import reports
+from etl.dialect import Database
+from etl.resources import INSTANCES
+from etl.simcloud import T0, Story
+from etl.store import Run, Store
+from tests.support import apply, poll_of, rows
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+def polled(database: Database, starts: Iterable[int], account: str = "lab") -> None:
+    """Complete polls of a second each that begin so long after T0."""
+    with Store(database, account).writing() as tx:
+        for start in starts:
+            run = Run(started_at=T0 + start, finished_at=T0 + start + 1, outcome="complete")
+            tx.record(INSTANCES.name, run)
+
+
+def gaps(database: Database, account: str = "lab") -> list[tuple[int, int]]:
+    """From when to when, in seconds after T0."""
+    found = rows(
+        database,
+        "SELECT gap_from_s, gap_to_s, gap_s FROM sync_gap"
+        f" WHERE account = '{account}' ORDER BY gap_from_s",
+    )
+    assert all(ends - begins == length for begins, ends, length in found)
+    return [(begins - T0, ends - T0) for begins, ends, _ in found]
+
+
+@pytest.mark.parametrize("minutes", [11, 15, 60, 24 * 60])
+def test_who_polls_rarely_is_observed_all_the_same(database: Database, minutes: int) -> None:
+    polled(database, range(0, 40 * minutes * MINUTE, minutes * MINUTE))
+    assert gaps(database) == []
+
+
+def test_a_gap_is_longer_than_three_times_the_usual_distance(database: Database) -> None:
+    missed = {10, 11, 20, 21, 22}
+    polled(database, (15 * MINUTE * n for n in range(60) if n not in missed))
+    assert gaps(database) == [(19 * 15 * MINUTE + 1, 23 * 15 * MINUTE)]
+
+
+def test_a_gap_is_never_shorter_than_ten_minutes(database: Database) -> None:
+    away = {*range(20, 24), *range(40, 46)}
+    polled(database, (2 * MINUTE * n for n in range(60) if n not in away))
+    assert gaps(database) == [(39 * 2 * MINUTE + 1, 46 * 2 * MINUTE)]
+
+
+def test_a_few_polls_have_no_usual_distance(database: Database) -> None:
+    polled(database, [0, 3 * DAY])
+    assert gaps(database) == [(1, 3 * DAY)]
+    polled(database, [4 * DAY, 5 * DAY, 6 * DAY])
+    assert len(gaps(database)) == 4
+    polled(database, [7 * DAY])
+    assert gaps(database) == []
+
+
+def test_each_account_has_its_own_usual_distance(database: Database) -> None:
+    polled(database, range(0, DAY, 2 * MINUTE), "often")
+    polled(database, range(0, DAY, 20 * MINUTE), "rarely")
+    polled(database, [DAY + 40 * MINUTE], "often")
+    polled(database, [DAY + 40 * MINUTE], "rarely")
+    assert (len(gaps(database, "often")), gaps(database, "rarely")) == (1, [])
+
+
+def test_another_interval_makes_no_gaps_of_what_was_usual_before(database: Database) -> None:
+    before = range(0, 1000 * 15 * MINUTE, 15 * MINUTE)
+    after = range(before.stop, before.stop + 1499 * 2 * MINUTE, 2 * MINUTE)
+    polled(database, (start for start in before if start != before[300]))
+    polled(database, (start for start in after if not 700 <= after.index(start) < 706))
+    assert gaps(database) == [(after[699] + 1, after[706])]
+
+
+def test_one_long_outage_among_many_polls_is_a_gap_however_long(database: Database) -> None:
+    polled(database, range(0, HOUR, 2 * MINUTE))
+    polled(database, range(90 * DAY, 90 * DAY + HOUR, 2 * MINUTE))
+    assert gaps(database) == [(HOUR - 2 * MINUTE + 1, 90 * DAY)]
+
+
+def test_partial_and_failed_polls_close_no_gap(database: Database) -> None:
+    polled(database, range(0, HOUR, 5 * MINUTE))
+    with Store(database, "lab").writing() as tx:
+        for start, outcome in ((HOUR + 600, "partial"), (HOUR + 1200, "failed")):
+            run = Run(started_at=T0 + start, finished_at=T0 + start + 1, outcome=outcome)
+            tx.record(INSTANCES.name, run)
+    polled(database, [2 * HOUR])
+    assert gaps(database) == [(55 * MINUTE + 1, 2 * HOUR)]
+
+
+def test_the_observed_share_of_who_polls_every_quarter_of_an_hour_is_whole(
+    database: Database,
+) -> None:
+    cloud = Story()
+    cloud.rents()
+    for quarter in range(100):
+        apply(database, poll_of([cloud.body()], T0 + 15 * MINUTE * quarter))
+    period = {"from_day": "2026-01-02", "to_day": "2026-01-02", "by": "day"}
+    columns, found = reports.run(database, reports.load("uptime"), period)
+    assert [row[list(columns).index("observed_percent")] for row in found] == [100.0]

@@ -1,0 +1,211 @@
+"""A window (the bill) is read from its front, as far as that accounts for all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl import sync
+from etl.dialect import Database
+from etl.errors import Unavailable
+from etl.poll import LastPoll, Poll
+from etl.resources import BALANCE, BILLS
+from etl.store import Store
+from etl.walk import poll
+from tests.fake_source import NOW, Fake
+from tests.support import ACCOUNT, rows
+from tests.test_money_records import LINE, answer
+
+SIZE = 3
+
+
+def line(number: int, amount: int = 1) -> dict[str, Any]:
+    return {**LINE, "order_number": f"O{number}", "amount": amount}
+
+
+class Bill:
+    """A bill behind a source that pages it, oldest or newest line first; `tick` is the next poll."""
+
+    def __init__(self, database: Database, *, newest_first: bool = True) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.newest_first = newest_first
+        self.now = NOW
+        self.store = Store(database, ACCOUNT)
+        self.asked: list[int] = []
+        self.between: list[dict[str, Any]] = []
+
+    def shown(self) -> list[dict[str, Any]]:
+        return self.lines[::-1] if self.newest_first else self.lines
+
+    def body(self, number: int, size: int) -> bytes:
+        found = answer(BILLS, *self.shown()[(number - 1) * size : number * size])
+        total = f'"total": {len(self.lines)}'.encode()
+        found = found[: found.rindex(b'"total"')] + total + b"}}"
+        self.lines += [self.between.pop()] if self.between else []
+        return found
+
+    def tick(self, after_s: int = 60) -> Poll:
+        self.now += after_s
+        fake = Fake(self.body, date=lambda: self.now, clock=lambda: self.now + 0.5)
+
+        def source(last: LastPoll | None, seed: bytes) -> Poll:
+            front = sync.front_of(BILLS, self.store)
+            taken = poll(
+                fake,
+                BILLS,
+                account=ACCOUNT,
+                clock=fake.clock,
+                page_size=SIZE,
+                concurrency=1,
+                last=last,
+                seed=seed,
+                front=front,
+            )
+            self.polled = taken
+            return taken
+
+        sync.sync(BILLS, source, self.store)
+        self.asked = fake.asked
+        return self.polled
+
+    def held(self) -> list[str]:
+        found = rows(self.store.database, "SELECT order_number FROM bill ORDER BY order_number")
+        return sorted(name for (name,) in found)
+
+
+@pytest.fixture
+def bill(database: Database) -> Bill:
+    made = Bill(database)
+    made.lines = [line(n) for n in range(10)]
+    made.tick()
+    return made
+
+
+def test_the_first_poll_reads_all_of_it(bill: Bill) -> None:
+    assert sorted(bill.asked) == [1, 2, 3, 4]
+    assert len(bill.held()) == 10
+
+
+def test_then_a_page_that_brings_nothing_new_is_enough(bill: Bill) -> None:
+    assert bill.tick().complete
+    assert bill.asked == [1]
+    bill.lines.append(line(10))
+    assert bill.tick().complete
+    assert bill.asked == [1, 2]
+    assert len(bill.held()) == 11
+
+
+def test_the_same_first_page_is_not_even_decoded(bill: Bill) -> None:
+    bill.tick()
+    assert bill.tick().unchanged
+    assert bill.asked == [1]
+
+
+def test_what_comes_at_the_other_end_is_found_by_the_total(bill: Bill) -> None:
+    bill.newest_first = False
+    bill.tick()
+    bill.lines.append(line(10))
+    assert bill.tick().complete
+    assert len(bill.held()) == 11
+
+
+def test_a_page_of_old_lines_between_new_ones_hides_none(bill: Bill) -> None:
+    bill.tick()
+    bill.lines = [line(20), *bill.lines, line(21)]
+    assert bill.tick().complete
+    assert {"O20", "O21"} <= set(bill.held())
+
+
+def test_a_line_that_comes_while_pages_are_read_is_not_lost(bill: Bill) -> None:
+    bill.lines.append(line(10))
+    bill.between = [line(11)]
+    bill.tick()
+    bill.tick()
+    assert len(bill.held()) == 12
+
+
+def test_an_old_line_that_changes_is_seen_within_a_day_or_so(bill: Bill) -> None:
+    bill.tick()
+    bill.lines[0] = line(0, amount=7)
+    bill.tick()
+    amounts = "SELECT amount_microcny FROM bill WHERE order_number = 'O0'"
+    assert rows(bill.store.database, amounts) == [(1_000_000,)]
+    bill.tick(after_s=86_400)
+    bill.tick()
+    assert rows(bill.store.database, amounts) == [(7_000_000,)]
+
+
+def test_lines_that_the_source_forgets_stay(bill: Bill) -> None:
+    bill.lines = bill.lines[5:]
+    assert bill.tick().complete
+    assert bill.tick().complete
+    assert bill.asked == [1]
+    assert len(bill.held()) == 10
+
+
+def test_a_failure_behind_the_first_page_reads_what_it_can(bill: Bill) -> None:
+    bill.lines += [line(n) for n in range(10, 15)]
+    whole = bill.body
+
+    def broken(number: int, size: int) -> bytes:
+        if number == 2:
+            raise Unavailable("page 2 fails")
+        return whole(number, size)
+
+    bill.body = broken  # type: ignore[method-assign]
+    assert not bill.tick().complete
+    bill.body = whole  # type: ignore[method-assign]
+    assert bill.tick().complete
+    assert len(bill.held()) == 15
+
+
+steps = st.lists(
+    st.tuples(st.integers(0, 4), st.booleans(), st.sampled_from([60, 90_000])), max_size=8
+)
+
+
+@given(steps=steps, newest_first=st.booleans(), start=st.integers(0, 8))
+def test_whatever_comes_is_held_after_a_complete_poll(
+    sqlite_template: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: Sequence[tuple[int, bool, int]],
+    newest_first: bool,
+    start: int,
+) -> None:
+    from etl.dialect import open_database
+
+    place = tmp_path_factory.mktemp("bill") / "bill.db"
+    place.write_bytes(sqlite_template.read_bytes())
+    database = open_database(f"sqlite:///{place}")
+    bill = Bill(database, newest_first=newest_first)
+    number = start
+    bill.lines = [line(n) for n in range(start)]
+    for more, between, after_s in steps:
+        bill.lines += [line(n) for n in range(number, number + more)]
+        number += more
+        if between:
+            bill.between = [line(number)]
+            number += 1
+        listed = {f"O{n}" for n in range(len(bill.lines))}
+        if bill.tick(after_s).complete:
+            assert listed <= set(bill.held())
+    database.engine.dispose()
+
+
+def test_a_balance_is_asked_for_without_pages() -> None:
+    asked = []
+
+    class Plain(Fake):
+        def get(self, path: str, params: Any) -> Any:
+            asked.append((path, dict(params)))
+            return super().get(path, {"page": "1", "page_size": "1"})
+
+    body = answer(BALANCE, {"balance": 1, "card_balance": 2})
+    fake = Plain(lambda _n, _size: body)
+    found = poll(fake, BALANCE, account=ACCOUNT, clock=fake.clock)
+    assert asked == [("/balance/info", {})]
+    assert (found.complete, found.listed) == (True, 1)
