@@ -74,13 +74,13 @@ def test_init_keeps_nothing_of_a_key_that_is_refused(
 
 def test_init_reads_the_key_from_standard_input(home: Path, server: Server) -> None:
     done = CliRunner(env={"CHENYU_API_KEY": None}).invoke(
-        main, ["init", "--key-stdin", "--no-sync"], input=f"{KEY}\n"
+        main, ["init", "--stdin", "--no-sync"], input=f"{KEY}\n"
     )
     assert done.exit_code == 0, done.output
     assert KEY not in done.output
     nothing = CliRunner(env={"CHENYU_API_KEY": None}).invoke(main, ["init", "--account", "b"])
     assert nothing.exit_code == 2
-    assert "--key-stdin" in nothing.output
+    assert "--stdin" in nothing.output
 
 
 def test_init_does_not_overwrite_a_key_file(run: Command, home: Path, server: Server) -> None:

@@ -90,7 +90,8 @@ def run(
 @click.command()
 @click.option("--account", metavar="NAME", default="default", show_default=True, help="Its name.")
 @click.option(
-    "--key-stdin",
+    "--stdin",
+    "from_stdin",
     is_flag=True,
     help="Read the key from standard input. Else CHENYU_API_KEY is taken, or you are asked.",
 )
@@ -108,7 +109,7 @@ def run(
 def init(
     context: Context,
     account: str,
-    key_stdin: bool,
+    from_stdin: bool,
     system: bool,
     first_sync: bool | None,
     wants_service: bool | None,
@@ -117,7 +118,7 @@ def init(
 
     The key is not shown, goes into a file of its own that only you can read, and reaches nothing
     else. Run it again with another --account for a second one. Without a terminal nothing is asked:
-    the key comes from --key-stdin or CHENYU_API_KEY, and there is no service unless --service.
+    the key comes from --stdin or CHENYU_API_KEY, and there is no service unless --service.
     """
     from etl import installing, settings, units
 
@@ -125,7 +126,7 @@ def init(
     config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
     installing.refuse_known(config, account)
     app = context.app()
-    key = _asked_key(key_stdin)
+    key = _asked_key(from_stdin)
     listed = installing.try_key(app, account, key)
     say(f"the key is good: {listed} instances are listed")
     place = installing.write_account(
@@ -154,7 +155,7 @@ def _asked_key(from_stdin: bool) -> str:
     elif is_terminal():
         key = click.prompt("API key (from the console of chenyu.cn)", hide_input=True, err=True)
     else:
-        raise click.UsageError("there is no terminal to ask for the key: use --key-stdin")
+        raise click.UsageError("there is no terminal to ask for the key: use --stdin")
     if not key.strip():
         raise click.UsageError("the key is empty")
     return key.strip()
