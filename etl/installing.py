@@ -111,7 +111,10 @@ def install(
     config: Path, settings: Settings, *, system: bool, folder: Path | None, start: bool
 ) -> Iterator[str]:
     """Put the unit in its place, and start it; what was done, line by line."""
-    text = units.unit(installed(config), settings, system=system)
+    here = installed(config)
+    text = units.unit(here, settings, system=system)
+    if system and start and folder is None:
+        refuse_hidden(Path(here.words[0]), Path(sys.executable).resolve())
     place = units.unit_path(system=system, home=Path.home())
     if folder is not None:
         place = folder / place.name
@@ -133,6 +136,16 @@ def install(
     yield f"started; see {' '.join(words)} status {units.NAME}"
     if not system:
         yield "to let it run while you are logged off: sudo loginctl enable-linger $USER"
+
+
+def refuse_hidden(*programs: Path) -> None:
+    """Raises where a user without rights could not start one of these."""
+    for folder in (folder for program in programs for folder in program.parents):
+        if not folder.stat().st_mode & 0o001:
+            raise SettingsError(
+                f"the service's own user cannot enter {folder}, where the program is",
+                advice="install it for everybody, such as into /opt/chenyu-etl; or for you: --user",
+            )
 
 
 def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:

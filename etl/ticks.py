@@ -143,8 +143,17 @@ class Ticks:
             took_s = self.monotonic() - began
             self._learn(watch, result, began, self.app.limited(account.name) > limited)
             self._say(watch, result, took_s)
+            self._hand_on(watch, result)
+
+    def _hand_on(self, watch: Watch, result: Result) -> None:
+        """Call `after`. The poll is done and counted, whatever becomes of that."""
+        try:
             if self.after is not None:
                 self.after(result)
+        except EtlError as error:
+            log.error("%s: after the poll: %s", watch.name, error.message)
+        except Exception:
+            log.exception("%s: a fault of this program after the poll", watch.name)
 
     def _learn(self, watch: Watch, result: Result, began: float, limited: bool) -> None:
         """What a poll means for the next ones; said where they come later."""

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import plistlib
 import shutil
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from etl.cli import main
+from etl.errors import SettingsError
+from etl.installing import refuse_hidden
 from etl.settings import Account, Settings, load
 from etl.simcloud import Server
 from etl.units import Installation, crontab, launchd, unit, windows
 from tests.commands import KEY, Command, cloud, home, path, run, server
+from tests.live import COMMAND
 
 __all__ = ["cloud", "home", "path", "run", "server"]
 
@@ -112,12 +118,18 @@ def test_odd_paths_are_quoted_for_systemd() -> None:
 
 
 def test_what_a_unit_could_not_reach_is_refused(run: Command) -> None:
-    from etl.errors import SettingsError
-
     with pytest.raises(SettingsError, match="can write to /var/lib/chenyu-etl only"):
         unit(HERE, settings(LAB, database_url="sqlite:////home/me/x.db"), system=True)
     with pytest.raises(SettingsError, match="is only in this environment, LAB_KEY"):
         unit(HERE, settings(Account("lab", key_env="LAB_KEY")), system=False)
+
+
+def test_a_program_that_the_services_user_cannot_reach_is_refused(tmp_path: Path) -> None:
+    program = tmp_path / "bin/chenyu-etl"
+    program.parent.mkdir(mode=0o700)
+    with pytest.raises(SettingsError, match=f"cannot enter {program.parent}"):
+        refuse_hidden(program)
+    refuse_hidden(Path("/usr/bin/true"))
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
@@ -168,3 +180,43 @@ def test_a_service_is_installed_into_a_folder_and_removed_again(
     assert run("service", "uninstall", *folder).exit_code == 2
     for kind in ("cron", "launchd", "windows"):
         assert "chenyu-etl" in run("service", "print", kind).output
+
+
+def test_at_a_terminal_init_asks_for_the_key_and_does_not_show_it(
+    home: Path, server: Server
+) -> None:
+    pty = pytest.importorskip("pty")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "CHENYU_BASE_URL": server.base_url,
+    }
+    master, slave = pty.openpty()
+    asked = subprocess.Popen(
+        [str(COMMAND), "init"],
+        env=environ,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd=home,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(slave)
+    said = read_until(master, "chenyu.cn): ")
+    os.write(master, f"{KEY}\n".encode())
+    said += read_until(master, "as a service? [y/N]: ")
+    os.write(master, b"n\n")
+    said += read_until(master, "service print cron")
+    assert asked.wait(60) == 0
+    os.close(master)
+    assert KEY not in said
+    assert "default instances: complete, 2 listed" in said
+
+
+def read_until(terminal: int, words: str) -> str:
+    said = ""
+    while words not in said:
+        said += os.read(terminal, 1000).decode(errors="replace")
+    return said

@@ -270,6 +270,17 @@ def test_a_fault_of_ours_stops_one_tick(
     assert lab.schedule is not None
 
 
+def test_what_comes_after_a_poll_cannot_spoil_it(
+    drive: Callable[..., Driven], caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = drive()
+    lab.starts()
+    lab.schedule.ticks.after = lambda result: 1 / 0
+    lab.passes(minutes=4)
+    assert lab.seen == {"complete": 3}
+    assert "a fault of this program after the poll" in caplog.text
+
+
 def test_a_new_config_that_is_broken_changes_nothing(drive: Callable[..., Driven]) -> None:
     lab = drive()
     lab.starts()
