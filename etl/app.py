@@ -34,6 +34,7 @@ from etl.store import Run, Store
 from etl.sync import Outcome, Source, front_of, sync
 
 if TYPE_CHECKING:
+    from etl.alerts import Alerts
     from etl.client import Client
 
 Clock = Callable[[], float]
@@ -150,6 +151,14 @@ class App:
 
     def store(self, account: str) -> Store:
         return Store(self.database, account)
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        """To be told the time after each poll and each minute: `app.alerts.tick(app.now())`."""
+        from etl.alerts import Alerts
+
+        names = [account.name for account in self.settings.accounts]
+        return Alerts(self.database, self.settings.alerts, names, self.environ)
 
     def sync_all(
         self, resources: Sequence[str] = (), progress: Progress | None = None

@@ -28,7 +28,7 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 from etl import __version__
-from etl.deadline import Budget, TimedBackend
+from etl.deadline import Budget, bind
 from etl.errors import Changed, Refused, SettingsError, SourceError, Unavailable
 from etl.redact import redact_urls
 from etl.resources.listing import parse
@@ -119,7 +119,7 @@ class Client:
             verify=_tls(self._base_url),
             transport=transport,
         )
-        _bind(self._http, self._budget)
+        bind(self._http, self._budget)
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """The answer to one GET, whose envelope says that it went well.
@@ -393,12 +393,3 @@ def _checked_key(key: str) -> str:
             advice=ADVICE_KEY,
         )
     return key
-
-
-def _bind(http: httpx.Client, budget: Budget) -> None:
-    """Bound every connect and read of `http` by the budget of its thread. httpx has no public way
-    in for a network backend; a test holds this one."""
-    for transport in (http._transport, *http._mounts.values()):
-        if isinstance(transport, httpx.HTTPTransport):
-            pool: Any = transport._pool
-            pool._network_backend = TimedBackend(pool._network_backend, budget)

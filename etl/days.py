@@ -71,6 +71,15 @@ class Zone:
     def local_date(self, instant: Instant) -> date:
         return datetime.fromtimestamp(instant, self._zone).date()
 
+    def local(self, instant: Instant) -> datetime:
+        """The local time of an instant."""
+        return datetime.fromtimestamp(instant, self._zone)
+
+    def at(self, day: date, minute: int) -> Instant:
+        """The instant of a local time, `minute` minutes after midnight by the clock."""
+        local = datetime(day.year, day.month, day.day, *divmod(minute, 60), tzinfo=self._zone)
+        return int(local.timestamp())
+
     def day_at(self, instant: Instant) -> Day:
         """The day that `instant` is in."""
         index = bisect_right(self._starts, instant) - 1

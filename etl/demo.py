@@ -14,7 +14,7 @@ from etl import reports, simcloud
 from etl.app import App
 from etl.errors import SettingsError
 from etl.render import render
-from etl.resources import INSTANCES
+from etl.resources import INSTANCES, RESOURCES
 from etl.schema import DEMO_MARK
 from etl.settings import Account, Settings
 
@@ -22,6 +22,7 @@ ACCOUNT: Final = "simulated"
 START: Final = 1_767_571_200
 """2026-01-05T00:00:00Z, a Monday."""
 KEY: Final = "sim-key"
+ALL_EVERY_S: Final = 6 * 3_600
 
 
 @dataclass
@@ -63,9 +64,9 @@ class Demo:
                 conn.execute(text(f"INSERT INTO setting VALUES ('{DEMO_MARK}', 'chenyu-etl demo')"))
             for number in range(self.polls):
                 self.now = START + number * self.interval_min * 60
-                result = self.app.sync_one(account, INSTANCES)
-                if result.error is not None:
-                    raise result.error
+                for result in self.app.sync_all(self._wanted()):
+                    if result.error is not None:
+                        raise result.error
                 yield number
 
     def summary(self) -> Iterator[str]:
@@ -91,6 +92,10 @@ class Demo:
         yield f"-- {title}"
         shown = [[row[i] for i in kept] for row in rows][:limit]
         yield from render("table", [columns[i] for i in kept], shown)
+
+    def _wanted(self) -> list[str]:
+        """Instances at every poll, all else a few times a day."""
+        return [INSTANCES.name] if self.now % ALL_EVERY_S else list(RESOURCES)
 
     def _clock(self) -> float:
         return self.now

@@ -7,6 +7,7 @@
     │  ├─ Refused            4   a person must act: key, permission
     │  └─ Changed            5   the source answers in a form this program does not know
     ├─ AlreadyPolled         0   nothing to do: another poll covers this tick
+    ├─ DeliveryError         5   a channel did not take a message; tried again later
     └─ StoreError            6
        ├─ Busy               7   another sync holds the account, or the database is locked
        ├─ ArchiveError       6   the archive cannot be read or written
@@ -81,6 +82,10 @@ class AlreadyPolled(EtlError):
     """Another process polled this account and resource for the tick in hand."""
 
     exit_code = 0
+
+
+class DeliveryError(EtlError):
+    exit_code = 5
 
 
 class StoreError(EtlError):

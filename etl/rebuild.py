@@ -22,7 +22,8 @@ BATCH: Final = 5_000
 
 
 def rebuild(database: Database, timezone: str | None, today: date) -> int:
-    """Replace all running time by what the versions say; returns the number of stretches.
+    """Replace all running time by what the versions say, and prices and allocations by what list
+    prices, overrides and rules say; returns the number of stretches.
 
     With `timezone` the days are cut anew in that zone. All in one transaction.
     """
@@ -35,15 +36,19 @@ def rebuild(database: Database, timezone: str | None, today: date) -> int:
 
 
 def differences(database: Database) -> Iterator[str]:
-    """What a rebuild would change: a line for each instance that differs."""
+    """What a rebuild would change: a line for each instance that differs, and one for prices."""
     with translated(database), database.reading() as conn:
         for name, tx in _accounts(database, conn):
             zone = tx.zone()
             for uuids in _batches(tx):
                 kept = tx.kept_usage(uuids)
+                derived = tx.deriver()
+                strayed = derived.wrongly_allocated(uuids) | derived.wrongly_charged(uuids)
                 for uuid, stretches, last_start in _computed(tx, uuids):
-                    if kept.differ(uuid, stretches, last_start, zone):
+                    if kept.differ(uuid, stretches, last_start, zone) or uuid in strayed:
                         yield f"{name} {uuid}"
+            if tx.deriver().prices_differ():
+                yield f"{name} prices"
 
 
 def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
@@ -97,6 +102,8 @@ def _put(conn: Connection, table: Table, key: str, code: int, values: dict[str, 
 
 
 def _rebuild(database: Database, conn: Connection) -> int:
+    conn.execute(delete(tables.usage_cost))
+    conn.execute(delete(tables.price_period))
     conn.execute(delete(tables.usage_day))
     conn.execute(delete(tables.instance_usage))
     count = 0
@@ -105,6 +112,7 @@ def _rebuild(database: Database, conn: Connection) -> int:
             computed = list(_computed(tx, uuids))
             tx.write_usage([(uuid, s, True) for uuid, stretches, _ in computed for s in stretches])
             tx.write_last_starts([(uuid, last_start) for uuid, _, last_start in computed])
+            tx.deriver().allocate_anew(uuids)
             count += sum(len(stretches) for _, stretches, _ in computed)
     return count
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from etl import alert_settings
+from etl.alert_settings import AlertSettings
 from etl.cadence import Cadence
 from etl.days import Zone
 from etl.errors import SettingsError
@@ -99,6 +101,7 @@ class Settings:
     ping_url: str = field(repr=False, default="")
     log_format: str = "auto"
     accounts: tuple[Account, ...] = ()
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
 
 _KINDS: Final[dict[str, type]] = {
@@ -121,7 +124,7 @@ _LIMITS: Final = {
     "attempts": (1, 20),
 }
 RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
-_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources", "schedule"}
+_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources", "schedule", "alerts"}
 _ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file", "api_key_credential", "schedule"}
 _MAY_BE_EMPTY: Final = "listen"
 
@@ -168,6 +171,7 @@ def load(
             "ping_url": read_ping_url(values.get("ping_url", "")),
             "log_format": read_log_format(values.get("log_format", "auto")),
             "accounts": _accounts(written, environ, options.get("account"), path),
+            "alerts": alert_settings.read(written.get("alerts", {}), str(path)),
         }
     )
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from etl import tables
-from etl.days import iso
+from etl.alerts import state
+from etl.days import DAY_S, iso
 from etl.dialect import Database, translated
 from etl.poll import Instant
 
@@ -49,13 +50,16 @@ class Fleet:
 
 
 def status(database: Database, now: Instant) -> dict[str, Any]:
-    """`polls` (`Freshness` of each account and resource) and `fleet` (`Fleet` of each account)."""
+    """`polls` (`Freshness` of each account and resource), `fleet` (`Fleet` of each account), `alerts`
+    (how many hold) and `channels` (`Trouble` of each that did not take a message of late)."""
     with translated(database), database.reading() as conn:
         names = dict(conn.execute(select(tables.account.c.account_id, tables.account.c.name)).all())
         return {
             "database": database.place,
             "polls": [asdict(f) for f in _polls(conn, names, now)],
             "fleet": [asdict(_fleet(conn, i, name)) for i, name in sorted(names.items())],
+            "alerts": len(state.open_keys(conn)),
+            "channels": [asdict(t) for t in state.troubles(conn, now - DAY_S)],
         }
 
 

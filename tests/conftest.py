@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -128,6 +129,33 @@ def fresh_database(fresh_url: Callable[[], str]) -> Iterator[FreshDatabase]:
 @pytest.fixture
 def database(fresh_database: FreshDatabase) -> Database:
     return fresh_database()
+
+
+@pytest.fixture(scope="session")
+def golden(
+    postgres_url: str, postgres_template: str, sqlite_template: Path, tmp_path_factory: Any
+) -> Iterator[Callable[[str], Database]]:
+    """The golden fleet on either kind of database, filled once; days are of `ZONE`."""
+    from tests.golden_fleet import fill
+
+    opened: dict[str, Database] = {}
+
+    def get(kind: str) -> Database:
+        if kind not in opened:
+            if kind == "sqlite":
+                path = tmp_path_factory.mktemp("golden") / "golden.db"
+                shutil.copy(sqlite_template, path)
+                url = f"sqlite:///{path}"
+            else:
+                _create(postgres_url, "golden", postgres_template)
+                url = _beside(postgres_url, "golden")
+            opened[kind] = open_database(url)
+            fill(opened[kind])
+        return opened[kind]
+
+    yield get
+    for database in opened.values():
+        database.engine.dispose()
 
 
 def _create(server: str, name: str, template: str | None) -> None:

@@ -53,7 +53,8 @@ def view_columns() -> dict[str, list[str]]:
 
 def view_meanings(name: str) -> dict[str, str]:
     """What each column of a view means: by its header, else as in the tables."""
-    return {**meanings(), **parse(name, places.VIEWS / f"{name}.sql").columns}
+    columns = parse(name, places.VIEWS / f"{name}.sql").columns
+    return {**meanings(), **{column.name: column.about for column in columns.values()}}
 
 
 def _views() -> Iterator[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from etl import reports
 from etl.dialect import Database
 from etl.render import width
 from etl.simcloud import Story
@@ -122,17 +124,31 @@ def test_status_names_what_is_odd(see: Command, filled: Database, fleet: Story) 
 
 def test_report_without_a_name_lists_them(see: Command) -> None:
     for words in (("report",), ("report", "--list")):
-        assert [line.split()[0] for line in see(*words).stdout.splitlines()] == [
-            "events",
-            "now",
-            "uptime",
-        ]
+        lines = see(*words).stdout.splitlines()
+        assert [line.split()[0] for line in lines] == reports.names()
+        (now,) = (line for line in lines if line.startswith("now "))
+        assert now.split(None, 1)[1] == (
+            "What there is now: every instance that is not gone, the longest running first"
+        )
+        (uptime,) = (line for line in lines if line.startswith("uptime "))
+        assert uptime.endswith("(from, to, by)")
 
 
-def test_report_help_explains_columns_and_parameters(see: Command) -> None:
-    said = see("report", "uptime", "--help-report").stdout
-    assert "parameter by: a line for each instance, gpu, day, week, month" in said
-    assert "column gpu_hours_min: at least" in said
+@pytest.mark.parametrize("word", ["--help", "-h", "--help-report"])
+def test_help_of_a_report_explains_its_columns_and_parameters(word: str, run: Command) -> None:
+    said = run("report", "uptime", word).stdout
+    assert "parameter by (--by) a line for each: instance, gpu, day" in said
+    assert "column gpu_hours_min: at least (至少卡时, card-h)" in said
+    assert "Print a report" in run("report", word.replace("-report", "")).stdout
+
+
+def test_an_option_that_a_report_has_not_is_refused(see: Command) -> None:
+    for words in (("--by", "gpu"), ("--from", "7d"), ("--set", "cats=3")):
+        result = see("report", "now", *words)
+        assert result.exit_code == 2
+        assert "report now has no " in result.stderr
+    assert see("report", "uptime", "--set", "by").exit_code == 2
+    assert see("report", "uptime", "--set", "by=cats").exit_code == 2
 
 
 @pytest.mark.parametrize("name", ["now", "events", "uptime"])
@@ -145,7 +161,7 @@ def test_a_report_says_the_same_as_table_json_and_csv(name: str, see: Command) -
     assert [list(row) for row in as_csv] == [list(row) for row in as_json]
     for told, row in zip(as_csv, as_json, strict=True):
         assert told == {k: "" if v is None else str(v) for k, v in row.items()}
-    assert as_table[0].split() == list(as_json[0])
+    assert re.sub(r" \(\S+\)", "", as_table[0]).split() == list(as_json[0])
     assert len(as_table) == 2 + len(as_json)
 
 

@@ -57,7 +57,9 @@ def test_the_demo_makes_a_file_that_says_what_it_is(run: Command, home: Path) ->
 def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
     run("demo", *SMALL)
     database = open_database(f"sqlite:///{home / 'chenyu-demo.db'}")
-    assert rows(database, "SELECT outcome, COUNT(*) FROM sync_run GROUP BY 1") == [("complete", 48)]
+    polls = "SELECT outcome, COUNT(*) FROM sync_run WHERE resource = 'instances' GROUP BY 1"
+    assert rows(database, polls) == [("complete", 48)]
+    assert rows(database, "SELECT COUNT(DISTINCT resource) FROM sync_run") == [(6,)]
     events = dict(rows(database, "SELECT event, COUNT(*) FROM instance_event GROUP BY 1"))
     assert events["started"] > 10
     assert events["stopped"] > 5

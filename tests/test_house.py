@@ -13,6 +13,7 @@ import click
 import pytest
 
 from etl import places, reports
+from etl.alert_settings import RULES, AlertSettings
 from etl.cli import main
 from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
 
@@ -20,11 +21,11 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "errors poll codes redact deadline span places simcloud",
-    "days cadence resources verdict",
-    "usage triggers dialect client settings service_settings archive",
+    "days cadence resources verdict pricing",
+    "usage triggers dialect client alert_settings service_settings settings archive charging allocation wordlist",
     "diff versions walk tables",
-    "store schema status reports render",
-    "sync rebuild",
+    "store schema alerts status reports render",
+    "sync rebuild prices rules months exports",
     "replay",
     "app",
     "doctor demo logs watchdog ticks units",
@@ -34,11 +35,15 @@ ROOMS = (
 )
 """From the ground up: a room imports from those below it, and from those beside it."""
 ONLY_IN = {
-    "httpx": ("etl/client.py",),
+    "httpx": ("etl/client.py", "etl/alerts/channels"),
+    "apprise": ("etl/alerts/channels/many.py",),
     "sqlalchemy.dialects": ("etl/dialect",),
     "click": ("etl/cli",),
     "apscheduler": ("etl/schedule.py",),
     "prometheus_client": ("etl/metrics.py",),
+    "xlsxwriter": ("etl/render/xlsx.py",),
+    "pyarrow": ("etl/render/parquet.py",),
+    "duckdb": (),
 }
 PURE = (
     "diff",
@@ -52,9 +57,16 @@ PURE = (
     "poll",
     "redact",
     "render",
+    "pricing",
+    "charging",
+    "allocation",
+    *(f"alerts/{name}" for name in ("words", "facts", "cause", "message", "plan")),
+    *(f"alerts/rules/{name}" for name in ("__init__", "runs", "money", "syncing")),
 )
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
+SETTINGS = set(Settings.__dataclass_fields__) - {"accounts", "alerts"}
+"""Each of them is also an environment variable."""
 HAVE_A_CLOCK = ("etl/app.py", "etl/simcloud/server.py")
 
 
@@ -132,8 +144,11 @@ def test_errors_and_the_simulated_cloud_stand_alone() -> None:
 
 @pytest.mark.parametrize("name", PURE)
 def test_what_is_pure_imports_no_input_or_output(name: str) -> None:
-    path = ROOT / f"etl/{name}.py"
-    assert {module.split(".")[0] for module in imports(path)} & IO == set()
+    known = place(ROOT / "etl" / name)
+    files = [p for p in FILES if f"{place(p).removesuffix('.py')}/".startswith(f"{known}/")]
+    assert files
+    for path in files:
+        assert {module.split(".")[0] for module in imports(path)} & IO == set()
 
 
 def test_time_enters_once() -> None:
@@ -164,10 +179,21 @@ def test_help_loads_nothing_heavy() -> None:
         "prometheus_client",
         "msgspec",
         "platformdirs",
+        "xlsxwriter",
+        "pyarrow",
     )
     code = (
         "import sys\nfrom etl.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
         f"    print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_report_loads_no_library_that_it_does_not_need() -> None:
+    code = (
+        "import sys\nfrom etl import app, render, reports; import etl.exports.parquet\n"
+        "print([name for name in ('xlsxwriter', 'pyarrow', 'duckdb', 'httpx') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
@@ -191,7 +217,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def variables() -> set[str]:
-    settings = {variable(name) for name in Settings.__dataclass_fields__ if name != "accounts"}
+    settings = {variable(name) for name in SETTINGS}
     options = {
         str(param.envvar)
         for command in (main, *(each for _, each in commands()))
@@ -215,7 +241,9 @@ def test_every_variable_is_written_down() -> None:
 
 
 def test_every_setting_of_the_config_file_is_written_down() -> None:
-    assert unwritten({name for name in Settings.__dataclass_fields__ if name != "accounts"}) == []
+    assert unwritten(SETTINGS | {"alerts"}) == []
+    assert unwritten(set(AlertSettings.__dataclass_fields__)) == []
+    assert unwritten(set(RULES)) == []
 
 
 def test_every_option_is_written_down() -> None:

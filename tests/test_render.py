@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.render import FORMATS, render, width
+from etl.render import TEXT_FORMATS, Column, render, width
 
 titles = st.text(max_size=80)
 
@@ -60,7 +60,40 @@ def test_json_is_what_it_was(rows: list[tuple[str, int | None]]) -> None:
     assert json.loads("\n".join(lines)) == [{"title": t, "n": n} for t, n in rows]
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", TEXT_FORMATS)
 def test_no_rows_are_said_as_such(form: str) -> None:
     expected = {"table": ["(no rows)"], "json": ["[]"], "csv": ["a,b"]}
     assert list(render(form, ["a", "b"], [])) == expected[form]
+
+
+COLUMNS = [
+    Column("title", zh="名称"),
+    Column("hours", zh="时长", unit="h", kind="number", is_total=True),
+    Column("runs", zh="次数", kind="int", is_total=True),
+    Column("percent", zh="覆盖", unit="%", kind="number"),
+]
+ROWS = [["训练", 1234.1, 1000, 99.5], ["eval", 0.2, None, None]]
+
+
+def test_a_table_has_units_thousands_and_a_row_of_totals() -> None:
+    assert list(render("table", COLUMNS, ROWS)) == [
+        "title  hours (h)   runs  percent (%)",
+        "-----  ---------  -----  -----------",
+        "训练    1,234.10  1,000        99.50",
+        "eval        0.20",
+        "-----  ---------  -----  -----------",
+        "total   1,234.30  1,000",
+    ]
+
+
+def test_a_single_row_needs_no_totals() -> None:
+    assert len(list(render("table", COLUMNS, ROWS[:1]))) == 3
+
+
+def test_headings_can_be_chinese_where_people_read_them() -> None:
+    assert next(iter(render("csv", COLUMNS, ROWS, "zh"))) == "名称,时长,次数,覆盖"
+    table = list(render("table", COLUMNS, ROWS, "zh"))
+    assert table[0].split() == ["名称", "时长", "(h)", "次数", "覆盖", "(%)"]
+    assert table[-1].startswith("合计")
+    assert len({width(line) for line in (table[0], table[1])}) == 1
+    assert json.loads("".join(render("json", COLUMNS, ROWS, "zh")))[0]["title"] == "训练"

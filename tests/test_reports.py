@@ -13,7 +13,7 @@ import pytest
 from etl import places, reports
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.render import render
+from etl.render import Column, render
 from etl.reports import Report
 from etl.simcloud import Story
 from tests.support import apply, poll_story
@@ -192,7 +192,11 @@ def test_every_report_runs_with_its_defaults(name: str, database: Database) -> N
 def test_the_header_documents_every_column_and_parameter(name: str) -> None:
     report = reports.load(name)
     assert len(report.about) > 20
-    assert all(report.columns.values())
+    for column in report.columns.values():
+        assert column.about, column.name
+        assert re.search(r"[\u4e00-\u9fff]", column.zh), column.name
+        assert column.kind, column.name
+    assert len({column.zh for column in report.columns.values()}) == len(report.columns)
     assert all(param.about for param in report.params)
     used = set(re.findall(r"(?<![:\w]):(\w+)", report.sql))
     assert used == {param.name for param in report.params}
@@ -230,6 +234,43 @@ def test_a_report_is_a_name_and_no_path(name: str) -> None:
         reports.load(name)
 
 
+def header(tmp_path: Path, *lines: str) -> Report:
+    path = tmp_path / "mine.sql"
+    path.write_text("\n".join([*(f"-- {line}" for line in lines), "SELECT 1 AS n"]))
+    return reports.parse("mine", path)
+
+
+def test_a_header_says_what_a_column_is(tmp_path: Path) -> None:
+    found = header(
+        tmp_path,
+        "What it is. And more: much more.",
+        "@column plain only words",
+        "@column name {zh=名称} text",
+        "@column hours {zh=时长, unit=h, total} a number",
+        "@column n {int, total} a count",
+    )
+    assert reports.first_sentence(found.about) == "What it is"
+    assert list(found.columns.values()) == [
+        Column("plain", "only words"),
+        Column("name", "text", "名称", "", "text"),
+        Column("hours", "a number", "时长", "h", "number", is_total=True),
+        Column("n", "a count", kind="int", is_total=True),
+    ]
+
+
+def test_a_word_that_a_header_does_not_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="column n says 'totl'"):
+        header(tmp_path, "@column n {int, totl} a count")
+
+
+def test_a_header_can_name_a_default_or_the_choices(tmp_path: Path) -> None:
+    found = header(tmp_path, "@param hours at least [= 12]", "@param by each [day, week]")
+    assert [(p.about, p.choices, p.default) for p in found.params] == [
+        ("at least", (), "12"),
+        ("each", ("day", "week"), "day"),
+    ]
+
+
 # periods
 
 
@@ -242,6 +283,9 @@ def test_a_report_is_a_name_and_no_path(name: str) -> None:
         ("yesterday", "today", "2026-01-04 2026-01-05"),
         ("this-month", None, "2026-01-01 2026-01-05"),
         ("last-month", None, "2025-12-01 2025-12-31"),
+        ("this-week", None, "2026-01-05 2026-01-05"),
+        ("last-week", None, "2025-12-29 2026-01-04"),
+        ("last-week", "today", "2025-12-29 2026-01-05"),
         ("7d", None, "2025-12-30 2026-01-05"),
         ("1d", None, "2026-01-05 2026-01-05"),
         ("2024-02", None, "2024-02-01 2024-02-29"),

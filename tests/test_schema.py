@@ -127,7 +127,7 @@ def look_at(database: Database) -> None:
 def test_a_database_newer_than_the_program_is_refused_untouched(
     enter: Callable[[Database], object], database: Database
 ) -> None:
-    execute(database, "UPDATE alembic_version SET version_num = '9001'", "DROP VIEW sync_gap")
+    execute(database, "UPDATE alembic_version SET version_num = '9001'", "DROP VIEW instance_event")
     before = shape(database)
     with pytest.raises(SchemaTooNew, match="9001") as caught:
         enter(database)

@@ -136,5 +136,5 @@ def test_a_users_own_view_lives_on_on_sqlite(database: Database, own_views: Path
 
 
 def test_every_view_can_be_read_when_nothing_is_synced(database: Database) -> None:
-    for name in schema.view_names():
+    for name in set(schema.view_names()) - {"local_day", "charging_model"}:  # always have rows
         assert rows(database, f"SELECT * FROM {name}") == []

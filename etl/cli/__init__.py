@@ -89,7 +89,7 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import database, reporting, serving, syncing
+    from etl.cli import alerting, database, exporting, money, report, reporting, serving, syncing
 
     for command in (
         syncing.demo,
@@ -98,9 +98,15 @@ def _add_commands() -> None:
         serving.run,
         serving.service,
         reporting.status,
-        reporting.report,
+        report.report,
+        exporting.export,
+        alerting.alerts,
+        alerting.digest,
         syncing.doctor,
         syncing.replay,
+        money.prices,
+        money.rules,
+        money.month,
         database.rebuild,
         database.codes,
         database.db,

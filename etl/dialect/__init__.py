@@ -36,6 +36,9 @@ class Database(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """A read-only transaction on one state of the data."""
 
+    def guarded(self) -> AbstractContextManager[Connection]:
+        """The same for SQL that is not ours, streamed: one statement, and it can only read."""
+
     def account_lock(self, account: str) -> AbstractContextManager[None]:
         """Held over a whole poll. Raises `Busy` at once where another process holds it."""
 

@@ -59,6 +59,13 @@ class Postgres:
             yield conn
 
     @contextmanager
+    def guarded(self) -> Iterator[Connection]:
+        """A streamed statement is the query of a cursor in a read-only transaction: the server
+        takes no other statement there, and no second one."""
+        with self.reading() as conn:
+            yield conn.execution_options(stream_results=True)
+
+    @contextmanager
     def account_lock(self, account: str) -> Iterator[None]:
         """A session advisory lock on a connection of its own: the server frees it when this process
         or its connection dies."""

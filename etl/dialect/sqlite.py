@@ -24,6 +24,15 @@ BUSY_TIMEOUT_S: Final = 30
 CACHE_KB: Final = 24_000
 """At most. A first load whose indexes outgrow the cache takes twice as long."""
 
+_READING: Final = frozenset(
+    {
+        sqlite3.SQLITE_SELECT,
+        sqlite3.SQLITE_READ,
+        sqlite3.SQLITE_FUNCTION,
+        sqlite3.SQLITE_RECURSIVE,
+    }
+)
+
 
 class Sqlite:
     def __init__(self, url: URL, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
@@ -65,6 +74,19 @@ class Sqlite:
             finally:
                 conn.rollback()
                 conn.exec_driver_sql("PRAGMA query_only = OFF")
+
+    @contextmanager
+    def guarded(self) -> Iterator[Connection]:
+        """`query_only` alone would let ATTACH make a file and a PRAGMA turn it off."""
+        with self.reading() as conn:
+            raw: Any = conn.connection.driver_connection
+            raw.set_authorizer(_allow_reading)
+            try:
+                yield conn
+            except sqlite3.Warning as error:  # several statements, which is no Error before 3.12
+                raise StoreError(f"{self.place}: {error}") from error
+            finally:
+                raw.set_authorizer(None)
 
     @contextmanager
     def account_lock(self, account: str) -> Iterator[None]:
@@ -177,6 +199,10 @@ class Sqlite:
 def _begin(conn: Connection) -> None:
     mode = conn.get_execution_options().get("sqlite_begin", "DEFERRED")
     conn.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _allow_reading(action: int, *_: str | None) -> int:
+    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
 
 
 def _held(account: str) -> Busy:

@@ -18,7 +18,7 @@ from etl.resources.values import Extra, OddValue, amount, code, instant_of, word
 
 VERSION = 1
 LIST_KEY = "order_list"
-LINE_NO = "_line_no"
+LINE_NO, NAME = "_line_no", "_name"
 
 
 def _order(value: Any, name: str, extra: Extra) -> str:
@@ -67,10 +67,6 @@ KEY_MEMBERS = (
 ORDERED = Member("ordered_at", "order_time", instant_of)
 
 
-def _identity(line: dict[str, Any]) -> str:
-    return _name_of((*_alike(line), line[LINE_NO]))
-
-
 def _name_of(facts: Sequence[Any]) -> str:
     """A hash of what tells a line apart."""
     return hashlib.sha256(repr(tuple(facts[: len(KEY_MEMBERS) + 1])).encode()).hexdigest()[:32]
@@ -83,7 +79,8 @@ FORM = Form(
         ORDERED,
         Member("amount_microcny", "amount", _charged),
     ),
-    identify=_identity,
+    identify=lambda line: line.get(NAME),
+    own=frozenset({LINE_NO, NAME}),
     name_of=_name_of,
     finish=_complete,
 )
@@ -109,23 +106,22 @@ def _alike(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _numbered(records: list[Any]) -> list[Any]:
-    """Each line with its number among those of its page that are alike."""
+    """Each line with its number among those of its page that are alike, and its name."""
     numbers: Counter[tuple[Any, ...]] = Counter()
     numbered = list(records)
-    order = sorted(range(len(records)), key=lambda at: str(_get(records[at], "amount")))
-    for at in order:
+    for at in sorted(range(len(records)), key=lambda at: str(_get(records[at], "amount"))):
         if isinstance(records[at], dict):
-            numbered[at] = {**records[at], LINE_NO: _next(numbers, records[at])}
+            numbered[at] = {**records[at], **_named(numbers, records[at])}
     return numbered
 
 
-def _next(numbers: Counter[tuple[Any, ...]], line: dict[str, Any]) -> int:
+def _named(numbers: Counter[tuple[Any, ...]], line: dict[str, Any]) -> dict[str, Any]:
     try:
         alike = _alike(line)
     except OddValue:
-        return 1
+        return {LINE_NO: 1, NAME: None}
     numbers[alike] += 1
-    return numbers[alike]
+    return {LINE_NO: numbers[alike], NAME: _name_of((*alike, numbers[alike]))}
 
 
 def _get(record: Any, name: str) -> Any:

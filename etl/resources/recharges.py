@@ -46,6 +46,7 @@ FORM = Form(
         Member("pay_channel", "pay_channel", _word),
     ),
     identify=lambda record: record.get(ID),
+    own=frozenset({ID}),
 )
 
 

@@ -13,9 +13,6 @@ from etl.redact import redact
 from etl.resources.listing import Listing, Reject, is_identity, parse, records_of, total
 from etl.resources.values import Extra, OddValue, Reading, canonical, reject_of
 
-OWN = "_"
-"""Begins the name of a member that the resource itself added."""
-
 
 class Member(NamedTuple):
     """A member of a record: the column that holds it, its name (`price.hour`: of an object inside)."""
@@ -65,13 +62,14 @@ class Form:
 
     `identify` gives a record's identity (anything else than a usable name: it has none), `name_of`
     that of facts in the order of the columns; `finish` may complete the columns of a record that was
-    read, and raises `OddValue`.
+    read, and raises `OddValue`. `own` are members that the resource itself added to a record.
     """
 
     members: tuple[Member, ...]
     identify: Identify
     name_of: Callable[[Sequence[Any]], str] = itemgetter(0)
     finish: Callable[[dict[str, Any]], None] = lambda _columns: None
+    own: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,13 +104,12 @@ class Form:
         """A record without what its resource added to it."""
         if not isinstance(record, dict):
             return record
-        own = {member.name for member in self.members if member.name.startswith(OWN)}
-        return {name: value for name, value in record.items() if name not in own}
+        return {name: value for name, value in record.items() if name not in self.own}
 
     def _read_one(self, record: Any, identity: str | None) -> Record:
         if not isinstance(record, dict):
             raise OddValue("Expected `object` - at `$`")
-        extra, columns = _unread(record, self.members), dict[str, Any]()
+        extra, columns = _unread(self._as_it_came(record), self.members), dict[str, Any]()
         for column, name, reading in self.members:
             try:
                 columns[column] = reading(_member(record, name), name, extra)

@@ -16,6 +16,7 @@ from etl.errors import StalePoll
 from etl.poll import Instant, LastPoll
 from etl.resources import Record
 from etl.store import keeping, statements
+from etl.store.deriving import Deriver
 from etl.store.rows import KeptUsage, by_instance, known_of, stretch_of
 from etl.usage import SeenVersion, State
 from etl.versions import Lasting
@@ -32,6 +33,7 @@ class Reader:
         self._account_id = account_id
         self._codes: Codes | None = None
         self._timezone: str | None = None
+        self._deriver: Deriver | None = None
 
     def codes(self) -> Codes:
         if self._codes is None:
@@ -143,6 +145,14 @@ class Reader:
     def all_uuids(self) -> list[str]:
         """Every instance there ever was."""
         return list(self._ask(statements.ALL_UUIDS).scalars())
+
+    def deriver(self) -> Deriver:
+        """What follows from prices and rules for the account."""
+        if self._deriver is None:
+            self._deriver = Deriver(
+                self._database, self._conn, self._account_id, self.codes().units
+            )
+        return self._deriver
 
     def zone(self) -> days.Zone:
         """The reporting time zone."""

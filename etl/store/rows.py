@@ -40,6 +40,7 @@ DAY_COLUMNS: Final = (
     "running_s",
     "running_min_s",
     "running_max_s",
+    "evidence",
 )
 
 
@@ -164,4 +165,5 @@ def day_rows_of(
             part.running_s,
             part.running_min_s,
             part.running_max_s,
+            stretch.evidence,
         )

@@ -10,9 +10,11 @@ from sqlalchemy import insert, select, tuple_
 from etl import tables
 from etl.diff import Changes, Version
 from etl.poll import Instant
+from etl.pricing import PriceTerms
 from etl.resources import Record
 from etl.resources.listing import Reject
 from etl.store import keeping, statements
+from etl.store.deriving import price_terms
 from etl.store.keeping import Place
 from etl.store.reading import Reader
 from etl.store.rows import (
@@ -34,6 +36,8 @@ from etl.versions import VersionChanges, WindowChanges
 class Tx(Reader):
     """One account inside one transaction, written."""
 
+    _priced: set[PriceTerms] | None = None
+
     def apply(self, changes: Changes) -> None:
         """Write what changed. Ends come before beginnings: one version, one stretch is open."""
         self._end_versions(changes)
@@ -41,6 +45,7 @@ class Tx(Reader):
         self._add_versions(changes.versions)
         self._undo_usage(changes)
         self.write_usage(changes.stretches)
+        self.allocate([v.facts.instance_uuid for v in changes.versions])
 
     def write_usage(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> None:
         """Stretches of instances, rewritten ones first, and the day parts of the closed ones."""
@@ -68,12 +73,22 @@ class Tx(Reader):
                 if is_new
             ],
         )
-        self._database.insert(
-            self._conn,
-            tables.usage_day,
-            DAY_COLUMNS,
-            [row for uuid, s, _ in stretches for row in day_rows_of(account, uuid, s, zone)],
-        )
+        day_rows = [row for uuid, s, _ in stretches for row in day_rows_of(account, uuid, s, zone)]
+        self._database.insert(self._conn, tables.usage_day, DAY_COLUMNS, day_rows)
+        self._price_new({price_terms(s.terms) for _, s, is_new in stretches if is_new})
+        if day_rows:
+            self.deriver().charge(day_rows)
+
+    def refresh_prices(self) -> None:
+        """Prices and costs of usage anew, after list prices or overrides changed. Writes only where
+        a price differs, and costs only from the first moment of that on."""
+        self._priced = None
+        self.deriver().refresh_prices()
+
+    def allocate(self, uuids: Sequence[str]) -> None:
+        """Who pays for these instances, after their titles or images changed."""
+        if uuids:
+            self.deriver().allocate(uuids)
 
     def write_last_starts(self, last_starts: Sequence[tuple[str, Instant | None]]) -> None:
         """The newest believed start_time of each instance."""
@@ -101,6 +116,8 @@ class Tx(Reader):
             ("account_id", *place.form.columns, "extra", place.began, "after_at"),
             [keeping.began_row(account, began) for began in changes.began],
         )
+        if resource == "gpu_prices" and (changes.began or changes.shown):
+            self.refresh_prices()
 
     def apply_window(self, resource: str, changes: WindowChanges, b: Instant) -> None:
         """Write records that came and those that came again otherwise, and what is derived of them."""
@@ -202,6 +219,13 @@ class Tx(Reader):
             },
         )
 
+    def _price_new(self, terms: set[PriceTerms]) -> None:
+        if terms and self._priced is None:
+            self._priced = self.deriver().priced_terms()
+        if self._priced is not None and not terms <= self._priced:
+            self.deriver().add_prices(terms)
+            self._priced |= terms
+
     def _end_versions(self, changes: Changes) -> None:
         self._database.update(
             self._conn,
@@ -272,5 +296,6 @@ class Tx(Reader):
         account = self._account_id
         deleted = [(account, uuid, no) for uuid, no in changes.deleted]
         uncut = [*deleted, *((account, uuid, no) for uuid, no in changes.reopened)]
+        self._database.delete(self._conn, tables.usage_cost, keys, uncut)
         self._database.delete(self._conn, tables.usage_day, keys, uncut)
         self._database.delete(self._conn, tables.instance_usage, keys, deleted)

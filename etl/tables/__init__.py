@@ -1,5 +1,6 @@
 """The tables: names, keys and what the databases enforce. The contract is `docs/schema.md`."""
 
+from etl.tables.alerts import alert, alert_delivery
 from etl.tables.base import account, calendar_day, metadata, setting
 from etl.tables.instances import (
     FACTS,
@@ -14,27 +15,47 @@ from etl.tables.instances import (
     usage_day,
 )
 from etl.tables.money import BILL_KEY, balance, bill, bill_day, card, gpu_price, recharge
+from etl.tables.pricing import (
+    allocation,
+    allocation_rule,
+    budget,
+    closed_cost,
+    closed_month,
+    price_override,
+    price_period,
+    usage_cost,
+)
 
 __all__ = [
     "BILL_KEY",
     "FACTS",
     "TERMS",
     "account",
+    "alert",
+    "alert_delivery",
+    "allocation",
+    "allocation_rule",
     "balance",
     "bill",
     "bill_day",
+    "budget",
     "calendar_day",
     "card",
     "charging_type",
+    "closed_cost",
+    "closed_month",
     "gpu_price",
     "instance",
     "instance_history",
     "instance_status",
     "instance_usage",
     "metadata",
+    "price_override",
+    "price_period",
     "recharge",
     "rejected_record",
     "setting",
     "sync_run",
+    "usage_cost",
     "usage_day",
 ]

@@ -295,6 +295,7 @@ usage_day = Table(
     Column("running_min_s", Integer, nullable=False, comment="seconds, at least"),
     Column("running_max_s", Integer, nullable=False, comment="seconds, at most"),
     *(Column(name, kind, comment=about) for name, kind, about in TERMS),
+    Column("evidence", Text, comment="of the stretch"),
     PrimaryKeyConstraint("account_id", "instance_uuid", "usage_no", "day"),
     ForeignKeyConstraint(
         ["account_id", "instance_uuid", "usage_no"],

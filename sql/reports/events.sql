@@ -4,14 +4,14 @@
 -- @param from_day first day
 -- @param to_day last day
 -- @param event only this kind of event [all, created, started, stopped, restarted, gone, returned, retitled, gpu_changed, image_changed, charging_changed, save_image_changed, timer_set, timer_cleared]
--- @column account the account's name
--- @column not_before it happened after this moment, UTC
--- @column not_after and not later than this, UTC
--- @column event what happened
--- @column title the user's name for the instance
--- @column was from what
--- @column became to what
--- @column instance_uuid identity
+-- @column account {zh=账户} the account's name
+-- @column not_before {zh=不早于, instant} it happened after this moment, UTC
+-- @column not_after {zh=不晚于, instant} and not later than this, UTC
+-- @column event {zh=事件} what happened
+-- @column title {zh=名称} the user's name for the instance
+-- @column was {zh=原值} from what
+-- @column became {zh=新值} to what
+-- @column instance_uuid {zh=实例ID} identity
 SELECT account, not_before, not_after, event, title, was, became, instance_uuid
 FROM instance_event
 WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))

@@ -1,15 +1,15 @@
 -- What there is now: every instance that is not gone, the longest running first.
 -- @param account only this account, or all
--- @column account the account's name
--- @column title the user's name for the instance
--- @column state meaning of the status code
--- @column gpu number and model of its GPUs
--- @column running_since start of the current run, UTC
--- @column hours hours since then, up to the newest complete poll
--- @column timer when it will be shut down, UTC; empty: never
--- @column image image and tag
--- @column instance_uuid identity
--- @column as_of start of the newest complete poll, UTC
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} the user's name for the instance
+-- @column state {zh=状态} meaning of the status code
+-- @column gpu {zh=显卡} number and model of its GPUs
+-- @column running_since {zh=运行自, instant} start of the current run, UTC
+-- @column hours {zh=已运行时长, unit=h} hours since then, up to the newest complete poll
+-- @column timer {zh=定时关机, instant} when it will be shut down, UTC; empty: never
+-- @column image {zh=镜像} image and tag
+-- @column instance_uuid {zh=实例ID} identity
+-- @column as_of {zh=截至, instant} start of the newest complete poll, UTC
 SELECT
     account,
     title,

@@ -7,16 +7,16 @@
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [instance, gpu, day, week, month]
--- @column account the account's name
--- @column what the instance, GPU model or time that the line is about
--- @column instance_uuid identity, by instance
--- @column hours hours of running time, estimate
--- @column hours_min at least
--- @column hours_max at most
--- @column gpu_hours card-hours, estimate
--- @column gpu_hours_min at least
--- @column gpu_hours_max at most
--- @column observed_percent share of the period that was observed
+-- @column account {zh=账户} the account's name
+-- @column what {zh=对象} the instance, GPU model or time that the line is about
+-- @column instance_uuid {zh=实例ID} identity, by instance
+-- @column hours {zh=运行时长, unit=h, total} hours of running time, estimate
+-- @column hours_min {zh=至少运行, unit=h, total} at least
+-- @column hours_max {zh=至多运行, unit=h, total} at most
+-- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
+-- @column gpu_hours_min {zh=至少卡时, unit=card-h, total} at least
+-- @column gpu_hours_max {zh=至多卡时, unit=card-h, total} at most
+-- @column observed_percent {zh=观测覆盖率, unit=%} share of the period that was observed
 WITH period AS (
     SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
     FROM calendar_day

@@ -10,6 +10,8 @@
 -- @column running_since_s the same, epoch seconds
 -- @column as_of start of the newest complete poll
 -- @column as_of_s the same, epoch seconds
+-- @column shutdown_time_s shutdown_time, epoch seconds
+-- @column create_time_s creation, epoch seconds
 SELECT
     a.name AS account,
     i.instance_uuid,
@@ -36,7 +38,10 @@ SELECT
     i.last_seen_at,
     i.missing_since,
     h.last_at AS as_of,
-    epoch(h.last_at) AS as_of_s
+    epoch(h.last_at) AS as_of_s,
+    CASE WHEN i.shutdown_enabled THEN epoch(i.shutdown_time) END AS shutdown_time_s,
+    epoch(i.create_time) AS create_time_s,
+    i.save_image_status
 FROM instance i
 JOIN account a ON a.account_id = i.account_id
 LEFT JOIN instance_status s ON s.status = i.status

@@ -1,0 +1,118 @@
+"""Who pays: the user's rules, asked of an instance over the time of its titles and images.
+
+Pure. The first rule that matches holds; where none does, nobody is said to pay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import translate
+from functools import lru_cache
+from itertools import pairwise
+
+from etl.poll import Instant
+from etl.pricing import BEGINNING, FOREVER
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Everything that is said must match; None is any. `title` and `image` are patterns with `*` and
+    `?`, whatever the case; `image` is asked of the image's uuid, its name and `name:tag`."""
+
+    rule_no: int
+    account: str | None = None
+    instance_uuid: str | None = None
+    title: str | None = None
+    image: str | None = None
+    project: str | None = None
+    owner: str | None = None
+    cost_centre: str | None = None
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+    note: str | None = None
+
+    def holds(self, at: Instant) -> bool:
+        return (self.valid_from or BEGINNING) <= at < (self.valid_to or FOREVER)
+
+    def matches(self, account: str, instance_uuid: str, looks: Looks) -> bool:
+        return (
+            self.account in (None, account)
+            and self.instance_uuid in (None, instance_uuid)
+            and (self.title is None or _is_like(self.title, looks.title))
+            and (self.image is None or any(_is_like(self.image, name) for name in looks.images))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What an instance looked like from `since` on."""
+
+    since: Instant
+    title: str
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A row of `allocation`, but for its account and instance; the end is exclusive."""
+
+    starts_s: Instant
+    ends_s: Instant
+    rule_no: int
+    project: str | None
+    owner: str | None
+    cost_centre: str | None
+
+
+def allocations(
+    rules: Sequence[Rule], account: str, instance_uuid: str, looks: Sequence[Looks]
+) -> list[Allocation]:
+    """What the rules say of an instance, in order, without the times of which they say nothing.
+
+    `looks` are in order; the first of them counts for all time before it.
+    """
+    begins = {BEGINNING} | {each.since for each in looks[1:]}
+    for rule in rules:
+        begins |= {rule.valid_from or BEGINNING, rule.valid_to or BEGINNING}
+    found: list[Allocation] = []
+    for at, to in pairwise([*sorted(begins), FOREVER]):
+        then = next((each for each in reversed(looks) if each.since <= at), looks[0])
+        held = first_match(rules, account, instance_uuid, then, at)
+        if held is not None:
+            payers = held.project, held.owner, held.cost_centre
+            found.append(Allocation(at, to, held.rule_no, *payers))
+    return list(_joined(found))
+
+
+def first_match(
+    rules: Sequence[Rule], account: str, instance_uuid: str, looks: Looks, at: Instant
+) -> Rule | None:
+    """The rule that holds at a moment."""
+    return next(
+        (r for r in rules if r.holds(at) and r.matches(account, instance_uuid, looks)), None
+    )
+
+
+def _joined(found: Sequence[Allocation]) -> Iterator[Allocation]:
+    """Neighbours that say the same as one."""
+    last: Allocation | None = None
+    for each in found:
+        if last is not None and each == replace(last, starts_s=last.ends_s, ends_s=each.ends_s):
+            last = replace(last, ends_s=each.ends_s)
+            continue
+        if last is not None:
+            yield last
+        last = each
+    if last is not None:
+        yield last
+
+
+def _is_like(pattern: str, text: str) -> bool:
+    return _pattern(pattern.casefold()).match(text.casefold()) is not None
+
+
+@lru_cache(maxsize=4096)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.replace("[", "[[]")))

@@ -1,0 +1,234 @@
+"""Commands about money: prices, rules, month."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli.common import Context, account_option, json_option, print_lines, say
+
+if TYPE_CHECKING:
+    from etl.charging import ChargingModel
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+@click.group()
+def prices() -> None:
+    """What usage costs: your own prices, and how running time is charged."""
+
+
+@prices.command(name="import")
+@click.argument("file", type=_FILE)
+@click.pass_obj
+def import_prices(context: Context, file: Path) -> None:
+    """Take your prices from FILE (.csv or .toml), in place of those imported before.
+
+    An entry is for what it says: account, gpu_uuid or gpu_name, image_uuid, charging_type, no_card
+    (runs without a GPU); what it leaves out is any. unit (hour, day, week, month, year) and price
+    (yuan), per gpu or instance; adds = true puts it on top of the price. valid_from, valid_to: days or
+    moments. The most specific entry holds. All of the file is checked before anything is written.
+    """
+    from etl.prices import import_prices as take
+
+    app = context.app()
+    app.require_database()
+    say(f"{take(app.database, file)} prices imported; costs follow them, but for closed months")
+
+
+@prices.command(name="show")
+@json_option
+@click.pass_obj
+def show_prices(context: Context, as_json: bool) -> None:
+    """The prices of all terms in use, and from when on each holds."""
+    from etl.prices import shown_prices
+    from etl.render import render
+
+    app = context.app()
+    app.require_database()
+    print_lines(render("json" if as_json else "table", *shown_prices(app.database)))
+
+
+@prices.command(name="export")
+@click.argument("file", type=_FILE)
+@click.pass_obj
+def export_prices(context: Context, file: Path) -> None:
+    """Write your prices, and those learned from bills, to FILE (.csv or .toml), to import again."""
+    from etl.prices import export_prices as lines
+
+    app = context.app()
+    app.require_database()
+    _write(file, lines(app.database, _form(file)))
+
+
+@prices.command(name="model")
+@click.option(
+    "--from",
+    "counts_from",
+    type=click.Choice(["start", "running"]),
+    help="Charged from start_time, or from when the instance has booted.",
+)
+@click.option(
+    "--step",
+    type=click.Choice(["second", "minute", "hour"]),
+    help="What is begun is charged whole.",
+)
+@click.option("--boot-s", type=int, help="With running: seconds that a boot is taken to last.")
+@click.option("--boot-max-s", type=int, help="With running: seconds that a boot lasts at most.")
+@click.pass_obj
+def price_model(
+    context: Context,
+    counts_from: str | None,
+    step: str | None,
+    boot_s: int | None,
+    boot_max_s: int | None,
+) -> None:
+    """How running time is charged: shown, and set by the options. The provider does not say.
+
+    Defaults: from start, by the second; a boot 60 s, at most 180 s. All costs follow a change, but for
+    closed months.
+    """
+    from dataclasses import replace
+
+    from etl.prices import STEPS, model, set_model
+
+    app = context.app()
+    app.require_database()
+    said: dict[str, Any] = {
+        "counts_from": counts_from,
+        "step_s": step and STEPS[step],
+        "boot_s": boot_s,
+        "boot_max_s": boot_max_s,
+    }
+    chosen = replace(
+        model(app.database), **{name: value for name, value in said.items() if value is not None}
+    )
+    if any(value is not None for value in said.values()):
+        set_model(app.database, chosen)
+    print_lines(_model_lines(chosen, {seconds: name for name, seconds in STEPS.items()}))
+
+
+@click.group()
+def rules() -> None:
+    """Who pays: rules that give instances to projects, owners and cost centres; budgets."""
+
+
+@rules.command(name="import")
+@click.argument("file", type=_FILE)
+@click.pass_obj
+def import_rules(context: Context, file: Path) -> None:
+    """Take rules and budgets from FILE (.csv or .toml), in place of those imported before.
+
+    A rule matches by account, instance (uuid), title and image (patterns with * and ?), from valid_from
+    to valid_to; what it leaves out is any. It says project, owner, cost_centre. The first rule that
+    matches holds. A budget has a project or an account, an amount in yuan, and a month, or none for
+    every month. Closed months stay as they are.
+    """
+    from etl.rules import import_rules as take
+
+    app = context.app()
+    app.require_database()
+    count, budgets = take(app.database, file)
+    say(f"{count} rules and {budgets} budgets imported")
+
+
+@rules.command(name="show")
+@click.option("--export", "file", type=_FILE, help="Write them to a file (.csv, .toml) instead.")
+@json_option
+@click.pass_obj
+def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
+    """The rules in the order in which they are asked, each with the instances that it holds for."""
+    from etl.render import render
+    from etl.rules import export_rules, shown_rules
+
+    app = context.app()
+    app.require_database()
+    if file is not None:
+        _write(file, export_rules(app.database, _form(file)))
+        return
+    print_lines(render("json" if as_json else "table", *shown_rules(app.database)))
+
+
+@rules.command(name="test")
+@click.argument("words", required=False)
+@click.option("--file", type=_FILE, help="Ask the rules of this file; nothing is changed.")
+@json_option
+@click.pass_obj
+def try_rules(context: Context, words: str | None, file: Path | None, as_json: bool) -> None:
+    """What the rules say of each instance over time; with WORDS, of those whose uuid or title holds
+    them."""
+    from etl.render import render
+    from etl.rules import tried_rules
+
+    app = context.app()
+    app.require_database()
+    print_lines(render("json" if as_json else "table", *tried_rules(app.database, file, words)))
+
+
+@click.group()
+def month() -> None:
+    """Months that are closed: their costs are frozen, whatever is learned later."""
+
+
+@month.command(name="close")
+@click.argument("month", metavar="YYYY-MM")
+@account_option("Only this account.")
+@click.pass_obj
+def close_month(context: Context, month: str, account: str | None) -> None:
+    """Freeze the costs of a month, and who pays them. Bill lines that come later are adjustments."""
+    from etl.months import close
+
+    app = context.app()
+    app.require_database()
+    closed = close(app.database, month, account, app.now())
+    say(f"{month} is closed for {', '.join(closed)}")
+
+
+@month.command(name="reopen")
+@click.argument("month", metavar="YYYY-MM")
+@account_option("Only this account.")
+@click.pass_obj
+def reopen_month(context: Context, month: str, account: str | None) -> None:
+    """Let the costs of a month follow what is known again."""
+    from etl.months import reopen
+
+    app = context.app()
+    app.require_database()
+    say(f"{month} is open again for {', '.join(reopen(app.database, month, account))}")
+
+
+@month.command(name="show")
+@json_option
+@click.pass_obj
+def show_months(context: Context, as_json: bool) -> None:
+    """The closed months: what each cost when it was closed, and by what is known today."""
+    from etl.months import shown
+    from etl.render import render
+
+    app = context.app()
+    app.require_database()
+    print_lines(render("json" if as_json else "table", *shown(app.database)))
+
+
+def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:
+    lines = [f"counts from {chosen.counts_from}", f"by the begun {steps[chosen.step_s]}"]
+    if chosen.counts_from == "running":
+        lines.append(f"a boot is taken to last {chosen.boot_s} s, at most {chosen.boot_max_s} s")
+    return lines
+
+
+def _form(file: Path) -> str:
+    form = file.suffix.lower().removeprefix(".")
+    if form not in ("csv", "toml"):
+        raise click.UsageError(f"{file} is neither .csv nor .toml by its name")
+    return form
+
+
+def _write(file: Path, lines: list[str]) -> None:
+    try:
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise click.FileError(str(file), str(error.strerror)) from error
+    say(f"written to {file}")

@@ -1,0 +1,229 @@
+"""The command report: our reports and the user's own, in every form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from etl.cli.common import Context, account_option, json_option, print_lines, say
+
+if TYPE_CHECKING:
+    from etl.reports import Column, Report
+
+FORMATS = ("table", "json", "csv", "xlsx", "parquet")
+ARGUMENTS = {"from_day": "--from", "to_day": "--to", "by": "--by", "event": "--event"}
+"""Parameters that have an option of their own."""
+
+
+class ReportCommand(click.Command):
+    """`report NAME --help` explains that report."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks = [word for word in args if word in ("-h", "--help")]
+        if asks and len(args) > len(asks) and not args[0].startswith("-"):
+            args = [word for word in args if word not in asks] + ["--help-report"]
+        return super().parse_args(ctx, args)
+
+
+@click.command(cls=ReportCommand)
+@click.argument("name", required=False)
+@click.option("--list", "is_list", is_flag=True, help="The reports there are.")
+@click.option(
+    "--file",
+    "own",
+    metavar="FILE.sql",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A report of your own: one SELECT, run read-only; :account, :from_day, :to_day and so on are"
+    " bound as in ours.",
+)
+@account_option("Only this account.")
+@click.option(
+    "--from", "since", metavar="DAY", help="First day: 2026-01-31, 2026-01, 7d, last-month …"
+)
+@click.option("--to", "until", metavar="DAY", help="Last day, included.")
+@click.option("--by", metavar="WHAT", help="A line for each: see report NAME --help.")
+@click.option("--event", metavar="KIND", help="Only this kind of event (report events).")
+@click.option(
+    "--set",
+    "said",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Another parameter of the report; can be given several times.",
+)
+@click.option("--bounds", is_flag=True, help="Also the sure minimum and the maximum.")
+@click.option("--help-report", is_flag=True, help="The same as report NAME --help.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Default: as the ending of --output says, else table. xlsx and parquet need --output.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write there; a file that is there is replaced once the new one is whole.",
+)
+@click.option(
+    "--lang",
+    type=click.Choice(["en", "zh"]),
+    default="en",
+    show_default=True,
+    envvar="CHENYU_LANG",
+    show_envvar=True,
+    help="Language of headings in tables, CSV and xlsx.",
+)
+@json_option
+@click.pass_obj
+def report(
+    context: Context,
+    name: str | None,
+    is_list: bool,
+    own: Path | None,
+    account: str | None,
+    since: str | None,
+    until: str | None,
+    by: str | None,
+    event: str | None,
+    said: tuple[str, ...],
+    bounds: bool,
+    help_report: bool,
+    form: str | None,
+    output: Path | None,
+    lang: str,
+    as_json: bool,
+) -> None:
+    """Print a report; without a NAME, the reports there are.
+
+    Days are of the database's time zone, both ends included; the default is this month to date. A day
+    can be 2026-01-31, a month 2026-01, today, yesterday, this-week, last-week, this-month, last-month,
+    or 7d: the last seven days.
+    """
+    from etl import reports
+
+    if is_list or (name is None and own is None):
+        print_lines(_list(reports))
+        return
+    if name is not None and own is not None:
+        raise click.UsageError("--file runs that file: give no NAME with it")
+    chosen = reports.load_own(own) if own is not None else reports.load(str(name))
+    if help_report:
+        print_lines(_help(chosen))
+        return
+    form = _form("json" if as_json else form, output)
+    options = {"from_day": since, "to_day": until, "by": by, "event": event, **_pairs(said)}
+    _refuse_unused(chosen, options)
+    app = context.app()
+    app.require_database()
+    zone = app.stored_timezone()
+    first, last = reports.day_range(since, until, app.today())
+    arguments = {**options, "account": account, "from_day": first, "to_day": last}
+    _refuse_missing(chosen, arguments)
+    found, rows = reports.run(app.database, chosen, arguments)
+    click.get_current_context().call_on_close(rows.close)
+    columns = chosen.described(found)
+    if not bounds:
+        columns, rows = _without_bounds(columns, rows)
+    if chosen.param("from_day") is not None:
+        say(f"{first} to {last}, days of {zone}")
+    if output is None:
+        from etl.render import render
+
+        print_lines(render(form, columns, rows, lang))
+        return
+    notes = []
+    if form == "xlsx":
+        notes = reports.notes(
+            app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
+        )
+    _write(output, form, chosen.name, columns, rows, notes=notes, made_at=app.now(), lang=lang)
+
+
+def _list(reports: Any) -> Iterator[str]:
+    """Name, first sentence, parameters; aligned."""
+    found = [reports.load(name) for name in reports.names()]
+    wide = max(len(each.name) for each in found)
+    for each in found:
+        takes = ", ".join(p.name for p in each.params if p.name not in ("account", "to_day"))
+        takes = takes.replace("from_day", "from, to")
+        yield f"{each.name:{wide}}  {reports.first_sentence(each.about)}" + (
+            f" ({takes})" if takes else ""
+        )
+
+
+def _help(chosen: Report) -> Iterator[str]:
+    yield chosen.about
+    for param in chosen.params:
+        option = ARGUMENTS.get(param.name, f"--{param.name}" if param.name == "account" else "")
+        option = option or f"--set {param.name}="
+        values = f": {', '.join(param.choices)}" if param.choices else ""
+        values += f" (default: {param.default})" if param.default is not None else ""
+        yield f"  parameter {param.name} ({option}) {param.about}{values}"
+    for column in chosen.columns.values():
+        facts = ", ".join(filter(None, (column.zh, column.unit)))
+        yield f"  column {column.name}: {column.about}" + (f" ({facts})" if facts else "")
+
+
+def _form(form: str | None, output: Path | None) -> str:
+    from etl.render import ENDINGS, FILE_FORMATS
+
+    if form is None and output is not None:
+        form = ENDINGS.get(output.suffix.lower())
+        if form is None:
+            raise click.UsageError(
+                f"{output} does not say its format: add --format, or end it in {', '.join(ENDINGS)}"
+            )
+    if form in FILE_FORMATS and output is None:
+        raise click.UsageError(f"--format {form} needs a file: add --output FILE.{form}")
+    return form or "table"
+
+
+def _pairs(said: Iterable[str]) -> dict[str, str]:
+    for each in said:
+        if not re.match(r"\w+=", each):
+            raise click.BadParameter("use NAME=VALUE", param_hint="--set")
+    return dict(each.split("=", 1) for each in said)
+
+
+def _refuse_unused(chosen: Report, said: Mapping[str, str | None]) -> None:
+    for name, value in said.items():
+        if value is not None and chosen.param(name) is None:
+            raise click.UsageError(
+                f"report {chosen.name} has no {ARGUMENTS.get(name, name)}:"
+                f" see chenyu-etl report {chosen.name} --help"
+            )
+
+
+def _refuse_missing(chosen: Report, arguments: Mapping[str, Any]) -> None:
+    """A parameter that only the user's own SQL names has no default."""
+    for param in chosen.params:
+        if chosen.is_own and param.name not in arguments and param.default is None:
+            raise click.UsageError(
+                f"{chosen.name}: :{param.name} has no value: add --set {param.name}=…"
+            )
+
+
+def _without_bounds(columns: list[Column], rows: Any) -> tuple[list[Column], Any]:
+    kept = [i for i, c in enumerate(columns) if not re.search(r"_(min|max)(_|$)", c.name)]
+    return [columns[i] for i in kept], ([row[i] for i in kept] for row in rows)
+
+
+def _write(
+    output: Path,
+    form: str,
+    name: str,
+    columns: Sequence[Column],
+    rows: Any,
+    **more: Any,
+) -> None:
+    from etl import places
+    from etl.render import write
+
+    with places.replacing(output) as file:
+        write(file, form, name, columns, rows, **more)
+    say(f"written: {output}")

@@ -1,0 +1,285 @@
+"""Tables and daily facts as Parquet folders, typed, partitioned, written in batches.
+
+`DIR/instance_usage/in_month=2026-10/part-0.parquet`: readers that know such partitions (DuckDB, Spark,
+pandas) find a column `in_month`. Rows are in the order of their keys, so that the same database gives
+the same files. A run writes beside what is there and puts whole tables in its place at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Boolean, Connection, Integer, Numeric, Table, text
+
+from etl import __version__, places, schema, tables
+from etl.dialect import CalendarDay, Database, UtcInstant, translated
+from etl.errors import SettingsError
+from etl.render.parquet import array, arrow_type, pyarrow
+
+BATCH: Final = 20_000
+"""Rows read at a time, and most rows of a row group."""
+STAGE: Final = ".chenyu-etl-new"
+OLD: Final = ".chenyu-etl-old"
+MARK: Final = "chenyu-etl.json"
+"""What makes a folder an export of ours."""
+PERIODS: Final = {"month": 7, "day": 10}
+"""How much of an ISO instant or day names the partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A table or view. `cut` is the instant or day that says in which partition a row is (UTC for
+    instants), `order` makes the order of rows one and the same."""
+
+    name: str
+    order: tuple[str, ...]
+    cut: str | None = None
+
+
+TABLES: Final = (
+    Exported("account", ("account_id",)),
+    Exported("instance", ("account_id", "instance_uuid")),
+    Exported("instance_history", ("account_id", "instance_uuid", "version"), cut="first_seen_at"),
+    Exported("instance_usage", ("account_id", "instance_uuid", "usage_no"), cut="started_at"),
+    Exported("usage_day", ("account_id", "instance_uuid", "usage_no"), cut="day"),
+    Exported("usage_cost", ("account_id", "instance_uuid", "usage_no", "starts_s"), cut="day"),
+    Exported("gpu_price", ("account_id", "gpu_uuid", "valid_from")),
+    Exported("bill", tables.BILL_KEY, cut="charged_day"),
+    Exported("bill_day", tables.BILL_KEY, cut="day"),
+    Exported("balance", ("account_id", "first_seen_at")),
+    Exported("card", ("account_id", "uuid", "first_seen_at")),
+    Exported("recharge", ("account_id", "recharge_id")),
+    Exported(
+        "price_period",
+        (
+            "account_id",
+            "gpu_uuid",
+            "gpu_name",
+            "image_uuid",
+            "charging_type",
+            "no_card",
+            "starts_s",
+        ),
+    ),
+    Exported("price_override", ("price_override_id",)),
+    Exported("allocation", ("account_id", "instance_uuid", "starts_s")),
+    Exported("allocation_rule", ("rule_no",)),
+    Exported("budget", ("scope", "name", "month")),
+    Exported("closed_month", ("account_id", "month")),
+    Exported("closed_cost", ("account_id", "month", "line_no")),
+    Exported("sync_run", ("account_id", "sync_run_id"), cut="started_at"),
+    Exported("rejected_record", ("account_id", "resource", "reason", "payload_hash")),
+    Exported("instance_status", ("status",)),
+    Exported("charging_type", ("charging_type",)),
+    Exported("calendar_day", ("day",)),
+    Exported("setting", ("name",)),
+    Exported("uptime_daily", ("account", "instance_uuid"), cut="day"),
+    Exported(
+        "gpu_usage_instance_daily", ("account", "instance_uuid", "gpu_uuid", "gpu_name"), cut="day"
+    ),
+)
+"""What is exported. A further table or view is one line here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    name: str
+    rows: int
+    files: int
+
+
+def export(database: Database, folder: Path, period: str = "month") -> Iterator[Written]:
+    """Each table as it is written; all take their places after the last one.
+
+    Raises `SettingsError` where the folder holds something else or cannot be written.
+    """
+    pyarrow()
+    _refuse_foreign(folder)
+    stage = folder / STAGE
+    try:
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir(parents=True)
+        done = []
+        with translated(database), database.reading() as conn:
+            for each in TABLES:
+                done.append(_export(conn, each, stage, period))
+                yield done[-1]
+            zone = schema.stored_timezone(conn)
+        _describe(stage, done, zone, period)
+        _take_place(folder, stage)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be written: {error.strerror}",
+            advice="name a folder that you may write to",
+        ) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _export(conn: Connection, each: Exported, stage: Path, period: str) -> Written:
+    room = stage / each.name
+    room.mkdir()
+    rows = files = 0
+    for key, batches in _partitions(_batches(conn, each), each, period):
+        place = room if key is None else room / f"in_{period}={key}"
+        place.mkdir(exist_ok=True)
+        rows += _write(place / "part-0.parquet", each, batches)
+        files += 1
+    if not files:
+        _write(room / "part-0.parquet", each, [(_names(conn, each), [])])
+        files = 1
+    return Written(each.name, rows, files)
+
+
+Batch = tuple[list[str], list[Sequence[Any]]]
+"""The columns' names, and rows."""
+
+
+def _batches(conn: Connection, each: Exported) -> Iterator[Batch]:
+    order = ", ".join(([each.cut] if each.cut else []) + list(each.order))
+    sql = text(f"SELECT * FROM {each.name} ORDER BY {order}")
+    with conn.execution_options(stream_results=True, max_row_buffer=BATCH).execute(sql) as found:
+        names = list(found.keys())
+        for rows in found.partitions(BATCH):
+            yield names, [tuple(row) for row in rows]
+
+
+def _names(conn: Connection, each: Exported) -> list[str]:
+    with conn.execute(text(f"SELECT * FROM {each.name} LIMIT 0")) as found:
+        return list(found.keys())
+
+
+def _partitions(
+    batches: Iterator[Batch], each: Exported, period: str
+) -> Iterator[tuple[str | None, Iterator[Batch]]]:
+    """Batches by partition; rows come in the order of partitions."""
+
+    def pieces() -> Iterator[tuple[str | None, Batch]]:
+        for names, rows in batches:
+            if each.cut is None:
+                yield None, (names, rows)
+                continue
+            at = itemgetter(names.index(each.cut))
+            keyed = [(str(at(row))[: PERIODS[period]], row) for row in rows]
+            for key, part in groupby(keyed, itemgetter(0)):
+                yield key, (names, [row for _, row in part])
+
+    for key, found in groupby(pieces(), itemgetter(0)):
+        yield key, (batch for _, batch in found)
+
+
+def _write(file: Path, each: Exported, batches: Any) -> int:
+    arrow = pyarrow()
+    rows = 0
+    with ExitStack() as stack:
+        writer: Any = None
+        for names, batch in batches:
+            if writer is None:
+                typed = arrow.schema([(name, _type(arrow, each.name, name)) for name in names])
+                writer = arrow.parquet.ParquetWriter(file, typed, compression="zstd")
+                stack.enter_context(writer)
+            if batch:
+                columns = zip(zip(*batch, strict=True), writer.schema, strict=True)
+                made = [array(arrow, values, field.type) for values, field in columns]
+                writer.write_table(arrow.table(made, schema=writer.schema))
+                rows += len(batch)
+    return rows
+
+
+def _type(arrow: Any, table: str, column: str) -> Any:
+    return arrow_type(arrow, _kind(table, column))
+
+
+def _kind(table: str, column: str) -> str:
+    """The kind of a column: as the table says, in views as a table's column of that name does, or by
+    the ending of its name."""
+    own = tables.metadata.tables.get(table)
+    for known in [own] if own is not None else tables.metadata.sorted_tables:
+        if column in known.c:
+            return _declared(known, column)
+    if column.endswith(("_s", "_microcny")) or column.startswith("is_"):
+        return "int"
+    return "instant" if column.endswith("_at") else "text"
+
+
+def _declared(table: Table, column: str) -> str:
+    declared = table.c[column].type
+    kinds = (
+        (UtcInstant, "instant"),
+        (CalendarDay, "day"),
+        (Boolean, "bool"),
+        (Integer, "int"),
+        (Numeric, "number"),
+    )
+    return next((kind for cls, kind in kinds if isinstance(declared, cls)), "text")
+
+
+def _describe(stage: Path, done: Sequence[Written], zone: str, period: str) -> None:
+    about = {
+        "program": f"chenyu-etl {__version__}",
+        "timezone": zone,
+        "partitioned_by": period,
+        "tables": {each.name: each.rows for each in done},
+    }
+    (stage / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    (stage / "duckdb.sql").write_text(duckdb_script(), encoding="utf-8")
+
+
+def duckdb_script() -> str:
+    """SQL that makes tables of the folder it is run in, and our views over them, in DuckDB."""
+    from etl.dialect.rendering import spell_out
+
+    functions = {
+        "epoch": lambda inner: f"CAST(epoch_ms({inner}) / 1000 AS BIGINT)",
+        "instant": lambda inner: f"to_timestamp({inner})",
+    }
+    made = [
+        "-- The export in DuckDB: run it in this folder, `duckdb -init duckdb.sql`.",
+        "SET TimeZone = 'UTC';",
+        "SET integer_division = true;",
+    ]
+    views = schema.view_names()
+    for each in TABLES:
+        if each.name not in views:
+            files = f"{each.name}/**/*.parquet"
+            made.append(
+                f"CREATE OR REPLACE VIEW {each.name} AS SELECT * FROM read_parquet('{files}',"
+                " hive_partitioning = false);"
+            )
+    for name in views:
+        sql = (places.VIEWS / f"{name}.sql").read_text(encoding="utf-8").strip()
+        made.append(f"CREATE OR REPLACE VIEW {name} AS\n{spell_out(sql, functions)};")
+    return "\n".join(made) + "\n"
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Only an empty folder or an older export is written to."""
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(f"{folder} is no folder", advice="name another one")
+    if names - {STAGE, OLD} and MARK not in names:
+        raise SettingsError(
+            f"{folder} holds something else",
+            advice="name an empty folder, or one that is not there",
+        )
+
+
+def _take_place(folder: Path, stage: Path) -> None:
+    """Put each new table where the old one was; the mark comes last."""
+    old = folder / OLD
+    shutil.rmtree(old, ignore_errors=True)
+    old.mkdir()
+    names = sorted((path.name for path in stage.iterdir()), key=lambda name: name == MARK)
+    for name in names:
+        if (folder / name).exists():
+            (folder / name).rename(old / name)
+        (stage / name).rename(folder / name)
+    shutil.rmtree(old, ignore_errors=True)

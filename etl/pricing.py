@@ -1,0 +1,316 @@
+"""What usage costs: list prices and the user's overrides as prices over all time.
+
+Pure. A price is whole millionths of a yuan for `per_s` seconds, in two shares: of each GPU, and flat,
+of the instance whatever its GPUs. The rules stand in `docs/design.md`, "Money".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Final, Literal
+
+from etl.codes import PREPAID_UNITS
+from etl.poll import Instant
+
+Source = Literal["user", "bill"]
+PriceSource = Literal["override", "learned", "list", "list_assumed", "unknown"]
+
+BEGINNING: Final = 0
+FOREVER: Final = 253_402_300_800
+"""The year 10000."""
+PER_S: Final[Mapping[str, int]] = {
+    "hour": 3_600,
+    "day": 86_400,
+    "week": 604_800,
+    "month": 30 * 86_400,
+    "year": 365 * 86_400,
+}
+ASSUMED_UNITS: Final = frozenset({"month", "year"})
+"""Their length is our assumption."""
+HIGHEST_MICROCNY: Final = 10**12
+"""A million yuan for a GPU and a unit; what is dearer is no price, and would overflow sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceTerms:
+    """What a price depends on. '' and -1 stand for what is not known, as in `price_period`."""
+
+    gpu_uuid: str
+    gpu_name: str
+    image_uuid: str
+    charging_type: int
+    no_card: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListPrice:
+    """A version of a list price. `amounts` by unit; `last_seen_at` and `valid_to` are None while it
+    is listed, between them it changed or went unseen."""
+
+    gpu_uuid: str
+    gpu_name: str
+    valid_from: Instant
+    last_seen_at: Instant | None
+    valid_to: Instant | None
+    amounts: Mapping[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What the user says it costs; None is any. Where no `charging_type` is said, it is for every
+    one that counts in `unit`. `valid_to` None lasts until another one for the same begins."""
+
+    unit: str
+    price_microcny: int
+    account: str | None = None
+    gpu_uuid: str | None = None
+    gpu_name: str | None = None
+    image_uuid: str | None = None
+    charging_type: int | None = None
+    no_card: bool = False
+    per: Literal["gpu", "instance"] = "gpu"
+    adds: bool = False
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+    note: str | None = None
+    source: Source = "user"
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """What it is about: of two with the same subject only one can hold at a time."""
+        about = (self.account, self.gpu_uuid, self.gpu_name, self.image_uuid, self.charging_type)
+        unit = self.unit if self.charging_type is None else None
+        return (*about, unit, self.no_card, self.adds, self.source)
+
+    @property
+    def rank(self) -> tuple[object, ...]:
+        """The higher, the more specific; the latest of equal ones last."""
+        return (
+            self.source == "user",
+            self.image_uuid is not None,
+            self.gpu_uuid is not None,
+            self.gpu_name is not None,
+            self.charging_type is not None,
+            self.account is not None,
+            self.begins,
+        )
+
+    @property
+    def begins(self) -> Instant:
+        return BEGINNING if self.valid_from is None else self.valid_from
+
+    def fits(self, account: str, terms: PriceTerms, unit: str | None) -> bool:
+        """Whether it is about usage of `account` on `terms`, charged by `unit`."""
+        return (
+            self.account in (None, account)
+            and self.gpu_uuid in (None, terms.gpu_uuid)
+            and self.gpu_name in (None, terms.gpu_name)
+            and self.image_uuid in (None, terms.image_uuid)
+            and (
+                self.unit == unit
+                if self.charging_type is None
+                else self.charging_type == terms.charging_type
+            )
+            and self.no_card == terms.no_card
+        )
+
+    def holds(self, at: Instant) -> bool:
+        return self.begins <= at and (self.valid_to is None or at < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class PricePeriod:
+    """A row of `price_period`, but for its account and terms. Amounts are None where the price is
+    not known; `starts_s` and `ends_s` are epoch seconds, the end exclusive."""
+
+    starts_s: Instant
+    ends_s: Instant
+    kind: Literal["running", "held"]
+    price_source: PriceSource
+    per_s: int
+    is_assumed: bool
+    price_microcny: int | None = None
+    price_min_microcny: int | None = None
+    price_max_microcny: int | None = None
+    flat_microcny: int | None = None
+    list_per_s: int = PER_S["hour"]
+    list_microcny: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The list price over a time."""
+
+    starts_s: Instant
+    source: PriceSource
+    amount: int | None = None
+    least: int | None = None
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Everything that is known of an account's prices. `units`: charging code -> unit."""
+
+    account: str
+    listed: Sequence[ListPrice]
+    overrides: Sequence[Override]
+    units: Mapping[int, str | None] = field(default_factory=dict)
+
+    def periods(self, terms: PriceTerms) -> list[PricePeriod]:
+        """The price of usage on `terms`: disjoint periods in order that cover all time."""
+        unit = self.units.get(terms.charging_type)
+        fitting = [o for o in self.overrides if o.fits(self.account, terms, unit)]
+        listed = list(_over_time(self._versions(terms), unit))
+        begins = {BEGINNING} | {step.starts_s for step in listed}
+        for override in fitting:
+            begins |= {override.begins, override.valid_to or BEGINNING}
+        starts = sorted(at for at in begins if BEGINNING <= at < FOREVER)
+        found = [
+            _priced(at, to, unit, _at(listed, at), [o for o in fitting if o.holds(at)])
+            for at, to in pairwise([*starts, FOREVER])
+        ]
+        return list(_joined(found))
+
+    def _versions(self, terms: PriceTerms) -> list[ListPrice]:
+        """The list prices of a model: by its name only where usage names no uuid."""
+        if terms.no_card:
+            return []
+        return sorted(
+            (
+                version
+                for version in self.listed
+                if (
+                    version.gpu_uuid == terms.gpu_uuid
+                    if terms.gpu_uuid
+                    else version.gpu_name == terms.gpu_name != ""
+                )
+            ),
+            key=lambda version: version.valid_from,
+        )
+
+
+def clashes(overrides: Sequence[Override]) -> Iterator[tuple[int, int]]:
+    """Indexes of pairs of which nobody could say which one holds: the same subject, and both begin
+    together, or the earlier one says that it lasts longer than the beginning of the later."""
+    by_subject: dict[tuple[object, ...], list[int]] = {}
+    for index, override in enumerate(overrides):
+        by_subject.setdefault(override.subject, []).append(index)
+    for indexes in by_subject.values():
+        for i, j in pairwise(sorted(indexes, key=lambda i: overrides[i].begins)):
+            first, then = overrides[i], overrides[j]
+            if first.begins == then.begins or (first.valid_to or BEGINNING) > then.begins:
+                yield i, j
+
+
+def _over_time(versions: Sequence[ListPrice], unit: str | None) -> Iterator[_Listed]:
+    """A unit's list price: before the first known one that one, and after the last that one."""
+    amounts = [(version, version.amounts.get(unit or "")) for version in versions]
+    known = [(v, a) for v, a in amounts if a is not None and 0 <= a <= HIGHEST_MICROCNY]
+    if not known:
+        yield _Listed(BEGINNING, "unknown")
+        return
+    amount = known[0][1]
+    yield _Listed(BEGINNING, "list_assumed", amount, amount, amount)
+    for (version, amount), following in zip(known, [*known[1:], None], strict=True):
+        yield _Listed(version.valid_from, "list", amount, amount, amount)
+        if version.valid_to is None or version.last_seen_at is None:
+            continue
+        next_amount = amount if following is None else following[1]
+        least, most = sorted((amount, next_amount))
+        unseen_from = max(version.valid_from, version.last_seen_at)
+        is_next = following is not None and following[0].valid_from == version.valid_to
+        yield _Listed(unseen_from, "list" if is_next else "list_assumed", amount, least, most)
+
+
+def _at(listed: Sequence[_Listed], at: Instant) -> _Listed:
+    """What is listed at a moment: the last step that began; of several in one second the last."""
+    return [step for step in listed if step.starts_s <= at][-1]
+
+
+def _priced(
+    at: Instant, to: Instant, unit: str | None, listed: _Listed, overrides: Sequence[Override]
+) -> PricePeriod:
+    replacing = max((o for o in overrides if not o.adds), key=lambda o: o.rank, default=None)
+    adding = max((o for o in overrides if o.adds), key=lambda o: o.rank, default=None)
+    charged_by = unit or "hour"
+    found = PricePeriod(
+        starts_s=at,
+        ends_s=to,
+        kind="held" if unit in PREPAID_UNITS else "running",
+        price_source=listed.source,
+        per_s=PER_S[charged_by],
+        is_assumed=charged_by in ASSUMED_UNITS,
+        price_microcny=listed.amount,
+        price_min_microcny=listed.least,
+        price_max_microcny=listed.most,
+        flat_microcny=None if listed.amount is None else 0,
+        list_per_s=PER_S[charged_by],
+        list_microcny=listed.amount,
+    )
+    if replacing is not None:
+        found = _replaced(found, replacing)
+    if adding is not None and found.price_microcny is not None:
+        found = _added(found, adding)
+    return _unless_out_of_range(found)
+
+
+def _replaced(found: PricePeriod, override: Override) -> PricePeriod:
+    is_flat = override.no_card or override.per == "instance"
+    price = 0 if is_flat else override.price_microcny
+    return replace(
+        found,
+        price_source="override" if override.source == "user" else "learned",
+        per_s=PER_S[override.unit],
+        is_assumed=override.unit in ASSUMED_UNITS,
+        price_microcny=price,
+        price_min_microcny=price,
+        price_max_microcny=price,
+        flat_microcny=override.price_microcny if is_flat else 0,
+    )
+
+
+def _added(found: PricePeriod, override: Override) -> PricePeriod:
+    """An extra, in the seconds of the price below it; what is left over is rounded."""
+    per_s = PER_S[override.unit]
+    extra = (override.price_microcny * found.per_s + per_s // 2) // per_s
+    is_flat = override.no_card or override.per == "instance"
+    on_gpus, on_instance = (0, extra) if is_flat else (extra, 0)
+    return replace(
+        found,
+        price_source="override" if override.source == "user" else "learned",
+        is_assumed=found.is_assumed or override.unit in ASSUMED_UNITS,
+        price_microcny=(found.price_microcny or 0) + on_gpus,
+        price_min_microcny=(found.price_min_microcny or 0) + on_gpus,
+        price_max_microcny=(found.price_max_microcny or 0) + on_gpus,
+        flat_microcny=(found.flat_microcny or 0) + on_instance,
+    )
+
+
+def _unless_out_of_range(found: PricePeriod) -> PricePeriod:
+    if (found.price_max_microcny or 0) + (found.flat_microcny or 0) <= HIGHEST_MICROCNY:
+        return found
+    return replace(
+        found,
+        price_source="unknown",
+        price_microcny=None,
+        price_min_microcny=None,
+        price_max_microcny=None,
+        flat_microcny=None,
+    )
+
+
+def _joined(periods: Iterable[PricePeriod]) -> Iterator[PricePeriod]:
+    """Neighbours with the same price as one."""
+    last: PricePeriod | None = None
+    for period in periods:
+        if last is not None and period == replace(last, starts_s=last.ends_s, ends_s=period.ends_s):
+            last = replace(last, ends_s=period.ends_s)
+            continue
+        if last is not None:
+            yield last
+        last = period
+    if last is not None:
+        yield last

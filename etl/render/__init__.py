@@ -1,0 +1,72 @@
+"""Rows for people and for machines, one file for each form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Final
+
+from etl.poll import Instant
+from etl.render import csv, json, table
+from etl.render.columns import KINDS, LANGUAGES, Column, Rows
+from etl.render.table import printable, width
+
+TEXT_FORMATS: Final = ("table", "json", "csv")
+FILE_FORMATS: Final = ("xlsx", "parquet")
+FORMATS: Final = (*TEXT_FORMATS, *FILE_FORMATS)
+ENDINGS: Final = {".txt": "table", **{f".{form}": form for form in FORMATS if form != "table"}}
+"""What a file's ending says of its form."""
+
+
+def render(
+    form: str, columns: Sequence[Column | str], rows: Rows, lang: str = "en"
+) -> Iterator[str]:
+    """Lines of output in one of `TEXT_FORMATS`."""
+    named = [Column(c) if isinstance(c, str) else c for c in columns]
+    if form == "json":
+        return json.lines(named, rows)
+    if form == "csv":
+        return csv.lines(named, rows, lang)
+    return table.lines(named, rows, lang)
+
+
+def write(
+    file: BinaryIO,
+    form: str,
+    name: str,
+    columns: Sequence[Column],
+    rows: Rows,
+    *,
+    notes: Sequence[tuple[str, Any]] = (),
+    made_at: Instant = 0,
+    lang: str = "en",
+) -> None:
+    """A file in one of `FORMATS`; the notes go where there is room for them: into xlsx."""
+    if form == "parquet":
+        from etl.render import parquet
+
+        parquet.write(file, columns, rows)
+    elif form == "xlsx":
+        from etl.render import xlsx
+
+        with xlsx.Book(file, made_at, lang) as book:
+            book.sheet(name, columns, rows)
+            book.notes(notes)
+    else:
+        for line in render(form, columns, rows, lang):
+            file.write(f"{line}\n".encode())
+
+
+__all__ = [
+    "ENDINGS",
+    "FILE_FORMATS",
+    "FORMATS",
+    "KINDS",
+    "LANGUAGES",
+    "TEXT_FORMATS",
+    "Column",
+    "Rows",
+    "printable",
+    "render",
+    "width",
+    "write",
+]

@@ -1,0 +1,30 @@
+"""What text from the source must not do where it is shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+UNPRINTABLE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
+"""What a terminal might obey, or what hides in a line."""
+_FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet would run it where it is typed in or read from CSV."""
+    return text.startswith(("\t", "\r")) or text.lstrip().startswith(_FORMULA)
+
+
+def one_line(text: str) -> str:
+    """The same without control characters."""
+    return UNPRINTABLE.sub("\ufffd", text)
+
+
+def spreadsheet_safe(value: Any) -> Any:
+    """Text that a spreadsheet would run as a formula is quoted with an apostrophe; control
+    characters are replaced, for a CSV that is looked at on a terminal."""
+    if not isinstance(value, str):
+        return value
+    return ("'" if is_formula(value) else "") + one_line(value)

@@ -1,0 +1,92 @@
+"""Rows as a table on a terminal: aligned by what characters take there, numbers to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+from unicodedata import combining, east_asian_width
+
+from etl.render.columns import Column, Rows, total
+
+_WIDEST: Final = 60
+_SUM: Final = {"en": "total", "zh": "合计"}
+
+
+def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[str]:
+    table = list(rows)
+    if not table:
+        yield "(no rows)"
+        return
+    numeric = [_is_numeric(table, i) for i in range(len(columns))]
+    head = [column.full_heading(lang) for column in columns]
+    foot = _totals(columns, table, lang)
+    cells = [[_cut(printable(value)) for value in row] for row in [*table, *foot]]
+    widths = [max(width(c[i]) for c in [head, *cells]) for i in range(len(columns))]
+    rule = "  ".join("-" * w for w in widths)
+    yield _line(head, widths, numeric)
+    yield rule
+    for row in cells[: len(table)]:
+        yield _line(row, widths, numeric)
+    if foot:
+        yield rule
+        yield _line(cells[-1], widths, numeric)
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes on a terminal: Chinese characters take two, accents none."""
+    return sum(map(_width, text))
+
+
+def printable(value: Any) -> str:
+    """A value as text for a terminal: control characters from the source do nothing there."""
+    if isinstance(value, float):
+        text = f"{value:,.2f}"
+    elif isinstance(value, int) and not isinstance(value, bool):
+        text = f"{value:,}"
+    else:
+        text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
+def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) -> list[list[Any]]:
+    """A last row with the sums of the columns that add up, where there are several rows."""
+    if len(table) < 2 or not any(column.is_total for column in columns):
+        return []
+    sums = [
+        total(row[i] for row in table) if column.is_total else None
+        for i, column in enumerate(columns)
+    ]
+    if not columns[0].is_total:
+        sums[0] = _SUM[lang]
+    return [sums]
+
+
+def _is_numeric(table: list[Sequence[Any]], i: int) -> bool:
+    present = [row[i] for row in table if row[i] is not None]
+    return bool(present) and all(isinstance(value, int | float) for value in present)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = (
+        " " * (w - width(cell)) + cell if is_right else cell + " " * (w - width(cell))
+        for cell, w, is_right in zip(cells, widths, right, strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def _width(character: str) -> int:
+    if combining(character):
+        return 0
+    return 2 if east_asian_width(character) in "WF" else 1
+
+
+def _cut(text: str) -> str:
+    taken = 0
+    fits = 0
+    for at, character in enumerate(text):
+        taken += _width(character)
+        if taken < _WIDEST:
+            fits = at + 1
+        elif taken > _WIDEST:
+            return text[:fits] + "…"
+    return text

@@ -1,0 +1,154 @@
+"""Workbooks, written row by row: memory stays small however long the report is.
+
+Numbers are numbers and days are days, so that sums and pivots work at once; text is text whatever it
+begins with. The same rows and notes give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from math import isfinite
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO, Final
+
+from etl.errors import SettingsError
+from etl.poll import Instant
+from etl.render.cells import is_formula, one_line
+from etl.render.columns import Column, Rows, rounded
+
+MOST_ROWS: Final = 1_048_576
+LONGEST_TEXT: Final = 32_767
+EXACT: Final = 10**15
+"""A spreadsheet keeps 15 digits: longer numbers are written as text."""
+_SUM: Final = {"en": "total", "zh": "合计"}
+_NOTES: Final = {"en": ("Notes", "note", "value"), "zh": ("说明", "项目", "内容")}
+_WIDTHS: Final = {"int": 10, "number": 12, "instant": 20, "day": 12}
+_FORMATS: Final[dict[str, dict[str, Any]]] = {
+    "head": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"},
+    "sum": {"bold": True, "top": 1},
+    "int": {"num_format": "#,##0"},
+    "number": {"num_format": "#,##0.00"},
+    "instant": {"num_format": "yyyy-mm-dd hh:mm:ss"},
+    "day": {"num_format": "yyyy-mm-dd"},
+    "quoted": {"quote_prefix": True},
+}
+
+
+class Book:
+    """A workbook in the making, whole at the end of its `with` block; rows wait in temporary files.
+
+    `made_at` is the instant that the file says it was made at.
+    """
+
+    def __init__(self, file: BinaryIO, made_at: Instant, lang: str = "en") -> None:
+        import xlsxwriter
+
+        self._room = TemporaryDirectory(prefix="chenyu-etl-")
+        self._book = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._room.name})
+        self._book.set_properties(
+            {"created": datetime.fromtimestamp(made_at, UTC).replace(tzinfo=None)}
+        )
+        self._formats = {name: self._book.add_format(said) for name, said in _FORMATS.items()}
+        for kind in ("int", "number"):
+            both = {**_FORMATS[kind], **_FORMATS["sum"]}
+            self._formats[f"sum {kind}"] = self._book.add_format(both)
+        self._lang = lang
+
+    def sheet(self, name: str, columns: Sequence[Column], rows: Rows) -> int:
+        """A sheet of rows below their headings, with sums where columns add up; the number of rows.
+
+        Raises `SettingsError` where there are more than a sheet holds.
+        """
+        sheet = self._book.add_worksheet(name[:31])
+        self._head(sheet, columns)
+        sums: dict[int, Any] = {i: 0 for i, column in enumerate(columns) if column.is_total}
+        written = 0
+        for row in rows:
+            written += 1
+            if written >= MOST_ROWS - 1:
+                raise SettingsError(
+                    f"a sheet holds {MOST_ROWS:,} rows, and there are more",
+                    advice="choose a shorter period, or --format csv or parquet",
+                )
+            for i, (column, value) in enumerate(zip(columns, row, strict=True)):
+                self._write(sheet, written, i, column.kind, value)
+                if i in sums and value is not None:
+                    sums[i] += value
+        if written:
+            sheet.autofilter(0, 0, written, len(columns) - 1)
+        self._foot(sheet, columns, sums, written)
+        return written
+
+    def notes(self, lines: Sequence[tuple[str, Any]]) -> None:
+        """A sheet that says what the others are."""
+        name, *heads = _NOTES[self._lang]
+        columns = [Column(head) for head in heads]
+        sheet = self._book.add_worksheet(name)
+        self._head(sheet, columns)
+        sheet.set_column(1, 1, 100)
+        for number, line in enumerate(lines, 1):
+            for i, value in enumerate(line):
+                self._write(sheet, number, i, "", value)
+
+    def __enter__(self) -> Book:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            if failed is None:
+                self._book.close()
+            for sheet in self._book.worksheets():
+                sheet.row_data_fh.close()
+        finally:
+            self._room.cleanup()
+
+    def _head(self, sheet: Any, columns: Sequence[Column]) -> None:
+        sheet.freeze_panes(1, 0)
+        for i, column in enumerate(columns):
+            heading = column.full_heading(self._lang)
+            heading += " (UTC)" if column.kind == "instant" else ""
+            sheet.set_column(i, i, max(_WIDTHS.get(column.kind, 24), min(len(heading) + 2, 30)))
+            sheet.write_string(0, i, one_line(heading), self._formats["head"])
+
+    def _foot(
+        self, sheet: Any, columns: Sequence[Column], sums: dict[int, Any], written: int
+    ) -> None:
+        if written < 2 or not sums:
+            return
+        from xlsxwriter.utility import xl_range
+
+        for i, column in enumerate(columns):
+            if i in sums:
+                how = self._formats[f"sum {'int' if column.kind == 'int' else 'number'}"]
+                what = f"=SUBTOTAL(109,{xl_range(1, i, written, i)})"
+                sheet.write_formula(written + 1, i, what, how, rounded(sums[i]))
+            elif i == 0:
+                sheet.write_string(written + 1, i, _SUM[self._lang], self._formats["sum"])
+            else:
+                sheet.write_blank(written + 1, i, None, self._formats["sum"])
+
+    def _write(self, sheet: Any, row: int, i: int, kind: str, value: Any) -> None:
+        if value is None:
+            return
+        if isinstance(value, bool):
+            sheet.write_boolean(row, i, value)
+        elif isinstance(value, int | float) and abs(value) < EXACT and isfinite(value):
+            sheet.write_number(row, i, value, self._formats.get(kind))
+        elif (moment := _moment(kind, value)) is not None:
+            sheet.write_datetime(row, i, moment, self._formats[kind])
+        else:
+            text = one_line(str(value))[:LONGEST_TEXT]
+            how = self._formats["quoted"] if is_formula(str(value)) else None
+            sheet.write_string(row, i, text, how)
+
+
+def _moment(kind: str, value: Any) -> date | None:
+    try:
+        if kind == "day":
+            return date.fromisoformat(value)
+        if kind == "instant":
+            return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+    except (TypeError, ValueError):
+        pass
+    return None

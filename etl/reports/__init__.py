@@ -1,0 +1,26 @@
+"""Reports: SQL files with a header that documents them, run read-only, rows out.
+
+`:from_day` and `:to_day`, where declared, are days of the reporting time zone, both included.
+"""
+
+from etl.render.columns import Column
+from etl.reports.header import Param, Report, first_sentence, load, load_own, names, parse
+from etl.reports.notes import Note, notes
+from etl.reports.periods import day_range
+from etl.reports.running import plain, run
+
+__all__ = [
+    "Column",
+    "Note",
+    "Param",
+    "Report",
+    "day_range",
+    "first_sentence",
+    "load",
+    "load_own",
+    "names",
+    "notes",
+    "parse",
+    "plain",
+    "run",
+]

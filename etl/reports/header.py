@@ -1,0 +1,150 @@
+"""Reports are SQL files whose leading comment documents them.
+
+`-- @param NAME MEANING` declares a parameter; at the end of the meaning `[a, b, c]` names the values it
+can take, the first of them the default, and `[= 12]` a default among any values.
+`-- @column NAME {zh=名称, unit=h, total} MEANING` documents a column: its Chinese name, its unit, its
+kind (one of `int`, `number`, `instant`, `day`; a unit makes it a number, nothing makes it text), and
+whether its sum means something. The rest of the comment says what the report is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from etl import places
+from etl.errors import SettingsError
+from etl.render.columns import KINDS, Column
+
+_PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
+_COLUMN: Final = re.compile(r"^@column (\w+) (?:\{([^}]*)\} ?)?(.*)$")
+_SILENT: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+"""Where a colon begins no parameter: literals, quoted names, comments."""
+_BOUND: Final = re.compile(r"(?<![:\w\\]):([A-Za-z_]\w*)(?!:)")
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """`choices`: the values it can take, any where empty."""
+
+    name: str
+    about: str
+    choices: tuple[str, ...] = ()
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`sql` is the file's text without its header; `is_own`: the user's, not one of ours."""
+
+    name: str
+    about: str
+    params: tuple[Param, ...]
+    columns: Mapping[str, Column]
+    sql: str
+    is_own: bool = False
+
+    def param(self, name: str) -> Param | None:
+        return next((param for param in self.params if param.name == name), None)
+
+    def described(self, names: Iterable[str]) -> list[Column]:
+        """Columns by name, with what the header says of them."""
+        return [self.columns.get(name) or Column(name) for name in names]
+
+
+def names() -> list[str]:
+    """Every report there is."""
+    return sorted(path.stem for path in places.REPORTS.glob("*.sql"))
+
+
+def load(name: str) -> Report:
+    """A report by name. Raises `SettingsError` where there is none."""
+    path = places.REPORTS / f"{name}.sql"
+    if name not in names():
+        raise SettingsError(
+            f"there is no report {name!r}", advice=f"there are: {', '.join(names())}"
+        )
+    return parse(name, path)
+
+
+def load_own(path: Path) -> Report:
+    """The report in a file of the user's; parameters that it uses need no declaration.
+
+    Raises `SettingsError` where it cannot be read.
+    """
+    try:
+        report = parse(path.stem, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {getattr(error, 'strerror', 'it is no UTF-8 text')}",
+            advice="name a file with one SELECT: --file FILE.sql",
+        ) from error
+    used = [name for name in bound(report.sql) if report.param(name) is None]
+    params = (*report.params, *(Param(name, "") for name in used))
+    return replace(report, params=params, is_own=True)
+
+
+def parse(name: str, path: Path) -> Report:
+    """The report, or the view, in a file."""
+    header: list[str] = []
+    body: list[str] = []
+    for line in path.read_text(encoding="utf-8-sig").splitlines():
+        is_header = line.startswith("--") and not body
+        (header if is_header else body).append(
+            line.removeprefix("--").strip() if is_header else line
+        )
+    params = [_param(*found.groups()) for line in header if (found := _PARAM.match(line))]
+    columns = [_column(name, *found.groups()) for line in header if (found := _COLUMN.match(line))]
+    about = " ".join(line for line in header if line and not line.startswith("@"))
+    by_name = {column.name: column for column in columns}
+    return Report(name, about, tuple(params), by_name, "\n".join(body))
+
+
+def bound(sql: str) -> list[str]:
+    """Names of the parameters in a query, each once: `:from_day`."""
+    return list(dict.fromkeys(_BOUND.findall(_SILENT.sub(" ", sql))))
+
+
+def literal_colons(sql: str) -> str:
+    """`sql` with the colons in literals and comments escaped: they bind nothing."""
+    return _SILENT.sub(lambda found: found[0].replace(":", "\\:"), sql)
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop that ends one."""
+    return re.split(r"\.(?: |$)", text, maxsplit=1)[0]
+
+
+def _param(name: str, about: str, choices: str | None) -> Param:
+    if choices is None:
+        return Param(name, about)
+    if choices.startswith("="):
+        return Param(name, about, (), choices[1:].strip())
+    values = tuple(choice.strip() for choice in choices.split(","))
+    return Param(name, about, values, values[0])
+
+
+def _column(report: str, name: str, said: str | None, about: str) -> Column:
+    if said is None:
+        return Column(name, about)
+    words = [word.strip() for word in said.split(",")]
+    named = dict(word.split("=", 1) for word in words if "=" in word)
+    flags = [word for word in words if word and "=" not in word]
+    kinds = [flag for flag in flags if flag in KINDS]
+    _refuse_unknown(report, name, [*flags, *named])
+    kind = kinds[0] if kinds else "number" if named.get("unit") or "total" in flags else "text"
+    return Column(
+        name, about, named.get("zh", ""), named.get("unit", ""), kind, is_total="total" in flags
+    )
+
+
+def _refuse_unknown(report: str, column: str, words: Sequence[str]) -> None:
+    for word in words:
+        if word not in (*KINDS, "total", "zh", "unit"):
+            raise SettingsError(
+                f"{report}: column {column} says {word!r}",
+                advice=f"a column can say zh=, unit=, total and one of {', '.join(KINDS)}",
+            )

@@ -1,0 +1,85 @@
+"""A report over a database: read-only, rows as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import ResourceClosedError
+
+from etl.dialect import Database, translated
+from etl.errors import Busy, SettingsError, StoreError
+from etl.reports.header import Param, Report, literal_colons
+
+ReadRows = Generator[Sequence[Any], None, None]
+READ_ONLY = "a report is one SELECT, or WITH … SELECT: it can read, and nothing else"
+
+
+def run(
+    database: Database, report: Report, arguments: Mapping[str, Any]
+) -> tuple[list[str], ReadRows]:
+    """The column names and the rows. Parameters without an argument have their default. Rows that are
+    not read to their end keep a transaction open until they are closed.
+
+    The user's own SQL cannot write; what it does wrong is a `SettingsError`.
+    """
+    values = {param.name: _chosen(param, arguments.get(param.name)) for param in report.params}
+    lines = _rows(database, report, values)
+    header = next(lines)
+    if twice := {name for name in header if header.count(name) > 1}:
+        lines.close()
+        raise SettingsError(
+            f"{report.name}: two columns are called {', '.join(sorted(twice))}",
+            advice="give each a name of its own: SELECT … AS name",
+        )
+    return [str(name) for name in header], lines
+
+
+def _rows(database: Database, report: Report, values: Mapping[str, Any]) -> ReadRows:
+    statement = text(literal_colons(report.sql.rstrip().rstrip(";")))
+    opened = database.guarded() if report.is_own else database.reading()
+    with _blamed(report), translated(database), opened as conn:
+        streamed = conn.execution_options(stream_results=True)
+        with streamed.execute(statement, values) as result:
+            yield list(result.keys())
+            for row in result:
+                yield [plain(value) for value in row]
+
+
+@contextmanager
+def _blamed(report: Report) -> Iterator[None]:
+    """What a database says of the user's own SQL is about that SQL."""
+    try:
+        yield
+    except ResourceClosedError as error:
+        raise SettingsError(f"{report.name}: it gives no rows", advice=READ_ONLY) from error
+    except StoreError as error:
+        if not report.is_own or isinstance(error, Busy):
+            raise
+        said = error.message.partition(": ")[2] or error.message
+        raise SettingsError(f"{report.name}: {said}", advice=READ_ONLY) from error
+
+
+def plain(value: Any) -> Any:
+    """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return float(value) if value.as_tuple().exponent else int(value)
+    return value
+
+
+def _chosen(param: Param, value: Any) -> Any:
+    if value is None:
+        return param.default
+    if param.choices and value not in param.choices:
+        raise SettingsError(
+            f"{param.name} cannot be {value!r}", advice=f"it can be {', '.join(param.choices)}"
+        )
+    return value

@@ -1,0 +1,256 @@
+"""What usage costs and who pays: the user's words, what follows from them, and what was closed.
+
+Amounts are whole millionths of a yuan. Tables that are read with every part of usage hold epoch
+seconds, and '' or -1 where a term is not known: they are joined on equality.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+from etl.codes import UNITS
+from etl.dialect import CalendarDay, UtcInstant
+from etl.tables.base import Serial, metadata, one_of, whose
+from etl.tables.instances import TERMS
+
+_COUNTED = ("used_s", "charged_s", "unpriced_s", "unpriced_max_s")
+PRICE_SOURCES = ("override", "learned", "list", "list_assumed", "unknown")
+
+
+def _span() -> list[Column[Any] | CheckConstraint]:
+    return [
+        Column("starts_s", BigInteger, nullable=False, comment="first second, epoch seconds"),
+        Column("ends_s", BigInteger, nullable=False, comment="first second after it"),
+        CheckConstraint("starts_s < ends_s", name="span"),
+    ]
+
+
+def _dated() -> list[Column[Any] | CheckConstraint]:
+    return [
+        Column("valid_from", UtcInstant, comment="from when on; null: since ever"),
+        Column("valid_to", UtcInstant, comment="until when, not included; null: until another"),
+        CheckConstraint("valid_from < valid_to", name="instants"),
+    ]
+
+
+def _payers() -> list[Column[str]]:
+    return [
+        Column("project", Text, comment="project that pays"),
+        Column("owner", Text, comment="who it is for"),
+        Column("cost_centre", Text, comment="cost centre"),
+    ]
+
+
+price_override = Table(
+    "price_override",
+    metadata,
+    Column("price_override_id", Serial, primary_key=True, comment="order in the file"),
+    Column("account", Text, comment="the account's name; null: any"),
+    Column("gpu_uuid", Text, comment="GPU model; null: any, or gpu_name says it"),
+    Column("gpu_name", Text, comment="name of the GPU model; null: any, or gpu_uuid says it"),
+    Column("image_uuid", Text, comment="image; null: any"),
+    Column("charging_type", Integer, comment="the source's code; null: any that counts in unit"),
+    Column(
+        "no_card", Boolean, nullable=False, comment="for runs without a GPU; else for those with"
+    ),
+    Column("per", Text, nullable=False, comment="gpu (times the number of GPUs) or instance"),
+    Column("unit", Text, nullable=False, comment="hour, day, week, month or year"),
+    Column("price_microcny", BigInteger, nullable=False, comment="millionths of a yuan a unit"),
+    Column("adds", Boolean, nullable=False, comment="on top of the price, not in its place"),
+    *_dated(),
+    Column("note", Text, comment="the user's words"),
+    Column("source", Text, nullable=False, comment="user, or bill: learned from it and accepted"),
+    one_of("per", ("gpu", "instance"), "per"),
+    one_of("unit", UNITS, "unit"),
+    one_of("source", ("user", "bill"), "source"),
+    CheckConstraint("price_microcny >= 0", name="price"),
+    CheckConstraint("gpu_uuid IS NULL OR gpu_name IS NULL", name="gpu"),
+    comment="What the user says it costs; the most specific one holds",
+)
+
+price_period = Table(
+    "price_period",
+    metadata,
+    whose(),
+    Column("gpu_uuid", Text, nullable=False, comment="GPU model; '' where there is none"),
+    Column("gpu_name", Text, nullable=False, comment="name of the GPU model; '' likewise"),
+    Column("image_uuid", Text, nullable=False, comment="image; '' likewise"),
+    Column("charging_type", Integer, nullable=False, comment="the source's code; -1 likewise"),
+    Column("no_card", Integer, nullable=False, comment="1 for runs without a GPU, else 0"),
+    *_span(),
+    Column("kind", Text, nullable=False, comment="usage that is charged: running or held"),
+    Column("price_source", Text, nullable=False, comment=", ".join(PRICE_SOURCES)),
+    Column("per_s", Integer, nullable=False, comment="seconds that the prices are for"),
+    Column(
+        "is_assumed",
+        Integer,
+        nullable=False,
+        comment="1 where a month is taken as 30 days, or a year as 365",
+    ),
+    Column("price_microcny", BigInteger, comment="of one GPU, estimate; null: unknown"),
+    Column("price_min_microcny", BigInteger, comment="at least"),
+    Column("price_max_microcny", BigInteger, comment="at most"),
+    Column("flat_microcny", BigInteger, comment="of the instance, whatever its GPUs"),
+    Column("list_per_s", Integer, nullable=False, comment="seconds that the list price is for"),
+    Column("list_microcny", BigInteger, comment="list price of one GPU; null: unknown"),
+    PrimaryKeyConstraint(
+        "account_id",
+        "gpu_uuid",
+        "gpu_name",
+        "image_uuid",
+        "charging_type",
+        "no_card",
+        "starts_s",
+    ),
+    one_of("kind", ("running", "held"), "kind"),
+    one_of("price_source", PRICE_SOURCES, "price_source"),
+    CheckConstraint(
+        "(price_source = 'unknown') = (price_microcny IS NULL)"
+        " AND (price_microcny IS NULL) = (price_min_microcny IS NULL)"
+        " AND (price_microcny IS NULL) = (price_max_microcny IS NULL)"
+        " AND (price_microcny IS NULL) = (flat_microcny IS NULL)",
+        name="known",
+    ),
+    CheckConstraint(
+        "price_min_microcny <= price_microcny AND price_microcny <= price_max_microcny",
+        name="bounds",
+    ),
+    comment="The price of usage on some terms while it holds: for all terms in instance_usage, and all time; derived",
+)
+
+usage_cost = Table(
+    "usage_cost",
+    metadata,
+    Column("account_id", Integer, nullable=False, comment="whose"),
+    Column("instance_uuid", Text, nullable=False, comment="identity"),
+    Column("usage_no", Integer, nullable=False, comment="of the stretch"),
+    Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
+    Column("starts_s", BigInteger, nullable=False, comment="start of the part, epoch seconds"),
+    Column("ends_s", BigInteger, nullable=False, comment="its end, estimate, epoch seconds"),
+    Column("kind", Text, nullable=False, comment="running or held"),
+    *(Column(name, kind, comment=about) for name, kind, about in TERMS),
+    Column("price_source", Text, nullable=False, comment=", ".join(PRICE_SOURCES)),
+    Column("used_s", Integer, nullable=False, comment="seconds of usage, estimate"),
+    Column("charged_s", Integer, nullable=False, comment="seconds charged, estimate"),
+    Column("charged_min_s", Integer, nullable=False, comment="at least"),
+    Column("charged_max_s", Integer, nullable=False, comment="at most"),
+    Column("cost_microcny", BigInteger, comment="estimate; null: no price is known"),
+    Column("cost_min_microcny", BigInteger, comment="at least"),
+    Column("cost_max_microcny", BigInteger, comment="at most"),
+    Column("list_cost_microcny", BigInteger, comment="at list prices"),
+    PrimaryKeyConstraint("account_id", "instance_uuid", "usage_no", "day", "starts_s"),
+    ForeignKeyConstraint(
+        ["account_id", "instance_uuid", "usage_no"],
+        [
+            "instance_usage.account_id",
+            "instance_usage.instance_uuid",
+            "instance_usage.usage_no",
+        ],
+    ),
+    CheckConstraint(
+        "charged_min_s <= charged_s AND charged_s <= charged_max_s"
+        " AND cost_min_microcny <= cost_microcny AND cost_microcny <= cost_max_microcny",
+        name="bounds",
+    ),
+    Index("ix_usage_cost_day", "day"),
+    comment="A part of a closed stretch in one day at one price, and what it cost; derived from usage_day, price_period and the charging model",
+)
+
+allocation_rule = Table(
+    "allocation_rule",
+    metadata,
+    Column("rule_no", Integer, primary_key=True, autoincrement=False, comment="1 is asked first"),
+    Column("account", Text, comment="the account's name; null: any"),
+    Column("instance_uuid", Text, comment="instance; null: any"),
+    Column("title", Text, comment="pattern of its title with * and ?; null: any"),
+    Column("image", Text, comment="its image, by uuid or pattern of the name; null: any"),
+    *_payers(),
+    *_dated(),
+    Column("note", Text, comment="the user's words"),
+    comment="Who pays: the first rule that matches holds",
+)
+
+allocation = Table(
+    "allocation",
+    metadata,
+    whose(),
+    Column("instance_uuid", Text, nullable=False, comment="identity"),
+    *_span(),
+    Column("rule_no", Integer, nullable=False, comment="the rule that says so"),
+    *_payers(),
+    PrimaryKeyConstraint("account_id", "instance_uuid", "starts_s"),
+    comment="What the rules say of an instance, while it holds; no row: no rule matches. Derived",
+)
+
+budget = Table(
+    "budget",
+    metadata,
+    Column("scope", Text, nullable=False, comment="project or account"),
+    Column("name", Text, nullable=False, comment="of the project or account"),
+    Column("month", Text, nullable=False, comment="2026-11; '' for every month without its own"),
+    Column("amount_microcny", BigInteger, nullable=False, comment="millionths of a yuan"),
+    PrimaryKeyConstraint("scope", "name", "month"),
+    one_of("scope", ("project", "account"), "scope"),
+    CheckConstraint("amount_microcny >= 0", name="amount"),
+    comment="What a project or an account may cost in a month",
+)
+
+closed_month = Table(
+    "closed_month",
+    metadata,
+    whose(),
+    Column("month", Text, nullable=False, comment="2026-10, of the reporting time zone"),
+    Column("closed_at", UtcInstant, nullable=False, comment="when it was closed"),
+    PrimaryKeyConstraint("account_id", "month"),
+    comment="A month whose costs are frozen",
+)
+
+closed_cost = Table(
+    "closed_cost",
+    metadata,
+    whose(),
+    Column("month", Text, nullable=False, comment="the month that it is frozen with"),
+    Column("line_no", Integer, nullable=False, comment="1, 2, 3 …"),
+    Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
+    Column("instance_uuid", Text, nullable=False, comment="identity"),
+    Column("title", Text, comment="the user's name for it when the month was closed"),
+    *_payers(),
+    Column("kind", Text, nullable=False, comment="running or held"),
+    Column("gpu_uuid", Text, comment="GPU model"),
+    Column("gpu_name", Text, comment="name of the GPU model"),
+    Column("gpu_nums", Integer, comment="number of GPUs"),
+    Column("charging_type", Integer, comment="the source's code"),
+    Column("image_uuid", Text, comment="image"),
+    Column("price_source", Text, nullable=False, comment=", ".join(PRICE_SOURCES)),
+    Column("settled", Text, nullable=False, comment="settled, partly or estimated, when closed"),
+    *(
+        Column(name, BigInteger, nullable=name not in _COUNTED, comment=about)
+        for name, about in (
+            ("used_s", "seconds of usage, estimate"),
+            ("gpu_s", "card-seconds, estimate; null: number of GPUs unknown"),
+            ("charged_s", "seconds charged, estimate"),
+            ("unpriced_s", "of them, seconds without a known price"),
+            ("unpriced_max_s", "the same, at most"),
+            ("cost_microcny", "estimate; null: no price is known"),
+            ("cost_min_microcny", "at least"),
+            ("cost_max_microcny", "at most"),
+            ("list_cost_microcny", "at list prices"),
+        )
+    ),
+    PrimaryKeyConstraint("account_id", "month", "line_no"),
+    Index("ix_closed_cost_day", "day"),
+    comment="A line of cost as it was when its month was closed",
+)

@@ -1,0 +1,69 @@
+-- Cost: what usage cost by the best estimate, with the share that the bill has settled; with --bounds
+-- also the sure minimum and the maximum. `unpriced_hours` were charged at a price that is not known and
+-- are in no amount. What no allocation rule matches is a line of its own. Amounts are exact to the
+-- millionth, so lines add up to the same sum whatever they are by.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param by a line for each [instance, project, owner, cost_centre, model, image, charging_type, day, week, month, account]
+-- @column account {zh=账户} the account's name
+-- @column what {zh=对象} what the line is about
+-- @column instance_uuid {zh=实例ID} identity, by instance
+-- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
+-- @column cost_yuan {zh=费用, unit=yuan, total} estimate
+-- @column cost_yuan_min {zh=至少费用, unit=yuan, total} at least
+-- @column cost_yuan_max {zh=至多费用, unit=yuan, total} at most
+-- @column list_yuan {zh=目录价费用, unit=yuan, total} the same usage at list prices
+-- @column settled_percent {zh=已结算比例, unit=%} share of the cost that the bill has settled
+-- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known
+WITH lines AS (
+    SELECT
+        l.account,
+        CASE CAST(:by AS TEXT)
+            WHEN 'instance' THEN l.title
+            WHEN 'project' THEN COALESCE(l.project, '(no rule)')
+            WHEN 'owner' THEN COALESCE(l.owner, '(no rule)')
+            WHEN 'cost_centre' THEN COALESCE(l.cost_centre, '(no rule)')
+            WHEN 'model' THEN COALESCE(l.gpu_name, l.gpu_uuid, '(unknown)')
+            WHEN 'image' THEN COALESCE(l.image_uuid, '(unknown)')
+            WHEN 'charging_type' THEN COALESCE(CAST(l.charging_type AS TEXT), '(unknown)')
+            WHEN 'day' THEN CAST(l.day AS TEXT)
+            WHEN 'week' THEN c.week
+            WHEN 'month' THEN c.month
+            ELSE l.account
+        END AS what,
+        CASE WHEN CAST(:by AS TEXT) = 'instance' THEN l.instance_uuid END AS instance_uuid,
+        CAST(SUM(l.gpu_s) AS BIGINT) AS gpu_s,
+        CAST(SUM(l.cost_microcny) AS BIGINT) AS cost_microcny,
+        CAST(SUM(l.cost_min_microcny) AS BIGINT) AS cost_min_microcny,
+        CAST(SUM(l.cost_max_microcny) AS BIGINT) AS cost_max_microcny,
+        CAST(SUM(l.list_cost_microcny) AS BIGINT) AS list_cost_microcny,
+        CAST(SUM(CASE WHEN l.settled = 'settled' THEN l.cost_microcny ELSE 0 END) AS BIGINT)
+            AS settled_microcny,
+        CAST(SUM(l.unpriced_s) AS BIGINT) AS unpriced_s,
+        CAST(SUM(l.unpriced_max_s) AS BIGINT) AS unpriced_max_s
+    FROM cost_line l
+    JOIN calendar_day c ON c.day = l.day
+    WHERE CAST(l.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(l.day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR l.account = CAST(:account AS TEXT))
+    GROUP BY 1, 2, 3
+)
+SELECT
+    account,
+    what,
+    instance_uuid,
+    (gpu_s + 18) / 36 / 100.0 AS gpu_hours,
+    cost_microcny / 1000000.0 AS cost_yuan,
+    cost_min_microcny / 1000000.0 AS cost_yuan_min,
+    cost_max_microcny / 1000000.0 AS cost_yuan_max,
+    list_cost_microcny / 1000000.0 AS list_yuan,
+    CASE
+        WHEN cost_microcny >= 10000
+        THEN settled_microcny / 10000 * 10000 / (cost_microcny / 10000) / 100.0
+    END AS settled_percent,
+    (unpriced_s + 18) / 36 / 100.0 AS unpriced_hours
+FROM lines
+WHERE cost_max_microcny > 0 OR unpriced_max_s > 0
+ORDER BY
+    CASE WHEN CAST(:by AS TEXT) IN ('day', 'week', 'month') THEN what END,
+    COALESCE(cost_microcny, -1) DESC, COALESCE(gpu_s, -1) DESC, account, what, instance_uuid

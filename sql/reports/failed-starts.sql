@@ -1,0 +1,38 @@
+-- Failed starts: boots that were never seen to come up, the newest first, and boots that go on for
+-- longer than they should.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param minutes a boot that goes on is listed after so many minutes [= 10]
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} the user's name for the instance
+-- @column started_at {zh=开始, instant} when the boot began, UTC
+-- @column over_at {zh=不晚于, instant} it was over not later than this, UTC; empty: it goes on
+-- @column minutes {zh=至多分钟, unit=min, int} at most so many minutes
+-- @column seen {zh=观测方式} booting (seen to boot, then off), still booting, or afterwards (stopped abnormally between two polls)
+-- @column state_after {zh=之后状态} the state seen next; empty: started anew, or still booting
+-- @column gpu_nums {zh=卡数, int} number of GPUs
+-- @column gpu_name {zh=显卡型号} GPU model
+-- @column instance_uuid {zh=实例ID} identity
+WITH period AS (
+    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
+    FROM calendar_day
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+)
+SELECT
+    f.account,
+    f.title,
+    f.started_at,
+    f.over_at,
+    (f.waited_s + 30) / 60 AS minutes,
+    f.seen,
+    f.state_after,
+    f.gpu_nums,
+    f.gpu_name,
+    f.instance_uuid
+FROM failed_start f
+CROSS JOIN period p
+WHERE f.started_s >= p.starts_s AND f.started_s < p.ends_s
+    AND (f.over_s IS NOT NULL OR f.waited_s >= 60 * CAST(:minutes AS BIGINT))
+    AND (CAST(:account AS TEXT) IS NULL OR f.account = CAST(:account AS TEXT))
+ORDER BY f.started_s DESC, f.account, f.instance_uuid

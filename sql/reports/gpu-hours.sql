@@ -1,0 +1,69 @@
+-- GPU hours: rented card-hours (running time times GPUs: not utilisation) by model, and by day, week,
+-- month or instance, by the best estimate; with --bounds also the sure minimum and the maximum.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param by a line of each model for each [model, day, week, month, instance]
+-- @column account {zh=账户} the account's name
+-- @column gpu_name {zh=显卡型号} GPU model
+-- @column what {zh=对象} the day, week, month or instance that the line is about; by model the same as gpu_name
+-- @column instance_uuid {zh=实例ID} identity, by instance
+-- @column hours {zh=运行时长, unit=h, total} hours of running time, estimate
+-- @column hours_min {zh=至少运行, unit=h, total} at least
+-- @column hours_max {zh=至多运行, unit=h, total} at most
+-- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
+-- @column gpu_hours_min {zh=至少卡时, unit=card-h, total} at least
+-- @column gpu_hours_max {zh=至多卡时, unit=card-h, total} at most
+WITH used AS (
+    SELECT
+        account, day, gpu_name, NULL AS instance_uuid, NULL AS title,
+        running_s, running_min_s, running_max_s, gpu_s, gpu_min_s, gpu_max_s
+    FROM gpu_usage_daily
+    WHERE CAST(:by AS TEXT) <> 'instance'
+    UNION ALL
+    SELECT
+        account, day, gpu_name, instance_uuid, title,
+        running_s, running_min_s, running_max_s, gpu_s, gpu_min_s, gpu_max_s
+    FROM gpu_usage_instance_daily
+    WHERE CAST(:by AS TEXT) = 'instance'
+),
+lines AS (
+    SELECT
+        u.account,
+        u.gpu_name,
+        CASE CAST(:by AS TEXT)
+            WHEN 'instance' THEN u.title
+            WHEN 'day' THEN CAST(u.day AS TEXT)
+            WHEN 'week' THEN c.week
+            WHEN 'month' THEN c.month
+            ELSE u.gpu_name
+        END AS what,
+        u.instance_uuid,
+        CAST(SUM(u.running_s) AS BIGINT) AS running_s,
+        CAST(SUM(u.running_min_s) AS BIGINT) AS running_min_s,
+        CAST(SUM(u.running_max_s) AS BIGINT) AS running_max_s,
+        CAST(SUM(u.gpu_s) AS BIGINT) AS gpu_s,
+        CAST(SUM(u.gpu_min_s) AS BIGINT) AS gpu_min_s,
+        CAST(SUM(u.gpu_max_s) AS BIGINT) AS gpu_max_s
+    FROM used u
+    JOIN calendar_day c ON c.day = u.day
+    WHERE CAST(u.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(u.day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR u.account = CAST(:account AS TEXT))
+    GROUP BY 1, 2, 3, 4
+)
+SELECT
+    account,
+    gpu_name,
+    what,
+    instance_uuid,
+    (running_s + 18) / 36 / 100.0 AS hours,
+    (running_min_s + 18) / 36 / 100.0 AS hours_min,
+    (running_max_s + 18) / 36 / 100.0 AS hours_max,
+    (gpu_s + 18) / 36 / 100.0 AS gpu_hours,
+    (gpu_min_s + 18) / 36 / 100.0 AS gpu_hours_min,
+    (gpu_max_s + 18) / 36 / 100.0 AS gpu_hours_max
+FROM lines
+WHERE running_max_s > 0
+ORDER BY
+    CASE WHEN CAST(:by AS TEXT) IN ('day', 'week', 'month') THEN what END,
+    COALESCE(gpu_s, -1) DESC, running_s DESC, account, COALESCE(gpu_name, ''), COALESCE(what, ''), instance_uuid

@@ -1,0 +1,65 @@
+-- Idle suspects: instances that ran in the period, by hours in the night (0 to 8 o'clock, the first
+-- eight hours of the local day) and on weekends, and those that run for long without a timer. What they
+-- did in that time is not known: ask whose they are.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param hours what counts as running for long, hours [= 12]
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} the user's name for the instance
+-- @column suspect {zh=可疑, int} 1 where it runs now without a timer for at least that long
+-- @column running_hours {zh=当前已运行, unit=h} hours of the run that goes on now
+-- @column timer {zh=定时关机, instant} when it will be shut down, UTC; empty: no timer, or it does not run
+-- @column hours {zh=运行时长, unit=h, total} hours of running time in the period
+-- @column night_hours {zh=夜间时长, unit=h, total} of them between 0 and 8 o'clock
+-- @column weekend_hours {zh=周末时长, unit=h, total} of them on Saturday and Sunday
+-- @column nights {zh=夜晚数, int, total} nights in which it ran for at least four hours
+-- @column night_gpu_hours {zh=夜间卡时, unit=card-h, total} card-hours between 0 and 8 o'clock
+-- @column weekend_gpu_hours {zh=周末卡时, unit=card-h, total} card-hours on Saturday and Sunday
+-- @column instance_uuid {zh=实例ID} identity
+WITH used AS (
+    SELECT
+        account,
+        instance_uuid,
+        MAX(title) AS title,
+        CAST(SUM(running_s) AS BIGINT) AS running_s,
+        CAST(SUM(night_s) AS BIGINT) AS night_s,
+        CAST(SUM(weekend_s) AS BIGINT) AS weekend_s,
+        CAST(SUM(night_gpu_s) AS BIGINT) AS night_gpu_s,
+        CAST(SUM(weekend_gpu_s) AS BIGINT) AS weekend_gpu_s,
+        CAST(SUM(CASE WHEN night_s >= 14400 THEN 1 ELSE 0 END) AS BIGINT) AS nights
+    FROM night_weekend_daily
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    GROUP BY account, instance_uuid
+),
+lines AS (
+    SELECT
+        u.*,
+        n.shutdown_time,
+        CASE WHEN n.as_of_s > n.running_since_s THEN n.as_of_s - n.running_since_s END AS run_s,
+        CASE
+            WHEN n.shutdown_time_s IS NULL
+                AND n.as_of_s - n.running_since_s >= CAST(:hours AS BIGINT) * 3600
+            THEN 1
+            ELSE 0
+        END AS suspect
+    FROM used u
+    LEFT JOIN instance_now n ON n.account = u.account AND n.instance_uuid = u.instance_uuid
+    WHERE u.running_s > 0
+)
+SELECT
+    account,
+    title,
+    suspect,
+    (run_s + 18) / 36 / 100.0 AS running_hours,
+    CASE WHEN run_s IS NOT NULL THEN shutdown_time END AS timer,
+    (running_s + 18) / 36 / 100.0 AS hours,
+    (night_s + 18) / 36 / 100.0 AS night_hours,
+    (weekend_s + 18) / 36 / 100.0 AS weekend_hours,
+    nights,
+    (night_gpu_s + 18) / 36 / 100.0 AS night_gpu_hours,
+    (weekend_gpu_s + 18) / 36 / 100.0 AS weekend_gpu_hours,
+    instance_uuid
+FROM lines
+ORDER BY suspect DESC, night_s + weekend_s DESC, running_s DESC, account, instance_uuid

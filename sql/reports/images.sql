@@ -1,0 +1,38 @@
+-- Images: each saving of an instance's image that was seen in the period, failed ones first, then the
+-- newest. A state began after `not_before` and not later than `not_after`. What an instance was first
+-- seen with is left out where it is `uploaded`: new ones show it too.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param state only those that are [any, failed, uploading, uploaded, unknown]
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} the user's name for the instance
+-- @column state {zh=保存状态} uploading, uploaded, failed, or unknown for unknown codes
+-- @column not_before {zh=不早于, instant} it began after this moment, UTC; empty: before we looked
+-- @column not_after {zh=不晚于, instant} and not later than this, UTC
+-- @column until {zh=持续至, instant} when the next state was first seen, UTC; empty: it still holds
+-- @column minutes {zh=持续分钟, unit=min, int} minutes from not_after until then; empty: it still holds
+-- @column image {zh=镜像} image and tag that the instance ran on
+-- @column instance_uuid {zh=实例ID} identity
+WITH period AS (
+    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
+    FROM calendar_day
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+)
+SELECT
+    s.account,
+    s.title,
+    s.state,
+    s.not_before,
+    s.not_after,
+    s.until,
+    (s.until_s - s.not_after_s + 30) / 60 AS minutes,
+    s.image_name || COALESCE(':' || s.image_tag, '') AS image,
+    s.instance_uuid
+FROM image_save s
+CROSS JOIN period p
+WHERE s.not_after_s >= p.starts_s AND s.not_after_s < p.ends_s
+    AND (CAST(:account AS TEXT) IS NULL OR s.account = CAST(:account AS TEXT))
+    AND CAST(:state AS TEXT) IN ('any', s.state)
+    AND (s.is_first = 0 OR s.state <> 'uploaded')
+ORDER BY CASE s.state WHEN 'failed' THEN 0 ELSE 1 END, s.not_after_s DESC, s.account, s.instance_uuid

@@ -1,0 +1,40 @@
+-- Runs: each run that touches the period, with its whole length, the newest first. With --bounds also
+-- the sure minimum and the maximum. A change of GPU without a new start begins a run of its own.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} the user's name for the instance
+-- @column started_at {zh=开始, instant} when it began, UTC
+-- @column ended_at {zh=结束, instant} when it ended by the best estimate, UTC; empty: it runs
+-- @column hours {zh=运行时长, unit=h, total} how long it ran; up to the newest complete poll where it runs
+-- @column hours_min {zh=至少运行, unit=h, total} at least
+-- @column hours_max {zh=至多运行, unit=h, total} at most
+-- @column gpu_nums {zh=卡数, int} number of GPUs
+-- @column gpu_name {zh=显卡型号} GPU model
+-- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours
+-- @column evidence {zh=依据} observed, booting (not seen up), unseen_run (between two polls), unknown_start or gone
+-- @column instance_uuid {zh=实例ID} identity
+WITH period AS (
+    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
+    FROM calendar_day
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+)
+SELECT
+    r.account,
+    r.title,
+    r.started_at,
+    r.ended_at,
+    (r.running_s + 18) / 36 / 100.0 AS hours,
+    (r.running_min_s + 18) / 36 / 100.0 AS hours_min,
+    (r.running_max_s + 18) / 36 / 100.0 AS hours_max,
+    r.gpu_nums,
+    r.gpu_name,
+    (r.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
+    r.evidence,
+    r.instance_uuid
+FROM run_span r
+CROSS JOIN period p
+WHERE r.started_s < p.ends_s AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= p.starts_s
+    AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
+ORDER BY r.started_s DESC, r.account, r.instance_uuid, r.usage_no

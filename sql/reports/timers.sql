@@ -1,0 +1,36 @@
+-- Timers: the scheduled shutdown of every instance that runs, those without one first, the longest
+-- running on top. A timer that should have gone off is overdue.
+-- @param account only this account, or all
+-- @param timer only those whose timer is [any, none, set, overdue]
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} the user's name for the instance
+-- @column timer {zh=定时状态} none, set or overdue
+-- @column shutdown_time {zh=定时关机, instant} when it will be shut down, UTC
+-- @column hours_left {zh=剩余时长, unit=h} hours until then
+-- @column running_since {zh=运行自, instant} start of the current run, UTC
+-- @column hours {zh=已运行时长, unit=h} hours since then
+-- @column gpu_nums {zh=卡数, int, total} number of GPUs
+-- @column gpu_name {zh=显卡型号} GPU model
+-- @column instance_uuid {zh=实例ID} identity
+-- @column as_of {zh=截至, instant} start of the newest complete poll, UTC
+WITH running AS (
+    SELECT
+        account, title, shutdown_time, running_since, gpu_nums, gpu_name, instance_uuid, as_of,
+        CASE
+            WHEN shutdown_time_s IS NULL THEN 'none'
+            WHEN shutdown_time_s <= as_of_s THEN 'overdue'
+            ELSE 'set'
+        END AS timer,
+        CASE WHEN shutdown_time_s > as_of_s THEN (shutdown_time_s - as_of_s + 18) / 36 / 100.0 END AS hours_left,
+        CASE WHEN as_of_s > running_since_s THEN (as_of_s - running_since_s + 18) / 36 / 100.0 ELSE 0.0 END AS hours,
+        running_since_s
+    FROM instance_now
+    WHERE running_since_s IS NOT NULL
+)
+SELECT
+    account, title, timer, shutdown_time, hours_left, running_since, hours, gpu_nums, gpu_name,
+    instance_uuid, as_of
+FROM running
+WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    AND CAST(:timer AS TEXT) IN ('any', timer)
+ORDER BY CASE timer WHEN 'none' THEN 0 WHEN 'overdue' THEN 1 ELSE 2 END, running_since_s, account, instance_uuid

@@ -1,0 +1,92 @@
+-- Every part of usage with what it cost and who pays: estimates for open months, what was frozen for
+-- closed ones. `project`, `owner` and `cost_centre` are null where no rule matches. `settled` says
+-- how far the bill reaches: past the part (settled), into it (partly), not up to it (estimated).
+-- @column account the account's name
+-- @column title the user's name for it, as of now; of a closed month, as of its closing
+-- @column kind running or held
+-- @column is_closed 1 where the month is closed
+-- @column settled settled, partly or estimated
+-- @column used_s seconds of usage, estimate
+-- @column gpu_s card-seconds, estimate
+-- @column charged_s seconds charged, estimate
+-- @column unpriced_s of them, seconds without a known price
+-- @column unpriced_max_s the same, at most
+-- @column cost_microcny estimate; null: no price is known
+-- @column cost_min_microcny at least
+-- @column cost_max_microcny at most
+-- @column list_cost_microcny at list prices; null: not known
+SELECT
+    a.name AS account,
+    p.account_id,
+    p.day,
+    p.instance_uuid,
+    i.title,
+    w.project,
+    w.owner,
+    w.cost_centre,
+    p.kind,
+    p.gpu_uuid,
+    p.gpu_name,
+    p.gpu_nums,
+    p.charging_type,
+    p.image_uuid,
+    p.price_source,
+    CASE
+        WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'
+        WHEN r.reach_s >= p.ends_s THEN 'settled'
+        ELSE 'partly'
+    END AS settled,
+    0 AS is_closed,
+    p.used_s,
+    p.used_s * p.gpu_nums AS gpu_s,
+    p.charged_s,
+    CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS unpriced_s,
+    CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS unpriced_max_s,
+    p.cost_microcny,
+    p.cost_min_microcny,
+    p.cost_max_microcny,
+    p.list_cost_microcny
+FROM cost_part p
+JOIN account a ON a.account_id = p.account_id
+JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+LEFT JOIN allocation w
+    ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
+    AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
+LEFT JOIN (
+    SELECT account_id, epoch(MAX(settle_end_at)) AS reach_s
+    FROM bill
+    GROUP BY account_id
+) r ON r.account_id = p.account_id
+LEFT JOIN closed_month m
+    ON m.account_id = p.account_id AND m.month = SUBSTR(CAST(p.day AS TEXT), 1, 7)
+WHERE m.month IS NULL
+UNION ALL
+SELECT
+    a.name,
+    c.account_id,
+    c.day,
+    c.instance_uuid,
+    c.title,
+    c.project,
+    c.owner,
+    c.cost_centre,
+    c.kind,
+    c.gpu_uuid,
+    c.gpu_name,
+    c.gpu_nums,
+    c.charging_type,
+    c.image_uuid,
+    c.price_source,
+    c.settled,
+    1,
+    c.used_s,
+    c.gpu_s,
+    c.charged_s,
+    c.unpriced_s,
+    c.unpriced_max_s,
+    c.cost_microcny,
+    c.cost_min_microcny,
+    c.cost_max_microcny,
+    c.list_cost_microcny
+FROM closed_cost c
+JOIN account a ON a.account_id = c.account_id

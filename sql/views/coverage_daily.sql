@@ -1,0 +1,103 @@
+-- How well each day of the reporting time zone was observed, by account: how much of the time between
+-- the first and the newest poll of its instances, and what the polls of the day said. Times without a
+-- complete poll for more than ten minutes are not observed.
+-- @column account the account's name
+-- @column span_s seconds of the day that lie between the first and the newest poll
+-- @column observed_s of them observed
+-- @column longest_gap_s longest time of the day without observation, seconds
+-- @column complete polls that were proven whole
+-- @column partial polls that were not
+-- @column failed polls that failed
+-- @column skipped polls skipped because another one was at work
+-- @column rejected records first rejected on that day
+-- @column unknown_codes instances with a status or charging code of unknown meaning
+SELECT
+    d.account,
+    d.day,
+    d.ends_s - d.begins_s AS span_s,
+    d.ends_s - d.begins_s - COALESCE(g.gap_s, 0) AS observed_s,
+    COALESCE(g.longest_gap_s, 0) AS longest_gap_s,
+    (
+        SELECT COUNT(*) FROM sync_run r
+        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
+    ) AS complete,
+    (
+        SELECT COUNT(*) FROM sync_run r
+        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'partial'
+            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
+    ) AS partial,
+    (
+        SELECT COUNT(*) FROM sync_run r
+        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'failed'
+            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
+    ) AS failed,
+    (
+        SELECT COUNT(*) FROM sync_run r
+        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'skipped'
+            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
+    ) AS skipped,
+    (
+        SELECT COUNT(*) FROM rejected_record r
+        WHERE r.account_id = d.account_id AND r.resource = 'instances'
+            AND r.first_seen_at >= instant(d.day_starts_s)
+            AND r.first_seen_at < instant(d.day_ends_s)
+    ) AS rejected,
+    COALESCE(c.unknown_codes, 0) AS unknown_codes
+FROM (
+    SELECT
+        s.account_id,
+        s.account,
+        c.day,
+        c.starts_s AS day_starts_s,
+        c.ends_s AS day_ends_s,
+        CASE WHEN s.first_s > c.starts_s THEN s.first_s ELSE c.starts_s END AS begins_s,
+        CASE WHEN s.last_s < c.ends_s THEN s.last_s ELSE c.ends_s END AS ends_s
+    FROM sync_bounds s
+    JOIN calendar_day c ON c.ends_s > s.first_s AND c.starts_s <= s.last_s
+) d
+LEFT JOIN (
+    SELECT
+        account,
+        day,
+        CAST(SUM(ends_s - begins_s) AS BIGINT) AS gap_s,
+        CAST(MAX(ends_s - begins_s) AS BIGINT) AS longest_gap_s
+    FROM (
+        SELECT
+            u.account,
+            c.day,
+            CASE WHEN u.from_s > c.starts_s THEN u.from_s ELSE c.starts_s END AS begins_s,
+            CASE WHEN u.to_s < c.ends_s THEN u.to_s ELSE c.ends_s END AS ends_s
+        FROM (
+            SELECT account, gap_from_s AS from_s, gap_to_s AS to_s FROM sync_gap
+            UNION ALL
+            SELECT account, first_s, COALESCE(first_whole_s, last_s)
+            FROM sync_bounds
+            WHERE COALESCE(first_whole_s, last_s) - first_s > 600
+            UNION ALL
+            SELECT account, last_whole_s, last_s FROM sync_bounds WHERE last_s - last_whole_s > 600
+        ) u
+        JOIN calendar_day c ON c.starts_s < u.to_s AND c.ends_s > u.from_s
+    ) gap_days
+    GROUP BY account, day
+) g ON g.account = d.account AND g.day = d.day
+LEFT JOIN (
+    SELECT account_id, day, COUNT(DISTINCT instance_uuid) AS unknown_codes
+    FROM (
+        SELECT h.account_id, c.day, h.instance_uuid
+        FROM (
+            SELECT
+                account_id,
+                instance_uuid,
+                epoch(first_seen_at) AS from_s,
+                epoch(ended_at) AS to_s
+            FROM instance_history
+            WHERE status NOT IN (SELECT status FROM instance_status WHERE state <> 'unknown')
+                OR charging_type NOT IN (
+                    SELECT charging_type FROM charging_type WHERE unit IS NOT NULL
+                )
+        ) h
+        JOIN calendar_day c ON c.ends_s > h.from_s AND (h.to_s IS NULL OR c.starts_s < h.to_s)
+    ) unknown_days
+    GROUP BY account_id, day
+) c ON c.account_id = d.account_id AND c.day = d.day

@@ -1,0 +1,62 @@
+-- One row for each state that the saving of an instance's image was seen in: uploading, uploaded or
+-- failed, since when and until when. It began after `not_before` and not later than `not_after`.
+-- @column account the account's name
+-- @column title the user's name for it, as of now
+-- @column state uploading, uploaded, failed; 'unknown' for unknown codes
+-- @column not_before it began after this moment; null: it was so before we looked
+-- @column not_after and not later than this
+-- @column until when the next state was first seen, or the instance was gone; null: it still holds
+-- @column not_before_s epoch seconds
+-- @column not_after_s epoch seconds
+-- @column until_s epoch seconds
+-- @column is_first 1 where the instance was first seen so: nobody may have saved anything then
+SELECT
+    account,
+    instance_uuid,
+    title,
+    image_name,
+    image_tag,
+    save_image_status,
+    CASE save_image_status
+        WHEN 1 THEN 'uploading'
+        WHEN 2 THEN 'uploaded'
+        WHEN 3 THEN 'failed'
+        ELSE 'unknown'
+    END AS state,
+    not_before,
+    not_after,
+    until,
+    epoch(not_before) AS not_before_s,
+    epoch(not_after) AS not_after_s,
+    epoch(until) AS until_s,
+    CASE WHEN version = 1 THEN 1 ELSE 0 END AS is_first
+FROM (
+    SELECT
+        a.name AS account,
+        h.instance_uuid,
+        h.version,
+        i.title,
+        h.image_name,
+        h.image_tag,
+        h.save_image_status,
+        h.after_at AS not_before,
+        h.first_seen_at AS not_after,
+        COALESCE(
+            (
+                SELECT MIN(n.first_seen_at)
+                FROM instance_history n
+                WHERE n.account_id = h.account_id AND n.instance_uuid = h.instance_uuid
+                    AND n.version > h.version
+                    AND COALESCE(n.save_image_status, -1) <> h.save_image_status
+            ),
+            i.gone_at
+        ) AS until
+    FROM instance_history h
+    JOIN account a ON a.account_id = h.account_id
+    JOIN instance i ON i.account_id = h.account_id AND i.instance_uuid = h.instance_uuid
+    LEFT JOIN instance_history p
+        ON p.account_id = h.account_id AND p.instance_uuid = h.instance_uuid
+        AND p.version = h.version - 1
+    WHERE h.save_image_status IS NOT NULL AND h.save_image_status <> 0
+        AND COALESCE(p.save_image_status, -1) <> h.save_image_status
+) saves

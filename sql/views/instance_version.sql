@@ -1,0 +1,44 @@
+-- One row for each version of each instance, with names: what it was from when to when. It held at
+-- instant t if `first_seen_s <= t and (ended_s is null or t < ended_s)`; it began after `after_at` and
+-- not later than `first_seen_at`.
+-- @column account the account's name
+-- @column state meaning of status; 'unknown' for unknown codes
+-- @column is_up 1 where it counts as running, else 0
+-- @column charging_unit hour, day, week, month, year; null: unknown
+-- @column shutdown_time when it was to be shut down; null: no timer was on
+-- @column after_s epoch seconds; null: it was there before we looked
+-- @column first_seen_s epoch seconds
+-- @column ended_s epoch seconds; null while current
+SELECT
+    a.name AS account,
+    h.instance_uuid,
+    h.version,
+    h.title,
+    h.status,
+    COALESCE(s.state, 'unknown') AS state,
+    CASE WHEN s.is_up THEN 1 ELSE 0 END AS is_up,
+    h.gpu_name,
+    h.gpu_nums,
+    h.gpu_uuid,
+    h.image_name,
+    h.image_tag,
+    h.image_uuid,
+    h.charging_type,
+    c.unit AS charging_unit,
+    h.create_time,
+    h.start_time,
+    CASE WHEN h.shutdown_enabled THEN h.shutdown_time END AS shutdown_time,
+    h.save_image_status,
+    h.after_at,
+    h.first_seen_at,
+    h.began_by,
+    h.last_seen_at,
+    h.ended_at,
+    h.ended_by,
+    epoch(h.after_at) AS after_s,
+    epoch(h.first_seen_at) AS first_seen_s,
+    epoch(h.ended_at) AS ended_s
+FROM instance_history h
+JOIN account a ON a.account_id = h.account_id
+LEFT JOIN instance_status s ON s.status = h.status
+LEFT JOIN charging_type c ON c.charging_type = h.charging_type

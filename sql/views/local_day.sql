@@ -1,0 +1,26 @@
+-- Days of the reporting time zone with what a weekday and a night are: Saturday and Sunday are the
+-- weekend, the night is the first eight hours of the local day. Days are numbered in their ISO week, which
+-- begins on Monday; the calendar itself begins on a Thursday, 2015-01-01.
+-- @column night_ends_s end of its first eight hours, epoch seconds
+-- @column weekday 1 Monday to 7 Sunday
+-- @column is_weekend 1 on Saturday and Sunday, else 0
+SELECT
+    day,
+    starts_s,
+    ends_s,
+    starts_s + 28800 AS night_ends_s,
+    week,
+    month,
+    weekday,
+    CASE WHEN weekday >= 6 THEN 1 ELSE 0 END AS is_weekend
+FROM (
+    SELECT
+        day,
+        starts_s,
+        ends_s,
+        week,
+        month,
+        ROW_NUMBER() OVER (PARTITION BY week ORDER BY day)
+        + CASE WHEN week = '2015-W01' THEN 3 ELSE 0 END AS weekday
+    FROM calendar_day
+) numbered

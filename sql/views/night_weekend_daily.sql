@@ -1,0 +1,55 @@
+-- Running time by instance and day of the reporting time zone, and how much of it fell into the night
+-- (the first eight hours of the local day) and on a weekend: the hours in which a forgotten machine
+-- stands out. Best estimates.
+-- @column account the account's name
+-- @column title the user's name for it, as of now
+-- @column is_weekend 1 on Saturday and Sunday, else 0
+-- @column running_s seconds
+-- @column night_s of them in the night, seconds
+-- @column weekend_s of them on a weekend, seconds
+-- @column gpu_s card-seconds
+-- @column night_gpu_s of them in the night, card-seconds
+-- @column weekend_gpu_s of them on a weekend, card-seconds
+SELECT
+    a.name AS account,
+    p.day,
+    p.instance_uuid,
+    i.title,
+    p.is_weekend,
+    p.running_s,
+    p.night_s,
+    p.running_s * p.is_weekend AS weekend_s,
+    p.gpu_s,
+    p.night_gpu_s,
+    p.gpu_s * p.is_weekend AS weekend_gpu_s
+FROM (
+    SELECT
+        account_id,
+        day,
+        instance_uuid,
+        is_weekend,
+        CAST(SUM(running_s) AS BIGINT) AS running_s,
+        CAST(SUM(night_s) AS BIGINT) AS night_s,
+        CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
+        CAST(SUM(night_s * gpu_nums) AS BIGINT) AS night_gpu_s
+    FROM (
+        SELECT
+            u.account_id,
+            u.day,
+            u.instance_uuid,
+            u.gpu_nums,
+            u.running_s,
+            d.is_weekend,
+            CASE
+                WHEN u.started_s >= d.night_ends_s THEN 0
+                WHEN u.started_s + u.running_s <= d.night_ends_s THEN u.running_s
+                ELSE d.night_ends_s - u.started_s
+            END AS night_s
+        FROM usage_part u
+        JOIN local_day d ON d.day = u.day
+        WHERE u.kind = 'running'
+    ) parts
+    GROUP BY account_id, day, instance_uuid, is_weekend
+) p
+JOIN account a ON a.account_id = p.account_id
+JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid

@@ -1,0 +1,39 @@
+-- One row for each run: a stretch of running time that counts as one, with what it ran on. Its
+-- three ends are those of `usage_span`. A boot that never came up is a run of at least 0 seconds with evidence 'booting'.
+-- A change of GPU or charging without a new start begins a run of its own.
+-- @column account the account's name
+-- @column title the user's name for it, as of now
+-- @column is_open 1 while it runs, else 0
+-- @column started_s epoch seconds
+-- @column ended_s epoch seconds; null while open
+-- @column running_s seconds, estimate; open: up to the horizon
+-- @column running_min_s seconds, at least
+-- @column running_max_s seconds, at most
+-- @column gpu_s card-seconds, estimate
+-- @column gpu_min_s card-seconds, at least
+-- @column gpu_max_s card-seconds, at most
+SELECT
+    u.account,
+    u.instance_uuid,
+    u.title,
+    u.usage_no,
+    u.evidence,
+    CASE WHEN u.ended_s IS NULL THEN 1 ELSE 0 END AS is_open,
+    u.started_at,
+    u.ended_min,
+    u.ended_at,
+    u.ended_max,
+    u.started_s,
+    u.ended_s,
+    u.running_s,
+    u.running_min_s,
+    u.running_max_s,
+    u.gpu_s,
+    u.gpu_min_s,
+    u.gpu_max_s,
+    u.gpu_uuid,
+    u.gpu_name,
+    u.gpu_nums,
+    u.charging_type
+FROM usage_span u
+WHERE u.is_run = 1

@@ -1,0 +1,66 @@
+-- Open stretches (few) cut into days, up to the horizon: the start of the newest complete poll, for a
+-- missing instance its last sighting.
+-- @column running_s seconds, estimate
+-- @column running_min_s seconds, at least
+-- @column running_max_s seconds, at most
+-- @column usage_started_s start of the stretch, epoch seconds
+-- @column started_s start of the part, epoch seconds
+-- @column evidence of the stretch
+SELECT
+    account_id,
+    day,
+    instance_uuid,
+    usage_no,
+    kind,
+    CASE WHEN is_booting = 1 OR ends_s <= begins_s THEN 0 ELSE ends_s - begins_s END AS running_s,
+    CASE WHEN is_booting = 1 OR ends_s <= begins_s THEN 0 ELSE ends_s - begins_s END AS running_min_s,
+    ends_max_s - begins_s AS running_max_s,
+    gpu_uuid,
+    gpu_name,
+    gpu_nums,
+    charging_type,
+    image_uuid,
+    evidence,
+    usage_started_s,
+    begins_s AS started_s
+FROM (
+    SELECT
+        o.account_id,
+        c.day,
+        o.instance_uuid,
+        o.usage_no,
+        o.kind,
+        CASE WHEN o.evidence = 'booting' THEN 1 ELSE 0 END AS is_booting,
+        CASE WHEN o.started_s > c.starts_s THEN o.started_s ELSE c.starts_s END AS begins_s,
+        CASE WHEN o.horizon_s < c.ends_s THEN o.horizon_s ELSE c.ends_s END AS ends_s,
+        CASE WHEN o.horizon_max_s < c.ends_s THEN o.horizon_max_s ELSE c.ends_s END AS ends_max_s,
+        o.gpu_uuid,
+        o.gpu_name,
+        o.gpu_nums,
+        o.charging_type,
+        o.image_uuid,
+        o.evidence,
+        o.started_s AS usage_started_s
+    FROM (
+        SELECT
+            u.account_id,
+            u.instance_uuid,
+            u.usage_no,
+            u.kind,
+            u.evidence,
+            u.gpu_uuid,
+            u.gpu_name,
+            u.gpu_nums,
+            u.charging_type,
+            u.image_uuid,
+            epoch(u.started_at) AS started_s,
+            epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
+            epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
+        FROM instance_usage u
+        JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
+        LEFT JOIN sync_horizon h ON h.account_id = u.account_id
+        WHERE u.ended_at IS NULL
+    ) o
+    JOIN calendar_day c ON c.starts_s < o.horizon_max_s AND c.ends_s > o.started_s
+    WHERE o.started_s < o.horizon_max_s
+) parts

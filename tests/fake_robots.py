@@ -1,0 +1,135 @@
+"""Feishu, DingTalk and a webhook, served over real HTTP. They check signatures by the words of the
+services' own pages, and answer as the services do: HTTP 200 with a code inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote_plus, urlsplit
+
+TOKEN = "TOKEN-7f3a9c-very-secret"
+SECRET = "SEC-0c41d2-very-secret"
+
+
+@dataclass
+class Robots:
+    """`answers`: what is answered next instead of success, (HTTP status, body), each once."""
+
+    now: int
+    base_url: str = ""
+    answers: list[tuple[int, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    took: list[Any] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    delay: threading.Event | None = None
+    drips: bool = False
+    """Answers with a header line after the other, for ten seconds."""
+
+    @property
+    def feishu_url(self) -> str:
+        return f"{self.base_url}/open-apis/bot/v2/hook/{TOKEN}"
+
+    @property
+    def dingtalk_url(self) -> str:
+        return f"{self.base_url}/robot/send?access_token={TOKEN}"
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{self.base_url}/hook/{TOKEN}"
+
+    def answer(self, target: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+        self.asked.append(target)
+        if self.delay is not None:
+            self.delay.wait(10)
+        if self.answers:
+            return self.answers.pop(0)
+        url, said = urlsplit(target), json.loads(body)
+        kinds = {"/open-apis": self._feishu, "/robot": self._dingtalk, "/hook": self._webhook}
+        kind = next(kinds[start] for start in kinds if url.path.startswith(start))
+        status, content = kind(url.query, said, body, headers)
+        if status == 200 and not any(content.get(k) for k in ("code", "errcode")):
+            self.took.append(said)
+            self.headers.append(headers)
+        return status, content
+
+    def _feishu(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(body) > 20_000:
+            return 200, {"code": 9499, "msg": "Bad Request", "data": {}}
+        timestamp = said.get("timestamp", "")
+        key = (timestamp + "\n" + SECRET).encode("utf-8")
+        wanted = base64.b64encode(hmac.new(key, digestmod=hashlib.sha256).digest()).decode()
+        late = not timestamp.isdigit() or abs(int(timestamp) - self.now) > 3_600
+        if late or said.get("sign") != wanted:
+            return 200, {
+                "code": 19021,
+                "msg": "sign match fail or timestamp is not within one hour",
+            }
+        return 200, {"StatusCode": 0, "StatusMessage": "success", "code": 0, "msg": "success"}
+
+    def _dingtalk(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        given = parse_qs(query)
+        text = f"{given.get('timestamp', ['0'])[0]}\n{SECRET}"
+        wanted = base64.b64encode(
+            hmac.new(SECRET.encode("utf-8"), text.encode("utf-8"), hashlib.sha256).digest()
+        ).decode()
+        sign = dict(part.partition("=")[::2] for part in query.split("&")).get("sign", "")
+        late = abs(int(given.get("timestamp", ["0"])[0]) - self.now * 1000) > 3_600_000
+        if given.get("access_token") != [TOKEN] or late or unquote_plus(sign) != wanted:
+            return 200, {"errcode": 310000, "errmsg": "sign not match"}
+        return 200, {"errcode": 0, "errmsg": "ok"}
+
+    def _webhook(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        stamp = headers.get("x-chenyu-timestamp", "")
+        digest = hmac.new(SECRET.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+        if headers.get("x-chenyu-signature", f"sha256={digest}") != f"sha256={digest}":
+            return 403, {"error": "signature"}
+        return 200, {}
+
+
+@contextmanager
+def serve_robots(now: int) -> Iterator[Robots]:
+    robots = Robots(now)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            if robots.drips:
+                return self._drip()
+            status, content = robots.answer(self.path, body, headers)
+            answer = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def _drip(self) -> None:
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            with suppress(OSError):
+                for _ in range(500):
+                    self.wfile.write(b"X-More: 1\r\n")
+                    time.sleep(0.02)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    robots.base_url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield robots
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

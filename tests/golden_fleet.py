@@ -1,0 +1,121 @@
+"""A fleet with something of everything, for golden rows: `python -m tests.golden_fleet` writes them.
+
+Five days of 14 instances, polled every 10 minutes, with an outage, partial and failed polls, records
+that cannot be read and codes that nobody knows. New York's clocks go forward on its Sunday.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from etl import reports, schema
+from etl.dialect import Database, open_database
+from etl.poll import Poll
+from etl.rebuild import rebuild
+from etl.render import render
+from etl.simcloud import Fleet
+from etl.simcloud.life import FOREVER, Twist
+from etl.store import Run, Store
+from tests.conftest import TODAY, ZONE
+from tests.support import apply, poll_of
+
+GOLDEN = Path(__file__).parent / "golden"
+ZONES = (ZONE, "America/New_York")
+START = 1_772_726_400
+"""2026-03-05T16:00:00Z: a Friday's midnight in Shanghai."""
+DAYS, EVERY_S = 5, 600
+PERIOD = {"from_day": "2026-03-01", "to_day": "2026-03-31"}
+VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
+    "uptime": tuple({"by": by} for by in ("instance", "gpu", "day", "week", "month")),
+    "gpu-hours": tuple({"by": by} for by in ("model", "day", "week", "month", "instance")),
+    "coverage": tuple({"by": by} for by in ("day", "week", "month")),
+    "timers": ({}, {"timer": "none"}, {"account": "nobody"}),
+    "idle": ({}, {"hours": "2", "from_day": "2026-03-07", "to_day": "2026-03-08"}),
+    "images": ({}, {"state": "failed"}),
+    "failed-starts": ({}, {"minutes": "0"}),
+    "runs": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-08"}),
+    "events": ({}, {"event": "gone"}),
+}
+"""What each report is asked, where it takes more than a period."""
+
+
+@cache
+def polls() -> tuple[Poll, ...]:
+    fleet = Fleet.generate(
+        11,
+        instances=14,
+        start=START,
+        days=DAYS,
+        unknown_status=0.2,
+        failed_starts=0.3,
+        images_saved=0.7,
+        prepaid=0.1,
+        boot_s=(300, 1_500),
+    )
+    broken, odd, stuck = fleet.listed(START + 190_000)[:3]
+    broken.twists.append(Twist(START + 200_000, START + 260_000, {"gpu_nums": "many"}))
+    odd.twists.append(Twist(START + 300_000, FOREVER, {"status": 77}))
+    stuck.image_saves += [(START + 100_000, 1), (START + 101_000, 3)]
+    fleet.refresh()
+    moments = [START + number * EVERY_S for number in range(DAYS * 86_400 // EVERY_S)]
+    return tuple(
+        poll_of([fleet.body(t, 1, 1_000)], t, t + 2, complete=number % 80 != 7)
+        for number, t in enumerate(moments)
+        if not 290 <= number < 305
+    )
+
+
+def fill(database: Database) -> None:
+    """Every poll of the fleet, and the failures between them."""
+    for number, poll in enumerate(polls()):
+        apply(database, poll)
+        if number % 150 == 50:
+            with Store(database, poll.account).writing() as tx:
+                tx.record("instances", _failed(poll.started_at + 300))
+
+
+def _failed(at: int) -> Run:
+    return Run(started_at=at, finished_at=at + 5, outcome="failed", error="no answer")
+
+
+def move(database: Database, zone: str) -> None:
+    """Count days in another time zone."""
+    rebuild(database, zone, TODAY)
+
+
+def asked() -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Golden file's name, report, arguments."""
+    for name in reports.names():
+        for said in VARIANTS.get(name, ({},)):
+            words = "-".join([name, *said.values()])
+            yield words, name, {**PERIOD, **said}
+
+
+def as_csv(database: Database, name: str, arguments: dict[str, str]) -> str:
+    columns, rows = reports.run(database, reports.load(name), arguments)
+    return "".join(f"{line}\n" for line in render("csv", columns, rows))
+
+
+def path(zone: str, words: str) -> Path:
+    return GOLDEN / zone.replace("/", "-") / f"{words}.csv"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        database = open_database(f"sqlite:///{folder}/golden.db")
+        schema.upgrade(database, ZONE, TODAY)
+        fill(database)
+        for zone in ZONES:
+            move(database, zone)
+            for words, name, arguments in asked():
+                file = path(zone, words)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(as_csv(database, name, arguments), encoding="utf-8")
+        database.engine.dispose()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""Channels: what reaches them over real HTTP, what they refuse, and that no secret gets out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl.alert_settings import AlertSettings
+from etl.alerts import channels
+from etl.alerts.cause import Cause
+from etl.alerts.message import Message, compose
+from etl.alerts.words import Words
+from etl.errors import DeliveryError, EtlError, SettingsError
+from tests.alerting import at, settings
+from tests.fake_robots import SECRET, TOKEN, Robots, serve_robots
+
+NOW = at("2026-11-24 10:00")
+KINDS = ("feishu", "dingtalk", "webhook")
+loads_apprise = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+"""Which it imports itself, on Python before 3.13."""
+
+
+@pytest.fixture
+def robots() -> Iterator[Robots]:
+    with serve_robots(NOW) as served:
+        yield served
+
+
+def world(kind: str, robots: Robots, **more: Any) -> tuple[AlertSettings, dict[str, str]]:
+    """Settings with one channel `team` of a kind, and the environment with its secrets."""
+    said = {"kind": kind, "url_env": "URL", "secret_env": "SECRET", **more}
+    owners = {"李雷": {"titles": ["*李雷*"], "mentions": {"team": "ou_123"}}}
+    found = settings({"team": said}, owners=owners)
+    return found, {"URL": getattr(robots, f"{kind}_url"), "SECRET": SECRET}
+
+
+def message(said: AlertSettings, *texts: str, owner: str | None = "李雷") -> Message:
+    causes = [
+        Cause(f"k{i}", "long_run", "warning", Words(f"中文 {t}", t), "lab", owner)
+        for i, t in enumerate(texts or ("hello",))
+    ]
+    return compose(said.channels[0], causes, said.owners, NOW)
+
+
+def send(kind: str, robots: Robots, *texts: str, **more: Any) -> None:
+    said, environ = world(kind, robots, **more)
+    channels.send(said.channels[0], message(said, *texts), environ, NOW)
+
+
+def refusal(kind: str, robots: Robots, **more: Any) -> EtlError:
+    with pytest.raises(EtlError) as caught:
+        send(kind, robots, **more)
+    for secret in (TOKEN, SECRET):
+        assert secret not in f"{caught.value.message} {caught.value.advice} {caught.value!r}"
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_signed_message_is_taken(kind: str, robots: Robots) -> None:
+    send(kind, robots, "eins", "zwei")
+    (took,) = robots.took
+    assert "中文 eins" in json.dumps(took, ensure_ascii=False)
+    assert "中文 zwei" in json.dumps(took, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_message_is_in_the_channels_language(kind: str, robots: Robots) -> None:
+    send(kind, robots, language="en")
+    assert "中文" not in json.dumps(robots.took, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_secret_is_noticed(kind: str, robots: Robots) -> None:
+    said, environ = world(kind, robots)
+    with pytest.raises(DeliveryError) as caught:
+        channels.send(said.channels[0], message(said), {**environ, "SECRET": "other"}, NOW)
+    words = {"feishu": "code 19021: sign", "dingtalk": "code 310000: sign", "webhook": "HTTP 403"}
+    assert words[kind] in caught.value.message
+    assert "127.0.0.1" in caught.value.message
+    assert robots.took == []
+
+
+@pytest.mark.parametrize("kind", ["feishu", "dingtalk"])
+def test_a_clock_that_is_hours_off_is_noticed(kind: str, robots: Robots) -> None:
+    robots.now += 2 * 3_600
+    assert "sign" in refusal(kind, robots).message
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("feishu", {"code": 11232, "msg": "frequency limited psm"}),
+        ("feishu", {"StatusCode": 19001, "StatusMessage": "param invalid"}),
+        ("feishu", {"code": "0"}),
+        ("feishu", {}),
+        ("feishu", []),
+        ("feishu", b"<html>welcome</html>"),
+        ("dingtalk", {"errcode": 130101, "errmsg": "send too fast"}),
+        ("dingtalk", {"errmsg": "ok"}),
+        ("dingtalk", b"ok"),
+    ],
+)
+def test_an_error_inside_http_200_is_noticed(kind: str, answer: Any, robots: Robots) -> None:
+    robots.answers.append((200, answer))
+    said = refusal(kind, robots).message
+    for value in answer.values() if isinstance(answer, dict) else ():
+        if answer not in ({"errmsg": "ok"},):
+            assert str(value) in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("status", [302, 400, 404, 429, 500])
+def test_an_http_error_is_noticed(kind: str, status: int, robots: Robots) -> None:
+    robots.answers.append((status, {"code": 9499, "msg": "Bad Request"}))
+    assert f"HTTP {status}, code 9499: Bad Request" in refusal(kind, robots).message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_that_repeats_the_address_gives_no_secret_away(kind: str, robots: Robots) -> None:
+    url = getattr(robots, f"{kind}_url")
+    robots.answers.append(
+        (500, {"code": 1, "msg": f"no robot {url} or {TOKEN.lower()} or {SECRET}"})
+    )
+    said = refusal(kind, robots).message.lower()
+    assert "no robot" in said
+    assert TOKEN.lower() not in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_logged_of_the_address(
+    kind: str, robots: Robots, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    send(kind, robots)
+    robots.answers.append((500, {}))
+    refusal(kind, robots)
+    assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_connection_is_noticed(kind: str) -> None:
+    with serve_robots(NOW) as gone:
+        pass
+    assert "no connection" in refusal(kind, gone).message
+
+
+def test_a_channel_that_never_answers_is_given_up_in_time(robots: Robots) -> None:
+    robots.delay = threading.Event()
+    began = time.monotonic()
+    assert "no answer in time" in refusal("feishu", robots, timeout_s=0.2).message
+    robots.delay.set()
+    assert time.monotonic() - began < 3
+
+
+def test_an_answer_that_only_drips_is_given_up_in_time(robots: Robots) -> None:
+    robots.drips = True
+    began = time.monotonic()
+    refusal("feishu", robots, timeout_s=0.2)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x/y", "not a url", "https://", "https://[::1/x"])
+def test_an_address_that_is_none_is_refused_without_showing_it(url: str) -> None:
+    said = settings({"team": {"kind": "feishu", "url_env": "URL"}})
+    with pytest.raises(EtlError) as caught:
+        channels.send(said.channels[0], message(said), {"URL": url}, NOW)
+    assert not url or url not in caught.value.message
+
+
+def test_feishu_gets_a_card_with_the_owner_mentioned(robots: Robots) -> None:
+    send("feishu", robots)
+    (took,) = robots.took
+    card = took["card"]
+    assert took["msg_type"] == "interactive"
+    assert card["header"]["template"] == "orange"
+    assert card["header"]["title"]["content"].startswith("晨羽智云")
+    assert card["elements"][-1]["text"] == {"tag": "lark_md", "content": "<at id=ou_123></at>"}
+
+
+def test_a_title_can_mention_nobody(robots: Robots) -> None:
+    send("feishu", robots, "<at id=all></at> **x** [y](http://evil)")
+    marked = [
+        e["text"] for e in robots.took[0]["card"]["elements"] if e["text"]["tag"] == "lark_md"
+    ]
+    assert marked == [{"tag": "lark_md", "content": "<at id=ou_123></at>"}]
+    send("dingtalk", robots, "[y](http://evil) <b> #x")
+    assert "[y](" not in robots.took[1]["markdown"]["text"]
+    assert robots.took[1]["at"] == {"atMobiles": ["ou_123"], "isAtAll": False}
+
+
+def test_a_message_of_hundreds_of_causes_stays_below_the_limit_of_feishu(robots: Robots) -> None:
+    send("feishu", robots, *("长" * 300 for _ in range(300)))
+    said = robots.took[0]["card"]["elements"][-2]["text"]["content"]
+    assert said.startswith("另有 2")
+    assert "chenyu-etl alerts list" in said
+
+
+def test_dingtalk_mentions_the_owner_in_the_text_too(robots: Robots) -> None:
+    send("dingtalk", robots)
+    assert "@ou_123" in robots.took[0]["markdown"]["text"]
+
+
+def test_a_webhook_gets_what_a_program_needs(robots: Robots) -> None:
+    send("webhook", robots, language="en")
+    (took,) = robots.took
+    assert took["created_at"] == "2026-11-24T02:00:00Z"
+    (alert,) = took["alerts"]
+    assert alert == {
+        "key": "k0",
+        "rule": "long_run",
+        "severity": "warning",
+        "text": "hello",
+        "account": "lab",
+        "owner": "李雷",
+    }
+    assert robots.headers[0]["x-chenyu-signature"].startswith("sha256=")
+
+
+def test_without_a_secret_nothing_is_signed(robots: Robots) -> None:
+    said = settings({"team": {"kind": "webhook", "url_env": "URL"}})
+    channels.send(said.channels[0], message(said), {"URL": robots.webhook_url}, NOW)
+    assert "x-chenyu-signature" not in robots.headers[0]
+
+
+@loads_apprise
+def test_apprise_sends_to_every_address(robots: Robots) -> None:
+    url = robots.webhook_url.replace("http://", "json://")
+    said = settings({"team": {"kind": "apprise", "url_env": "URL"}})
+    channels.send(said.channels[0], message(said), {"URL": f"{url}\n{url}"}, NOW)
+    assert [took["message"] for took in robots.took] == ["🟠 [lab] 中文 hello"] * 2
+
+
+@loads_apprise
+def test_apprise_failing_is_noticed_without_its_address(
+    robots: Robots, caplog: pytest.LogCaptureFixture
+) -> None:
+    robots.answers.append((500, {}))
+    url = robots.webhook_url.replace("http://", "json://")
+    said = settings({"team": {"kind": "apprise", "url_env": "URL"}})
+    with pytest.raises(DeliveryError, match="did not take") as caught:
+        channels.send(said.channels[0], message(said), {"URL": url}, NOW)
+    assert TOKEN not in caught.value.message + caplog.text
+    with pytest.raises(DeliveryError, match="not understood") as caught:
+        channels.send(said.channels[0], message(said), {"URL": f"nothing://{TOKEN}"}, NOW)
+    assert TOKEN not in caught.value.message + caplog.text
+
+
+def test_without_the_library_apprise_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    said = settings({"team": {"kind": "apprise", "url_env": "URL"}})
+    with pytest.raises(SettingsError) as caught:
+        channels.send(said.channels[0], message(said), {"URL": "json://x"}, NOW)
+    assert caught.value.advice == "pip install 'chenyu-etl[alerts]'"
+
+
+# on_alert
+
+
+def script(folder: Path, text: str) -> list[str]:
+    place = folder / "told.py"
+    place.write_text(text)
+    return [sys.executable, str(place), str(folder / "out")]
+
+
+def run(command: list[str], environ: dict[str, str] | None = None, **more: Any) -> None:
+    said = settings({"mine": {"kind": "command", "command": command, **more}})
+    channels.send(said.channels[0], message(said), environ or {}, NOW)
+
+
+def test_a_command_gets_json_and_no_key(tmp_path: Path) -> None:
+    text = (
+        "import os,sys\nopen(sys.argv[1],'w').write(sys.stdin.read()+'\\n'+repr(dict(os.environ)))"
+    )
+    run(script(tmp_path, text), {"CHENYU_API_KEY": "cy_S3CRET", "PATH": "/bin", "LAB_KEY": "cy_S3"})
+    said, _, environ = (tmp_path / "out").read_text().partition("\n")
+    assert json.loads(said)["alerts"][0]["rule"] == "long_run"
+    assert "cy_S3" not in environ
+    assert "'PATH': '/bin'" in environ
+
+
+def test_a_command_that_fails_or_is_not_there_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match="exit code 3"):
+        run(script(tmp_path, "raise SystemExit(3)"))
+    with pytest.raises(DeliveryError, match="No such file"):
+        run([str(tmp_path / "nothing")])
+
+
+def test_a_command_that_does_not_end_is_ended_with_its_children(tmp_path: Path) -> None:
+    text = (
+        "import subprocess,sys,time\n"
+        "child = subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)'])\n"
+        "open(sys.argv[1],'w').write(str(child.pid)); time.sleep(60)"
+    )
+    began = time.monotonic()
+    with pytest.raises(DeliveryError, match="not done in 2 s"):
+        run(script(tmp_path, text), timeout_s=2)
+    assert time.monotonic() - began < 10
+    child = Path(f"/proc/{(tmp_path / 'out').read_text()}/stat")
+    for _ in range(100):
+        if not child.exists() or child.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError("its child still runs")
+
+
+def test_a_command_that_reads_nothing_is_no_failure(tmp_path: Path) -> None:
+    run(script(tmp_path, "pass"))

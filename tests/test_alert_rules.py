@@ -1,0 +1,345 @@
+"""Rules: what holds, by plain rows; and what is said of it in both languages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from etl.alert_settings import RULES
+from etl.alerts.cause import MANNERS, Cause
+from etl.alerts.facts import (
+    Balance,
+    Budget,
+    Card,
+    DayCost,
+    FailedImage,
+    Machine,
+    Polling,
+    Running,
+    Stopped,
+    UnknownCode,
+)
+from etl.alerts.rules import money, runs, syncing
+from etl.alerts.words import hours, one_line, yuan
+from etl.days import DAY_S, Zone
+from tests.alerting import at, settings
+
+HOUR = 3_600
+ZONE = Zone("Asia/Shanghai")
+NOW = at("2026-11-24 10:00")  # a Tuesday
+MICRO = 1_000_000
+TRAIN = Machine("lab", "u1", "train", "李雷", "RTX 4090", 2, 11 * MICRO)
+
+
+def ran(hours: float, **more: Any) -> Running:
+    return Running(TRAIN, NOW - round(hours * HOUR), NOW, **more)
+
+
+def keys(found: Any) -> list[str]:
+    return [cause.key for cause in found]
+
+
+def test_every_rule_has_its_manner() -> None:
+    assert set(MANNERS) == set(RULES)
+
+
+def test_quiet_hours_never_hold_back_balance_forgotten_machines_and_refused_keys() -> None:
+    waking = {rule for rule, manner in MANNERS.items() if manner.wakes}
+    assert waking == {"balance", "long_run", "roll_call", "key_refused"}
+
+
+# long runs
+
+
+@pytest.mark.parametrize(
+    ("row", "fires"),
+    [
+        (ran(8), True),
+        (ran(7.99), False),
+        (ran(8, timer_at=NOW + HOUR), False),
+        (ran(8, timer_at=NOW - 300), False),  # about to be carried out
+        (ran(8, timer_at=NOW - 700), True),  # it did not stop it
+        (ran(8, prepaid=True), False),
+        (replace(ran(9), as_of=NOW - 2 * HOUR), False),  # seen for seven hours only
+    ],
+)
+def test_a_run_is_long_after_eight_hours_without_a_timer(row: Running, fires: bool) -> None:
+    found = keys(runs.long_run([row], settings(), ZONE))
+    assert bool(found) == fires
+
+
+def test_a_long_run_says_whose_how_long_and_how_much() -> None:
+    (cause,) = runs.long_run([ran(9.5)], settings(), ZONE)
+    assert cause.words.zh == (
+        "仍在运行:train(李雷),2 × RTX 4090,已 9.5 小时,未设定时关机,已花约 ¥104.50,每小时 ¥11.00"
+    )
+    assert cause.words.en == (
+        "Still running: train (李雷), 2 × RTX 4090, for 9.5 h without a timer,"
+        " about ¥104.50 so far, ¥11.00 an hour"
+    )
+    assert (cause.owner, cause.repeat_s) == ("李雷", 24 * HOUR)
+    assert cause.key == "long_run:lab:u1:2026-11-23T16:30:00Z"
+
+
+def test_an_unknown_price_is_left_out() -> None:
+    row = replace(ran(9), machine=replace(TRAIN, hour_microcny=None))
+    (cause,) = runs.long_run([row], settings(), ZONE)
+    assert "¥" not in cause.words.zh + cause.words.en
+
+
+# the evening
+
+
+def evening(clock: str, *rows: Running, **said: Any) -> list[Cause]:
+    now = at(f"2026-11-24 {clock}")
+    moved = [replace(r, as_of=now - 60) for r in rows]
+    return list(runs.roll_call(moved, settings(**said), ZONE, now))
+
+
+@pytest.mark.parametrize(
+    ("clock", "fires"), [("21:29", False), ("21:30", True), ("22:29", True), ("22:30", False)]
+)
+def test_the_roll_is_called_at_half_past_nine(clock: str, fires: bool) -> None:
+    assert bool(evening(clock, ran(1))) == fires
+
+
+def test_the_roll_names_each_owner_and_the_cost_until_morning() -> None:
+    other = Running(replace(TRAIN, instance_uuid="u2", owner="王芳", title="eval"), NOW - HOUR, NOW)
+    found = evening("21:30", ran(1), other, replace(other, timer_at=NOW + 10 * DAY_S))
+    assert keys(found) == ["roll_call:lab:李雷:2026-11-24", "roll_call:lab:王芳:2026-11-24"]
+    head, line = found[0].words.zh.split("\n")
+    assert head == "晚间点名(李雷):1 台仍在运行且未设定时关机,到明早 09:00 还要花约 ¥126.50"
+    assert line == "  · train(李雷),2 × RTX 4090,自 11-24 09:00,到 09:00 共约 ¥264.00"
+    assert "about ¥126.50 more by 09:00" in found[0].words.en
+
+
+def test_what_starts_after_the_roll_call_is_not_forgotten_yet() -> None:
+    late = Running(TRAIN, at("2026-11-24 21:40"), NOW)
+    assert evening("21:50", late) == []
+
+
+def test_the_roll_call_can_be_moved_and_switched_off() -> None:
+    assert evening("20:00", ran(1), roll_call="20:00")
+    assert evening("21:30", ran(1), roll_call="off") == []
+
+
+# stops
+
+
+def test_a_stop_is_told_to_owners_who_asked() -> None:
+    row = Stopped(TRAIN, NOW - 5 * HOUR, NOW - HOUR, 4 * HOUR, 44 * MICRO)
+    assert list(runs.stopped([row], settings(owners={"李雷": {}}), ZONE)) == []
+    (cause,) = runs.stopped([row], settings(owners={"李雷": {"stops": True}}), ZONE)
+    assert cause.words.zh == (
+        "已停止:train(李雷),2 × RTX 4090,11-24 09:00 停止,运行 4.0 小时,约 ¥44.00"
+    )
+    assert cause.words.en.endswith("at 11-24 09:00 after 4.0 h, about ¥44.00")
+
+
+# balance
+
+
+def purse(left: int, an_hour: int, *, back: int = 30, now: int = NOW) -> Balance:
+    """Points of every hour, down to `left` now."""
+    points = [(now - i * HOUR, (left + i * an_hour) * MICRO) for i in range(back, -1, -1)]
+    return Balance("lab", now, tuple(points))
+
+
+def low(row: Balance, *open_keys: str, now: int = NOW, **said: Any) -> list[Cause]:
+    return list(money.balance([row], settings(**said), ZONE, now, open_keys))
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [(73, None), (71, "balance:lab:72h"), (25, "balance:lab:72h"), (23, "balance:lab:24h")],
+)
+def test_a_balance_is_low_by_the_time_that_it_lasts(left: int, said: str | None) -> None:
+    found = [cause for cause in low(purse(left * 10, 10)) if not cause.silent]
+    assert keys(found) == ([said] if said else [])
+
+
+def test_the_lower_limit_speaks_for_the_higher_one() -> None:
+    higher, lower = low(purse(100, 10))
+    assert (higher.key, higher.silent) == ("balance:lab:72h", True)
+    assert (lower.covers, lower.severity) == (("balance:lab:72h",), "urgent")
+    assert (
+        lower.words.en == "¥100.00 left; at ¥10.00 an hour, as in the last day, that lasts 10.0 h"
+    )
+    assert lower.words.zh == "余额 ¥100.00,按近一天每小时 ¥10.00 计,还够 10.0 小时"
+
+
+def test_a_recharge_does_not_count_as_negative_spending() -> None:
+    row = purse(1_000, 10)
+    charged = [
+        (at, left + (5_000 * MICRO if at > NOW - 5 * HOUR else 0)) for at, left in row.points
+    ]
+    rate = money.burn_per_s(replace(row, points=tuple(charged)))
+    assert rate == pytest.approx(10 * MICRO / HOUR, rel=0.05)
+
+
+def test_a_short_history_and_nothing_spent_say_nothing() -> None:
+    assert low(purse(10, 10, back=2)) == []
+    assert low(purse(10, 0)) == []
+    assert low(Balance("lab", NOW, ())) == []
+
+
+def test_an_old_balance_says_nothing() -> None:
+    assert low(purse(100, 10), now=NOW + 7 * HOUR) == []
+
+
+def test_a_balance_at_the_limit_does_not_come_and_go() -> None:
+    assert low(purse(800, 10)) == []
+    assert keys(low(purse(800, 10), "balance:lab:72h")) == ["balance:lab:72h"]
+    assert low(purse(910, 10), "balance:lab:72h") == []
+
+
+@pytest.mark.parametrize(
+    ("day", "left", "fires"),
+    [
+        ("2026-11-27 10:00", 73, True),  # a Friday; Monday noon is 74 hours ahead
+        ("2026-11-27 10:00", 75, False),
+        ("2026-11-27 08:59", 73, False),
+        ("2026-11-26 10:00", 73, False),
+    ],
+)
+def test_on_friday_a_balance_must_last_until_monday_noon(day: str, left: int, fires: bool) -> None:
+    now = at(day)
+    found = keys(low(purse(left * 10, 10, now=now), now=now))
+    assert found == ([f"balance:lab:weekend:{day[:10]}"] if fires else [])
+    assert low(purse(730, 10, now=now), now=now, balance_weekend=False) == []
+
+
+# cards, budgets, costs of days
+
+
+@pytest.mark.parametrize(
+    ("days", "said", "held"),
+    [(8, None, 0), (7, "7d", 1), (1.1, "7d", 1), (1, "1d", 2), (-1, None, 0)],
+)
+def test_a_card_that_expires_is_told_seven_days_and_one_day_before(
+    days: float, said: str | None, held: int
+) -> None:
+    row = Card("lab", "c1", "大卡", 5 * MICRO, NOW + round(days * DAY_S))
+    found = list(money.card_expiry([row], settings(), ZONE, NOW))
+    assert [c.key.rsplit(":", 1)[1] for c in found if not c.silent] == ([said] if said else [])
+    assert len(found) == held
+
+
+@pytest.mark.parametrize(
+    ("spent", "said", "severity"),
+    [(49, None, None), (50, "50", "warning"), (80, "80", "warning"), (120, "100", "urgent")],
+)
+def test_a_budget_is_told_at_half_at_four_fifths_and_when_it_is_used(
+    spent: int, said: str | None, severity: str | None
+) -> None:
+    row = Budget("nlp", "2026-11", 100 * MICRO, spent * MICRO)
+    found = [c for c in money.budget([row], settings()) if not c.silent]
+    assert [(c.key, c.severity) for c in found] == (
+        [(f"budget:nlp:2026-11:{said}", severity)] if said else []
+    )
+
+
+def test_a_budget_that_will_not_do_is_told_before_it_is_used() -> None:
+    row = Budget("nlp", "2026-11", 100 * MICRO, 40 * MICRO, 130 * MICRO)
+    assert keys(money.budget([row], settings())) == ["budget:nlp:2026-11:projected"]
+    used = replace(row, spent_microcny=110 * MICRO)
+    assert "projected" not in " ".join(keys(money.budget([used], settings())))
+    nearly = replace(row, projected_microcny=97 * MICRO)
+    assert keys(money.budget([nearly], settings())) == []
+    assert keys(money.budget([nearly], settings(), ["budget:nlp:2026-11:projected"]))
+
+
+def days(*weeks: int, today: int = 0, yesterday: int = 0) -> list[DayCost]:
+    """Costs of the last Mondays and Tuesdays, oldest first, and of the two days now."""
+    rows = [
+        DayCost("lab", "2026-11-24", today * MICRO),
+        DayCost("lab", "2026-11-23", yesterday * MICRO),
+    ]
+    for i, cost in enumerate(weeks):
+        back = NOW - (len(weeks) - i) * 7 * DAY_S
+        for when in (back, back - DAY_S):
+            rows.append(DayCost("lab", ZONE.local(when).date().isoformat(), cost * MICRO))
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (days(1_000, 1_100, 900, today=1_400), []),
+        (days(1_000, 1_100, 900, today=1_600), ["cost_day:lab:2026-11-24"]),
+        (days(1_000, 1_100, 900, yesterday=1_600), ["cost_day:lab:2026-11-23"]),
+        (days(1_000, 9_000, 900, today=1_600), ["cost_day:lab:2026-11-24"]),  # the median
+        (days(1_000, 1_100, today=9_000), []),  # two weeks say too little
+        (days(10, 11, 9, today=60), []),  # fifty yuan are no news
+    ],
+)
+def test_a_day_that_costs_half_more_than_its_weekday_is_told(
+    rows: list[DayCost], said: list[str]
+) -> None:
+    assert keys(money.cost_day(rows, settings(), ZONE, NOW)) == said
+
+
+# the sync
+
+
+def stale(row: Polling, watching_since: int = NOW - HOUR) -> list[str]:
+    return keys(syncing.sync_stale([row], settings(), ZONE, NOW, watching_since))
+
+
+def test_a_sync_is_stale_after_half_an_hour() -> None:
+    assert stale(Polling("lab", NOW - 1_799)) == []
+    assert stale(Polling("lab", NOW - 1_800)) == ["sync_stale:lab"]
+
+
+def test_a_machine_that_slept_is_not_stale_when_it_wakes() -> None:
+    assert stale(Polling("lab", NOW - 9 * HOUR), watching_since=NOW) == []
+
+
+def test_failing_polls_are_stale_though_nobody_watches_between_them() -> None:
+    row = Polling("lab", NOW - HOUR, tried_since=NOW - 1_900, error="GET /x: HTTP 500")
+    assert stale(row, watching_since=NOW) == ["sync_stale:lab"]
+    assert stale(Polling("lab", None, NOW - 1_900, "GET /x: HTTP 500")) == ["sync_stale:lab"]
+    assert stale(Polling("lab", None)) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        ("GET /instance/list: HTTP 401", True),
+        ("GET /instance/list: HTTP 403, code 7: no", True),
+        ("GET /instance/list: HTTP 200, code 401: no", True),
+        ("GET /instance/list: HTTP 200, code 2: not logged in", True),
+        ("there is no API key for account 'lab'", True),
+        ("GET /instance/list: HTTP 500: code 401 in its words", False),
+        ("GET /instance/list: no answer in time", False),
+        (None, False),
+    ],
+)
+def test_a_refused_key_is_told_as_such_and_not_as_stale(error: str | None, refused: bool) -> None:
+    row = Polling("lab", NOW - 9 * HOUR, NOW - 8 * HOUR, error)
+    assert keys(syncing.key_refused([row])) == (["key_refused:lab"] if refused else [])
+    assert stale(row) == ([] if refused else ["sync_stale:lab"])
+
+
+def test_unknown_codes_and_failed_images_say_what_to_do() -> None:
+    (code,) = syncing.unknown_code([UnknownCode("lab", "status", 77, 3)])
+    assert code.key == "unknown_code:lab:status:77"
+    assert "codes set status 77" in code.words.zh
+    (image,) = syncing.image_failed([FailedImage(TRAIN, NOW)], ZONE)
+    assert image.key == "image_failed:lab:u1:2026-11-24T02:00:00Z"
+    assert image.words.zh == "镜像保存失败:train(李雷),2 × RTX 4090,11-24 10:00"
+
+
+# words
+
+
+def test_numbers_are_for_people() -> None:
+    assert (yuan(1_234_505_000), yuan(-5_000), yuan(0)) == ("¥1,234.51", "-¥0.01", "¥0.00")
+    assert (hours(9.25 * HOUR), hours(1_234 * HOUR)) == ("9.2", "1,234")
+
+
+def test_a_title_is_one_short_line() -> None:
+    assert one_line("a\nb\x1b[2J\u202ec" + "x" * 99).startswith("a b [2J c")
+    assert len(one_line("长" * 99)) == 60

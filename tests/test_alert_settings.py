@@ -1,0 +1,136 @@
+"""`[alerts]` in the config file: what is taken, and what is refused with which advice."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl import settings as all_settings
+from etl.alert_settings import AlertSettings, read
+from etl.alerts.reading import owner_of
+from etl.errors import SettingsError
+from tests.alerting import TEAM, settings
+
+PAGE = Path(__file__).parents[1] / "docs/alerts.md"
+
+
+def refusal(written: Any) -> SettingsError:
+    with pytest.raises(SettingsError) as caught:
+        read(written, "here")
+    assert caught.value.advice
+    return caught.value
+
+
+def test_nothing_written_is_the_defaults() -> None:
+    assert read({}, "here") == AlertSettings()
+
+
+def test_the_example_of_the_page_is_taken() -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    said = read(tomllib.loads(example)["alerts"], "here")
+    assert said.quiet == (23 * 60, 8 * 60)
+    assert said.channel("team") is not None
+    assert owner_of(said, "train-李雷-7") == "李雷"
+    assert owner_of(said, "LiLei-7") == "李雷"
+    assert owner_of(said, "x-lilei-7") is None
+    assert owner_of(said, None) is None
+
+
+def test_the_defaults_of_the_page_are_the_defaults() -> None:
+    page, said = PAGE.read_text(encoding="utf-8"), AlertSettings()
+    found = dict(re.findall(r"^\| `(\w+)` \| `?([^|`]+?)`? \|", page, re.M))
+    for name, value in vars_of(said).items():
+        if name in ("owners", "channels"):
+            continue
+        assert shown(name, value) == found[name], name
+
+
+def vars_of(said: AlertSettings) -> dict[str, Any]:
+    return {name: getattr(said, name) for name in AlertSettings.__dataclass_fields__}
+
+
+def shown(name: str, value: Any) -> str:
+    if value is None:
+        return "off"
+    if name in ("roll_call", "morning"):
+        return f'"{value // 60:02}:{value % 60:02}"'
+    if isinstance(value, tuple):
+        return str(list(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else f"{value:g}"
+
+
+def test_everything_can_be_said() -> None:
+    said = settings(
+        {
+            "a": {
+                **TEAM,
+                "kind": "feishu",
+                "secret_file": "~/s",
+                "rules": ["balance"],
+                "timeout_s": 3,
+            }
+        },
+        roll_call="off",
+        weekly_digest="Mon 08:30",
+        daily_digest="9:00",
+        card_days=[1, 30],
+        on_alert="/bin/told 'two words'",
+    )
+    assert said.roll_call is None
+    assert said.weekly_digest == (0, 510)
+    assert said.card_days == (30, 1)
+    assert [c.name for c in said.channels] == ["a", "on_alert"]
+    assert said.channels[1].command == ("/bin/told", "two words")
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ({"quite": "x"}, "alerts.quite"),
+        ({"quiet": "23:00"}, "span of time"),
+        ({"quiet": "23:00-25:00"}, "time of day"),
+        ({"roll_call": 21}, "time of day"),
+        ({"off": ["nothing"]}, "cannot be 'nothing'"),
+        ({"gather_minutes": "5"}, "whole number"),
+        ({"gather_minutes": True}, "whole number"),
+        ({"long_run_hours": 0}, "number"),
+        ({"card_days": 7}, "list of numbers"),
+        ({"balance_weekend": "yes"}, "true or false"),
+        ({"weekly_digest": "09:00"}, "weekday"),
+        ({"on_alert": []}, "no command"),
+        ({"on_alert": "'"}, "no command"),
+        ({"channels": {"a": {"kind": "pigeon"}}}, "'pigeon'"),
+        ({"channels": {"a": {"kind": "feishu"}}}, "url_env or url_file"),
+        ({"channels": {"a": {"kind": "command"}}}, "needs command"),
+        ({"channels": {"a": {"kind": "feishu", "url_env": 3}}}, "must be text"),
+        ({"channels": {"a": {**TEAM, "colour": "red"}}}, "a.colour"),
+        ({"channels": "a"}, "must be a table"),
+        ({"owners": {"x": {"titles": "x"}}}, "list of texts"),
+        ({"owners": {"x": {"mentions": {"nobody": "1"}}}}, "nobody"),
+        ([], "must be a table"),
+    ],
+)
+def test_what_is_wrong_is_refused_early(written: Any, words: str) -> None:
+    assert words in refusal(written).message
+
+
+@pytest.mark.parametrize("name", ["url", "secret"])
+def test_a_secret_in_the_file_is_refused_without_showing_it(name: str) -> None:
+    error = refusal({"channels": {"a": {"kind": "feishu", name: "https://x/T0KEN"}}})
+    assert f"{name}_file" in str(error.advice)
+    assert "T0KEN" not in f"{error.message}{error.advice}"
+
+
+def test_the_config_file_is_read_with_the_other_settings(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text('[alerts]\nquiet = "23:00-08:00"\n')
+    assert all_settings.load({}, {}, path).alerts.quiet == (1380, 480)
+    path.write_text("[alerts]\nquiet = 3\n")
+    with pytest.raises(SettingsError):
+        all_settings.load({}, {}, path)

@@ -1,0 +1,219 @@
+"""What a part of usage costs by the charging model. No database."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl.charging import ChargingModel, Part, Piece, pieces
+from etl.pricing import BEGINNING, FOREVER, HIGHEST_MICROCNY, PER_S, PricePeriod
+
+DAY, HOUR = 86_400, 3_600
+CAPACITY = 2**63
+"""What a whole number of the databases holds."""
+
+
+def price(
+    amount: int | None, begins: int = BEGINNING, ends: int = FOREVER, *, unit: str = "hour"
+) -> PricePeriod:
+    kind = "running" if unit == "hour" else "held"
+    source, flat = ("unknown", None) if amount is None else ("list", 0)
+    per_s = PER_S[unit]
+    return PricePeriod(
+        begins, ends, kind, source, per_s, False, amount, amount, amount, flat, per_s, amount
+    )
+
+
+def part(
+    ends: int,
+    *,
+    begins: int = 0,
+    origin: int = 0,
+    least: int | None = None,
+    most: int | None = None,
+    gpus: int | None = 1,
+    kind: str = "running",
+    evidence: str = "observed",
+) -> Part:
+    lengths = [end - begins for end in (ends, ends if least is None else least, most or ends)]
+    return Part(kind, evidence, origin, begins, *lengths, gpus)
+
+
+def charged(each: Piece) -> tuple[int, int, int]:
+    return each.charged_min_s, each.charged_s, each.charged_max_s
+
+
+def cost(each: Piece) -> tuple[int | None, ...]:
+    return each.cost_min_microcny, each.cost_microcny, each.cost_max_microcny
+
+
+def only(part: Part, price: PricePeriod, **model: object) -> Piece:
+    found = list(pieces(part, [price], ChargingModel(**model)))  # type: ignore[arg-type]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "seconds"),
+    [
+        ({}, 3_661),
+        ({"step_s": 60}, 3_720),
+        ({"step_s": 3_600}, 7_200),
+        ({"counts_from": "running"}, 3_601),
+        ({"counts_from": "running", "step_s": 60, "boot_s": 61}, 3_600),
+        ({"counts_from": "running", "step_s": 60, "boot_s": 59}, 3_660),
+    ],
+)
+def test_seconds_are_charged_by_the_model(model: dict[str, object], seconds: int) -> None:
+    assert only(part(3_661), price(1), **model).charged_s == seconds
+
+
+def test_what_is_shorter_than_its_boot_costs_nothing() -> None:
+    model = {"counts_from": "running", "step_s": 3_600, "boot_s": 60, "boot_max_s": 90}
+    assert charged(only(part(60), price(1), **model)) == (0, 0, 3_600)
+    assert charged(only(part(61), price(1), **model)) == (0, 3_600, 3_600)
+    assert charged(only(part(91), price(1), **model)) == (3_600, 3_600, 3_600)
+
+
+def test_an_hour_that_begins_before_midnight_is_charged_before_midnight() -> None:
+    origin = DAY - 600
+    before = only(part(DAY, begins=origin, origin=origin), price(1), step_s=3_600)
+    after = only(part(DAY + 3_100, begins=DAY, origin=origin), price(1), step_s=3_600)
+    assert (before.charged_s, after.charged_s) == (3_600, 3_600)
+
+
+def test_a_step_that_may_have_begun_before_midnight_is_not_sure_after_it() -> None:
+    """By a boot of 0 s the second hour begins at 3,600, by one of 300 s at 3,900."""
+    after = part(3_950, begins=3_700)
+    model = {"counts_from": "running", "step_s": 3_600, "boot_s": 0, "boot_max_s": 300}
+    assert charged(only(after, price(1), **model)) == (0, 0, 3_600)
+
+
+def test_a_possible_run_is_no_begun_hour_but_may_be_one() -> None:
+    maybe = part(50, least=0, most=100, evidence="possible_run")
+    assert charged(only(maybe, price(1), step_s=3_600)) == (0, 50, 3_600)
+
+
+def test_prepaid_time_is_charged_as_it_passes() -> None:
+    held = part(DAY, kind="held", gpus=8)
+    found = only(held, price(3_000_000_000, unit="month"), counts_from="running", step_s=3_600)
+    assert (found.charged_s, found.cost_microcny) == (DAY, 800_000_000)
+
+
+def test_time_that_is_not_what_is_charged_costs_nothing() -> None:
+    assert list(pieces(part(60), [price(1, unit="month")], ChargingModel())) == []
+
+
+def test_amounts_are_rounded_once_and_bounds_outwards() -> None:
+    assert cost(only(part(1, gpus=2), price(900))) == (0, 1, 1)
+    assert cost(only(part(1, gpus=2), price(899))) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("gpus", [None, -1, 65])
+def test_a_number_of_gpus_that_cannot_be_has_no_cost(gpus: int | None) -> None:
+    found = only(part(HOUR, gpus=gpus), price(1))
+    assert (*cost(found), found.list_cost_microcny) == (None,) * 4
+    assert (found.price_source, found.charged_s) == ("unknown", HOUR)
+
+
+def test_an_unknown_price_has_no_cost() -> None:
+    assert cost(only(part(HOUR), price(None))) == (None,) * 3
+
+
+@pytest.mark.parametrize("unit", PER_S)
+def test_the_dearest_day_of_most_gpus_fits_the_databases(unit: str) -> None:
+    kind = "running" if unit == "hour" else "held"
+    found = only(
+        part(25 * HOUR, gpus=64, kind=kind), price(HIGHEST_MICROCNY, unit=unit), step_s=HOUR
+    )
+    assert found.charged_max_s * 64 * HIGHEST_MICROCNY + PER_S[unit] < CAPACITY
+
+
+MODELS = st.builds(
+    ChargingModel,
+    st.sampled_from(["start", "running"]),
+    st.sampled_from([1, 60, 3_600]),
+    st.integers(0, 100),
+    st.integers(100, 300),
+)
+
+
+@given(
+    MODELS,
+    st.integers(0, 3 * HOUR),
+    st.lists(st.integers(1, 2 * HOUR), max_size=4),
+    st.lists(st.integers(1, 9 * HOUR), max_size=4),
+)
+def test_the_parts_of_a_stretch_add_up(
+    model: ChargingModel, length: int, cuts: list[int], changes: list[int]
+) -> None:
+    """However a stretch is cut into days and prices, as many seconds are charged."""
+    whole = (
+        only(
+            part(length),
+            price(1),
+            counts_from=model.counts_from,
+            step_s=model.step_s,
+            boot_s=model.boot_s,
+            boot_max_s=model.boot_max_s,
+        )
+        if length
+        else None
+    )
+    days = sorted({0, length, *(cut for cut in cuts if cut < length)})
+    steps = sorted({BEGINNING, FOREVER, *changes})
+    prices = [price(7, a, b) for a, b in pairwise(steps)]
+    found = [
+        each
+        for begins, ends in pairwise(days)
+        for each in pieces(part(ends, begins=begins), prices, model)
+    ]
+    assert sum(each.charged_s for each in found) == (whole.charged_s if whole else 0)
+    assert sum(each.used_s for each in found) == length
+
+
+@given(
+    model=MODELS,
+    boot=st.integers(0, 300),
+    origin=st.integers(0, DAY),
+    ends=st.tuples(*[st.integers(0, 5 * HOUR)] * 4),
+    rise=st.integers(0, 6 * HOUR),
+    began_seen=st.booleans(),
+)
+def test_the_true_charge_lies_within_the_bounds_of_every_part(
+    model: ChargingModel,
+    boot: int,
+    origin: int,
+    ends: tuple[int, ...],
+    rise: int,
+    began_seen: bool,
+) -> None:
+    """A true run from `origin`; of its end only bounds are known, and, where it was not `began_seen`,
+    its beginning neither. It is charged step by step, at the price in force when the step begins."""
+    least, truth, estimate, most = sorted(ends)
+    boots = min(boot, model.boot_max_s) if model.counts_from == "running" else 0
+    shift = 0 if began_seen else min(least, 100 + boots)
+    start = origin + shift
+    evidence = "observed" if began_seen else "unknown_start"
+    prices = [price(10, BEGINNING, origin + rise), price(50, origin + rise, FOREVER)]
+    midnight = DAY if start < DAY < origin + most else origin + most
+    for begins, to in ((start, midnight), (midnight, origin + most)):
+        if begins >= to:
+            continue
+        lengths = [max(0, min(origin + end, to) - begins) for end in (estimate, least, most)]
+        day = Part("running", evidence, start, begins, *lengths, 1)
+        found = list(pieces(day, prices, model))
+        true_steps = [
+            at for at in range(origin + boots, origin + truth, model.step_s) if begins <= at < to
+        ]
+        true_cost = sum(model.step_s * (10 if at < origin + rise else 50) for at in true_steps)
+        assert sum(p.charged_min_s for p in found) <= model.step_s * len(true_steps)
+        assert sum(p.charged_max_s for p in found) >= model.step_s * len(true_steps)
+        assert sum(p.cost_min_microcny or 0 for p in found) * HOUR <= true_cost
+        assert sum(p.cost_max_microcny or 0 for p in found) * HOUR >= true_cost
+        for each in found:
+            assert each.charged_min_s <= each.charged_s <= each.charged_max_s
+            assert each.cost_min_microcny <= each.cost_microcny <= each.cost_max_microcny  # type: ignore[operator]

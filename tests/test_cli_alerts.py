@@ -1,0 +1,120 @@
+"""Commands that tell people: alerts list, test, ack, check; digest; status."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from etl.dialect import Database
+from etl.simcloud import Story
+from tests.commands import Command, filled, home, path, run
+from tests.fake_robots import SECRET, TOKEN, Robots, serve_robots
+from tests.support import apply, poll_story
+
+__all__ = ["filled", "home", "path", "run"]
+
+CONFIG = """
+[accounts.lab]
+[alerts]
+language = "en"
+off = ["sync_stale"]
+[alerts.channels.team]
+kind = "feishu"
+url_env = "TEAM_URL"
+secret_env = "TEAM_SECRET"
+[alerts.channels.pager]
+url_env = "PAGER_URL"
+severity = "urgent"
+"""
+
+
+@pytest.fixture
+def robots() -> Iterator[Robots]:
+    with serve_robots(int(time.time())) as served:
+        yield served
+
+
+@pytest.fixture
+def see(run: Command, home: Path, path: Path, filled: Database, robots: Robots) -> Command:
+    """Run a command on a machine that was forgotten nine hours ago, with two channels."""
+    cloud = Story(int(time.time()) - 9 * 3_600)
+    cloud.rents(title="训练", gpus=2, uuid="a")
+    apply(filled, poll_story(cloud))
+    cloud.passes(hours=9)
+    apply(filled, poll_story(cloud))
+    (home / "c.toml").write_text(CONFIG)
+    environ = {
+        "TEAM_URL": robots.feishu_url,
+        "TEAM_SECRET": SECRET,
+        "PAGER_URL": robots.webhook_url,
+        "CHENYU_CONFIG": "c.toml",
+    }
+
+    def command(*words: str) -> object:
+        result = run("--database", str(path), *words, **environ)
+        assert TOKEN not in result.output
+        return result
+
+    return command  # type: ignore[return-value]
+
+
+def test_check_sends_once_and_list_shows_it(see: Command, robots: Robots) -> None:
+    assert "nothing to say" in see("alerts", "list").stderr
+    assert see("alerts", "check").stdout == "team: took 1\n"
+    assert see("alerts", "check").stdout == ""
+    assert len(robots.took) == 1
+    said = see("alerts", "list").stdout
+    assert "warning long_run:lab:a:" in said
+    assert "Still running: 训练, 2 × RTX 4090, for 9.0 h" in said
+    (row,) = json.loads(see("alerts", "list", "--json").stdout)
+    assert row["rule"] == "long_run"
+    assert list(row["deliveries"]) == ["team"]
+    assert "1 alerts hold" in see("status").stdout
+
+
+def test_ack_by_key_and_all(see: Command) -> None:
+    see("alerts", "check")
+    (row,) = json.loads(see("alerts", "list", "--json").stdout)
+    assert see("alerts", "ack").exit_code == 2
+    assert "known already: nothing" in see("alerts", "ack", "nothing").stderr
+    assert see("alerts", "ack", row["key"]).stdout.strip() == row["key"]
+    assert see("alerts", "ack", "--all").stdout == ""
+    assert "acknowledged" in see("alerts", "list", "--all").stdout
+
+
+def test_test_says_what_each_channel_answered(see: Command, robots: Robots) -> None:
+    result = see("alerts", "test")
+    assert (result.exit_code, result.stdout) == (0, "team: took 1\npager: took 1\n")
+    robots.answers.append((200, {"code": 19024, "msg": "Key Words Not Found"}))
+    result = see("alerts", "test", "team")
+    assert result.exit_code == 5
+    assert "team: feishu 127.0.0.1: code 19024: Key Words Not Found" in result.stdout
+    result = see("alerts", "test", "nobody")
+    assert result.exit_code == 2
+    assert "there are: team, pager" in result.stderr
+
+
+def test_without_channels_test_says_how_to_add_one(run: Command) -> None:
+    result = run("alerts", "test")
+    assert result.exit_code == 2
+    assert "docs/alerts.md" in result.stderr
+
+
+def test_a_failed_check_exits_with_5_and_status_shows_it(see: Command, robots: Robots) -> None:
+    robots.answers.append((200, {"code": 11232, "msg": "frequency limited"}))
+    assert see("alerts", "check").exit_code == 5
+    said = see("status").stdout
+    assert "channel team: 1 messages wait to be tried again, 0 given up" in said
+    assert "feishu 127.0.0.1: code 11232: frequency limited" in said
+
+
+def test_a_digest_is_printed_or_sent(see: Command, robots: Robots) -> None:
+    said = see("digest", "--period", "week").stdout
+    assert said.startswith("Weekly digest, ")
+    assert "1 running now, 1 of them without a timer" in said
+    assert see("digest", "--send").stdout == "team: took 1\n"
+    assert "Digest of " in json.dumps(robots.took, ensure_ascii=False)

@@ -1,0 +1,253 @@
+"""The Parquet export: what the database holds, typed, the same again, and what DuckDB reads of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+
+from etl import reports, tables
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.exports import parquet
+from etl.render import render
+from etl.reports import plain
+from etl.simcloud import Story
+from tests import golden_fleet
+from tests.commands import Command, filled, home, path, run
+from tests.conftest import ZONE
+from tests.golden_fleet import START, asked
+from tests.support import apply, poll_story, rows
+from tests.test_cli_looking import fleet, see
+from tests.test_cookbook import ARGUMENTS, questions
+
+__all__ = ["filled", "fleet", "home", "path", "run", "see"]
+
+Golden = Callable[[str], Database]
+
+
+@pytest.fixture
+def exported(golden: Golden, kind: str, tmp_path: Path) -> Path:
+    list(parquet.export(golden(kind), tmp_path / "out"))
+    return tmp_path / "out"
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def read(folder: Path, name: str) -> Any:
+    return pyarrow.dataset.dataset(folder / name).to_table()
+
+
+def test_every_row_of_every_table_is_there(exported: Path, kind: str, golden: Golden) -> None:
+    said = json.loads((exported / "chenyu-etl.json").read_text())
+    assert said["timezone"] == ZONE
+    for each in parquet.TABLES:
+        (count,) = rows(golden(kind), f"SELECT COUNT(*) FROM {each.name}")[0]
+        assert read(exported, each.name).num_rows == count == said["tables"][each.name]
+
+
+def test_values_are_those_of_the_database(exported: Path, kind: str, golden: Golden) -> None:
+    for each in parquet.TABLES:
+        keys = ", ".join([*([each.cut] if each.cut else []), *each.order])
+        expected = rows(golden(kind), f"SELECT * FROM {each.name} ORDER BY {keys}")
+        found = sorted(
+            (
+                tuple(plain(value) for value in row.values())
+                for row in read(exported, each.name).to_pylist()
+            ),
+            key=repr,
+        )
+        assert found == sorted(expected, key=repr), each.name
+
+
+def test_columns_have_types(exported: Path) -> None:
+    def types(name: str) -> dict[str, str]:
+        return {field.name: str(field.type) for field in read(exported, name).schema}
+
+    assert types("instance_usage")["started_at"] == "timestamp[ms, tz=UTC]"
+    assert types("instance_history")["shutdown_enabled"] == "bool"
+    assert types("usage_day")["day"] == "date32[day]"
+    assert types("uptime_daily")["gpu_s"] == "int64"
+    assert types("uptime_daily")["day"] == "date32[day]"
+    assert types("sync_run")["clock_offset_s"] == "double"
+    first = read(exported, "instance_usage").to_pylist()[0]
+    assert first["started_at"].tzinfo is not None
+    assert isinstance(read(exported, "usage_day")["day"][0].as_py(), date)
+
+
+def test_both_databases_give_the_same_tables(golden: Golden, tmp_path: Path) -> None:
+    for kind in ("sqlite", "postgres"):
+        list(parquet.export(golden(kind), tmp_path / kind))
+    for each in parquet.TABLES:
+        one, other = (read(tmp_path / kind, each.name) for kind in ("sqlite", "postgres"))
+        assert one.schema == other.schema
+        if each.name != "setting":
+            assert sorted(map(repr, one.to_pylist())) == sorted(map(repr, other.to_pylist()))
+
+
+@pytest.mark.parametrize(("period", "expected"), [("month", 1), ("day", 5)])
+def test_files_are_by_period(period: str, expected: int, golden: Golden, tmp_path: Path) -> None:
+    written = {each.name: each for each in parquet.export(golden("sqlite"), tmp_path / "o", period)}
+    places = sorted(each.name for each in (tmp_path / "o" / "sync_run").iterdir())
+    assert len(places) == written["sync_run"].files
+    assert len(places) in (expected, expected + 1)
+    start = datetime.fromtimestamp(START, UTC).isoformat()
+    assert places[0] == f"in_{period}={start[: parquet.PERIODS[period]]}"
+    assert (tmp_path / "o" / "account" / "part-0.parquet").is_file()
+
+
+def test_a_second_export_gives_the_same_files_and_replaces_the_first(
+    golden: Golden, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    list(parquet.export(golden("sqlite"), out))
+    before = digests(out)
+    (out / "instance_usage" / "in_month=1999-01").mkdir()
+    (out / "instance_usage" / "in_month=1999-01" / "part-0.parquet").write_bytes(b"stale")
+    list(parquet.export(golden("sqlite"), out))
+    assert digests(out) == before
+    assert not list(out.glob(".*"))
+
+
+def test_small_batches_give_the_same_rows(
+    golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(parquet.export(golden("sqlite"), tmp_path / "one"))
+    monkeypatch.setattr(parquet, "BATCH", 7)
+    list(parquet.export(golden("sqlite"), tmp_path / "two", "day"))
+    for each in parquet.TABLES:
+        assert read(tmp_path / "one", each.name) == read(tmp_path / "two", each.name)
+
+
+def test_an_export_that_fails_leaves_the_older_one_alone(
+    golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    list(parquet.export(golden("sqlite"), out))
+    before = digests(out)
+    broken = (*parquet.TABLES, parquet.Exported("account", ("account_id",)))
+    monkeypatch.setattr(parquet, "TABLES", broken)  # its folder is there already
+    with pytest.raises(SettingsError):
+        list(parquet.export(golden("sqlite"), out))
+    assert digests(out) == before
+    assert not list(out.glob(".*"))
+
+
+def test_a_folder_with_something_else_is_refused_and_kept(golden: Golden, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(SettingsError, match="holds something else"):
+        list(parquet.export(golden("sqlite"), tmp_path))
+    with pytest.raises(SettingsError, match="is no folder"):
+        list(parquet.export(golden("sqlite"), tmp_path / "thesis.txt"))
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_every_table_that_a_view_reads_is_exported() -> None:
+    """Tables of sources that no view shows yet may be left out; what views read may not."""
+    from etl import places
+
+    names = {each.name for each in parquet.TABLES}
+    read_by_views = {
+        table
+        for file in places.VIEWS.glob("*.sql")
+        for table in tables.metadata.tables
+        if f" {table} " in file.read_text(encoding="utf-8").replace("\n", " ")
+    }
+    assert read_by_views <= names
+
+
+# DuckDB
+
+
+def script(folder: Path) -> str:
+    """duckdb.sql as if it ran in its folder."""
+    said = (folder / "duckdb.sql").read_text(encoding="utf-8")
+    return said.replace("read_parquet('", f"read_parquet('{folder}/")
+
+
+@pytest.fixture
+def duck(exported: Path) -> Iterator[Any]:
+    with duckdb.connect() as conn:
+        conn.execute(script(exported))
+        yield conn
+
+
+def answers(conn: Any, report: Any, arguments: dict[str, str]) -> list[str]:
+    """A report over DuckDB as CSV."""
+    names = [param.name for param in report.params]
+    sql = report.sql
+    for name in names:
+        sql = sql.replace(f":{name}", f"${name}")
+    values = {name: arguments.get(name, report.param(name).default) for name in names}
+    table = conn.sql(sql, params=values).to_arrow_table()
+    lines = [[plain(value) for value in row.values()] for row in table.to_pylist()]
+    return list(render("csv", table.column_names, lines))
+
+
+def test_duckdb_gives_every_report_the_same_rows(duck: Any) -> None:
+    wrong = []
+    for words, name, arguments in asked():
+        expected = golden_fleet.path(ZONE, words).read_text(encoding="utf-8").splitlines()
+        if answers(duck, reports.load(name), arguments) != expected:
+            wrong.append(words)
+    assert wrong == []
+
+
+def test_duckdb_answers_the_cookbook(duck: Any, golden: Golden, tmp_path: Path) -> None:
+    file = tmp_path / "question.sql"
+    wrong = []
+    for question, sql in questions().items():
+        file.write_text(sql, encoding="utf-8")
+        report = reports.load_own(file)
+        columns, found = reports.run(golden("sqlite"), report, ARGUMENTS)
+        if answers(duck, report, ARGUMENTS) != list(render("csv", columns, found)):
+            wrong.append(question)
+    assert wrong == []
+
+
+def test_an_empty_database_can_be_exported_and_read(database: Database, tmp_path: Path) -> None:
+    list(parquet.export(database, tmp_path / "out"))
+    with duckdb.connect() as conn:
+        conn.execute(script(tmp_path / "out"))
+        for name in reports.names():
+            arguments = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
+            assert len(answers(conn, reports.load(name), arguments)) == 1
+
+
+# the command
+
+
+def test_the_command_exports_and_says_so(see: Command, home: Path) -> None:
+    result = see("export", "parquet", "out", "--by", "day")
+    assert result.exit_code == 0
+    assert "instance_usage: 1 rows in 1 files" in result.stderr
+    assert (home / "out" / "instance_usage" / "in_day=2026-01-01" / "part-0.parquet").is_file()
+    assert see("export", "parquet", "out").exit_code == 0
+    assert not (home / "out" / "instance_usage" / "in_day=2026-01-01").exists()
+
+
+def test_no_secret_is_exported(filled: Database, home: Path) -> None:
+    from etl.simcloud import LEAK_MARK
+    from tests.live import leaks
+
+    cloud = Story()
+    cloud.rents(title="a")
+    apply(filled, poll_story(cloud))
+    list(parquet.export(filled, home / "out"))
+    text = repr([read(home / "out", each.name).to_pylist() for each in parquet.TABLES])
+    assert leaks(text, secrets=(LEAK_MARK,)) == []

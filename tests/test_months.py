@@ -1,0 +1,122 @@
+"""`month`: what was closed stays as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.months import close, reopen, shown
+from etl.pricing import Override
+from etl.rules import import_rules
+from etl.simcloud import Story
+from tests.commands import Command, home, run
+from tests.priced import YUAN, bills, charges, lists, says
+from tests.support import apply, poll_story, rows
+from tests.test_price_files import written
+
+__all__ = ["home", "run"]
+
+JANUARY_30 = 1_769_702_400
+"""2026-01-29T16:00:00Z: midnight in Shanghai."""
+COSTS = (
+    "SELECT CAST(day AS TEXT), title, project, cost_microcny, is_closed FROM cost_daily ORDER BY 1"
+)
+NOW = JANUARY_30 + 5 * 86_400
+
+
+@pytest.fixture
+def cloud() -> Story:
+    return Story(JANUARY_30)
+
+
+@pytest.fixture
+def two_months(database: Database, cloud: Story) -> Database:
+    """An instance of one yuan an hour, over the end of January."""
+    cloud.rents(title="train")
+    apply(database, poll_story(cloud))
+    lists(database, "RTX 4090", (cloud.now, None, None, YUAN))
+    for _ in range(72):
+        cloud.passes(hours=1)
+        apply(database, poll_story(cloud))
+    return database
+
+
+def test_a_closed_month_is_not_rewritten(
+    two_months: Database, cloud: Story, tmp_path: Path
+) -> None:
+    """Not by a rename, a rule, a price, another charging model, or a stretch that ends later."""
+    assert close(two_months, "2026-01", None, NOW) == ["lab"]
+    frozen = rows(two_months, COSTS)[:2]
+    assert frozen == [
+        ("2026-01-30", "train", None, 24 * YUAN, 1),
+        ("2026-01-31", "train", None, 24 * YUAN, 1),
+    ]
+    (life,) = cloud.fleet.lives
+    cloud.renames(life.instance_uuid, "eval")
+    cloud.passes(hours=1)
+    apply(two_months, poll_story(cloud))
+    cloud.passes(hours=1)
+    cloud.stops(life.instance_uuid)
+    apply(two_months, poll_story(cloud))
+    import_rules(two_months, written(tmp_path, "r.csv", "title,project\n*,all\n"))
+    says(two_months, Override("hour", 5 * YUAN))
+    charges(two_months, step_s=3_600)
+    assert rows(two_months, COSTS)[:2] == frozen
+    assert rows(two_months, COSTS)[2] == ("2026-02-01", "eval", "all", 120 * YUAN, 0)
+    assert shown(two_months)[1] == [("lab", "2026-01", "2026-02-03T16:00:00Z", 48.0, 240.0)]
+
+
+def test_a_month_that_is_opened_again_follows_what_is_known(two_months: Database) -> None:
+    close(two_months, "2026-01", "lab", NOW)
+    says(two_months, Override("hour", 5 * YUAN))
+    assert reopen(two_months, "2026-01", None) == ["lab"]
+    assert [row[3:] for row in rows(two_months, COSTS)] == [(120 * YUAN, 0)] * 3
+    assert rows(two_months, "SELECT COUNT(*) FROM closed_cost") == [(0,)]
+
+
+def test_every_view_of_cost_has_each_day_once(two_months: Database) -> None:
+    whole = "SELECT CAST(SUM(cost_microcny) AS BIGINT) FROM cost_line"
+    before = rows(two_months, whole)
+    close(two_months, "2026-01", None, NOW)
+    assert rows(two_months, whole) == before
+
+
+@pytest.mark.parametrize("month", ["2026-02", "2026-13", "January", "2026-01-01"])
+def test_a_month_that_is_not_over_or_none_is_not_closed(month: str, two_months: Database) -> None:
+    with pytest.raises(SettingsError) as caught:
+        close(two_months, month, None, NOW)
+    assert caught.value.advice
+
+
+def test_a_month_is_closed_once(two_months: Database) -> None:
+    close(two_months, "2026-01", None, NOW)
+    with pytest.raises(SettingsError, match="is closed"):
+        close(two_months, "2026-01", None, NOW)
+    with pytest.raises(SettingsError, match="no account 'cats'"):
+        reopen(two_months, "2026-01", "cats")
+    with pytest.raises(SettingsError, match="2025-12 is not closed"):
+        reopen(two_months, "2025-12", None)
+
+
+def test_bill_lines_that_come_after_the_close_are_adjustments(two_months: Database) -> None:
+    midnight = JANUARY_30 + 2 * 86_400
+    bills(two_months, midnight - 3_600, midnight - 1_800, YUAN)
+    close(two_months, "2026-01", None, NOW)
+    late = {"first_seen_at": NOW + 60, "changed_at": NOW + 60}
+    bills(two_months, midnight - 1_800, midnight, 2 * YUAN, **late)
+    bills(two_months, midnight, midnight + 1_800, 4 * YUAN, **late)
+    found = rows(two_months, "SELECT month, amount_microcny, amount_yuan FROM bill_adjustment")
+    assert found == [("2026-01", 2 * YUAN, 2.0)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_the_commands(run: Command, two_months: Database) -> None:
+    base = ("--database", two_months.place, "month")
+    assert run(*base, "close", "2026-01").exit_code == 0
+    assert "2026-01" in run(*base, "show").output
+    assert run(*base, "close", "2026-01").exit_code == 2
+    assert run(*base, "reopen", "2026-01").exit_code == 0
+    assert "(no rows)" in run(*base, "show").output

@@ -1,0 +1,147 @@
+"""Reports of the user's own: any SELECT, and nothing that writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl import reports
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.simcloud import Story
+from tests.commands import Command, filled, home, path, run
+from tests.support import apply, poll_story
+from tests.support import rows as stored
+from tests.test_cli_looking import fleet, see
+
+__all__ = ["filled", "fleet", "home", "path", "run", "see"]
+
+
+@pytest.fixture
+def lab(database: Database) -> Database:
+    cloud = Story()
+    cloud.rents(title="a")
+    cloud.rents(title="b")
+    apply(database, poll_story(cloud))
+    return database
+
+
+def rows(database: Database, folder: Path, sql: str, **arguments: Any) -> list[list[Any]]:
+    path = folder / "mine.sql"
+    path.write_text(sql, encoding="utf-8")
+    return [list(row) for row in reports.run(database, reports.load_own(path), arguments)[1]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT title FROM instance ORDER BY title",
+        "-- My report.\n-- @column title {zh=名称} name\nSELECT title FROM instance_now ORDER BY 1;\n",
+        "WITH t AS (SELECT title FROM instance) SELECT title FROM t ORDER BY 1",
+        "SELECT title FROM instance -- not a :parameter\n WHERE ':from_day' <> ' :x' ORDER BY 1",
+        "SELECT title FROM instance /* nor\n :this */ ORDER BY 1 ; ",
+    ],
+)
+def test_any_select_runs(sql: str, lab: Database, tmp_path: Path) -> None:
+    assert rows(lab, tmp_path, sql) == [["a"], ["b"]]
+
+
+def test_parameters_need_no_declaration(lab: Database, tmp_path: Path) -> None:
+    sql = "SELECT title FROM instance WHERE title = CAST(:which AS TEXT)"
+    assert rows(lab, tmp_path, sql, which="b") == [["b"]]
+
+
+def test_recursion_and_functions_may_be_used(lab: Database, tmp_path: Path) -> None:
+    sql = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)"
+        " SELECT SUM(ABS(i)) FROM n"
+    )
+    assert rows(lab, tmp_path, sql) == [[6]]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM instance_usage",
+        "DELETE FROM instance_usage RETURNING usage_no",
+        "INSERT INTO setting VALUES ('mine', 'x') RETURNING name",
+        "UPDATE instance SET title = 'x'",
+        "WITH d AS (DELETE FROM instance_usage RETURNING usage_no) SELECT * FROM d",
+        "DROP VIEW instance_now",
+        "CREATE TABLE mine (x INTEGER)",
+        "CREATE TEMPORARY TABLE mine (x INTEGER)",
+        "SELECT 1 AS x; DELETE FROM instance_usage",
+        "COMMIT; DELETE FROM instance_usage",
+        "COMMIT",
+        "SET TRANSACTION READ WRITE",
+        "PRAGMA query_only = OFF",
+        "PRAGMA user_version = 7",
+        "ATTACH DATABASE 'stolen.db' AS stolen",
+        "VACUUM INTO 'stolen.db'",
+        "SELECT set_config('transaction_read_only', 'off', true)",
+        "SELECT nextval(pg_get_serial_sequence('sync_run', 'sync_run_id'))",
+        "SELECT * FROM instance FOR UPDATE",
+        "COPY instance TO STDOUT",
+        "SELECT load_extension('x')",
+        "",
+        "-- only a comment",
+        "SELECT * FROM nowhere",
+        "SELECT 1 AS x, 2 AS x",
+    ],
+)
+def test_whatever_is_no_reading_is_refused_and_changes_nothing(
+    sql: str, lab: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    everything = "SELECT * FROM instance_usage ORDER BY instance_uuid"
+    before = stored(lab, everything), stored(lab, "SELECT * FROM setting ORDER BY name")
+    with pytest.raises(SettingsError) as caught:
+        rows(lab, tmp_path, sql)
+    assert caught.value.message.startswith("mine: ")
+    assert caught.value.advice
+    assert "SELECT" in caught.value.advice
+    assert (stored(lab, everything), stored(lab, "SELECT * FROM setting ORDER BY name")) == before
+    assert not (tmp_path / "stolen.db").exists()
+    cloud = Story()
+    cloud.passes(minutes=5)
+    apply(lab, poll_story(cloud))  # and the connection still writes for those who may
+
+
+def test_rows_left_unread_leave_the_connection_usable(lab: Database, tmp_path: Path) -> None:
+    path = tmp_path / "mine.sql"
+    path.write_text("SELECT title FROM instance ORDER BY title")
+    _, found = reports.run(lab, reports.load_own(path), {})
+    assert next(found) == ["a"]
+    found.close()
+    cloud = Story()
+    cloud.passes(minutes=5)
+    apply(lab, poll_story(cloud))
+
+
+# the command
+
+
+def test_a_file_runs_like_a_report(see: Command, home: Path) -> None:
+    (home / "mine.sql").write_text(
+        "-- Mine.\n-- @column n {zh=台数, int} how many\n"
+        "SELECT COUNT(*) AS n, :from_day AS a, :to_day AS b, CAST(:x AS TEXT) AS x FROM instance_now\n"
+        "WHERE :account IS NULL"
+    )
+    words = ("report", "--file", "mine.sql", "--from", "2026-01", "--set", "x=1")
+    assert json.loads(see(*words, "--json").stdout) == [
+        {"n": 2, "a": "2026-01-01", "b": "2026-01-31", "x": "1"}
+    ]
+    assert see(*words, "--format", "csv", "--lang", "zh").stdout.startswith("台数,a,b,x\n")
+    assert "2026-01-01 to 2026-01-31" in see(*words).stderr
+    assert ":x has no value: add --set x=" in see("report", "--file", "mine.sql").stderr
+    assert "column n: how many" in see("report", "--file", "mine.sql", "--help-report").stdout
+
+
+def test_a_file_that_cannot_be_read_is_named(see: Command, home: Path) -> None:
+    assert "none.sql cannot be read" in see("report", "--file", "none.sql").stderr
+    (home / "bad.sql").write_bytes(b"SELECT '\xff'")
+    assert "it is no UTF-8 text" in see("report", "--file", "bad.sql").stderr
+    assert see("report", "now", "--file", "bad.sql").exit_code == 2

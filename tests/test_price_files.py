@@ -1,0 +1,204 @@
+"""`prices`: the user's overrides from and to files, and the charging model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from etl.charging import ChargingModel
+from etl.days import Zone
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.prices import (
+    export_prices,
+    import_prices,
+    learn,
+    model,
+    read_prices,
+    shown_prices,
+)
+from etl.pricing import Override
+from etl.rebuild import differences
+from etl.simcloud import Story
+from tests.commands import Command, filled, home, path, run
+from tests.conftest import ZONE
+from tests.priced import YUAN, lists
+from tests.support import apply, poll_story, rows
+
+__all__ = ["filled", "home", "path", "run"]
+
+CSV = """\
+gpu_name,image_uuid,charging_type,unit,price,adds,valid_from,valid_to,note
+RTX 4090,,,hour,5.50,,2026-01-01,2026-02-01,"agreed, in writing"
+RTX 4090,,,hour,5.123456,,2026-02-01T00:00:00Z,,
+,img,,hour,0.3,true,,,
+
+A100,,2,month,25500,,,,
+"""
+TOML = """\
+[[price]]  # agreed
+gpu_name = "RTX 4090"
+unit = "hour"
+price = 5.50
+valid_from = 2026-01-01
+valid_to = "2026-02-01"
+note = "agreed, in writing"
+
+[[price]]
+gpu_name = "RTX 4090"
+unit = "hour"
+price = "5.123456"
+valid_from = 2026-02-01T00:00:00Z
+
+[[price]]
+image_uuid = "img"
+unit = "hour"
+price = 0.3
+adds = true
+
+[[price]]
+gpu_name = "A100"
+charging_type = 2
+unit = "month"
+price = 25500
+"""
+SHANGHAI = Zone(ZONE)
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def kept(database: Database) -> list[tuple[object, ...]]:
+    names = "gpu_name, image_uuid, charging_type, unit, price_microcny, valid_from, source"
+    return rows(database, f"SELECT {names} FROM price_override ORDER BY price_override_id")
+
+
+def test_both_forms_say_the_same(tmp_path: Path) -> None:
+    by_csv = read_prices(written(tmp_path, "p.csv", CSV), SHANGHAI)
+    by_toml = read_prices(written(tmp_path, "p.toml", TOML), SHANGHAI)
+    assert by_csv == by_toml
+    assert [each.price_microcny for each in by_csv] == [
+        5_500_000,
+        5_123_456,
+        300_000,
+        25_500 * YUAN,
+    ]
+    assert by_csv[0].valid_from == SHANGHAI.starts(SHANGHAI.local_date(1_767_225_600))
+
+
+@pytest.mark.parametrize("form", ["csv", "toml"])
+def test_what_is_exported_is_imported_as_the_same(
+    form: str, database: Database, tmp_path: Path
+) -> None:
+    import_prices(database, written(tmp_path, "p.csv", CSV))
+    learn(database, [Override("hour", 7, gpu_uuid="gpu-1", per="instance", no_card=True)])
+    before = kept(database)
+    lines = export_prices(database, form)
+    import_prices(database, written(tmp_path, f"again.{form}", "\n".join(lines)))
+    assert kept(database) == before
+    assert len(before) == 5
+    assert export_prices(database, form) == lines
+
+
+WRONG = {
+    "price\n5": "line 2: unit is missing: hour, day",
+    "unit,price\nhour,5.5\nhours,1": "line 3: unit cannot be 'hours'",
+    "unit,price\nhour,five": "line 2: price must be yuan",
+    "unit,price\nhour,0.0000001": "at most six decimals",
+    "unit,price\nhour,NaN": "price must be yuan",
+    "unit,price\nhour,1e99": "price must be from 0 to 1000000",
+    "unit,price\nhour,-1": "price must be from 0",
+    "unit,prize\nhour,1": "line 2: there is no 'prize' in a price",
+    "unit,price,valid_from\nhour,1,2026-02-30": "valid_from must be a day",
+    "unit,price,valid_from\nhour,1,2026-02-03T04:05:06": "valid_from must be a day",
+    "unit,price,valid_from,valid_to\nhour,1,2026-02-03,2026-02-03": "must be later",
+    "unit,price,gpu_name,gpu_uuid\nhour,1,a,b": "not both",
+    "unit,price,no_card\nhour,1,maybe": "no_card must be true or false",
+    "unit,price\nhour,1,2": "line 2: there are more cells than columns",
+    "unit,price,gpu_name\nhour,1,a\nday,1,a\nhour,2,a": "line 4: it is about the same as line 2",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_file_is_refused_as_a_whole_with_the_line(
+    text: str, database: Database, tmp_path: Path
+) -> None:
+    import_prices(database, written(tmp_path, "good.csv", CSV))
+    before = kept(database)
+    with pytest.raises(SettingsError, match=r".*") as caught:
+        import_prices(database, written(tmp_path, "bad.csv", text))
+    assert WRONG[text] in caught.value.message
+    assert kept(database) == before
+
+
+def test_the_line_of_a_table_is_that_of_its_heading(tmp_path: Path) -> None:
+    bad = TOML + '\n[[price]]\nunit = "hour"\nprice = 1\ngpu_name = "A100"\nvalid_to = 2026\n'
+    with pytest.raises(SettingsError, match="line 27: valid_to"):
+        read_prices(written(tmp_path, "p.toml", bad), SHANGHAI)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("p.xlsx", ""), ("p.toml", "price = 5"), ("p.toml", "[[price"), ("no.csv", None)],
+)
+def test_a_file_that_is_no_list_is_refused(name: str, text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / name if text is None else written(tmp_path, name, text)
+    with pytest.raises(SettingsError) as caught:
+        read_prices(path, SHANGHAI)
+    assert caught.value.advice
+
+
+def test_an_import_replaces_the_users_prices_and_keeps_what_was_learned(
+    database: Database, tmp_path: Path
+) -> None:
+    learn(database, [Override("hour", 7, gpu_uuid="gpu-1")])
+    import_prices(database, written(tmp_path, "p.csv", CSV))
+    import_prices(database, written(tmp_path, "q.csv", "unit,price\nhour,1"))
+    assert [(row[4], row[6]) for row in kept(database)] == [(7, "bill"), (YUAN, "user")]
+
+
+def test_costs_follow_an_import_at_once(database: Database, tmp_path: Path) -> None:
+    cloud = Story()
+    a = cloud.rents()
+    for _ in range(6):
+        apply(database, poll_story(cloud))
+        cloud.passes(minutes=10)
+    cloud.stops(a)
+    apply(database, poll_story(cloud))
+    lists(database, "RTX 4090", (cloud.now, None, None, 6 * YUAN))
+    costs = "SELECT cost_microcny, price_source FROM cost_daily"
+    assert rows(database, costs) == [(5_500_000, "list_assumed")]
+    import_prices(database, written(tmp_path, "p.csv", "unit,price\nhour,12"))
+    assert rows(database, costs) == [(11_000_000, "override")]
+    assert list(differences(database)) == []
+    assert [row[-1] for row in shown_prices(database)[1]] == ["override"]
+
+
+def test_the_commands(run: Command, filled: Database, path: Path, tmp_path: Path) -> None:
+    base = ("--database", str(path), "prices")
+    assert run(*base, "import", str(written(tmp_path, "p.csv", CSV))).exit_code == 0
+    assert run(*base, "export", str(tmp_path / "out.toml")).exit_code == 0
+    assert "5.123456" in (tmp_path / "out.toml").read_text(encoding="utf-8")
+    assert "(no rows)" in run(*base, "show").output
+    assert run(*base, "export", str(tmp_path / "out.ods")).exit_code == 2
+    bad = run(*base, "import", str(written(tmp_path, "bad.csv", "unit,price\nhour,x")))
+    assert bad.exit_code == 2
+    assert "line 2" in bad.output
+
+
+def test_the_charging_model_is_shown_and_set(run: Command, filled: Database, path: Path) -> None:
+    words = ("--database", str(path), "prices", "model")
+    assert run(*words).output.splitlines() == ["counts from start", "by the begun second"]
+    said = run(*words, "--from", "running", "--step", "hour", "--boot-s", "30")
+    assert said.output.splitlines()[1:] == [
+        "by the begun hour",
+        "a boot is taken to last 30 s, at most 180 s",
+    ]
+    assert model(filled) == ChargingModel("running", 3_600, 30, 180)
+    assert rows(filled, "SELECT * FROM charging_model") == [("running", 3_600, 30, 180)]
+    assert run(*words, "--boot-s", "200").exit_code == 2
+    assert model(filled).boot_s == 30

@@ -1,0 +1,255 @@
+"""`rules`: who pays, over time, and what budgets there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etl import reports
+from etl.allocation import Looks, Rule, allocations
+from etl.days import Zone
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.pricing import BEGINNING, FOREVER
+from etl.rebuild import differences, rebuild
+from etl.rules import export_rules, import_rules, read_rules, shown_rules, tried_rules
+from etl.simcloud import Story
+from tests.commands import Command, filled, home, path, run
+from tests.conftest import TODAY, ZONE
+from tests.priced import YUAN, lists
+from tests.support import apply, poll_story, rows
+from tests.test_price_files import written
+
+__all__ = ["filled", "home", "path", "run"]
+
+TOML = """\
+[[rule]]
+title = "train*"
+project = "vision"
+owner = "li"
+valid_to = 2026-01-02
+
+[[rule]]
+title = "TRAIN*"
+project = "speech"
+cost_centre = "4711"
+
+[[budget]]
+project = "vision"
+amount = 100.50
+
+[[budget]]
+project = "vision"
+month = "2026-01"
+amount = 30
+
+[[budget]]
+account = "lab"
+amount = 40
+"""
+CSV = """\
+kind,title,project,owner,cost_centre,valid_to,account,month,amount
+rule,train*,vision,li,,2026-01-02,,,
+,TRAIN*,speech,,4711,,,,
+budget,,vision,,,,,,100.50
+budget,,vision,,,,,2026-01,30
+budget,,,,,,lab,,40
+"""
+ALL = Rule(9, project="rest")
+
+
+def said(rules: list[Rule], *looks: Looks, account: str = "lab") -> list[tuple[Any, ...]]:
+    found = allocations(rules, account, "i-1", looks or [Looks(50, "train 7", ("img", "torch"))])
+    return [(each.starts_s, each.ends_s, each.project) for each in found]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(1, project="p"),
+        Rule(1, project="p", account="lab"),
+        Rule(1, project="p", instance_uuid="i-1"),
+        Rule(1, project="p", title="TRAIN*"),
+        Rule(1, project="p", title="*?7"),
+        Rule(1, project="p", image="torch"),
+        Rule(1, project="p", image="im?", title="train*"),
+    ],
+)
+def test_a_rule_matches_by_all_that_it_says(rule: Rule) -> None:
+    assert said([rule, ALL]) == [(BEGINNING, FOREVER, "p")]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(1, project="p", account="other"),
+        Rule(1, project="p", instance_uuid="i"),
+        Rule(1, project="p", title="train"),
+        Rule(1, project="p", title="[tT]rain 7"),
+        Rule(1, project="p", image="torch", title="eval*"),
+    ],
+)
+def test_a_rule_does_not_match_where_one_thing_differs(rule: Rule) -> None:
+    assert said([rule, ALL]) == [(BEGINNING, FOREVER, "rest")]
+
+
+def test_the_first_rule_that_matches_holds_while_it_is_in_force() -> None:
+    rules = [Rule(1, project="a", valid_from=10, valid_to=20), Rule(2, project="b", valid_from=15)]
+    assert said(rules) == [(10, 20, "a"), (20, FOREVER, "b")]
+
+
+def test_a_rename_counts_from_when_it_was_seen() -> None:
+    looks = [Looks(50, "eval"), Looks(90, "train"), Looks(95, "train 2")]
+    assert said([Rule(1, project="p", title="train*")], *looks) == [(90, FOREVER, "p")]
+    assert said([Rule(1, project="p", title="eval")], *looks) == [(BEGINNING, 90, "p")]
+
+
+def test_what_no_rule_matches_is_said_of_nobody() -> None:
+    assert said([Rule(1, project="p", title="x")]) == []
+
+
+def test_both_forms_say_the_same(tmp_path: Path) -> None:
+    zone = Zone(ZONE)
+    by_toml = read_rules(written(tmp_path, "r.toml", TOML), zone)
+    assert read_rules(written(tmp_path, "r.csv", CSV), zone) == by_toml
+    assert [b.amount_microcny for b in by_toml[1]] == [100_500_000, 30 * YUAN, 40 * YUAN]
+
+
+@pytest.mark.parametrize("form", ["csv", "toml"])
+def test_what_is_exported_is_imported_as_the_same(
+    form: str, database: Database, tmp_path: Path
+) -> None:
+    assert import_rules(database, written(tmp_path, "r.toml", TOML)) == (2, 3)
+    tables = ("SELECT * FROM allocation_rule ORDER BY 1", "SELECT * FROM budget ORDER BY 1, 2, 3")
+    before = [rows(database, sql) for sql in tables]
+    lines = export_rules(database, form)
+    import_rules(database, written(tmp_path, f"again.{form}", "\n".join(lines)))
+    assert [rows(database, sql) for sql in tables] == before
+
+
+WRONG = {
+    "[[rule]]\ntitle = 'x'": "line 1: a rule says a project",
+    "[[budget]]\namount = 1": "line 1: a budget is of a project or of an account",
+    "\n[[budget]]\nproject = 'x'\nmonth = '2026-13'\namount = 1": "line 2: month must be",
+    "[[budget]]\nproject = 'x'\namount = 1\n[[budget]]\nproject = 'x'\namount = 2": "line 4: project 'x'",
+    "[[role]]\nproject = 'x'": "'role' is none of rule, budget",
+    "[[rule]]\nproject = 5": "project must be text",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_file_is_refused_as_a_whole_with_the_line(
+    text: str, database: Database, tmp_path: Path
+) -> None:
+    import_rules(database, written(tmp_path, "good.toml", TOML))
+    with pytest.raises(SettingsError) as caught:
+        import_rules(database, written(tmp_path, "bad.toml", text))
+    assert WRONG[text] in caught.value.message
+    assert rows(database, "SELECT COUNT(*) FROM allocation_rule") == [(2,)]
+
+
+@pytest.fixture
+def allocated(database: Database, tmp_path: Path) -> Database:
+    """Two days of two instances; rules of which one ends after the first day (in Shanghai)."""
+    cloud = Story()
+    cloud.rents(title="train a")
+    cloud.rents(title="eval", model="A100")
+    apply(database, poll_story(cloud))
+    for model in ("RTX 4090", "A100"):
+        lists(database, model, (cloud.now, None, None, YUAN))
+    import_rules(database, written(tmp_path, "r.toml", TOML))
+    for _ in range(40):
+        cloud.passes(hours=1)
+        apply(database, poll_story(cloud))
+    return database
+
+
+PAID = (
+    "SELECT CAST(day AS TEXT), title, project, owner, cost_microcny FROM cost_daily ORDER BY 1, 2"
+)
+
+
+def test_costs_name_who_pays(allocated: Database) -> None:
+    assert rows(allocated, PAID) == [
+        ("2026-01-01", "eval", None, None, 16 * YUAN),
+        ("2026-01-01", "train a", "vision", "li", 16 * YUAN),
+        ("2026-01-02", "eval", None, None, 24 * YUAN),
+        ("2026-01-02", "train a", "speech", None, 24 * YUAN),
+    ]
+    assert list(differences(allocated)) == []
+
+
+def test_a_rebuild_gives_and_checks_who_pays(allocated: Database) -> None:
+    before = rows(allocated, PAID)
+    with allocated.writing() as conn:
+        conn.exec_driver_sql("DELETE FROM allocation")
+    assert len(list(differences(allocated))) == 1
+    rebuild(allocated, None, TODAY)
+    assert rows(allocated, PAID) == before
+    assert list(differences(allocated)) == []
+
+
+def test_a_new_import_takes_the_old_allocation_away(allocated: Database, tmp_path: Path) -> None:
+    import_rules(allocated, written(tmp_path, "none.csv", "kind,project\n"))
+    assert {row[2] for row in rows(allocated, PAID)} == {None}
+    assert rows(allocated, "SELECT COUNT(*) FROM allocation") == [(0,)]
+
+
+def test_a_rename_that_a_poll_sees_is_allocated_with_it(database: Database, tmp_path: Path) -> None:
+    cloud = Story()
+    a = cloud.rents(title="eval")
+    apply(database, poll_story(cloud))
+    import_rules(database, written(tmp_path, "r.csv", "title,project\neval,old\ntrain,new\n"))
+    cloud.passes(minutes=5)
+    cloud.renames(a, "train")
+    b = cloud.rents(title="train")
+    apply(database, poll_story(cloud))
+    said = "SELECT instance_uuid, project FROM allocation ORDER BY instance_uuid, starts_s"
+    assert rows(database, said) == [(a, "old"), (a, "new"), (b, "new")]
+    assert list(differences(database)) == []
+
+
+def test_rules_are_tried_without_a_change(allocated: Database, tmp_path: Path) -> None:
+    file = written(tmp_path, "t.csv", "instance,title,project\n,eval,new\n")
+    _, found = tried_rules(allocated, file, "EVAL")
+    assert [(row[2], row[3], row[5]) for row in found] == [("eval", "ever", "new")]
+    _, found = tried_rules(allocated, None, None)
+    assert [(row[2], row[3], row[5]) for row in found] == [
+        ("train a", "ever", "vision"),
+        ("train a", "2026-01-02", "speech"),
+        ("eval", None, "(no rule)"),
+    ]
+    assert [row[-1] for row in shown_rules(allocated)[1]] == [0, 1]
+
+
+def report(database: Database, name: str, **said: Any) -> list[list[Any]]:
+    period = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
+    return [list(row) for row in reports.run(database, reports.load(name), {**period, **said})[1]]
+
+
+def test_the_report_shows_what_no_rule_matches(allocated: Database) -> None:
+    assert report(allocated, "cost", by="project") == [
+        ["lab", "(no rule)", None, 40.0, 40.0, 40.0, 40.0, 40.0, 0.0, 0.0],
+        ["lab", "speech", None, 24.0, 24.0, 24.0, 24.0, 24.0, 0.0, 0.0],
+        ["lab", "vision", None, 16.0, 16.0, 16.0, 16.0, 16.0, 0.0, 0.0],
+    ]
+
+
+def test_the_budget_report_projects_the_month(allocated: Database) -> None:
+    """Observed until 2026-01-02T16:00Z: two of 31 days in Shanghai."""
+    assert report(allocated, "budget") == [
+        ["2026-01", "account", "lab", 40.0, 80.0, 200.0, 1240.0, 3100.0],
+        ["2026-01", "project", "speech", None, 24.0, None, 372.0, None],
+        ["2026-01", "project", "vision", 30.0, 16.0, 53.33, 248.0, 826.66],
+    ]
+
+
+def test_the_commands(run: Command, filled: Database, path: Path, tmp_path: Path) -> None:
+    base = ("--database", str(path), "rules")
+    assert run(*base, "import", str(written(tmp_path, "r.toml", TOML))).exit_code == 0
+    assert "title TRAIN*" in run(*base, "show").output
+    assert run(*base, "show", "--export", str(tmp_path / "out.csv")).exit_code == 0
+    assert (tmp_path / "out.csv").read_text(encoding="utf-8").startswith("kind,account,")
+    assert "(no rows)" in run(*base, "test", "anything").output
