@@ -219,6 +219,7 @@ class App:
         """Go on with other settings, over the same database. Polls in hand end with the old ones."""
         self.settings = replace(settings, database_url=self.settings.database_url)
         self._clients.clear()
+        self.__dict__.pop("alerts", None)  # those are made from the settings
 
     def _sync(
         self,

@@ -18,7 +18,7 @@ from etl.metrics import CONTENT_TYPE, Metrics
 from etl.schedule import SLICE_S, Schedule
 from etl.settings import Settings
 from etl.ticks import Ticks, Watch
-from etl.watchdog import Pinger, Systemd
+from etl.watchdog import Bell, Pinger, Systemd
 
 GRACE_S: Final = 5.0
 """How long polls in hand may take when the daemon is to end; then they are as if never begun."""
@@ -50,7 +50,9 @@ class Daemon:
         self._reread = reread
         self._systemd = Systemd(app.environ)
         self._pinger = Pinger(app.settings.ping_url) if app.settings.ping_url else None
-        ticks = Ticks(app, after, self._observe)
+        self._after = after
+        self._bell = Bell(self._look_at_alerts)
+        ticks = Ticks(app, self._hand_on, self._observe)
         self.schedule = Schedule(ticks, app.settings)
         self._signals: list[int] = []
         self._looked_at = time.monotonic()
@@ -66,6 +68,7 @@ class Daemon:
             self._systemd.says("STOPPING=1")
             return self._end(code)
         finally:
+            self._bell.stop(1.0)
             if health is not None:
                 health.close()
             for number, handler in before.items():
@@ -155,6 +158,20 @@ class Daemon:
                 "/metrics": lambda: (200, CONTENT_TYPE, self.metrics.text()),
             },
         )
+
+    def _hand_on(self, result: Result) -> None:
+        self._bell.touch()
+        if self._after is not None:
+            self._after(result)
+
+    def _look_at_alerts(self) -> None:
+        """What a person must know is said, after polls and each minute."""
+        try:
+            self.app.alerts.tick(self.app.now())
+        except EtlError as error:
+            log.error("alerts: %s", error.message)
+        except Exception:
+            log.exception("alerts: a fault of this program")
 
     def _observe(
         self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0

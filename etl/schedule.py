@@ -171,9 +171,12 @@ class Schedule:
             self.ticks.tick(watch, due_at)
 
     def _overrun(self, event: JobSubmissionEvent) -> None:
-        """The last poll is still in hand, or queues behind another of its account."""
+        """The last poll is still in hand. One that only queues, behind another of its account, will
+        be that of this tick too."""
         watch = self.watches.get(event.job_id)
         if watch is None or not watch.pace.is_due(self.ticks.monotonic()):
+            return
+        if self._lanes[watch.account.name].working_on != event.job_id:
             return
         due_at = int(event.scheduled_run_times[-1].timestamp())
         why = f"the poll before that of {iso(due_at)} is not done yet"

@@ -1,4 +1,4 @@
-"""Signs of life for those who watch from outside: systemd, and a URL that wants to be asked."""
+"""Signs of life for those who watch from outside, and what is done beside the polls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import queue
 import socket
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -67,3 +67,34 @@ class Pinger:
                 if not self._failing:
                     log.warning("the watchdog URL did not answer: %s", type(error).__name__)
                 self._failing = True
+
+
+class Bell:
+    """Calls `ring` soon after each `touch`, and every so often, in a thread of its own: what takes
+    long there holds up no poll."""
+
+    def __init__(
+        self, ring: Callable[[], object], every_s: float = 60.0, at_least_s: float = 5.0
+    ) -> None:
+        self._ring, self._every_s, self._at_least_s = ring, every_s, at_least_s
+        self._touched, self._stopping = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._work, name="bell", daemon=True)
+        self._thread.start()
+
+    def touch(self) -> None:
+        self._touched.set()
+
+    def stop(self, grace_s: float) -> None:
+        """No more of it; waits so long for what is in hand."""
+        self._stopping.set()
+        self._touched.set()
+        self._thread.join(grace_s)
+
+    def _work(self) -> None:
+        while True:
+            self._touched.wait(self._every_s)
+            self._touched.clear()
+            if self._stopping.is_set():
+                return
+            self._ring()
+            self._stopping.wait(self._at_least_s)

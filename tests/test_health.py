@@ -26,7 +26,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.health import Health, as_json
 from etl.simcloud import ANY, Behaviour, Fail, Story
-from etl.watchdog import Pinger, Systemd
+from etl.watchdog import Bell, Pinger, Systemd
 from tests.live import KEY, Live, Living, living, wait_for
 
 
@@ -49,6 +49,7 @@ def daemon(live: Living) -> Iterator[tuple[Live, Daemon]]:
     made = Daemon(lab.app, lambda: lab.app.settings)
     yield lab, made
     made.schedule.stop(10)
+    made._bell.stop(10)
 
 
 def polls(daemon: Daemon) -> None:
@@ -235,6 +236,35 @@ def test_the_watchdog_url_is_asked_and_never_logged(caplog: pytest.LogCaptureFix
         Pinger(url, timeout_s=1).ping()
         wait_for(lambda: "did not answer" in caplog.text)
     assert "s3cret" not in caplog.text
+
+
+def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(
+    daemon: tuple[Live, Daemon], caplog: pytest.LogCaptureFixture
+) -> None:
+    lab, made = daemon
+    looked: list[int] = []
+
+    class Alerts:
+        def tick(self, now: int) -> None:
+            looked.append(now)
+            raise ZeroDivisionError
+
+    lab.app.__dict__["alerts"] = Alerts()
+    polls(made)
+    wait_for(lambda: looked == [lab.app.now()])
+    wait_for(lambda: "alerts: a fault of this program" in caplog.text)
+    assert figures(made)["chenyu_etl_polls_total complete"] == 1
+
+
+def test_a_bell_rings_every_so_often_and_when_it_is_touched() -> None:
+    rung: list[int] = []
+    bell = Bell(lambda: rung.append(1), every_s=60, at_least_s=0)
+    bell.touch()
+    wait_for(lambda: len(rung) == 1)
+    bell.stop(5)
+    often = Bell(lambda: rung.append(2), every_s=0.01, at_least_s=0)
+    wait_for(lambda: rung.count(2) > 2)
+    often.stop(5)
 
 
 # logs
