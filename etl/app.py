@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from math import ceil, floor
@@ -19,6 +19,7 @@ from etl import settings as settings_module
 from etl.days import Zone
 from etl.dialect import Database, open_database, translated
 from etl.errors import (
+    AlreadyPolled,
     ArchiveError,
     Busy,
     EtlError,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], float]
 Progress = Callable[[int, int | None], None]
+Covers = Callable[[LastPoll | None], bool]
+"""Whether the newest applied poll makes another one needless."""
 
 EXIT_ORDER: Final = (2, 6, 4, 5, 7, 3, 0)
 """Over several accounts the first of these that applies is the exit code."""
@@ -182,19 +185,48 @@ class App:
         return newest is None or not 0 <= self.now() - newest < resource.every_s * DUE
 
     def sync_one(
-        self, account: Account, resource: Resource[Any], progress: Progress | None = None
+        self,
+        account: Account,
+        resource: Resource[Any],
+        progress: Progress | None = None,
+        covers: Covers | None = None,
     ) -> Result:
-        """One poll; a failed or skipped attempt is recorded in `sync_run`."""
+        """One poll; a failed or skipped attempt is recorded in `sync_run`.
+
+        With `covers`, which is asked under the account's lock, the result may be `AlreadyPolled`,
+        and what is `Busy` is not recorded: whoever asks so may try again.
+        """
         began = self.now()
         try:
-            outcome = self._sync(account, resource, progress)
+            outcome = self._sync(account, resource, progress, covers)
             return Result(account.name, resource.name, outcome=outcome)
         except EtlError as error:
+            if covers is not None and isinstance(error, AlreadyPolled | Busy):
+                return Result(account.name, resource.name, error=error)
             is_repeated = self._record_failure(account.name, resource.name, began, error)
             return Result(account.name, resource.name, error=error, is_repeated=is_repeated)
 
+    def record_skipped(self, account: str, resource: str, began: Instant, why: str) -> None:
+        """A row of `sync_run` for a tick that was not polled."""
+        self._record_failure(account, resource, began, Busy(why))
+
+    def limited(self, account: str) -> int:
+        """How often the source told this account that it asks too often, as far as is counted."""
+        kept = self._clients.get(account)
+        return kept[1].limited if kept else 0
+
+    def take(self, settings: Settings) -> None:
+        """Go on with other settings, over the same database. Polls in hand end with the old ones."""
+        self.settings = replace(settings, database_url=self.settings.database_url)
+        self._clients.clear()
+        self.__dict__.pop("alerts", None)  # those are made from the settings
+
     def _sync(
-        self, account: Account, resource: Resource[Any], progress: Progress | None
+        self,
+        account: Account,
+        resource: Resource[Any],
+        progress: Progress | None,
+        covers: Covers | None = None,
     ) -> Outcome:
         from etl.walk import poll
 
@@ -216,6 +248,8 @@ class App:
             )
 
         def source(last: LastPoll | None, seed: bytes) -> Poll:
+            if covers is not None and covers(last):
+                raise AlreadyPolled(f"{account.name} {resource.name} is polled already")
             taken = once(last, seed)
             for _ in range(POLLS_AGAIN):
                 # slow answers leave the source's clock less well known than it was

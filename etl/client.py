@@ -39,6 +39,7 @@ Clock = Callable[[], float]
 MAX_REDIRECTS: Final = 3
 BODY_LIMIT: Final = 64 * 2**20
 SAID_LIMIT: Final = 200
+TOO_MANY: Final = 429
 
 ADVICE_KEY: Final = (
     "set CHENYU_API_KEY or api_key_file to a valid key; keys are made in the console of chenyu.cn"
@@ -82,7 +83,8 @@ class Retrying:
 
 
 class Client:
-    """A thread-safe reader of one account. `requests` and `retries` count since its creation."""
+    """A thread-safe reader of one account. `requests`, `retries` and `limited` (answers that said
+    "too many requests") count since its creation."""
 
     def __init__(
         self,
@@ -98,6 +100,7 @@ class Client:
     ) -> None:
         self.requests = 0
         self.retries = 0
+        self.limited = 0
         self._base_url = _checked_url(base_url)
         self._key = _checked_key(key)
         self._clock = clock
@@ -271,7 +274,9 @@ class Client:
             return Changed(f"{what}, without a readable code", advice=ADVICE_CHANGED, path="$.code")
         if faults and 300 <= faults[0] < 500 and faults[0] not in _PASSING:
             return Changed(what, advice=ADVICE_CHANGED)
-        return Unavailable(what, advice=ADVICE_WAIT, retry_after_s=wait)
+        limited = TOO_MANY in faults
+        self._count(limited=limited)
+        return Unavailable(what, advice=ADVICE_WAIT, retry_after_s=wait, limited=limited)
 
     def _words(self, error: httpx.RequestError | httpx.InvalidURL) -> str:
         """What failed, without the text of exceptions that can hold a header or a body."""
@@ -294,10 +299,11 @@ class Client:
         said = "".join(c if c.isprintable() else " " for c in said).strip()
         return said if len(said) <= SAID_LIMIT else said[: SAID_LIMIT - 1] + "…"
 
-    def _count(self, requests: int = 0, retries: int = 0) -> None:
+    def _count(self, requests: int = 0, retries: int = 0, limited: int = 0) -> None:
         with self._counting:
             self.requests += requests
             self.retries += retries
+            self.limited += limited
 
 
 def _tls(base_url: str) -> ssl.SSLContext | bool:

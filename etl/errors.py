@@ -6,6 +6,7 @@
     │  ├─ Unavailable        5   the source did not answer as it should; alone is retried
     │  ├─ Refused            4   a person must act: key, permission
     │  └─ Changed            5   the source answers in a form this program does not know
+    ├─ AlreadyPolled         0   nothing to do: another poll covers this tick
     ├─ DeliveryError         5   a channel did not take a message; tried again later
     └─ StoreError            6
        ├─ Busy               7   another sync holds the account, or the database is locked
@@ -43,13 +44,20 @@ class Unavailable(SourceError):
     """The source failed in a way that may pass.
 
     `retry_after_s` is the wait that the source asked for, in seconds; None where it said nothing.
+    `limited`: the source said that it was asked too often.
     """
 
     def __init__(
-        self, message: str, *, advice: str | None = None, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        advice: str | None = None,
+        retry_after_s: float | None = None,
+        limited: bool = False,
     ) -> None:
         super().__init__(message, advice=advice)
         self.retry_after_s = retry_after_s
+        self.limited = limited
 
 
 class Refused(SourceError):
@@ -68,6 +76,12 @@ class Changed(SourceError):
     def __init__(self, message: str, *, advice: str | None = None, path: str = "$") -> None:
         super().__init__(message, advice=advice)
         self.path = path
+
+
+class AlreadyPolled(EtlError):
+    """Another process polled this account and resource for the tick in hand."""
+
+    exit_code = 0
 
 
 class DeliveryError(EtlError):

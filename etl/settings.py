@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
@@ -15,13 +16,26 @@ from urllib.parse import urlsplit
 
 from etl import alert_settings
 from etl.alert_settings import AlertSettings
+from etl.cadence import Cadence
 from etl.days import Zone
 from etl.errors import SettingsError
+from etl.places import file_name
 from etl.resources import RESOURCES
+from etl.service_settings import (
+    DEFAULT_LISTEN,
+    SCHEDULE_VARIABLE,
+    read_cadences,
+    read_listen,
+    read_log_format,
+    read_ping_url,
+    read_schedule,
+)
 
 DEFAULT_ACCOUNT: Final = "default"
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what `LoadCredential=` names."""
 KEY_VARIABLE: Final = "CHENYU_API_KEY"
 KEY_FILE_VARIABLE: Final = "CHENYU_API_KEY_FILE"
 WHERE_KEYS_ARE: Final = (
@@ -32,17 +46,29 @@ WHERE_KEYS_ARE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account and where its key is. The key itself is read when it is needed, never kept."""
+    """An account and where its key is. The key itself is read when it is needed, never kept.
+
+    `schedule` holds cadences by resource that are its own. `key_credential` names a systemd
+    credential; without one, a credential `ACCOUNT.key` stands in for the key file.
+    """
 
     name: str
     key_env: str | None = None
     key_file: Path | None = None
+    key_credential: str | None = None
+    schedule: Mapping[str, Cadence] = field(default_factory=dict)
+
+    @property
+    def credential(self) -> str:
+        """The name of its systemd credential."""
+        return self.key_credential or f"{file_name(self.name)}.key"
 
     def key(self, environ: Mapping[str, str]) -> str:
         """The API key. Raises `SettingsError` where there is none, with how to set it."""
         found = environ.get(self.key_env, "") if self.key_env else ""
-        if not found and self.key_file is not None:
-            found = _read_key(self.key_file)
+        file = self._credential_file(environ) or self.key_file
+        if not found and file is not None:
+            found = _read_key(file)
         if not found.strip():
             own = self.key_env if self.key_env != KEY_VARIABLE else None
             raise SettingsError(
@@ -51,11 +77,15 @@ class Account:
             )
         return found.strip()
 
+    def _credential_file(self, environ: Mapping[str, str]) -> Path | None:
+        given = Path(environ.get(CREDENTIALS) or f"${CREDENTIALS}", self.credential)
+        return given if self.key_credential or given.exists() else None
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. `database_url` may hold a password: it has no place in a
-    message."""
+    """Everything that can be set. `database_url` and `ping_url` may hold secrets: they have no place
+    in a message. `schedule` holds cadences by resource."""
 
     database_url: str = field(repr=False, default="")
     base_url: str = DEFAULT_BASE_URL
@@ -66,6 +96,10 @@ class Settings:
     attempts: int = 5
     archive: Path | None = None
     resources: tuple[str, ...] = tuple(RESOURCES)
+    schedule: Mapping[str, Cadence] = field(default_factory=dict)
+    listen: str = DEFAULT_LISTEN
+    ping_url: str = field(repr=False, default="")
+    log_format: str = "auto"
     accounts: tuple[Account, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
@@ -79,6 +113,9 @@ _KINDS: Final[dict[str, type]] = {
     "timeout_s": float,
     "attempts": int,
     "archive": str,
+    "listen": str,
+    "ping_url": str,
+    "log_format": str,
 }
 _LIMITS: Final = {
     "page_size": (1, 10_000),
@@ -87,8 +124,9 @@ _LIMITS: Final = {
     "attempts": (1, 20),
 }
 RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
-_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources", "alerts"}
-_ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file"}
+_CONFIG_ONLY: Final = {"api_key_file", "accounts", "resources", "schedule", "alerts"}
+_ACCOUNT_KEYS: Final = {"api_key_env", "api_key_file", "api_key_credential", "schedule"}
+_MAY_BE_EMPTY: Final = "listen"
 
 
 def variable(name: str) -> str:
@@ -111,7 +149,7 @@ def load(
     for name, kind in _KINDS.items():
         said = options.get(name), environ.get(variable(name)), written.get(name)
         for value, where in zip(said, ("option", variable(name), str(path)), strict=True):
-            if value is not None and value != "":
+            if value is not None and (value != "" or name == _MAY_BE_EMPTY):
                 values[name] = _typed(name, value, kind, where)
                 break
     Zone(values.get("timezone", DEFAULT_TIMEZONE))
@@ -124,6 +162,14 @@ def load(
             "base_url": _base_url(values.get("base_url", DEFAULT_BASE_URL)),
             "archive": Path(archive).expanduser() if archive else None,
             "resources": _resources(environ, written, path),
+            "schedule": read_schedule(
+                environ.get(SCHEDULE_VARIABLE, ""),
+                _table(written.get("schedule", {}), "schedule", path),
+                f"{path}: schedule",
+            ),
+            "listen": read_listen(values.get("listen", DEFAULT_LISTEN)),
+            "ping_url": read_ping_url(values.get("ping_url", "")),
+            "log_format": read_log_format(values.get("log_format", "auto")),
             "accounts": _accounts(written, environ, options.get("account"), path),
             "alerts": alert_settings.read(written.get("alerts", {}), str(path)),
         }
@@ -138,7 +184,10 @@ def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
         return Path(named).expanduser()
     import platformdirs
 
-    return platformdirs.user_config_path("chenyu-etl") / "config.toml"
+    try:
+        return platformdirs.user_config_path("chenyu-etl") / "config.toml"
+    except RuntimeError:  # a user without a home, as in a container
+        return Path("/etc/chenyu-etl/config.toml")
 
 
 def database_url(said: str | None, environ: Mapping[str, str]) -> str:
@@ -152,9 +201,16 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
     """The default databases, the one that is used first."""
     import platformdirs
 
-    folders = [platformdirs.user_data_path("chenyu-etl")]
+    folders = []
+    with suppress(RuntimeError):  # a user without a home, as in a container
+        folders.append(platformdirs.user_data_path("chenyu-etl"))
     if state := environ.get("STATE_DIRECTORY"):
         folders.insert(0, Path(state.partition(":")[0]))
+    if not folders:
+        raise SettingsError(
+            "this user has no home, so there is no place for the database",
+            advice="name one: CHENYU_DATABASE_URL, or a folder: STATE_DIRECTORY",
+        )
     return [f"sqlite:///{folder / 'chenyu-etl.db'}" for folder in folders]
 
 
@@ -290,8 +346,18 @@ def _account(name: str, keys: Any, path: Path) -> Account:
     variable_name = keys.get("api_key_env")
     if variable_name is not None:
         _text("api_key_env", variable_name, str(path))
+    credential = keys.get("api_key_credential")
+    if credential is not None and "/" in _text("api_key_credential", credential, str(path)):
+        raise SettingsError(f"{path}: api_key_credential is a name, no path", advice="see systemd")
     file = _key_file(keys, path)
-    return Account(name, variable_name, Path(file).expanduser() if file else None)
+    own = _table(keys.get("schedule", {}), f"accounts.{name}.schedule", path)
+    return Account(
+        name,
+        variable_name,
+        Path(file).expanduser() if file else None,
+        credential,
+        read_cadences(own, f"{path}: accounts.{name}.schedule"),
+    )
 
 
 def _key_file(keys: Mapping[str, Any], path: Path) -> str | None:

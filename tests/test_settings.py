@@ -24,6 +24,8 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "timeout_s": (1.5, "2.5", 3.5),
     "attempts": (2, "3", 4),
     "archive": ("/a", "/b", "/c"),
+    "listen": ("127.0.0.1:1", "[::1]:2", "3"),
+    "ping_url": ("https://a.example", "https://b.example/x", "http://c.example"),
 }
 """Of each setting a value as an option, as a variable and in the config file."""
 
@@ -57,8 +59,8 @@ def written(value: Any) -> str:
 
 
 def test_every_setting_is_sampled_here() -> None:
-    names = set(Settings.__dataclass_fields__) - {"accounts", "alerts", "resources"}
-    assert SAMPLES.keys() == names
+    elsewhere = {"accounts", "alerts", "resources", "schedule", "log_format"}
+    assert SAMPLES.keys() == Settings.__dataclass_fields__.keys() - elsewhere
 
 
 def test_what_is_collected_is_a_list_in_the_order_of_polling(config: Path) -> None:

@@ -89,11 +89,14 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import alerting, database, exporting, money, report, reporting, syncing
+    from etl.cli import alerting, database, exporting, money, report, reporting, serving, syncing
 
     for command in (
         syncing.demo,
+        serving.init,
         syncing.sync,
+        serving.run,
+        serving.service,
         reporting.status,
         report.report,
         exporting.export,

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from etl.dialect.types import CalendarDay, UtcInstant
-from etl.errors import SettingsError, StoreError
+from etl.errors import Busy, SettingsError, StoreError
 
 Row = Sequence[Any]
 
@@ -99,6 +100,11 @@ def translated(database: Database) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise database.error(error) from error
+    except NoFreeConnection as error:
+        raise Busy(
+            f"{database.place}: all connections of this process are at work",
+            advice="it may pass; else poll less often, or from several processes",
+        ) from error
 
 
 __all__ = ["CalendarDay", "Database", "Row", "UtcInstant", "open_database", "translated"]

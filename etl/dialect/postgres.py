@@ -18,6 +18,8 @@ from etl.errors import Busy, StoreError
 
 CONNECT_TIMEOUT_S: Final = 15
 LOCK_TIMEOUT_S: Final = 30
+KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+"""Of both sides: the server frees the locks of a client that the network cut off after a minute."""
 _BUSY: Final = frozenset({"55P03", "57014", "40P01"})
 """lock_not_available, query_canceled (by lock_timeout), deadlock_detected."""
 
@@ -30,10 +32,9 @@ class Postgres:
             "connect_args": {
                 "application_name": "chenyu-etl",
                 "connect_timeout": CONNECT_TIMEOUT_S,
-                "keepalives_idle": 30,
-                "keepalives_interval": 10,
-                "keepalives_count": 3,
-                "options": f"-c timezone=UTC -c lock_timeout={round(lock_timeout_s * 1000)}ms",
+                **KEEPALIVES,
+                "options": f"-c timezone=UTC -c lock_timeout={round(lock_timeout_s * 1000)}ms"
+                + "".join(f" -c tcp_{name}={value}" for name, value in KEEPALIVES.items()),
             },
         }
         self.engine: Engine = create_engine(url, pool_pre_ping=True, **options)

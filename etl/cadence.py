@@ -1,0 +1,99 @@
+"""How often something is polled, and when it is polled less often. Pure.
+
+A `Cadence` is the operator's word; a `Pace` is what became of the polls: it stretches the cadence
+after failures and where the source limits the rate, and lets go by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from etl.errors import SettingsError
+
+SHORTEST_S: Final = 1
+LONGEST_S: Final = 31 * 86_400
+LONGEST_BACKOFF_S: Final = 3_600
+"""Failures stretch an interval to this at most; a longer interval stays as it is."""
+LONGEST_STRETCH: Final = 16
+"""A limited rate stretches an interval to so many times its length at most."""
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """An interval, or a cron expression of five fields; neither: not polled."""
+
+    every_s: int = 0
+    cron: str = ""
+
+    @property
+    def is_off(self) -> bool:
+        return not (self.every_s or self.cron)
+
+    def __str__(self) -> str:
+        return self.cron or (f"every {duration(self.every_s)}" if self.every_s else "off")
+
+
+def read_cadence(said: object, where: str) -> Cadence:
+    """`2m`, `90s`, seconds as a number, `off`, or `*/5 8-20 * * 1-5`. Raises `SettingsError`.
+
+    The fields of a cron expression are checked where they are scheduled.
+    """
+    if isinstance(said, int) and not isinstance(said, bool):
+        said = f"{said}s"
+    text = said.strip() if isinstance(said, str) else ""
+    if text == "off":
+        return Cadence()
+    if len(text.split()) == 5:
+        return Cadence(cron=" ".join(text.split()))
+    found = re.fullmatch(r"([0-9]{1,7})([smhd])", text)
+    every_s = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not SHORTEST_S <= every_s <= LONGEST_S:
+        raise SettingsError(
+            f"{where} is neither an interval nor a cron expression",
+            advice="write 30s, 2m, 1h or 1d (31 days at most), five fields as in cron, or off",
+        )
+    return Cadence(every_s)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `90 s`, `2 min`, `1.5 h`."""
+    for unit, size in (("h", 3_600), ("min", 60)):
+        if seconds >= size and (seconds % size == 0 or seconds >= 2 * size):
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+@dataclass(slots=True)
+class Pace:
+    """How the polls of one resource of one account go. Times are on the monotonic clock, seconds.
+
+    Failures in a row: the second waits two intervals, the third four, up to an hour. A limited
+    rate: twice the interval, then four times; each clean poll halves that.
+    """
+
+    failures: int = 0
+    stretch: int = 1
+    not_before: float = float("-inf")
+
+    def is_due(self, at: float) -> bool:
+        return at >= self.not_before
+
+    def told(self, at: float, every_s: float, *, failed: bool, limited: bool) -> float:
+        """After a poll that began `at`: seconds until the next is due, longer than `every_s` where
+        the polls are held back."""
+        self.failures = self.failures + 1 if failed else 0
+        if limited:
+            self.stretch = min(self.stretch * 2, LONGEST_STRETCH)
+        elif not failed:
+            self.stretch = max(1, self.stretch // 2)
+        wait_s = max(every_s * self.stretch, self._backoff_s(every_s))
+        # half an interval of grace: the tick that is meant may come a little early
+        self.not_before = at + wait_s - every_s / 2 if wait_s > every_s else float("-inf")
+        return wait_s
+
+    def _backoff_s(self, every_s: float) -> float:
+        doubled = every_s * float(2 ** min(max(self.failures - 1, 0), 30))
+        return max(every_s, min(doubled, LONGEST_BACKOFF_S))

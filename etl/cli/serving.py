@@ -1,0 +1,290 @@
+"""Commands of the service: init, run, service."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etl.cli.common import (
+    Context,
+    account_option,
+    is_terminal,
+    print_lines,
+    say,
+    setting_variables,
+    show_warning,
+)
+
+_VARIABLES = setting_variables(
+    "CHENYU_SCHEDULE",
+    "CHENYU_PING_URL",
+    "CHENYU_API_KEY",
+    "CHENYU_API_KEY_FILE",
+    "CHENYU_BASE_URL",
+    "CHENYU_TIMEOUT_S",
+    "CHENYU_ATTEMPTS",
+    "CHENYU_PAGE_SIZE",
+    "CHENYU_CONCURRENCY",
+)
+
+
+@click.command(epilog=_VARIABLES)
+@account_option("Only this account. CHENYU_API_KEY is its key.")
+@click.option(
+    "--archive",
+    metavar="DIR",
+    help="Keep every poll, without secrets, in daily files below DIR.  [env var: CHENYU_ARCHIVE]",
+)
+@click.option(
+    "--listen",
+    metavar="HOST:PORT",
+    help="Where /healthz, /readyz and /metrics are served; empty or off: nowhere."
+    "  [env var: CHENYU_LISTEN; default: 127.0.0.1:9469]",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["auto", "text", "json"]),
+    help="auto: text on a terminal, JSON lines elsewhere.  [env var: CHENYU_LOG_FORMAT]",
+)
+@click.pass_obj
+def run(
+    context: Context,
+    account: str | None,
+    archive: str | None,
+    listen: str | None,
+    log_format: str | None,
+) -> None:
+    """Poll for ever: instances every 2 minutes, or as the config file says. The daemon.
+
+    Every account has a thread of its own; one that fails delays no other. SIGTERM and Ctrl-C finish
+    the polls in hand, or leave them as if never begun, within seconds. SIGHUP reads the config file
+    again; a broken one is refused and the old one stays. Several daemons may serve one Postgres:
+    one of them polls an account, another takes over when it dies.
+    """
+    from etl import logs, settings
+    from etl.daemon import Daemon
+
+    said: dict[str, Any] = {
+        "account": account,
+        "archive": archive,
+        "listen": listen,
+        "log_format": log_format,
+    }
+    app = context.app(**said)
+    _require_a_key(app)
+    app.prepare()
+    path = Path(context.config) if context.config else None
+    logs.configure(app.settings.log_format, debug=context.debug)
+    try:
+        daemon = Daemon(app, lambda: settings.load({**context.options, **said}, os.environ, path))
+        code = daemon.run()
+    finally:
+        warnings.showwarning = show_warning
+    raise SystemExit(code)
+
+
+@click.command()
+@click.option("--account", metavar="NAME", default="default", show_default=True, help="Its name.")
+@click.option(
+    "--stdin",
+    "from_stdin",
+    is_flag=True,
+    help="Read the key from standard input. Else CHENYU_API_KEY is taken, or you are asked.",
+)
+@click.option(
+    "--system",
+    is_flag=True,
+    help="For a service of the system: config and key in /etc/chenyu-etl, the database in"
+    " /var/lib/chenyu-etl. As root.",
+)
+@click.option("--sync/--no-sync", "first_sync", default=None, help="Poll once, now.")
+@click.option(
+    "--service/--no-service", "wants_service", default=None, help="Install and start the service."
+)
+@click.pass_obj
+def init(
+    context: Context,
+    account: str,
+    from_stdin: bool,
+    system: bool,
+    first_sync: bool | None,
+    wants_service: bool | None,
+) -> None:
+    """Set up an account: ask for its key, test it, write config and key file, poll once.
+
+    The key is not shown, goes into a file of its own that only you can read, and reaches nothing
+    else. Run it again with another --account for a second one. Without a terminal nothing is asked:
+    the key comes from --stdin or CHENYU_API_KEY, and there is no service unless --service.
+    """
+    from etl import installing, settings, units
+
+    path = Path(context.config) if context.config else None
+    config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
+    installing.refuse_known(config, account)
+    app = context.app()
+    key = _asked_key(from_stdin)
+    listed = installing.try_key(app, account, key)
+    say(f"the key is good: {listed} instances are listed")
+    place = installing.write_account(
+        config, account, key, _first_lines(context, system), system=system
+    )
+    say(f"wrote {config} and {place}")
+    if not system and first_sync is not False:
+        _poll_first(context, config, account)
+    if wants_service is None:
+        wants_service = is_terminal() and click.confirm("Install it as a service?", err=True)
+    if wants_service:
+        known = settings.load({}, os.environ, config)
+        print_lines(installing.install(config, known, system=system, folder=None, start=True))
+    else:
+        say("next: chenyu-etl run, or chenyu-etl service install, or lines for cron:")
+        say("      chenyu-etl service print cron")
+
+
+def _asked_key(from_stdin: bool) -> str:
+    import sys
+
+    if from_stdin:
+        key = sys.stdin.readline()
+    elif told := os.environ.get("CHENYU_API_KEY"):
+        key = told
+    elif is_terminal():
+        key = click.prompt("API key (from the console of chenyu.cn)", hide_input=True, err=True)
+    else:
+        raise click.UsageError("there is no terminal to ask for the key: use --stdin")
+    if not key.strip():
+        raise click.UsageError("the key is empty")
+    return key.strip()
+
+
+def _first_lines(context: Context, system: bool) -> list[str]:
+    """Of a new config file: what was said before the command, and differs from the default."""
+    import json
+
+    from etl import units
+
+    said = {name: value for name, value in context.options.items() if value}
+    said.setdefault("base_url", os.environ.get("CHENYU_BASE_URL", ""))
+    if system:
+        said.setdefault("database_url", f"{units.STATE}/{units.NAME}.db")
+    return [f"{name} = {json.dumps(value)}" for name, value in said.items() if value]
+
+
+def _poll_first(context: Context, config: Path, account: str) -> None:
+    from etl import settings
+    from etl.app import App, exit_code
+    from etl.cli.syncing import _say_result
+
+    environ = {name: value for name, value in os.environ.items() if name != "CHENYU_API_KEY"}
+    app = App(settings.load({**context.options, "account": account}, environ, config), environ)
+    try:
+        app.prepare()
+        say(f"database: {app.database.place}")
+        results = []
+        for result in app.sync_all():
+            results.append(result)
+            _say_result(result)
+    finally:
+        app.close()
+    if code := exit_code(results):
+        raise SystemExit(code)
+
+
+@click.group()
+def service() -> None:
+    """Run by systemd, cron and others: their files, and systemd's installed."""
+
+
+_user_option = click.option(
+    "--user", is_flag=True, help="A service of yours; the default for all but root."
+)
+_folder_option = click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the unit is, instead of systemd's own place; nothing is started or stopped.",
+)
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+@service.command(name="print")
+@click.argument(
+    "kind",
+    type=click.Choice(["systemd", "cron", "launchd", "windows"]),
+    default="systemd",
+)
+@_user_option
+@click.pass_obj
+def print_service(context: Context, kind: str, user: bool) -> None:
+    """Print what makes systemd, cron, launchd or Windows run this installation."""
+    from etl import installing, units
+
+    config, known = _config(context, system=not user and _is_root() and kind == "systemd")
+    here = installing.installed(config)
+    if kind == "systemd":
+        text = units.unit(here, known, system=not user and _is_root())
+    elif kind == "launchd":
+        text = units.launchd(here, Path.home())
+    else:
+        text = units.crontab(here) if kind == "cron" else units.windows(here)
+    click.echo(text, nl=False)
+
+
+@service.command()
+@_user_option
+@click.option("--start/--no-start", default=True, show_default=True, help="Start it, too.")
+@_folder_option
+@click.pass_obj
+def install(context: Context, user: bool, start: bool, folder: Path | None) -> None:
+    """Install it for systemd: as root with a user of its own and little else, else for yourself."""
+    from etl import installing
+
+    system = not user and _is_root()
+    config, known = _config(context, system=system)
+    print_lines(installing.install(config, known, system=system, folder=folder, start=start))
+
+
+@service.command()
+@_user_option
+@_folder_option
+def uninstall(user: bool, folder: Path | None) -> None:
+    """Stop the service and remove its unit; config, keys and database stay."""
+    from etl import installing
+
+    print_lines(installing.uninstall(system=not user and _is_root(), folder=folder))
+
+
+def _config(context: Context, *, system: bool) -> tuple[Path, Any]:
+    """The config file that the service is to use, and its settings, without the keys in this
+    environment."""
+    from etl import settings, units
+
+    given = Path(context.config) if context.config else None
+    if given is None and system and units.SYSTEM_CONFIG.exists():
+        given = units.SYSTEM_CONFIG
+    path = settings.config_path(os.environ, given)
+    own = {name: said for name, said in os.environ.items() if not name.startswith("CHENYU_API_KEY")}
+    state = {"STATE_DIRECTORY": str(units.STATE)} if system else own
+    return path, settings.load(context.options, state, path if path.exists() else given)
+
+
+def _require_a_key(app: Any) -> None:
+    """Raises where no account has a key; one that lacks its own is said, and tried again later."""
+    from etl.errors import SettingsError
+
+    missing = []
+    for account in app.settings.accounts:
+        try:
+            account.key(app.environ)
+        except SettingsError as error:
+            missing.append(error)
+    if len(missing) == len(app.settings.accounts):
+        raise missing[0]
+    for each in missing:
+        say(f"warning: {each.message}")

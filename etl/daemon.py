@@ -1,0 +1,222 @@
+"""The daemon: the schedule, kept going and watched, until somebody ends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from etl.app import App, Result
+from etl.days import iso
+from etl.errors import EtlError, SettingsError
+from etl.health import Answer, Health, as_json
+from etl.metrics import CONTENT_TYPE, Metrics
+from etl.schedule import SLICE_S, Schedule
+from etl.settings import Settings
+from etl.ticks import Ticks, Watch
+from etl.watchdog import Bell, Pinger, Systemd
+
+GRACE_S: Final = 5.0
+"""How long polls in hand may take when the daemon is to end; then they are as if never begun."""
+FRESH_INTERVALS: Final = 3
+"""An account is fresh while its newest complete poll is not older than so many intervals."""
+SHORTEST_FRESH_S: Final = 60.0
+STUCK_S: Final = 1_800.0
+"""A poll in hand for longer than this is a fault of ours: retries are bounded by far less."""
+INTERRUPTED: Final = 130
+
+log = logging.getLogger("etl.daemon")
+
+
+class Daemon:
+    """`run` returns the exit code: 0 after SIGTERM, 130 after Ctrl-C.
+
+    `reread` gives the settings anew when SIGHUP asks for it. `after` is called with every poll's
+    result, in the thread of its account.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        reread: Callable[[], Settings],
+        after: Callable[[Result], object] | None = None,
+    ) -> None:
+        self.app = app
+        self.metrics = Metrics(app, lambda: list(self.schedule.watches.values()))
+        self._reread = reread
+        self._systemd = Systemd(app.environ)
+        self._pinger = Pinger(app.settings.ping_url) if app.settings.ping_url else None
+        self._after = after
+        self._bell = Bell(self._look_at_alerts)
+        ticks = Ticks(app, self._hand_on, self._observe)
+        self.schedule = Schedule(ticks, app.settings)
+        self._signals: list[int] = []
+        self._looked_at = time.monotonic()
+
+    def run(self) -> int:
+        """Poll until a signal comes."""
+        before = _on_signals(self._signals.append)
+        health = self._health()
+        try:
+            self._say_start(health)
+            self._systemd.says("READY=1")
+            code = self._loop()
+            self._systemd.says("STOPPING=1")
+            return self._end(code)
+        finally:
+            self._bell.stop(1.0)
+            if health is not None:
+                health.close()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def reload(self) -> None:
+        """Take the config as it is now; a broken one is refused, and the old one stays."""
+        try:
+            settings = self._reread()
+            self._refuse_fixed(settings)
+            self.schedule.apply(settings)
+        except EtlError as error:
+            log.error("the new config is refused, the old one stays: %s", error.message)
+            return
+        self.app.take(settings)
+        self._pinger = Pinger(settings.ping_url) if settings.ping_url else None
+        log.info("the config was read again: %s", self._said_schedule())
+
+    def health(self) -> Answer:
+        """Alive: the schedule is looked at, and no poll is stuck."""
+        silent_s = time.monotonic() - self._looked_at
+        stuck = self.schedule.in_hand(STUCK_S)
+        is_well = silent_s < 60 * SLICE_S and not stuck
+        said = {"status": "ok" if is_well else "stuck", "polls_stuck": stuck}
+        return as_json(200 if is_well else 503, said)
+
+    def readiness(self) -> Answer:
+        """Fresh: the newest complete poll of each account's main resource is young enough."""
+        main = [w for w in self.schedule.watches.values() if not w.is_side]
+        found = [self._freshness(watch) for watch in main]
+        is_ready = bool(found) and all(each["fresh"] for each in found)
+        said = {"status": "ready" if is_ready else "stale", "accounts": found}
+        return as_json(200 if is_ready else 503, said)
+
+    def _freshness(self, watch: Watch) -> dict[str, Any]:
+        now = self.app.clock()
+        at = watch.complete_at
+        limit_s = max(watch.trigger.gap_s(now) * FRESH_INTERVALS, SHORTEST_FRESH_S)
+        fresh = at is not None and now - at <= limit_s
+        return {
+            "account": watch.account.name,
+            "resource": watch.resource.name,
+            "fresh": fresh,
+            "last_complete_at": None if at is None else iso(int(at)),
+            "age_s": None if at is None else max(0, round(now - at)),
+            "limit_s": round(limit_s),
+            "failures_in_a_row": watch.pace.failures,
+        }
+
+    def _loop(self) -> int:
+        told_at = float("-inf")
+        while True:
+            self._looked_at = time.monotonic()
+            self.schedule.look()
+            every_s = self._systemd.every_s
+            if every_s and self._looked_at - told_at >= every_s and self.health()[0] == 200:
+                self._systemd.says("WATCHDOG=1")
+                told_at = self._looked_at
+            # signal handlers only make a note: they may interrupt anything, locks too
+            while self._signals:
+                number = self._signals.pop(0)
+                if number in (signal.SIGTERM, signal.SIGINT):
+                    return 0 if number == signal.SIGTERM else INTERRUPTED
+                self.reload()
+            time.sleep(SLICE_S)
+
+    def _end(self, code: int) -> int:
+        """Finish the polls in hand, or leave them as if never begun."""
+        in_hand = self.schedule.in_hand()
+        log.info("ending; polls in hand: %s", ", ".join(in_hand) or "none")
+        if self.schedule.stop(GRACE_S):
+            log.info("ended")
+            return code
+        # a transaction that is open ends with the process, and so does the account's lock
+        log.warning("ended in the middle of %s: nothing of it is written", ", ".join(in_hand))
+        logging.shutdown()
+        os._exit(code)
+
+    def _health(self) -> Health | None:
+        if not self.app.settings.listen:
+            return None
+        return Health(
+            self.app.settings.listen,
+            {
+                "/healthz": self.health,
+                "/readyz": self.readiness,
+                "/metrics": lambda: (200, CONTENT_TYPE, self.metrics.text()),
+            },
+        )
+
+    def _hand_on(self, result: Result) -> None:
+        self._bell.touch()
+        if self._after is not None:
+            self._after(result)
+
+    def _look_at_alerts(self) -> None:
+        """What a person must know is said, after polls and each minute."""
+        try:
+            self.app.alerts.tick(self.app.now())
+        except EtlError as error:
+            log.error("alerts: %s", error.message)
+        except Exception:
+            log.exception("alerts: a fault of this program")
+
+    def _observe(
+        self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
+    ) -> None:
+        self.metrics.observe(watch, outcome, result, took_s)
+        if outcome == "complete" and self._pinger is not None:
+            self._pinger.ping()
+
+    def _refuse_fixed(self, settings: Settings) -> None:
+        """What is bound at the start needs a new one."""
+        now = self.app.settings
+        for name in ("database_url", "listen", "timezone"):
+            if getattr(settings, name) != getattr(now, name):
+                raise SettingsError(f"{name} cannot change while the daemon runs: restart it")
+
+    def _say_start(self, health: Health | None) -> None:
+        log.info("database: %s", self.app.database.place)
+        log.info("polling %s", self._said_schedule())
+        if health is not None:
+            host = self.app.settings.listen.rpartition(":")[0] or "127.0.0.1"
+            log.info("health and metrics: http://%s:%d/metrics", host, health.port)
+
+    def _said_schedule(self) -> str:
+        watches = self.schedule.watches.values()
+        by_cadence: dict[str, list[str]] = {}
+        for watch in watches:
+            by_cadence.setdefault(f"{watch.resource.name} {watch.cadence}", []).append(
+                watch.account.name
+            )
+        shown = (
+            f"{what} ({', '.join(names) if len(names) < 6 else f'{len(names)} accounts'})"
+            for what, names in by_cadence.items()
+        )
+        return "; ".join(shown) or "nothing"
+
+
+def _on_signals(note: Callable[[int], object]) -> dict[int, Any]:
+    """Note the signals that end or reload; a second one to end, ends at once. The old handlers."""
+
+    def noted(number: int, _: object) -> None:
+        if number != getattr(signal, "SIGHUP", None):
+            signal.signal(number, signal.SIG_DFL)
+        note(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    wanted = (getattr(signal, name, None) for name in ("SIGTERM", "SIGINT", "SIGHUP"))
+    return {number: signal.signal(number, noted) for number in wanted if number is not None}

@@ -1,0 +1,180 @@
+"""A first config, and the service put in its place: files that are new, each for its owner only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from etl import units
+from etl.app import App
+from etl.errors import SettingsError
+from etl.places import file_name
+from etl.resources import INSTANCES
+from etl.settings import Settings
+
+SYSTEMCTL_S: Final = 60
+
+
+def installed(config: Path) -> units.Installation:
+    """This program as it runs now."""
+    script = Path(sys.executable).with_name(units.NAME)
+    words = [str(script)] if script.exists() else [sys.executable, "-m", "etl.cli"]
+    return units.Installation(words, config.absolute())
+
+
+# the config
+
+
+def refuse_known(config: Path, account: str) -> None:
+    """Raises where the config file has this account already, or cannot be added to."""
+    written = _read(config)
+    known = written.get("accounts", {})
+    if account in known or ("api_key_file" in written and not known):
+        raise SettingsError(
+            f"{config} has a key for account {account!r} already",
+            advice="name another with --account, or change that file by hand",
+        )
+
+
+def try_key(app: App, account: str, key: str) -> int:
+    """How many instances the source lists for this key. Raises what the source says against it."""
+    from etl.client import Client, Retrying
+
+    settings = app.settings
+    with Client(
+        settings.base_url,
+        key,
+        clock=app.clock,
+        timeout_s=settings.timeout_s,
+        retrying=Retrying(attempts=2),
+    ) as client:
+        answer = client.get(INSTANCES.path, {"page": "1", "page_size": "1"})
+    listing = INSTANCES.open(answer.body)
+    return len(listing.identities) if listing.total is None else listing.total
+
+
+def write_account(
+    config: Path, account: str, key: str, lines: Sequence[str] = (), *, system: bool = False
+) -> Path:
+    """The new key file, beside the config file, which names it now. `lines` come first in a config
+    file that is new; that of the `system` can be read by the service, which is another user. Raises
+    `SettingsError` where a file is in the way."""
+    refuse_known(config, account)
+    mode = 0o644 if system else 0o600
+    config.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+    place = config.with_name(f"{file_name(account)}.key")
+    _create(place, key + "\n", 0o600)
+    plain = re.fullmatch(r"[A-Za-z0-9_-]+", account)
+    name = account if plain else json.dumps(account, ensure_ascii=False)
+    told = f"[accounts.{name}]\napi_key_file = {json.dumps(str(place.absolute()))}\n"
+    if config.exists():
+        with config.open("a", encoding="utf-8") as file:
+            file.write("\n" + told)
+    else:
+        _create(config, "".join(f"{line}\n" for line in (*lines, "")) + told, mode)
+    return place
+
+
+def _create(place: Path, content: str, mode: int) -> None:
+    try:
+        with os.fdopen(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(content)
+        place.chmod(mode)
+    except OSError as error:
+        raise SettingsError(
+            f"{place} cannot be made: {error.strerror}",
+            advice="move it away, or name another place with --config",
+        ) from None
+
+
+def _read(config: Path) -> dict[str, dict[str, object]]:
+    try:
+        return tomllib.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"{config} cannot be read ({type(error).__name__})", advice="mend or move it"
+        ) from None
+
+
+# the service
+
+
+def install(
+    config: Path, settings: Settings, *, system: bool, folder: Path | None, start: bool
+) -> Iterator[str]:
+    """Put the unit in its place, and start it; what was done, line by line."""
+    here = installed(config)
+    text = units.unit(here, settings, system=system)
+    if system and start and folder is None:
+        refuse_hidden(Path(here.words[0]), Path(sys.executable).resolve())
+    place = units.unit_path(system=system, home=Path.home())
+    if folder is not None:
+        place = folder / place.name
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"{place} cannot be written: {error.strerror}",
+            advice="run it as root, or install the service for yourself: --user",
+        ) from None
+    yield f"wrote {place}"
+    words = _systemctl(system)
+    if not start or folder is not None:
+        yield f"start it: {' '.join(words)} daemon-reload && {' '.join(words)} enable --now {units.NAME}"
+        return
+    _run([*words, "daemon-reload"])
+    _run([*words, "enable", "--now", units.NAME])
+    yield f"started; see {' '.join(words)} status {units.NAME}"
+    if not system:
+        yield "to let it run while you are logged off: sudo loginctl enable-linger $USER"
+
+
+def refuse_hidden(*programs: Path) -> None:
+    """Raises where a user without rights could not start one of these."""
+    for folder in (folder for program in programs for folder in program.parents):
+        if not folder.stat().st_mode & 0o001:
+            raise SettingsError(
+                f"the service's own user cannot enter {folder}, where the program is",
+                advice="install it for everybody, such as into /opt/chenyu-etl; or for you: --user",
+            )
+
+
+def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:
+    """Stop the service and take its unit away; config, keys and database stay."""
+    place = units.unit_path(system=system, home=Path.home())
+    if folder is not None:
+        place = folder / place.name
+    if not place.exists():
+        raise SettingsError(f"there is no {place}", advice="nothing to do; or --user, or --folder")
+    if folder is None:
+        _run([*_systemctl(system), "disable", "--now", units.NAME])
+    place.unlink()
+    if folder is None:
+        _run([*_systemctl(system), "daemon-reload"])
+    yield f"removed {place}; config, keys and database are where they were"
+
+
+def _systemctl(system: bool) -> list[str]:
+    return ["systemctl"] if system else ["systemctl", "--user"]
+
+
+def _run(words: list[str]) -> None:
+    if shutil.which(words[0]) is None:
+        raise SettingsError(
+            f"there is no {words[0]} here", advice="see chenyu-etl service print cron, or launchd"
+        )
+    done = subprocess.run(  # noqa: S603 - words of ours
+        words, capture_output=True, text=True, timeout=SYSTEMCTL_S, check=False
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().partition("\n")[0]
+        raise SettingsError(f"{' '.join(words)}: {said}", advice="run that by hand to see more")

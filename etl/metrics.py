@@ -1,0 +1,164 @@
+"""Figures for Prometheus: what this process did, and what the database says now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, func, select
+
+from etl import __version__, tables
+from etl.app import App, Result
+from etl.dialect import translated
+from etl.errors import EtlError
+from etl.ticks import Watch
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+POLLED: Final = ("complete", "partial", "failed")
+UNPOLLED: Final = ("covered", "held")
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+Gauges = Callable[[Connection], Iterable[GaugeMetricFamily]]
+
+
+def fleet(conn: Connection) -> Iterator[GaugeMetricFamily]:
+    """What runs now, by the newest polls."""
+    usage = tables.instance_usage.c
+    rows = conn.execute(
+        select(
+            tables.account.c.name,
+            func.coalesce(usage.gpu_name, ""),
+            func.count(),
+            func.coalesce(func.sum(usage.gpu_nums), 0),
+        )
+        .join_from(
+            tables.instance_usage,
+            tables.account,
+            tables.account.c.account_id == usage.account_id,
+        )
+        .where(usage.ended_at.is_(None), usage.kind == "running")
+        .group_by(tables.account.c.name, usage.gpu_name)
+        .order_by(tables.account.c.name, usage.gpu_name)
+    ).all()
+    running = GaugeMetricFamily(
+        "chenyu_etl_running_instances", "Instances that run.", labels=["account", "model"]
+    )
+    gpus = GaugeMetricFamily(
+        "chenyu_etl_running_gpus", "GPUs of instances that run.", labels=["account", "model"]
+    )
+    for account, model, instances, cards in rows:
+        running.add_metric([account, model], instances)
+        gpus.add_metric([account, model], int(cards))
+    yield running
+    yield gpus
+
+
+GAUGES: list[Gauges] = [fleet]
+"""What is read from the database at each scrape. What the tables of money know (burn an hour,
+balance, days left) belongs here as one more function."""
+
+
+class Metrics(Collector):
+    """Observes ticks; `text` is what Prometheus scrapes."""
+
+    def __init__(self, app: App, watches: Callable[[], Iterable[Watch]]) -> None:
+        self._app = app
+        self._watches = watches
+        self._registry = CollectorRegistry()
+        by_poll = ("account", "resource")
+        self._polls = self._counter(
+            "polls", "Polls by outcome; skipped ones had no turn.", *by_poll, "outcome"
+        )
+        self._unpolled = self._counter(
+            "ticks_without_poll",
+            "Ticks that needed no poll: covered by another process, or held after failures.",
+            *by_poll,
+            "reason",
+        )
+        self._requests = self._counter("requests", "Requests to the source.", *by_poll)
+        self._retries = self._counter("request_retries", "Requests that were retries.", *by_poll)
+        self._versions = self._counter("versions_written", "Versions written.", *by_poll)
+        self._rejected = self._counter(
+            "rejected_records", "Records of polls that were not understood.", *by_poll
+        )
+        self._took = Histogram(
+            "chenyu_etl_poll_duration_seconds",
+            "How long polls took, failed ones too.",
+            ("resource",),
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def observe(
+        self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
+    ) -> None:
+        names = (watch.account.name, watch.resource.name)
+        counter = self._unpolled if outcome in UNPOLLED else self._polls
+        counter.labels(*names, outcome).inc()
+        if outcome in POLLED and result is not None:
+            self._took.labels(names[1]).observe(took_s)
+        if result is not None and result.outcome is not None:
+            run = result.outcome.run
+            self._requests.labels(*names).inc(run.requests)
+            self._retries.labels(*names).inc(run.retries)
+            self._versions.labels(*names).inc(run.added + run.changed)
+            self._rejected.labels(*names).inc(run.rejected)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        info = GaugeMetricFamily("chenyu_etl_build_info", "The program.", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+        yield from self._freshness()
+        yield from self._from_database()
+
+    def _freshness(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["account", "resource"]
+        now = self._app.clock()
+        age = GaugeMetricFamily(
+            "chenyu_etl_last_complete_poll_age_seconds",
+            "Time since the newest complete poll.",
+            labels=labels,
+        )
+        count = GaugeMetricFamily(
+            "chenyu_etl_listed_records", "Records in the newest listing.", labels=labels
+        )
+        for watch in self._watches():
+            names = [watch.account.name, watch.resource.name]
+            if watch.complete_at is not None:
+                age.add_metric(names, max(0.0, now - watch.complete_at))
+            if watch.listed is not None:
+                count.add_metric(names, watch.listed)
+        yield age
+        yield count
+
+    def _from_database(self) -> Iterator[GaugeMetricFamily]:
+        up = GaugeMetricFamily("chenyu_etl_database_up", "Whether the database could be read.")
+        found: list[GaugeMetricFamily] = []
+        try:
+            with translated(self._app.database), self._app.database.reading() as conn:
+                for gauges in GAUGES:
+                    found.extend(gauges(conn))
+            up.add_metric([], 1)
+        except EtlError:
+            found.clear()
+            up.add_metric([], 0)
+        yield up
+        yield from found
+
+    def _counter(self, name: str, about: str, *labels: str) -> Any:
+        return Counter(f"chenyu_etl_{name}", about, labels, registry=self._registry)

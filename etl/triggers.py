@@ -1,0 +1,152 @@
+"""When polls are due, in UTC: on a grid of intervals, or by a cron expression in a time zone. Pure.
+
+Times are seconds since 1970. Both kinds depend on nothing but the clock's reading: daemons on
+several machines tick at the same moments, a restart keeps the rhythm, and a clock that was set asks
+anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import floor
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
+
+Following = Callable[[datetime], datetime | None]
+"""The first fire at or after a naive time of the wall clock, given and returned as if it were UTC."""
+
+SPREAD: Final = 0.5
+"""Accounts tick at different moments of the first half of an interval, of a minute at most."""
+LONGEST_SPREAD_S: Final = 60.0
+SHIFT: Final = timedelta(hours=3)
+"""More than any time zone sets its clocks by, but for a few that changed the date."""
+LOOK_BACK: Final = tuple(timedelta(days=days) for days in (1 / 24, 1, 32, 370, 1500))
+
+
+class Trigger(Protocol):
+    def following(self, at: float) -> float | None:
+        """The first tick after `at`."""
+
+    def latest(self, at: float) -> float:
+        """The newest tick not after `at`; `at` itself where there never was one."""
+
+    def gap_s(self, at: float) -> float:
+        """Seconds between the ticks around `at`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Every `every_s` seconds, `phase_s` after the full multiples; whole seconds both, so that no
+    rounding makes two ticks of one."""
+
+    every_s: int
+    phase_s: int = 0
+
+    def following(self, at: float) -> float:
+        return self.latest(at) + self.every_s
+
+    def latest(self, at: float) -> float:
+        return floor((at - self.phase_s) / self.every_s) * self.every_s + self.phase_s
+
+    def gap_s(self, at: float) -> float:
+        return self.every_s
+
+
+def grid(every_s: int, account: str) -> Grid:
+    """The account's own grid: the same in every process, another than its neighbours'."""
+    share = int.from_bytes(hashlib.sha256(account.encode()).digest()[:4]) / 2**32
+    return Grid(every_s, int(share * min(every_s * SPREAD, LONGEST_SPREAD_S)))
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """The wall-clock times of an expression, each once.
+
+    A time that the clock skips in spring comes by as much later; one that it shows twice in autumn
+    comes the first time only. An expression of every hour goes on through both.
+    """
+
+    fires: Following
+    zone: ZoneInfo
+    is_hourly: bool
+
+    def following(self, at: float) -> float | None:
+        after = datetime.fromtimestamp(at, UTC)
+        start = after if self._is_steady(after - SHIFT, after + SHIFT) else after - SHIFT
+        best: datetime | None = None
+        for wall in self._walls(start.astimezone(self.zone).replace(tzinfo=UTC)):
+            instants = [i for i in self._instants(wall) if i > after]
+            if instants and (best is None or instants[0] < best):
+                best = instants[0]
+            # near a change of the clock a later time of the wall may be an earlier instant
+            if best and (
+                self._instants(wall)[0] > best + SHIFT
+                or self._is_steady(best - SHIFT, best + SHIFT)
+            ):
+                break
+        return None if best is None else best.timestamp()
+
+    def latest(self, at: float) -> float:
+        now = datetime.fromtimestamp(at, UTC)
+        for back in LOOK_BACK:
+            tick = self.following((now - back).timestamp())
+            found = None
+            while tick is not None and tick <= at:
+                found, tick = tick, self.following(tick)
+            if found is not None:
+                return found
+        return at
+
+    def gap_s(self, at: float) -> float:
+        tick = self.following(at)
+        return 86_400.0 if tick is None else max(1.0, tick - min(self.latest(at), at))
+
+    def _is_steady(self, since: datetime, until: datetime) -> bool:
+        """Whether the zone's clock goes the same way at both."""
+        return since.astimezone(self.zone).utcoffset() == until.astimezone(self.zone).utcoffset()
+
+    def _walls(self, wall: datetime) -> Iterator[datetime]:
+        fire = self.fires(wall)
+        while fire is not None:
+            yield fire
+            fire = self.fires(fire + timedelta(seconds=1))
+
+    def _instants(self, wall: datetime) -> list[datetime]:
+        """When the clock shows `wall`: once, or twice. What it skips counts by the old offset."""
+        local = [wall.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1)]
+        first, second = (each.astimezone(UTC) for each in local)
+        return [first, second] if self.is_hourly and second > first else [first]
+
+
+_WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+
+
+def weekdays(field: str) -> str:
+    """The fifth field of a cron expression, numbers from 0 (Sunday) to 7 (Sunday), as names.
+
+    ValueError where it is none. Other programs that know cron expressions count from Monday.
+    """
+    if field == "*":
+        return field
+    found: set[int] = set()
+    for part in field.lower().split(","):
+        said = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]+))?", part)
+        if said is None or said[3] == "0":
+            raise ValueError(part)
+        low = 0 if said[1] == "*" else _weekday(said[1])
+        high = _weekday(said[2]) if said[2] else 6 if said[1] == "*" or said[3] else low
+        if high < low:
+            raise ValueError(part)
+        found |= {day % 7 for day in range(low, high + 1, int(said[3] or 1))}
+    return ",".join(_WEEKDAYS[day] for day in sorted(found))
+
+
+def _weekday(said: str) -> int:
+    number = _WEEKDAYS.index(said) if said in _WEEKDAYS else int(said)
+    if not 0 <= number <= 7:
+        raise ValueError(said)
+    return number

@@ -1,0 +1,183 @@
+"""Texts that make other programs run this one: systemd, cron, launchd, Windows.
+
+Nothing here starts anything. Paths in them are those of this installation.
+"""
+
+from __future__ import annotations
+
+import plistlib
+import shlex
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from etl.errors import SettingsError
+from etl.settings import KEY_VARIABLE, Settings
+
+NAME: Final = "chenyu-etl"
+STATE: Final = Path("/var/lib") / NAME
+SYSTEM_CONFIG: Final = Path("/etc") / NAME / "config.toml"
+ENVIRONMENT: Final = Path("/etc") / NAME / "environment"
+LABEL: Final = "cn.chenyu-etl"
+
+_UNIT: Final = """\
+# Made by: chenyu-etl service install
+[Unit]
+Description=chenyu-etl: what a Chenyu Cloud account runs, in SQL
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=10
+WatchdogSec=120
+TimeoutStopSec=20
+UMask=0077
+{own}
+[Install]
+WantedBy={target}
+"""
+
+_SYSTEM: Final = """\
+DynamicUser=yes
+StateDirectory=chenyu-etl
+StateDirectoryMode=0700
+WorkingDirectory=/var/lib/chenyu-etl
+EnvironmentFile=-{environment}
+{credentials}
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+AmbientCapabilities=
+ProtectSystem=strict
+ProtectHome={home}
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectProc=invisible
+ProcSubset=pid
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """This program as it is installed: the words that start it, and the config file it is to use."""
+
+    words: Sequence[str]
+    config: Path
+
+    @property
+    def command(self) -> list[str]:
+        return [*self.words, "--config", str(self.config)]
+
+
+def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
+    """A systemd unit, of the system with a user of its own, or of a user.
+
+    Raises `SettingsError` where it could not work: a key or a database out of its reach.
+    """
+    command = " ".join(_quoted(word) for word in [*installed.command, "run"])
+    if not system:
+        _refuse_bare_keys(settings)
+        own = "NoNewPrivileges=yes\n"
+        return _UNIT.format(command=command, own=own, target="default.target")
+    _refuse_foreign_database(settings)
+    credentials = "\n".join(
+        f"LoadCredential={account.credential}:{account.key_file.absolute()}".replace("%", "%%")
+        for account in settings.accounts
+        if account.key_file is not None
+    )
+    is_at_home = installed.words[0].startswith(("/home", "/root"))
+    own = _SYSTEM.format(
+        environment=ENVIRONMENT,
+        credentials=credentials or "# no key files: keys come from EnvironmentFile",
+        home="read-only" if is_at_home else "yes",
+    )
+    return _UNIT.format(command=command, own=own, target="multi-user.target")
+
+
+def unit_path(*, system: bool, home: Path) -> Path:
+    folder = Path("/etc/systemd/system") if system else home / ".config/systemd/user"
+    return folder / f"{NAME}.service"
+
+
+def crontab(installed: Installation) -> str:
+    """Lines for `crontab -e`. A sync that finds another at work ends at once, so they never pile
+    up; the second line says by mail when nothing complete came for a while."""
+    words = shlex.join(installed.command).replace("%", r"\%")
+    log = f'"$HOME/{NAME}.log"'
+    return (
+        f"*/2 * * * *  {words} sync 2>>{log} || [ $? -eq 7 ]\n"
+        f"*/15 * * * *  {words} status --max-age 15m >/dev/null 2>&1"
+        f" || echo '{NAME}: no complete poll for 15 minutes'\n"
+    )
+
+
+def launchd(installed: Installation, home: Path) -> str:
+    """A property list for `~/Library/LaunchAgents`."""
+    log = str(home / f"Library/Logs/{NAME}.log")
+    said = {
+        "Label": LABEL,
+        "ProgramArguments": [*installed.command, "run"],
+        "RunAtLoad": True,
+        "KeepAlive": True,
+        "ProcessType": "Background",
+        "Umask": 0o077,
+        "StandardErrorPath": log,
+    }
+    return plistlib.dumps(said, sort_keys=False).decode()
+
+
+def windows(installed: Installation) -> str:
+    """A command that makes a task of Windows which runs while its user is logged on."""
+    words = subprocess.list2cmdline([*installed.command, "run"])
+    inner = words.replace('"', '\\"')
+    return f'schtasks /Create /TN "{NAME}" /SC ONLOGON /TR "{inner}"\nschtasks /Run /TN "{NAME}"\n'
+
+
+def _quoted(word: str) -> str:
+    """A word of a systemd command line."""
+    plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{plain}"' if plain != word or " " in word else word
+
+
+def _refuse_bare_keys(settings: Settings) -> None:
+    for account in settings.accounts:
+        if account.key_file is None:
+            variable = account.key_env or KEY_VARIABLE
+            raise SettingsError(
+                f"the key of account {account.name!r} is only in this environment, {variable}",
+                advice="put it into a file and name that: api_key_file (chenyu-etl init does)",
+            )
+
+
+def _refuse_foreign_database(settings: Settings) -> None:
+    url = settings.database_url
+    if url.startswith("sqlite:") and not url.startswith(f"sqlite:///{STATE}/"):
+        raise SettingsError(
+            f"a service with a user of its own can write to {STATE} only,"
+            f" not to {url.removeprefix('sqlite:///')}",
+            advice=f'set database_url = "{STATE}/{NAME}.db", or install it for yourself: --user',
+        )

@@ -1,0 +1,341 @@
+"""What machines ask of the daemon, what it tells those who watch, and its log lines."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from etl import logs
+from etl.daemon import Daemon
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.health import Health, as_json
+from etl.simcloud import ANY, Behaviour, Fail, Story
+from etl.watchdog import Bell, Pinger, Systemd
+from tests.live import KEY, Live, Living, living, wait_for
+
+
+@pytest.fixture
+def live(fresh_url: Callable[[], str]) -> Iterator[Living]:
+    with living(fresh_url) as make:
+        yield make
+
+
+@pytest.fixture
+def daemon(live: Living) -> Iterator[tuple[Live, Daemon]]:
+    """A daemon that polls when it is told to, over a story with four machines."""
+    story = Story()
+    story.rents_many(3)
+    story.rents(gpus=4, model="A100")
+    lab = live(story)
+    from dataclasses import replace
+
+    lab.app.settings = replace(lab.app.settings, accounts=(lab.account,), resources=("instances",))
+    made = Daemon(lab.app, lambda: lab.app.settings)
+    yield lab, made
+    made.schedule.stop(10)
+    made._bell.stop(10)
+
+
+def polls(daemon: Daemon) -> None:
+    """A tick, now."""
+    (watch,) = daemon.schedule.watches.values()
+    daemon.schedule.ticks.tick(watch, daemon.app.clock())
+
+
+def figures(daemon: Daemon) -> dict[str, float]:
+    return {
+        " ".join([s.name, *(s.labels.get(k, "") for k in ("model", "outcome") if k in s.labels)]): (
+            s.value
+        )
+        for family in text_string_to_metric_families(daemon.metrics.text().decode())
+        for s in family.samples
+        if not s.name.endswith("_bucket")
+    }
+
+
+# readiness
+
+
+def test_a_daemon_is_ready_once_every_account_has_a_fresh_complete_poll(
+    daemon: tuple[Live, Daemon],
+) -> None:
+    lab, made = daemon
+    status, _, body = made.readiness()
+    assert status == 503
+    assert json.loads(body)["accounts"][0]["last_complete_at"] is None
+    polls(made)
+    assert made.readiness()[0] == 200
+    lab.cloud.passes(minutes=5)
+    assert made.readiness()[0] == 200
+    lab.cloud.passes(minutes=2)
+    status, _, body = made.readiness()
+    said = json.loads(body)
+    assert (status, said["status"]) == (503, "stale")
+    assert said["accounts"][0]["age_s"] > said["accounts"][0]["limit_s"] == 360
+    assert made.health()[0] == 200, "it lives, stale or not"
+
+
+def test_a_poll_that_is_stuck_is_no_health(
+    daemon: tuple[Live, Daemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, made = daemon
+    monkeypatch.setattr(made.schedule, "in_hand", lambda longer_than_s: ["lab instances"])
+    status, _, body = made.health()
+    assert status == 503
+    assert json.loads(body)["polls_stuck"] == ["lab instances"]
+
+
+# metrics
+
+
+def test_metrics_count_what_polls_did(daemon: tuple[Live, Daemon]) -> None:
+    lab, made = daemon
+    polls(made)
+    lab.cloud.passes(minutes=4)
+    lab.server.behaviour = Behaviour(fail={ANY: Fail(503, 503)})
+    polls(made)
+    found = figures(made)
+    assert found["chenyu_etl_polls_total complete"] == 1
+    assert found["chenyu_etl_polls_total failed"] == 1
+    assert found["chenyu_etl_poll_duration_seconds_count"] == 2
+    assert found["chenyu_etl_requests_total"] == 1
+    assert found["chenyu_etl_versions_written_total"] == 4
+    assert found["chenyu_etl_listed_records"] == 4
+    assert found["chenyu_etl_running_instances RTX 4090"] == 3
+    assert found["chenyu_etl_running_gpus A100"] == 4
+    assert 239 <= found["chenyu_etl_last_complete_poll_age_seconds"] <= 242
+    assert found["chenyu_etl_database_up"] == 1
+
+
+def test_metrics_go_on_without_a_database(
+    daemon: tuple[Live, Daemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from etl.errors import StoreError
+
+    lab, made = daemon
+    polls(made)
+
+    def away() -> Any:
+        raise StoreError("away")
+
+    monkeypatch.setattr(type(lab.database), "reading", lambda self: away())
+    found = figures(made)
+    assert found["chenyu_etl_database_up"] == 0
+    assert "chenyu_etl_running_gpus A100" not in found
+    assert found["chenyu_etl_polls_total complete"] == 1
+
+
+def test_metrics_are_named_by_the_conventions_of_prometheus(daemon: tuple[Live, Daemon]) -> None:
+    """The rules of `promtool check metrics`, which is asked too where it is installed."""
+    _, made = daemon
+    polls(made)
+    text = made.metrics.text().decode()
+    families = list(text_string_to_metric_families(text))
+    assert len(families) >= 12
+    for family in families:
+        name = family.name
+        assert re.fullmatch(r"chenyu_etl_[a-z0-9_]+", name)
+        assert family.documentation.endswith(".")
+        assert (f"{name}_total" in text) == (family.type == "counter")
+        assert not re.search(r"_(count|sum|bucket|counter|gauge|info_total)$", name)
+        assert not re.search(r"(milliseconds|minutes|hours|days|kilobytes)", name)
+        labels = {label for sample in family.samples for label in sample.labels}
+        assert all(label in ("le",) or not label.startswith("_") for label in labels)
+        assert not {"type", "name", "instance", "job"} & labels
+    promtool = shutil.which("promtool")
+    if promtool:
+        done = subprocess.run([promtool, "check", "metrics"], input=text, text=True)
+        assert done.returncode == 0
+
+
+# the port
+
+
+def ask(port: int, path: str, method: str = "GET") -> tuple[int, str]:
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_port_serves_its_pages_and_no_more() -> None:
+    health = Health("127.0.0.1:0", {"/a": lambda: as_json(200, {"是": 1})})
+    try:
+        assert ask(health.port, "/a?x=1") == (200, '{\n "是": 1\n}\n')
+        assert ask(health.port, "/a", "HEAD") == (200, "")
+        assert ask(health.port, "/etc/passwd")[0] == 404
+        assert ask(health.port, "/a", "POST")[0] == 501
+    finally:
+        health.close()
+
+
+def test_a_port_that_is_taken_is_said_with_advice() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(SettingsError, match=f"cannot listen on {listen}") as caught:
+            Health(listen, {})
+    assert "--listen" in str(caught.value.advice)
+
+
+# those who watch
+
+
+def test_systemd_hears_what_is_said(tmp_path: Path) -> None:
+    place = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(place)
+        systemd = Systemd({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "30000000"})
+        systemd.says("READY=1")
+        assert manager.recv(100) == b"READY=1"
+        assert systemd.every_s == 15
+    systemd.says("STOPPING=1")  # nobody listens any more
+    assert Systemd({}).every_s is None
+    assert Systemd({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}).every_s is None
+
+
+def test_the_watchdog_url_is_asked_and_never_logged(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}/s3cret"
+    Pinger(url).ping()
+    wait_for(lambda: asked == ["/s3cret"])
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    with caplog.at_level(logging.INFO):
+        Pinger(url, timeout_s=1).ping()
+        wait_for(lambda: "did not answer" in caplog.text)
+    assert "s3cret" not in caplog.text
+
+
+def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(
+    daemon: tuple[Live, Daemon], caplog: pytest.LogCaptureFixture
+) -> None:
+    lab, made = daemon
+    looked: list[int] = []
+
+    class Alerts:
+        def tick(self, now: int) -> None:
+            looked.append(now)
+            raise ZeroDivisionError
+
+    lab.app.__dict__["alerts"] = Alerts()
+    polls(made)
+    wait_for(lambda: looked == [lab.app.now()])
+    wait_for(lambda: "alerts: a fault of this program" in caplog.text)
+    assert figures(made)["chenyu_etl_polls_total complete"] == 1
+
+
+def test_a_bell_rings_every_so_often_and_when_it_is_touched() -> None:
+    rung: list[int] = []
+    bell = Bell(lambda: rung.append(1), every_s=60, at_least_s=0)
+    bell.touch()
+    wait_for(lambda: len(rung) == 1)
+    bell.stop(5)
+    often = Bell(lambda: rung.append(2), every_s=0.01, at_least_s=0)
+    wait_for(lambda: rung.count(2) > 2)
+    often.stop(5)
+
+
+# logs
+
+SECRETS = (
+    "Bearer abcdefgh",
+    "cy_live_4711abc",
+    "sk-4711abcdef",
+    "password=hunter22",
+    'api_key: "hunter22"',
+    "https://u:hunter22@db.example/x?token=hunter22",
+    "postgresql://etl:hunter22@db/chenyu",
+)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_log_line_holds_a_secret(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = io.StringIO()
+    formatter = logs.TextLines() if form == "text" else logs.JsonLines()
+    handler = logging.StreamHandler(said)
+    handler.setFormatter(formatter)
+    log = logging.Logger("test")
+    log.addHandler(handler)
+    for secret in SECRETS:
+        log.info("of %s here", secret)
+        try:
+            raise ValueError(secret)
+        except ValueError:
+            log.exception("broke", extra={"figures": {"error": secret}})
+    for word in ("hunter22", "abcdefgh", "4711abc"):
+        assert word not in said.getvalue()
+    if form == "json":
+        lines = [json.loads(line) for line in said.getvalue().splitlines()]
+        assert lines[0]["message"] == "of Bearer [secret] here"
+        assert "traceback" in lines[1]
+
+
+def test_a_poll_is_one_line_with_its_figures(
+    daemon: tuple[Live, Daemon], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, made = daemon
+    with caplog.at_level(logging.INFO, "etl.schedule"):
+        polls(made)
+    records = [r for r in caplog.records if r.name == "etl.schedule"]
+    assert len(records) == 1
+    line = json.loads(logs.JsonLines().format(records[0]))
+    assert line["outcome"] == "complete"
+    assert (line["account"], line["resource"]) == ("lab", "instances")
+    assert (line["listed"], line["added"], line["requests"]) == (4, 4, 1)
+    assert line["seconds"] >= 0
+    assert KEY not in json.dumps(line)
+
+
+@pytest.mark.parametrize(("form", "first"), [("text", "1"), ("json", "{"), ("auto", "{")])
+def test_a_log_is_json_where_nobody_looks(form: str, first: str, database: Database) -> None:
+    import warnings
+
+    root, was = logging.getLogger(), warnings.showwarning
+    handlers, level = root.handlers[:], root.level
+    said = io.StringIO()
+    try:
+        logs.configure(form, said)
+        logging.getLogger("etl.x").info("hello %s", database.place)
+        logging.getLogger("foreign").info("not heard")
+        warnings.showwarning("mind this", UserWarning, "file.py", 1)
+    finally:
+        root.handlers[:], warnings.showwarning = handlers, was
+        root.setLevel(level)
+        for name in ("etl", "etl.client"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    lines = said.getvalue().splitlines()
+    assert len(lines) == 2
+    assert "mind this" in lines[1]
+    assert lines[0].startswith("{") == (first == "{")

@@ -1,0 +1,222 @@
+"""A first set-up, and what makes other programs run this one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import plistlib
+import shutil
+import subprocess
+import termios
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from etl.cli import main
+from etl.errors import SettingsError
+from etl.installing import refuse_hidden
+from etl.settings import Account, Settings, load
+from etl.simcloud import Server
+from etl.units import Installation, crontab, launchd, unit, windows
+from tests.commands import KEY, Command, cloud, home, path, run, server
+from tests.live import COMMAND
+
+__all__ = ["cloud", "home", "path", "run", "server"]
+
+HERE = Installation(["/opt/etl/bin/chenyu-etl"], Path("/etc/chenyu-etl/config.toml"))
+OWN = "sqlite:////var/lib/chenyu-etl/chenyu-etl.db"
+
+
+def settings(*accounts: Account, database_url: str = OWN) -> Settings:
+    return Settings(database_url=database_url, accounts=accounts)
+
+
+LAB = Account("lab", key_file=Path("/etc/chenyu-etl/lab.key"))
+
+
+# init
+
+
+def test_init_tests_the_key_writes_it_apart_and_polls_once(
+    run: Command, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run("init", "--account", "实验室")
+    assert done.exit_code == 0, done.output
+    assert "the key is good: 2 instances are listed" in done.output
+    assert "实验室 instances: complete, 2 listed, 2 new" in done.output
+    config = home / "config/chenyu-etl/config.toml"
+    keys = list(config.parent.glob("*.key"))
+    assert KEY not in config.read_text(encoding="utf-8")
+    assert keys[0].read_text() == f"{KEY}\n"
+    assert {file.stat().st_mode & 0o777 for file in (config, *keys)} == {0o600}
+    monkeypatch.delenv("CHENYU_API_KEY")
+    assert load({}, {}, config).accounts[0].key({}) == KEY
+    assert run("sync").exit_code == 0
+    assert run("status").output.count("实验室 instances: last complete") == 1
+
+
+def test_init_adds_a_second_account_and_keeps_what_is_written(
+    run: Command, home: Path, server: Server
+) -> None:
+    config = home / "config/chenyu-etl/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('# mine\ntimezone = "Asia/Shanghai"\n[accounts.a]\napi_key_env = "A"\n')
+    assert run("init", "--account", "b", "--no-sync").exit_code == 0
+    assert config.read_text().startswith("# mine\n")
+    assert [account.name for account in load({}, {}, config).accounts] == ["a", "b"]
+    again = run("init", "--account", "b", "--no-sync")
+    assert again.exit_code == 2
+    assert "has a key for account 'b' already" in again.output
+
+
+def test_init_keeps_nothing_of_a_key_that_is_refused(
+    run: Command, home: Path, server: Server
+) -> None:
+    done = run("init", CHENYU_API_KEY="cy_wrong")
+    assert done.exit_code == 4
+    assert not (home / "config").exists()
+
+
+def test_init_reads_the_key_from_standard_input(home: Path, server: Server) -> None:
+    done = CliRunner(env={"CHENYU_API_KEY": None}).invoke(
+        main, ["init", "--stdin", "--no-sync"], input=f"{KEY}\n"
+    )
+    assert done.exit_code == 0, done.output
+    assert KEY not in done.output
+    nothing = CliRunner(env={"CHENYU_API_KEY": None}).invoke(main, ["init", "--account", "b"])
+    assert nothing.exit_code == 2
+    assert "--stdin" in nothing.output
+
+
+def test_init_does_not_overwrite_a_key_file(run: Command, home: Path, server: Server) -> None:
+    place = home / "config/chenyu-etl/default.key"
+    place.parent.mkdir(parents=True)
+    place.write_text("older")
+    assert run("init", "--no-sync").exit_code == 2
+    assert place.read_text() == "older"
+    assert not place.with_name("config.toml").exists()
+
+
+# units
+
+
+def test_a_unit_of_the_system_has_a_user_of_its_own_and_the_keys_as_credentials() -> None:
+    text = unit(HERE, settings(LAB, Account("a b", key_file=Path("/k/50%"))), system=True)
+    assert "DynamicUser=yes" in text
+    assert "LoadCredential=lab.key:/etc/chenyu-etl/lab.key\n" in text
+    assert "LoadCredential=a%%20b.key:/k/50%%\n" in text
+    assert "ExecStart=/opt/etl/bin/chenyu-etl --config /etc/chenyu-etl/config.toml run\n" in text
+    assert "ProtectHome=yes" in text
+
+
+def test_odd_paths_are_quoted_for_systemd() -> None:
+    odd = Installation(["/opt/a b/100%/$x"], Path("/c"))
+    assert 'ExecStart="/opt/a b/100%%/$$x" --config /c run' in unit(
+        odd, settings(LAB), system=False
+    )
+
+
+def test_what_a_unit_could_not_reach_is_refused(run: Command) -> None:
+    with pytest.raises(SettingsError, match="can write to /var/lib/chenyu-etl only"):
+        unit(HERE, settings(LAB, database_url="sqlite:////home/me/x.db"), system=True)
+    with pytest.raises(SettingsError, match="is only in this environment, LAB_KEY"):
+        unit(HERE, settings(Account("lab", key_env="LAB_KEY")), system=False)
+
+
+def test_a_program_that_the_services_user_cannot_reach_is_refused(tmp_path: Path) -> None:
+    program = tmp_path / "bin/chenyu-etl"
+    program.parent.mkdir(mode=0o700)
+    with pytest.raises(SettingsError, match=f"cannot enter {program.parent}"):
+        refuse_hidden(program)
+    refuse_hidden(Path("/usr/bin/true"))
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
+@pytest.mark.parametrize("system", [True, False])
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, system: bool) -> None:
+    here = Installation([shutil.which("true") or "/bin/true"], Path("/etc/chenyu-etl/config.toml"))
+    place = tmp_path / "chenyu-etl.service"
+    place.write_text(unit(here, settings(LAB), system=system))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(place)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_lines_for_cron_run_in_a_shell(tmp_path: Path) -> None:
+    program = tmp_path / "chenyu etl"
+    program.write_text('#!/bin/sh\n[ "$3" = sync ] && exit $SYNC\nexit 1\n')
+    program.chmod(0o700)
+    lines = crontab(Installation([str(program)], Path("/c"))).splitlines()
+    assert [line[:13].strip() for line in lines] == ["*/2 * * * *", "*/15 * * * *"]
+    sync, status = (line.split("*  ", 1)[1] for line in lines)
+    for code, ends in ((0, 0), (7, 0), (5, 1)):
+        environ = {"HOME": str(tmp_path), "SYNC": str(code)}
+        assert subprocess.run(["/bin/sh", "-c", sync], env=environ).returncode == ends
+    said = subprocess.run(["/bin/sh", "-c", status], capture_output=True, text=True)
+    assert said.stdout == "chenyu-etl: no complete poll for 15 minutes\n"
+
+
+def test_launchd_and_windows_get_the_same_words() -> None:
+    listed = plistlib.loads(launchd(HERE, Path("/Users/me")).encode())
+    assert listed["ProgramArguments"] == [*HERE.command, "run"]
+    odd = Installation([r"C:\Program Files\etl\chenyu-etl.exe"], Path(r"C:\etl\config.toml"))
+    assert r'/TR "\"C:\Program Files\etl\chenyu-etl.exe\" --config' in windows(odd)
+
+
+def test_a_service_is_installed_into_a_folder_and_removed_again(
+    run: Command, home: Path, server: Server
+) -> None:
+    assert run("init", "--no-sync").exit_code == 0
+    folder = ["--folder", str(home / "units"), "--user"]
+    done = run("service", "install", *folder)
+    assert done.exit_code == 0, done.output
+    text = (home / "units/chenyu-etl.service").read_text()
+    assert "Type=notify" in text
+    assert KEY not in text
+    assert run("service", "uninstall", *folder).exit_code == 0
+    assert list((home / "units").iterdir()) == []
+    assert run("service", "uninstall", *folder).exit_code == 2
+    for kind in ("cron", "launchd", "windows"):
+        assert "chenyu-etl" in run("service", "print", kind).output
+
+
+def test_at_a_terminal_init_asks_for_the_key_and_does_not_show_it(
+    home: Path, server: Server
+) -> None:
+    pty = pytest.importorskip("pty")
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "CHENYU_BASE_URL": server.base_url,
+    }
+    master, slave = pty.openpty()
+    asked = subprocess.Popen(
+        [str(COMMAND), "init"],
+        env=environ,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        cwd=home,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(slave)
+    said = read_until(master, "chenyu.cn): ")
+    os.write(master, f"{KEY}\n".encode())
+    said += read_until(master, "as a service? [y/N]: ")
+    os.write(master, b"n\n")
+    said += read_until(master, "service print cron")
+    assert asked.wait(60) == 0
+    os.close(master)
+    assert KEY not in said
+    assert "default instances: complete, 2 listed" in said
+
+
+def read_until(terminal: int, words: str) -> str:
+    said = ""
+    while words not in said:
+        said += os.read(terminal, 1000).decode(errors="replace")
+    return said
