@@ -234,7 +234,9 @@ def _view_files() -> list[Path]:
 
     def place(name: str) -> None:
         if name not in ordered:
-            words = set(re.findall(r"\w+", files[name].read_text(encoding="utf-8")))
+            lines = files[name].read_text(encoding="utf-8").splitlines()
+            said = " ".join(line for line in lines if not line.startswith("--"))
+            words = set(re.findall(r"\w+", said))
             for other in sorted((words & files.keys()) - {name}):
                 place(other)
             ordered[name] = files[name]

@@ -15,7 +15,7 @@ from etl import reports, schema
 from etl.dialect import Database, open_database
 from etl.poll import Poll
 from etl.prices import import_prices
-from etl.rebuild import rebuild
+from etl.rebuild import rebuild, set_code
 from etl.render import render
 from etl.resources import RESOURCES
 from etl.rules import import_rules
@@ -142,6 +142,7 @@ def _say(database: Database) -> None:
         prices, rules = Path(folder, "prices.toml"), Path(folder, "rules.toml")
         prices.write_text(PRICES, encoding="utf-8")
         rules.write_text(RULES, encoding="utf-8")
+        set_code(database, "charging", 2, "day")
         import_prices(database, prices)
         import_rules(database, rules)
 

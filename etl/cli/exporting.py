@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from etl.cli.common import Context, say
+from etl.cli.common import Context, account_option, say
 
 
 @click.group()
@@ -40,3 +40,40 @@ def parquet(context: Context, folder: Path, period: str) -> None:
         say(f"{table.name}: {table.rows:,} rows in {table.files} files")
         rows += table.rows
     say(f"written: {folder}, {rows:,} rows")
+
+
+@export.command("focus")
+@account_option("Only this account.")
+@click.option(
+    "--month",
+    metavar="MONTH",
+    help="A month such as 2026-10, of the reporting time zone.  [default: last month]",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file, .csv or .parquet; replaced once it is whole.",
+)
+@click.pass_obj
+def focus(context: Context, account: str | None, month: str | None, output: Path) -> None:
+    """A month of cost and usage in the columns of FOCUS 1.2, for FinOps tools.
+
+    A line is one instance, one stretch of usage, one price and one day; bill lines in whose window
+    nothing ran get lines of their own. Usage without a known price is in no line: how much of it
+    there is is said.
+    """
+    from datetime import timedelta
+
+    from etl.exports import focus as exported
+
+    app = context.app()
+    app.require_database()
+    chosen = month or (app.today().replace(day=1) - timedelta(days=1)).isoformat()[:7]
+    written = exported.export(app.database, chosen, output, account)
+    say(f"written: {output}, {written.rows:,} rows of {chosen}")
+    if written.unpriced_hours:
+        say(f"left out: {written.unpriced_hours:,} hours of usage without a known price")
+        say("       say what it costs: chenyu-etl prices import")

@@ -1,0 +1,172 @@
+"""A month of cost and usage in the columns of FOCUS 1.2, as CSV or Parquet."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any, Final
+
+from sqlalchemy import Connection, text
+
+from etl.dialect import Database, translated
+from etl.errors import SettingsError
+from etl.render.parquet import BATCH, pyarrow
+from etl.reports import plain
+
+VIEW: Final = "focus_cost_and_usage"
+PLACES: Final = 10
+"""Decimals of quantities and unit prices; costs are exact to the sixth."""
+INSTANTS: Final = frozenset(
+    {"BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"}
+)
+NUMBERS: Final = frozenset(
+    {
+        "BilledCost",
+        "ConsumedQuantity",
+        "ContractedCost",
+        "ContractedUnitPrice",
+        "EffectiveCost",
+        "ListCost",
+        "ListUnitPrice",
+        "PricingCurrencyContractedUnitPrice",
+        "PricingCurrencyEffectiveCost",
+        "PricingCurrencyListUnitPrice",
+        "PricingQuantity",
+        "x_CostMax",
+        "x_CostMin",
+        "x_GpuHours",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """`unpriced_hours` were charged at a price that nobody knows, and are in no row."""
+
+    rows: int
+    unpriced_hours: float
+
+
+def export(database: Database, month: str, path: Path, account: str | None = None) -> Written:
+    """A month (`2026-10`, of the reporting time zone) into a file, which is replaced once it is whole.
+
+    The ending says the form: `.parquet`, else CSV. Raises `SettingsError` where it cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}.new")
+    asked = {"month": month, "account": account}
+    try:
+        with translated(database), database.reading() as conn:
+            with open(fresh, "wb") as file:
+                rows = _write(conn, asked, path.suffix == ".parquet", file)
+            written = Written(rows, _unpriced_hours(conn, asked))
+        os.replace(fresh, path)
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be written: {error.strerror}", advice="name another file: -o FILE"
+        ) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return written
+
+
+def decimal(value: Any) -> str:
+    """A number as FOCUS wants it: plain, without exponent, and no longer than it needs to be."""
+    said = f"{Decimal(str(value)):.{PLACES}f}".rstrip("0").rstrip(".")
+    return "0" if said in ("-0", "") else said
+
+
+def _write(conn: Connection, asked: dict[str, Any], as_parquet: bool, file: IO[bytes]) -> int:
+    result = conn.execution_options(stream_results=True, yield_per=BATCH).execute(
+        text(
+            f"""
+            SELECT f.* FROM {VIEW} f JOIN calendar_day c ON c.day = f."x_Day"
+            WHERE f."x_Day" BETWEEN :first AND :last
+                AND (f."BillingAccountId" = :account OR :account IS NULL)
+            ORDER BY f."x_Day", f."BillingAccountId", f."ResourceId", f."ChargePeriodStart",
+                f."x_OrderNumber", f."SkuPriceId", f."ChargeDescription"
+            """
+        ),
+        {**_days(conn, asked["month"]), "account": asked["account"]},
+    )
+    columns = list(result.keys())
+    batches = ([_typed(columns, row) for row in batch] for batch in result.partitions(BATCH))
+    if as_parquet:
+        return _write_parquet(file, columns, batches)
+    return _write_csv(file, columns, batches)
+
+
+def _days(conn: Connection, month: str) -> dict[str, Any]:
+    """The first and the last day of a month. Raises `SettingsError` for one that is none."""
+    first, last = conn.execute(
+        text("SELECT MIN(day), MAX(day) FROM calendar_day WHERE month = :month"), {"month": month}
+    ).one()
+    if first is None:
+        raise SettingsError(f"{month!r} is no month", advice="name one: --month 2026-10")
+    return {"first": first, "last": last}
+
+
+def _unpriced_hours(conn: Connection, asked: dict[str, Any]) -> float:
+    found = conn.scalar(
+        text(
+            """
+            SELECT SUM(unpriced_s) FROM cost_line
+            WHERE day BETWEEN :first AND :last AND (account = :account OR :account IS NULL)
+            """
+        ),
+        {**_days(conn, asked["month"]), "account": asked["account"]},
+    )
+    return round(int(found or 0) / 3600, 2)
+
+
+def _typed(columns: Sequence[str], row: Sequence[Any]) -> list[str | None]:
+    """Values as text: numbers plain, instants in UTC to the second, null as None."""
+    return [
+        None if value is None else decimal(value) if name in NUMBERS else str(plain(value))
+        for name, value in zip(columns, row, strict=True)
+    ]
+
+
+Batches = Iterator[list[list[str | None]]]
+
+
+def _write_csv(file: IO[bytes], columns: Sequence[str], batches: Batches) -> int:
+    rows = 0
+    lines = csv.writer(_Utf8(file), lineterminator="\n")
+    lines.writerow(columns)
+    for batch in batches:
+        lines.writerows(batch)
+        rows += len(batch)
+    return rows
+
+
+def _write_parquet(file: IO[bytes], columns: Sequence[str], batches: Batches) -> int:
+    arrow = pyarrow()
+    schema = arrow.schema([(name, _arrow_type(arrow, name)) for name in columns])
+    rows = 0
+    with arrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in batches:
+            texts = [arrow.array(values, arrow.string()) for values in zip(*batch, strict=True)]
+            made = [t.cast(field.type) for t, field in zip(texts, schema, strict=True)]
+            writer.write_table(arrow.Table.from_arrays(made, schema=schema))
+            rows += len(batch)
+    return rows
+
+
+def _arrow_type(arrow: Any, name: str) -> Any:
+    if name in INSTANTS:
+        return arrow.timestamp("ms", "UTC")
+    return arrow.float64() if name in NUMBERS else arrow.string()
+
+
+class _Utf8:
+    """What `csv` writes to, over a file of bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        return self._file.write(text.encode())

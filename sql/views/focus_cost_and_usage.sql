@@ -1,0 +1,115 @@
+-- Cost and usage as FOCUS 1.2 (the FinOps Open Cost and Usage Specification) has it: a row for each
+-- instance, stretch of usage, price and day of the reporting time zone, and one for each bill line in whose
+-- window no usage fell. Amounts are yuan. `chenyu-etl export focus` writes a month of it.
+-- @column AvailabilityZone null: the source names none
+-- @column BilledCost estimates: as ContractedCost; bill lines: the amount, 0 where a compute card paid
+-- @column BillingAccountId the configured account's name
+-- @column BillingAccountName the same
+-- @column BillingCurrency CNY
+-- @column BillingPeriodStart start of the calendar month of the reporting time zone
+-- @column BillingPeriodEnd its end, exclusive
+-- @column ChargeCategory Usage; Purchase, or Credit below zero, for bill lines that match no usage
+-- @column ChargeClass null: nothing is a correction
+-- @column ChargeDescription GPUs and how they are charged, or the remark of the bill line
+-- @column ChargeFrequency Usage-Based; prepaid Recurring; purchases One-Time
+-- @column ChargePeriodStart start of the part of the stretch in the day
+-- @column ChargePeriodEnd its end, exclusive
+-- @column ConsumedQuantity hours charged
+-- @column ConsumedUnit Hours
+-- @column ContractedCost at the user's own price where there is one, else at the list price
+-- @column ContractedUnitPrice the same for an hour of all its GPUs
+-- @column EffectiveCost as BilledCost; prepaid: the accrued part
+-- @column InvoiceId null: the source numbers no invoices
+-- @column InvoiceIssuerName the provider
+-- @column ListCost at list prices
+-- @column ListUnitPrice list price of all its GPUs for an hour
+-- @column PricingCategory Standard
+-- @column PricingCurrency CNY
+-- @column PricingCurrencyContractedUnitPrice as ContractedUnitPrice
+-- @column PricingCurrencyEffectiveCost as EffectiveCost
+-- @column PricingCurrencyListUnitPrice as ListUnitPrice
+-- @column PricingQuantity hours charged
+-- @column PricingUnit Hours
+-- @column ProviderName the provider
+-- @column PublisherName the provider
+-- @column RegionId null: the source names none
+-- @column RegionName null: the source names none
+-- @column ResourceId instance_uuid
+-- @column ResourceName the user's name for it at that time
+-- @column ResourceType GPU Instance
+-- @column ServiceCategory Compute
+-- @column ServiceName GPU Instances
+-- @column ServiceSubcategory Virtual Machines
+-- @column SkuId gpu_uuid
+-- @column SkuMeter GPU Instance Hours
+-- @column SkuPriceDetails flat JSON: GpuCount, InstanceType
+-- @column SkuPriceId gpu_uuid, count, charging type and since when the price holds (epoch seconds)
+-- @column SubAccountId null: the source names none
+-- @column SubAccountName null: the source names none
+-- @column SubAccountType null: the source names none
+-- @column Tags flat JSON of what allocation says: project, owner, cost_centre
+-- @column x_CostMax at most
+-- @column x_CostMin at least
+-- @column x_CostSource estimate, closed (a frozen month), or bill
+-- @column x_Day day of the reporting time zone
+-- @column x_GpuHours card-hours
+-- @column x_OrderNumber order of the bill line
+SELECT
+    CAST(NULL AS TEXT) AS "AvailabilityZone",
+    l.billed_microcny / 1000000.0 AS "BilledCost",
+    l.account AS "BillingAccountId",
+    l.account AS "BillingAccountName",
+    'CNY' AS "BillingCurrency",
+    instant(m.starts_s) AS "BillingPeriodStart",
+    instant(m.ends_s) AS "BillingPeriodEnd",
+    CASE WHEN l.source <> 'bill' OR (l.kind = 'billed' AND l.cost_microcny >= 0) THEN 'Usage' WHEN l.cost_microcny < 0 THEN 'Credit' ELSE 'Purchase' END AS "ChargeCategory",
+    CAST(NULL AS TEXT) AS "ChargeClass",
+    CASE WHEN l.source = 'bill' THEN COALESCE(NULLIF(l.remark, ''), 'bill line without usage') ELSE COALESCE(l.gpu_name, 'unknown GPU') || ' x ' || COALESCE(CAST(l.gpu_nums AS TEXT), '?') || CASE WHEN l.kind = 'held' THEN ', prepaid' ELSE ', by time' END END AS "ChargeDescription",
+    CASE WHEN l.kind = 'held' THEN 'Recurring' WHEN l.source <> 'bill' OR (l.kind = 'billed' AND l.cost_microcny >= 0) THEN 'Usage-Based' ELSE 'One-Time' END AS "ChargeFrequency",
+    instant(l.starts_s) AS "ChargePeriodStart",
+    instant(l.ends_s) AS "ChargePeriodEnd",
+    CASE WHEN l.source <> 'bill' THEN l.charged_s / 3600.0 END AS "ConsumedQuantity",
+    CASE WHEN l.source <> 'bill' THEN 'Hours' END AS "ConsumedUnit",
+    l.cost_microcny / 1000000.0 AS "ContractedCost",
+    l.hour_microcny / 1000000.0 AS "ContractedUnitPrice",
+    l.billed_microcny / 1000000.0 AS "EffectiveCost",
+    CAST(NULL AS TEXT) AS "InvoiceId",
+    'Chenyu Cloud (晨羽智云)' AS "InvoiceIssuerName",
+    l.list_microcny / 1000000.0 AS "ListCost",
+    l.list_hour_microcny / 1000000.0 AS "ListUnitPrice",
+    CASE WHEN l.source <> 'bill' THEN 'Standard' END AS "PricingCategory",
+    'CNY' AS "PricingCurrency",
+    l.hour_microcny / 1000000.0 AS "PricingCurrencyContractedUnitPrice",
+    l.billed_microcny / 1000000.0 AS "PricingCurrencyEffectiveCost",
+    l.list_hour_microcny / 1000000.0 AS "PricingCurrencyListUnitPrice",
+    CASE WHEN l.source <> 'bill' THEN l.charged_s / 3600.0 END AS "PricingQuantity",
+    CASE WHEN l.source <> 'bill' THEN 'Hours' END AS "PricingUnit",
+    'Chenyu Cloud (晨羽智云)' AS "ProviderName",
+    'Chenyu Cloud (晨羽智云)' AS "PublisherName",
+    CAST(NULL AS TEXT) AS "RegionId",
+    CAST(NULL AS TEXT) AS "RegionName",
+    l.instance_uuid AS "ResourceId",
+    NULLIF(l.title, '') AS "ResourceName",
+    CASE WHEN l.instance_uuid IS NOT NULL THEN 'GPU Instance' END AS "ResourceType",
+    'Compute' AS "ServiceCategory",
+    'GPU Instances' AS "ServiceName",
+    'Virtual Machines' AS "ServiceSubcategory",
+    CASE WHEN l.source <> 'bill' THEN COALESCE(l.gpu_uuid, 'unknown') END AS "SkuId",
+    CASE WHEN l.source <> 'bill' THEN 'GPU Instance Hours' END AS "SkuMeter",
+    CASE WHEN l.source <> 'bill' THEN '{"GpuCount":' || COALESCE(CAST(l.gpu_nums AS TEXT), 'null') || ',"InstanceType":"' || REPLACE(REPLACE(COALESCE(l.gpu_name, 'unknown'), '\', '\\'), '"', '\"') || '"}' END AS "SkuPriceDetails",
+    CASE WHEN l.source <> 'bill' THEN COALESCE(l.gpu_uuid, 'unknown') || '/' || COALESCE(CAST(l.gpu_nums AS TEXT), '?') || '/' || COALESCE(CAST(l.charging_type AS TEXT), '?') || '/' || COALESCE(CAST(l.price_starts_s AS TEXT), 'closed') END AS "SkuPriceId",
+    CAST(NULL AS TEXT) AS "SubAccountId",
+    CAST(NULL AS TEXT) AS "SubAccountName",
+    CAST(NULL AS TEXT) AS "SubAccountType",
+    CASE WHEN l.project IS NULL AND l.owner IS NULL AND l.cost_centre IS NULL THEN NULL ELSE '{' || SUBSTR(COALESCE(',"project":"' || REPLACE(REPLACE(l.project, '\', '\\'), '"', '\"') || '"', '') || COALESCE(',"owner":"' || REPLACE(REPLACE(l.owner, '\', '\\'), '"', '\"') || '"', '') || COALESCE(',"cost_centre":"' || REPLACE(REPLACE(l.cost_centre, '\', '\\'), '"', '\"') || '"', ''), 2) || '}' END AS "Tags",
+    l.cost_max_microcny / 1000000.0 AS "x_CostMax",
+    l.cost_min_microcny / 1000000.0 AS "x_CostMin",
+    l.source AS "x_CostSource",
+    l.day AS "x_Day",
+    l.charged_s * l.gpu_nums / 3600.0 AS "x_GpuHours",
+    l.order_number AS "x_OrderNumber"
+FROM focus_line l
+JOIN calendar_day c ON c.day = l.day
+JOIN (
+    SELECT month, MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s FROM calendar_day GROUP BY month
+) m ON m.month = c.month

@@ -1,0 +1,148 @@
+-- What `focus_cost_and_usage` is made of, in whole millionths of a yuan: parts of usage whose cost is
+-- known, lines of closed months, and bill lines in whose window no usage fell, cut into days. What has no known price is
+-- in `cost_daily.unpriced_s`, not here.
+-- @column account the account's name
+-- @column source estimate (of usage), closed (of usage, frozen), or bill
+-- @column starts_s start of the charge period, epoch seconds
+-- @column ends_s its end, exclusive
+-- @column title the user's name for it at that time; of a closed month, as of its closing
+-- @column charged_s seconds charged
+-- @column list_microcny at list prices, else as contracted
+-- @column cost_microcny as contracted: at the user's own price where there is one
+-- @column cost_min_microcny at least
+-- @column cost_max_microcny at most
+-- @column list_hour_microcny list price of all its GPUs for an hour
+-- @column hour_microcny contracted price of all its GPUs for an hour
+-- @column price_starts_s since when that price holds, epoch seconds
+-- @column billed_microcny what the balance pays: 0 where a compute card pays
+-- @column remark what the bill line says
+SELECT
+    a.name AS account,
+    'estimate' AS source,
+    p.day,
+    p.starts_s,
+    CASE WHEN p.ends_s > p.starts_s THEN p.ends_s ELSE p.starts_s + 1 END AS ends_s,
+    p.instance_uuid,
+    COALESCE((
+        SELECT h.title FROM instance_history h
+        WHERE h.account_id = p.account_id AND h.instance_uuid = p.instance_uuid
+            AND h.first_seen_at <= instant(p.starts_s)
+        ORDER BY h.version DESC LIMIT 1
+    ), i.title) AS title,
+    p.kind,
+    p.gpu_uuid,
+    p.gpu_name,
+    p.gpu_nums,
+    p.charging_type,
+    w.project,
+    w.owner,
+    w.cost_centre,
+    p.charged_s,
+    COALESCE(p.list_cost_microcny, p.cost_microcny) AS list_microcny,
+    p.cost_microcny,
+    p.cost_min_microcny,
+    p.cost_max_microcny,
+    COALESCE(
+        CAST(q.list_microcny * p.gpu_nums * 3600 / q.list_per_s AS BIGINT),
+        CAST((q.price_microcny * p.gpu_nums + q.flat_microcny) * 3600 / q.per_s AS BIGINT)
+    ) AS list_hour_microcny,
+    CAST((q.price_microcny * p.gpu_nums + q.flat_microcny) * 3600 / q.per_s AS BIGINT)
+        AS hour_microcny,
+    q.starts_s AS price_starts_s,
+    p.cost_microcny AS billed_microcny,
+    NULL AS order_number,
+    NULL AS remark
+FROM cost_part p
+JOIN account a ON a.account_id = p.account_id
+JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+JOIN price_period q
+    ON q.account_id = p.account_id
+    AND q.gpu_uuid = COALESCE(p.gpu_uuid, '')
+    AND q.gpu_name = COALESCE(p.gpu_name, '')
+    AND q.image_uuid = COALESCE(p.image_uuid, '')
+    AND q.charging_type = COALESCE(p.charging_type, -1)
+    AND q.no_card = CASE WHEN p.gpu_nums = 0 THEN 1 ELSE 0 END
+    AND q.starts_s <= p.starts_s AND q.ends_s > p.starts_s
+LEFT JOIN allocation w
+    ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
+    AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
+LEFT JOIN closed_month m
+    ON m.account_id = p.account_id AND m.month = SUBSTR(CAST(p.day AS TEXT), 1, 7)
+WHERE m.month IS NULL AND p.cost_microcny IS NOT NULL AND p.charged_s > 0
+UNION ALL
+SELECT
+    a.name,
+    'closed',
+    c.day,
+    d.starts_s,
+    d.ends_s,
+    c.instance_uuid,
+    c.title,
+    c.kind,
+    c.gpu_uuid,
+    c.gpu_name,
+    c.gpu_nums,
+    c.charging_type,
+    c.project,
+    c.owner,
+    c.cost_centre,
+    c.charged_s,
+    COALESCE(c.list_cost_microcny, c.cost_microcny),
+    c.cost_microcny,
+    c.cost_min_microcny,
+    c.cost_max_microcny,
+    CAST(COALESCE(c.list_cost_microcny, c.cost_microcny) * 3600 / c.charged_s AS BIGINT),
+    CAST(c.cost_microcny * 3600 / c.charged_s AS BIGINT),
+    NULL,
+    c.cost_microcny,
+    NULL,
+    NULL
+FROM closed_cost c
+JOIN account a ON a.account_id = c.account_id
+JOIN calendar_day d ON d.day = c.day
+WHERE c.cost_microcny IS NOT NULL AND c.charged_s > 0
+UNION ALL
+SELECT
+    a.name,
+    'bill',
+    e.day,
+    CASE WHEN epoch(b.settle_start_at) > d.starts_s THEN epoch(b.settle_start_at) ELSE d.starts_s END,
+    CASE
+        WHEN b.settle_end_at = b.settle_start_at THEN epoch(b.settle_start_at) + 1
+        WHEN epoch(b.settle_end_at) < d.ends_s THEN epoch(b.settle_end_at)
+        ELSE d.ends_s
+    END,
+    NULL,
+    NULL,
+    CASE WHEN b.settle_end_at > b.settle_start_at THEN 'billed' ELSE 'bought' END,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    e.amount_microcny,
+    e.amount_microcny,
+    e.amount_microcny,
+    e.amount_microcny,
+    NULL,
+    NULL,
+    NULL,
+    CASE WHEN b.charge_channel = 2 THEN 0 ELSE e.amount_microcny END,
+    b.order_number,
+    b.remark
+FROM bill_day e
+JOIN bill b
+    ON b.account_id = e.account_id AND b.order_number = e.order_number
+    AND b.settle_start_at = e.settle_start_at AND b.settle_end_at = e.settle_end_at
+    AND b.charge_channel = e.charge_channel AND b.remark = e.remark AND b.line_no = e.line_no
+JOIN account a ON a.account_id = e.account_id
+JOIN calendar_day d ON d.day = e.day
+WHERE NOT EXISTS (
+    SELECT 1 FROM instance_usage u
+    WHERE u.account_id = b.account_id
+        AND u.started_at <= b.settle_end_at
+        AND (u.ended_max IS NULL OR u.ended_max >= b.settle_start_at)
+)

@@ -1,0 +1,193 @@
+"""The FOCUS export: each row by the rules that its own validator does not look at."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from etl import months
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.exports import focus
+from etl.resources import BILLS
+from etl.simcloud import Story
+from tests.golden_fleet import START, fill
+from tests.support import apply, poll_story, rows
+from tests.test_money_records import LINE
+from tests.test_money_store import take
+
+Golden = Callable[[str], Database]
+MONTH = "2026-03"
+MANDATORY = [
+    "BilledCost",
+    "BillingAccountId",
+    "BillingCurrency",
+    "BillingPeriodStart",
+    "BillingPeriodEnd",
+    "ChargeCategory",
+    "ChargePeriodStart",
+    "ChargePeriodEnd",
+    "ContractedCost",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ProviderName",
+    "PublisherName",
+    "ServiceCategory",
+    "ServiceName",
+]
+ENUMS = {
+    "ChargeCategory": {"Usage", "Purchase", "Tax", "Credit", "Adjustment"},
+    "ChargeClass": {"", "Correction"},
+    "ChargeFrequency": {"One-Time", "Recurring", "Usage-Based"},
+    "PricingCategory": {"", "Standard", "Dynamic", "Committed", "Other"},
+    "BillingCurrency": {"CNY"},
+    "PricingCurrency": {"CNY"},
+    "PricingUnit": {"", "Hours"},
+    "ConsumedUnit": {"", "Hours"},
+    "ServiceCategory": {"Compute"},
+    "ServiceSubcategory": {"Virtual Machines"},
+}
+CENT = Decimal("0.00001")
+
+
+@pytest.fixture
+def lines(golden: Golden, kind: str, tmp_path: Path) -> list[dict[str, str]]:
+    return read(golden(kind), tmp_path / "focus.csv")
+
+
+def read(database: Database, path: Path) -> list[dict[str, str]]:
+    written = focus.export(database, MONTH, path)
+    with path.open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert len(found) == written.rows
+    return found
+
+
+def test_there_is_something_of_everything(lines: list[dict[str, str]]) -> None:
+    assert {"Usage-Based", "Recurring"} <= {line["ChargeFrequency"] for line in lines}
+    assert any(line["Tags"] for line in lines)
+
+
+def test_what_may_not_be_null_is_there_and_enums_are_kept(lines: list[dict[str, str]]) -> None:
+    for line in lines:
+        assert all(line[name] for name in MANDATORY), line
+        assert all(line[name] in allowed for name, allowed in ENUMS.items()), line
+        assert (line["ChargeCategory"], line["ChargeFrequency"]) != ("Purchase", "Usage-Based")
+        assert not {"NULL", "N/A", "None", "nan"} & set(line.values())
+
+
+def test_instants_are_utc_and_periods_nest(lines: list[dict[str, str]]) -> None:
+    for line in lines:
+        said = [
+            line[f"{what}Period{end}"] for what in ("Billing", "Charge") for end in ("Start", "End")
+        ]
+        assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", instant) for instant in said)
+        month_starts, month_ends, starts, ends = map(datetime.fromisoformat, said)
+        assert month_starts <= starts < ends <= month_ends
+
+
+def test_cost_is_price_times_quantity(lines: list[dict[str, str]]) -> None:
+    used = [line for line in lines if line["PricingQuantity"]]
+    assert used
+    for line in used:
+        hours = Decimal(line["PricingQuantity"])
+        for what in ("List", "Contracted"):
+            cost = Decimal(line[f"{what}UnitPrice"]) * hours
+            assert abs(cost - Decimal(line[f"{what}Cost"])) < CENT, line
+        assert line["ConsumedQuantity"] == line["PricingQuantity"]
+        assert (
+            Decimal(line["x_CostMin"]) <= Decimal(line["BilledCost"]) <= Decimal(line["x_CostMax"])
+        )
+
+
+def test_decimals_are_plain_and_json_is_flat(lines: list[dict[str, str]]) -> None:
+    for line in lines:
+        for name in focus.NUMBERS:
+            assert re.fullmatch(r"(-?\d+(\.\d+)?)?", line[name]), (name, line[name])
+        for name in ("Tags", "SkuPriceDetails"):
+            if line[name]:
+                said = json.loads(line[name])
+                assert said
+                assert not any(isinstance(value, dict | list) for value in said.values())
+
+
+def test_the_sum_is_that_of_the_cost_views(
+    lines: list[dict[str, str]], golden: Golden, kind: str
+) -> None:
+    total = sum(Decimal(line["ContractedCost"]) for line in lines)
+    ((cost,),) = rows(
+        golden(kind),
+        "SELECT SUM(cost_microcny) FROM cost_daily WHERE day BETWEEN '2026-03-01' AND '2026-03-31'",
+    )
+    assert total * 1_000_000 == cost
+
+
+def test_bill_lines_in_whose_window_nothing_ran_have_lines_of_their_own(
+    database: Database, tmp_path: Path
+) -> None:
+    at = 1_773_000_000
+    window = {"settle_start_time": at, "settle_end_time": at + 3_600}
+    once = {"settle_start_time": at, "settle_end_time": at, "amount": 12.5, "charge_channel": 2}
+    paid_back = {**once, "amount": -3, "charge_channel": 1}
+    lines = [LINE | window, LINE | once, LINE | paid_back]
+    take(database, BILLS, *({**line, "order_time": at} for line in lines), at=at)
+    found = {line["ChargeCategory"]: line for line in read(database, tmp_path / "focus.csv")}
+    said = {name: (line["BilledCost"], line["ListCost"]) for name, line in found.items()}
+    assert said == {"Usage": ("25.5", "25.5"), "Purchase": ("0", "12.5"), "Credit": ("-3", "-3")}
+    assert {line["x_OrderNumber"] for line in found.values()} == {"O1"}
+    cloud = Story(at - 60)
+    cloud.rents()
+    apply(database, poll_story(cloud))
+    assert read(database, tmp_path / "focus.csv") == [], "it ran then: its cost explains the lines"
+
+
+def test_a_closed_month_is_exported_as_it_was_closed(database: Database, tmp_path: Path) -> None:
+    fill(database)
+    open_sum = sum(Decimal(line["BilledCost"]) for line in read(database, tmp_path / "open.csv"))
+    with database.writing() as conn:
+        conn.exec_driver_sql(
+            "UPDATE sync_run SET started_at = '2026-04-02T00:00:00Z', finished_at ="
+            " '2026-04-02T00:00:01Z' WHERE sync_run_id = (SELECT MAX(sync_run_id) FROM sync_run"
+            " WHERE resource = 'instances' AND outcome = 'complete')"
+        )
+    months.close(database, MONTH, None, START + 60 * 86_400)
+    found = read(database, tmp_path / "closed.csv")
+    assert {line["x_CostSource"] for line in found} == {"closed"}
+    assert sum(Decimal(line["BilledCost"]) for line in found) >= open_sum
+
+
+def test_parquet_says_the_same_with_types(golden: Golden, kind: str, tmp_path: Path) -> None:
+    database = golden(kind)
+    lines = read(database, tmp_path / "a.csv")
+    focus.export(database, MONTH, tmp_path / "a.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
+    assert str(table.schema.field("ChargePeriodStart").type) == "timestamp[ms, tz=UTC]"
+    assert str(table.schema.field("BilledCost").type) == "double"
+    assert table.column("ResourceId").to_pylist() == [line["ResourceId"] or None for line in lines]
+    assert table.column("BilledCost").to_pylist() == [float(line["BilledCost"]) for line in lines]
+
+
+def test_again_is_the_same_and_another_account_is_empty(
+    golden: Golden, kind: str, tmp_path: Path
+) -> None:
+    database = golden(kind)
+    for name in ("a.csv", "b.csv"):
+        focus.export(database, MONTH, tmp_path / name)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    assert focus.export(database, MONTH, tmp_path / "c.csv", "nobody").rows == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv", "c.csv"]
+
+
+def test_a_month_that_is_none_is_refused(golden: Golden, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="is no month"):
+        focus.export(golden(kind), "2026-13", tmp_path / "a.csv")
+    assert list(tmp_path.iterdir()) == []
