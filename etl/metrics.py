@@ -14,7 +14,7 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
 from etl import __version__, tables
 from etl.app import App, Result
@@ -28,6 +28,35 @@ POLLED: Final = ("complete", "partial", "failed")
 UNPOLLED: Final = ("covered", "held")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+MICRO: Final = 1_000_000
+LEFT: Final = text(
+    "SELECT a.name, b.balance_microcny, b.card_balance_microcny FROM balance b"
+    " JOIN account a ON a.account_id = b.account_id WHERE b.ended_at IS NULL ORDER BY a.name"
+)
+BURN: Final = text(
+    """
+    SELECT
+        a.name,
+        SUM((q.price_microcny * COALESCE(u.gpu_nums, 0) + q.flat_microcny) * 3600 / q.per_s)
+    FROM instance_usage u
+    JOIN account a ON a.account_id = u.account_id
+    JOIN (
+        SELECT p.*, MAX(p.starts_s) OVER (
+            PARTITION BY p.account_id, p.gpu_uuid, p.gpu_name, p.image_uuid, p.charging_type, p.no_card
+        ) AS newest_s
+        FROM price_period p
+    ) q
+        ON q.account_id = u.account_id AND q.kind = u.kind AND q.starts_s = q.newest_s
+        AND q.gpu_uuid = COALESCE(u.gpu_uuid, '') AND q.gpu_name = COALESCE(u.gpu_name, '')
+        AND q.image_uuid = COALESCE(u.image_uuid, '')
+        AND q.charging_type = COALESCE(u.charging_type, -1)
+        AND q.no_card = CASE WHEN u.gpu_nums = 0 THEN 1 ELSE 0 END
+    WHERE u.ended_at IS NULL
+    GROUP BY a.name
+    """
+)
+"""What runs, or is held prepaid, at the newest known price; millionths of a yuan an hour."""
 
 Gauges = Callable[[Connection], Iterable[GaugeMetricFamily]]
 
@@ -64,9 +93,33 @@ def fleet(conn: Connection) -> Iterator[GaugeMetricFamily]:
     yield gpus
 
 
-GAUGES: list[Gauges] = [fleet]
-"""What is read from the database at each scrape. What the tables of money know (burn an hour,
-balance, days left) belongs here as one more function."""
+def money(conn: Connection) -> Iterator[GaugeMetricFamily]:
+    """What is left, what all that runs costs an hour at the prices of now, and how long that lasts."""
+    left = GaugeMetricFamily(
+        "chenyu_etl_balance_yuan", "What is left.", labels=["account", "channel"]
+    )
+    burn = GaugeMetricFamily(
+        "chenyu_etl_burn_yuan_per_hour", "What all that runs costs an hour.", labels=["account"]
+    )
+    lasts = GaugeMetricFamily(
+        "chenyu_etl_balance_lasts_seconds",
+        "How long cash and cards last if all goes on as it runs.",
+        labels=["account"],
+    )
+    burning: dict[str, Any] = dict(conn.execute(BURN).all())
+    for account, cash, cards in conn.execute(LEFT):
+        left.add_metric([account, "cash"], (cash or 0) / MICRO)
+        left.add_metric([account, "cards"], (cards or 0) / MICRO)
+        if burning.get(account):
+            seconds = ((cash or 0) + (cards or 0)) * 3600 / int(burning[account])
+            lasts.add_metric([account], max(0.0, seconds))
+    for account, microcny in sorted(burning.items()):
+        burn.add_metric([account], int(microcny or 0) / MICRO)
+    yield from (left, burn, lasts)
+
+
+GAUGES: list[Gauges] = [fleet, money]
+"""What is read from the database at each scrape."""
 
 
 class Metrics(Collector):

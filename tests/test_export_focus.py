@@ -135,15 +135,17 @@ def test_bill_lines_in_whose_window_nothing_ran_have_lines_of_their_own(
     database: Database, tmp_path: Path
 ) -> None:
     at = 1_773_000_000
-    window = {"settle_start_time": at, "settle_end_time": at + 3_600}
-    once = {"settle_start_time": at, "settle_end_time": at, "amount": 12.5, "charge_channel": 2}
-    paid_back = {**once, "amount": -3, "charge_channel": 1}
-    lines = [LINE | window, LINE | once, LINE | paid_back]
-    take(database, BILLS, *({**line, "order_time": at} for line in lines), at=at)
-    found = {line["ChargeCategory"]: line for line in read(database, tmp_path / "focus.csv")}
-    said = {name: (line["BilledCost"], line["ListCost"]) for name, line in found.items()}
-    assert said == {"Usage": ("25.5", "25.5"), "Purchase": ("0", "12.5"), "Credit": ("-3", "-3")}
-    assert {line["x_OrderNumber"] for line in found.values()} == {"O1"}
+    window = {"settle_start_time": at, "settle_end_time": at + 3_600, "order_time": at}
+    by_card = {**LINE, **window, "amount": 12.5, "charge_channel": 2}
+    paid_back = {**LINE, **window, "amount": -3, "remark": "refund"}
+    take(database, BILLS, LINE | window, by_card, paid_back, at=at)
+    found = read(database, tmp_path / "focus.csv")
+    assert sorted((x["ChargeCategory"], x["BilledCost"], x["ListCost"]) for x in found) == [
+        ("Credit", "-3", "-3"),
+        ("Purchase", "0", "12.5"),
+        ("Purchase", "25.5", "25.5"),
+    ]
+    assert {line["x_OrderNumber"] for line in found} == {"#O1"}
     cloud = Story(at - 60)
     cloud.rents()
     apply(database, poll_story(cloud))

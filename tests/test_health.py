@@ -123,6 +123,20 @@ def test_metrics_count_what_polls_did(daemon: tuple[Live, Daemon]) -> None:
     assert found["chenyu_etl_database_up"] == 1
 
 
+def test_metrics_say_what_is_left_and_what_all_that_runs_costs(
+    daemon: tuple[Live, Daemon],
+) -> None:
+    lab, made = daemon
+    lab.cloud.price("RTX 4090", hour=5.5)
+    lab.cloud.price("A100", hour=10)
+    lab.cloud.recharges(565)
+    lab.syncs("instances", "gpu_prices", "balance")
+    found = figures(made)
+    assert found["chenyu_etl_burn_yuan_per_hour"] == 3 * 5.5 + 4 * 10
+    assert found["chenyu_etl_balance_yuan"] == 0, "of cards, the last of its channels"
+    assert found["chenyu_etl_balance_lasts_seconds"] == 10 * 3_600
+
+
 def test_metrics_go_on_without_a_database(
     daemon: tuple[Live, Daemon], monkeypatch: pytest.MonkeyPatch
 ) -> None:

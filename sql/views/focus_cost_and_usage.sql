@@ -53,7 +53,7 @@
 -- @column x_CostSource estimate, closed (a frozen month), or bill
 -- @column x_Day day of the reporting time zone
 -- @column x_GpuHours card-hours
--- @column x_OrderNumber order of the bill line
+-- @column x_OrderNumber # and the order of the bill line: readers take digits alone for a number, and round it
 SELECT
     CAST(NULL AS TEXT) AS "AvailabilityZone",
     l.billed_microcny / 1000000.0 AS "BilledCost",
@@ -62,10 +62,10 @@ SELECT
     'CNY' AS "BillingCurrency",
     instant(m.starts_s) AS "BillingPeriodStart",
     instant(m.ends_s) AS "BillingPeriodEnd",
-    CASE WHEN l.source <> 'bill' OR (l.kind = 'billed' AND l.cost_microcny >= 0) THEN 'Usage' WHEN l.cost_microcny < 0 THEN 'Credit' ELSE 'Purchase' END AS "ChargeCategory",
+    CASE WHEN l.source <> 'bill' THEN 'Usage' WHEN l.cost_microcny < 0 THEN 'Credit' ELSE 'Purchase' END AS "ChargeCategory",
     CAST(NULL AS TEXT) AS "ChargeClass",
     CASE WHEN l.source = 'bill' THEN COALESCE(NULLIF(l.remark, ''), 'bill line without usage') ELSE COALESCE(l.gpu_name, 'unknown GPU') || ' x ' || COALESCE(CAST(l.gpu_nums AS TEXT), '?') || CASE WHEN l.kind = 'held' THEN ', prepaid' ELSE ', by time' END END AS "ChargeDescription",
-    CASE WHEN l.kind = 'held' THEN 'Recurring' WHEN l.source <> 'bill' OR (l.kind = 'billed' AND l.cost_microcny >= 0) THEN 'Usage-Based' ELSE 'One-Time' END AS "ChargeFrequency",
+    CASE WHEN l.kind = 'held' THEN 'Recurring' WHEN l.source <> 'bill' THEN 'Usage-Based' ELSE 'One-Time' END AS "ChargeFrequency",
     instant(l.starts_s) AS "ChargePeriodStart",
     instant(l.ends_s) AS "ChargePeriodEnd",
     CASE WHEN l.source <> 'bill' THEN l.charged_s / 3600.0 END AS "ConsumedQuantity",
@@ -74,7 +74,7 @@ SELECT
     l.hour_microcny / 1000000.0 AS "ContractedUnitPrice",
     l.billed_microcny / 1000000.0 AS "EffectiveCost",
     CAST(NULL AS TEXT) AS "InvoiceId",
-    'Chenyu Cloud (晨羽智云)' AS "InvoiceIssuerName",
+    'Chenyu Cloud' AS "InvoiceIssuerName",
     l.list_microcny / 1000000.0 AS "ListCost",
     l.list_hour_microcny / 1000000.0 AS "ListUnitPrice",
     CASE WHEN l.source <> 'bill' THEN 'Standard' END AS "PricingCategory",
@@ -84,8 +84,8 @@ SELECT
     l.list_hour_microcny / 1000000.0 AS "PricingCurrencyListUnitPrice",
     CASE WHEN l.source <> 'bill' THEN l.charged_s / 3600.0 END AS "PricingQuantity",
     CASE WHEN l.source <> 'bill' THEN 'Hours' END AS "PricingUnit",
-    'Chenyu Cloud (晨羽智云)' AS "ProviderName",
-    'Chenyu Cloud (晨羽智云)' AS "PublisherName",
+    'Chenyu Cloud' AS "ProviderName",
+    'Chenyu Cloud' AS "PublisherName",
     CAST(NULL AS TEXT) AS "RegionId",
     CAST(NULL AS TEXT) AS "RegionName",
     l.instance_uuid AS "ResourceId",
@@ -107,7 +107,7 @@ SELECT
     l.source AS "x_CostSource",
     l.day AS "x_Day",
     l.charged_s * l.gpu_nums / 3600.0 AS "x_GpuHours",
-    l.order_number AS "x_OrderNumber"
+    '#' || l.order_number AS "x_OrderNumber"
 FROM focus_line l
 JOIN calendar_day c ON c.day = l.day
 JOIN (
