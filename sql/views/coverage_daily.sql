@@ -97,7 +97,8 @@ LEFT JOIN (
                     SELECT charging_type FROM charging_type WHERE unit IS NOT NULL
                 )
         ) h
-        JOIN calendar_day c ON c.ends_s > h.from_s AND (h.to_s IS NULL OR c.starts_s < h.to_s)
+        CROSS JOIN calendar_day c
+        WHERE c.ends_s > h.from_s AND (h.to_s IS NULL OR c.starts_s < h.to_s)
     ) unknown_days
     GROUP BY account_id, day
 ) c ON c.account_id = d.account_id AND c.day = d.day
