@@ -1,0 +1,66 @@
+-- Allocation: who pays for what was used, by the estimate, and the part of the bill that is attributed
+-- to it. What no rule matches, and what cannot be attributed, are lines of their own.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @column account {zh=账户} the account's name
+-- @column project {zh=项目} project that pays
+-- @column owner {zh=负责人} who it is for
+-- @column cost_centre {zh=成本中心} cost centre
+-- @column instances {zh=实例数, int} instances
+-- @column estimated_yuan {zh=估算金额, unit=yuan, total} cost by the best estimate
+-- @column estimated_yuan_min {zh=至少, unit=yuan, total} at least
+-- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most
+-- @column billed_yuan {zh=分摊账单, unit=yuan, total} of the bill, attributed
+-- @column cash_yuan {zh=余额支付, unit=yuan, total} of it, from the balance
+-- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards
+WITH lines AS (
+    SELECT
+        account,
+        project,
+        owner,
+        cost_centre,
+        instance_uuid,
+        cost_microcny,
+        cost_min_microcny,
+        cost_max_microcny,
+        0 AS amount_microcny,
+        0 AS cash_microcny,
+        0 AS card_microcny
+    FROM cost_daily
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    UNION ALL
+    SELECT
+        account,
+        CASE WHEN instance_uuid IS NULL THEN '(cannot be attributed)' ELSE project END,
+        owner,
+        cost_centre,
+        instance_uuid,
+        NULL,
+        NULL,
+        NULL,
+        amount_microcny,
+        cash_microcny,
+        card_microcny
+    FROM bill_attributed_daily
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+)
+SELECT
+    account,
+    COALESCE(project, '(no rule)') AS project,
+    owner,
+    cost_centre,
+    COUNT(DISTINCT instance_uuid) AS instances,
+    CAST(SUM(cost_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan,
+    CAST(SUM(cost_min_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_min,
+    CAST(SUM(cost_max_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_max,
+    CAST(SUM(amount_microcny) AS BIGINT) / 1000000.0 AS billed_yuan,
+    CAST(SUM(cash_microcny) AS BIGINT) / 1000000.0 AS cash_yuan,
+    CAST(SUM(card_microcny) AS BIGINT) / 1000000.0 AS card_yuan
+FROM lines
+GROUP BY account, project, owner, cost_centre
+ORDER BY
+    COALESCE(SUM(cost_microcny), 0) DESC, account, COALESCE(project, ''), COALESCE(owner, ''),
+    COALESCE(cost_centre, '')

@@ -1,0 +1,64 @@
+-- What was charged, by the time that each line settles. By instance or project it is attributed: no
+-- bill line names an instance, so each day's lines are shared out in proportion to what the instances
+-- cost by estimate; what cannot be attributed is a line of its own.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param by a line for each [day, month, channel, instance, project, owner]
+-- @column account {zh=账户} the account's name
+-- @column what {zh=对象} what the line is about
+-- @column instance_uuid {zh=实例ID} identity, by instance
+-- @column billed_yuan {zh=账单金额, unit=yuan, total} charged
+-- @column cash_yuan {zh=余额支付, unit=yuan, total} of it, from the balance
+-- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards
+-- @column how {zh=依据} billed: by the lines themselves; attributed: in proportion to estimated cost
+WITH lines AS (
+    SELECT
+        b.account,
+        CASE CAST(:by AS TEXT)
+            WHEN 'day' THEN CAST(b.day AS TEXT)
+            WHEN 'month' THEN c.month
+            ELSE CASE b.charge_channel WHEN 1 THEN 'balance' WHEN 2 THEN 'card' ELSE '(unknown)' END
+        END AS what,
+        NULL AS instance_uuid,
+        b.amount_microcny,
+        CASE WHEN b.charge_channel = 2 THEN 0 ELSE b.amount_microcny END AS cash_microcny,
+        CASE WHEN b.charge_channel = 2 THEN b.amount_microcny ELSE 0 END AS card_microcny,
+        'billed' AS how
+    FROM bill_daily b
+    JOIN calendar_day c ON c.day = b.day
+    WHERE CAST(:by AS TEXT) IN ('day', 'month', 'channel')
+        AND CAST(b.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(b.day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
+    UNION ALL
+    SELECT
+        d.account,
+        CASE
+            WHEN d.instance_uuid IS NULL THEN '(cannot be attributed)'
+            WHEN CAST(:by AS TEXT) = 'instance' THEN d.title
+            WHEN CAST(:by AS TEXT) = 'project' THEN COALESCE(d.project, '(no rule)')
+            ELSE COALESCE(d.owner, '(no rule)')
+        END,
+        CASE WHEN CAST(:by AS TEXT) = 'instance' THEN d.instance_uuid END,
+        d.amount_microcny,
+        d.cash_microcny,
+        d.card_microcny,
+        'attributed'
+    FROM bill_attributed_daily d
+    WHERE CAST(:by AS TEXT) IN ('instance', 'project', 'owner')
+        AND CAST(d.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(d.day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR d.account = CAST(:account AS TEXT))
+)
+SELECT
+    account,
+    what,
+    instance_uuid,
+    CAST(SUM(amount_microcny) AS BIGINT) / 1000000.0 AS billed_yuan,
+    CAST(SUM(cash_microcny) AS BIGINT) / 1000000.0 AS cash_yuan,
+    CAST(SUM(card_microcny) AS BIGINT) / 1000000.0 AS card_yuan,
+    how
+FROM lines
+GROUP BY account, what, instance_uuid, how
+ORDER BY
+    CASE WHEN CAST(:by AS TEXT) IN ('day', 'month') THEN what END,
+    SUM(amount_microcny) DESC, account, what, instance_uuid

@@ -1,0 +1,69 @@
+-- Reconciliation: the bill against the estimate, each difference with its cause. By month or cause the
+-- days are added up; a month's cause is that of its largest difference. Within the bounds there is
+-- nothing to explain. Many days `unexplained` or `price` ask for: chenyu-etl doctor billing.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @param by a line for each [day, month, cause]
+-- @column account {zh=账户} the account's name
+-- @column what {zh=对象} the day, month or cause
+-- @column billed_yuan {zh=账单金额, unit=yuan, total} charged for that time
+-- @column cash_yuan {zh=余额支付, unit=yuan, total} of it, from the balance
+-- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards
+-- @column estimated_yuan {zh=估算金额, unit=yuan, total} cost by the best estimate
+-- @column estimated_yuan_min {zh=至少, unit=yuan, total} at least
+-- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most
+-- @column difference_yuan {zh=差额, unit=yuan, total} billed less estimated
+-- @column cause {zh=原因} within_bounds, unsettled, no_instance, prepaid, price, coverage_gap, unexplained
+-- @column no_instance_yuan {zh=无实例金额, unit=yuan, total} of the bill, what no usage explains
+-- @column settled_percent {zh=结算覆盖率, unit=%} share of the time that the bill reaches
+WITH days AS (
+    SELECT r.*, c.month
+    FROM reconciliation_daily r
+    JOIN calendar_day c ON c.day = r.day
+    WHERE CAST(r.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(r.day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
+),
+labelled AS (
+    SELECT
+        d.*,
+        CASE CAST(:by AS TEXT)
+            WHEN 'day' THEN CAST(d.day AS TEXT)
+            WHEN 'month' THEN d.month
+            ELSE d.cause
+        END AS what
+    FROM days d
+),
+ranked AS (
+    SELECT
+        account,
+        what,
+        cause,
+        ROW_NUMBER() OVER (
+            PARTITION BY account, what
+            ORDER BY
+                CASE WHEN cause = 'within_bounds' THEN 1 ELSE 0 END,
+                SUM(ABS(difference_microcny)) DESC, cause
+        ) AS place
+    FROM labelled
+    GROUP BY account, what, cause
+)
+SELECT
+    l.account,
+    l.what,
+    CAST(SUM(l.billed_microcny) AS BIGINT) / 1000000.0 AS billed_yuan,
+    CAST(SUM(l.billed_cash_microcny) AS BIGINT) / 1000000.0 AS cash_yuan,
+    CAST(SUM(l.billed_card_microcny) AS BIGINT) / 1000000.0 AS card_yuan,
+    CAST(SUM(l.estimated_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan,
+    CAST(SUM(l.estimated_min_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_min,
+    CAST(SUM(l.estimated_max_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_max,
+    CAST(SUM(l.difference_microcny) AS BIGINT) / 1000000.0 AS difference_yuan,
+    r.cause,
+    CAST(SUM(l.no_instance_microcny) AS BIGINT) / 1000000.0 AS no_instance_yuan,
+    CAST(SUM(CAST(l.settled_percent * 100 AS BIGINT)) AS BIGINT) / COUNT(*) / 100.0 AS settled_percent
+FROM labelled l
+JOIN ranked r ON r.account = l.account AND r.what = l.what AND r.place = 1
+GROUP BY l.account, l.what, r.cause
+ORDER BY
+    CASE WHEN CAST(:by AS TEXT) = 'cause' THEN NULL ELSE l.what END,
+    SUM(ABS(l.difference_microcny)) DESC, l.account, l.what
