@@ -231,6 +231,41 @@ def test_every_report_about_the_bill_can_be_read(database: Database) -> None:
         assert sum(row["billed_yuan"] for row in asked(database, "reconciliation", by=by)) == 5.5
 
 
+def test_reports_say_the_same_as_the_views(database: Database) -> None:
+    """They repeat them, with the period asked where SQLite can use it."""
+    story = Watched(database, Charging(lag_s=600))
+    story.until(1)
+    rented = [story.cloud.rents(gpus=gpus) for gpus in (1, 2)]
+    story.until(5)
+    story.cloud.stops(rented[0])
+    story.cloud.is_charged(3)
+    story.unseen(9)
+    story.until(40)
+    kept = rows(
+        database,
+        "SELECT CAST(day AS TEXT), billed_microcny, estimated_microcny, cause FROM reconciliation_daily"
+        " WHERE day <= '2026-01-07' ORDER BY day",
+    )
+    said = [
+        (
+            row["what"],
+            round(row["billed_yuan"] * 1e6),
+            round(row["estimated_yuan"] * 1e6),
+            row["cause"],
+        )
+        for row in asked(database, "reconciliation", by="day")
+    ]
+    assert said == kept
+    attributed = rows(
+        database,
+        "SELECT instance_uuid, SUM(amount_microcny) FROM bill_attributed_daily"
+        " WHERE day <= '2026-01-07' GROUP BY 1 ORDER BY 2",
+    )
+    for name, more in (("bills", {"by": "instance"}), ("allocation", {})):
+        shares = sum(row["billed_yuan"] for row in asked(database, name, **more))
+        assert round(shares * 1e6) == sum(amount for _, amount in attributed)
+
+
 def test_what_is_accepted_is_charged_by(database: Database) -> None:
     story = Watched(database, Charging(by="hour"))
     story.until(0.5)

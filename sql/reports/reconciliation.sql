@@ -17,12 +17,168 @@
 -- @column cause {zh=原因} within_bounds, unsettled, no_instance, prepaid, price, coverage_gap, unexplained
 -- @column no_instance_yuan {zh=无实例金额, unit=yuan, total} of the bill, what no usage explains
 -- @column settled_percent {zh=结算覆盖率, unit=%} share of the time that the bill reaches
-WITH days AS (
+WITH bills AS (
+    SELECT * FROM bill_part
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+),
+costs AS (
+    SELECT * FROM cost_line
+    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+),
+gaps AS (SELECT account, gap_from_s, gap_to_s FROM sync_gap),
+reconciled AS (
+    SELECT
+        account,
+        day,
+        billed_microcny,
+        billed_cash_microcny,
+        billed_card_microcny,
+        estimated_microcny,
+        estimated_min_microcny,
+        estimated_max_microcny,
+        difference_microcny,
+        no_instance_microcny,
+        prepaid_difference_microcny,
+        slack_microcny,
+        settled_percent,
+        lines,
+        CASE
+            WHEN difference_microcny >= estimated_min_microcny - estimated_microcny - slack_microcny
+                AND difference_microcny <= estimated_max_microcny - estimated_microcny + slack_microcny
+            THEN 'within_bounds'
+            WHEN observed_from_s >= ends_s THEN 'coverage_gap'
+            WHEN (is_explained_running = 1 OR unsettled_microcny > 0) AND no_instance_microcny <> 0
+                AND ABS(no_instance_microcny) >= ABS(prepaid_difference_microcny)
+                AND ABS(no_instance_microcny) >= unsettled_microcny
+            THEN 'no_instance'
+            WHEN (is_explained_running = 1 OR unsettled_microcny > 0)
+                AND prepaid_difference_microcny <> 0
+                AND ABS(prepaid_difference_microcny) >= unsettled_microcny
+            THEN 'prepaid'
+            WHEN unsettled_microcny > 0 THEN 'unsettled'
+            WHEN unpriced_s > 0 OR assumed = 1 THEN 'price'
+            WHEN difference_microcny > 0 AND (
+                observed_from_s > starts_s
+                OR EXISTS (
+                    SELECT 1 FROM gaps g
+                    WHERE g.account = r.account AND g.gap_to_s > r.starts_s AND g.gap_from_s < r.ends_s
+                )
+            )
+            THEN 'coverage_gap'
+            WHEN is_explained_running = 0 AND no_instance_microcny <> 0
+                AND ABS(running_difference_microcny) < ABS(no_instance_microcny)
+            THEN 'no_instance'
+            ELSE 'unexplained'
+        END AS cause
+    FROM (
+        SELECT
+            e.*,
+            CASE
+                WHEN is_explained_running = 0 AND reach_s < ends_s + 3600
+                    AND running_difference_microcny < 0
+                THEN -running_difference_microcny
+                ELSE 0
+            END AS unsettled_microcny
+        FROM (
+            SELECT
+                d.*,
+                d.billed_microcny - d.estimated_microcny AS difference_microcny,
+                d.billed_running_microcny - d.running_microcny AS running_difference_microcny,
+                d.billed_held_microcny - (d.estimated_microcny - d.running_microcny)
+                    AS prepaid_difference_microcny,
+                CASE
+                    WHEN d.billed_running_microcny >= d.running_min_microcny - d.slack_microcny
+                        AND d.billed_running_microcny <= d.running_max_microcny + d.slack_microcny
+                    THEN 1
+                    ELSE 0
+                END AS is_explained_running,
+                c.starts_s,
+                c.ends_s,
+                COALESCE(b.reach_s, 0) AS reach_s,
+                COALESCE(o.first_s, c.ends_s) AS observed_from_s,
+                CASE
+                    WHEN b.reach_s IS NULL OR b.reach_s <= c.starts_s THEN 0.0
+                    WHEN b.reach_s >= c.ends_s THEN 100.0
+                    ELSE (b.reach_s - c.starts_s) * 10000 / (c.ends_s - c.starts_s) / 100.0
+                END AS settled_percent
+            FROM (
+                SELECT
+                    account_id,
+                    account,
+                    day,
+                    CAST(SUM(billed) AS BIGINT) AS billed_microcny,
+                    CAST(SUM(billed - billed_card) AS BIGINT) AS billed_cash_microcny,
+                    CAST(SUM(billed_card) AS BIGINT) AS billed_card_microcny,
+                    CAST(SUM(billed_running) AS BIGINT) AS billed_running_microcny,
+                    CAST(SUM(billed_held) AS BIGINT) AS billed_held_microcny,
+                    CAST(SUM(billed - billed_running - billed_held) AS BIGINT) AS no_instance_microcny,
+                    CAST(SUM(slack) AS BIGINT) AS slack_microcny,
+                    CAST(SUM(lines) AS BIGINT) AS lines,
+                    CAST(SUM(estimated) AS BIGINT) AS estimated_microcny,
+                    CAST(SUM(estimated_min) AS BIGINT) AS estimated_min_microcny,
+                    CAST(SUM(estimated_max) AS BIGINT) AS estimated_max_microcny,
+                    CAST(SUM(running) AS BIGINT) AS running_microcny,
+                    CAST(SUM(running_min) AS BIGINT) AS running_min_microcny,
+                    CAST(SUM(running_max) AS BIGINT) AS running_max_microcny,
+                    CAST(SUM(unpriced) AS BIGINT) AS unpriced_s,
+                    MAX(assumed) AS assumed
+                FROM (
+                    SELECT
+                        account_id,
+                        account,
+                        day,
+                        SUM(amount_microcny) AS billed,
+                        SUM(CASE WHEN charge_channel = 2 THEN amount_microcny ELSE 0 END) AS billed_card,
+                        SUM(CASE WHEN spread_over = 'running' THEN amount_microcny ELSE 0 END) AS billed_running,
+                        SUM(CASE WHEN spread_over = 'held' THEN amount_microcny ELSE 0 END) AS billed_held,
+                        SUM(cut_microcny + 10000) AS slack,
+                        COUNT(*) AS lines,
+                        0 AS estimated,
+                        0 AS estimated_min,
+                        0 AS estimated_max,
+                        0 AS running,
+                        0 AS running_min,
+                        0 AS running_max,
+                        0 AS unpriced,
+                        0 AS assumed
+                    FROM bills
+                    GROUP BY account_id, account, day
+                    UNION ALL
+                    SELECT
+                        account_id,
+                        account,
+                        day,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        0,
+                        SUM(COALESCE(cost_microcny, 0)),
+                        SUM(COALESCE(cost_min_microcny, 0)),
+                        SUM(COALESCE(cost_max_microcny, 0)),
+                        SUM(CASE WHEN kind = 'running' THEN COALESCE(cost_microcny, 0) ELSE 0 END),
+                        SUM(CASE WHEN kind = 'running' THEN COALESCE(cost_min_microcny, 0) ELSE 0 END),
+                        SUM(CASE WHEN kind = 'running' THEN COALESCE(cost_max_microcny, 0) ELSE 0 END),
+                        SUM(unpriced_max_s),
+                        MAX(CASE WHEN price_source = 'list_assumed' AND used_s > 0 THEN 1 ELSE 0 END)
+                    FROM costs
+                    GROUP BY account_id, account, day
+                ) both_sides
+                GROUP BY account_id, account, day
+            ) d
+            JOIN calendar_day c ON c.day = d.day
+            LEFT JOIN bill_reach b ON b.account_id = d.account_id
+            LEFT JOIN sync_span o ON o.account = d.account
+        ) e
+    ) r
+),
+days AS (
     SELECT r.*, c.month
-    FROM reconciliation_daily r
+    FROM reconciled r
     JOIN calendar_day c ON c.day = r.day
-    WHERE CAST(r.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(r.day AS TEXT) <= CAST(:to_day AS TEXT)
-        AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
 ),
 labelled AS (
     SELECT

@@ -3,13 +3,14 @@
 -- @column reach_s epoch seconds; null: not at all
 SELECT
     h.account_id,
-    (
+    MAX((
         SELECT epoch(MAX(b.settle_end_at)) FROM bill b
         WHERE b.account_id = h.account_id AND b.settle_end_at <= h.last_at
-    ) AS reach_s
+    )) AS reach_s
 FROM (
     SELECT account_id, MAX(finished_at) AS last_at
     FROM sync_run
     WHERE resource IN ('bills', 'instances') AND outcome IN ('complete', 'partial')
     GROUP BY account_id
 ) h
+GROUP BY h.account_id
