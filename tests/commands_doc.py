@@ -44,7 +44,7 @@ def _reports() -> Iterator[str]:
             choices = f": {', '.join(param.choices)}" if param.choices else ""
             yield f"| `{param.name}` | {param.about}{choices} |"
         yield "\n| column | meaning |\n|---|---|"
-        yield "\n".join(f"| `{column}` | {about} |" for column, about in report.columns.items())
+        yield "\n".join(f"| `{name}` | {each.about} |" for name, each in report.columns.items())
         yield ""
 
 

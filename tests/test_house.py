@@ -22,10 +22,10 @@ FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "errors poll codes redact deadline span places simcloud",
     "days cadence resources verdict pricing",
-    "usage triggers dialect client alert_settings service_settings settings archive charging allocation wordlist",
+    "usage triggers dialect client alert_settings service_settings settings archive charging allocation wordlist billing",
     "diff versions walk tables",
     "store schema alerts status reports render",
-    "sync rebuild prices rules months exports",
+    "sync rebuild prices rules months exports learning workbook",
     "replay",
     "app",
     "doctor demo logs watchdog ticks units",

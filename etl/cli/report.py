@@ -45,6 +45,9 @@ class ReportCommand(click.Command):
     "--from", "since", metavar="DAY", help="First day: 2026-01-31, 2026-01, 7d, last-month …"
 )
 @click.option("--to", "until", metavar="DAY", help="Last day, included.")
+@click.option(
+    "--month", metavar="YYYY-MM", help="With NAME month: the finance workbook of this month (xlsx)."
+)
 @click.option("--by", metavar="WHAT", help="A line for each: see report NAME --help.")
 @click.option("--event", metavar="KIND", help="Only this kind of event (report events).")
 @click.option(
@@ -88,6 +91,7 @@ def report(
     account: str | None,
     since: str | None,
     until: str | None,
+    month: str | None,
     by: str | None,
     event: str | None,
     said: tuple[str, ...],
@@ -102,9 +106,15 @@ def report(
 
     Days are of the database's time zone, both ends included; the default is this month to date. A day
     can be 2026-01-31, a month 2026-01, today, yesterday, this-week, last-week, this-month, last-month,
-    or 7d: the last seven days.
+    or 7d: the last seven days. report month --month 2026-10 -o FILE.xlsx is the workbook for the books.
     """
     from etl import reports
+
+    if name == "month":
+        _month(context, month, account, output, lang)
+        return
+    if month is not None:
+        raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
 
     if is_list or (name is None and own is None):
         print_lines(_list(reports))
@@ -142,6 +152,28 @@ def report(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
     _write(output, form, chosen.name, columns, rows, notes=notes, made_at=app.now(), lang=lang)
+
+
+def _month(
+    context: Context, month: str | None, account: str | None, output: Path | None, lang: str
+) -> None:
+    if month is None or output is None or output.suffix.lower() != ".xlsx":
+        raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
+    from etl.workbook import write_month
+
+    app = context.app()
+    app.require_database()
+    write_month(
+        app.database,
+        output,
+        month,
+        account=account,
+        zone=app.stored_timezone(),
+        today=app.today(),
+        made_at=app.now(),
+        lang=lang,
+    )
+    say(f"written: {output}")
 
 
 def _list(reports: Any) -> Iterator[str]:

@@ -154,14 +154,41 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
 
 
 @click.command(epilog=_SOURCE_VARIABLES)
+@click.argument("what", required=False, type=click.Choice(["billing"]), metavar="[billing]")
 @account_option("Only this account.")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    default=90,
+    show_default=True,
+    help="With billing: how many days of the bill are looked at, the newest.",
+)
+@click.option(
+    "--accept", is_flag=True, help="With billing: charge by what the bill says from now on."
+)
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, account: str | None, as_json: bool) -> None:
+def doctor(
+    ctx: click.Context,
+    what: str | None,
+    account: str | None,
+    days: int,
+    accept: bool,
+    as_json: bool,
+) -> None:
     """Check key, permissions, clock, database and what the source says; with advice.
+
+    doctor billing compares the ways in which running time may be charged with the bill, and says
+    which fits, how well, and what cannot be told. --accept takes that model, and the prices that were
+    learned; see docs/billing.md.
 
     Exit code 1 where something is wrong.
     """
+    if what == "billing":
+        _examine_billing(ctx, account, days, accept, as_json)
+        return
+    if accept:
+        raise click.UsageError("--accept goes with doctor billing")
     from dataclasses import asdict
 
     from etl.doctor import examine
@@ -176,6 +203,28 @@ def doctor(ctx: click.Context, account: str | None, as_json: bool) -> None:
             if finding.advice:
                 say(f"      {finding.advice}")
     ctx.exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)
+
+
+def _examine_billing(
+    ctx: click.Context, account: str | None, days: int, accept: bool, as_json: bool
+) -> None:
+    from etl import learning
+
+    app = ctx.obj.app()
+    app.require_database()
+    found = learning.lessons(app.database, account, days)
+    if as_json:
+        print_json([learning.as_record(lesson) for lesson in found])
+    else:
+        print_lines(line for lesson in found for line in learning.in_words(lesson))
+    if accept:
+        model, learned = learning.accept(app.database, found)
+        say(
+            f"accepted: counts from {model.counts_from}, steps of {model.step_s} s, {learned} prices;"
+            " costs follow, but for closed months"
+        )
+    elif any(lesson.verdict.is_clear for lesson in found):
+        say("nothing was changed; to charge by it: chenyu-etl doctor billing --accept")
 
 
 def _progress() -> Any:

@@ -115,7 +115,9 @@ class Deriver:
 
     def _periods(self, terms: PriceTerms) -> list[PricePeriod]:
         if self._prices is None:
-            self._prices = Prices(self.name(), self._listed(), overrides(self._conn), self._units)
+            self._prices = Prices(
+                self.name(), self.listed_prices(), overrides(self._conn), self._units
+            )
         if terms not in self._known_periods:
             self._known_periods[terms] = self._prices.periods(terms)
         return self._known_periods[terms]
@@ -133,7 +135,8 @@ class Deriver:
             [(self._account_id, *row) for row in sorted(rows, key=repr)],
         )
 
-    def _listed(self) -> list[ListPrice]:
+    def listed_prices(self) -> list[ListPrice]:
+        """Every version of every list price."""
         c = tables.gpu_price.c
         rows = self._conn.execute(
             select(

@@ -165,7 +165,7 @@ usage_cost = Table(
         " AND cost_min_microcny <= cost_microcny AND cost_microcny <= cost_max_microcny",
         name="bounds",
     ),
-    Index("ix_usage_cost_day", "day"),
+    Index("ix_usage_cost_day", "day", "account_id", "kind", "starts_s"),
     comment="A part of a closed stretch in one day at one price, and what it cost; derived from usage_day, price_period and the charging model",
 )
 

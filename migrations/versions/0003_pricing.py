@@ -397,7 +397,9 @@ def upgrade() -> None:
         ),
         comment="A part of a closed stretch in one day at one price, and what it cost; derived from usage_day, price_period and the charging model",
     )
-    op.create_index("ix_usage_cost_day", "usage_cost", ["day"], unique=False)
+    op.create_index(
+        "ix_usage_cost_day", "usage_cost", ["day", "account_id", "kind", "starts_s"], unique=False
+    )
 
     op.add_column(
         "usage_day", sa.Column("evidence", sa.Text(), nullable=True, comment="of the stretch")

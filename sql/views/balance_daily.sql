@@ -1,9 +1,8 @@
 -- What was left at the end of each day of the reporting time zone (today: now), what came and went
 -- meanwhile, and what of it does not add up: opening + recharged - billed + unexplained = closing, for
--- cash and for cards. Bill lines and recharges count on the day on which they were charged and paid.
--- A card's face amount comes in on the day on which the card was first seen. What was charged between
--- the last look at the balance and midnight is unexplained on that day, and again, with the other sign,
--- on the next; over both it adds up.
+-- cash and for cards. A day lasts here from the last poll of the balance before it to its own last one,
+-- so that lines and recharges count where the balance shows them.
+-- A card's face amount comes in on the day on which the card was first seen.
 -- @column account the account's name
 -- @column opening_microcny cash at the end of the day before; null: not known
 -- @column recharged_microcny paid in
@@ -61,16 +60,20 @@ FROM (
         CAST(COALESCE((
             SELECT SUM(r.amount_microcny) FROM recharge r
             WHERE r.account_id = a.account_id
-                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) >= instant(c.starts_s)
-                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) < instant(c.ends_s)
+                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > c.seen_from
+                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) <= c.seen_to
         ), 0) AS BIGINT) AS recharged_microcny,
         CAST(COALESCE((
             SELECT SUM(l.amount_microcny) FROM bill l
-            WHERE l.account_id = a.account_id AND l.charged_day = c.day AND l.charge_channel <> 2
+            WHERE l.account_id = a.account_id AND l.charged_day >= c.from_day AND l.charged_day <= c.day
+                AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
+                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND l.charge_channel <> 2
         ), 0) AS BIGINT) AS billed_microcny,
         CAST(COALESCE((
             SELECT SUM(l.amount_microcny) FROM bill l
-            WHERE l.account_id = a.account_id AND l.charged_day = c.day AND l.charge_channel = 2
+            WHERE l.account_id = a.account_id AND l.charged_day >= c.from_day AND l.charged_day <= c.day
+                AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
+                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND l.charge_channel = 2
         ), 0) AS BIGINT) AS card_billed_microcny,
         CAST(COALESCE((
             SELECT SUM(k.face_amount_microcny) FROM card k
@@ -91,5 +94,37 @@ FROM (
         WHERE resource = 'balance' AND outcome = 'complete'
         GROUP BY account_id
     ) observed ON observed.account_id = a.account_id
-    JOIN calendar_day c ON c.ends_s > known.first_s AND c.starts_s <= observed.last_s
+    JOIN (
+        SELECT
+            d.account_id,
+            d.day,
+            d.starts_s,
+            d.ends_s,
+            COALESCE(f.day, d.day) AS from_day,
+            COALESCE(d.seen_from, instant(d.starts_s)) AS seen_from,
+            d.seen_to
+        FROM (
+            SELECT
+                a.account_id,
+                c.day,
+                c.starts_s,
+                c.ends_s,
+                (
+                    SELECT MAX(s.started_at) FROM sync_run s
+                    WHERE s.account_id = a.account_id AND s.resource = 'balance'
+                        AND s.outcome = 'complete' AND s.started_at < instant(c.starts_s)
+                        AND s.finished_at < instant(c.starts_s)
+                ) AS seen_from,
+                (
+                    SELECT MAX(s.started_at) FROM sync_run s
+                    WHERE s.account_id = a.account_id AND s.resource = 'balance'
+                        AND s.outcome = 'complete' AND s.started_at < instant(c.ends_s)
+                        AND s.finished_at < instant(c.ends_s)
+                ) AS seen_to
+            FROM account a
+            CROSS JOIN calendar_day c
+        ) d
+        LEFT JOIN calendar_day f ON f.starts_s <= epoch(d.seen_from) AND f.ends_s > epoch(d.seen_from)
+    ) c
+        ON c.account_id = a.account_id AND c.ends_s > known.first_s AND c.starts_s <= observed.last_s
 ) days

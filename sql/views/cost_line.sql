@@ -52,11 +52,7 @@ JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_
 LEFT JOIN allocation w
     ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
     AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
-LEFT JOIN (
-    SELECT account_id, epoch(MAX(settle_end_at)) AS reach_s
-    FROM bill
-    GROUP BY account_id
-) r ON r.account_id = p.account_id
+LEFT JOIN bill_reach r ON r.account_id = p.account_id
 LEFT JOIN closed_month m
     ON m.account_id = p.account_id AND m.month = SUBSTR(CAST(p.day AS TEXT), 1, 7)
 WHERE m.month IS NULL

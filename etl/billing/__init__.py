@@ -1,0 +1,1 @@
+"""What the bill says of how running time is charged. Pure."""

@@ -1,0 +1,89 @@
+"""The month for the books: one workbook of the reports that finance asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from etl import __version__, places, reports
+from etl.days import iso
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.poll import Instant
+from etl.render.columns import Column
+from etl.render.xlsx import Book
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A report under a name in each language."""
+
+    en: str
+    zh: str
+    report: str
+    by: str | None = None
+
+
+SHEETS: Final = (
+    Sheet("Summary", "汇总", "reconciliation", "month"),
+    Sheet("Allocation", "分摊", "allocation"),
+    Sheet("Reconciliation", "对账", "reconciliation", "day"),
+    Sheet("Bill lines", "账单明细", "bill-lines"),
+    Sheet("Recharges", "充值", "recharges"),
+    Sheet("Cards", "算力卡", "cards"),
+    Sheet("Balance", "余额平衡", "balance"),
+)
+
+
+def write_month(
+    database: Database,
+    path: Path,
+    month: str,
+    *,
+    account: str | None,
+    zone: str,
+    today: date,
+    made_at: Instant,
+    lang: str = "en",
+) -> None:
+    """The workbook of a month, in place of what is at `path`. Raises `SettingsError` for what is no
+    month, or one that has not begun."""
+    first, last = _days_of(month, today)
+    said = {"account": account, "from_day": first, "to_day": last}
+    with places.replacing(path) as file, Book(file, made_at, lang) as book:
+        for sheet in SHEETS:
+            columns, rows = _read(database, sheet, said)
+            book.sheet(getattr(sheet, lang), columns, rows)
+        book.notes(list(_notes(database, said, month, zone, made_at)))
+
+
+def _days_of(month: str, today: date) -> tuple[str, str]:
+    first, last = reports.day_range(month, None, today)
+    if first[:7] != last[:7] or not first.endswith("-01"):
+        raise SettingsError(f"{month!r} is no month", advice="use one such as 2026-10")
+    if first > today.isoformat():
+        raise SettingsError(f"{month} has not begun", advice="name a month that has")
+    return first, last
+
+
+def _read(database: Database, sheet: Sheet, said: Mapping[str, Any]) -> tuple[list[Column], Any]:
+    report = reports.load(sheet.report)
+    names, rows = reports.run(database, report, {**said, "by": sheet.by})
+    return report.described(names), rows
+
+
+def _notes(
+    database: Database, said: dict[str, Any], month: str, zone: str, made_at: Instant
+) -> Iterator[tuple[str, Any]]:
+    report = reports.load("reconciliation")
+    yield "month", month
+    for label, value in reports.notes(database, report, said, zone=zone, made_at=made_at):
+        if label not in ("report", "column", "program", "made at (UTC)"):
+            yield label, value
+    for sheet in SHEETS:
+        yield sheet.en, reports.load(sheet.report).about
+    yield "program", f"chenyu-etl {__version__}"
+    yield "made at (UTC)", iso(made_at)

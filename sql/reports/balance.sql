@@ -1,0 +1,109 @@
+-- Balance: what is left, how fast it goes, and whether it adds up, for cash and for compute cards:
+-- opening + added - billed + unexplained = closing over the period. What runs now costs `burn_now_yuan` a
+-- day by estimate, wherever it is paid from; what was charged over the seven days up to the last day is
+-- `burn_7d_yuan` a day. `days_left` goes by what runs now, for all of it together, and by the seven days
+-- for each. An expired card shows as unexplained.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @column account {zh=账户} the account's name
+-- @column channel {zh=支付方式} balance, card, or all of it
+-- @column opening_yuan {zh=期初, unit=yuan} at the start of the period, or of what is known
+-- @column added_yuan {zh=充值, unit=yuan} recharged; face amounts of new cards
+-- @column billed_yuan {zh=消费, unit=yuan} charged
+-- @column unexplained_yuan {zh=差异, unit=yuan} what does not add up
+-- @column closing_yuan {zh=期末, unit=yuan} at the end of the period, or now
+-- @column burn_now_yuan {zh=当前日耗, unit=yuan} what runs now costs a day
+-- @column burn_7d_yuan {zh=七日日耗, unit=yuan} charged a day over seven days
+-- @column days_left {zh=可用天数, unit=d} until it is used up
+-- @column expires {zh=最近到期, instant} when the next card expires that has something left, UTC
+-- @column expiring_yuan {zh=到期金额, unit=yuan} what is left on it
+WITH days AS (
+    SELECT b.*
+    FROM balance_daily b
+    WHERE CAST(b.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(b.day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
+),
+ends AS (
+    SELECT account, MIN(CASE WHEN opening_microcny IS NOT NULL THEN day END) AS first_day, MAX(day) AS last_day
+    FROM days
+    GROUP BY account
+),
+sums AS (
+    SELECT
+        e.account,
+        e.last_day,
+        MAX(CASE WHEN d.day = e.first_day THEN d.opening_microcny END) AS opening,
+        MAX(CASE WHEN d.day = e.last_day THEN d.closing_microcny END) AS closing,
+        SUM(d.recharged_microcny) AS added,
+        SUM(d.billed_microcny) AS billed,
+        MAX(CASE WHEN d.day = e.first_day THEN d.card_opening_microcny END) AS card_opening,
+        MAX(CASE WHEN d.day = e.last_day THEN d.card_closing_microcny END) AS card_closing,
+        SUM(d.card_added_microcny) AS card_added,
+        SUM(d.card_billed_microcny) AS card_billed
+    FROM ends e
+    JOIN days d ON d.account = e.account AND (e.first_day IS NULL OR d.day >= e.first_day)
+    GROUP BY e.account, e.last_day
+),
+week AS (
+    SELECT
+        s.account,
+        SUM(b.billed_microcny) AS cash,
+        SUM(b.card_billed_microcny) AS card
+    FROM sums s
+    JOIN calendar_day l ON l.day = s.last_day
+    JOIN calendar_day c ON c.starts_s < l.ends_s AND c.starts_s >= l.ends_s - 7 * 86400 - 7200
+    JOIN balance_daily b ON b.account = s.account AND b.day = c.day
+    GROUP BY s.account
+),
+next_card AS (
+    SELECT account, expire_date, left_yuan
+    FROM (
+        SELECT
+            account,
+            expire_date,
+            left_yuan,
+            ROW_NUMBER() OVER (PARTITION BY account ORDER BY expires_s, uuid) AS place
+        FROM card_now
+        WHERE is_valid = 1 AND leave_amount_microcny > 0
+    ) cards
+    WHERE place = 1
+),
+lines AS (
+    SELECT account, 1 AS place, 'balance' AS channel, opening, added, billed, closing FROM sums
+    UNION ALL
+    SELECT account, 2, 'card', card_opening, card_added, card_billed, card_closing FROM sums
+    UNION ALL
+    SELECT
+        account, 3, 'all', opening + card_opening, added + card_added, billed + card_billed,
+        closing + COALESCE(card_closing, 0)
+    FROM sums
+),
+burning AS (
+    SELECT
+        l.*,
+        CASE l.place WHEN 1 THEN w.cash WHEN 2 THEN w.card ELSE w.cash + w.card END / 7 AS burn_7d,
+        CASE WHEN l.place = 3 THEN COALESCE(n.day_microcny, 0) END AS burn_now
+    FROM lines l
+    LEFT JOIN week w ON w.account = l.account
+    LEFT JOIN burn_now n ON n.account = l.account
+)
+SELECT
+    b.account,
+    b.channel,
+    CAST(b.opening AS BIGINT) / 1000000.0 AS opening_yuan,
+    CAST(b.added AS BIGINT) / 1000000.0 AS added_yuan,
+    CAST(b.billed AS BIGINT) / 1000000.0 AS billed_yuan,
+    CAST(b.closing - b.opening - b.added + b.billed AS BIGINT) / 1000000.0 AS unexplained_yuan,
+    CAST(b.closing AS BIGINT) / 1000000.0 AS closing_yuan,
+    CAST(b.burn_now AS BIGINT) / 1000000.0 AS burn_now_yuan,
+    CAST(b.burn_7d AS BIGINT) / 1000000.0 AS burn_7d_yuan,
+    CASE
+        WHEN b.closing > 0 AND COALESCE(b.burn_now, b.burn_7d) >= 1
+        THEN CAST(b.closing AS BIGINT) * 10 / CAST(COALESCE(b.burn_now, b.burn_7d) AS BIGINT) / 10.0
+    END AS days_left,
+    CASE WHEN b.place = 2 THEN k.expire_date END AS expires,
+    CASE WHEN b.place = 2 THEN k.left_yuan END AS expiring_yuan
+FROM burning b
+LEFT JOIN next_card k ON k.account = b.account
+ORDER BY b.account, b.place

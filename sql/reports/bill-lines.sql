@@ -1,0 +1,27 @@
+-- The lines of the bill that were charged in the period, as the source lists them, the oldest first.
+-- @param account only this account, or all
+-- @param from_day first day on which they were charged
+-- @param to_day the last
+-- @column account {zh=账户} the account's name
+-- @column day {zh=日期, day} when it was charged
+-- @column order_number {zh=订单号} the source's order
+-- @column settle_start_at {zh=结算开始, instant} start of the window that it settles, UTC
+-- @column settle_end_at {zh=结算结束, instant} its end, UTC
+-- @column channel {zh=支付方式} balance or card
+-- @column amount_yuan {zh=金额, unit=yuan, total} charged
+-- @column remark {zh=备注} the source's words
+SELECT
+    a.name AS account,
+    b.charged_day AS day,
+    b.order_number,
+    b.settle_start_at,
+    b.settle_end_at,
+    CASE b.charge_channel WHEN 1 THEN 'balance' WHEN 2 THEN 'card' ELSE '(unknown)' END AS channel,
+    b.amount_microcny / 1000000.0 AS amount_yuan,
+    b.remark
+FROM bill b
+JOIN account a ON a.account_id = b.account_id
+WHERE CAST(b.charged_day AS TEXT) >= CAST(:from_day AS TEXT)
+    AND CAST(b.charged_day AS TEXT) <= CAST(:to_day AS TEXT)
+    AND (CAST(:account AS TEXT) IS NULL OR a.name = CAST(:account AS TEXT))
+ORDER BY b.settle_end_at, b.settle_start_at, a.name, b.order_number, b.charge_channel, b.remark, b.line_no

@@ -1,0 +1,37 @@
+-- Compute cards as they are now: what is left on each, when it expires, and what was spent of it has
+-- cost, since a card may have been bought for less than it is good for.
+-- @param account only this account, or all
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} its name
+-- @column card_no {zh=卡号尾号} the last characters of its number
+-- @column bound_at {zh=绑定时间, instant} when it was bound to the account, UTC
+-- @column expires_at {zh=到期时间, instant} when it expires, UTC
+-- @column face_yuan {zh=面额, unit=yuan, total} what it was good for
+-- @column sale_yuan {zh=售价, unit=yuan, total} what was paid for it
+-- @column left_yuan {zh=余额, unit=yuan, total} what is left on it
+-- @column spent_yuan {zh=已用, unit=yuan, total} what was spent of it
+-- @column spent_cost_yuan {zh=已用成本, unit=yuan, total} the same, at what was paid for the card
+-- @column state {zh=状态} valid, used up or expired
+SELECT
+    account,
+    title,
+    card_no,
+    bind_time AS bound_at,
+    expire_date AS expires_at,
+    face_yuan,
+    sale_yuan,
+    left_yuan,
+    (face_amount_microcny - leave_amount_microcny) / 1000000.0 AS spent_yuan,
+    CASE
+        WHEN face_amount_microcny > 0
+        THEN (face_amount_microcny - leave_amount_microcny) / 10000 * (sale_price_microcny / 10000)
+            / (face_amount_microcny / 10000) / 100.0
+    END AS spent_cost_yuan,
+    CASE
+        WHEN is_valid = 0 THEN 'expired'
+        WHEN leave_amount_microcny = 0 THEN 'used up'
+        ELSE 'valid'
+    END AS state
+FROM card_now
+WHERE CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT)
+ORDER BY expires_s, account, uuid

@@ -1,0 +1,94 @@
+-- Settlement windows against the estimate: windows that overlap, or follow one another, are one line, so
+-- that a small account has one for each time in which something ran. Prepaid lines (whole days, and
+-- moments) are left out, and so is prepaid usage.
+-- @param account only this account, or all
+-- @param from_day day in which the windows begin, the first
+-- @param to_day the last
+-- @column account {zh=账户} the account's name
+-- @column begins {zh=开始, instant} where the first window begins, UTC
+-- @column ends {zh=结束, instant} where the last window ends, UTC
+-- @column windows {zh=结算行数, int, total} bill lines
+-- @column instances {zh=实例数, int} instances that ran then
+-- @column billed_yuan {zh=账单金额, unit=yuan, total} charged
+-- @column estimated_yuan {zh=估算金额, unit=yuan, total} cost by the best estimate
+-- @column estimated_yuan_min {zh=至少, unit=yuan, total} at least
+-- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most
+-- @column difference_yuan {zh=差额, unit=yuan, total} billed less estimated
+WITH lines AS (
+    SELECT
+        account_id,
+        account,
+        order_number,
+        charge_channel,
+        remark,
+        line_no,
+        settle_start_at,
+        settle_end_at,
+        starts_s,
+        ends_s,
+        SUM(amount_microcny) AS amount_microcny
+    FROM bill_part
+    WHERE is_prepaid = 0
+        AND CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    GROUP BY account_id, account, order_number, charge_channel, remark, line_no,
+        settle_start_at, settle_end_at, starts_s, ends_s
+),
+marked AS (
+    SELECT
+        l.*,
+        CASE
+            WHEN starts_s <= MAX(ends_s) OVER (
+                PARTITION BY account_id ORDER BY starts_s, ends_s
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            )
+            THEN 0
+            ELSE 1
+        END AS is_new
+    FROM lines l
+),
+numbered AS (
+    SELECT
+        m.*,
+        SUM(is_new) OVER (
+            PARTITION BY account_id ORDER BY starts_s, ends_s, is_new DESC ROWS UNBOUNDED PRECEDING
+        ) AS island
+    FROM marked m
+),
+islands AS (
+    SELECT
+        n.account_id,
+        n.account,
+        n.island,
+        MIN(n.settle_start_at) AS begins,
+        MAX(n.settle_end_at) AS ends,
+        MIN(n.starts_s) AS begins_s,
+        MAX(n.ends_s) AS ends_s,
+        COUNT(*) AS windows,
+        CAST(SUM(n.amount_microcny) AS BIGINT) AS billed_microcny
+    FROM numbered n
+    GROUP BY n.account_id, n.account, n.island
+),
+parts AS (
+    SELECT account_id, instance_uuid, starts_s, cost_microcny, cost_min_microcny, cost_max_microcny
+    FROM cost_part
+    WHERE kind = 'running'
+        AND CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+)
+SELECT
+    i.account,
+    i.begins,
+    i.ends,
+    i.windows,
+    COUNT(DISTINCT c.instance_uuid) AS instances,
+    i.billed_microcny / 1000000.0 AS billed_yuan,
+    CAST(COALESCE(SUM(c.cost_microcny), 0) AS BIGINT) / 1000000.0 AS estimated_yuan,
+    CAST(COALESCE(SUM(c.cost_min_microcny), 0) AS BIGINT) / 1000000.0 AS estimated_yuan_min,
+    CAST(COALESCE(SUM(c.cost_max_microcny), 0) AS BIGINT) / 1000000.0 AS estimated_yuan_max,
+    (i.billed_microcny - CAST(COALESCE(SUM(c.cost_microcny), 0) AS BIGINT)) / 1000000.0 AS difference_yuan
+FROM islands i
+LEFT JOIN parts c
+    ON c.account_id = i.account_id AND c.starts_s >= i.begins_s - 600 AND c.starts_s < i.ends_s
+GROUP BY
+    i.account_id, i.account, i.island, i.begins, i.ends, i.begins_s, i.ends_s, i.windows, i.billed_microcny
+ORDER BY i.begins_s, i.account, i.island

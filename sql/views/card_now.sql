@@ -1,0 +1,32 @@
+-- Compute cards as they are now, with what is left on each and when it expires.
+-- @column account the account's name
+-- @column is_valid 1 where it had not expired at the newest complete poll of cards, else 0
+-- @column expires_s epoch seconds
+-- @column face_yuan what it was good for
+-- @column sale_yuan what was paid for it
+-- @column left_yuan what is left on it
+SELECT
+    a.name AS account,
+    k.uuid,
+    k.title,
+    k.card_no,
+    k.bind_time,
+    k.expire_date,
+    epoch(k.expire_date) AS expires_s,
+    CASE WHEN k.expire_date <= h.last_at THEN 0 ELSE 1 END AS is_valid,
+    k.face_amount_microcny,
+    k.sale_price_microcny,
+    k.leave_amount_microcny,
+    k.face_amount_microcny / 1000000.0 AS face_yuan,
+    k.sale_price_microcny / 1000000.0 AS sale_yuan,
+    k.leave_amount_microcny / 1000000.0 AS left_yuan,
+    k.status_txt
+FROM card k
+JOIN account a ON a.account_id = k.account_id
+JOIN (
+    SELECT account_id, MAX(started_at) AS last_at
+    FROM sync_run
+    WHERE resource = 'cards' AND outcome = 'complete'
+    GROUP BY account_id
+) h ON h.account_id = k.account_id
+WHERE k.ended_at IS NULL

@@ -1,0 +1,25 @@
+-- Recharges of the balance, each with the day of the reporting time zone on which it was paid.
+-- @column account the account's name
+-- @column paid_s when it was paid, epoch seconds
+-- @column amount_yuan paid in, yuan
+SELECT
+    r.account,
+    c.day,
+    r.recharge_id,
+    r.paid_at,
+    r.paid_s,
+    r.pay_channel,
+    r.amount_microcny,
+    r.amount_microcny / 1000000.0 AS amount_yuan
+FROM (
+    SELECT
+        a.name AS account,
+        k.recharge_id,
+        COALESCE(k.paid_at, k.created_at, k.first_seen_at) AS paid_at,
+        epoch(COALESCE(k.paid_at, k.created_at, k.first_seen_at)) AS paid_s,
+        k.pay_channel,
+        k.amount_microcny
+    FROM recharge k
+    JOIN account a ON a.account_id = k.account_id
+) r
+JOIN calendar_day c ON c.starts_s <= r.paid_s AND c.ends_s > r.paid_s

@@ -1,0 +1,185 @@
+-- The bill against the estimate by day of the reporting time zone, each difference with its cause:
+-- `within_bounds` (the bill lies between the estimate's minimum and maximum, or off by the rounding of
+-- its lines), `unsettled` (the bill does not reach past the day yet), `no_instance` (lines at times when
+-- nothing was used), `prepaid` (prepaid time is billed otherwise than it passes, running time agrees),
+-- `price` (usage at a price that is not known, or assumed), `coverage_gap` (more was billed than can be
+-- explained, and not all of the day was observed), `unexplained`.
+-- @column account the account's name
+-- @column billed_microcny charged for the day; millionths of a yuan
+-- @column billed_cash_microcny of it, from the balance
+-- @column billed_card_microcny of it, from compute cards
+-- @column estimated_microcny cost by the best estimate
+-- @column estimated_min_microcny at least
+-- @column estimated_max_microcny at most
+-- @column difference_microcny billed - estimated
+-- @column no_instance_microcny of the bill, what cannot be attributed to any usage
+-- @column prepaid_difference_microcny of the difference, what is of prepaid time
+-- @column slack_microcny by how much the bill may be off the bounds: a fen for each line, and what is cut at midnight
+-- @column settled_percent share of the day that the bill reaches
+-- @column lines bill lines that reach into the day
+-- @column cause why they differ, see above
+SELECT
+    account,
+    day,
+    billed_microcny,
+    billed_cash_microcny,
+    billed_card_microcny,
+    estimated_microcny,
+    estimated_min_microcny,
+    estimated_max_microcny,
+    difference_microcny,
+    no_instance_microcny,
+    prepaid_difference_microcny,
+    slack_microcny,
+    settled_percent,
+    lines,
+    CASE
+        WHEN difference_microcny >= estimated_min_microcny - estimated_microcny - slack_microcny
+            AND difference_microcny <= estimated_max_microcny - estimated_microcny + slack_microcny
+        THEN 'within_bounds'
+        WHEN observed_from_s >= ends_s THEN 'coverage_gap'
+        WHEN (is_explained_running = 1 OR unsettled_microcny > 0) AND no_instance_microcny <> 0
+            AND ABS(no_instance_microcny) >= ABS(prepaid_difference_microcny)
+            AND ABS(no_instance_microcny) >= unsettled_microcny
+        THEN 'no_instance'
+        WHEN (is_explained_running = 1 OR unsettled_microcny > 0)
+            AND prepaid_difference_microcny <> 0
+            AND ABS(prepaid_difference_microcny) >= unsettled_microcny
+        THEN 'prepaid'
+        WHEN unsettled_microcny > 0 THEN 'unsettled'
+        WHEN unpriced_s > 0 OR assumed = 1 THEN 'price'
+        WHEN difference_microcny > 0 AND (
+            observed_from_s > starts_s
+            OR (
+                SELECT
+                    CASE
+                        WHEN COUNT(*) = 0 OR MIN(p.started_s) > r.starts_s THEN 1
+                        WHEN MAX(p.started_s) < r.ends_s THEN 1
+                        WHEN MAX(p.started_s - p.before_s) > 600 THEN 1
+                        ELSE 0
+                    END
+                FROM (
+                    SELECT
+                        epoch(s.started_at) AS started_s,
+                        LAG(epoch(s.finished_at)) OVER (ORDER BY s.started_at) AS before_s
+                    FROM sync_run s
+                    WHERE s.account_id = r.account_id AND s.resource = 'instances'
+                        AND s.outcome = 'complete'
+                        AND s.started_at >= instant(r.starts_s - 700)
+                        AND s.started_at <= instant(r.ends_s + 700)
+                ) p
+            ) = 1
+        )
+        THEN 'coverage_gap'
+        WHEN is_explained_running = 0 AND no_instance_microcny <> 0
+            AND ABS(running_difference_microcny) < ABS(no_instance_microcny)
+        THEN 'no_instance'
+        ELSE 'unexplained'
+    END AS cause
+FROM (
+    SELECT
+        e.*,
+        CASE
+            WHEN is_explained_running = 0 AND reach_s < ends_s + 3600
+                AND running_difference_microcny < 0
+            THEN -running_difference_microcny
+            ELSE 0
+        END AS unsettled_microcny
+    FROM (
+        SELECT
+            d.*,
+            d.billed_microcny - d.estimated_microcny AS difference_microcny,
+            d.billed_running_microcny - d.running_microcny AS running_difference_microcny,
+            d.billed_held_microcny - (d.estimated_microcny - d.running_microcny)
+                AS prepaid_difference_microcny,
+            CASE
+                WHEN d.billed_running_microcny >= d.running_min_microcny - d.slack_microcny
+                    AND d.billed_running_microcny <= d.running_max_microcny + d.slack_microcny
+                THEN 1
+                ELSE 0
+            END AS is_explained_running,
+            c.starts_s,
+            c.ends_s,
+            COALESCE(b.reach_s, 0) AS reach_s,
+            COALESCE(o.observed_from_s, c.ends_s) AS observed_from_s,
+            CASE
+                WHEN b.reach_s IS NULL OR b.reach_s <= c.starts_s THEN 0.0
+                WHEN b.reach_s >= c.ends_s THEN 100.0
+                ELSE (b.reach_s - c.starts_s) * 10000 / (c.ends_s - c.starts_s) / 100.0
+            END AS settled_percent
+        FROM (
+            SELECT
+                account_id,
+                account,
+                day,
+                CAST(SUM(billed) AS BIGINT) AS billed_microcny,
+                CAST(SUM(billed - billed_card) AS BIGINT) AS billed_cash_microcny,
+                CAST(SUM(billed_card) AS BIGINT) AS billed_card_microcny,
+                CAST(SUM(billed_running) AS BIGINT) AS billed_running_microcny,
+                CAST(SUM(billed_held) AS BIGINT) AS billed_held_microcny,
+                CAST(SUM(billed - billed_running - billed_held) AS BIGINT) AS no_instance_microcny,
+                CAST(SUM(slack) AS BIGINT) AS slack_microcny,
+                CAST(SUM(lines) AS BIGINT) AS lines,
+                CAST(SUM(estimated) AS BIGINT) AS estimated_microcny,
+                CAST(SUM(estimated_min) AS BIGINT) AS estimated_min_microcny,
+                CAST(SUM(estimated_max) AS BIGINT) AS estimated_max_microcny,
+                CAST(SUM(running) AS BIGINT) AS running_microcny,
+                CAST(SUM(running_min) AS BIGINT) AS running_min_microcny,
+                CAST(SUM(running_max) AS BIGINT) AS running_max_microcny,
+                CAST(SUM(unpriced) AS BIGINT) AS unpriced_s,
+                MAX(assumed) AS assumed
+            FROM (
+                SELECT
+                    account_id,
+                    account,
+                    day,
+                    SUM(amount_microcny) AS billed,
+                    SUM(CASE WHEN charge_channel = 2 THEN amount_microcny ELSE 0 END) AS billed_card,
+                    SUM(CASE WHEN spread_over = 'running' THEN amount_microcny ELSE 0 END) AS billed_running,
+                    SUM(CASE WHEN spread_over = 'held' THEN amount_microcny ELSE 0 END) AS billed_held,
+                    SUM(cut_microcny + 10000) AS slack,
+                    COUNT(*) AS lines,
+                    0 AS estimated,
+                    0 AS estimated_min,
+                    0 AS estimated_max,
+                    0 AS running,
+                    0 AS running_min,
+                    0 AS running_max,
+                    0 AS unpriced,
+                    0 AS assumed
+                FROM bill_part
+                GROUP BY account_id, account, day
+                UNION ALL
+                SELECT
+                    account_id,
+                    account,
+                    day,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    SUM(COALESCE(cost_microcny, 0)),
+                    SUM(COALESCE(cost_min_microcny, 0)),
+                    SUM(COALESCE(cost_max_microcny, 0)),
+                    SUM(CASE WHEN kind = 'running' THEN COALESCE(cost_microcny, 0) ELSE 0 END),
+                    SUM(CASE WHEN kind = 'running' THEN COALESCE(cost_min_microcny, 0) ELSE 0 END),
+                    SUM(CASE WHEN kind = 'running' THEN COALESCE(cost_max_microcny, 0) ELSE 0 END),
+                    SUM(unpriced_max_s),
+                    MAX(CASE WHEN price_source = 'list_assumed' AND used_s > 0 THEN 1 ELSE 0 END)
+                FROM cost_line
+                GROUP BY account_id, account, day
+            ) both_sides
+            GROUP BY account_id, account, day
+        ) d
+        JOIN calendar_day c ON c.day = d.day
+        LEFT JOIN bill_reach b ON b.account_id = d.account_id
+        LEFT JOIN (
+            SELECT account_id, epoch(MIN(finished_at)) AS observed_from_s
+            FROM sync_run
+            WHERE resource = 'instances' AND outcome = 'complete'
+            GROUP BY account_id
+        ) o ON o.account_id = d.account_id
+    ) e
+) r

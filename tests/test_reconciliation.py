@@ -1,0 +1,289 @@
+"""The bill against the estimate, on stories whose differences are known, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import update
+
+from etl import reports, tables
+from etl.dialect import Database
+from etl.learning import accept, lessons
+from etl.simcloud import Charging, Story
+from tests.polled_money import polled
+from tests.support import columns, rows
+
+MIDNIGHT = 1_767_628_800
+"""2026-01-06 in Shanghai."""
+HOUR = 3_600
+DAY = 86_400
+
+
+class Watched:
+    """A story that is polled every ten minutes as its time passes."""
+
+    def __init__(self, database: Database, charging: Charging | None = None) -> None:
+        self.database = database
+        self.cloud = Story(MIDNIGHT, charging=charging)
+        self._polled = MIDNIGHT - 600
+
+    def until(self, hours: float) -> None:
+        """Hours since midnight."""
+        at = MIDNIGHT + int(hours * HOUR)
+        times = range(self._polled + 600, at + 1, 600)
+        for now in times:
+            self.cloud.now = now
+            polled(self.database, self.cloud.fleet, self.cloud.money, [now])
+            self._polled = now
+        self.cloud.now = at
+
+    def unseen(self, hours: float) -> None:
+        """The service is down until then."""
+        self.cloud.now = MIDNIGHT + int(hours * HOUR)
+        self._polled = self.cloud.now - 600
+
+    def day(self, number: int = 6) -> dict[str, Any]:
+        found = columns(
+            self.database, f"SELECT * FROM reconciliation_daily WHERE day = '2026-01-0{number}'"
+        )
+        return found[0]
+
+
+def test_what_was_observed_agrees_with_the_bill(database: Database) -> None:
+    story = Watched(database)
+    story.until(1)
+    a = story.cloud.rents(title="train")
+    story.until(5.5)
+    story.cloud.stops(a)
+    story.until(30)
+    day = story.day()
+    assert day["cause"] == "within_bounds"
+    assert day["billed_microcny"] == 24_750_000
+    assert day["no_instance_microcny"] == day["prepaid_difference_microcny"] == 0
+
+
+def test_a_charge_at_a_time_when_nothing_ran_is_of_no_instance(database: Database) -> None:
+    story = Watched(database)
+    story.until(1)
+    a = story.cloud.rents()
+    story.until(3)
+    story.cloud.stops(a)
+    story.until(6)
+    at = story.cloud.now
+    story.cloud.money.charge(at, "7.50", window=(at - HOUR, at))
+    story.until(30)
+    day = story.day()
+    assert (day["cause"], day["no_instance_microcny"]) == ("no_instance", 7_500_000)
+    unattributed = "SELECT amount_microcny FROM bill_attributed_daily WHERE instance_uuid IS NULL"
+    assert rows(database, unattributed) == [(7_500_000,)]
+
+
+def test_an_instance_that_nobody_saw_is_a_gap_in_coverage(database: Database) -> None:
+    story = Watched(database)
+    story.until(1)
+    a = story.cloud.rents()
+    story.until(4)
+    story.unseen(6)
+    b = story.cloud.rents(gpus=8)
+    story.cloud.now += 2 * HOUR
+    story.cloud.destroys(b)
+    story.unseen(9)
+    story.until(20)
+    story.cloud.stops(a)
+    story.until(30)
+    assert story.day()["cause"] == "coverage_gap"
+
+
+def test_a_model_without_a_price_differs_by_price(database: Database) -> None:
+    story = Watched(database)
+    story.cloud.money.prices.unlisted = story.cloud.money.prices.at("H100", MIDNIGHT)
+    story.until(1)
+    a = story.cloud.rents(model="B300")
+    story.until(5)
+    story.cloud.stops(a)
+    story.until(30)
+    assert story.day()["cause"] == "price"
+
+
+def test_a_prepaid_period_that_is_billed_at_once_differs_as_prepaid(database: Database) -> None:
+    with database.writing() as conn:
+        conn.execute(
+            tables.charging_type.insert().values(
+                charging_type=3, unit="week", name_en="week", name_zh="周"
+            )
+        )
+    story = Watched(database, Charging(shows_period=False))
+    story.until(1)
+    story.cloud.rents(charging_type=3)
+    story.until(30)
+    day = story.day()
+    assert day["cause"] == "prepaid"
+    assert day["billed_microcny"] == 800_000_000
+    assert rows(
+        database,
+        "SELECT amount_microcny FROM bill_attributed_daily WHERE instance_uuid IS NOT NULL",
+    ) == [(800_000_000,)]
+
+
+def test_what_is_not_settled_yet_is_said(database: Database) -> None:
+    story = Watched(database, Charging(lag_s=12 * HOUR))
+    story.until(1)
+    story.cloud.rents()
+    story.until(23)
+    day = story.day()
+    assert day["cause"] == "unsettled"
+    assert 40 < day["settled_percent"] < 60
+
+
+def test_the_bill_is_attributed_to_the_millionth(database: Database) -> None:
+    story = Watched(database)
+    story.cloud.gives_card("33.33")
+    story.until(1)
+    rented = [story.cloud.rents(gpus=gpus) for gpus in (1, 2, 4)]
+    for a, hours in zip(rented, (7.3, 19.9, 31.4), strict=True):
+        story.until(hours)
+        story.cloud.stops(a)
+    story.until(34)
+    with database.writing() as conn:  # amounts that no share divides evenly
+        conn.execute(update(tables.bill_day).values(amount_microcny=10_000_019))
+    for name, channel in (("cash_microcny", 1), ("card_microcny", 2)):
+        attributed = f"SELECT day, SUM({name}) FROM bill_attributed_daily GROUP BY day ORDER BY day"
+        billed = (
+            "SELECT day, SUM(CASE WHEN charge_channel ="
+            f" {channel} THEN amount_microcny ELSE 0 END) FROM bill_day GROUP BY day ORDER BY day"
+        )
+        assert rows(database, attributed) == rows(database, billed)
+    least = rows(database, "SELECT MIN(amount_microcny) FROM bill_attributed_daily")
+    assert least[0][0] >= 0
+
+
+def test_cost_and_bill_by_instance_are_in_proportion(database: Database) -> None:
+    story = Watched(database)
+    story.until(1)
+    a, b = story.cloud.rents(gpus=1), story.cloud.rents(gpus=4)
+    story.until(11)
+    for each in (a, b):
+        story.cloud.stops(each)
+    story.until(30)
+    found = dict(
+        rows(
+            database,
+            "SELECT instance_uuid, SUM(amount_microcny) FROM bill_attributed_daily GROUP BY 1",
+        )
+    )
+    assert abs(found[b] - 4 * found[a]) < 10
+
+
+def test_windows_that_follow_one_another_are_settled_as_one(database: Database) -> None:
+    story = Watched(database)
+    story.until(1)
+    a = story.cloud.rents()
+    story.until(3.5)
+    story.cloud.stops(a)
+    story.until(6)
+    story.cloud.starts(a)
+    story.until(7)
+    story.cloud.stops(a)
+    story.until(30)
+    found = list(asked(database, "settlement"))
+    assert [(row["windows"], row["instances"], row["billed_yuan"]) for row in found] == [
+        (3, 1, 13.75),
+        (1, 1, 5.5),
+    ]
+    assert all(row["estimated_yuan_min"] <= row["billed_yuan"] + 0.02 for row in found)
+
+
+def test_the_balance_is_burnt_by_what_runs_now(database: Database) -> None:
+    story = Watched(database)
+    story.cloud.recharges(500)
+    story.cloud.gives_card(20, valid_days=3)
+    story.until(1)
+    story.cloud.rents(gpus=2)
+    story.until(30)
+    balance, card, everything = asked(database, "balance")
+    assert balance["unexplained_yuan"] == everything["unexplained_yuan"] == 0
+    assert everything["burn_now_yuan"] == 264
+    assert card["expires"] is None  # it is used up
+    left = balance["closing_yuan"]
+    assert everything["days_left"] == int(left * 10 / 264) / 10
+
+
+def test_every_report_about_the_bill_can_be_read(database: Database) -> None:
+    story = Watched(database)
+    story.until(1)
+    a = story.cloud.rents()
+    story.cloud.gives_card(2, sale_price=1)
+    story.cloud.recharges(30)
+    story.until(2)
+    story.cloud.stops(a)
+    story.until(30)
+    (card,) = asked(database, "cards")
+    assert (card["spent_yuan"], card["spent_cost_yuan"], card["state"]) == (2, 1, "used up")
+    assert [row["amount_yuan"] for row in asked(database, "recharges")] == [30]
+    lines = {(row["channel"], row["amount_yuan"]) for row in asked(database, "bill-lines")}
+    assert lines == {("balance", 3.5), ("card", 2)}
+    (allocated,) = asked(database, "allocation")
+    assert (allocated["project"], allocated["billed_yuan"]) == ("(no rule)", 5.5)
+    for by in ("day", "month", "channel", "instance", "project", "owner"):
+        assert sum(row["billed_yuan"] for row in asked(database, "bills", by=by)) == 5.5
+    for by in ("day", "month", "cause"):
+        assert sum(row["billed_yuan"] for row in asked(database, "reconciliation", by=by)) == 5.5
+
+
+def test_reports_say_the_same_as_the_views(database: Database) -> None:
+    """They repeat them, with the period asked where SQLite can use it."""
+    story = Watched(database, Charging(lag_s=600))
+    story.until(1)
+    rented = [story.cloud.rents(gpus=gpus) for gpus in (1, 2)]
+    story.until(5)
+    story.cloud.stops(rented[0])
+    story.cloud.is_charged(3)
+    story.unseen(9)
+    story.until(40)
+    kept = rows(
+        database,
+        "SELECT CAST(day AS TEXT), billed_microcny, estimated_microcny, cause FROM reconciliation_daily"
+        " WHERE day <= '2026-01-07' ORDER BY day",
+    )
+    said = [
+        (
+            row["what"],
+            round(row["billed_yuan"] * 1e6),
+            round(row["estimated_yuan"] * 1e6),
+            row["cause"],
+        )
+        for row in asked(database, "reconciliation", by="day")
+    ]
+    assert said == kept
+    attributed = rows(
+        database,
+        "SELECT instance_uuid, SUM(amount_microcny) FROM bill_attributed_daily"
+        " WHERE day <= '2026-01-07' GROUP BY 1 ORDER BY 2",
+    )
+    for name, more in (("bills", {"by": "instance"}), ("allocation", {})):
+        shares = sum(row["billed_yuan"] for row in asked(database, name, **more))
+        assert round(shares * 1e6) == sum(amount for _, amount in attributed)
+
+
+def test_what_is_accepted_is_charged_by(database: Database) -> None:
+    story = Watched(database, Charging(by="hour"))
+    story.until(0.5)
+    a = story.cloud.rents(boot_s=60)
+    for n in range(10):
+        story.until(2.2 + 2 * n)
+        story.cloud.stops(a)
+        story.until(2.9 + 2 * n)
+        story.cloud.starts(a, boot_s=60)
+    story.until(30)
+    found = lessons(database, None, 90)
+    model, learned = accept(database, found)
+    assert (model.counts_from, model.step_s, learned) == ("start", 3600, 0)
+    assert rows(database, "SELECT step_s FROM charging_model") == [(3600,)]
+    assert story.day()["cause"] == "within_bounds", story.day()
+
+
+def asked(database: Database, name: str, **said: Any) -> Iterator[dict[str, Any]]:
+    said = {"from_day": "2026-01-06", "to_day": "2026-01-07", "by": None, **said}
+    names, found = reports.run(database, reports.load(name), said)
+    return (dict(zip(names, row, strict=True)) for row in found)

@@ -1,0 +1,82 @@
+"""The month for the books: every sheet, the same cells each time."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import pytest
+from openpyxl import load_workbook
+
+from etl import reports
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.workbook import SHEETS, write_month
+from tests.test_reconciliation import Watched
+
+TODAY, MADE_AT = date(2026, 1, 8), 1_767_800_000
+
+
+@pytest.fixture
+def lived(database: Database) -> Database:
+    story = Watched(database)
+    story.cloud.recharges(100)
+    story.cloud.gives_card(5, sale_price=4)
+    story.until(1)
+    a = story.cloud.rents(title="=cmd()", gpus=2)
+    story.until(4)
+    story.cloud.stops(a)
+    story.until(30)
+    return database
+
+
+def written(database: Database, path: Path, lang: str = "en", month: str = "2026-01") -> Path:
+    write_month(
+        database,
+        path,
+        month,
+        account=None,
+        zone="Asia/Shanghai",
+        today=TODAY,
+        made_at=MADE_AT,
+        lang=lang,
+    )
+    return path
+
+
+def test_the_same_month_gives_the_same_cells(lived: Database, tmp_path: Path) -> None:
+    first, again = (written(lived, tmp_path / name) for name in ("a.xlsx", "b.xlsx"))
+    with zipfile.ZipFile(first) as one, zipfile.ZipFile(again) as other:
+        assert one.namelist() == other.namelist()
+        assert all(one.read(name) == other.read(name) for name in one.namelist())
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_it_has_a_sheet_for_each_thing_and_one_of_notes(
+    lang: str, lived: Database, tmp_path: Path
+) -> None:
+    book = load_workbook(written(lived, tmp_path / "m.xlsx", lang))
+    assert book.sheetnames[:-1] == [getattr(sheet, lang) for sheet in SHEETS]
+    assert len(book.sheetnames) == len(SHEETS) + 1
+
+
+def test_its_sums_are_those_of_the_reports(lived: Database, tmp_path: Path) -> None:
+    book = load_workbook(written(lived, tmp_path / "m.xlsx"))
+    said = {"from_day": "2026-01-01", "to_day": "2026-01-31", "by": None}
+    for sheet in SHEETS:
+        _, rows = reports.run(lived, reports.load(sheet.report), {**said, "by": sheet.by})
+        shown = list(book[sheet.en].iter_rows(min_row=2, values_only=True))
+        for row, cells in zip(rows, shown, strict=False):
+            numbers = [v for v in row if isinstance(v, float)]
+            for value in numbers:
+                assert any(isinstance(c, int | float) and abs(c - value) < 1e-9 for c in cells)
+    lines = [row[6] for row in book["Bill lines"].iter_rows(min_row=2, values_only=True)]
+    assert sum(value for value in lines if isinstance(value, int | float)) == 33
+
+
+def test_what_is_no_month_is_refused(lived: Database, tmp_path: Path) -> None:
+    for month in ("2026-13", "7d", "today", "2027-01"):
+        with pytest.raises(SettingsError):
+            written(lived, tmp_path / "m.xlsx", month=month)
+    assert list(tmp_path.glob("*.xlsx")) == []
