@@ -42,6 +42,7 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "failed-starts": ({}, {"minutes": "0"}),
     "runs": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-08"}),
     "events": ({}, {"event": "gone"}),
+    "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project")),
     "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),
 }
 """What each report is asked, where it takes more than a period."""
@@ -53,6 +54,7 @@ RULES = """
 title = "*张伟*"
 project = "speech"
 owner = "张伟"
+cost_centre = "K-8"
 
 [[rule]]
 title = "train*"
@@ -109,6 +111,7 @@ def polls() -> tuple[Poll, ...]:
 def other_polls() -> tuple[Poll, ...]:
     """Prices that change midway, the bill, balance, cards and recharges."""
     money = Money.usual(fleet())
+    money.give_card(START + 400_000, 2_000, sale_price=1_800, valid_days=20)
     money.prices.change("RTX 4090", START + 200_000, hour="6.10")
     routes = desks(money)
     found = []

@@ -25,6 +25,7 @@ from etl.store import Run, Store
 from tests.alerting import SECRET_URL, Post, alerts_of, at, settings
 from tests.alerts_month import live
 from tests.fake_robots import SECRET, serve_robots
+from tests.priced import lists
 from tests.support import apply, poll_story, rows
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -448,31 +449,17 @@ def test_a_refused_key_is_told_at_once(database: Database, cloud: Story) -> None
     assert post.keys == ["key_refused:lab"]
 
 
-def test_costs_of_days_are_told_from_list_prices_until_a_view_tells_them(
-    database: Database, cloud: Story
-) -> None:
-    put(
-        database,
-        tables.gpu_price,
-        {"gpu_uuid": gpu_uuid("RTX 4090"), "valid_from": NOON - DAY, "hour_microcny": 5_500_000},
-    )
+def test_costs_of_days_and_budgets_are_read(database: Database, cloud: Story) -> None:
+    lists(database, "RTX 4090", (NOON - DAY, None, None, 5_500_000))
     assert read_costs(database) == [("2026-01-06", 99 * MICRO)]
     with database.writing() as conn:
-        conn.exec_driver_sql("CREATE VIEW cost_daily AS SELECT 1 AS other")
-    assert read_costs(database) == [("2026-01-06", 99 * MICRO)]
-    with database.writing() as conn:
-        conn.exec_driver_sql("DROP VIEW cost_daily")
-        conn.exec_driver_sql(
-            "CREATE VIEW cost_daily AS SELECT account, day, 7 AS cost_microcny FROM uptime_daily"
+        conn.execute(
+            tables.budget.insert(),
+            {"scope": "account", "name": "lab", "month": "", "amount_microcny": 115 * MICRO},
         )
-        conn.exec_driver_sql(
-            "CREATE VIEW budget AS SELECT 'nlp' AS name, '2026-01' AS month, 100 AS budget_microcny,"
-            " 85 AS spent_microcny, NULL AS projected_microcny"
-        )
-    assert read_costs(database) == [("2026-01-06", 7)]
     post = Post()
     alerts_of(database, post, settings(off=["long_run"])).tick(NOON + 2)
-    assert post.keys == ["budget:nlp:2026-01:80"]
+    assert set(post.keys) == {"budget:lab:2026-01:80", "budget:lab:2026-01:projected"}
 
 
 def read_costs(database: Database) -> list[tuple[str, int]]:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy import Connection, func, select, text
 
 from etl.alert_settings import AlertSettings
 from etl.alerts.facts import (
@@ -24,7 +24,7 @@ from etl.alerts.facts import (
     UnknownCode,
 )
 from etl.codes import PREPAID_UNITS
-from etl.days import DAY_S, Zone, cut
+from etl.days import DAY_S, Zone
 from etl.poll import Instant
 from etl.tables import account, balance, card, charging_type, instance, instance_status, sync_run
 
@@ -80,24 +80,18 @@ FROM instance i JOIN account a ON a.account_id = i.account_id
 WHERE i.gone_at IS NULL AND i.save_image_status = 3
 ORDER BY a.name, i.instance_uuid
 """
-DAY_GPUS: Final = """
-SELECT a.name AS account, d.day, d.gpu_uuid, CAST(SUM(d.running_s * d.gpu_nums) AS BIGINT) AS gpu_s
-FROM usage_day d JOIN account a ON a.account_id = d.account_id
-WHERE d.day >= :day AND d.kind = 'running' GROUP BY a.name, d.day, d.gpu_uuid
-"""
-"""Of what ended. View `gpu_usage_daily` cuts all that runs by all days there are before it filters."""
 DAY_COSTS: Final = """
 SELECT account, day, CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
-FROM cost_daily WHERE day >= :day GROUP BY account, day
+FROM cost_line WHERE day >= :day GROUP BY account, day ORDER BY account, day
 """
-BUDGETS: Final = """
-SELECT name, month, budget_microcny, spent_microcny, projected_microcny
-FROM budget WHERE month = :month ORDER BY name
-"""
-COST_COLUMNS: Final = frozenset({"account", "day", "cost_microcny"})
-BUDGET_COLUMNS: Final = frozenset(
-    {"name", "month", "budget_microcny", "spent_microcny", "projected_microcny"}
+BUDGETS: Final = (
+    "SELECT scope, name, amount_microcny FROM budget WHERE month IN (:month, '') ORDER BY month"
 )
+SPENT: Final = """
+SELECT account, project, CAST(COALESCE(SUM(cost_microcny), 0) AS BIGINT) AS spent_microcny
+FROM cost_line WHERE day >= :day GROUP BY account, project
+"""
+"""View `cost_line` takes a day to its index; those that group it first do not."""
 
 
 class Reading:
@@ -164,29 +158,32 @@ class Reading:
         return tuple(Card(*row) for row in rows)
 
     def budgets(self, zone: Zone, now: Instant) -> tuple[Budget, ...]:
-        """Of this month, where a view tells of them."""
-        if not self._tells("budget", BUDGET_COLUMNS):
+        """Of this month; projected as if it went on as it did so far."""
+        first = zone.local_date(now).replace(day=1)
+        month = first.isoformat()[:7]
+        amounts = {(r.scope, r.name): r.amount_microcny for r in self._ask(BUDGETS, month=month)}
+        if not amounts:
             return ()
-        rows = self._ask(BUDGETS, month=zone.local(now).strftime("%Y-%m"))
-        return tuple(Budget(*row) for row in rows if row.budget_microcny is not None)
+        spent: dict[tuple[str, str | None], int] = defaultdict(int)
+        for row in self._ask(SPENT, day=first.isoformat()):
+            spent["account", row.account] += row.spent_microcny
+            spent["project", row.project] += row.spent_microcny
+        starts, ends = zone.starts(first), zone.starts((first + timedelta(days=32)).replace(day=1))
+        return tuple(
+            Budget(
+                name=name,
+                month=month,
+                budget_microcny=amount,
+                spent_microcny=spent[scope, name],
+                projected_microcny=spent[scope, name] * (ends - starts) // max(1, now - starts),
+            )
+            for (scope, name), amount in sorted(amounts.items())
+        )
 
     def day_costs(self, zone: Zone, now: Instant) -> tuple[DayCost, ...]:
-        """Of the last weeks, from view `cost_daily`; where there is none, at today's list prices."""
-        day = _days_before(zone, now, COST_DAYS)
-        if self._tells("cost_daily", COST_COLUMNS):
-            rows = self._ask(DAY_COSTS, day=day)
-            return tuple(DayCost(a, str(d), int(cost)) for a, d, cost in rows if cost is not None)
-        sums: dict[tuple[str, str], int] = defaultdict(int)
-        for row in self._ask(DAY_GPUS, day=day):
-            price = self.prices().get((row.account, row.gpu_uuid))
-            if price is not None and row.gpu_s is not None:
-                sums[row.account, str(row.day)] += price * int(row.gpu_s) // 3_600
-        for running in self.running():
-            for part in cut(zone, running.since, *[running.as_of] * 3):
-                cost = running.machine.cost(part.running_s)
-                if cost is not None and part.day >= day:
-                    sums[running.machine.account, part.day] += cost
-        return tuple(DayCost(*key, cost) for key, cost in sorted(sums.items()))
+        """Of the last weeks, as far as prices are known."""
+        rows = self._ask(DAY_COSTS, day=_days_before(zone, now, COST_DAYS))
+        return tuple(DayCost(a, str(d), int(cost)) for a, d, cost in rows if cost is not None)
 
     def polling(self, accounts: Sequence[str]) -> tuple[Polling, ...]:
         """Of the accounts that are set up and were ever tried."""
@@ -280,12 +277,6 @@ class Reading:
             .order_by(account.c.name, column)
         )
         return (UnknownCode(name, kind, code, count) for name, code, count in rows)
-
-    def _tells(self, view: str, columns: frozenset[str]) -> bool:
-        look = inspect(self._conn)
-        return view in look.get_view_names() and columns <= {
-            column["name"] for column in look.get_columns(view)
-        }
 
     def _ask(self, sql: str, **parameters: Any) -> Sequence[Any]:
         return self._conn.execute(text(self._render(sql)), parameters).all()

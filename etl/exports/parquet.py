@@ -255,7 +255,8 @@ def duckdb_script() -> str:
                 " hive_partitioning = false);"
             )
     for name in views:
-        sql = (places.VIEWS / f"{name}.sql").read_text(encoding="utf-8").strip()
+        lines = (places.VIEWS / f"{name}.sql").read_text(encoding="utf-8").strip().splitlines()
+        sql = "\n".join(line for line in lines if not line.startswith("--"))
         made.append(f"CREATE OR REPLACE VIEW {name} AS\n{spell_out(sql, functions)};")
     return "\n".join(made) + "\n"
 

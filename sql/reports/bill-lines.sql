@@ -11,17 +11,16 @@
 -- @column amount_yuan {zh=金额, unit=yuan, total} charged
 -- @column remark {zh=备注} the source's words
 SELECT
-    a.name AS account,
-    b.charged_day AS day,
+    b.account,
+    b.day,
     b.order_number,
     b.settle_start_at,
     b.settle_end_at,
     CASE b.charge_channel WHEN 1 THEN 'balance' WHEN 2 THEN 'card' ELSE '(unknown)' END AS channel,
     b.amount_microcny / 1000000.0 AS amount_yuan,
     b.remark
-FROM bill b
-JOIN account a ON a.account_id = b.account_id
-WHERE CAST(b.charged_day AS TEXT) >= CAST(:from_day AS TEXT)
-    AND CAST(b.charged_day AS TEXT) <= CAST(:to_day AS TEXT)
-    AND (CAST(:account AS TEXT) IS NULL OR a.name = CAST(:account AS TEXT))
-ORDER BY b.settle_end_at, b.settle_start_at, a.name, b.order_number, b.charge_channel, b.remark, b.line_no
+FROM bill_line b
+WHERE CAST(b.day AS TEXT) >= CAST(:from_day AS TEXT)
+    AND CAST(b.day AS TEXT) <= CAST(:to_day AS TEXT)
+    AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
+ORDER BY b.settle_end_at, b.settle_start_at, b.account, b.order_number, b.charge_channel, b.remark, b.line_no
