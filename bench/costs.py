@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from random import Random
 from typing import Any
@@ -34,8 +34,12 @@ QUERIES = {
 }
 
 
-def fill(database: Database, instances: int, days: int) -> int:
-    """A year of runs of a fleet; returns the number of day parts."""
+Written = Callable[[Any, list[tuple[str, Stretch, bool]]], None]
+
+
+def fill(database: Database, instances: int, days: int, also: Written = lambda *_: None) -> int:
+    """A year of runs of a fleet; returns the number of stretches. `also` writes what belongs to some
+    of them, in the same transaction."""
     dice = Random("costs")
     begins = ZONE.starts(FIRST)
     ends = ZONE.starts(FIRST + timedelta(days=days))
@@ -69,6 +73,7 @@ def fill(database: Database, instances: int, days: int) -> int:
         ]
         with Store(database, "lab").writing() as tx:
             tx.write_usage(stretches)
+            also(tx, stretches)
         count += len(stretches)
     return count
 
@@ -83,13 +88,16 @@ def _life(dice: Random, begins: int, ends: int) -> Iterator[Stretch]:
     )
     at, number = begins + dice.randint(0, 86_400), 0
     while at < ends:
-        stop = at + dice.randint(600, 30 * 3_600)
+        stop = at + dice.randint(600, 25 * 3_600)
         number += 1
-        last = min(stop, ends)
-        yield Stretch(
-            number, "running", at, "observed", terms, max(at, last - 150), last, last + 150
-        )
-        at = stop + dice.randint(600, 12 * 3_600)
+        if stop > ends:
+            yield Stretch(number, "running", at, "observed", terms)
+            return
+        evidence = "observed" if dice.random() < 0.97 else dice.choice(("booting", "unseen_run"))
+        sure = at if evidence != "observed" else max(at, stop - 150)
+        best = at if evidence == "booting" else stop
+        yield Stretch(number, "running", at, evidence, terms, sure, best, stop + 150)
+        at = stop + dice.randint(600, 10 * 3_600)
 
 
 def _prices(

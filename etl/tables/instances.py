@@ -108,11 +108,12 @@ sync_run = Table(
     one_of("outcome", ("complete", "partial", "failed", "skipped"), "outcome"),
     CheckConstraint("started_at <= finished_at", name="instants"),
     Index(
-        "ix_sync_run_account_id_resource_outcome_started_at",
+        "ix_sync_run_account_id_resource_outcome_started_at_finished_at",
         "account_id",
         "resource",
         "outcome",
         "started_at",
+        "finished_at",
     ),
     comment="One attempt to poll one resource of one account, failed and skipped ones too",
 )
@@ -215,6 +216,12 @@ instance_history = Table(
         "(ended_at IS NULL) = (ended_by IS NULL) AND (ended_at IS NULL) = (last_seen_at IS NULL)",
         name="ended",
     ),
+    Index(
+        "ix_instance_history_first_seen_at_instance_uuid_account_id",
+        "first_seen_at",
+        "instance_uuid",
+        "account_id",
+    ),
     comment="One version of an instance. Open at t: first_seen_at <= t and (ended_at is null or t < ended_at)",
 )
 Index(
@@ -270,6 +277,8 @@ instance_usage = Table(
         "(ended_min IS NULL) = (ended_at IS NULL) AND (ended_at IS NULL) = (ended_max IS NULL)",
         name="ended",
     ),
+    Index("ix_instance_usage_started_at", "started_at"),
+    Index("ix_instance_usage_ended_max", "ended_max"),
     comment="A stretch of running time of one instance with one GPU model, count and charging type; or, for prepaid charging, of time for which it was held",
 )
 Index(

@@ -82,7 +82,9 @@ lines AS (
 burning AS (
     SELECT
         l.*,
-        CASE l.place WHEN 1 THEN w.cash WHEN 2 THEN w.card ELSE w.cash + w.card END / 7 AS burn_7d,
+        CAST(
+            CASE l.place WHEN 1 THEN w.cash WHEN 2 THEN w.card ELSE w.cash + w.card END AS BIGINT
+        ) / 7 AS burn_7d,
         CASE WHEN l.place = 3 THEN COALESCE(n.day_microcny, 0) END AS burn_now
     FROM lines l
     LEFT JOIN week w ON w.account = l.account

@@ -14,11 +14,6 @@
 -- @column gpu_nums {zh=卡数, int} number of GPUs
 -- @column gpu_name {zh=显卡型号} GPU model
 -- @column instance_uuid {zh=实例ID} identity
-WITH period AS (
-    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
-    FROM calendar_day
-    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
-)
 SELECT
     f.account,
     f.title,
@@ -31,8 +26,12 @@ SELECT
     f.gpu_name,
     f.instance_uuid
 FROM failed_start f
-CROSS JOIN period p
-WHERE f.started_s >= p.starts_s AND f.started_s < p.ends_s
+WHERE f.started_at >= (
+        SELECT MIN(starts_at) FROM day_bounds WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT)
+    )
+    AND f.started_at < (
+        SELECT MAX(ends_at) FROM day_bounds WHERE CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+    )
     AND (f.over_s IS NOT NULL OR f.waited_s >= 60 * CAST(:minutes AS BIGINT))
     AND (CAST(:account AS TEXT) IS NULL OR f.account = CAST(:account AS TEXT))
 ORDER BY f.started_s DESC, f.account, f.instance_uuid

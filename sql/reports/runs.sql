@@ -36,5 +36,10 @@ SELECT
 FROM run_span r
 CROSS JOIN period p
 WHERE r.started_s < p.ends_s AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= p.starts_s
+    AND (
+        r.ended_max IS NULL OR r.ended_max >= (
+            SELECT MIN(starts_at) FROM day_bounds WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT)
+        )
+    )
     AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
 ORDER BY r.started_s DESC, r.account, r.instance_uuid, r.usage_no

@@ -46,7 +46,7 @@ FROM (
         h.status AS status_after,
         u.gpu_name,
         u.gpu_nums,
-        COALESCE(i.missing_since, i.last_seen_at, p.horizon) AS horizon
+        COALESCE(i.missing_since, i.last_seen_at, p.last_at) AS horizon
     FROM instance_usage u
     JOIN account a ON a.account_id = u.account_id
     JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
@@ -54,12 +54,7 @@ FROM (
         ON h.account_id = u.account_id AND h.instance_uuid = u.instance_uuid
         AND h.first_seen_at = u.ended_max
     LEFT JOIN instance_status s ON s.status = h.status
-    LEFT JOIN (
-        SELECT account_id, MAX(started_at) AS horizon
-        FROM sync_run
-        WHERE resource = 'instances' AND outcome = 'complete'
-        GROUP BY account_id
-    ) p ON p.account_id = u.account_id
+    LEFT JOIN sync_horizon p ON p.account_id = u.account_id
     WHERE u.kind = 'running' AND u.evidence IN ('booting', 'unseen_run')
 ) boots
 WHERE evidence = 'booting' OR status_after = 23

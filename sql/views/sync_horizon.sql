@@ -1,8 +1,21 @@
 -- The start of the first and of the newest complete poll of the instances: what still runs is counted
--- up to the newest, the horizon. What other views build on.
+-- up to the newest, the horizon. What other views build on. Each is one look into an index, however
+-- many polls there were; the grouping keeps it one for each account.
 -- @column first_at start of the first complete poll
 -- @column last_at start of the newest complete poll
-SELECT account_id, MIN(started_at) AS first_at, MAX(started_at) AS last_at
-FROM sync_run
-WHERE resource = 'instances' AND outcome = 'complete'
+SELECT account_id, MIN(first_at) AS first_at, MAX(last_at) AS last_at
+FROM (
+    SELECT
+        a.account_id,
+        (
+            SELECT MIN(r.started_at) FROM sync_run r
+            WHERE r.account_id = a.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+        ) AS first_at,
+        (
+            SELECT MAX(r.started_at) FROM sync_run r
+            WHERE r.account_id = a.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+        ) AS last_at
+    FROM account a
+) polled
+WHERE first_at IS NOT NULL
 GROUP BY account_id
