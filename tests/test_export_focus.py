@@ -142,8 +142,8 @@ def test_bill_lines_in_whose_window_nothing_ran_have_lines_of_their_own(
     found = read(database, tmp_path / "focus.csv")
     assert sorted((x["ChargeCategory"], x["BilledCost"], x["ListCost"]) for x in found) == [
         ("Credit", "-3", "-3"),
-        ("Purchase", "0", "12.5"),
-        ("Purchase", "25.5", "25.5"),
+        ("Usage", "0", "12.5"),
+        ("Usage", "25.5", "25.5"),
     ]
     assert {line["x_OrderNumber"] for line in found} == {"#O1"}
     cloud = Story(at - 60)

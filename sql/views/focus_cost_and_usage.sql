@@ -8,12 +8,13 @@
 -- @column BillingCurrency CNY
 -- @column BillingPeriodStart start of the calendar month of the reporting time zone
 -- @column BillingPeriodEnd its end, exclusive
--- @column ChargeCategory Usage; Purchase, or Credit below zero, for bill lines that match no usage
+-- @column ChargeCategory Usage; Credit for bill lines below zero
 -- @column ChargeClass null: nothing is a correction
 -- @column ChargeDescription GPUs and how they are charged, or the remark of the bill line
--- @column ChargeFrequency Usage-Based; prepaid Recurring; purchases One-Time
+-- @column ChargeFrequency Usage-Based; prepaid Recurring; credits One-Time
 -- @column ChargePeriodStart start of the part of the stretch in the day
 -- @column ChargePeriodEnd its end, exclusive
+-- @column CommitmentDiscountStatus null: there are none
 -- @column ConsumedQuantity hours charged
 -- @column ConsumedUnit Hours
 -- @column ContractedCost at the user's own price where there is one, else at the list price
@@ -62,12 +63,17 @@ SELECT
     'CNY' AS "BillingCurrency",
     instant(m.starts_s) AS "BillingPeriodStart",
     instant(m.ends_s) AS "BillingPeriodEnd",
-    CASE WHEN l.source <> 'bill' THEN 'Usage' WHEN l.cost_microcny < 0 THEN 'Credit' ELSE 'Purchase' END AS "ChargeCategory",
+    CASE WHEN l.source = 'bill' AND l.cost_microcny < 0 THEN 'Credit' ELSE 'Usage' END AS "ChargeCategory",
     CAST(NULL AS TEXT) AS "ChargeClass",
     CASE WHEN l.source = 'bill' THEN COALESCE(NULLIF(l.remark, ''), 'bill line without usage') ELSE COALESCE(l.gpu_name, 'unknown GPU') || ' x ' || COALESCE(CAST(l.gpu_nums AS TEXT), '?') || CASE WHEN l.kind = 'held' THEN ', prepaid' ELSE ', by time' END END AS "ChargeDescription",
-    CASE WHEN l.kind = 'held' THEN 'Recurring' WHEN l.source <> 'bill' THEN 'Usage-Based' ELSE 'One-Time' END AS "ChargeFrequency",
+    CASE
+        WHEN l.kind = 'held' THEN 'Recurring'
+        WHEN l.source = 'bill' AND l.cost_microcny < 0 THEN 'One-Time'
+        ELSE 'Usage-Based'
+    END AS "ChargeFrequency",
     instant(l.starts_s) AS "ChargePeriodStart",
     instant(l.ends_s) AS "ChargePeriodEnd",
+    CAST(NULL AS TEXT) AS "CommitmentDiscountStatus",
     CASE WHEN l.source <> 'bill' THEN l.charged_s / 3600.0 END AS "ConsumedQuantity",
     CASE WHEN l.source <> 'bill' THEN 'Hours' END AS "ConsumedUnit",
     l.cost_microcny / 1000000.0 AS "ContractedCost",
