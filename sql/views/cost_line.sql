@@ -53,8 +53,13 @@ LEFT JOIN allocation w
     ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
     AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
 LEFT JOIN (
-    SELECT account_id, epoch(MAX(settle_end_at)) AS reach_s
-    FROM bill
+    SELECT account_id, epoch(MAX(reach_at)) AS reach_s
+    FROM (
+        SELECT
+            o.account_id,
+            (SELECT MAX(b.settle_end_at) FROM bill b WHERE b.account_id = o.account_id) AS reach_at
+        FROM account o
+    ) billed
     GROUP BY account_id
 ) r ON r.account_id = p.account_id
 LEFT JOIN closed_month m
