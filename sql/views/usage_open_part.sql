@@ -61,6 +61,8 @@ FROM (
         LEFT JOIN sync_horizon h ON h.account_id = u.account_id
         WHERE u.ended_at IS NULL
     ) o
-    JOIN calendar_day c ON c.starts_s < o.horizon_max_s AND c.ends_s > o.started_s
-    WHERE o.started_s < o.horizon_max_s
+    CROSS JOIN calendar_day c
+    WHERE c.starts_s < o.horizon_max_s AND c.ends_s > o.started_s
+        AND c.starts_s > o.started_s - 172800  -- for the index: no day is longer than two
+        AND o.started_s < o.horizon_max_s
 ) parts
