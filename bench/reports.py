@@ -54,7 +54,7 @@ def on_duckdb(folder: Path) -> Callable[[str, dict[str, str]], int]:
         for param in report.params:
             sql = sql.replace(f":{param.name}", f"${param.name}")
         values = {p.name: said.get(p.name, p.default) for p in report.params}
-        return len(conn.execute(sql, values).fetchall())
+        return int(conn.sql(sql, params=values).to_arrow_table().num_rows)
 
     return count
 
