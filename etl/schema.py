@@ -118,6 +118,25 @@ def view_names() -> list[str]:
     return [path.stem for path in _view_files()]
 
 
+def readonly_grants(database: Database, name: str) -> list[str]:
+    """SQL that lets a user read the views and nothing else; on SQLite, how to open the file so."""
+    if database.engine.dialect.name == "sqlite":
+        return [f"-- no users here: open it as file:{database.place}?mode=ro"]
+    quote = database.engine.dialect.identifier_preparer.quote_identifier
+    who = quote(name)
+    with translated(database), database.reading() as conn:
+        where = conn.execute(text("SELECT current_database(), current_schema()")).one()
+    views = ", ".join([*view_names(), "calendar_day"])
+    return [
+        f"CREATE ROLE {who} LOGIN;",
+        f"ALTER ROLE {who} SET default_transaction_read_only = on;",
+        f"GRANT CONNECT ON DATABASE {quote(where[0])} TO {who};",
+        f"GRANT USAGE ON SCHEMA {quote(where[1])} TO {who};",
+        f"GRANT SELECT ON {views} TO {who};",
+        f"-- then give it a password: \\password {name}" if name.isidentifier() else "",
+    ]
+
+
 def seed(conn: Connection) -> None:
     """The meanings of codes, where the tables are empty."""
     conn.execute(

@@ -42,6 +42,7 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "failed-starts": ({}, {"minutes": "0"}),
     "runs": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-08"}),
     "events": ({}, {"event": "gone"}),
+    "overview": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-10"}),
     "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project")),
     "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),
 }
@@ -65,6 +66,10 @@ cost_centre = "K-7"
 [[budget]]
 project = "vision"
 amount = 5000
+
+[[budget]]
+project = "speech"
+amount = 300
 """
 PRICES = """
 [[price]]

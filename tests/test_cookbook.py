@@ -16,6 +16,7 @@ ARGUMENTS = {
     "day": "2026-03-10",
     "at": str(START + 400_000),
     "days": "2",
+    "none": "1",
     "from_day": "2026-03-06",
     "to_day": "2026-03-10",
 }

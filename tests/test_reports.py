@@ -217,7 +217,7 @@ def test_reports_keep_to_sql_that_other_engines_run(path: Path) -> None:
     for word in ("::", "least(", "greatest(", "strftime", "date(", "extract(", "epoch(", "round("):
         assert word not in text
     read = set(re.findall(r"\b(?:from|join) (\w+)", text))
-    with_names = set(re.findall(r"(\w+) as \(", text))
+    with_names = set(re.findall(r"(\w+) as (?:materialized )?\(", text))
     views = {view.stem for view in places.VIEWS.glob("*.sql")} | {"calendar_day"}
     assert read <= views | with_names
 

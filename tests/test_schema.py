@@ -11,7 +11,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, create_engine, inspect, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from etl import schema, tables
 from etl.dialect import Database, translated
@@ -292,3 +292,21 @@ def test_running_time_keeps_its_parts_when_a_stretch_gets_its_image(database: Da
     assert "image_uuid" not in columns(database, tables_read[1])[0]
     assert schema.upgrade(database, ZONE, TODAY)
     assert [columns(database, sql) for sql in tables_read] == before
+
+
+def test_a_read_only_user_reads_the_views_and_nothing_else(database: Database) -> None:
+    name = f"bi {next(_roles)}"
+    grants = schema.readonly_grants(database, name)
+    if database.engine.dialect.name == "sqlite":
+        assert grants == [f"-- no users here: open it as file:{database.place}?mode=ro"]
+        return
+    execute(database, *(line for line in grants if line and not line.startswith("--")))
+    try:
+        with database.writing() as conn:
+            conn.execute(text(f'SET LOCAL ROLE "{name}"'))
+            for view in schema.view_names():
+                conn.execute(text(f"SELECT * FROM {view} LIMIT 1"))
+            with pytest.raises(DBAPIError, match="permission denied"):
+                conn.execute(text("SELECT * FROM instance"))
+    finally:
+        execute(database, f'DROP OWNED BY "{name}"', f'DROP ROLE "{name}"')

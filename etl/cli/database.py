@@ -38,6 +38,22 @@ def downgrade(context: Context, revision: str) -> None:
     say(f"database: {app.database.place} is at revision {revision}")
 
 
+@db.command("readonly-user")
+@click.argument("name")
+@click.pass_obj
+def readonly_user(context: Context, name: str) -> None:
+    """Print the SQL that makes NAME a user who may read the views, for BI tools. Runs nothing.
+
+    On Postgres: as an owner, `chenyu-etl db readonly-user bi | psql URL`, then set its password. A
+    SQLite file is read through a URI with mode=ro.
+    """
+    from etl.schema import readonly_grants
+
+    app = context.app()
+    app.require_database()
+    print_lines(readonly_grants(app.database, name))
+
+
 @click.command()
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 where a rebuild would.")
 @click.option(

@@ -1,0 +1,65 @@
+-- The Monday page: each project's card-hours and cost in the period, the cost of as many days before it,
+-- the change, the month's budget, how much of it is used, and the share that the bill has settled.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @column account {zh=账户} the account's name
+-- @column project {zh=项目} the project that pays; (no rule): none
+-- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
+-- @column cost_yuan {zh=费用, unit=yuan, total} estimate
+-- @column before_yuan {zh=上期费用, unit=yuan, total} of as many days before the period
+-- @column change_yuan {zh=变化, unit=yuan, total} the difference
+-- @column budget_yuan {zh=月预算, unit=yuan} the project's budget of the month of the last day; empty: none
+-- @column used_percent {zh=预算已用, unit=%} spent of it in that month
+-- @column settled_percent {zh=已结算比例, unit=%} share of the period's cost that the bill has settled
+WITH days AS (
+    SELECT c.day, 1 AS is_now
+    FROM calendar_day c
+    WHERE CAST(c.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(c.day AS TEXT) <= CAST(:to_day AS TEXT)
+    UNION ALL
+    SELECT b.day, 0
+    FROM (
+        SELECT c.day, ROW_NUMBER() OVER (ORDER BY c.starts_s DESC) AS place
+        FROM calendar_day c
+        WHERE CAST(c.day AS TEXT) < CAST(:from_day AS TEXT)
+    ) b
+    WHERE b.place <= (
+        SELECT COUNT(*) FROM calendar_day c
+        WHERE CAST(c.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(c.day AS TEXT) <= CAST(:to_day AS TEXT)
+    )
+),
+sums AS (
+    SELECT
+        l.account,
+        l.project,
+        CAST(SUM(CASE WHEN d.is_now = 1 THEN l.gpu_s ELSE 0 END) AS BIGINT) AS gpu_s,
+        CAST(SUM(CASE WHEN d.is_now = 1 THEN l.cost_microcny ELSE 0 END) AS BIGINT) AS cost_microcny,
+        CAST(SUM(CASE WHEN d.is_now = 0 THEN l.cost_microcny ELSE 0 END) AS BIGINT) AS before_microcny,
+        CAST(SUM(CASE WHEN d.is_now = 1 AND l.settled = 'settled' THEN l.cost_microcny ELSE 0 END) AS BIGINT)
+            AS settled_microcny
+    FROM cost_line l
+    JOIN days d ON d.day = l.day
+    WHERE CAST(:account AS TEXT) IS NULL OR l.account = CAST(:account AS TEXT)
+    GROUP BY l.account, l.project
+)
+SELECT
+    s.account,
+    COALESCE(s.project, '(no rule)') AS project,
+    (s.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
+    s.cost_microcny / 1000000.0 AS cost_yuan,
+    s.before_microcny / 1000000.0 AS before_yuan,
+    (s.cost_microcny - s.before_microcny) / 1000000.0 AS change_yuan,
+    b.budget_microcny / 1000000.0 AS budget_yuan,
+    CASE
+        WHEN b.budget_microcny >= 10000
+        THEN b.spent_microcny / 10000 * 10000 / (b.budget_microcny / 10000) / 100.0
+    END AS used_percent,
+    CASE
+        WHEN s.cost_microcny >= 10000
+        THEN s.settled_microcny / 10000 * 10000 / (s.cost_microcny / 10000) / 100.0
+    END AS settled_percent
+FROM sums s
+LEFT JOIN budget_month b
+    ON b.scope = 'project' AND b.name = s.project
+    AND b.month = SUBSTR(CAST(:to_day AS TEXT), 1, 7)
+ORDER BY s.cost_microcny DESC, s.account, project
