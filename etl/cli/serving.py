@@ -77,6 +77,7 @@ def run(
     app = context.app(**said)
     _require_a_key(app)
     app.prepare()
+    app.refuse_demo()
     path = Path(context.config) if context.config else None
     logs.configure(app.settings.log_format, debug=context.debug)
     try:
@@ -183,6 +184,7 @@ def _poll_first(context: Context, config: Path, account: str) -> None:
     app = App(settings.load({**context.options, "account": account}, environ, config), environ)
     try:
         app.prepare()
+        app.refuse_demo()
         say(f"database: {app.database.place}")
         results = []
         for result in app.sync_all():
