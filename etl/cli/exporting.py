@@ -59,7 +59,7 @@ def parquet(context: Context, folder: Path, period: str) -> None:
 )
 @click.pass_obj
 def focus(context: Context, account: str | None, month: str | None, output: Path) -> None:
-    """A month of cost and usage in the columns of FOCUS 1.2, for FinOps tools.
+    """Write a month of cost and usage in the columns of FOCUS 1.2, for FinOps tools.
 
     A line is one instance, one stretch of usage, one price and one day; bill lines in whose window
     nothing ran get lines of their own. Usage without a known price is in no line: how much of it
