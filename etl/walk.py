@@ -211,8 +211,6 @@ class _Poller:
 
     def _read_others(self, walk: _Walk, expected: int) -> None:
         """Pages 2 to `expected`, a few at a time. A failure lets those in flight come in."""
-        if expected > MAX_PAGES:
-            walk.ends(f"more than {MAX_PAGES} pages", final=True)
         crew = _Crew(self._ask, range(2, min(expected, MAX_PAGES) + 1), self._concurrency)
         fatal: BaseException | None = None
         for number, came in crew:
@@ -226,6 +224,8 @@ class _Poller:
                 crew.stop()
         if fatal:
             raise fatal
+        if expected > MAX_PAGES:
+            walk.ends(f"more than {MAX_PAGES} pages", final=True)
 
     def _read_on(self, walk: _Walk, first: Listing) -> None:
         """Page by page until one is short, empty or brings nothing new: there is no total."""
@@ -356,11 +356,14 @@ class _Crew:
         self._size = min(size, len(numbers))
         self._taking = threading.Lock()
         self._stopped = threading.Event()
+        self._lead = threading.Semaphore(2 * self._size)
         self._came: SimpleQueue[tuple[int, _Read | BaseException] | None] = SimpleQueue()
 
     def stop(self) -> None:
         """Ask for no further page."""
         self._stopped.set()
+        for _ in range(self._size):
+            self._lead.release()
 
     def __iter__(self) -> Iterator[tuple[int, _Read | BaseException]]:
         try:
@@ -373,6 +376,7 @@ class _Crew:
                     ended += 1
                 else:
                     yield came
+                    self._lead.release()
         finally:
             self.stop()
 
@@ -385,5 +389,7 @@ class _Crew:
         self._came.put(None)
 
     def _next(self) -> int | None:
+        """The next page to ask for, where those that came were looked at: they may say enough."""
+        self._lead.acquire()
         with self._taking:
             return None if self._stopped.is_set() else next(self._numbers, None)
