@@ -394,3 +394,15 @@ def test_ctrl_c_does_not_wait_for_answers() -> None:
     assert time.monotonic() - began < 8  # not the ten seconds of the answer
     assert all(t.daemon for t in threading.enumerate() if t is not threading.main_thread())
     never.set()
+
+
+def test_pages_are_read_no_further_ahead_than_is_looked_at() -> None:
+    asked: list[int] = []
+    crew = iter(walk._Crew(asked.append, range(2, 2_000), 4))  # type: ignore[arg-type]
+    next(crew)
+    for _ in range(50):  # long enough to ask for all of them
+        if len(asked) > 8:
+            break
+        threading.Event().wait(0.005)
+    assert len(asked) <= 8
+    crew.close()  # type: ignore[attr-defined]
