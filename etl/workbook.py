@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from etl import __version__, places, reports
-from etl.days import iso
+from etl import places, reports
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.poll import Instant
@@ -57,7 +56,9 @@ def write_month(
         for sheet in SHEETS:
             columns, rows = _read(database, sheet, said)
             book.sheet(getattr(sheet, lang), columns, rows)
-        book.notes(list(_notes(database, said, month, zone, made_at)))
+        about = [(getattr(s, lang), reports.load(s.report).about) for s in SHEETS]
+        known = reports.notes_of_month(database, month, said, zone=zone, made_at=made_at, lang=lang)
+        book.notes([*about, *known])
 
 
 def _days_of(month: str, today: date) -> tuple[str, str]:
@@ -73,17 +74,3 @@ def _read(database: Database, sheet: Sheet, said: Mapping[str, Any]) -> tuple[li
     report = reports.load(sheet.report)
     names, rows = reports.run(database, report, {**said, "by": sheet.by})
     return report.described(names), rows
-
-
-def _notes(
-    database: Database, said: dict[str, Any], month: str, zone: str, made_at: Instant
-) -> Iterator[tuple[str, Any]]:
-    report = reports.load("reconciliation")
-    yield "month", month
-    for label, value in reports.notes(database, report, said, zone=zone, made_at=made_at):
-        if label not in ("report", "column", "program", "made at (UTC)"):
-            yield label, value
-    for sheet in SHEETS:
-        yield sheet.en, reports.load(sheet.report).about
-    yield "program", f"chenyu-etl {__version__}"
-    yield "made at (UTC)", iso(made_at)

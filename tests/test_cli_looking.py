@@ -140,6 +140,7 @@ def test_help_of_a_report_explains_its_columns_and_parameters(word: str, run: Co
     assert "parameter by (--by) a line for each: instance, gpu, day" in said
     assert "column gpu_hours_min: at least (至少卡时, card-h)" in said
     assert "Print a report" in run("report", word.replace("-report", "")).stdout
+    assert "Bill lines (账单明细), as report bill-lines" in run("report", "month", word).stdout
 
 
 def test_an_option_that_a_report_has_not_is_refused(see: Command) -> None:

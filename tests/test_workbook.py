@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from openpyxl import load_workbook
+from sqlalchemy import text
 
 from etl import reports
+from etl.days import iso
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.workbook import SHEETS, write_month
@@ -80,3 +82,16 @@ def test_what_is_no_month_is_refused(lived: Database, tmp_path: Path) -> None:
         with pytest.raises(SettingsError):
             written(lived, tmp_path / "m.xlsx", month=month)
     assert list(tmp_path.glob("*.xlsx")) == []
+
+
+@pytest.mark.parametrize(
+    ("lang", "label"), [("en", "settled until (UTC)"), ("zh", "已结算至 (UTC)")]
+)
+def test_its_notes_say_how_far_the_bill_has_settled(
+    lang: str, label: str, lived: Database, tmp_path: Path
+) -> None:
+    book = load_workbook(written(lived, tmp_path / "m.xlsx", lang))
+    notes = dict(book.worksheets[-1].iter_rows(values_only=True))
+    with lived.reading() as conn:
+        reach = conn.execute(text("SELECT reach_s FROM bill_reach")).scalar_one()
+    assert notes[label] == f"lab: {iso(reach)}"

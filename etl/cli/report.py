@@ -111,11 +111,10 @@ def report(
     from etl import reports
 
     if name == "month":
-        _month(context, month, account, output, lang)
+        _month(context, month, account, output, lang, is_help=help_report)
         return
     if month is not None:
         raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
-
     if is_list or (name is None and own is None):
         print_lines(_list(reports))
         return
@@ -128,11 +127,26 @@ def report(
     form = _form("json" if as_json else form, output)
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_pairs(said)}
     _refuse_unused(chosen, options)
+    _show(context, chosen, {**options, "account": account}, bounds, form, output, lang)
+
+
+def _show(
+    context: Context,
+    chosen: Report,
+    options: Mapping[str, Any],
+    bounds: bool,
+    form: str,
+    output: Path | None,
+    lang: str,
+) -> None:
+    """Run the report and print it, or write it to the file."""
+    from etl import reports
+
     app = context.app()
     app.require_database()
     zone = app.stored_timezone()
-    first, last = reports.day_range(since, until, app.today())
-    arguments = {**options, "account": account, "from_day": first, "to_day": last}
+    first, last = reports.day_range(options["from_day"], options["to_day"], app.today())
+    arguments = {**options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
     found, rows = reports.run(app.database, chosen, arguments)
     click.get_current_context().call_on_close(rows.close)
@@ -146,21 +160,30 @@ def report(
 
         print_lines(render(form, columns, rows, lang))
         return
-    notes = []
+    more: dict[str, Any] = {"made_at": app.now(), "lang": lang, "notes": []}
     if form == "xlsx":
-        notes = reports.notes(
+        more["notes"] = reports.notes(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
-    _write(output, form, chosen.name, columns, rows, notes=notes, made_at=app.now(), lang=lang)
+    _write(output, form, chosen.name, columns, rows, **more)
 
 
 def _month(
-    context: Context, month: str | None, account: str | None, output: Path | None, lang: str
+    context: Context,
+    month: str | None,
+    account: str | None,
+    output: Path | None,
+    lang: str,
+    *,
+    is_help: bool,
 ) -> None:
+    from etl.workbook import SHEETS, write_month
+
+    if is_help:
+        print_lines(_month_help(SHEETS))
+        return
     if month is None or output is None or output.suffix.lower() != ".xlsx":
         raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
-    from etl.workbook import write_month
-
     app = context.app()
     app.require_database()
     write_month(
@@ -174,6 +197,17 @@ def _month(
         lang=lang,
     )
     say(f"written: {output}")
+
+
+def _month_help(sheets: Iterable[Any]) -> Iterator[str]:
+    from etl import reports
+
+    yield "The workbook of a month for the books: chenyu-etl report month --month 2026-10 -o FILE.xlsx"
+    yield "Also takes --account NAME, and --lang zh for Chinese names and headings. Its sheets:"
+    for sheet in sheets:
+        about = reports.first_sentence(reports.load(sheet.report).about)
+        yield f"  {sheet.en} ({sheet.zh}), as report {sheet.report}: {about}"
+    yield "  Notes (说明): period, time zone, how far the bill has settled, gaps, version"
 
 
 def _list(reports: Any) -> Iterator[str]:
