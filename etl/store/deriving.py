@@ -172,7 +172,8 @@ class Deriver:
         found = self._conn.execute(
             select(*(day[name] for name in DAY_COLUMNS))
             .where(day.account_id == self._account_id, day.day >= first)
-            .order_by(day.instance_uuid, day.usage_no, day.day)
+            .order_by(day.instance_uuid, day.usage_no, day.day),
+            execution_options={"stream_results": True, "max_row_buffer": BATCH},
         )
         while rows := found.fetchmany(BATCH):
             self.charge(rows)
