@@ -144,6 +144,34 @@ def test_a_bill_that_nothing_explains_is_no_verdict() -> None:
     assert "the best hypothesis explains" in str(found.why_not)
 
 
+@pytest.mark.parametrize(("wrong", "is_clear"), [(5, False), (10, True)])
+def test_a_model_that_explains_too_few_windows_is_not_offered(wrong: int, is_clear: bool) -> None:
+    lines = [
+        replace(line, amount=line.amount + (n * 7919 % 83 + 9) * 10_000 * (n % wrong == 0))
+        for n, line in enumerate(billed(fleet(20), by_step(1)))
+    ]
+    found = verdict(lines, fleet(20))
+    assert found.is_clear is is_clear
+    assert (found.model is not None) is is_clear
+
+
+def test_a_single_window_does_not_tell_two_models_apart() -> None:
+    whole = [run(n, T + n * 20_000, 5_400 + 60 * n) for n in range(11)]
+    for odd, is_said in ((1, True), (4, False)):
+        runs = [*whole, *(run(20 + n, T + (20 + n) * 20_000, 5_431) for n in range(odd))]
+        said = indistinct(verdict(billed(runs, by_step(1), 100 * HOUR), runs))
+        assert any("by the begun minute" in each for each in said) is is_said
+
+
+@pytest.mark.parametrize(("windows", "is_learned"), [(2, False), (3, True)])
+def test_a_price_is_learned_from_three_windows_at_least(windows: int, is_learned: bool) -> None:
+    terms = replace(TERMS, gpu_uuid="g2", gpu_name="new")
+    runs = [replace(each, terms=terms) if n < windows else each for n, each in enumerate(fleet(20))]
+    found = verdict(billed(runs, by_step(1), 100 * HOUR), runs)
+    assert found.is_clear
+    assert [o.gpu_uuid for o in found.learned] == ["g2"] * is_learned
+
+
 def test_windows_in_which_two_may_have_run_are_left_out() -> None:
     runs = [*fleet(), *(replace(each, instance_uuid=f"{each.instance_uuid}b") for each in fleet())]
     found = evidence(billed(fleet(), by_step(1)), runs)
@@ -175,6 +203,17 @@ def test_a_rounded_minute_is_counted_when_half_of_it_has_passed() -> None:
     nearest = Counting("start", 60, "nearest")
     assert [nearest.charged(s) for s in (0, 29, 30, 89, 90)] == [0, 0, 60, 60, 120]
     assert [Counting("start", 60).charged(s) for s in (0, 1, 60, 61)] == [0, 60, 60, 120]
+
+
+def test_rounded_minutes_are_estimated_by_the_second() -> None:
+    def charge(seconds: int, gpus: int) -> int:
+        return nearest.charged(seconds) * gpus * 5 * YUAN // HOUR
+
+    nearest = Counting("start", 60, "nearest")
+    found = verdict(billed(fleet(), charge), fleet())
+    assert found.best is not None
+    assert found.best.hypothesis.counting == nearest
+    assert found.model == ChargingModel("start", 1)
 
 
 @pytest.mark.parametrize(
