@@ -199,6 +199,18 @@ def test_stopped_instances_that_cost_something_are_noticed() -> None:
     assert other_remarks(found) == {"kept": (len(runs) - 1, (len(runs) - 1) * 200_000)}
 
 
+@pytest.mark.parametrize("fee", [370_000, 90 * YUAN])  # as an hour might cost, and never
+def test_lines_about_something_else_are_set_aside(fee: int) -> None:
+    runs = fleet()
+    lines = billed(runs, by_step(1), remark="run")
+    disks = [BillLine(r.started_s + 9, r.started_s + 2_000, fee, "disk") for r in runs]
+    found = verdict([*lines, *disks, *(replace(d, ends_s=d.ends_s + 600) for d in disks)], runs)
+    assert found.set_aside == {"disk": 2 * len(runs)}
+    assert found.model == ChargingModel("start", 1)
+    assert found.best is not None
+    assert found.best.share == 1
+
+
 def test_a_rounded_minute_is_counted_when_half_of_it_has_passed() -> None:
     nearest = Counting("start", 60, "nearest")
     assert [nearest.charged(s) for s in (0, 29, 30, 89, 90)] == [0, 0, 60, 60, 120]

@@ -6,7 +6,7 @@ Pure. Amounts are millionths of a yuan.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, Literal
@@ -102,7 +102,11 @@ def _fits(
     windows, set_aside = found.windows[-MOST_WINDOWS:], dict[str, int]()
     fits = _ranked(windows, periods)
     if fits:
-        set_aside = _other_remarks(fits[0], windows)
+        set_aside = _other_remarks(fits[0], fits[0].explained, windows)
+    if not set_aside and fits and fits[0].share < LEAST_SHARE:
+        # who says a range explains what is of other things too: who says one amount knows better
+        exact = max(fits, key=lambda fit: len(fit.exact))
+        set_aside = _other_remarks(exact, exact.exact, windows)
     if set_aside:
         windows = [window for window in windows if window.remark not in set_aside]
         fits = _ranked(windows, periods)
@@ -120,13 +124,15 @@ def _ranked(windows: Sequence[Window], periods: Periods) -> list[Fit]:
     )  # of equals the simplest stays first
 
 
-def _other_remarks(best: Fit, windows: Sequence[Window]) -> dict[str, int]:
+def _other_remarks(fit: Fit, told: Set[int], windows: Sequence[Window]) -> dict[str, int]:
+    """Remarks of lines that are about something else, where the windows `told` show that `fit` is
+    right about those with another remark; and how many windows have them."""
     all_of = Counter(window.remark for window in windows)
-    told = Counter(windows[number].remark for number in best.explained)
-    shares = {remark: told[remark] / count for remark, count in all_of.items()}
-    if max(shares.values()) < LEAST_SHARE:
+    by_remark = Counter(windows[number].remark for number in told)
+    if max(by_remark[remark] / count for remark, count in all_of.items()) < LEAST_SHARE:
         return {}
-    return {remark: all_of[remark] for remark, share in shares.items() if share < OTHER_SHARE}
+    explained = Counter(windows[number].remark for number in fit.explained)
+    return {r: count for r, count in all_of.items() if explained[r] / count < OTHER_SHARE}
 
 
 def _differing(best: Fit, other: Fit, windows: Sequence[Window]) -> int:
