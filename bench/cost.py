@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 COMMAND = str(Path(sys.executable).with_name("chenyu-etl"))
@@ -37,6 +39,29 @@ class Cost:
     inside_s: float | None = None
     rows: int | None = None
     said: str = ""
+
+
+@dataclass
+class Figures:
+    """All costs by what was done, and by (what, "rows" or "bytes") what was written."""
+
+    costs: dict[str, list[Cost]] = field(default_factory=lambda: defaultdict(list))
+    written: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
+
+    def wall_s(self, what: str) -> float:
+        return median(cost.wall_s for cost in self.costs[what])
+
+    def inside_s(self, what: str) -> float:
+        return median(cost.inside_s or 0.0 for cost in self.costs[what])
+
+    def ratio(self, what: str, *others: str, inside: bool = False) -> float:
+        """What it takes, as a multiple of the fastest of the others."""
+
+        def took(cost: Cost) -> float:
+            return (cost.inside_s or 0.0) if inside else cost.wall_s
+
+        rounds = zip(*(self.costs[name] for name in (what, *others)), strict=True)
+        return median(took(mine) / min(map(took, theirs)) for mine, *theirs in rounds)
 
 
 def cost_of(command: Sequence[str], environ: Mapping[str, str] = {}) -> Cost:

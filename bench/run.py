@@ -11,12 +11,10 @@ import json
 import sqlite3
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from statistics import median
+from dataclasses import replace
 
-from bench.cost import COMMAND, Cost, cost_of, cost_of_child
+from bench.cost import COMMAND, Cost, Figures, cost_of, cost_of_child
 from bench.databases import Place, give_a_past, places
 from bench.server import serving
 from bench.tables import Table
@@ -26,29 +24,6 @@ GAP_S = 2.0
 STEPS = ("first", "unchanged", "changed")
 EDITIONS = {"first": 0, "unchanged": 0, "changed": 1}
 PAST = {"gone": 100_000, "versions": 1_000_000, "runs": 262_800}
-
-
-@dataclass
-class Figures:
-    """All costs by what was done, and by (what, "rows" or "bytes") what was written."""
-
-    costs: dict[str, list[Cost]] = field(default_factory=lambda: defaultdict(list))
-    written: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
-
-    def wall_s(self, what: str) -> float:
-        return median(cost.wall_s for cost in self.costs[what])
-
-    def inside_s(self, what: str) -> float:
-        return median(cost.inside_s or 0.0 for cost in self.costs[what])
-
-    def ratio(self, what: str, *others: str, inside: bool = False) -> float:
-        """What it takes, as a multiple of the fastest of the others."""
-
-        def took(cost: Cost) -> float:
-            return (cost.inside_s or 0.0) if inside else cost.wall_s
-
-        rounds = zip(*(self.costs[name] for name in (what, *others)), strict=True)
-        return median(took(mine) / min(map(took, theirs)) for mine, *theirs in rounds)
 
 
 class Syncs:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable
 from statistics import median
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bench.cost import Cost
-    from bench.run import Figures
+from bench.cost import Cost, Figures
 
 STEPS = {"first": "first load", "unchanged": "unchanged", "changed": "1 % changed"}
 FLOORS = {
