@@ -43,6 +43,7 @@ class Syncs:
             "CHENYU_DATABASE_URL": self._url,
             "CHENYU_CONFIG": "",
             "CHENYU_ARCHIVE": "",
+            "CHENYU_RESOURCES": "instances",
         }
         time.sleep(max(0.0, self._began + GAP_S - time.time()))
         self._began = time.time()

@@ -179,6 +179,14 @@ def test_windows_in_which_two_may_have_run_are_left_out() -> None:
     assert len(found.shared) == len(billed(fleet(), by_step(1)))
 
 
+def test_windows_of_a_run_whose_start_is_not_certain_are_left_out() -> None:
+    runs = [replace(each, is_certain=n > 0) for n, each in enumerate(fleet())]
+    lines = billed(fleet(), by_step(1), 100 * HOUR)
+    found = evidence(lines, runs)
+    assert [window.starts_s for window in found.shared] == [runs[0].started_s]
+    assert len(found.windows) == len(lines) - 1
+
+
 def test_a_window_is_told_by_the_start_of_a_run_and_so_are_those_that_follow() -> None:
     always = run(99, T - 50_000, 900_000)
     lines = billed(fleet(), by_step(1))
