@@ -25,14 +25,27 @@ def rebuild(database: Database, timezone: str | None, today: date) -> int:
     """Replace all running time by what the versions say, and prices and allocations by what list
     prices, overrides and rules say; returns the number of stretches.
 
-    With `timezone` the days are cut anew in that zone. All in one transaction.
+    With `timezone` the days are cut anew in that zone. All in one transaction. Raises `SettingsError`
+    where a closed month is cut in another.
     """
     with translated(database), database.writing() as conn:
         if timezone is not None:
+            _refuse_closed(conn, timezone)
             schema.recut_calendar(conn, Zone(timezone), today)
             for _, tx in _accounts(database, conn):
                 tx.recut("bills")
         return _rebuild(database, conn)
+
+
+def _refuse_closed(conn: Connection, timezone: str) -> None:
+    """The hours between two midnights would be in a frozen month and in the one beside it, or in none."""
+    zone, c = schema.stored_timezone(conn), tables.closed_month.c
+    months = conn.execute(select(c.month).distinct().order_by(c.month)).scalars().all()
+    if months and zone != timezone:
+        raise SettingsError(
+            f"closed months ({', '.join(months)}) are frozen by days of {zone}",
+            advice="chenyu-etl month reopen each, rebuild, and close them again",
+        )
 
 
 def differences(database: Database) -> Iterator[str]:

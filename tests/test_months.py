@@ -10,9 +10,11 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.months import close, reopen, shown
 from etl.pricing import Override
+from etl.rebuild import rebuild
 from etl.rules import import_rules
 from etl.simcloud import Story
 from tests.commands import Command, home, run
+from tests.conftest import TODAY
 from tests.priced import YUAN, bills, charges, lists, says
 from tests.support import apply, poll_story, rows
 from tests.test_price_files import written
@@ -99,6 +101,21 @@ def test_a_month_is_closed_once(two_months: Database) -> None:
         reopen(two_months, "2026-01", "cats")
     with pytest.raises(SettingsError, match="2025-12 is not closed"):
         reopen(two_months, "2025-12", None)
+
+
+def test_days_of_another_zone_wait_until_no_month_is_closed(two_months: Database) -> None:
+    """Or eight hours would be in two months, or in none."""
+    close(two_months, "2026-01", None, NOW)
+    before = rows(two_months, COSTS)
+    with pytest.raises(SettingsError, match="frozen by days of Asia/Shanghai") as refused:
+        rebuild(two_months, "Europe/Berlin", TODAY)
+    assert "month reopen" in str(refused.value.advice)
+    assert rows(two_months, COSTS) == before
+    rebuild(two_months, "Asia/Shanghai", TODAY)
+    reopen(two_months, "2026-01", None)
+    total = rows(two_months, "SELECT SUM(cost_microcny) FROM cost_daily")
+    rebuild(two_months, "Europe/Berlin", TODAY)
+    assert rows(two_months, "SELECT SUM(cost_microcny) FROM cost_daily") == total
 
 
 def test_bill_lines_that_come_after_the_close_are_adjustments(two_months: Database) -> None:
