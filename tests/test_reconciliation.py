@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import delete, update
 
 from etl import reports, tables
 from etl.dialect import Database
@@ -79,20 +80,73 @@ def test_a_charge_at_a_time_when_nothing_ran_is_of_no_instance(database: Databas
     assert rows(database, unattributed) == [(7_500_000,)]
 
 
-def test_an_instance_that_nobody_saw_is_a_gap_in_coverage(database: Database) -> None:
-    story = Watched(database)
-    story.until(1)
+@pytest.mark.parametrize("day", [6, 7])  # the first of observation, and one between others
+def test_an_instance_that_nobody_saw_is_a_gap_in_coverage(day: int, database: Database) -> None:
+    story, hours = Watched(database), 24 * (day - 6)
+    story.until(hours + 1)
     a = story.cloud.rents()
-    story.until(4)
-    story.unseen(6)
+    story.until(hours + 4)
+    story.unseen(hours + 6)
     b = story.cloud.rents(gpus=8)
     story.cloud.now += 2 * HOUR
     story.cloud.destroys(b)
-    story.unseen(9)
-    story.until(20)
+    story.unseen(hours + 9)
+    story.until(hours + 20)
     story.cloud.stops(a)
+    story.until(hours + 30)
+    assert story.day(day)["cause"] == "coverage_gap"
+
+
+def test_more_than_was_used_while_all_was_observed_is_unexplained(database: Database) -> None:
+    story = Watched(database)
+    story.until(24)
+    a = story.cloud.rents()
+    story.until(26)
+    at = story.cloud.now
+    story.cloud.money.charge(at, "50", window=(at - HOUR, at))
     story.until(30)
-    assert story.day()["cause"] == "coverage_gap"
+    story.cloud.stops(a)
+    story.until(50)
+    assert story.day(7)["cause"] == "unexplained"
+
+
+def test_what_was_charged_before_anybody_looked_is_a_gap_in_coverage(database: Database) -> None:
+    story = Watched(database)
+    begins = MIDNIGHT - 5 * HOUR
+    story.cloud.money.charge(begins + HOUR, "7.50", window=(begins, begins + HOUR))
+    story.until(30)
+    assert story.day(5)["cause"] == "coverage_gap"
+
+
+def test_a_day_is_unsettled_until_the_bill_reaches_an_hour_past_it(database: Database) -> None:
+    story = Watched(database)
+    story.until(1)
+    story.cloud.rents()
+    story.until(1.5)
+    story.cloud.rents()
+    story.until(24.7)
+    assert story.day()["cause"] == "within_bounds"
+    with database.writing() as conn:
+        for bill in (tables.bill_day, tables.bill):
+            ends = bill.c.settle_end_at.in_([MIDNIGHT + 23 * HOUR, MIDNIGHT + 24 * HOUR])
+            conn.execute(delete(bill).where(ends))
+    assert story.day()["cause"] == "unsettled"
+
+
+def test_a_price_that_is_assumed_differs_by_price(database: Database) -> None:
+    story = Watched(database)
+    prices = story.cloud.money.prices
+    prices.unlisted = prices.at("H100", MIDNIGHT)
+    story.until(1)
+    a = story.cloud.rents(model="B300")
+    story.until(5)
+    story.cloud.stops(a)
+    story.until(6)
+    prices.change("B300", story.cloud.now, hour=1)
+    story.until(30)
+    sources = "SELECT DISTINCT price_source FROM cost_line WHERE used_s > 0"
+    assert rows(database, sources) == [("list_assumed",)]
+    assert story.day()["cause"] == "price"
 
 
 def test_a_model_without_a_price_differs_by_price(database: Database) -> None:
