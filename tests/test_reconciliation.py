@@ -212,6 +212,18 @@ def test_the_bill_is_attributed_to_the_millionth(database: Database) -> None:
     assert least[0][0] >= 0
 
 
+def test_by_the_second_a_window_is_cut_at_midnight_exactly(database: Database) -> None:
+    story = Watched(database)
+    story.until(22.5)
+    story.cloud.rents()
+    story.until(26)
+    assert rows(database, "SELECT COUNT(*) FROM bill_part WHERE cut_microcny > 0") == [(0,)]
+    assert story.day()["slack_microcny"] == 2 * 10_000
+    with database.writing() as conn:
+        conn.execute(tables.setting.insert().values(name="charge_step_s", value="3600"))
+    assert story.day()["slack_microcny"] == 2 * 10_000 + 5_500_000
+
+
 def test_cost_and_bill_by_instance_are_in_proportion(database: Database) -> None:
     story = Watched(database)
     story.until(1)
