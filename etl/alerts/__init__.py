@@ -137,15 +137,15 @@ class Alerts:
         return Facts(
             zone=zone,
             watching_since=self._watching_since,
-            running=reading.running(),
-            stopped=reading.stopped(zone, now),
+            running=reading.machines.running(),
+            stopped=reading.machines.stopped(zone, now),
             balances=reading.balances(now),
             cards=reading.cards(now),
             budgets=budgets,
             day_costs=day_costs,
             polling=reading.polling(self.accounts),
             unknown_codes=reading.unknown_codes(),
-            failed_images=reading.failed_images(),
+            failed_images=reading.machines.failed_images(),
             digests=tuple(
                 digest.due(
                     self.settings,
