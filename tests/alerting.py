@@ -81,7 +81,7 @@ def cloud(database: Database) -> Story:
     return story
 
 
-def polls(database: Database, cloud: Story, **time: float) -> int:
+def polls(database: Database, cloud: Story, **time: int) -> int:
     now = cloud.passes(**time)
     apply(database, poll_story(cloud))
     return now + 2

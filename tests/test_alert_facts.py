@@ -94,6 +94,19 @@ def test_a_failing_sync_is_told_and_clears(database: Database, cloud: Story) -> 
     assert alerts.listed() == []
 
 
+def test_an_account_that_is_polled_by_the_hour_is_stale_when_an_hour_was_missed(
+    database: Database, cloud: Story
+) -> None:
+    post = Post()
+    alerts = alerts_of(database, post, settings(off=["long_run"]))
+    alerts.due = lambda account, at: at // HOUR * HOUR
+    for minute in range(0, 75, 5):
+        alerts.tick(NOON + minute * MINUTE + 2)
+    assert post.keys == []
+    alerts.tick(NOON + 75 * MINUTE + 2)
+    assert post.keys == ["sync_stale:lab"]
+
+
 def test_a_refused_key_is_told_at_once(database: Database, cloud: Story) -> None:
     post = Post()
     alerts = alerts_of(database, post, settings(off=["long_run"]))
@@ -113,7 +126,10 @@ def test_costs_of_days_and_budgets_are_read(database: Database, cloud: Story) ->
         )
     post = Post()
     alerts_of(database, post, settings(off=["long_run"])).tick(NOON + 2)
-    assert set(post.keys) == {"budget:lab:2026-01:80", "budget:lab:2026-01:projected"}
+    assert set(post.keys) == {
+        "budget:account:lab:2026-01:80",
+        "budget:account:lab:2026-01:projected",
+    }
 
 
 def read_costs(database: Database) -> list[tuple[str, int]]:

@@ -272,21 +272,21 @@ def test_a_card_that_expires_is_told_seven_days_and_one_day_before(
 def test_a_budget_is_told_at_half_at_four_fifths_and_when_it_is_used(
     spent: int, said: str | None, severity: str | None
 ) -> None:
-    row = Budget("nlp", "2026-11", 100 * MICRO, spent * MICRO)
+    row = Budget("project", "nlp", "2026-11", 100 * MICRO, spent * MICRO)
     found = [c for c in money.budget([row], settings()) if not c.silent]
     assert [(c.key, c.severity) for c in found] == (
-        [(f"budget:nlp:2026-11:{said}", severity)] if said else []
+        [(f"budget:project:nlp:2026-11:{said}", severity)] if said else []
     )
 
 
 def test_a_budget_that_will_not_do_is_told_before_it_is_used() -> None:
-    row = Budget("nlp", "2026-11", 100 * MICRO, 40 * MICRO, 130 * MICRO)
-    assert keys(money.budget([row], settings())) == ["budget:nlp:2026-11:projected"]
+    row = Budget("project", "nlp", "2026-11", 100 * MICRO, 40 * MICRO, 130 * MICRO)
+    assert keys(money.budget([row], settings())) == ["budget:project:nlp:2026-11:projected"]
     used = replace(row, spent_microcny=110 * MICRO)
     assert "projected" not in " ".join(keys(money.budget([used], settings())))
     nearly = replace(row, projected_microcny=97 * MICRO)
     assert keys(money.budget([nearly], settings())) == []
-    assert keys(money.budget([nearly], settings(), ["budget:nlp:2026-11:projected"]))
+    assert keys(money.budget([nearly], settings(), ["budget:project:nlp:2026-11:projected"]))
 
 
 def days(*weeks: int, today: int = 0, yesterday: int = 0) -> list[DayCost]:
@@ -333,6 +333,16 @@ def test_a_sync_is_stale_after_half_an_hour() -> None:
 
 def test_a_machine_that_slept_is_not_stale_when_it_wakes() -> None:
     assert stale(Polling("lab", NOW - 9 * HOUR), watching_since=NOW) == []
+
+
+def test_a_sync_is_not_stale_while_no_poll_was_due() -> None:
+    """Polls by the hour, or by a cron expression that rests at night."""
+    last = NOW - 9 * HOUR
+    assert stale(Polling("lab", last, due_at=last - 3)) == []
+    assert stale(Polling("lab", last, due_at=last + 400)) == []  # the source's clock is behind
+    assert stale(Polling("lab", last, due_at=last + 500)) == ["sync_stale:lab"]
+    assert stale(Polling("lab", last, due_at=float("-inf"))) == []
+    assert NOW - syncing.done_by(settings(), NOW) == 900
 
 
 def test_failing_polls_are_stale_though_nobody_watches_between_them() -> None:

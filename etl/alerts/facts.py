@@ -118,9 +118,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """`name` is a project or an account, `month` like 2026-11. `projected_microcny`: at the end of
-    the month, None where it is not known."""
+    """`scope` is project or account, `name` its name, `month` like 2026-11. `projected_microcny`: at
+    the end of the month, None where that cannot be told yet."""
 
+    scope: str
     name: str
     month: str
     budget_microcny: int
@@ -140,12 +141,14 @@ class DayCost:
 @dataclass(frozen=True, slots=True)
 class Polling:
     """How the polls of an account's instances go. `tried_since`: the first attempt after the last
-    complete poll; `error`: of the newest attempt, None where it went well."""
+    complete poll; `error`: of the newest attempt, None where it went well. `due_at`: the newest tick
+    of its schedule that should be done by now; None where nobody knows of a schedule."""
 
     account: str
     last_complete_at: Instant | None
     tried_since: Instant | None = None
     error: str | None = None
+    due_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

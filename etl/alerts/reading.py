@@ -25,6 +25,8 @@ from etl.tables import account, balance, card, charging_type, instance, instance
 
 BALANCE_S: Final = 2 * DAY_S
 COST_DAYS: Final = 64
+PROJECTED_FROM_S: Final = 3 * DAY_S
+"""A month is projected from its fourth day on: one working day would speak for all of it."""
 
 DAY_COSTS: Final = """
 SELECT account, day, CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
@@ -87,7 +89,7 @@ class Reading:
         return tuple(Card(*row) for row in rows)
 
     def budgets(self, zone: Zone, now: Instant) -> tuple[Budget, ...]:
-        """Of this month; projected as if it went on as it did so far."""
+        """Of this month; projected as if it went on as it did so far, once that says something."""
         first = zone.local_date(now).replace(day=1)
         month = first.isoformat()[:7]
         amounts = {(r.scope, r.name): r.amount_microcny for r in self._ask(BUDGETS, month=month)}
@@ -98,13 +100,17 @@ class Reading:
             spent["account", row.account] += row.spent_microcny
             spent["project", row.project] += row.spent_microcny
         starts, ends = zone.starts(first), zone.starts((first + timedelta(days=32)).replace(day=1))
+        is_early = now - starts < PROJECTED_FROM_S
         return tuple(
             Budget(
+                scope=scope,
                 name=name,
                 month=month,
                 budget_microcny=amount,
                 spent_microcny=spent[scope, name],
-                projected_microcny=spent[scope, name] * (ends - starts) // max(1, now - starts),
+                projected_microcny=None
+                if is_early
+                else spent[scope, name] * (ends - starts) // (now - starts),
             )
             for (scope, name), amount in sorted(amounts.items())
         )

@@ -100,11 +100,12 @@ def budget(
             continue
         used = 100 * row.spent_microcny / row.budget_microcny
         passed = [percent for percent in settings.budget_percent if used >= percent]
-        key = f"budget:{row.name}:{row.month}"
+        key = f"budget:{row.scope}:{row.name}:{row.month}"
         yield from _steps(
             [f"{key}:{percent}" for percent in passed],
             rule="budget",
             severities=["urgent" if p >= 100 else "warning" for p in passed],
+            account=_account(row),
             words=Words(
                 f"{row.month} 预算 {one_line(row.name)}:已用 {used:.0f} %"
                 f"({yuan(row.spent_microcny)} / {yuan(row.budget_microcny)})",
@@ -190,6 +191,11 @@ def _lasting(row: Balance, left_s: float) -> Words:
     )
 
 
+def _account(row: Budget) -> str | None:
+    """A project may spend in several accounts."""
+    return row.name if row.scope == "account" else None
+
+
 def _projected(row: Budget, key: str, used: float, open_keys: Collection[str]) -> Iterator[Cause]:
     if row.projected_microcny is None or used >= 100:
         return
@@ -200,6 +206,7 @@ def _projected(row: Budget, key: str, used: float, open_keys: Collection[str]) -
         key=key,
         rule="budget",
         severity="warning",
+        account=_account(row),
         words=Words(
             f"{row.month} 预算 {one_line(row.name)}:预计月底 {yuan(row.projected_microcny)},"
             f"超出预算 {yuan(row.budget_microcny)}",
