@@ -7,6 +7,7 @@ from pathlib import Path
 from etl.dialect import Database, open_database
 from etl.simcloud import Story
 from tests.alerting import (
+    HOUR,
     MINUTE,
     NOON,
     Post,
@@ -14,6 +15,7 @@ from tests.alerting import (
     cloud,
     counted_writes,
     polls,
+    settings,
 )
 
 __all__ = ["cloud"]
@@ -30,6 +32,7 @@ def test_a_cause_is_said_once_and_a_restart_repeats_nothing(
     for i in range(3):
         assert alerts.tick(NOON + (i + 1) * MINUTE) == []
         assert alerts_of(database, post).tick(NOON + (i + 1) * MINUTE) == []
+    assert alerts_of(database, post, settings(off=["sync_stale"])).tick(NOON + 9 * HOUR) == []
 
 
 def test_nothing_is_written_while_nothing_changes(database: Database, cloud: Story) -> None:

@@ -135,10 +135,11 @@ class Reading:
         )
 
     def _burning(self) -> Counter[str]:
-        """What runs now costs an hour, by account: what is paid ahead does not drain a balance."""
+        """What runs now costs an hour, by account: what is paid ahead has no price by the hour, and
+        does not drain a balance."""
         found: Counter[str] = Counter()
         for row in self.machines.running():
-            found[row.machine.account] += 0 if row.prepaid else row.hour_microcny or 0
+            found[row.machine.account] += row.hour_microcny or 0
         return found
 
     def _polling(self, whose: int, name: str) -> Polling:
