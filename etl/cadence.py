@@ -18,6 +18,8 @@ LONGEST_BACKOFF_S: Final = 3_600
 """Failures stretch an interval to this at most; a longer interval stays as it is."""
 LONGEST_STRETCH: Final = 16
 """A limited rate stretches an interval to so many times its length at most."""
+HEALED_IN_A_ROW: Final = 3
+"""So many polls in a row that were limited, and whole all the same, are too many."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -71,23 +73,29 @@ class Pace:
     """How the polls of one resource of one account go. Times are on the monotonic clock, seconds.
 
     Failures in a row: the second waits two intervals, the third four, up to an hour. A limited
-    rate: twice the interval, then four times; each clean poll halves that.
+    rate: twice the interval, then four times; each clean poll halves that. One limited answer that a
+    retry healed is no limited rate: it cost nothing. It is where poll after poll meets one.
     """
 
     failures: int = 0
     stretch: int = 1
+    healed: int = 0
     not_before: float = float("-inf")
 
     def is_due(self, at: float) -> bool:
         return at >= self.not_before
 
-    def told(self, at: float, every_s: float, *, failed: bool, limited: bool) -> float:
+    def told(
+        self, at: float, every_s: float, *, failed: bool, limited: bool, whole: bool = False
+    ) -> float:
         """After a poll that began `at`: seconds until the next is due, longer than `every_s` where
-        the polls are held back."""
+        the polls are held back. `limited`: the source said that it was asked too often; `whole`:
+        and the poll came whole all the same."""
         self.failures = self.failures + 1 if failed else 0
-        if limited:
+        self.healed = self.healed + 1 if limited and whole else 0
+        if limited and (not whole or self.healed >= HEALED_IN_A_ROW):
             self.stretch = min(self.stretch * 2, LONGEST_STRETCH)
-        elif not failed:
+        elif not (failed or limited):
             self.stretch = max(1, self.stretch // 2)
         wait_s = max(every_s * self.stretch, self._backoff_s(every_s))
         # half an interval of grace: the tick that is meant may come a little early

@@ -167,11 +167,19 @@ class Daemon:
     def _look_at_alerts(self) -> None:
         """What a person must know is said, after polls and each minute."""
         try:
+            self.app.alerts.due = self._due
             self.app.alerts.tick(self.app.now())
         except EtlError as error:
             log.error("alerts: %s", error.message)
         except Exception:
             log.exception("alerts: a fault of this program")
+
+    def _due(self, account: str, at: float) -> float:
+        """The newest tick for an account's instances not after `at`; before all time where they
+        are not polled."""
+        main = (w for w in self.schedule.watches.values() if not w.is_side)
+        found = [watch.trigger.latest(at) for watch in main if watch.account.name == account]
+        return max(found, default=float("-inf"))
 
     def _observe(
         self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0

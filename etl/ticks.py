@@ -159,6 +159,7 @@ class Ticks:
         """What a poll means for the next ones; said where they come later."""
         error = result.error
         limited = limited or (isinstance(error, Unavailable) and error.limited)
+        whole = result.outcome is not None and result.outcome.run.outcome == "complete"
         if result.outcome is not None:
             run = result.outcome.run
             watch.offset_s, watch.listed = run.clock_offset_s or 0.0, run.listed
@@ -167,7 +168,7 @@ class Ticks:
         gap_s = watch.trigger.gap_s(self.app.clock())
         # a database that is away, or a full disk, is asked again at every tick
         failed = isinstance(error, SourceError | SettingsError)
-        wait_s = watch.pace.told(began, gap_s, failed=failed, limited=limited)
+        wait_s = watch.pace.told(began, gap_s, failed=failed, limited=limited, whole=whole)
         if wait_s > gap_s:
             why = (
                 "the source limits the rate of requests"

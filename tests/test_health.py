@@ -69,6 +69,19 @@ def figures(daemon: Daemon) -> dict[str, float]:
     }
 
 
+# alerts
+
+
+def test_alerts_know_when_a_poll_was_due(daemon: tuple[Live, Daemon]) -> None:
+    lab, made = daemon
+    (watch,) = made.schedule.watches.values()
+    made._look_at_alerts()
+    due = lab.app.alerts.due
+    assert due is not None
+    assert due("lab", 1e9) == watch.trigger.latest(1e9) <= 1e9
+    assert due("nobody", 1e9) == float("-inf")
+
+
 # readiness
 
 

@@ -246,14 +246,31 @@ def test_a_limited_rate_stretches_the_interval_and_says_so(
 ) -> None:
     lab = drive(attempts=2)
     lab.starts()
-    lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=1)})
+    lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=2)})
     lab.passes(minutes=2)
-    assert lab.seen["complete"] == 2, "the second request of the poll went well"
+    assert lab.seen == {"complete": 1, "failed": 1}
     assert "the source limits the rate of requests; the next poll is due in 4 min" in caplog.text
+    lab.passes(minutes=2)
+    assert lab.seen["complete"] == 1
     lab.passes(minutes=2)
     assert lab.seen["complete"] == 2
     lab.passes(minutes=2)
     assert lab.seen["complete"] == 3
+
+
+def test_a_limited_answer_that_a_retry_healed_holds_nothing_back(
+    drive: Callable[..., Driven], caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = drive(attempts=2)
+    lab.starts()
+    for polls in (2, 3):
+        lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=1)})
+        lab.passes(minutes=2)
+        assert lab.seen["complete"] == polls
+    assert "limits the rate" not in caplog.text
+    lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=1)})
+    lab.passes(minutes=2)
+    assert "the source limits the rate of requests; the next poll is due in 4 min" in caplog.text
     lab.passes(minutes=2)
     assert lab.seen["complete"] == 4
 

@@ -13,6 +13,7 @@
 -- @column gpu_nums {zh=卡数, int} number of GPUs
 -- @column gpu_name {zh=显卡型号} GPU model
 -- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours
+-- @column cost_yuan {zh=费用, unit=yuan, total} what it cost, estimate by what is known today; empty: paid ahead, or a price of that time is not known
 -- @column evidence {zh=依据} observed, booting (not seen up), unseen_run (between two polls), unknown_start or gone
 -- @column instance_uuid {zh=实例ID} identity
 WITH period AS (
@@ -31,9 +32,10 @@ SELECT
     r.gpu_nums,
     r.gpu_name,
     (r.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
+    r.cost_microcny / 1000000.0 AS cost_yuan,
     r.evidence,
     r.instance_uuid
-FROM run_span r
+FROM run_cost r
 CROSS JOIN period p
 WHERE r.started_s < p.ends_s AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= p.starts_s
     AND (
