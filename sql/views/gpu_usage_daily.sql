@@ -66,10 +66,9 @@ FROM (
         GROUP BY account_id, day, gpu_uuid, gpu_name
     ) u
     LEFT JOIN open_daily o
-        ON o.account_id = u.account_id
-            AND o.day = u.day
-            AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
-            AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
+        ON o.account_id = u.account_id AND o.day = u.day
+        AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
+        AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
     UNION ALL
     SELECT
         o.account_id,
@@ -85,9 +84,7 @@ FROM (
     FROM open_daily o
     WHERE NOT EXISTS (
         SELECT 1 FROM usage_day u
-        WHERE u.kind = 'running'
-            AND o.account_id = u.account_id
-            AND o.day = u.day
+        WHERE u.kind = 'running' AND u.account_id = o.account_id AND u.day = o.day
             AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
             AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
     )

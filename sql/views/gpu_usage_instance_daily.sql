@@ -72,11 +72,9 @@ FROM (
         GROUP BY account_id, day, instance_uuid, gpu_uuid, gpu_name
     ) u
     LEFT JOIN open_daily o
-        ON o.account_id = u.account_id
-            AND o.day = u.day
-            AND o.instance_uuid = u.instance_uuid
-            AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
-            AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
+        ON o.account_id = u.account_id AND o.instance_uuid = u.instance_uuid AND o.day = u.day
+        AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
+        AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
     UNION ALL
     SELECT
         o.account_id,
@@ -93,10 +91,9 @@ FROM (
     FROM open_daily o
     WHERE NOT EXISTS (
         SELECT 1 FROM usage_day u
-        WHERE u.kind = 'running'
-            AND o.account_id = u.account_id
-            AND o.day = u.day
-            AND o.instance_uuid = u.instance_uuid
+        WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
+            AND u.day >= o.day AND u.day <= o.day  -- by the key, not by the index of days
+            AND u.kind = 'running'
             AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
             AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
     )

@@ -112,7 +112,8 @@ FROM (
         FROM open_daily o
         WHERE NOT EXISTS (
             SELECT 1 FROM usage_day u
-            WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid AND u.day = o.day
+            WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
+                AND u.day >= o.day AND u.day <= o.day  -- by the key, not by the index of days
                 AND u.kind = 'running'
         )
     ) d
