@@ -4,16 +4,18 @@
 """
 
 from etl.render.columns import Column
-from etl.reports.header import Param, Report, first_sentence, load, load_own, names, parse
+from etl.reports.header import Param, Report, bound, first_sentence, load, load_own, names, parse
 from etl.reports.notes import Note, notes, notes_of_month
 from etl.reports.periods import day_range
-from etl.reports.running import plain, run
+from etl.reports.running import bound_values, plain, run
 
 __all__ = [
     "Column",
     "Note",
     "Param",
     "Report",
+    "bound",
+    "bound_values",
     "day_range",
     "first_sentence",
     "load",
