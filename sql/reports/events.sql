@@ -12,10 +12,14 @@
 -- @column was {zh=原值} from what
 -- @column became {zh=新值} to what
 -- @column instance_uuid {zh=实例ID} identity
+WITH found AS MATERIALIZED (
+    SELECT account, not_before, not_after, event, title, was, became, instance_uuid
+    FROM instance_event
+    WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+        AND CAST(:event AS TEXT) IN ('all', event)
+        AND not_after >= (SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day)
+        AND not_after < (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day)
+)
 SELECT account, not_before, not_after, event, title, was, became, instance_uuid
-FROM instance_event
-WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
-    AND CAST(:event AS TEXT) IN ('all', event)
-    AND not_after >= (SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day)
-    AND not_after < (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day)
+FROM found
 ORDER BY not_after DESC, instance_uuid, event, COALESCE(was, ''), COALESCE(became, '')
