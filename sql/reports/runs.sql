@@ -29,7 +29,7 @@ SELECT
     r.evidence,
     r.instance_uuid
 FROM run_span r
-WHERE r.started_at < (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day)
+WHERE r.started_s < (SELECT MAX(ends_s) FROM calendar_day WHERE day <= :to_day)
     AND (
         r.ended_max IS NULL OR r.ended_max >= (
             SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day
@@ -39,4 +39,4 @@ WHERE r.started_at < (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day)
         SELECT MIN(starts_s) FROM calendar_day WHERE day >= :from_day
     )
     AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
-ORDER BY r.started_at DESC, r.account, r.instance_uuid, r.usage_no
+ORDER BY r.started_s DESC, r.account, r.instance_uuid, r.usage_no
