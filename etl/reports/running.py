@@ -17,6 +17,8 @@ from etl.reports.header import Param, Report, bound, literal_colons
 from etl.reports.periods import FOLLOWING, days_that_follow
 
 ReadRows = Generator[Sequence[Any], None, None]
+BATCH: Final = 1_000
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 DAYS: Final = ("from_day", "to_day", *FOLLOWING)
 READ_ONLY = "a report is one SELECT, or WITH … SELECT: it can read, and nothing else"
 
@@ -59,8 +61,17 @@ def _rows(database: Database, report: Report, values: Mapping[str, Any]) -> Read
         streamed = conn.execution_options(stream_results=True)
         with streamed.execute(statement, values) as result:
             yield list(result.keys())
-            for row in result:
-                yield [plain(value) for value in row]
+            for batch in result.partitions(BATCH):
+                yield from _plainly(batch)
+
+
+def _plainly(batch: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
+    """Rows by column: what a column holds is looked at once, and nearly all columns are plain."""
+    columns = [
+        values if _PLAIN.issuperset(map(type, values)) else [plain(value) for value in values]
+        for values in zip(*batch, strict=True)
+    ]
+    return map(list, zip(*columns, strict=True))
 
 
 def _statement(report: Report) -> TextClause:
@@ -90,7 +101,10 @@ def _blamed(report: Report) -> Iterator[None]:
 def plain(value: Any) -> Any:
     """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        said = value.isoformat()
+        if not said.endswith("+00:00"):
+            said = value.astimezone(UTC).isoformat()
+        return f"{said[:19]}Z"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):

@@ -16,11 +16,6 @@
 -- @column cost_yuan {zh=费用, unit=yuan, total} what it cost, estimate by what is known today; empty: paid ahead, or a price of that time is not known
 -- @column evidence {zh=依据} observed, booting (not seen up), unseen_run (between two polls), unknown_start or gone
 -- @column instance_uuid {zh=实例ID} identity
-WITH period AS (
-    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
-    FROM calendar_day
-    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
-)
 SELECT
     r.account,
     r.title,
@@ -36,12 +31,14 @@ SELECT
     r.evidence,
     r.instance_uuid
 FROM run_cost r
-CROSS JOIN period p
-WHERE r.started_s < p.ends_s AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= p.starts_s
+WHERE r.started_s < (SELECT MAX(ends_s) FROM calendar_day WHERE day <= :to_day)
     AND (
         r.ended_max IS NULL OR r.ended_max >= (
-            SELECT MIN(starts_at) FROM day_bounds WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT)
+            SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day
         )
+    )
+    AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= (
+        SELECT MIN(starts_s) FROM calendar_day WHERE day >= :from_day
     )
     AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
 ORDER BY r.started_s DESC, r.account, r.instance_uuid, r.usage_no
