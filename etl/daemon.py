@@ -84,6 +84,8 @@ class Daemon:
             log.error("the new config is refused, the old one stays: %s", error.message)
             return
         self.app.take(settings)
+        if self._pinger is not None:
+            self._pinger.stop()
         self._pinger = Pinger(settings.ping_url) if settings.ping_url else None
         log.info("the config was read again: %s", self._said_schedule())
 

@@ -100,7 +100,8 @@ class Schedule:
 
     def apply(self, settings: Settings) -> None:
         """Schedule what these settings say, from now on. Raises `SettingsError`, then all is as
-        before. A watch whose account and cadence did not change goes on as it is."""
+        before. A watch whose account and cadence did not change goes on as it is, but is held back
+        no longer after failures."""
         watches = {
             "\n".join(names): Watch(
                 account, resource, cadence, trigger_of(cadence, account.name, settings.timezone)
@@ -111,6 +112,7 @@ class Schedule:
             now = watches.get(key)
             if now and (was.account, was.cadence) == (now.account, now.cadence):
                 watches[key] = was
+                was.pace.recovers()  # somebody may have mended what failed
         self._jobs.remove_all_jobs()
         self.watches = watches
         for key, watch in watches.items():

@@ -252,6 +252,15 @@ def test_the_watchdog_url_is_asked_and_never_logged(caplog: pytest.LogCaptureFix
     assert "s3cret" not in caplog.text
 
 
+def test_a_watchdog_url_that_is_no_longer_asked_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    pinger = Pinger("http://127.0.0.1:9/")
+    (thread,) = set(threading.enumerate()) - before
+    pinger.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(
     daemon: tuple[Live, Daemon], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -14,12 +14,18 @@ from sqlalchemy.pool import NullPool
 
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
-from etl.errors import Busy, StoreError
+from etl.errors import Away, Busy, StoreError
 
 CONNECT_TIMEOUT_S: Final = 15
 LOCK_TIMEOUT_S: Final = 30
 KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Of both sides: the server frees the locks of a client that the network cut off after a minute."""
+UNANSWERED_MS: Final = 60_000
+"""The same for a network that is cut while something is on its way: keepalives wait for that, and
+the system alone would try for a quarter of an hour."""
+_HUNG_UP: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+_AWAY: Final = ("08", "57P", "53300")
+"""connection_exception, operator_intervention (it starts, it stops), too_many_connections."""
 _BUSY: Final = frozenset({"55P03", "57014", "40P01"})
 """lock_not_available, query_canceled (by lock_timeout), deadlock_detected."""
 
@@ -33,8 +39,10 @@ class Postgres:
                 "application_name": "chenyu-etl",
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 **KEEPALIVES,
+                "tcp_user_timeout": UNANSWERED_MS,
                 "options": f"-c timezone=UTC -c lock_timeout={round(lock_timeout_s * 1000)}ms"
-                + "".join(f" -c tcp_{name}={value}" for name, value in KEEPALIVES.items()),
+                + "".join(f" -c tcp_{name}={value}" for name, value in KEEPALIVES.items())
+                + f" -c tcp_user_timeout={UNANSWERED_MS}",
             },
         }
         self.engine: Engine = create_engine(url, pool_pre_ping=True, **options)
@@ -79,7 +87,9 @@ class Postgres:
             try:
                 yield
             finally:
-                conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
+                # it ends with the connection anyhow: what was committed under it is no failure
+                with suppress(DBAPIError):
+                    conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
 
     def insert(
         self, conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -171,9 +181,11 @@ class Postgres:
                 f"{self.place} is locked by another program",
                 advice="end the transaction that holds the lock, then try again",
             )
-        advice = "run chenyu-etl doctor"
-        if error.connection_invalidated or state is None or state.startswith(("08", "57P", "28")):
-            advice = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
+        check = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
+        hung_up = state is None and isinstance(error.orig, _HUNG_UP)
+        if error.connection_invalidated or hung_up or str(state).startswith(_AWAY):
+            return Away(f"{self.place}: {said}", advice=check)
+        advice = check if str(state).startswith("28") else "run chenyu-etl doctor"
         return StoreError(f"{self.place}: {said}", advice=advice)
 
     def _unnest(self, table: Table, columns: Sequence[str]) -> str:
