@@ -124,6 +124,7 @@ class Trial:
     daemons: list[subprocess.Popen[bytes]] = field(default_factory=list)
     away: tuple[float, float] = (0.0, 0.0)
     kills: list[float] = field(default_factory=list)
+    restarts: list[float] = field(default_factory=list)
 
     def run(self) -> None:
         """Everything that goes wrong, at its time."""
@@ -195,6 +196,7 @@ class Trial:
         place = self.folder / "pg" / "data"
         server = get_server(place)
         began = time.monotonic()
+        self.restarts.append(time.time())
         pg_ctl(["-w", "-m", mode, "restart"], pgdata=place, user=server.system_user)
         print(f"Postgres restarted ({mode}) in {time.monotonic() - began:.1f} s", flush=True)
 
@@ -218,12 +220,17 @@ class Trial:
 
     def _judged_polls(self, database: Database) -> list[str]:
         every, (gone, back) = self.given.every, self.away
-        broken, holes, fresh, doubled = [], [], [], 0
+        doubled: list[str] = []
+        holes, fresh = [], []
         nearest = float("inf")
         for name, runs in promises.applied(database).items():
             own = grid(every, name)
-            slots = Counter(own.latest(s + max(LEAST_SLACK_S, SLACK * every)) for s, _, _ in runs)
-            doubled += sum(count - 1 for count in slots.values())
+            slack_s = max(LEAST_SLACK_S, SLACK * every)
+            doubled += [
+                f"{name} polled twice for a tick, {b[0] - a[0]} s apart, {self._told(b[0])}"
+                for a, b in pairwise(runs)
+                if own.latest(a[0] + slack_s) == own.latest(b[0] + slack_s)
+            ]
             nearest = min([nearest, *promises.gaps(runs)])
             complete = [run for run in runs if run[2] == "complete"]
             outside = [
@@ -236,14 +243,21 @@ class Trial:
         outcomes = dict(ask(database, "SELECT outcome, count(*) FROM sync_run GROUP BY outcome"))
         left = ask(database, OPEN)[0][0] - 1
         print(f"{outcomes}; kills: {len(self.kills)}; connections left: {left}")
-        print(f"polled twice for a tick: {doubled}; nearest polls of an account: {nearest} s")
+        print(f"polled twice for a tick: {len(doubled)}; nearest polls of an account: {nearest} s")
         print(f"longest hole outside the outage: {max(holes)} s")
         print(
             f"fresh again after the outage: median {median(fresh):.0f} s, last {max(fresh):.0f} s"
         )
-        broken += [f"{doubled} ticks polled twice"] if doubled else []
-        broken += [f"a hole of {max(holes)} s"] if max(holes) > every + LOCK_S else []
+        broken = doubled + ([f"a hole of {max(holes)} s"] if max(holes) > every + LOCK_S else [])
         return broken + (["not fresh again in time"] if max(fresh) > FRESH_AGAIN_S else [])
+
+    def _told(self, at: float) -> str:
+        """When that was, by what happened before."""
+        kills, restarts = (
+            [round(at - each) for each in some if each <= at + 1] or ["never"]
+            for some in (self.kills, self.restarts)
+        )
+        return f"{kills[-1]} s after a kill, {restarts[-1]} s after a restart of Postgres"
 
     def _judged_alerts(self, database: Database) -> list[str]:
         causes = self.heard.causes

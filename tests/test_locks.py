@@ -152,6 +152,25 @@ def test_a_server_that_hangs_up_under_a_lock_undoes_nothing(
         wait_for(lambda: is_free_of(database, "a"))
 
 
+def test_a_poll_whose_lock_the_server_took_back_writes_nothing(
+    kind: str, fresh_url: Callable[[], str]
+) -> None:
+    """The server restarted during the poll: another process may have polled since."""
+    if kind == "sqlite":
+        pytest.skip("a file does not restart")
+    database = open_database(fresh_url())
+    end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+
+    def source(last: LastPoll | None, seed: bytes) -> Poll:
+        rows(database, end)
+        return poll_of([], T0, T0 + 1)
+
+    with closing(database):
+        with pytest.raises(Away):
+            sync.sync(INSTANCES, source, Store(database, "a"))
+        assert rows(database, "SELECT count(*) FROM sync_run") == [(0,)]
+
+
 def is_free_of(database: Database, account: str) -> bool:
     with suppress(Busy), Store(database, account).account_lock():
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -74,7 +74,7 @@ class Postgres:
             yield conn.execution_options(stream_results=True)
 
     @contextmanager
-    def account_lock(self, account: str) -> Iterator[None]:
+    def account_lock(self, account: str) -> Iterator[Callable[[], object]]:
         """A session advisory lock on a connection of its own: the server frees it when this process
         or its connection dies."""
         key = _key(f"account {account}")
@@ -85,11 +85,12 @@ class Postgres:
                     advice="nothing to do: it brings the same data; see chenyu-etl status",
                 )
             try:
-                yield
+                yield lambda: conn.exec_driver_sql("SELECT 1")
             finally:
                 # it ends with the connection anyhow: what was committed under it is no failure
-                with suppress(DBAPIError):
-                    conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
+                if not conn.invalidated:
+                    with suppress(DBAPIError):
+                        conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
 
     def insert(
         self, conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
