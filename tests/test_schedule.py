@@ -539,3 +539,14 @@ def test_a_tick_waits_for_a_database_that_restarts(
     back_at = lab.lab.cloud.clock() + 10 * EVERY_S
     lab.passes(seconds=EVERY_S)
     assert lab.seen == {"complete": 1, "failed": 1}, "it does not wait for ever"
+
+
+def test_a_fault_while_a_skipped_tick_is_recorded_is_logged(
+    drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = drive()
+    lab.starts()
+    (key, watch), *_ = lab.schedule.watches.items()
+    monkeypatch.setattr(lab.lab.app, "record_skipped", lambda *_: 1 / 0)
+    lab.schedule._record(watch, 0, "the poll before is not done yet", (key, 0))
+    assert "a fault of this program" in caplog.text
