@@ -33,6 +33,7 @@ from etl.ticks import LEAST_SLACK_S, SLACK
 KEY = "cy_soak-4711"
 LOOK_S = 10
 SHARE = 0.9
+LATE_SHARE = 0.01
 OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chenyu-etl'"
 
 
@@ -203,7 +204,8 @@ def _judged_ticks(given: argparse.Namespace, database: Database, unpolled: int) 
     print(f"ticks without a row: {empty}; held back or covered by the daemon's count: {unpolled}")
     print(f"seconds between complete polls of an account: {min(apart)} to {max(apart)}")
     broken = [] if share >= SHARE else [f"only {share:.1%} of the ticks are complete"]
-    return broken + ([f"{empty} ticks without a row"] if empty > unpolled else [])
+    late = empty - unpolled  # so late that one poll served two
+    return broken + ([f"{late} ticks are lost"] if late > LATE_SHARE * ticks else [])
 
 
 if __name__ == "__main__":
