@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from etl.app import App, Result
@@ -28,6 +31,9 @@ SHORTEST_FRESH_S: Final = 60.0
 STUCK_S: Final = 1_800.0
 """A poll in hand for longer than this is a fault of ours: retries are bounded by far less."""
 INTERRUPTED: Final = 130
+ARENAS: Final = 2
+M_ARENA_MAX: Final = -8
+"""As glibc's malloc.h has it."""
 
 log = logging.getLogger("etl.daemon")
 
@@ -45,6 +51,7 @@ class Daemon:
         reread: Callable[[], Settings],
         after: Callable[[Result], object] | None = None,
     ) -> None:
+        use_few_arenas()  # before the first thread
         self.app = app
         self.metrics = Metrics(app, lambda: list(self.schedule.watches.values()))
         self._reread = reread
@@ -208,6 +215,18 @@ class Daemon:
             for what, names in by_cadence.items()
         )
         return "; ".join(shown) or "nothing"
+
+
+def use_few_arenas() -> None:
+    """Let threads share their memory, where the system's library is glibc.
+
+    It gives up to eight heaps for each core to threads, and each keeps what was freed in it: with a
+    thread for each account that was twice what is in use, and it crept up for hours. The
+    interpreter runs one thread at a time, so sharing costs nothing.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # musl has none
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def _on_signals(note: Callable[[int], object]) -> dict[int, Any]:
