@@ -221,8 +221,8 @@ def use_few_arenas() -> None:
     """Let threads share their memory, where the system's library is glibc.
 
     It gives up to eight heaps for each core to threads, and each keeps what was freed in it: with a
-    thread for each account that was twice what is in use, and it crept up for hours. The
-    interpreter runs one thread at a time, so sharing costs nothing.
+    thread for each account more was kept than is in use, and it crept up for as long as was
+    measured. The interpreter runs one thread at a time, so they seldom wait for each other.
     """
     if sys.platform == "linux":
         with suppress(AttributeError):  # musl has none
