@@ -149,6 +149,15 @@ def test_failures_in_a_row_back_off_up_to_an_hour_and_a_success_ends_that() -> N
     assert pace.is_due(0)
 
 
+def test_a_source_that_is_away_is_asked_again_within_five_minutes() -> None:
+    pace = Pace()
+    waits = [pace.told(0, 120, failed=True, limited=False, away=True) for _ in range(5)]
+    assert waits == [120, 240, 300, 300, 300]
+    assert pace.told(0, 120, failed=True, limited=False) == 3_600, (
+        "what a person must mend can wait"
+    )
+
+
 def test_a_longer_interval_than_an_hour_is_not_shortened_by_failures() -> None:
     pace = Pace()
     assert {pace.told(0, 7_200, failed=True, limited=False) for _ in range(5)} == {7_200}
