@@ -272,7 +272,7 @@ def test_the_balance_is_burnt_by_what_runs_now(database: Database) -> None:
     assert everything["burn_now_yuan"] == 264
     assert card["expires"] is None  # it is used up
     left = balance["closing_yuan"]
-    assert everything["days_left"] == int(left * 10 / 264) / 10
+    assert everything["days_left"] == int(left * 100 / 264) / 100
 
 
 def test_every_report_about_the_bill_can_be_read(database: Database) -> None:

@@ -102,7 +102,7 @@ SELECT
     CAST(b.burn_7d AS BIGINT) / 1000000.0 AS burn_7d_yuan,
     CASE
         WHEN b.closing > 0 AND COALESCE(b.burn_now, b.burn_7d) >= 1
-        THEN CAST(b.closing AS BIGINT) * 10 / CAST(COALESCE(b.burn_now, b.burn_7d) AS BIGINT) / 10.0
+        THEN CAST(b.closing AS BIGINT) * 100 / CAST(COALESCE(b.burn_now, b.burn_7d) AS BIGINT) / 100.0
     END AS days_left,
     CASE WHEN b.place = 2 THEN k.expire_date END AS expires,
     CASE WHEN b.place = 2 THEN k.left_yuan END AS expiring_yuan

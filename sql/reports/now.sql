@@ -16,7 +16,7 @@ SELECT
     CASE WHEN missing_since IS NULL THEN state ELSE state || ' (missing)' END AS state,
     CAST(gpu_nums AS TEXT) || ' x ' || gpu_name AS gpu,
     running_since,
-    (as_of_s - running_since_s + 180) / 360 / 10.0 AS hours,
+    (as_of_s - running_since_s + 18) / 36 / 100.0 AS hours,
     shutdown_time AS timer,
     image_name || COALESCE(':' || image_tag, '') AS image,
     instance_uuid,
