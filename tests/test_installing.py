@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import plistlib
+import re
 import shutil
 import subprocess
 import termios
@@ -24,6 +25,7 @@ from tests.live import COMMAND
 
 __all__ = ["cloud", "home", "path", "run", "server"]
 
+ROOT = Path(__file__).parents[1]
 HERE = Installation(["/opt/etl/bin/chenyu-etl"], Path("/etc/chenyu-etl/config.toml"))
 OWN = "sqlite:////var/lib/chenyu-etl/chenyu-etl.db"
 
@@ -142,6 +144,12 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, system: bool)
         ["systemd-analyze", "verify", "--man=no", str(place)], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_who_makes_a_key_file_for_a_container_is_told_whose_it_must_be() -> None:
+    (number,) = re.findall(r"--uid (\d+)", (ROOT / "Dockerfile").read_text())
+    assert f"chown {number} secrets/chenyu.key" in (ROOT / "compose.yaml").read_text()
+    assert f"chown {number} chenyu.key" in (ROOT / "docs/service.md").read_text()
 
 
 def test_the_lines_for_cron_run_in_a_shell(tmp_path: Path) -> None:
