@@ -123,6 +123,8 @@ def init(
     """
     from etl import installing, settings, units
 
+    if not system and wants_service is not False and _wants_system(context):
+        system = wants_service = True
     path = Path(context.config) if context.config else None
     config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
     installing.refuse_known(config, account)
@@ -137,13 +139,25 @@ def init(
     if not system and first_sync is not False:
         _poll_first(context, config, account)
     if wants_service is None:
-        wants_service = is_terminal() and click.confirm("Install it as a service?", err=True)
+        asks = is_terminal() and (system or not _is_root())
+        wants_service = asks and click.confirm("Install it as a service?", err=True)
     if wants_service:
         known = settings.load({}, os.environ, config)
         print_lines(installing.install(config, known, system=system, folder=None, start=True))
     else:
         say("next: chenyu-etl run, or chenyu-etl service install, or lines for cron:")
         say("      chenyu-etl service print cron")
+
+
+def _wants_system(context: Context) -> bool:
+    """Root's service is one of the system, and its config has a place of its own: asked before
+    anything is written."""
+    from etl import units
+
+    if context.config or not (_is_root() and is_terminal()):
+        return False
+    place = units.SYSTEM_CONFIG.parent
+    return click.confirm(f"Set it up as a service of the system, in {place}?", err=True)
 
 
 def _asked_key(from_stdin: bool) -> str:
@@ -227,10 +241,13 @@ def print_service(context: Context, kind: str, user: bool) -> None:
     """Print what makes systemd, cron, launchd or Windows run this installation."""
     from etl import installing, units
 
-    config, known = _config(context, system=not user and _is_root() and kind == "systemd")
+    system = not user and _is_root() and kind == "systemd"
+    config, known = _config(context, system=system)
     here = installing.installed(config)
     if kind == "systemd":
-        text = units.unit(here, known, system=not user and _is_root())
+        text = units.unit(here, known, system=system)
+        if system:
+            installing.refuse_out_of_reach(config, known)
     elif kind == "launchd":
         text = units.launchd(here, Path.home())
     else:
