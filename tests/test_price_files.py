@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from etl.prices import (
 )
 from etl.pricing import Override
 from etl.rebuild import differences
+from etl.rules import import_rules
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
@@ -150,6 +152,30 @@ def test_a_file_that_is_no_list_is_refused(name: str, text: str | None, tmp_path
     with pytest.raises(SettingsError) as caught:
         read_prices(path, SHANGHAI)
     assert caught.value.advice
+
+
+def examples(form: str, word: str) -> list[str]:
+    """Code blocks of docs/billing.md in CSV or TOML that hold a word."""
+    page = (Path(__file__).parents[1] / "docs/billing.md").read_text(encoding="utf-8")
+    blocks = re.findall(rf"```{form}\n(.*?)```", page, re.DOTALL)
+    return [block for block in blocks if word in block]
+
+
+@pytest.mark.parametrize("form", ["csv", "toml"])
+def test_the_examples_of_the_page_are_imported(
+    form: str, database: Database, tmp_path: Path
+) -> None:
+    (prices,) = examples(form, "no_card")
+    (rules,) = examples(form, "budget")
+    done = import_prices(database, written(tmp_path, f"p.{form}", prices))
+    assert done.counts["price"][0] == {"csv": 5, "toml": 2}[form]
+    done = import_rules(database, written(tmp_path, f"r.{form}", rules))
+    assert [now for now, _ in done.counts.values()] == {"csv": [4, 3], "toml": [2, 1]}[form]
+
+
+@pytest.mark.parametrize("command", ["prices", "rules"])
+def test_the_help_says_where_examples_are(command: str, run: Command) -> None:
+    assert "docs/billing.md" in " ".join(run(command, "import", "--help").output.split())
 
 
 def test_an_import_replaces_the_users_prices_and_keeps_what_was_learned(
