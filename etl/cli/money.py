@@ -187,13 +187,18 @@ def month() -> None:
 @account_option("Only this account.")
 @click.pass_obj
 def close_month(context: Context, month: str, account: str | None) -> None:
-    """Freeze the costs of a month, and who pays them. Bill lines that come later are adjustments."""
+    """Freeze the costs of a month, and who pays them. Bill lines that come later are adjustments.
+
+    A month that was not observed from its beginning is closed with a warning, one that was not observed
+    at all is not closed.
+    """
     from etl.months import close
 
     app = context.app()
     app.require_database()
     closed = close(app.database, month, account, app.now())
-    say(f"{month} is closed for {', '.join(closed)}")
+    _remark(closed.remarks)
+    say(f"{month} is closed for {', '.join(closed.accounts)}")
 
 
 @month.command(name="reopen")
