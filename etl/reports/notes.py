@@ -71,6 +71,17 @@ WHERE (CAST(:account AS TEXT) IS NULL OR a.name = CAST(:account AS TEXT))
 ORDER BY a.name
 """,
 )
+_OBSERVED: Final = Report(
+    "observed",
+    "",
+    (Param("account", ""),),
+    {},
+    """
+SELECT MIN(s.first_s) AS begins_s, MAX(s.last_s) AS ends_s
+FROM sync_span s
+WHERE CAST(:account AS TEXT) IS NULL OR s.account = CAST(:account AS TEXT)
+""",
+)
 
 
 def notes(
@@ -103,6 +114,13 @@ def notes_of_month(
     """The same for a workbook of several reports."""
     said = [("month", month), *_seen(database, arguments, zone), *_made(made_at)]
     return _labelled(said, lang)
+
+
+def observed(database: Database, account: str | None) -> tuple[Instant, Instant] | None:
+    """Start of the first and of the newest complete poll, of an account or of all; None: there is
+    none."""
+    ((first, last),) = run(database, _OBSERVED, {"account": account})[1]
+    return None if first is None else (first, last)
 
 
 def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[Note]:
