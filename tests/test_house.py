@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -257,6 +258,14 @@ def test_every_option_is_written_down() -> None:
         if opt.startswith("--") and opt not in text
     }
     assert sorted(options) == []
+
+
+def test_every_metric_is_written_down() -> None:
+    text = (ROOT / "etl/metrics.py").read_text(encoding="utf-8")
+    gauges = re.findall(r'"(chenyu_etl_\w+)"', text)
+    counters = re.findall(r'_counter\(\s*"(\w+)"', text)
+    assert (len(gauges), len(counters)) == (10, 6)
+    assert unwritten({*gauges, *(f"chenyu_etl_{name}_total" for name in counters)}) == []
 
 
 def test_every_view_and_report_is_written_down() -> None:
