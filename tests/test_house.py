@@ -17,13 +17,14 @@ from etl import places, reports
 from etl.alert_settings import RULES, AlertSettings
 from etl.cli import main
 from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
+from etl.variables import known_variables
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "errors poll codes redact deadline span places simcloud",
     "days cadence resources verdict pricing",
-    "usage triggers dialect client alert_settings service_settings settings archive charging allocation wordlist billing",
+    "usage triggers dialect client alert_settings service_settings settings variables archive charging allocation wordlist billing",
     "diff versions walk tables",
     "store schema alerts status reports render",
     "sync rebuild prices rules months exports learning workbook",
@@ -239,6 +240,10 @@ def test_every_command_is_written_down() -> None:
 
 def test_every_variable_is_written_down() -> None:
     assert unwritten(variables()) == []
+
+
+def test_every_variable_is_known_to_be_ours() -> None:
+    assert known_variables() == variables() - {"STATE_DIRECTORY"}
 
 
 def test_every_setting_of_the_config_file_is_written_down() -> None:
