@@ -79,7 +79,24 @@ def test_init_keeps_nothing_of_a_key_that_is_refused(
 ) -> None:
     done = run("init", CHENYU_API_KEY="cy_wrong")
     assert done.exit_code == 4
+    assert "as the console of chenyu.cn shows it" in done.output
+    assert "api_key_file" not in done.output
     assert not (home / "config").exists()
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(2, 0), (3, 4)])
+def test_a_person_is_asked_three_times_for_a_key(
+    wrong: int, code: int, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.cli.serving.is_terminal", lambda: True)
+    words = ["init", "--no-sync", "--no-service"]
+    keys = [*("cy wrong", "cy_wrong", "cy_wrong_again")[:wrong], KEY]
+    done = CliRunner(env={"CHENYU_API_KEY": None}).invoke(main, words, input="\n".join(keys))
+    assert done.exit_code == code, done.output
+    assert done.output.count("API key (from the console") == 3
+    assert done.output.count("error: ") == wrong
+    assert (home / "config").exists() == (code == 0)
+    assert KEY not in done.output
 
 
 def test_init_reads_the_key_from_standard_input(home: Path, server: Server) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from etl.cli.common import (
     Context,
     account_option,
+    fail,
     is_terminal,
     print_lines,
     say,
@@ -19,6 +20,9 @@ from etl.cli.common import (
     show_warning,
 )
 
+ASKED_TIMES: Final = 3
+"""How often a person is asked for a key."""
+FORBIDDEN: Final = 403
 _VARIABLES = setting_variables(
     "CHENYU_SCHEDULE",
     "CHENYU_PING_URL",
@@ -117,7 +121,7 @@ def init(
 ) -> None:
     """Set up an account: ask for its key, test it, write config and key file, poll once.
 
-    The key is not shown, goes into a file of its own that only you can read, and reaches nothing
+    A key that is refused is asked for again. It is not shown, goes into a file of its own that only you can read, and reaches nothing
     else. Run it again with another --account for a second one. Without a terminal nothing is asked:
     the key comes from --stdin or CHENYU_API_KEY, and there is no service unless --service.
     """
@@ -129,9 +133,7 @@ def init(
     config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
     installing.refuse_known(config, account)
     app = context.app()
-    key = _asked_key(from_stdin)
-    listed = installing.try_key(app, account, key)
-    say(f"the key is good: {listed} instances are listed")
+    key = _good_key(app, account, from_stdin)
     place = installing.write_account(
         config, account, key, _first_lines(context, system), system=system
     )
@@ -158,6 +160,32 @@ def _wants_system(context: Context) -> bool:
         return False
     place = units.SYSTEM_CONFIG.parent
     return click.confirm(f"Set it up as a service of the system, in {place}?", err=True)
+
+
+def _good_key(app: Any, account: str, from_stdin: bool) -> str:
+    """A key that the source takes. At a terminal it is asked for again where the source does not."""
+    from etl import installing
+    from etl.errors import Refused, SettingsError
+
+    is_asked = not from_stdin and not os.environ.get("CHENYU_API_KEY") and is_terminal()
+    for left in reversed(range(ASKED_TIMES if is_asked else 1)):
+        key = _asked_key(from_stdin)
+        try:
+            listed = installing.try_key(app, account, key)
+        except (Refused, SettingsError) as error:
+            if (
+                getattr(error, "status", 0) != FORBIDDEN
+            ):  # a key that is too narrow has its own advice
+                error.advice = (
+                    "give it as the console of chenyu.cn shows it, or make a new one there"
+                )
+            if not left:
+                raise
+            fail(error)
+        else:
+            break
+    say(f"the key is good: {listed} instances are listed")
+    return key
 
 
 def _asked_key(from_stdin: bool) -> str:
