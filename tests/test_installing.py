@@ -211,6 +211,8 @@ def test_root_is_told_that_a_config_of_its_own_is_none_for_the_service(
 ) -> None:
     assert run("init", "--no-sync").exit_code == 0
     monkeypatch.setattr("etl.cli.serving._is_root", lambda: True)
+    bare = run("init", "--account", "b", "--service")
+    assert (bare.exit_code, "add --system" in bare.output) == (2, True)
     for words in (("print", "systemd"), ("install", "--folder", str(home / "units"))):
         done = run("service", *words)
         assert done.exit_code == 2

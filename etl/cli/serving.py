@@ -127,6 +127,8 @@ def init(
     """
     from etl import installing, settings, units
 
+    if wants_service and not system and _is_root() and not context.config:
+        raise click.UsageError("root's service is one of the system: add --system")
     if not system and wants_service is not False and _wants_system(context):
         system = wants_service = True
     path = Path(context.config) if context.config else None
