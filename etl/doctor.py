@@ -134,6 +134,9 @@ def _examine_database(app: App) -> Iterator[Finding]:
                 f"{poll['account']} {poll['resource']}: last poll {poll['last_outcome']}"
                 f" at {poll['last_run_at']}: {poll['last_error']}",
             )
+    for each in found["doubled"]:
+        advice = "give each account its own key, and see chenyu-etl status; or drop one of the two"
+        yield Finding("bad", each["what"], advice)
     for fleet in found["fleet"]:
         for code in fleet["unknown_codes"]:
             yield Finding(

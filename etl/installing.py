@@ -21,6 +21,8 @@ from etl.resources import INSTANCES
 from etl.settings import Settings
 
 SYSTEMCTL_S: Final = 60
+HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
+"""Folders that the unit of the system hides from its user: ProtectHome, PrivateTmp."""
 
 
 def installed(config: Path) -> units.Installation:
@@ -113,6 +115,8 @@ def install(
     """Put the unit in its place, and start it; what was done, line by line."""
     here = installed(config)
     text = units.unit(here, settings, system=system)
+    if system:
+        refuse_out_of_reach(config, settings)
     if system and start and folder is None:
         refuse_hidden(Path(here.words[0]), Path(sys.executable).resolve())
     place = units.unit_path(system=system, home=Path.home())
@@ -146,6 +150,33 @@ def refuse_hidden(*programs: Path) -> None:
                 f"the service's own user cannot enter {folder}, where the program is",
                 advice="install it for everybody, such as into /opt/chenyu-etl; or for you: --user",
             )
+
+
+def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path] = HIDDEN) -> None:
+    """Raises where the service's own user could not read the config file, or what its alerts name.
+    Key files are systemd's to read: they may be for root alone."""
+    channels = settings.alerts.channels
+    secrets = [secret.file for each in channels for secret in (each.url, each.secret)]
+    for place in (config, *(file for file in secrets if file is not None)):
+        if why := _out_of_reach(place.resolve(), hidden):
+            raise SettingsError(
+                f"the service's own user cannot read {place}: {why}",
+                advice="chenyu-etl init --system makes a config for the service, in"
+                f" {units.SYSTEM_CONFIG.parent}; or install it for you: --user",
+            )
+
+
+def _out_of_reach(place: Path, hidden: Sequence[Path]) -> str | None:
+    """Why a user without rights cannot read it behind what the unit hides."""
+    for folder in hidden:
+        if place.is_relative_to(folder):
+            return f"the unit hides {folder}"
+    for folder in place.parents:
+        if folder.exists() and not folder.stat().st_mode & 0o001:
+            return f"{folder} is closed to others"
+    if place.exists() and not place.stat().st_mode & 0o004:
+        return f"it is for its owner only (chmod 644, and secrets into {units.ENVIRONMENT})"
+    return None
 
 
 def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:

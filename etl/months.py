@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -43,18 +44,34 @@ _LINE: Final = (
 """What `closed_cost` keeps of a line of `cost_line`."""
 
 
-def close(database: Database, month: str, account: str | None, now: Instant) -> list[str]:
-    """Freeze a month's costs, of one account or of all; returns the names of the accounts.
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Names of accounts; remarks on those whose month is not whole, or was left out."""
 
-    Raises `SettingsError` where the month is not observed to its end, or closed already.
+    accounts: list[str]
+    remarks: list[str]
+
+
+def close(database: Database, month: str, account: str | None, now: Instant) -> Closed:
+    """Freeze a month's costs, of one account or of all that were observed in it.
+
+    Raises `SettingsError` where the month is not observed to its end, or at all, or closed already.
     """
+    done = Closed([], [])
     with translated(database), database.writing() as conn:
-        ends = _ends(month, Zone(schema.stored_timezone(conn)))
-        chosen = _chosen(conn, account)
-        for account_id, name in chosen:
-            _refuse_early(conn, account_id, name, month, ends)
+        starts, ends = _span(month, Zone(schema.stored_timezone(conn)))
+        for account_id, name in _chosen(conn, account):
+            since = _refuse_early(conn, account_id, name, month, ends)
+            if since > starts:
+                done.remarks.append(f"{month} of {name} was observed since {iso(since)} only")
+            if since >= ends:
+                done.remarks[-1] += ": it stays open"
+                continue
             _freeze(conn, account_id, name, month, now)
-    return [name for _, name in chosen]
+            done.accounts.append(name)
+    if not done.accounts:
+        raise SettingsError("; ".join(done.remarks), advice="there is nothing to close")
+    return done
 
 
 def reopen(database: Database, month: str, account: str | None) -> list[str]:
@@ -103,11 +120,11 @@ def _known_today(conn: Connection, account_id: int, month: str) -> int:
     return int(conn.execute(asked, {"account": account_id, "month": month}).scalar() or 0)
 
 
-def _ends(month: str, zone: Zone) -> Instant:
+def _span(month: str, zone: Zone) -> tuple[Instant, Instant]:
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise SettingsError(f"{month!r} is no month", advice="use one such as 2026-10")
     first = date.fromisoformat(f"{month}-01")
-    return zone.starts((first + timedelta(days=31)).replace(day=1))
+    return zone.starts(first), zone.starts((first + timedelta(days=31)).replace(day=1))
 
 
 def _chosen(conn: Connection, account: str | None) -> list[tuple[int, str]]:
@@ -128,22 +145,27 @@ def _is_closed(conn: Connection, account_id: int, month: str) -> bool:
     return conn.scalar(select(func.count()).select_from(tables.closed_month).where(*mine)) != 0
 
 
-def _refuse_early(conn: Connection, account_id: int, name: str, month: str, ends: Instant) -> None:
+def _refuse_early(
+    conn: Connection, account_id: int, name: str, month: str, ends: Instant
+) -> Instant:
+    """The start of the first complete poll. Raises where the newest does not reach past the month."""
     if _is_closed(conn, account_id, month):
         raise SettingsError(
             f"{month} of {name} is closed", advice=f"chenyu-etl month reopen {month} first"
         )
     run = tables.sync_run.c
-    newest = conn.scalar(
-        select(func.max(run.started_at)).where(
+    oldest, newest = conn.execute(
+        select(func.min(run.started_at), func.max(run.started_at)).where(
             run.account_id == account_id, run.resource == "instances", run.outcome == "complete"
         )
-    )
+    ).one()
     if newest is None or newest < ends:
         raise SettingsError(
             f"{month} of {name} is not observed to its end",
             advice="close it after a complete poll on the first of the next month",
         )
+    since: Instant = oldest
+    return since
 
 
 def _freeze(conn: Connection, account_id: int, name: str, month: str, now: Instant) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,17 @@ from etl.errors import SettingsError
 from etl.pricing import HIGHEST_MICROCNY, PER_S, Override, clashes
 from etl.store import Tx
 from etl.store.deriving import MODEL_SETTINGS, charging_model, overrides, write_overrides
-from etl.wordlist import Entry, Wrong, day_or_moment, read, write, wrong, yuan
+from etl.wordlist import (
+    Entry,
+    Imported,
+    Wrong,
+    day_or_moment,
+    read,
+    refuse_empty,
+    write,
+    wrong,
+    yuan,
+)
 
 KIND: Final = "price"
 COLUMNS: Final = {
@@ -43,17 +54,22 @@ STEPS: Final = {"second": 1, "minute": 60, "hour": 3_600}
 LONGEST_BOOT_S: Final = 3_600
 
 
-def import_prices(database: Database, path: Path) -> int:
-    """Overrides of a file in place of those that there are; returns their number.
+def import_prices(database: Database, path: Path, *, allow_empty: bool = False) -> Imported:
+    """Overrides of a file in place of those that there are.
 
     The file is checked as a whole first. Learned prices are replaced only where the file holds some.
-    Raises `SettingsError` with the line.
+    Raises `SettingsError` with the line, and for a file without a price unless `allow_empty`.
     """
     with translated(database), database.writing() as conn:
         said = read_prices(path, Zone(schema.stored_timezone(conn)))
+        sources = {"user"} | {each.source for each in said}
+        before = sum(each.source in sources for each in overrides(conn))
+        done = Imported({KIND: (len(said), before)}, list(_unknown(conn, said)))
+        if not allow_empty:
+            refuse_empty(path, done.counts)
         write_overrides(database, conn, said)
         _refresh(database, conn)
-    return len(said)
+    return done
 
 
 def read_prices(path: Path, zone: Zone) -> list[Override]:
@@ -158,6 +174,26 @@ def set_model(database: Database, chosen: ChargingModel) -> None:
             )
         for tx in _accounts(database, conn):
             tx.deriver().charge_anew()
+
+
+def _unknown(conn: Connection, said: Sequence[Override]) -> Iterator[str]:
+    """A remark for each thing that a price is about and that nothing has. What nothing at all is known
+    of, as before the first sync, gives none."""
+    listed, used, term = tables.gpu_price.c, tables.instance.c, tables.price_period.c
+    for name, columns in {
+        "account": (tables.account.c.name,),
+        "gpu_uuid": (listed.gpu_uuid, used.gpu_uuid, term.gpu_uuid),
+        "gpu_name": (listed.gpu_name, used.gpu_name, term.gpu_name),
+        "image_uuid": (used.image_uuid, term.image_uuid),
+    }.items():
+        found = (conn.scalars(select(column).distinct()) for column in columns)
+        known = {str(value) for values in found for value in values if value}
+        for number, each in enumerate(said, 1):
+            value = getattr(each, name)
+            if known and value is not None and value not in known:
+                near = get_close_matches(value, known, 1)
+                meant = f"; did you mean {near[0]!r}?" if near else ""
+                yield f"price {number} holds for nothing known: no {name} is {value!r}{meant}"
 
 
 def _refresh(database: Database, conn: Connection) -> None:

@@ -17,7 +17,17 @@ from etl.dialect import Database, translated
 from etl.pricing import FOREVER
 from etl.store import Tx
 from etl.store.deriving import rules, write_rules
-from etl.wordlist import Entry, Wrong, day_or_moment, read, write, wrong, yuan
+from etl.wordlist import (
+    Entry,
+    Imported,
+    Wrong,
+    day_or_moment,
+    read,
+    refuse_empty,
+    write,
+    wrong,
+    yuan,
+)
 
 COLUMNS: Final = {
     "rule": (
@@ -49,20 +59,27 @@ class Budget:
     amount_microcny: int
 
 
-def import_rules(database: Database, path: Path) -> tuple[int, int]:
-    """Rules and budgets of a file in place of those that there are; returns their numbers.
+def import_rules(database: Database, path: Path, *, allow_empty: bool = False) -> Imported:
+    """Rules and budgets of a file in place of those that there are.
 
     The file is checked as a whole first. Closed months stay as they are. Raises `SettingsError` with
-    the line.
+    the line, and where all rules or all budgets would be gone unless `allow_empty`.
     """
     with translated(database), database.writing() as conn:
         said, budgets = read_rules(path, Zone(schema.stored_timezone(conn)))
+        counts = {
+            "rule": (len(said), len(rules(conn))),
+            "budget": (len(budgets), len(_budgets(conn))),
+        }
+        if not allow_empty:
+            refuse_empty(path, counts)
+        remarks = [*_idle(_accounts(database, conn), said), *_unspent(conn, said, budgets)]
         write_rules(database, conn, said)
         _write_budgets(database, conn, budgets)
         for tx in _accounts(database, conn):
             for uuids in _batches(tx):
                 tx.deriver().allocate_anew(uuids)
-    return len(said), len(budgets)
+    return Imported(counts, remarks)
 
 
 def read_rules(path: Path, zone: Zone) -> tuple[list[Rule], list[Budget]]:
@@ -132,6 +149,29 @@ def tried_rules(
         "owner",
         "cost_centre",
     ], rows
+
+
+def _idle(accounts: Sequence[Tx], said: Sequence[Rule]) -> Iterator[str]:
+    """A remark for each rule that matches no instance that was ever seen; none before the first."""
+    left, is_any = list(said), False
+    for tx in accounts:
+        name = tx.deriver().name()
+        for uuids in _batches(tx):
+            for uuid, looks in tx.deriver().looks(uuids).items():
+                is_any = True
+                left = [r for r in left if not any(r.matches(name, uuid, look) for look in looks)]
+    for rule in left if is_any else []:
+        yield f"rule {rule.rule_no} matches no instance known: {_condition(rule)}"
+
+
+def _unspent(conn: Connection, said: Sequence[Rule], budgets: Sequence[Budget]) -> Iterator[str]:
+    """A remark for each budget of a project that no rule names, or of an account that is not known."""
+    accounts = set(conn.scalars(select(tables.account.c.name)))
+    known = {"project": {rule.project for rule in said}, "account": accounts}
+    for each in budgets:
+        if known[each.scope] and each.name not in known[each.scope]:
+            of = "no rule names that project" if each.scope == "project" else "it is not known"
+            yield f"a budget is of {each.scope} {each.name!r}, but {of}"
 
 
 def _tried(tx: Tx, said: Sequence[Rule], words: str | None, zone: Zone) -> Iterator[Sequence[Any]]:

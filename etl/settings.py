@@ -142,7 +142,7 @@ def load(
     `options["account"]` narrows to one account. Raises `SettingsError`.
     """
     path = config_path(environ, config)
-    written = _read_config(path) if path.exists() else {}
+    written = read_config(path) if path.exists() else {}
     if not path.exists() and (config or environ.get("CHENYU_CONFIG")):
         raise SettingsError(f"there is no config file {path}", advice="create it, or name another")
     values: dict[str, Any] = {}
@@ -214,7 +214,8 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
     return [f"sqlite:///{folder / 'chenyu-etl.db'}" for folder in folders]
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """What a config file says. Raises `SettingsError` where it cannot be read, or says what it cannot."""
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from itertools import combinations
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -49,15 +51,32 @@ class Fleet:
     unknown_codes: list[int]
 
 
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """Two accounts that list the same instances, as under one key, and how many."""
+
+    accounts: tuple[str, str]
+    instances: int
+
+    def __str__(self) -> str:
+        first, other = self.accounts
+        return (
+            f"accounts {first} and {other} list the same {self.instances} instances:"
+            " everything of them is counted twice"
+        )
+
+
 def status(database: Database, now: Instant) -> dict[str, Any]:
-    """`polls` (`Freshness` of each account and resource), `fleet` (`Fleet` of each account), `alerts`
-    (how many hold) and `channels` (`Trouble` of each that did not take a message of late)."""
+    """`polls` (`Freshness` of each account and resource), `fleet` (`Fleet` of each account), `doubled`
+    (`Doubled` of each two accounts), `alerts` (how many hold) and `channels` (`Trouble` of each that
+    did not take a message of late)."""
     with translated(database), database.reading() as conn:
         names = dict(conn.execute(select(tables.account.c.account_id, tables.account.c.name)).all())
         return {
             "database": database.place,
             "polls": [asdict(f) for f in _polls(conn, names, now)],
             "fleet": [asdict(_fleet(conn, i, name)) for i, name in sorted(names.items())],
+            "doubled": [asdict(d) | {"what": str(d)} for d in _doubled(conn, names)],
             "alerts": len(state.open_keys(conn)),
             "channels": [asdict(t) for t in state.troubles(conn, now - DAY_S)],
         }
@@ -128,6 +147,22 @@ def _freshness(
         polls=polls,
         failed=failed,
     )
+
+
+def _doubled(conn: Connection, names: dict[int, str]) -> list[Doubled]:
+    i = tables.instance.c
+    listed = i.gone_at.is_(None)
+    twice = select(i.instance_uuid).where(listed).group_by(i.instance_uuid)
+    found = conn.execute(
+        select(i.instance_uuid, i.account_id)
+        .where(listed, i.instance_uuid.in_(twice.having(func.count() > 1)))
+        .order_by(i.instance_uuid, i.account_id)
+    ).all()
+    holders: dict[str, list[int]] = {}
+    for uuid, account_id in found:
+        holders.setdefault(uuid, []).append(account_id)
+    pairs = Counter(pair for each in holders.values() for pair in combinations(each, 2))
+    return [Doubled((names[a], names[b]), count) for (a, b), count in sorted(pairs.items())]
 
 
 def _fleet(conn: Connection, account: int, name: str) -> Fleet:

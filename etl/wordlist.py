@@ -103,6 +103,33 @@ class Entry:
             raise Wrong(f"{name} must be a day, or a moment such as 2026-10-01T08:00:00Z") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import put in place of what: by kind, how many there are now, and were before.
+    `remarks` name entries that hold for nothing that is known."""
+
+    counts: Mapping[str, tuple[int, int]]
+    remarks: Sequence[str] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{now} {kind}s" + (f" in place of {before}" if before else "")
+            for kind, (now, before) in self.counts.items()
+        )
+
+
+def refuse_empty(path: Path, counts: Mapping[str, tuple[int, int]]) -> None:
+    """Raises where a file would take all entries of a kind away, or says nothing at all."""
+    lost = [f"{before} {kind}s" for kind, (now, before) in counts.items() if before and not now]
+    if lost or not any(now for now, _ in counts.values()):
+        what = f"that would take {' and '.join(lost)} away" if lost else "nothing would be imported"
+        kinds = " or ".join(kind for kind, (now, _) in counts.items() if not now)
+        raise SettingsError(
+            f"{path} holds no {kinds}: {what}",
+            advice="nothing was changed; if that is meant, add --allow-empty",
+        )
+
+
 def read(path: Path, columns: Mapping[str, Sequence[str]]) -> list[Entry]:
     """The entries of a file; `columns` says what each kind may say, the first kind is the default.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Table
@@ -15,6 +17,9 @@ from etl import places, schema, tables
 from etl.dialect import open_database
 from etl.reports import parse
 
+SAID = ("allocation_rule", "price_override", "budget", "setting")
+"""Tables of the user's words."""
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 HEAD = """# Tables and views
 
 All instants are UTC, to the second: `timestamptz` on Postgres, text such as `2026-01-31T23:59:59Z` on
@@ -26,15 +31,6 @@ what they are made of. *Card-seconds* are seconds times the number of GPUs: rent
 def document() -> str:
     """The whole page."""
     return "\n".join([HEAD, *_views(), *_tables()])
-
-
-def meanings() -> dict[str, str]:
-    """What a column of a given name means in the tables, where they all agree or the first says."""
-    found: dict[str, str] = {}
-    for table in tables.metadata.sorted_tables:
-        for column in table.columns:
-            found.setdefault(column.name, column.comment or "")
-    return found
 
 
 def view_columns() -> dict[str, list[str]]:
@@ -51,10 +47,25 @@ def view_columns() -> dict[str, list[str]]:
     return found
 
 
-def view_meanings(name: str) -> dict[str, str]:
-    """What each column of a view means: by its header, else as in the tables."""
-    columns = parse(name, places.VIEWS / f"{name}.sql").columns
-    return {**meanings(), **{column.name: column.about for column in columns.values()}}
+@cache
+def view_meanings(name: str) -> Mapping[str, str]:
+    """What each column of a view means: by its header, else as in the first of the tables and views
+    that it reads which has a column of that name. What the user says has its own sense of one
+    (`null: any`) and lends none."""
+    view = parse(name, places.VIEWS / f"{name}.sql")
+    found = {column.name: column.about for column in view.columns.values()}
+    for source in dict.fromkeys(_READ.findall(view.sql)):
+        for column, about in _lent(source).items():
+            found.setdefault(column, about)
+    return found
+
+
+def _lent(source: str) -> Mapping[str, str]:
+    if source in schema.view_names():
+        return view_meanings(source)
+    if source not in tables.metadata.tables or source in SAID:
+        return {}
+    return {each.name: each.comment or "" for each in tables.metadata.tables[source].columns}
 
 
 def _views() -> Iterator[str]:

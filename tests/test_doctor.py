@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,22 @@ def test_unknown_codes_and_rejects_are_noted(
     assert "codes set status 77 MEANING" in code
     assert "$.gpu_nums" in reject
     assert "rejected_record" in reject
+
+
+def test_one_key_under_two_names_is_said(
+    server: Server, examine: Examine, run: Command, filled: Database, path: Path
+) -> None:
+    cloud = Story()
+    cloud.rents_many(3)
+    for account in ("a", "b"):
+        apply(filled, replace(poll_story(cloud), account=account))
+    apply(filled, replace(poll_story(Story()), account="c"))
+    said = "accounts a and b list the same 3 instances: everything of them is counted twice"
+    (bad,) = of(examine(), "bad")
+    assert said in bad
+    assert said in run("--database", str(path), "status").stdout
+    (doubled,) = json.loads(run("--database", str(path), "status", "--json").stdout)["doubled"]
+    assert (doubled["accounts"], doubled["instances"]) == (["a", "b"], 3)
 
 
 def test_a_last_poll_that_failed_is_bad(server: Server, examine: Examine, run: Command) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -198,6 +201,19 @@ def answers(conn: Any, report: Any, arguments: dict[str, str]) -> list[str]:
     table = conn.sql(sql, params=values).to_arrow_table()
     lines = [[plain(value) for value in row.values()] for row in table.to_pylist()]
     return list(render("csv", table.column_names, lines))
+
+
+def test_the_lines_of_python_on_the_page_run_in_the_folder(exported: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs/reports.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", lines.replace('"DIR"', repr(str(exported)))],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "account" in done.stdout
+    assert "brings the module alone" in (exported / "duckdb.sql").read_text(encoding="utf-8")
 
 
 def test_duckdb_gives_every_report_the_same_rows(duck: Any) -> None:

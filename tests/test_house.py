@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,13 +17,14 @@ from etl import places, reports
 from etl.alert_settings import RULES, AlertSettings
 from etl.cli import main
 from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
+from etl.variables import known_variables
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "errors poll codes redact deadline span places simcloud",
     "days cadence resources verdict pricing",
-    "usage triggers dialect client alert_settings service_settings settings archive charging allocation wordlist billing",
+    "usage triggers dialect client alert_settings service_settings settings variables archive charging allocation wordlist billing",
     "diff versions walk tables",
     "store schema alerts status reports render",
     "sync rebuild prices rules months exports learning workbook",
@@ -240,6 +242,10 @@ def test_every_variable_is_written_down() -> None:
     assert unwritten(variables()) == []
 
 
+def test_every_variable_is_known_to_be_ours() -> None:
+    assert known_variables() == variables() - {"STATE_DIRECTORY"}
+
+
 def test_every_setting_of_the_config_file_is_written_down() -> None:
     assert unwritten(SETTINGS | {"alerts"}) == []
     assert unwritten(set(AlertSettings.__dataclass_fields__)) == []
@@ -257,6 +263,14 @@ def test_every_option_is_written_down() -> None:
         if opt.startswith("--") and opt not in text
     }
     assert sorted(options) == []
+
+
+def test_every_metric_is_written_down() -> None:
+    text = (ROOT / "etl/metrics.py").read_text(encoding="utf-8")
+    gauges = re.findall(r'"(chenyu_etl_\w+)"', text)
+    counters = re.findall(r'_counter\(\s*"(\w+)"', text)
+    assert (len(gauges), len(counters)) == (10, 6)
+    assert unwritten({*gauges, *(f"chenyu_etl_{name}_total" for name in counters)}) == []
 
 
 def test_every_view_and_report_is_written_down() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import plistlib
+import re
 import shutil
 import subprocess
 import termios
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from etl.alert_settings import AlertSettings, Channel, Secret
 from etl.cli import main
 from etl.errors import SettingsError
-from etl.installing import refuse_hidden
+from etl.installing import refuse_hidden, refuse_out_of_reach
 from etl.settings import Account, Settings, load
 from etl.simcloud import Server
 from etl.units import Installation, crontab, launchd, unit, windows
@@ -24,6 +27,7 @@ from tests.live import COMMAND
 
 __all__ = ["cloud", "home", "path", "run", "server"]
 
+ROOT = Path(__file__).parents[1]
 HERE = Installation(["/opt/etl/bin/chenyu-etl"], Path("/etc/chenyu-etl/config.toml"))
 OWN = "sqlite:////var/lib/chenyu-etl/chenyu-etl.db"
 
@@ -75,7 +79,24 @@ def test_init_keeps_nothing_of_a_key_that_is_refused(
 ) -> None:
     done = run("init", CHENYU_API_KEY="cy_wrong")
     assert done.exit_code == 4
+    assert "as the console of chenyu.cn shows it" in done.output
+    assert "api_key_file" not in done.output
     assert not (home / "config").exists()
+
+
+@pytest.mark.parametrize(("wrong", "code"), [(2, 0), (3, 4)])
+def test_a_person_is_asked_three_times_for_a_key(
+    wrong: int, code: int, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etl.cli.serving.is_terminal", lambda: True)
+    words = ["init", "--no-sync", "--no-service"]
+    keys = [*("cy wrong", "cy_wrong", "cy_wrong_again")[:wrong], KEY]
+    done = CliRunner(env={"CHENYU_API_KEY": None}).invoke(main, words, input="\n".join(keys))
+    assert done.exit_code == code, done.output
+    assert done.output.count("API key (from the console") == 3
+    assert done.output.count("error: ") == wrong
+    assert (home / "config").exists() == (code == 0)
+    assert KEY not in done.output
 
 
 def test_init_reads_the_key_from_standard_input(home: Path, server: Server) -> None:
@@ -96,6 +117,29 @@ def test_init_does_not_overwrite_a_key_file(run: Command, home: Path, server: Se
     assert run("init", "--no-sync").exit_code == 2
     assert place.read_text() == "older"
     assert not place.with_name("config.toml").exists()
+
+
+def test_root_at_a_terminal_is_offered_a_service_of_the_system(
+    home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = home / "etc/chenyu-etl/config.toml"
+    monkeypatch.setattr("etl.units.SYSTEM_CONFIG", place)
+    monkeypatch.setattr("etl.cli.serving._is_root", lambda: True)
+    monkeypatch.setattr("etl.cli.serving.is_terminal", lambda: True)
+    started: list[bool] = []
+    monkeypatch.setattr(
+        "etl.installing.install", lambda *_, system, **__: started.append(system) or []
+    )
+    done = CliRunner().invoke(main, ["init"], input="y\n")
+    assert done.exit_code == 0, done.output
+    assert "Set it up as a service of the system" in done.output
+    assert "Install it as a service" not in done.output
+    assert started == [True]
+    assert place.stat().st_mode & 0o777 == 0o644
+    refused = CliRunner().invoke(main, ["init", "--no-sync"], input="n\n")
+    assert refused.exit_code == 0
+    assert "Install it as a service" not in refused.output
+    assert (home / "config/chenyu-etl/config.toml").exists()
 
 
 # units
@@ -132,6 +176,52 @@ def test_a_program_that_the_services_user_cannot_reach_is_refused(tmp_path: Path
     refuse_hidden(Path("/usr/bin/true"))
 
 
+def test_a_config_that_the_services_user_cannot_read_is_refused(tmp_path: Path) -> None:
+    config = tmp_path / "etl/config.toml"
+    config.parent.mkdir(mode=0o755)
+    config.touch(0o644)
+    tmp_path.chmod(0o755)
+    closed = [folder for folder in tmp_path.parents if not folder.stat().st_mode & 0o001]
+    for folder in closed:  # pytest's own are for one user
+        folder.chmod(0o711)
+    with pytest.raises(SettingsError, match="the unit hides"):
+        refuse_out_of_reach(config, settings(LAB), [tmp_path])
+    refuse_out_of_reach(config, settings(LAB), [])
+    config.chmod(0o600)
+    with pytest.raises(SettingsError, match="for its owner only") as caught:
+        refuse_out_of_reach(config, settings(LAB), [])
+    assert "init --system" in str(caught.value.advice)
+    config.parent.chmod(0o700)
+    with pytest.raises(SettingsError, match="is closed to others"):
+        refuse_out_of_reach(config, settings(LAB), [])
+
+
+@pytest.mark.parametrize("folder", ["/root/.config", "/home/me", "/tmp", "/run/user/0"])
+def test_what_the_unit_hides_is_no_place_for_its_config(folder: str) -> None:
+    with pytest.raises(SettingsError, match="the unit hides"):
+        refuse_out_of_reach(Path(folder, "x/config.toml"), settings(LAB))
+    webhook = Channel("ops", "webhook", url=Secret(file=Path(folder, "url")))
+    known = replace(settings(LAB), alerts=AlertSettings(channels=(webhook,)))
+    with pytest.raises(SettingsError, match=f"cannot read {folder}/url"):
+        refuse_out_of_reach(Path("/etc/chenyu-etl/config.toml"), known)
+
+
+def test_root_is_told_that_a_config_of_its_own_is_none_for_the_service(
+    run: Command, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("init", "--no-sync").exit_code == 0
+    monkeypatch.setattr("etl.cli.serving._is_root", lambda: True)
+    bare = run("init", "--account", "b", "--service")
+    assert (bare.exit_code, "add --system" in bare.output) == (2, True)
+    for words in (("print", "systemd"), ("install", "--folder", str(home / "units"))):
+        done = run("service", *words)
+        assert done.exit_code == 2
+        assert "init --system" in done.output
+        assert "[Unit]" not in done.output
+    assert not (home / "units").exists()
+    assert "[Unit]" in run("service", "print", "systemd", "--user").output
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 @pytest.mark.parametrize("system", [True, False])
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, system: bool) -> None:
@@ -142,6 +232,12 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, system: bool)
         ["systemd-analyze", "verify", "--man=no", str(place)], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_who_makes_a_key_file_for_a_container_is_told_whose_it_must_be() -> None:
+    (number,) = re.findall(r"--uid (\d+)", (ROOT / "Dockerfile").read_text())
+    assert f"chown {number} secrets/chenyu.key" in (ROOT / "compose.yaml").read_text()
+    assert f"chown {number} chenyu.key" in (ROOT / "docs/service.md").read_text()
 
 
 def test_the_lines_for_cron_run_in_a_shell(tmp_path: Path) -> None:
@@ -204,10 +300,15 @@ def test_at_a_terminal_init_asks_for_the_key_and_does_not_show_it(
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(slave)
-    said = read_until(master, "chenyu.cn): ")
+    said = ""
+    if os.geteuid() == 0:  # it asks root before anything is written
+        said += read_until(master, "of the system, in /etc/chenyu-etl? [y/N]: ")
+        os.write(master, b"n\n")
+    said += read_until(master, "chenyu.cn): ")
     os.write(master, f"{KEY}\n".encode())
-    said += read_until(master, "as a service? [y/N]: ")
-    os.write(master, b"n\n")
+    if os.geteuid() != 0:
+        said += read_until(master, "as a service? [y/N]: ")
+        os.write(master, b"n\n")
     said += read_until(master, "service print cron")
     assert asked.wait(60) == 0
     os.close(master)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from etl.days import iso
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.months import close, reopen, shown
@@ -50,7 +52,7 @@ def test_a_closed_month_is_not_rewritten(
     two_months: Database, cloud: Story, tmp_path: Path
 ) -> None:
     """Not by a rename, a rule, a price, another charging model, or a stretch that ends later."""
-    assert close(two_months, "2026-01", None, NOW) == ["lab"]
+    assert close(two_months, "2026-01", None, NOW).accounts == ["lab"]
     frozen = rows(two_months, COSTS)[:2]
     assert frozen == [
         ("2026-01-30", "train", None, 24 * YUAN, 1),
@@ -93,6 +95,25 @@ def test_a_month_that_is_not_over_or_none_is_not_closed(month: str, two_months: 
     assert caught.value.advice
 
 
+def test_what_was_not_observed_of_a_month_is_said_when_it_is_closed(
+    two_months: Database, cloud: Story
+) -> None:
+    """An account that began in the next month is left out, or refused where it is alone."""
+    new = Story(cloud.now)
+    new.rents()
+    apply(two_months, replace(poll_story(new), account="new"))
+    done = close(two_months, "2026-01", None, NOW)
+    assert done.accounts == ["lab"]
+    assert done.remarks == [
+        "2026-01 of lab was observed since 2026-01-29T16:00:00Z only",
+        f"2026-01 of new was observed since {iso(cloud.now)} only: it stays open",
+    ]
+    for account, month in (("new", "2026-01"), ("lab", "2025-12"), (None, "2025-12")):
+        with pytest.raises(SettingsError, match="it stays open"):
+            close(two_months, month, account, NOW)
+    assert rows(two_months, "SELECT COUNT(*) FROM closed_month") == [(1,)]
+
+
 def test_a_month_is_closed_once(two_months: Database) -> None:
     close(two_months, "2026-01", None, NOW)
     with pytest.raises(SettingsError, match="is closed"):
@@ -132,7 +153,9 @@ def test_bill_lines_that_come_after_the_close_are_adjustments(two_months: Databa
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_the_commands(run: Command, two_months: Database) -> None:
     base = ("--database", two_months.place, "month")
-    assert run(*base, "close", "2026-01").exit_code == 0
+    done = run(*base, "close", "2026-01")
+    assert done.exit_code == 0
+    assert "warning: 2026-01 of lab was observed since 2026-01-29T16:00:00Z only" in done.output
     assert "2026-01" in run(*base, "show").output
     assert run(*base, "close", "2026-01").exit_code == 2
     assert run(*base, "reopen", "2026-01").exit_code == 0

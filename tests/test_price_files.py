@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from etl.prices import (
 )
 from etl.pricing import Override
 from etl.rebuild import differences
+from etl.rules import import_rules
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
@@ -152,6 +154,30 @@ def test_a_file_that_is_no_list_is_refused(name: str, text: str | None, tmp_path
     assert caught.value.advice
 
 
+def examples(form: str, word: str) -> list[str]:
+    """Code blocks of docs/billing.md in CSV or TOML that hold a word."""
+    page = (Path(__file__).parents[1] / "docs/billing.md").read_text(encoding="utf-8")
+    blocks = re.findall(rf"```{form}\n(.*?)```", page, re.DOTALL)
+    return [block for block in blocks if word in block]
+
+
+@pytest.mark.parametrize("form", ["csv", "toml"])
+def test_the_examples_of_the_page_are_imported(
+    form: str, database: Database, tmp_path: Path
+) -> None:
+    (prices,) = examples(form, "no_card")
+    (rules,) = examples(form, "budget")
+    done = import_prices(database, written(tmp_path, f"p.{form}", prices))
+    assert done.counts["price"][0] == {"csv": 5, "toml": 2}[form]
+    done = import_rules(database, written(tmp_path, f"r.{form}", rules))
+    assert [now for now, _ in done.counts.values()] == {"csv": [4, 3], "toml": [2, 1]}[form]
+
+
+@pytest.mark.parametrize("command", ["prices", "rules"])
+def test_the_help_says_where_examples_are(command: str, run: Command) -> None:
+    assert "docs/billing.md" in " ".join(run(command, "import", "--help").output.split())
+
+
 def test_an_import_replaces_the_users_prices_and_keeps_what_was_learned(
     database: Database, tmp_path: Path
 ) -> None:
@@ -159,6 +185,44 @@ def test_an_import_replaces_the_users_prices_and_keeps_what_was_learned(
     import_prices(database, written(tmp_path, "p.csv", CSV))
     import_prices(database, written(tmp_path, "q.csv", "unit,price\nhour,1"))
     assert [(row[4], row[6]) for row in kept(database)] == [(7, "bill"), (YUAN, "user")]
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.csv", ""), ("b.toml", ""), ("c.csv", "unit,price")])
+def test_a_file_without_a_price_takes_none_away_by_accident(
+    name: str, text: str, database: Database, tmp_path: Path
+) -> None:
+    file = written(tmp_path, name, text)
+    with pytest.raises(SettingsError, match="no price: nothing would be imported"):
+        import_prices(database, file)
+    import_prices(database, written(tmp_path, "p.csv", CSV))
+    with pytest.raises(SettingsError, match="no price: that would take 4 prices away") as caught:
+        import_prices(database, file)
+    assert "--allow-empty" in str(caught.value.advice)
+    assert len(kept(database)) == 4
+    assert str(import_prices(database, file, allow_empty=True)) == "0 prices in place of 4"
+    assert kept(database) == []
+
+
+def test_a_price_for_nothing_known_is_imported_and_said(database: Database, tmp_path: Path) -> None:
+    file = written(
+        tmp_path,
+        "p.csv",
+        "account,gpu_name,gpu_uuid,image_uuid,unit,price\n,RTX4090,,,hour,5\n"
+        ",RTX 4090,,,hour,5\nlab,,,,hour,5\nbal,,no-uuid,,hour,5\n,,,no-image,hour,5\n",
+    )
+    assert import_prices(database, file).remarks == [], "nothing is known before the first sync"
+    cloud = Story()
+    cloud.rents()
+    apply(database, poll_story(cloud))
+    done = import_prices(database, file)
+    assert str(done) == "5 prices in place of 5"
+    assert [line.partition(";")[0] for line in done.remarks] == [
+        "price 4 holds for nothing known: no account is 'bal'",
+        "price 4 holds for nothing known: no gpu_uuid is 'no-uuid'",
+        "price 1 holds for nothing known: no gpu_name is 'RTX4090'",
+        "price 5 holds for nothing known: no image_uuid is 'no-image'",
+    ]
+    assert "did you mean 'RTX 4090'?" in done.remarks[2]
 
 
 def test_costs_follow_an_import_at_once(database: Database, tmp_path: Path) -> None:
@@ -180,7 +244,17 @@ def test_costs_follow_an_import_at_once(database: Database, tmp_path: Path) -> N
 
 def test_the_commands(run: Command, filled: Database, path: Path, tmp_path: Path) -> None:
     base = ("--database", str(path), "prices")
-    assert run(*base, "import", str(written(tmp_path, "p.csv", CSV))).exit_code == 0
+    assert (
+        "imported: 4 prices;" in run(*base, "import", str(written(tmp_path, "p.csv", CSV))).output
+    )
+    empty = ("import", str(written(tmp_path, "none.csv", "")))
+    assert run(*base, *empty).exit_code == 2
+    assert "0 prices in place of 4" in run(*base, *empty, "--allow-empty").output
+    typo = str(written(tmp_path, "p.csv", CSV + "RTX,,,hour,5,,,\n"))
+    cloud = Story()
+    cloud.rents(starts=False)
+    apply(filled, poll_story(cloud))
+    assert "warning: price 5 holds for nothing known" in run(*base, "import", typo).output
     assert run(*base, "export", str(tmp_path / "out.toml")).exit_code == 0
     assert "5.123456" in (tmp_path / "out.toml").read_text(encoding="utf-8")
     assert "(no rows)" in run(*base, "show").output

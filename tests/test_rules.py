@@ -121,7 +121,8 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
 def test_what_is_exported_is_imported_as_the_same(
     form: str, database: Database, tmp_path: Path
 ) -> None:
-    assert import_rules(database, written(tmp_path, "r.toml", TOML)) == (2, 3)
+    done = import_rules(database, written(tmp_path, "r.toml", TOML))
+    assert (done.counts, str(done)) == ({"rule": (2, 0), "budget": (3, 0)}, "2 rules, 3 budgets")
     tables = ("SELECT * FROM allocation_rule ORDER BY 1", "SELECT * FROM budget ORDER BY 1, 2, 3")
     before = [rows(database, sql) for sql in tables]
     lines = export_rules(database, form)
@@ -192,9 +193,51 @@ def test_a_rebuild_gives_and_checks_who_pays(allocated: Database) -> None:
 
 
 def test_a_new_import_takes_the_old_allocation_away(allocated: Database, tmp_path: Path) -> None:
-    import_rules(allocated, written(tmp_path, "none.csv", "kind,project\n"))
+    none = written(tmp_path, "none.csv", "kind,project\n")
+    import_rules(allocated, none, allow_empty=True)
     assert {row[2] for row in rows(allocated, PAID)} == {None}
     assert rows(allocated, "SELECT COUNT(*) FROM allocation") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "no rule or budget: that would take 2 rules and 3 budgets away"),
+        ("kind,title,project\n", "no rule or budget: that would"),
+        ("title,project\n*,all\n", "no budget: that would take 3 budgets away"),
+        ("kind,project,amount\nbudget,all,1\n", "no rule: that would take 2 rules away"),
+    ],
+)
+def test_a_file_that_would_take_all_rules_or_budgets_away_is_refused(
+    text: str, what: str, database: Database, tmp_path: Path
+) -> None:
+    import_rules(database, written(tmp_path, "r.toml", TOML))
+    file = written(tmp_path, "less.csv", text)
+    with pytest.raises(SettingsError, match=what) as caught:
+        import_rules(database, file)
+    assert "--allow-empty" in str(caught.value.advice)
+    assert len(shown_rules(database)[1]) == 2
+    assert import_rules(database, file, allow_empty=True).counts["budget"][1] == 3
+
+
+def test_a_rule_that_matches_nothing_is_imported_and_said(
+    allocated: Database, tmp_path: Path
+) -> None:
+    text = (
+        "kind,account,title,image,project,amount\n"
+        ",,trian*,,p,\n,lab,train*,,q,\n,lba,,,q,\n,,,no-such:*,q,\n"
+        "budget,,,,typo,5\nbudget,,,,p,5\nbudget,lab,,,,5\nbudget,bal,,,,5\n"
+    )
+    done = import_rules(allocated, written(tmp_path, "r.csv", text))
+    assert str(done) == "4 rules in place of 2, 4 budgets in place of 3"
+    assert list(done.remarks) == [
+        "rule 1 matches no instance known: title trian*",
+        "rule 3 matches no instance known: account lba",
+        "rule 4 matches no instance known: image no-such:*",
+        "a budget is of project 'typo', but no rule names that project",
+        "a budget is of account 'bal', but it is not known",
+    ]
+    assert len(shown_rules(allocated)[1]) == 4
 
 
 def test_a_rename_that_a_poll_sees_is_allocated_with_it(database: Database, tmp_path: Path) -> None:
@@ -248,7 +291,10 @@ def test_the_budget_report_projects_the_month(allocated: Database) -> None:
 
 def test_the_commands(run: Command, filled: Database, path: Path, tmp_path: Path) -> None:
     base = ("--database", str(path), "rules")
-    assert run(*base, "import", str(written(tmp_path, "r.toml", TOML))).exit_code == 0
+    file = str(written(tmp_path, "r.toml", TOML))
+    assert "imported: 2 rules, 3 budgets\n" in run(*base, "import", file).output
+    again = run(*base, "import", file).output
+    assert "imported: 2 rules in place of 2, 3 budgets in place of 3\n" in again
     assert "title TRAIN*" in run(*base, "show").output
     assert run(*base, "show", "--export", str(tmp_path / "out.csv")).exit_code == 0
     assert (tmp_path / "out.csv").read_text(encoding="utf-8").startswith("kind,account,")

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 from etl import tables
@@ -22,3 +23,19 @@ def test_every_column_of_every_table_and_view_has_a_meaning() -> None:
         known = schema_doc.view_meanings(name)
         nameless += [f"{name}.{column}" for column in columns if not known.get(column)]
     assert nameless == []
+
+
+def test_a_column_of_a_view_does_not_speak_of_a_table_that_the_view_does_not_read() -> None:
+    said = {name: schema_doc.view_meanings(name) for name in schema_doc.view_columns()}
+    strange = [
+        f"{name}.{column}"
+        for name, columns in schema_doc.view_columns().items()
+        for column in columns
+        if re.search("null: any|without its own", said[name][column])
+    ]
+    assert strange == []
+    assert said["card_now"]["title"] == "its name"
+    assert said["instance_version"]["title"] == "the user's name for it"
+    assert said["instance_version"]["version"] == "1, 2, 3 … without holes"
+    assert said["local_day"]["month"] == "2026-11"
+    assert said["run_span"]["started_at"] == "its start"

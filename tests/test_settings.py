@@ -13,6 +13,10 @@ from etl.cli.common import Context
 from etl.dialect import open_database
 from etl.errors import SettingsError
 from etl.settings import Settings, load
+from etl.variables import strange_variables
+from tests.commands import Command, home, run
+
+__all__ = ["home", "run"]
 
 NOTHING: dict[str, str] = {}
 SAMPLES: dict[str, tuple[Any, Any, Any]] = {
@@ -360,3 +364,24 @@ def test_plain_http_is_for_this_machine_alone(host: str, config: Path) -> None:
 
 def test_the_users_own_config_stays_out_of_tests() -> None:
     assert not any(name.startswith("CHENYU_") for name in os.environ)
+
+
+def test_a_variable_that_nothing_reads_is_named_with_the_nearest(tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text(
+        "[accounts.a]\napi_key_env = 'CHENYU_KEY_A'\n"
+        "[alerts.channels.x]\nkind = 'webhook'\nurl_env = 'CHENYU_HOOK'\n"
+    )
+    environ = dict.fromkeys(("CHENYU_KEY_A", "CHENYU_HOOK", "CHENYU_API_KEY", "OTHER"), "x")
+    cluster = dict.fromkeys(("CHENYU_ETL_SERVICE_HOST", "CHENYU_ETL_PORT_9469_TCP"), "x")
+    assert strange_variables({**environ, **cluster}, config) == []
+    odd = {**environ, "CHENYU_DATABSE_URL": "secret", "CHENYU_XYZZY_QUUX_1": "secret"}
+    assert strange_variables(odd, config) == [
+        "CHENYU_DATABSE_URL is not read; did you mean CHENYU_DATABASE_URL?",
+        "CHENYU_XYZZY_QUUX_1 is not read",
+    ]
+
+
+def test_the_command_warns_of_a_mistyped_variable_once(run: Command, home: Path) -> None:
+    said = run("status", CHENYU_DATABSE_URL="lab.db").stderr
+    assert said.count("warning: CHENYU_DATABSE_URL is not read") == 1

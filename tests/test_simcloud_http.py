@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,6 +24,11 @@ from etl.simcloud import (
     Story,
     serve,
 )
+from tests.commands import Command, home, run
+
+__all__ = ["home", "run"]
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -222,3 +231,20 @@ def test_pages_can_be_asked_for_at_the_same_time(server: Server, client: httpx.C
         thread.join()
     assert len(answers) == len(server.requests) == 8
     assert all(answer.status_code == 200 for answer in answers)
+
+
+def test_it_is_served_for_trying_the_daemon_and_says_how(run: Command, home: Path) -> None:
+    """The lines that it prints are all that `sync` needs."""
+    words = [sys.executable, "-m", "etl.simcloud", "--instances", "5"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT) as served:
+        assert served.stdout is not None
+        said = [served.stdout.readline() for _ in range(5)]
+        told = [line.split()[1] for line in said if line.strip().startswith("export ")]
+        environ = dict(each.split("=", 1) for each in told)
+        done = run("sync", **environ)
+        served.send_signal(signal.SIGINT)
+        assert served.wait(30) == 0
+    assert done.exit_code == 0, done.output
+    assert said[-1].strip() == "chenyu-etl run"
+    assert (home / "simulated.db").exists()
+    assert "default instances: complete" in done.output

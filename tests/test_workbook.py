@@ -15,6 +15,7 @@ from etl.days import iso
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.workbook import SHEETS, write_month
+from tests.support import rows
 from tests.test_reconciliation import Watched
 
 TODAY, MADE_AT = date(2026, 1, 8), 1_767_800_000
@@ -75,6 +76,21 @@ def test_its_sums_are_those_of_the_reports(lived: Database, tmp_path: Path) -> N
                 assert any(isinstance(c, int | float) and abs(c - value) < 1e-9 for c in cells)
     lines = [row[6] for row in book["Bill lines"].iter_rows(min_row=2, values_only=True)]
     assert sum(value for value in lines if isinstance(value, int | float)) == 33
+
+
+@pytest.mark.parametrize(
+    ("lang", "label"), [("en", "observed since (UTC)"), ("zh", "观测始于 (UTC)")]
+)
+def test_its_notes_say_since_when_a_month_was_observed(
+    lang: str, label: str, lived: Database, tmp_path: Path
+) -> None:
+    """The first poll came within January."""
+    first = rows(lived, "SELECT first_whole_s FROM sync_bounds")[0][0]
+    notes = list(load_workbook(written(lived, tmp_path / "m.xlsx", lang)).worksheets[-1].values)
+    assert (label, f"lab: {iso(first)}") in notes
+    said = {"account": None, "from_day": "2026-01-07", "to_day": "2026-01-31"}
+    later = reports.notes_of_month(lived, "2026-01", said, zone="UTC", made_at=MADE_AT, lang=lang)
+    assert label not in dict(later)
 
 
 def test_what_is_no_month_is_refused(lived: Database, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ class Context:
         """The program with the settings of all words together; nothing is connected to yet."""
         from etl import settings
         from etl.app import App
+        from etl.variables import strange_variables
 
         said = {**self.options, **options}
         url = said.get("database_url")
@@ -42,6 +43,8 @@ class Context:
             )
         path = Path(self.config) if self.config else None
         app = App(settings.load(said, os.environ, path))
+        for each in strange_variables(os.environ, path):
+            say(f"warning: {each}")
         if (ctx := click.get_current_context(silent=True)) is not None:
             ctx.call_on_close(lambda: _close(app))
         return app

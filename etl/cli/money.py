@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from etl.charging import ChargingModel
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
+_empty_option = click.option(
+    "--allow-empty", is_flag=True, help="A file without an entry takes away what there is."
+)
 
 
 @click.group()
@@ -22,20 +26,24 @@ def prices() -> None:
 
 @prices.command(name="import")
 @click.argument("file", type=_FILE)
+@_empty_option
 @click.pass_obj
-def import_prices(context: Context, file: Path) -> None:
+def import_prices(context: Context, file: Path, allow_empty: bool) -> None:
     """Take your prices from FILE (.csv or .toml), in place of those imported before.
 
     An entry is for what it says: account, gpu_uuid or gpu_name, image_uuid, charging_type, no_card
     (runs without a GPU); what it leaves out is any. unit (hour, day, week, month, year) and price
     (yuan), per gpu or instance; adds = true puts it on top of the price. valid_from, valid_to: days or
     moments. The most specific entry holds. All of the file is checked before anything is written.
+    Examples of both forms: docs/billing.md.
     """
     from etl.prices import import_prices as take
 
     app = context.app()
     app.require_database()
-    say(f"{take(app.database, file)} prices imported; costs follow them, but for closed months")
+    done = take(app.database, file, allow_empty=allow_empty)
+    _remark(done.remarks)
+    say(f"imported: {done}; costs follow, but for closed months")
 
 
 @prices.command(name="show")
@@ -117,21 +125,23 @@ def rules() -> None:
 
 @rules.command(name="import")
 @click.argument("file", type=_FILE)
+@_empty_option
 @click.pass_obj
-def import_rules(context: Context, file: Path) -> None:
+def import_rules(context: Context, file: Path, allow_empty: bool) -> None:
     """Take rules and budgets from FILE (.csv or .toml), in place of those imported before.
 
     A rule matches by account, instance (uuid), title and image (patterns with * and ?), from valid_from
     to valid_to; what it leaves out is any. It says project, owner, cost_centre. The first rule that
     matches holds. A budget has a project or an account, an amount in yuan, and a month, or none for
-    every month. Closed months stay as they are.
+    every month. Closed months stay as they are. Examples of both forms: docs/billing.md.
     """
     from etl.rules import import_rules as take
 
     app = context.app()
     app.require_database()
-    count, budgets = take(app.database, file)
-    say(f"{count} rules and {budgets} budgets imported")
+    done = take(app.database, file, allow_empty=allow_empty)
+    _remark(done.remarks)
+    say(f"imported: {done}")
 
 
 @rules.command(name="show")
@@ -177,13 +187,18 @@ def month() -> None:
 @account_option("Only this account.")
 @click.pass_obj
 def close_month(context: Context, month: str, account: str | None) -> None:
-    """Freeze the costs of a month, and who pays them. Bill lines that come later are adjustments."""
+    """Freeze the costs of a month, and who pays them. Bill lines that come later are adjustments.
+
+    A month that was not observed from its beginning is closed with a warning, one that was not observed
+    at all is not closed.
+    """
     from etl.months import close
 
     app = context.app()
     app.require_database()
     closed = close(app.database, month, account, app.now())
-    say(f"{month} is closed for {', '.join(closed)}")
+    _remark(closed.remarks)
+    say(f"{month} is closed for {', '.join(closed.accounts)}")
 
 
 @month.command(name="reopen")
@@ -210,6 +225,11 @@ def show_months(context: Context, as_json: bool) -> None:
     app = context.app()
     app.require_database()
     print_lines(render("json" if as_json else "table", *shown(app.database)))
+
+
+def _remark(remarks: Iterable[str]) -> None:
+    for each in remarks:
+        say(f"warning: {each}")
 
 
 def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:

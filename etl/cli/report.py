@@ -155,6 +155,7 @@ def _show(
         columns, rows = _without_bounds(columns, rows)
     if chosen.param("from_day") is not None:
         say(f"{first} to {last}, days of {zone}")
+        rows = _or_told(rows, app, arguments["account"])
     if output is None:
         from etl.render import render
 
@@ -166,6 +167,22 @@ def _show(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
     _write(output, form, chosen.name, columns, rows, **more)
+
+
+def _or_told(rows: Any, app: Any, account: str | None) -> Any:
+    """The rows; where a period has none, people are told of which there could be some."""
+    from etl import reports
+    from etl.days import Zone
+
+    is_empty = True
+    for row in rows:
+        is_empty = False
+        yield row
+    if is_empty and (seen := reports.observed(app.database, account)):
+        first, last = map(Zone(app.stored_timezone()).local_date, seen)
+        say(f"no rows; observed from {first} to {last}: choose with --from, such as --from {first}")
+    elif is_empty:
+        say("no rows; nothing is observed yet: chenyu-etl sync, and see chenyu-etl status")
 
 
 def _month(

@@ -58,6 +58,8 @@ def _status_lines(found: dict[str, Any]) -> Any:
         if fleet["unknown_codes"]:
             codes = ", ".join(map(str, fleet["unknown_codes"]))
             yield f"  unknown status codes {codes} count as not running: chenyu-etl codes set"
+    for each in found["doubled"]:
+        yield f"{each['what']}; one key may be under both names"
     if found["alerts"]:
         yield f"{found['alerts']} alerts hold: chenyu-etl alerts list"
     for each in found["channels"]:

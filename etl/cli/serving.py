@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from etl.cli.common import (
     Context,
     account_option,
+    fail,
     is_terminal,
     print_lines,
     say,
@@ -19,6 +20,9 @@ from etl.cli.common import (
     show_warning,
 )
 
+ASKED_TIMES: Final = 3
+"""How often a person is asked for a key."""
+FORBIDDEN: Final = 403
 _VARIABLES = setting_variables(
     "CHENYU_SCHEDULE",
     "CHENYU_PING_URL",
@@ -117,19 +121,21 @@ def init(
 ) -> None:
     """Set up an account: ask for its key, test it, write config and key file, poll once.
 
-    The key is not shown, goes into a file of its own that only you can read, and reaches nothing
+    A key that is refused is asked for again. It is not shown, goes into a file of its own that only you can read, and reaches nothing
     else. Run it again with another --account for a second one. Without a terminal nothing is asked:
     the key comes from --stdin or CHENYU_API_KEY, and there is no service unless --service.
     """
     from etl import installing, settings, units
 
+    if wants_service and not system and _is_root() and not context.config:
+        raise click.UsageError("root's service is one of the system: add --system")
+    if not system and wants_service is not False and _wants_system(context):
+        system = wants_service = True
     path = Path(context.config) if context.config else None
     config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
     installing.refuse_known(config, account)
     app = context.app()
-    key = _asked_key(from_stdin)
-    listed = installing.try_key(app, account, key)
-    say(f"the key is good: {listed} instances are listed")
+    key = _good_key(app, account, from_stdin)
     place = installing.write_account(
         config, account, key, _first_lines(context, system), system=system
     )
@@ -137,13 +143,51 @@ def init(
     if not system and first_sync is not False:
         _poll_first(context, config, account)
     if wants_service is None:
-        wants_service = is_terminal() and click.confirm("Install it as a service?", err=True)
+        asks = is_terminal() and (system or not _is_root())
+        wants_service = asks and click.confirm("Install it as a service?", err=True)
     if wants_service:
         known = settings.load({}, os.environ, config)
         print_lines(installing.install(config, known, system=system, folder=None, start=True))
     else:
         say("next: chenyu-etl run, or chenyu-etl service install, or lines for cron:")
         say("      chenyu-etl service print cron")
+
+
+def _wants_system(context: Context) -> bool:
+    """Root's service is one of the system, and its config has a place of its own: asked before
+    anything is written."""
+    from etl import units
+
+    if context.config or not (_is_root() and is_terminal()):
+        return False
+    place = units.SYSTEM_CONFIG.parent
+    return click.confirm(f"Set it up as a service of the system, in {place}?", err=True)
+
+
+def _good_key(app: Any, account: str, from_stdin: bool) -> str:
+    """A key that the source takes. At a terminal it is asked for again where the source does not."""
+    from etl import installing
+    from etl.errors import Refused, SettingsError
+
+    is_asked = not from_stdin and not os.environ.get("CHENYU_API_KEY") and is_terminal()
+    for left in reversed(range(ASKED_TIMES if is_asked else 1)):
+        key = _asked_key(from_stdin)
+        try:
+            listed = installing.try_key(app, account, key)
+        except (Refused, SettingsError) as error:
+            if (
+                getattr(error, "status", 0) != FORBIDDEN
+            ):  # a key that is too narrow has its own advice
+                error.advice = (
+                    "give it as the console of chenyu.cn shows it, or make a new one there"
+                )
+            if not left:
+                raise
+            fail(error)
+        else:
+            break
+    say(f"the key is good: {listed} instances are listed")
+    return key
 
 
 def _asked_key(from_stdin: bool) -> str:
@@ -227,10 +271,13 @@ def print_service(context: Context, kind: str, user: bool) -> None:
     """Print what makes systemd, cron, launchd or Windows run this installation."""
     from etl import installing, units
 
-    config, known = _config(context, system=not user and _is_root() and kind == "systemd")
+    system = not user and _is_root() and kind == "systemd"
+    config, known = _config(context, system=system)
     here = installing.installed(config)
     if kind == "systemd":
-        text = units.unit(here, known, system=not user and _is_root())
+        text = units.unit(here, known, system=system)
+        if system:
+            installing.refuse_out_of_reach(config, known)
     elif kind == "launchd":
         text = units.launchd(here, Path.home())
     else:

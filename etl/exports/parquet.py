@@ -242,7 +242,9 @@ def duckdb_script() -> str:
         "instant": lambda inner: f"to_timestamp({inner})",
     }
     made = [
-        "-- The export in DuckDB: run it in this folder, `duckdb -init duckdb.sql`.",
+        "-- The export in DuckDB. Run it in this folder, and stay there: it names files beside it.",
+        "-- The command-line tool: duckdb -init duckdb.sql (pip install duckdb brings the module alone).",
+        "-- From Python, statement by statement: split it at each semicolon that ends a line.",
         "SET TimeZone = 'UTC';",
         "SET integer_division = true;",
     ]

@@ -5,7 +5,7 @@
 
 from etl.render.columns import Column
 from etl.reports.header import Param, Report, bound, first_sentence, load, load_own, names, parse
-from etl.reports.notes import Note, notes, notes_of_month
+from etl.reports.notes import Note, notes, notes_of_month, observed
 from etl.reports.periods import day_range
 from etl.reports.running import bound_values, plain, run
 
@@ -23,6 +23,7 @@ __all__ = [
     "names",
     "notes",
     "notes_of_month",
+    "observed",
     "parse",
     "plain",
     "run",

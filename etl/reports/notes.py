@@ -20,6 +20,7 @@ _LABELS: Final = {
     "month": "月份",
     "time zone": "时区",
     "settled until (UTC)": "已结算至 (UTC)",
+    "observed since (UTC)": "观测始于 (UTC)",
     "column": "列",
     "gap in observation": "观测缺口",
     "gaps in observation": "观测缺口",
@@ -51,6 +52,34 @@ FROM account a
 LEFT JOIN bill_reach r ON r.account_id = a.account_id
 WHERE CAST(:account AS TEXT) IS NULL OR a.name = CAST(:account AS TEXT)
 ORDER BY a.name
+""",
+)
+_SINCE: Final = Report(
+    "since",
+    "",
+    (Param("account", ""), Param("from_day", "")),
+    {},
+    """
+SELECT a.name, b.first_whole_s
+FROM account a
+LEFT JOIN sync_bounds b ON b.account_id = a.account_id
+WHERE (CAST(:account AS TEXT) IS NULL OR a.name = CAST(:account AS TEXT))
+    AND (
+        b.first_whole_s IS NULL
+        OR b.first_whole_s > (SELECT MIN(starts_s) FROM calendar_day WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT))
+    )
+ORDER BY a.name
+""",
+)
+_OBSERVED: Final = Report(
+    "observed",
+    "",
+    (Param("account", ""),),
+    {},
+    """
+SELECT MIN(s.first_s) AS begins_s, MAX(s.last_s) AS ends_s
+FROM sync_span s
+WHERE CAST(:account AS TEXT) IS NULL OR s.account = CAST(:account AS TEXT)
 """,
 )
 
@@ -87,16 +116,30 @@ def notes_of_month(
     return _labelled(said, lang)
 
 
+def observed(database: Database, account: str | None) -> tuple[Instant, Instant] | None:
+    """Start of the first and of the newest complete poll, of an account or of all; None: there is
+    none."""
+    ((first, last),) = run(database, _OBSERVED, {"account": account})[1]
+    return None if first is None else (first, last)
+
+
 def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[Note]:
-    """Up to when the bill has settled, and when nobody looked."""
+    """Up to when the bill has settled, since when somebody looked where that is later than the
+    period's beginning, and when nobody did."""
     yield "time zone", zone
     for account, reach in run(database, _SETTLED, arguments)[1]:
-        yield "settled until (UTC)", f"{account}: {'–' if reach is None else iso(reach)}"
+        yield "settled until (UTC)", _told(account, reach)
+    for account, since in run(database, _SINCE, arguments)[1]:
+        yield "observed since (UTC)", _told(account, since)
     gaps = list(run(database, _GAPS, arguments)[1])
     for account, start, end, seconds in gaps:
         yield "gap in observation", f"{account}: {start} – {end}, {seconds // 60} min"
     if not gaps:
         yield "gaps in observation", 0
+
+
+def _told(account: str, at: Instant | None) -> str:
+    return f"{account}: {'–' if at is None else iso(at)}"
 
 
 def _made(made_at: Instant) -> list[Note]:

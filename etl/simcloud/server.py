@@ -46,6 +46,11 @@ class Request(NamedTuple):
     with_key: bool
 
 
+def real_time() -> float:
+    """The clock of a server that is told none."""
+    return time.time()
+
+
 Route = Callable[[float, dict[str, str]], bytes | Fail]
 """(server's time, query) -> the answer of another path."""
 
@@ -165,8 +170,9 @@ def serve(
     behaviour: Behaviour | None = None,
     routes: Mapping[str, Route] | None = None,
     money: Money | None = None,
+    port: int = 0,
 ) -> Iterator[Server]:
-    """A server on a free port of 127.0.0.1 while the context lasts.
+    """A server on a port of 127.0.0.1 (0: one that is free) while the context lasts.
 
     It lists `source` as of `clock` (seconds; a story's own, else the real time), which its `Date`
     headers show too, to those who send `key`. Prices, bills, balance, cards and recharges are those
@@ -176,8 +182,8 @@ def serve(
     if isinstance(source, Story):
         clock, money, source = clock or source.clock, money or source.money, source.fleet
     money = money or Money.usual(source if isinstance(source, Fleet) else Fleet())
-    server = Server(source, clock or time.time, key, behaviour or Behaviour(), routes or {}, money)
-    with _Listener(server) as listener:
+    server = Server(source, clock or real_time, key, behaviour or Behaviour(), routes or {}, money)
+    with _Listener(server, port) as listener:
         server.base_url = f"http://127.0.0.1:{listener.server_port}{BASE_PATH}"
         thread = threading.Thread(
             target=listener.serve_forever, args=(POLL_INTERVAL_S,), daemon=True
@@ -196,10 +202,10 @@ class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, port: int) -> None:
         self.told = server
         self.open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
     def server_bind(self) -> None:
         TCPServer.server_bind(self)  # no look-up of the host's name

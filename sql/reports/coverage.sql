@@ -7,7 +7,7 @@
 -- @param by a line for each [day, week, month]
 -- @column account {zh=账户} the account's name
 -- @column what {zh=期间} the day, week or month
--- @column observed_percent {zh=观测覆盖率, unit=%} share of the time since the first poll that was observed
+-- @column observed_percent {zh=观测覆盖率, unit=%} share of the time since the first poll that was observed; in uptime it is of the whole period, also before the first poll
 -- @column gap_hours {zh=未观测时长, unit=h, total} hours that were not
 -- @column longest_gap_minutes {zh=最长缺口, unit=min, int} longest time of a day without observation
 -- @column complete {zh=完整轮询, int, total} polls that were proven whole

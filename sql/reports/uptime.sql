@@ -16,7 +16,7 @@
 -- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
 -- @column gpu_hours_min {zh=至少卡时, unit=card-h, total} at least
 -- @column gpu_hours_max {zh=至多卡时, unit=card-h, total} at most
--- @column observed_percent {zh=观测覆盖率, unit=%} share of the period that was observed
+-- @column observed_percent {zh=观测覆盖率, unit=%} share of the period, up to the newest complete poll, that was observed; unlike in coverage, time before the first poll counts as not observed
 WITH period AS (
     SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
     FROM calendar_day

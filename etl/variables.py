@@ -1,0 +1,52 @@
+"""Environment variables that look like ours: a mistyped one is read by nobody, and says nothing."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from etl.settings import (
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    Settings,
+    config_path,
+    read_config,
+    variable,
+)
+
+OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG", "CHENYU_LANG")
+"""Variables of options that are no settings."""
+_OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
+"""In names that Kubernetes sets for a service called chenyu-etl."""
+
+
+def known_variables() -> set[str]:
+    """Every variable of ours that is read whatever the config file says."""
+    names = {f.name for f in fields(Settings)} - {"accounts", "alerts"}
+    return {*map(variable, names), KEY_VARIABLE, KEY_FILE_VARIABLE, *OPTION_VARIABLES}
+
+
+def strange_variables(environ: Mapping[str, str], config: Path | None = None) -> list[str]:
+    """What to say of each variable that looks like ours and that nothing reads: neither we, nor the
+    config file, which may name variables that hold secrets."""
+    path = config_path(environ, config)
+    known = known_variables() | set(_named(read_config(path) if path.exists() else {}))
+    said = []
+    for name in sorted(environ):
+        if name.startswith("CHENYU_") and name not in known and not _OF_A_CLUSTER.search(name):
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            said.append(f"{name} is not read" + (f"; did you mean {near[0]}?" if near else ""))
+    return said
+
+
+def _named(written: Mapping[str, Any]) -> Iterator[str]:
+    """The variables that a config file names: `api_key_env`, `url_env`, …"""
+    for name, value in written.items():
+        if isinstance(value, dict):
+            yield from _named(value)
+        elif name.endswith("_env") and isinstance(value, str):
+            yield value
