@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
@@ -71,6 +71,16 @@ def setting_variables(*names: str) -> str:
     return f"Also read from the environment, or the config file: {', '.join(names)}."
 
 
+class NamedPath(click.Path):
+    """A path that says something: an empty one would be the folder that this runs in."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE: Final = NamedPath(dir_okay=False, path_type=Path)
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

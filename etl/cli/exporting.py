@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from etl.cli.common import Context, account_option, say
+from etl.cli.common import FILE, Context, NamedPath, account_option, say
 
 
 @click.group()
@@ -15,7 +15,7 @@ def export() -> None:
 
 
 @export.command("parquet")
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=NamedPath(file_okay=False, path_type=Path))
 @click.option(
     "--by",
     "period",
@@ -54,7 +54,7 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     "--output",
     required=True,
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="The file, .csv or .parquet; replaced once it is whole.",
 )
 @click.pass_obj

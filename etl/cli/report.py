@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import Context, account_option, json_option, print_lines, say
+from etl.cli.common import FILE, Context, account_option, json_option, print_lines, say
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
@@ -36,7 +36,7 @@ class ReportCommand(click.Command):
     "--file",
     "own",
     metavar="FILE.sql",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="A report of your own: one SELECT, run read-only; :account, :from_day, :to_day and so on are"
     " bound as in ours.",
 )
@@ -69,7 +69,7 @@ class ReportCommand(click.Command):
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write there; a file that is there is replaced once the new one is whole.",
 )
 @click.option(
@@ -140,10 +140,13 @@ def _show(
     lang: str,
 ) -> None:
     """Run the report and print it, or write it to the file."""
-    from etl import reports
+    from etl import places, reports
+    from etl.render import render, write
 
     app = context.app()
     app.require_database()
+    if output is not None:
+        places.refuse_spared(output, app.database.files)
     zone = app.stored_timezone()
     first, last = reports.day_range(options["from_day"], options["to_day"], app.today())
     arguments = {**options, "from_day": first, "to_day": last}
@@ -156,8 +159,6 @@ def _show(
     if chosen.param("from_day") is not None:
         say(f"{first} to {last}, days of {zone}")
     if output is None:
-        from etl.render import render
-
         print_lines(render(form, columns, rows, lang))
         return
     more: dict[str, Any] = {"made_at": app.now(), "lang": lang, "notes": []}
@@ -165,7 +166,9 @@ def _show(
         more["notes"] = reports.notes(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
-    _write(output, form, chosen.name, columns, rows, **more)
+    with places.replacing(output, app.database.files) as file:
+        write(file, form, chosen.name, columns, rows, **more)
+    say(f"written: {output}")
 
 
 def _month(
@@ -277,19 +280,3 @@ def _refuse_missing(chosen: Report, arguments: Mapping[str, Any]) -> None:
 def _without_bounds(columns: list[Column], rows: Any) -> tuple[list[Column], Any]:
     kept = [i for i, c in enumerate(columns) if not re.search(r"_(min|max)(_|$)", c.name)]
     return [columns[i] for i in kept], ([row[i] for i in kept] for row in rows)
-
-
-def _write(
-    output: Path,
-    form: str,
-    name: str,
-    columns: Sequence[Column],
-    rows: Any,
-    **more: Any,
-) -> None:
-    from etl import places
-    from etl.render import write
-
-    with places.replacing(output) as file:
-        write(file, form, name, columns, rows, **more)
-    say(f"written: {output}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, Table, make_url
@@ -26,6 +27,8 @@ class Database(Protocol):
     engine: Engine
     place: str
     """Where the data is, for people: a path or a URL without password."""
+    files: tuple[Path, ...]
+    """What nothing else may be written to; none where a server has the data."""
 
     def exists(self) -> bool:
         """Whether there is a database to look at; nothing is created."""

@@ -21,6 +21,7 @@ from etl.places import file_name
 
 OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
+COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 CACHE_KB: Final = 24_000
 """At most. A first load whose indexes outgrow the cache takes twice as long."""
 
@@ -47,6 +48,7 @@ class Sqlite:
             )
         self.path = Path(str(url.database)).expanduser().absolute()
         self.place = str(self.path)
+        self.files = tuple(Path(f"{self.path}{ending}") for ending in COMPANIONS)
         self.engine: Engine = create_engine(
             url.set(database=self.place),
             hide_parameters=True,

@@ -102,6 +102,7 @@ def export(database: Database, folder: Path, period: str = "month") -> Iterator[
     Raises `SettingsError` where the folder holds something else or cannot be written.
     """
     pyarrow()
+    places.refuse_spared(folder, database.files)
     _refuse_foreign(folder)
     stage = folder / STAGE
     try:
