@@ -18,7 +18,7 @@ from etl.app import App
 from etl.errors import SettingsError
 from etl.places import file_name
 from etl.resources import INSTANCES
-from etl.settings import Settings
+from etl.settings import Settings, refuse_odd_name
 
 SYSTEMCTL_S: Final = 60
 
@@ -34,7 +34,9 @@ def installed(config: Path) -> units.Installation:
 
 
 def refuse_known(config: Path, account: str) -> None:
-    """Raises where the config file has this account already, or cannot be added to."""
+    """Raises where the config file has this account already or could not hold it, or cannot be
+    added to."""
+    refuse_odd_name(account)
     written = _read(config)
     known = written.get("accounts", {})
     if account in known or ("api_key_file" in written and not known):

@@ -32,6 +32,7 @@ from etl.service_settings import (
 )
 
 DEFAULT_ACCOUNT: Final = "default"
+LONGEST_ACCOUNT: Final = 100
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
@@ -334,13 +335,13 @@ def _accounts(
 def _plain_account(
     name: str, written: Mapping[str, Any], environ: Mapping[str, str], path: Path
 ) -> Account:
-    _refuse_odd_name(name, "an account")
+    refuse_odd_name(name)
     file = environ.get(KEY_FILE_VARIABLE) or _key_file(written, path)
     return Account(name, KEY_VARIABLE, Path(file).expanduser() if file else None)
 
 
 def _account(name: str, keys: Any, path: Path) -> Account:
-    _refuse_odd_name(name, f"{path}: an account")
+    refuse_odd_name(name, f"{path}: ")
     for key in _table(keys, f"accounts.{name}", path):
         _refuse_unknown(key, _ACCOUNT_KEYS, path)
     variable_name = keys.get("api_key_env")
@@ -371,9 +372,14 @@ def _table(value: Any, name: str, path: Path) -> Mapping[str, Any]:
     return value
 
 
-def _refuse_odd_name(name: str, whose: str) -> None:
-    if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise SettingsError(f"{whose} needs a short plain name", advice="for example lab")
+def refuse_odd_name(name: str, where: str = "") -> None:
+    """Raises `SettingsError` for what cannot be an account's name."""
+    if not name.strip() or len(name) > LONGEST_ACCOUNT or not name.isprintable():
+        short = name if len(name) <= 40 else f"{name[:40]}…"
+        raise SettingsError(
+            f"{where}account {short!r} needs a short plain name",
+            advice=f"for example lab; {LONGEST_ACCOUNT} characters at most, on one line",
+        )
 
 
 def _read_key(path: Path) -> str:
