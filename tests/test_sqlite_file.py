@@ -14,7 +14,7 @@ from sqlalchemy import text
 from etl import schema
 from etl.dialect import open_database
 from etl.dialect.sqlite import Sqlite
-from etl.errors import StoreError
+from etl.errors import SettingsError, StoreError
 from tests.conftest import TODAY, ZONE
 from tests.support import rows
 
@@ -64,6 +64,18 @@ def test_where_wal_cannot_be_had_it_says_so_and_goes_on(
         fresh_file()._prepare(raw, None)
     raw.execute("CREATE TABLE t (x)")
     raw.close()
+
+
+def test_the_file_of_another_program_keeps_its_journal_mode(
+    fresh_file: Callable[..., Sqlite], tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "theirs.db") as raw:
+        raw.execute("CREATE TABLE users (name TEXT)")
+    raw.close()
+    before = (tmp_path / "theirs.db").read_bytes()
+    with pytest.raises(SettingsError, match="something else: users"):
+        schema.upgrade(fresh_file("theirs.db"), ZONE, TODAY)
+    assert (tmp_path / "theirs.db").read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_advice(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -15,6 +15,8 @@ from etl.dialect.types import CalendarDay, UtcInstant
 from etl.errors import Busy, SettingsError, StoreError
 
 Row = Sequence[Any]
+OURS: Final = "instance_history"
+"""A table of every revision, by a name that no other program uses: it tells a database of ours."""
 
 
 class Database(Protocol):
@@ -110,4 +112,4 @@ def translated(database: Database) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["CalendarDay", "Database", "Row", "UtcInstant", "open_database", "translated"]
+__all__ = ["OURS", "CalendarDay", "Database", "Row", "UtcInstant", "open_database", "translated"]

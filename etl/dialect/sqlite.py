@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
+from etl.dialect import OURS
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
@@ -186,7 +187,7 @@ class Sqlite:
 
     def _prepare(self, raw: sqlite3.Connection, _: Any) -> None:
         raw.isolation_level = None  # transactions begin where we say
-        mode = raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = "wal" if _is_foreign(raw) else raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             warnings.warn(
                 f"{self.place} cannot use write-ahead logging (journal mode {mode}): readers and"
@@ -196,6 +197,12 @@ class Sqlite:
         raw.execute("PRAGMA synchronous = NORMAL")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+
+
+def _is_foreign(raw: sqlite3.Connection) -> bool:
+    """Whether tables of others are there alone: their file is left in its mode, to be refused."""
+    names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return bool(names) and OURS not in names
 
 
 def _begin(conn: Connection) -> None:
