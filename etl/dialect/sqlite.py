@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from etl.dialect import OURS
 from etl.dialect.rendering import spell_out
@@ -20,6 +20,8 @@ from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
 from etl.places import file_name
 
+HEARING_STEPS: Final = 500_000
+"""Of SQLite's machine, between looks for Ctrl-C: some hundredths of a second."""
 OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
 COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
@@ -72,11 +74,19 @@ class Sqlite:
     def reading(self) -> Iterator[Connection]:
         with self.engine.connect() as conn:
             conn.exec_driver_sql("PRAGMA query_only = ON")
+            raw: Any = conn.connection.driver_connection
+            raw.set_progress_handler(_hear_signals, HEARING_STEPS)
             try:
                 yield conn
+            except OperationalError as error:
+                if str(error.orig) == "interrupted":
+                    raise KeyboardInterrupt from error  # sqlite3 swallowed it
+                raise
             finally:
-                conn.rollback()
-                conn.exec_driver_sql("PRAGMA query_only = OFF")
+                if not conn.invalidated:  # as Ctrl-C leaves it: closed, and not used again
+                    raw.set_progress_handler(None, 0)
+                    conn.rollback()
+                    conn.exec_driver_sql("PRAGMA query_only = OFF")
 
     @contextmanager
     def guarded(self) -> Iterator[Connection]:
@@ -89,7 +99,8 @@ class Sqlite:
             except sqlite3.Warning as error:  # several statements, which is no Error before 3.12
                 raise StoreError(f"{self.place}: {error}") from error
             finally:
-                raw.set_authorizer(None)
+                if not conn.invalidated:
+                    raw.set_authorizer(None)
 
     @contextmanager
     def account_lock(self, account: str) -> Iterator[None]:
@@ -197,6 +208,12 @@ class Sqlite:
         raw.execute("PRAGMA synchronous = NORMAL")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+
+
+def _hear_signals() -> int:
+    """Runs Python now and then during a long statement, so that Ctrl-C is heard. What it raises ends
+    the statement."""
+    return 0
 
 
 def _is_foreign(raw: sqlite3.Connection) -> bool:
