@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +63,89 @@ def test_a_focus_file_says_its_form(run: Command, path: Path) -> None:
     assert result.exit_code == 2
     assert "neither .csv nor .parquet" in result.stderr
     assert not os.path.exists("costs.txt")
+
+
+# where nothing more can be written
+
+
+def full(*words: str, database: Path, code: str = "", **environ: str) -> tuple[int, str]:
+    """Exit code and standard error of a command whose standard output is a full disk."""
+    program = f"import sys\n{code}\nfrom etl.start import main\nmain()"
+    with open("/dev/full", "w") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", program, "--database", str(database), *words],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, **environ},
+        )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is none here")
+@pytest.mark.parametrize("words", [("report", "now"), ("status",), ("status", "--json")])
+def test_a_full_disk_at_standard_output_is_one_line(words: tuple[str, ...], path: Path) -> None:
+    code, said = full(*words, database=path)
+    assert code == 2
+    assert "error: standard output cannot be written: No space left on device" in said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+
+
+FULL_FILES = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import sqlalchemy, etl.app, etl.exports.parquet, xlsxwriter, pyarrow.parquet
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [("report", "uptime", "-o", "u.xlsx"), ("export", "parquet", "there")]
+)
+def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing(
+    words: tuple[str, ...], path: Path, home: Path
+) -> None:
+    done = full("status", database=path)  # the -shm file is made, which could not grow either
+    with sqlite3.connect(path) as kept:
+        kept.execute("PRAGMA journal_mode = WAL")
+        kept.execute("SELECT COUNT(*) FROM account").fetchall()
+        before = set(home.iterdir())
+        done = full(*words, database=path, code=FULL_FILES)
+    kept.close()
+    assert done[0] == 2, done[1]
+    assert done[1].splitlines()[-2].startswith("error: ")
+    assert "Exception" not in done[1]
+    assert "Error closing" not in done[1]
+    assert "Traceback" not in done[1]
+    assert set(home.iterdir()) <= before
+
+
+def test_a_narrow_encoding_ends_no_report(path: Path, home: Path) -> None:
+    (home / "own.sql").write_text("SELECT '训' AS t, 1 AS n", encoding="utf-8")
+    words = ["--database", str(path), "report", "--file", "own.sql", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "etl.cli", *words],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    )
+    assert json.loads(done.stdout) == [{"t": "训", "n": 1}]
+
+
+def test_bytes_are_hexadecimal_text(run: Command, path: Path, home: Path) -> None:
+    (home / "own.sql").write_text("SELECT X'00ff' AS b")
+    for form, said in (("json", '[{"b": "00ff"}]'), ("csv", "b\n00ff"), ("table", "00ff")):
+        result = run("--database", str(path), "report", "--file", "own.sql", "--format", form)
+        assert result.stdout.strip().endswith(said)
+
+
+def test_ctrl_c_while_modules_load_ends_with_130() -> None:
+    code = (
+        "import sys\nclass Stop:\n    def find_spec(self, name, *_):\n"
+        "        if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\nfrom etl.start import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")

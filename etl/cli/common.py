@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import re
 import sys
@@ -92,13 +94,34 @@ def say(text: str = "") -> None:
 def print_lines(lines: Iterable[str]) -> None:
     """To standard output, as they come."""
     for line in lines:
-        click.echo(line)
+        print_text(f"{line}\n")
 
 
 def print_json(value: Any) -> None:
     import json
 
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    print_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_text(text: str) -> None:
+    """To standard output. Raises `SettingsError` where that takes nothing more, such as a full disk."""
+    try:
+        click.echo(text, nl=False)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever reads has seen enough: click knows
+        with suppress(OSError):  # what is buffered would fail once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SettingsError(
+            f"standard output cannot be written: {error.strerror}",
+            advice="make room there, or name another place: -o FILE where there is one",
+        ) from error
+
+
+def prepare_streams() -> None:
+    """What a terminal's encoding has no sign for is written as `\\u8bad`: no error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def fail(error: EtlError) -> None:

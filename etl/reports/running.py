@@ -65,13 +65,16 @@ def _blamed(report: Report) -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO."""
+    """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO, bytes as
+    hexadecimal text."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value) if value.as_tuple().exponent else int(value)
+    if isinstance(value, bytes | memoryview):
+        return value.hex()
     return value
 
 
