@@ -99,7 +99,7 @@ def _create(place: Path, content: str, mode: int) -> None:
 
 def _read(config: Path) -> dict[str, dict[str, object]]:
     try:
-        return tomllib.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+        return tomllib.loads(config.read_text(encoding="utf-8-sig")) if config.exists() else {}
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"{config} cannot be read ({type(error).__name__})", advice="mend or move it"

@@ -18,7 +18,7 @@ from etl.errors import SettingsError
 from etl.pricing import HIGHEST_MICROCNY, PER_S, Override, clashes
 from etl.store import Tx
 from etl.store.deriving import MODEL_SETTINGS, charging_model, overrides, write_overrides
-from etl.wordlist import Entry, Wrong, day_or_moment, read, write, wrong, yuan
+from etl.wordlist import Entry, Wrong, day_or_moment, place, read, write, wrong, yuan
 
 KIND: Final = "price"
 COLUMNS: Final = {
@@ -69,7 +69,7 @@ def read_prices(path: Path, zone: Zone) -> list[Override]:
         raise wrong(
             path,
             entries[then].line,
-            f"it is about the same as line {entries[first].line}, and both hold at a time",
+            f"it is about the same as {place(entries[first].line)}, and both hold at a time",
         )
     return said
 

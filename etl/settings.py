@@ -6,6 +6,7 @@ Precedence: option on the command line, environment variable, config file, defau
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -217,9 +218,9 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "it is no TOML"
+        what = error.strerror if isinstance(error, OSError) else f"it is no TOML{_at(error)}"
         raise SettingsError(
             f"config file {path} cannot be read: {what}",
             advice="see docs/configuration.md for an example",
@@ -227,6 +228,12 @@ def _read_config(path: Path) -> dict[str, Any]:
     for name in written:
         _refuse_unknown(name, _KINDS.keys() | _CONFIG_ONLY, path)
     return written
+
+
+def _at(error: Exception) -> str:
+    """Where a syntax error is, without what is there."""
+    found = re.search(r" \(at (line \d+, column \d+|end of document)\)$", str(error))
+    return found[0] if found else ""
 
 
 def _refuse_unknown(name: str, known: set[str], path: Path) -> None:

@@ -32,7 +32,8 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one line or table says; `said` holds no empty values."""
+    """What one line or table says; `said` holds no empty values. `line` is negative, its number,
+    where a table has no line of its own."""
 
     line: int
     kind: str
@@ -125,10 +126,15 @@ def read(path: Path, columns: Mapping[str, Sequence[str]]) -> list[Entry]:
 
 
 def wrong(path: Path, line: int, what: str) -> SettingsError:
-    """The error for a line of a file."""
+    """The error for a line of a file, or for a table by its number."""
     return SettingsError(
-        f"{path}, line {line}: {what}", advice="nothing was changed; mend it first"
+        f"{path}, {place(line)}: {what}", advice="nothing was changed; mend it first"
     )
+
+
+def place(line: int) -> str:
+    """An entry's `line` in words."""
+    return f"line {line}" if line > 0 else f"entry {-line}"
 
 
 def write(
@@ -178,7 +184,7 @@ def _toml(path: Path, text: str, default: str) -> Iterator[Entry]:
                 f"{path}: {kind} is no list of tables", advice=f"write [[{default}]] before each"
             )
         for number, said in enumerate(tables):
-            line = lines[number] if number < len(lines) else 1
+            line = lines[number] if number < len(lines) else -number - 1
             yield Entry(line, kind, {n: v for n, v in said.items() if v != ""})
 
 
