@@ -14,7 +14,9 @@ from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from etl import schema
+from sqlalchemy import select
+
+from etl import schema, tables
 from etl import settings as settings_module
 from etl.days import Zone
 from etl.dialect import Database, open_database, translated
@@ -139,6 +141,16 @@ class App:
                     f"{self.database.place} holds the simulated cloud of chenyu-etl demo",
                     advice="name a database of your own: --database, or CHENYU_DATABASE_URL",
                 )
+
+    def refuse_unknown_account(self, name: str | None) -> None:
+        """Raises `SettingsError` where others were synced, and none of this name."""
+        with translated(self.database), self.database.reading() as conn:
+            c = tables.account.c
+            known = conn.scalars(select(c.name).order_by(c.name)).all()
+        if name is not None and known and name not in known:
+            raise SettingsError(
+                f"nothing was synced of an account {name!r}", advice=f"there is {', '.join(known)}"
+            )
 
     def stored_timezone(self) -> str:
         """The time zone in which the database counts days."""

@@ -92,7 +92,7 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
 
 def test_an_entry_without_a_line_of_its_own_is_named_by_its_number(tmp_path: Path) -> None:
     text = 'price = [{unit = "hour", price = 1},\n{unit = "eon", price = 2}]'
-    with pytest.raises(SettingsError, match="p.toml, entry 2: unit cannot be 'eon'"):
+    with pytest.raises(SettingsError, match="entry 2: unit cannot be 'eon'"):
         read_prices(written(tmp_path, "p.toml", text), SHANGHAI)
 
 

@@ -156,7 +156,7 @@ def test_an_api_key_in_the_config_file_is_refused_and_not_repeated(text: str, co
 
 
 def test_a_byte_order_mark_before_the_config_is_no_part_of_it(config: Path) -> None:
-    config.write_text('\ufeffpage_size = 7\n', encoding="utf-8")
+    config.write_text("\ufeffpage_size = 7\n", encoding="utf-8")
     assert load({}, {}, config).page_size == 7
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from etl.cli.common import FILE, Context, NamedPath, account_option, say
+from etl.errors import SettingsError
 
 
 @click.group()
@@ -72,6 +74,9 @@ def focus(context: Context, account: str | None, month: str | None, output: Path
     app = context.app()
     app.require_database()
     chosen = month or (app.today().replace(day=1) - timedelta(days=1)).isoformat()[:7]
+    if chosen > app.today().isoformat() and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", chosen):
+        raise SettingsError(f"{chosen} has not begun", advice="name a month that has")
+    app.refuse_unknown_account(account)
     written = exported.export(app.database, chosen, output, account)
     say(f"written: {output}, {written.rows:,} rows of {chosen}")
     if written.unpriced_hours:

@@ -147,10 +147,13 @@ def _show(
     app.require_database()
     if output is not None:
         places.refuse_spared(output, app.database.files)
+    if chosen.param("account") is not None:
+        app.refuse_unknown_account(options["account"])
     zone = app.stored_timezone()
     first, last = reports.day_range(options["from_day"], options["to_day"], app.today())
     arguments = {**options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
+    reports.refuse_no_numbers(chosen, arguments)
     found, rows = reports.run(app.database, chosen, arguments)
     click.get_current_context().call_on_close(rows.close)
     columns = chosen.described(found)
@@ -189,6 +192,7 @@ def _month(
         raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
     app = context.app()
     app.require_database()
+    app.refuse_unknown_account(account)
     write_month(
         app.database,
         output,

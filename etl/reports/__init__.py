@@ -4,7 +4,16 @@
 """
 
 from etl.render.columns import Column
-from etl.reports.header import Param, Report, first_sentence, load, load_own, names, parse
+from etl.reports.header import (
+    Param,
+    Report,
+    first_sentence,
+    load,
+    load_own,
+    names,
+    parse,
+    refuse_no_numbers,
+)
 from etl.reports.notes import Note, notes, notes_of_month
 from etl.reports.periods import day_range
 from etl.reports.running import plain, run
@@ -23,5 +32,6 @@ __all__ = [
     "notes_of_month",
     "parse",
     "plain",
+    "refuse_no_numbers",
     "run",
 ]
