@@ -95,12 +95,14 @@ class Result:
 
 @dataclass
 class App:
-    """The program over one database. `clock` gives seconds since 1970 on the local clock."""
+    """The program over one database. `clock` gives seconds since 1970 on the local clock.
+    `asked_zone`: the time zone said on the command line, which a database that is there must have."""
 
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     clock: Clock = time.time
     sleep: Callable[[float], None] = time.sleep
+    asked_zone: str | None = None
     _clients: dict[str, tuple[str, Client]] = field(init=False, repr=False, default_factory=dict)
 
     @cached_property
@@ -132,6 +134,8 @@ class App:
                 )
             with self.database.reading() as conn:
                 schema.require(conn)
+                if self.asked_zone is not None:
+                    schema.refuse_other_zone(schema.stored_timezone(conn), Zone(self.asked_zone))
 
     def refuse_demo(self) -> None:
         """Raises `SettingsError` where the database is a demo's: what is real is not mixed with it."""

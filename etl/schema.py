@@ -181,7 +181,7 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
     if at != head():
         return True
     kept = dict(conn.execute(select(tables.setting.c.name, tables.setting.c.value)).all())
-    _refuse_other_zone(kept.get("timezone"), zone)
+    refuse_other_zone(kept.get("timezone"), zone)
     last = conn.scalar(select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc()))
     return (
         kept.get("timezone") is None
@@ -233,7 +233,8 @@ def _refuse_unknown(target: str) -> None:
         )
 
 
-def _refuse_other_zone(stored: str | None, zone: Zone) -> None:
+def refuse_other_zone(stored: str | None, zone: Zone) -> None:
+    """Raises `SettingsError` where the database counts days in another zone."""
     if stored is not None and stored != zone.name:
         raise SettingsError(
             f"the database counts days in {stored}, the settings say {zone.name}",
@@ -243,7 +244,7 @@ def _refuse_other_zone(stored: str | None, zone: Zone) -> None:
 
 def _store_timezone(conn: Connection, zone: Zone) -> None:
     stored = conn.scalar(select(tables.setting.c.value).where(tables.setting.c.name == "timezone"))
-    _refuse_other_zone(stored, zone)
+    refuse_other_zone(stored, zone)
     if stored is None:
         conn.execute(insert(tables.setting).values(name="timezone", value=zone.name))
 

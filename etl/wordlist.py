@@ -23,6 +23,7 @@ from etl.errors import SettingsError
 from etl.poll import Instant
 
 MICROCNY: Final = 1_000_000
+_RUN: Final = re.compile(r"\s*[=+\-@＝＋－＠']")
 FORMS: Final = ("csv", "toml")
 
 
@@ -165,7 +166,7 @@ def _csv(path: Path, text: str, default: str) -> Iterator[Entry]:
         for row in reader:
             if "" in row:
                 raise wrong(path, reader.line_num, "there are more cells than columns")
-            said = {name: cell.strip() for name, cell in row.items() if cell and cell.strip()}
+            said = {n: _unquoted(cell.strip()) for n, cell in row.items() if cell and cell.strip()}
             if said:
                 yield Entry(reader.line_num, said.pop("kind", default), said)
     except csv.Error as error:
@@ -226,4 +227,12 @@ def _to_toml(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iter
 
 
 def _cell(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Text that a spreadsheet would run as a formula is quoted with an apostrophe, and so is what
+    begins with one: `_unquoted` undoes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and _RUN.match(value) else str(value)
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _RUN.match(cell[1:]) else cell

@@ -344,6 +344,8 @@ def test_db_downgrade_asks_first(see: Command, run: Command, path: Path) -> None
         (("export", "focus", "-o", "f.csv", "--account", "nobody"), "there is lab"),
         (("export", "focus", "-o", "f.csv", "--month", "2999-01"), "2999-01 has not begun"),
         (("status", "--max-age", ""), "--max-age"),
+        (("--timezone", "Europe/Berlin", "report", "uptime"), "counts days in Asia/Shanghai"),
+        (("report", "now", "--json", "--format", "csv"), "say one of them"),
         (("report", "idle", "--set", "hours=abc"), "a whole number such as 12"),
         (("report", "idle", "--set", "hours="), "a whole number such as 12"),
         (("report", "failed-starts", "--set", "minutes=-5;drop"), "a whole number such as 10"),
@@ -356,3 +358,9 @@ def test_what_would_silently_find_nothing_is_refused(
     assert result.exit_code == 2
     assert said in result.stderr
     assert result.stdout == ""
+
+
+def test_the_reports_there_are_can_be_read_by_machines(see: Command) -> None:
+    listed = json.loads(see("report", "--list", "--json").stdout)
+    (uptime,) = (each for each in listed if each["name"] == "uptime")
+    assert "account" in uptime["parameters"]

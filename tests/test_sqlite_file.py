@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from etl import schema
-from etl.dialect import open_database
+from etl.dialect import open_database, translated
 from etl.dialect.sqlite import Sqlite
 from etl.errors import SettingsError, StoreError
 from tests.conftest import TODAY, ZONE
@@ -85,6 +85,21 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_advice(
     with pytest.raises(StoreError, match="cannot be created") as caught:
         schema.upgrade(fresh_file("file/x.db"), ZONE, TODAY)
     assert "--database" in str(caught.value.advice)
+
+
+def test_a_full_disk_is_an_error_with_advice(fresh_file: Callable[..., Sqlite]) -> None:
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+
+    def fill() -> None:
+        with translated(database), database.writing() as conn:
+            pages = conn.exec_driver_sql("PRAGMA page_count").scalar()
+            conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            conn.exec_driver_sql("CREATE TABLE big AS SELECT zeroblob(10000000)")
+
+    with pytest.raises(StoreError, match="full") as caught:
+        fill()
+    assert "make room" in str(caught.value.advice)
 
 
 def test_a_file_that_is_no_database_is_an_error_with_advice(

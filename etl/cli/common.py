@@ -43,7 +43,9 @@ class Context:
                 advice="export CHENYU_DATABASE_URL=… instead",
             )
         path = Path(self.config) if self.config else None
-        app = App(settings.load(said, os.environ, path))
+        app = App(
+            settings.load(said, os.environ, path), asked_zone=self.options.get("timezone") or None
+        )
         if (ctx := click.get_current_context(silent=True)) is not None:
             ctx.call_on_close(lambda: _close(app))
         return app

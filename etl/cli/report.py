@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import FILE, Context, account_option, json_option, print_lines, say
+from etl.cli.common import FILE, Context, account_option, json_option, print_json, print_lines, say
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
@@ -116,8 +116,13 @@ def report(
     if month is not None:
         raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
     if is_list or (name is None and own is None):
-        print_lines(_list(reports))
+        if as_json:
+            print_json(_listed(reports))
+        else:
+            print_lines(_list(reports))
         return
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form}: say one of them")
     if name is not None and own is not None:
         raise click.UsageError("--file runs that file: give no NAME with it")
     chosen = reports.load_own(own) if own is not None else reports.load(str(name))
@@ -227,6 +232,13 @@ def _list(reports: Any) -> Iterator[str]:
         yield f"{each.name:{wide}}  {reports.first_sentence(each.about)}" + (
             f" ({takes})" if takes else ""
         )
+
+
+def _listed(reports: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": each.name, "about": each.about, "parameters": [p.name for p in each.params]}
+        for each in map(reports.load, reports.names())
+    ]
 
 
 def _help(chosen: Report) -> Iterator[str]:

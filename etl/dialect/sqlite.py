@@ -180,6 +180,8 @@ class Sqlite:
         advice = "run chenyu-etl doctor"
         if "unable to open" in said or "readonly" in said:
             advice = "check that the folder exists and that you may write to it"
+        if "is full" in said:
+            advice = "make room on its disk, then try again: nothing was half written"
         if "malformed" in said or "not a database" in said:
             advice = "restore the file from a backup, or name another one (CHENYU_DATABASE_URL)"
         return StoreError(f"{self.place}: {said}", advice=advice)
