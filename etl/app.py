@@ -14,7 +14,9 @@ from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from etl import schema
+from sqlalchemy import select
+
+from etl import schema, tables
 from etl import settings as settings_module
 from etl.days import Zone
 from etl.dialect import Database, open_database, translated
@@ -93,12 +95,14 @@ class Result:
 
 @dataclass
 class App:
-    """The program over one database. `clock` gives seconds since 1970 on the local clock."""
+    """The program over one database. `clock` gives seconds since 1970 on the local clock.
+    `asked_zone`: the time zone said on the command line, which a database that is there must have."""
 
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     clock: Clock = time.time
     sleep: Callable[[float], None] = time.sleep
+    asked_zone: str | None = None
     _clients: dict[str, tuple[str, Client]] = field(init=False, repr=False, default_factory=dict)
 
     @cached_property
@@ -130,6 +134,8 @@ class App:
                 )
             with self.database.reading() as conn:
                 schema.require(conn)
+                if self.asked_zone is not None:
+                    schema.refuse_other_zone(schema.stored_timezone(conn), Zone(self.asked_zone))
 
     def refuse_demo(self) -> None:
         """Raises `SettingsError` where the database is a demo's: what is real is not mixed with it."""
@@ -139,6 +145,16 @@ class App:
                     f"{self.database.place} holds the simulated cloud of chenyu-etl demo",
                     advice="name a database of your own: --database, or CHENYU_DATABASE_URL",
                 )
+
+    def refuse_unknown_account(self, name: str | None) -> None:
+        """Raises `SettingsError` where others were synced, and none of this name."""
+        with translated(self.database), self.database.reading() as conn:
+            c = tables.account.c
+            known = conn.scalars(select(c.name).order_by(c.name)).all()
+        if name is not None and known and name not in known:
+            raise SettingsError(
+                f"nothing was synced of an account {name!r}", advice=f"there is {', '.join(known)}"
+            )
 
     def stored_timezone(self) -> str:
         """The time zone in which the database counts days."""

@@ -18,7 +18,7 @@ from etl.app import App
 from etl.errors import SettingsError
 from etl.places import file_name
 from etl.resources import INSTANCES
-from etl.settings import Settings
+from etl.settings import Settings, refuse_odd_name
 
 SYSTEMCTL_S: Final = 60
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
@@ -36,7 +36,9 @@ def installed(config: Path) -> units.Installation:
 
 
 def refuse_known(config: Path, account: str) -> None:
-    """Raises where the config file has this account already, or cannot be added to."""
+    """Raises where the config file has this account already or could not hold it, or cannot be
+    added to."""
+    refuse_odd_name(account)
     written = _read(config)
     known = written.get("accounts", {})
     if account in known or ("api_key_file" in written and not known):
@@ -99,7 +101,7 @@ def _create(place: Path, content: str, mode: int) -> None:
 
 def _read(config: Path) -> dict[str, dict[str, object]]:
     try:
-        return tomllib.loads(config.read_text(encoding="utf-8")) if config.exists() else {}
+        return tomllib.loads(config.read_text(encoding="utf-8-sig")) if config.exists() else {}
     except (OSError, ValueError) as error:
         raise SettingsError(
             f"{config} cannot be read ({type(error).__name__})", advice="mend or move it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -37,11 +37,12 @@ def file_name(account: str) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, spared: Iterable[Path] = ()) -> Iterator[BinaryIO]:
     """A file to write that takes the place of `path` once it is whole; else nothing changes.
 
-    Raises `SettingsError` where it cannot be written.
+    Raises `SettingsError` where it cannot be written, or is one of those that are to be `spared`.
     """
+    refuse_spared(path, spared)
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with beside.open("wb") as file:
@@ -54,3 +55,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         ) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def refuse_spared(path: Path, spared: Iterable[Path]) -> None:
+    """Raises `SettingsError` where `path` is one of the files `spared`, by whatever name."""
+    if any(_is_same(path, each) for each in spared):
+        raise SettingsError(
+            f"{path} is the database itself, which the output would destroy",
+            advice="name another file",
+        )
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.resolve() == other.resolve() or path.samefile(other)
+    except (OSError, RuntimeError):  # one of them is not there, or a link leads to itself
+        return False

@@ -24,6 +24,7 @@ from etl.wordlist import (
     Imported,
     Wrong,
     day_or_moment,
+    place,
     read,
     refuse_empty,
     write,
@@ -85,7 +86,7 @@ def read_prices(path: Path, zone: Zone) -> list[Override]:
         raise wrong(
             path,
             entries[then].line,
-            f"it is about the same as line {entries[first].line}, and both hold at a time",
+            f"it is about the same as {place(entries[first].line)}, and both hold at a time",
         )
     return said
 

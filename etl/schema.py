@@ -12,15 +12,17 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from etl import codes, places, tables
 from etl.days import FIRST_DAY, Zone
-from etl.dialect import Database, translated
+from etl.dialect import OURS, Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 
 YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
+NOBODYS: Final = ("_", "spatial_ref_sys")
+"""What tables begin with that tools put into any database: replication, PostGIS."""
 BASE: Final = "base"
+"""The revision of a database without tables."""
 DEMO_MARK: Final = "simulated"
 """Name of the setting that makes a database a demo's."""
-"""The revision of a database without tables."""
 
 
 def revisions() -> list[str]:
@@ -66,8 +68,7 @@ def upgrade(database: Database, timezone: str, today: date) -> bool:
 
 def require(conn: Connection) -> None:
     """Raises where the database is not one that this program can read."""
-    at = revision(conn)
-    _refuse_newer(at)
+    at = _usable_revision(conn)
     if at != head():
         raise StoreError(
             "the database is empty" if at is None else f"the database is at revision {at}",
@@ -79,8 +80,7 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
     """Run migrations, forwards or back, in the transaction given. Views are dropped before."""
     from alembic import command
 
-    at = revision(conn)
-    _refuse_newer(at)
+    at = _usable_revision(conn)
     _refuse_unknown(target)
     if at == target:
         return
@@ -177,12 +177,11 @@ def recut_calendar(conn: Connection, zone: Zone, today: date) -> None:
 
 
 def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
-    at = revision(conn)
-    _refuse_newer(at)
+    at = _usable_revision(conn)
     if at != head():
         return True
     kept = dict(conn.execute(select(tables.setting.c.name, tables.setting.c.value)).all())
-    _refuse_other_zone(kept.get("timezone"), zone)
+    refuse_other_zone(kept.get("timezone"), zone)
     last = conn.scalar(select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc()))
     return (
         kept.get("timezone") is None
@@ -190,6 +189,32 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
         or last is None
         or date.fromisoformat(last) < today + timedelta(days=365)
     )
+
+
+def _usable_revision(conn: Connection) -> str | None:
+    """The revision. Raises where a newer program or another one made what is there."""
+    at = revision(conn)
+    _refuse_foreign(conn, at)
+    _refuse_newer(at)
+    return at
+
+
+def _refuse_foreign(conn: Connection, at: str | None) -> None:
+    look = inspect(conn)
+    if look.has_table(OURS):
+        return
+    tables_there = look.get_table_names(schema=look.default_schema_name)
+    found = [
+        name for name in sorted(tables_there) if not name.startswith((VERSION_TABLE, *NOBODYS))
+    ]
+    if found or at is not None:
+        is_file = conn.dialect.name == "sqlite"
+        raise SettingsError(
+            f"this database holds something else: {', '.join((found or [VERSION_TABLE])[:3])}",
+            advice="name a new file: --database, or CHENYU_DATABASE_URL"
+            if is_file
+            else "make a database of its own, or a schema: ALTER ROLE … SET search_path = chenyu",
+        )
 
 
 def _refuse_newer(at: str | None) -> None:
@@ -208,7 +233,8 @@ def _refuse_unknown(target: str) -> None:
         )
 
 
-def _refuse_other_zone(stored: str | None, zone: Zone) -> None:
+def refuse_other_zone(stored: str | None, zone: Zone) -> None:
+    """Raises `SettingsError` where the database counts days in another zone."""
     if stored is not None and stored != zone.name:
         raise SettingsError(
             f"the database counts days in {stored}, the settings say {zone.name}",
@@ -218,7 +244,7 @@ def _refuse_other_zone(stored: str | None, zone: Zone) -> None:
 
 def _store_timezone(conn: Connection, zone: Zone) -> None:
     stored = conn.scalar(select(tables.setting.c.value).where(tables.setting.c.name == "timezone"))
-    _refuse_other_zone(stored, zone)
+    refuse_other_zone(stored, zone)
     if stored is None:
         conn.execute(insert(tables.setting).values(name="timezone", value=zone.name))
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from etl.cadence import Cadence, read_cadence
 from etl.errors import SettingsError
 from etl.resources import RESOURCES
+from etl.triggers import can_fire
 
 DEFAULT_LISTEN: Final = "127.0.0.1:9469"
 LOG_FORMATS: Final = ("auto", "text", "json")
@@ -72,4 +73,14 @@ def read_cadences(said: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
                 f"{where} names {name!r}, which is not collected",
                 advice=f"it may name {', '.join(RESOURCES)}",
             )
-    return {name: read_cadence(value, f"{where}: {name}") for name, value in said.items()}
+    return {name: _cadence(value, f"{where}: {name}") for name, value in said.items()}
+
+
+def _cadence(value: Any, where: str) -> Cadence:
+    found = read_cadence(value, where)
+    if found.cron and not can_fire(found.cron):
+        raise SettingsError(
+            f"{where}: {found.cron!r} never fires",
+            advice="minute hour day month weekday, as in '*/5 8-20 * * 1-5'",
+        )
+    return found

@@ -6,6 +6,7 @@ Precedence: option on the command line, environment variable, config file, defau
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -32,6 +33,7 @@ from etl.service_settings import (
 )
 
 DEFAULT_ACCOUNT: Final = "default"
+LONGEST_ACCOUNT: Final = 100
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
@@ -217,9 +219,9 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
 def read_config(path: Path) -> dict[str, Any]:
     """What a config file says. Raises `SettingsError` where it cannot be read, or says what it cannot."""
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "it is no TOML"
+        what = error.strerror if isinstance(error, OSError) else f"it is no TOML{_at(error)}"
         raise SettingsError(
             f"config file {path} cannot be read: {what}",
             advice="see docs/configuration.md for an example",
@@ -227,6 +229,12 @@ def read_config(path: Path) -> dict[str, Any]:
     for name in written:
         _refuse_unknown(name, _KINDS.keys() | _CONFIG_ONLY, path)
     return written
+
+
+def _at(error: Exception) -> str:
+    """Where a syntax error is, without what is there."""
+    found = re.search(r" \(at (line \d+, column \d+|end of document)\)$", str(error))
+    return found[0] if found else ""
 
 
 def _refuse_unknown(name: str, known: set[str], path: Path) -> None:
@@ -335,13 +343,13 @@ def _accounts(
 def _plain_account(
     name: str, written: Mapping[str, Any], environ: Mapping[str, str], path: Path
 ) -> Account:
-    _refuse_odd_name(name, "an account")
+    refuse_odd_name(name)
     file = environ.get(KEY_FILE_VARIABLE) or _key_file(written, path)
     return Account(name, KEY_VARIABLE, Path(file).expanduser() if file else None)
 
 
 def _account(name: str, keys: Any, path: Path) -> Account:
-    _refuse_odd_name(name, f"{path}: an account")
+    refuse_odd_name(name, f"{path}: ")
     for key in _table(keys, f"accounts.{name}", path):
         _refuse_unknown(key, _ACCOUNT_KEYS, path)
     variable_name = keys.get("api_key_env")
@@ -372,9 +380,14 @@ def _table(value: Any, name: str, path: Path) -> Mapping[str, Any]:
     return value
 
 
-def _refuse_odd_name(name: str, whose: str) -> None:
-    if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise SettingsError(f"{whose} needs a short plain name", advice="for example lab")
+def refuse_odd_name(name: str, where: str = "") -> None:
+    """Raises `SettingsError` for what cannot be an account's name."""
+    if not name.strip() or len(name) > LONGEST_ACCOUNT or not name.isprintable():
+        short = name if len(name) <= 40 else f"{name[:40]}…"
+        raise SettingsError(
+            f"{where}account {short!r} needs a short plain name",
+            advice=f"for example lab; {LONGEST_ACCOUNT} characters at most, on one line",
+        )
 
 
 def _read_key(path: Path) -> str:

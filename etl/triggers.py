@@ -150,3 +150,35 @@ def _weekday(said: str) -> int:
     if not 0 <= number <= 7:
         raise ValueError(said)
     return number
+
+
+_RANGES: Final = ((0, 59), (0, 23), (1, 31), (1, 12))
+_LONGEST_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+def can_fire(cron: str) -> bool:
+    """Whether the numbers of a cron expression of five fields are ones that come, on some day."""
+    *fields, weekday = cron.split()
+    try:
+        weekdays(weekday)
+        _, _, days, months = (_numbers(f, *r) for f, r in zip(fields, _RANGES, strict=True))
+    except ValueError:
+        return False
+    return any(day <= _LONGEST_DAYS[month - 1] for day in days for month in months)
+
+
+def _numbers(field: str, low: int, high: int) -> set[int]:
+    """What a field names; all where it is said in words, which the scheduler judges."""
+    found: set[int] = set()
+    for part in field.split(","):
+        said = re.fullmatch(r"(\*|[0-9]+)(?:-([0-9]+))?(?:/([0-9]+))?", part)
+        if said is None:
+            return set(range(low, high + 1))
+        first = low if said[1] == "*" else int(said[1])
+        is_open = said[1] == "*" or said[3]
+        last = int(said[2]) if said[2] else high if is_open else first
+        step = int(said[3] or 1)
+        if not low <= first <= last <= high or not step:
+            raise ValueError(part)
+        found |= set(range(first, last + 1, step))
+    return found

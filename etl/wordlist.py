@@ -23,6 +23,7 @@ from etl.errors import SettingsError
 from etl.poll import Instant
 
 MICROCNY: Final = 1_000_000
+_RUN: Final = re.compile(r"\s*[=+\-@＝＋－＠']")
 FORMS: Final = ("csv", "toml")
 
 
@@ -32,7 +33,8 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one line or table says; `said` holds no empty values."""
+    """What one line or table says; `said` holds no empty values. `line` is negative, its number,
+    where a table has no line of its own."""
 
     line: int
     kind: str
@@ -152,10 +154,15 @@ def read(path: Path, columns: Mapping[str, Sequence[str]]) -> list[Entry]:
 
 
 def wrong(path: Path, line: int, what: str) -> SettingsError:
-    """The error for a line of a file."""
+    """The error for a line of a file, or for a table by its number."""
     return SettingsError(
-        f"{path}, line {line}: {what}", advice="nothing was changed; mend it first"
+        f"{path}, {place(line)}: {what}", advice="nothing was changed; mend it first"
     )
+
+
+def place(line: int) -> str:
+    """An entry's `line` in words."""
+    return f"line {line}" if line > 0 else f"entry {-line}"
 
 
 def write(
@@ -186,7 +193,7 @@ def _csv(path: Path, text: str, default: str) -> Iterator[Entry]:
         for row in reader:
             if "" in row:
                 raise wrong(path, reader.line_num, "there are more cells than columns")
-            said = {name: cell.strip() for name, cell in row.items() if cell and cell.strip()}
+            said = {n: _unquoted(cell.strip()) for n, cell in row.items() if cell and cell.strip()}
             if said:
                 yield Entry(reader.line_num, said.pop("kind", default), said)
     except csv.Error as error:
@@ -205,7 +212,7 @@ def _toml(path: Path, text: str, default: str) -> Iterator[Entry]:
                 f"{path}: {kind} is no list of tables", advice=f"write [[{default}]] before each"
             )
         for number, said in enumerate(tables):
-            line = lines[number] if number < len(lines) else 1
+            line = lines[number] if number < len(lines) else -number - 1
             yield Entry(line, kind, {n: v for n, v in said.items() if v != ""})
 
 
@@ -247,4 +254,12 @@ def _to_toml(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iter
 
 
 def _cell(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """Text that a spreadsheet would run as a formula is quoted with an apostrophe, and so is what
+    begins with one: `_unquoted` undoes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}" if isinstance(value, str) and _RUN.match(value) else str(value)
+
+
+def _unquoted(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _RUN.match(cell[1:]) else cell

@@ -52,7 +52,7 @@ def write_month(
     month, or one that has not begun."""
     first, last = _days_of(month, today)
     said = {"account": account, "from_day": first, "to_day": last}
-    with places.replacing(path) as file, Book(file, made_at, lang) as book:
+    with places.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
             columns, rows = _read(database, sheet, said)
             book.sheet(getattr(sheet, lang), columns, rows)

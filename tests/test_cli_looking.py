@@ -248,7 +248,7 @@ def test_events_of_one_kind(see: Command) -> None:
 
 def test_a_report_of_one_account(see: Command) -> None:
     assert json.loads(see("report", "now", "--account", "lab", "--json").stdout)
-    assert json.loads(see("report", "now", "--json", CHENYU_ACCOUNT="other").stdout) == []
+    assert see("report", "now", "--json", CHENYU_ACCOUNT="other").exit_code == 2
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
@@ -344,3 +344,33 @@ def test_db_downgrade_asks_first(see: Command, run: Command, path: Path) -> None
     empty = see("status")
     assert empty.exit_code == 6
     assert "db upgrade" in empty.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("report", "uptime", "--account", "nobody"), "there is lab"),
+        (("report", "month", "--month", "2026-01", "-o", "m.xlsx", "--account", "nobody"), "lab"),
+        (("export", "focus", "-o", "f.csv", "--account", "nobody"), "there is lab"),
+        (("export", "focus", "-o", "f.csv", "--month", "2999-01"), "2999-01 has not begun"),
+        (("status", "--max-age", ""), "--max-age"),
+        (("--timezone", "Europe/Berlin", "report", "uptime"), "counts days in Asia/Shanghai"),
+        (("report", "now", "--json", "--format", "csv"), "say one of them"),
+        (("report", "idle", "--set", "hours=abc"), "a whole number such as 12"),
+        (("report", "idle", "--set", "hours="), "a whole number such as 12"),
+        (("report", "failed-starts", "--set", "minutes=-5;drop"), "a whole number such as 10"),
+    ],
+)
+def test_what_would_silently_find_nothing_is_refused(
+    words: tuple[str, ...], said: str, see: Command
+) -> None:
+    result = see(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_the_reports_there_are_can_be_read_by_machines(see: Command) -> None:
+    listed = json.loads(see("report", "--list", "--json").stdout)
+    (uptime,) = (each for each in listed if each["name"] == "uptime")
+    assert "account" in uptime["parameters"]

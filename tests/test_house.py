@@ -34,6 +34,7 @@ ROOMS = (
     "schedule metrics health installing",
     "daemon",
     "cli",
+    "start",
 )
 """From the ground up: a room imports from those below it, and from those beside it."""
 ONLY_IN = {

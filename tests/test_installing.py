@@ -99,6 +99,17 @@ def test_a_person_is_asked_three_times_for_a_key(
     assert KEY not in done.output
 
 
+@pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\nb"])
+def test_init_writes_nothing_for_a_name_that_the_config_could_not_hold(
+    name: str, run: Command, home: Path, server: Server
+) -> None:
+    done = run("init", "--account", name)
+    assert done.exit_code == 2
+    assert f"account {name[:40]!r}"[:-1] in done.stderr
+    assert "needs a short plain name" in done.stderr
+    assert not (home / "config").exists()
+
+
 def test_init_reads_the_key_from_standard_input(home: Path, server: Server) -> None:
     done = CliRunner(env={"CHENYU_API_KEY": None}).invoke(
         main, ["init", "--stdin", "--no-sync"], input=f"{KEY}\n"

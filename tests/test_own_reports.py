@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,18 @@ from tests.support import rows as stored
 from tests.test_cli_looking import fleet, see
 
 __all__ = ["filled", "fleet", "home", "path", "run", "see"]
+
+
+ANNOUNCED = """
+import sys, sqlalchemy
+from etl.cli import main
+def say(conn, cursor, statement, *_):
+    if "RECURSIVE" in statement:
+        print("running", flush=True)
+sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", say)
+main(sys.argv[1:])
+"""
+"""The program, which says when it asks the database for what never ends."""
 
 
 @pytest.fixture
@@ -52,6 +67,23 @@ def test_any_select_runs(sql: str, lab: Database, tmp_path: Path) -> None:
 def test_parameters_need_no_declaration(lab: Database, tmp_path: Path) -> None:
     sql = "SELECT title FROM instance WHERE title = CAST(:which AS TEXT)"
     assert rows(lab, tmp_path, sql, which="b") == [["b"]]
+
+
+def test_ctrl_c_ends_a_long_query(path: Path, tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) AS c FROM n"
+    (tmp_path / "endless.sql").write_text(endless)
+    words = ["--database", str(path), "report", "--file", str(tmp_path / "endless.sql")]
+    process = subprocess.Popen(
+        [sys.executable, "-c", ANNOUNCED, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"running\n"
+    process.send_signal(signal.SIGINT)
+    try:
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, said) == (130, b"interrupted\n")
 
 
 def test_recursion_and_functions_may_be_used(lab: Database, tmp_path: Path) -> None:

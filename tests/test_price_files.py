@@ -92,6 +92,12 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
     assert by_csv[0].valid_from == SHANGHAI.starts(SHANGHAI.local_date(1_767_225_600))
 
 
+def test_an_entry_without_a_line_of_its_own_is_named_by_its_number(tmp_path: Path) -> None:
+    text = 'price = [{unit = "hour", price = 1},\n{unit = "eon", price = 2}]'
+    with pytest.raises(SettingsError, match="entry 2: unit cannot be 'eon'"):
+        read_prices(written(tmp_path, "p.toml", text), SHANGHAI)
+
+
 @pytest.mark.parametrize("form", ["csv", "toml"])
 def test_what_is_exported_is_imported_as_the_same(
     form: str, database: Database, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,21 @@ def test_what_is_exported_is_imported_as_the_same(
     lines = export_rules(database, form)
     import_rules(database, written(tmp_path, f"again.{form}", "\n".join(lines)))
     assert [rows(database, sql) for sql in tables] == before
+
+
+def test_what_a_spreadsheet_would_run_is_quoted_in_csv_and_read_as_it_was(
+    database: Database, tmp_path: Path
+) -> None:
+    titles = ["=1+1", "'=x", "'quoted'", "''", "+49", "-x", "@a", "＝全", "plain"]
+    text = "\n".join(f"[[rule]]\ntitle = {json.dumps(t)}\nproject = 'p'" for t in titles)
+    import_rules(database, written(tmp_path, "r.toml", text))
+    lines = export_rules(database, "csv")
+    assert not any(
+        cell.startswith(("=", "+", "-", "@", "＝")) for cell in ",".join(lines).split(",")
+    )
+    import_rules(database, written(tmp_path, "again.csv", "\n".join(lines)))
+    found = rows(database, "SELECT title FROM allocation_rule ORDER BY rule_no")
+    assert [title for (title,) in found] == titles
 
 
 WRONG = {

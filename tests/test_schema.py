@@ -158,6 +158,49 @@ def test_a_failed_upgrade_leaves_all_as_it_was(
     assert shape(database) == before
 
 
+# other programs' databases
+
+
+@pytest.fixture
+def foreign(fresh_database: Callable[[], Database]) -> Database:
+    """A database with tables of another program alone."""
+    database = fresh_database()
+    migrate(database, schema.BASE)
+    execute(database, "DROP TABLE alembic_version", "CREATE TABLE users (name TEXT)")
+    return database
+
+
+@pytest.mark.parametrize("version", [None, "ae1027a6acf", HEAD])
+@pytest.mark.parametrize("enter", [lambda d: schema.upgrade(d, ZONE, TODAY), look_at])
+def test_a_database_of_another_program_is_refused_untouched(
+    enter: Callable[[Database], object], version: str | None, foreign: Database
+) -> None:
+    if version:
+        execute(
+            foreign,
+            "CREATE TABLE alembic_version (version_num TEXT)",
+            f"INSERT INTO alembic_version VALUES ('{version}')",
+        )
+    before = shape(foreign)
+    with pytest.raises(SettingsError, match="holds something else: users") as caught:
+        enter(foreign)
+    assert "name a new file" in str(caught.value.advice) or "search_path" in str(
+        caught.value.advice
+    )
+    assert shape(foreign) == before
+
+
+def test_tables_beside_ours_disturb_nobody(database: Database) -> None:
+    execute(database, "CREATE TABLE users (name TEXT)")
+    assert not schema.upgrade(database, ZONE, TODAY)
+    look_at(database)
+
+
+def test_what_tools_put_into_every_database_is_no_other_program(foreign: Database) -> None:
+    execute(foreign, "DROP TABLE users", "CREATE TABLE _litestream_seq (id INTEGER)")
+    assert schema.upgrade(foreign, ZONE, TODAY)
+
+
 # time zone and calendar
 
 

@@ -46,6 +46,9 @@ def test_how_often_is_read_from_file_account_and_environment(config: Path) -> No
     ("line", "words"),
     [
         ('[schedule]\ninstance = "5m"', "'instance', which is not collected"),
+        ('[schedule]\ninstances = "61 * * * *"', "never fires"),
+        ('[schedule]\nbills = "0 0 31 2 *"', "never fires"),
+        ('[schedule]\nbills = "0 0 * * 9"', "never fires"),
         ('[schedule]\ninstances = "often"', "neither an interval nor a cron expression"),
         ("[accounts.a]\nschedule = { instances = 0 }", "accounts.a.schedule: instances is neither"),
         ('[accounts.a]\napi_key_credential = "/etc/key"', "is a name, no path"),

@@ -159,9 +159,14 @@ def test_an_api_key_in_the_config_file_is_refused_and_not_repeated(text: str, co
     assert "S3CRET" not in f"{error.message}{error.advice}"
 
 
+def test_a_byte_order_mark_before_the_config_is_no_part_of_it(config: Path) -> None:
+    config.write_text("\ufeffpage_size = 7\n", encoding="utf-8")
+    assert load({}, {}, config).page_size == 7
+
+
 def test_a_syntax_error_does_not_quote_its_line(config: Path) -> None:
     error = refusal(text="database_url = postgresql://me:S3CRET@db/x")
-    assert "it is no TOML" in error.message
+    assert "it is no TOML (at line 1, column 16)" in error.message
     assert error.__cause__ is None
     assert error.__suppress_context__
     assert "S3CRET" not in f"{error.message}{error.advice}"

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from etl import schema
-from etl.dialect import open_database
+from etl.dialect import open_database, translated
 from etl.dialect.sqlite import Sqlite
-from etl.errors import StoreError
+from etl.errors import SettingsError, StoreError
 from tests.conftest import TODAY, ZONE
 from tests.support import rows
 
@@ -66,6 +66,18 @@ def test_where_wal_cannot_be_had_it_says_so_and_goes_on(
     raw.close()
 
 
+def test_the_file_of_another_program_keeps_its_journal_mode(
+    fresh_file: Callable[..., Sqlite], tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "theirs.db") as raw:
+        raw.execute("CREATE TABLE users (name TEXT)")
+    raw.close()
+    before = (tmp_path / "theirs.db").read_bytes()
+    with pytest.raises(SettingsError, match="something else: users"):
+        schema.upgrade(fresh_file("theirs.db"), ZONE, TODAY)
+    assert (tmp_path / "theirs.db").read_bytes() == before
+
+
 def test_a_folder_that_cannot_be_made_is_an_error_with_advice(
     fresh_file: Callable[..., Sqlite], tmp_path: Path
 ) -> None:
@@ -73,6 +85,21 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_advice(
     with pytest.raises(StoreError, match="cannot be created") as caught:
         schema.upgrade(fresh_file("file/x.db"), ZONE, TODAY)
     assert "--database" in str(caught.value.advice)
+
+
+def test_a_full_disk_is_an_error_with_advice(fresh_file: Callable[..., Sqlite]) -> None:
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+
+    def fill() -> None:
+        with translated(database), database.writing() as conn:
+            pages = conn.exec_driver_sql("PRAGMA page_count").scalar()
+            conn.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+            conn.exec_driver_sql("CREATE TABLE big AS SELECT zeroblob(10000000)")
+
+    with pytest.raises(StoreError, match="full") as caught:
+        fill()
+    assert "make room" in str(caught.value.advice)
 
 
 def test_a_file_that_is_no_database_is_an_error_with_advice(

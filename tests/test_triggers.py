@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from etl.cadence import Cadence, Pace, read_cadence
 from etl.errors import SettingsError
 from etl.schedule import trigger_of
-from etl.triggers import Grid, Trigger, grid, weekdays
+from etl.triggers import Grid, Trigger, can_fire, grid, weekdays
 
 BERLIN = "Europe/Berlin"
 SPRING = ("2026-03-28T00:00Z", "2026-03-31T00:00Z")
@@ -189,3 +189,26 @@ def test_a_limited_rate_stretches_the_interval_and_clean_polls_let_go() -> None:
     pace = Pace()
     assert [pace.told(0, 60, failed=False, limited=True) for _ in range(3)] == [120, 240, 480]
     assert [pace.told(0, 60, failed=False, limited=False) for _ in range(4)] == [240, 120, 60, 60]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "*/5 8-20 * * 1-5",
+        "0 0 29 2 *",
+        "0 0 31 1,2 *",
+        "5/10 * * * *",
+        "0 0 last * *",
+        "0 4 1 jan *",
+    ],
+)
+def test_what_fires_some_day_can_fire(said: str) -> None:
+    assert can_fire(said)
+    assert trigger_of(Cadence(cron=said), "lab", BERLIN).following(0) is not None
+
+
+@pytest.mark.parametrize(
+    "said", ["61 * * * *", "0 24 * * *", "0 0 0 * *", "0 0 31 2,4 *", "*/0 * * * *", "9-5 * * * *"]
+)
+def test_what_never_fires_is_known(said: str) -> None:
+    assert not can_fire(said)

@@ -77,7 +77,7 @@ def test_the_package_and_nothing_of_the_workshop_is_inside(wheel: Path) -> None:
 def test_it_names_its_command_and_licence(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as packed:
         info = f"chenyu_etl-{__version__}.dist-info"
-        assert "chenyu-etl = etl.cli:main" in packed.read(f"{info}/entry_points.txt").decode()
+        assert "chenyu-etl = etl.start:main" in packed.read(f"{info}/entry_points.txt").decode()
         said = packed.read(f"{info}/METADATA").decode()
         assert "\nLicense-Expression: MIT\n" in said
         assert "\nRequires-Python: >=3.11\n" in said

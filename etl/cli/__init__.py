@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from etl import __version__
-from etl.cli.common import Context, collect_less_often, fail, say, show_warning
+from etl.cli.common import Context, collect_less_often, fail, prepare_streams, say, show_warning
 from etl.errors import EtlError
 
 INTERRUPTED: Final = 130
@@ -85,6 +85,7 @@ def main(
     """
     warnings.showwarning = show_warning
     collect_less_often()
+    prepare_streams()
     ctx.obj = Context(config, {"database_url": database, "timezone": timezone}, debug)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import re
 import sys
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
@@ -42,7 +44,9 @@ class Context:
                 advice="export CHENYU_DATABASE_URL=… instead",
             )
         path = Path(self.config) if self.config else None
-        app = App(settings.load(said, os.environ, path))
+        app = App(
+            settings.load(said, os.environ, path), asked_zone=self.options.get("timezone") or None
+        )
         for each in strange_variables(os.environ, path):
             say(f"warning: {each}")
         if (ctx := click.get_current_context(silent=True)) is not None:
@@ -74,6 +78,16 @@ def setting_variables(*names: str) -> str:
     return f"Also read from the environment, or the config file: {', '.join(names)}."
 
 
+class NamedPath(click.Path):
+    """A path that says something: an empty one would be the folder that this runs in."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if value == "":
+            self.fail("the name is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FILE: Final = NamedPath(dir_okay=False, path_type=Path)
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -85,13 +99,34 @@ def say(text: str = "") -> None:
 def print_lines(lines: Iterable[str]) -> None:
     """To standard output, as they come."""
     for line in lines:
-        click.echo(line)
+        print_text(f"{line}\n")
 
 
 def print_json(value: Any) -> None:
     import json
 
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    print_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_text(text: str) -> None:
+    """To standard output. Raises `SettingsError` where that takes nothing more, such as a full disk."""
+    try:
+        click.echo(text, nl=False)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # whoever reads has seen enough: click knows
+        with suppress(OSError):  # what is buffered would fail once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SettingsError(
+            f"standard output cannot be written: {error.strerror}",
+            advice="make room there, or name another place: -o FILE where there is one",
+        ) from error
+
+
+def prepare_streams() -> None:
+    """What a terminal's encoding has no sign for is written as `\\u8bad`: no error."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def fail(error: EtlError) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
-from etl.cli.common import Context, account_option, say
+from etl.cli.common import FILE, Context, NamedPath, account_option, say
+from etl.errors import SettingsError
 
 
 @click.group()
@@ -15,7 +17,7 @@ def export() -> None:
 
 
 @export.command("parquet")
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("folder", metavar="DIR", type=NamedPath(file_okay=False, path_type=Path))
 @click.option(
     "--by",
     "period",
@@ -54,7 +56,7 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     "--output",
     required=True,
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="The file, .csv or .parquet; replaced once it is whole.",
 )
 @click.pass_obj
@@ -72,6 +74,9 @@ def focus(context: Context, account: str | None, month: str | None, output: Path
     app = context.app()
     app.require_database()
     chosen = month or (app.today().replace(day=1) - timedelta(days=1)).isoformat()[:7]
+    if chosen > app.today().isoformat() and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", chosen):
+        raise SettingsError(f"{chosen} has not begun", advice="name a month that has")
+    app.refuse_unknown_account(account)
     written = exported.export(app.database, chosen, output, account)
     say(f"written: {output}, {written.rows:,} rows of {chosen}")
     if written.unpriced_hours:

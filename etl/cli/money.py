@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import Context, account_option, json_option, print_lines, say
+from etl.cli.common import FILE, Context, account_option, json_option, print_lines, say
 
 if TYPE_CHECKING:
+    from etl.app import App
     from etl.charging import ChargingModel
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
 _empty_option = click.option(
     "--allow-empty", is_flag=True, help="A file without an entry takes away what there is."
 )
@@ -25,7 +25,7 @@ def prices() -> None:
 
 
 @prices.command(name="import")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @_empty_option
 @click.pass_obj
 def import_prices(context: Context, file: Path, allow_empty: bool) -> None:
@@ -60,7 +60,7 @@ def show_prices(context: Context, as_json: bool) -> None:
 
 
 @prices.command(name="export")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @click.pass_obj
 def export_prices(context: Context, file: Path) -> None:
     """Write your prices, and those learned from bills, to FILE (.csv or .toml), to import again."""
@@ -68,7 +68,7 @@ def export_prices(context: Context, file: Path) -> None:
 
     app = context.app()
     app.require_database()
-    _write(file, lines(app.database, _form(file)))
+    _write(app, file, lines(app.database, _form(file)))
 
 
 @prices.command(name="model")
@@ -124,7 +124,7 @@ def rules() -> None:
 
 
 @rules.command(name="import")
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @_empty_option
 @click.pass_obj
 def import_rules(context: Context, file: Path, allow_empty: bool) -> None:
@@ -145,7 +145,7 @@ def import_rules(context: Context, file: Path, allow_empty: bool) -> None:
 
 
 @rules.command(name="show")
-@click.option("--export", "file", type=_FILE, help="Write them to a file (.csv, .toml) instead.")
+@click.option("--export", "file", type=FILE, help="Write them to a file (.csv, .toml) instead.")
 @json_option
 @click.pass_obj
 def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
@@ -156,14 +156,14 @@ def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
     app = context.app()
     app.require_database()
     if file is not None:
-        _write(file, export_rules(app.database, _form(file)))
+        _write(app, file, export_rules(app.database, _form(file)))
         return
     print_lines(render("json" if as_json else "table", *shown_rules(app.database)))
 
 
 @rules.command(name="test")
 @click.argument("words", required=False)
-@click.option("--file", type=_FILE, help="Ask the rules of this file; nothing is changed.")
+@click.option("--file", type=FILE, help="Ask the rules of this file; nothing is changed.")
 @json_option
 @click.pass_obj
 def try_rules(context: Context, words: str | None, file: Path | None, as_json: bool) -> None:
@@ -246,9 +246,9 @@ def _form(file: Path) -> str:
     return form
 
 
-def _write(file: Path, lines: list[str]) -> None:
-    try:
-        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise click.FileError(str(file), str(error.strerror)) from error
+def _write(app: App, file: Path, lines: list[str]) -> None:
+    from etl import places
+
+    with places.replacing(file, app.database.files) as written:
+        written.write("".join(f"{line}\n" for line in lines).encode())
     say(f"written to {file}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import Context, account_option, json_option, print_lines, say
+from etl.cli.common import FILE, Context, account_option, json_option, print_json, print_lines, say
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
@@ -36,7 +36,7 @@ class ReportCommand(click.Command):
     "--file",
     "own",
     metavar="FILE.sql",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="A report of your own: one SELECT, run read-only; :account, :from_day, :to_day and so on are"
     " bound as in ours.",
 )
@@ -69,7 +69,7 @@ class ReportCommand(click.Command):
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=FILE,
     help="Write there; a file that is there is replaced once the new one is whole.",
 )
 @click.option(
@@ -116,8 +116,13 @@ def report(
     if month is not None:
         raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
     if is_list or (name is None and own is None):
-        print_lines(_list(reports))
+        if as_json:
+            print_json(_listed(reports))
+        else:
+            print_lines(_list(reports))
         return
+    if as_json and form not in (None, "json"):
+        raise click.UsageError(f"--json and --format {form}: say one of them")
     if name is not None and own is not None:
         raise click.UsageError("--file runs that file: give no NAME with it")
     chosen = reports.load_own(own) if own is not None else reports.load(str(name))
@@ -140,14 +145,20 @@ def _show(
     lang: str,
 ) -> None:
     """Run the report and print it, or write it to the file."""
-    from etl import reports
+    from etl import places, reports
+    from etl.render import render, write
 
     app = context.app()
     app.require_database()
+    if output is not None:
+        places.refuse_spared(output, app.database.files)
+    if chosen.param("account") is not None:
+        app.refuse_unknown_account(options["account"])
     zone = app.stored_timezone()
     first, last = reports.day_range(options["from_day"], options["to_day"], app.today())
     arguments = {**options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
+    reports.refuse_no_numbers(chosen, arguments)
     found, rows = reports.run(app.database, chosen, arguments)
     click.get_current_context().call_on_close(rows.close)
     columns = chosen.described(found)
@@ -157,8 +168,6 @@ def _show(
         say(f"{first} to {last}, days of {zone}")
         rows = _or_told(rows, app, arguments["account"])
     if output is None:
-        from etl.render import render
-
         print_lines(render(form, columns, rows, lang))
         return
     more: dict[str, Any] = {"made_at": app.now(), "lang": lang, "notes": []}
@@ -166,7 +175,9 @@ def _show(
         more["notes"] = reports.notes(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
-    _write(output, form, chosen.name, columns, rows, **more)
+    with places.replacing(output, app.database.files) as file:
+        write(file, form, chosen.name, columns, rows, **more)
+    say(f"written: {output}")
 
 
 def _or_told(rows: Any, app: Any, account: str | None) -> Any:
@@ -203,6 +214,7 @@ def _month(
         raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
     app = context.app()
     app.require_database()
+    app.refuse_unknown_account(account)
     write_month(
         app.database,
         output,
@@ -237,6 +249,13 @@ def _list(reports: Any) -> Iterator[str]:
         yield f"{each.name:{wide}}  {reports.first_sentence(each.about)}" + (
             f" ({takes})" if takes else ""
         )
+
+
+def _listed(reports: Any) -> list[dict[str, Any]]:
+    return [
+        {"name": each.name, "about": each.about, "parameters": [p.name for p in each.params]}
+        for each in map(reports.load, reports.names())
+    ]
 
 
 def _help(chosen: Report) -> Iterator[str]:
@@ -294,19 +313,3 @@ def _refuse_missing(chosen: Report, arguments: Mapping[str, Any]) -> None:
 def _without_bounds(columns: list[Column], rows: Any) -> tuple[list[Column], Any]:
     kept = [i for i, c in enumerate(columns) if not re.search(r"_(min|max)(_|$)", c.name)]
     return [columns[i] for i in kept], ([row[i] for i in kept] for row in rows)
-
-
-def _write(
-    output: Path,
-    form: str,
-    name: str,
-    columns: Sequence[Column],
-    rows: Any,
-    **more: Any,
-) -> None:
-    from etl import places
-    from etl.render import write
-
-    with places.replacing(output) as file:
-        write(file, form, name, columns, rows, **more)
-    say(f"written: {output}")

@@ -22,7 +22,7 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
     """What is synced, how fresh it is, and what is odd."""
     from etl.status import status as read
 
-    limit_s = _seconds(max_age) if max_age else None
+    limit_s = None if max_age is None else _seconds(max_age)
     app = ctx.obj.app()
     app.require_database()
     found = read(app.database, app.now())

@@ -15,6 +15,7 @@ from etl.cli.common import (
     fail,
     is_terminal,
     print_lines,
+    print_text,
     say,
     setting_variables,
     show_warning,
@@ -282,7 +283,7 @@ def print_service(context: Context, kind: str, user: bool) -> None:
         text = units.launchd(here, Path.home())
     else:
         text = units.crontab(here) if kind == "cron" else units.windows(here)
-    click.echo(text, nl=False)
+    print_text(text)
 
 
 @service.command()

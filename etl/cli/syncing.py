@@ -8,6 +8,7 @@ import click
 
 from etl.cli.common import (
     Context,
+    NamedPath,
     account_option,
     fail,
     is_terminal,
@@ -105,7 +106,7 @@ def sync(
     "--output",
     default="chenyu-demo.db",
     show_default=True,
-    type=click.Path(dir_okay=False),
+    type=NamedPath(dir_okay=False),
     help="The SQLite file to make; an older demo file is replaced, any other file is refused.",
 )
 def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Engine, Table, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
@@ -14,6 +15,8 @@ from etl.dialect.types import CalendarDay, UtcInstant
 from etl.errors import Busy, SettingsError, StoreError
 
 Row = Sequence[Any]
+OURS: Final = "instance_history"
+"""A table of every revision, by a name that no other program uses: it tells a database of ours."""
 
 
 class Database(Protocol):
@@ -26,6 +29,8 @@ class Database(Protocol):
     engine: Engine
     place: str
     """Where the data is, for people: a path or a URL without password."""
+    files: tuple[Path, ...]
+    """What nothing else may be written to; none where a server has the data."""
 
     def exists(self) -> bool:
         """Whether there is a database to look at; nothing is created."""
@@ -108,4 +113,4 @@ def translated(database: Database) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["CalendarDay", "Database", "Row", "UtcInstant", "open_database", "translated"]
+__all__ = ["OURS", "CalendarDay", "Database", "Row", "UtcInstant", "open_database", "translated"]

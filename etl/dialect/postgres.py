@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -37,6 +38,8 @@ _BUSY: Final = frozenset({"55P03", "57014", "40P01"})
 
 
 class Postgres:
+    files: tuple[Path, ...] = ()
+
     def __init__(self, url: URL, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.place = url.render_as_string(hide_password=True).replace("+psycopg", "")
         options: dict[str, Any] = {

@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from etl.dialect import OURS
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
 from etl.places import file_name
 
+HEARING_STEPS: Final = 500_000
+"""Of SQLite's machine, between looks for Ctrl-C: some hundredths of a second."""
 OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
+COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 CACHE_KB: Final = 24_000
 """At most. A first load whose indexes outgrow the cache takes twice as long."""
 
@@ -47,6 +51,7 @@ class Sqlite:
             )
         self.path = Path(str(url.database)).expanduser().absolute()
         self.place = str(self.path)
+        self.files = tuple(Path(f"{self.path}{ending}") for ending in COMPANIONS)
         self.engine: Engine = create_engine(
             url.set(database=self.place),
             hide_parameters=True,
@@ -69,11 +74,19 @@ class Sqlite:
     def reading(self) -> Iterator[Connection]:
         with self.engine.connect() as conn:
             conn.exec_driver_sql("PRAGMA query_only = ON")
+            raw: Any = conn.connection.driver_connection
+            raw.set_progress_handler(_hear_signals, HEARING_STEPS)
             try:
                 yield conn
+            except OperationalError as error:
+                if str(error.orig) == "interrupted":
+                    raise KeyboardInterrupt from error  # sqlite3 swallowed it
+                raise
             finally:
-                conn.rollback()
-                conn.exec_driver_sql("PRAGMA query_only = OFF")
+                if not conn.invalidated:  # as Ctrl-C leaves it: closed, and not used again
+                    raw.set_progress_handler(None, 0)
+                    conn.rollback()
+                    conn.exec_driver_sql("PRAGMA query_only = OFF")
 
     @contextmanager
     def guarded(self) -> Iterator[Connection]:
@@ -86,7 +99,8 @@ class Sqlite:
             except sqlite3.Warning as error:  # several statements, which is no Error before 3.12
                 raise StoreError(f"{self.place}: {error}") from error
             finally:
-                raw.set_authorizer(None)
+                if not conn.invalidated:
+                    raw.set_authorizer(None)
 
     @contextmanager
     def account_lock(self, account: str) -> Iterator[Callable[[], object]]:
@@ -166,6 +180,8 @@ class Sqlite:
         advice = "run chenyu-etl doctor"
         if "unable to open" in said or "readonly" in said:
             advice = "check that the folder exists and that you may write to it"
+        if "is full" in said:
+            advice = "make room on its disk, then try again: nothing was half written"
         if "malformed" in said or "not a database" in said:
             advice = "restore the file from a backup, or name another one (CHENYU_DATABASE_URL)"
         return StoreError(f"{self.place}: {said}", advice=advice)
@@ -184,7 +200,7 @@ class Sqlite:
 
     def _prepare(self, raw: sqlite3.Connection, _: Any) -> None:
         raw.isolation_level = None  # transactions begin where we say
-        mode = raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        mode = "wal" if _is_foreign(raw) else raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             warnings.warn(
                 f"{self.place} cannot use write-ahead logging (journal mode {mode}): readers and"
@@ -194,6 +210,18 @@ class Sqlite:
         raw.execute("PRAGMA synchronous = NORMAL")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+
+
+def _hear_signals() -> int:
+    """Runs Python now and then during a long statement, so that Ctrl-C is heard. What it raises ends
+    the statement."""
+    return 0
+
+
+def _is_foreign(raw: sqlite3.Connection) -> bool:
+    """Whether tables of others are there alone: their file is left in its mode, to be refused."""
+    names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return bool(names) and OURS not in names
 
 
 def _begin(conn: Connection) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +11,7 @@ from typing import IO, Any, Final
 
 from sqlalchemy import Connection, text
 
+from etl import places
 from etl.dialect import Database, translated
 from etl.errors import SettingsError
 from etl.render.parquet import BATCH, pyarrow
@@ -54,23 +54,22 @@ class Written:
 def export(database: Database, month: str, path: Path, account: str | None = None) -> Written:
     """A month (`2026-10`, of the reporting time zone) into a file, which is replaced once it is whole.
 
-    The ending says the form: `.parquet`, else CSV. Raises `SettingsError` where it cannot be written.
+    The ending says the form: `.csv` or `.parquet`. Raises `SettingsError` where it is another, or
+    where the file cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.new")
-    asked = {"month": month, "account": account}
-    try:
-        with translated(database), database.reading() as conn:
-            with open(fresh, "wb") as file:
-                rows = _write(conn, asked, path.suffix == ".parquet", file)
-            written = Written(rows, _unpriced_hours(conn, asked))
-        os.replace(fresh, path)
-    except OSError as error:
+    ending = path.suffix.lower()
+    if ending not in (".csv", ".parquet"):
         raise SettingsError(
-            f"{path} cannot be written: {error.strerror}", advice="name another file: -o FILE"
-        ) from error
-    finally:
-        fresh.unlink(missing_ok=True)
-    return written
+            f"{path} is neither .csv nor .parquet by its name", advice="name another: -o FILE.csv"
+        )
+    asked = {"month": month, "account": account}
+    with (
+        places.replacing(path, database.files) as file,
+        translated(database),
+        database.reading() as conn,
+    ):
+        rows = _write(conn, asked, ending == ".parquet", file)
+        return Written(rows, _unpriced_hours(conn, asked))
 
 
 def decimal(value: Any) -> str:

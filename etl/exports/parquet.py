@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -102,8 +102,9 @@ def export(database: Database, folder: Path, period: str = "month") -> Iterator[
     Raises `SettingsError` where the folder holds something else or cannot be written.
     """
     pyarrow()
+    places.refuse_spared(folder, database.files)
     _refuse_foreign(folder)
-    stage = folder / STAGE
+    is_new, stage = not folder.exists(), folder / STAGE
     try:
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)
@@ -122,17 +123,21 @@ def export(database: Database, folder: Path, period: str = "month") -> Iterator[
         ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):  # it holds the export
+                folder.rmdir()
 
 
 def _export(conn: Connection, each: Exported, stage: Path, period: str) -> Written:
     room = stage / each.name
     room.mkdir()
     rows = files = 0
-    for key, batches in _partitions(_batches(conn, each), each, period):
-        place = room if key is None else room / f"in_{period}={key}"
-        place.mkdir(exist_ok=True)
-        rows += _write(place / "part-0.parquet", each, batches)
-        files += 1
+    with closing(_batches(conn, each)) as found:
+        for key, batches in _partitions(found, each, period):
+            place = room if key is None else room / f"in_{period}={key}"
+            place.mkdir(exist_ok=True)
+            rows += _write(place / "part-0.parquet", each, batches)
+            files += 1
     if not files:
         _write(room / "part-0.parquet", each, [(_names(conn, each), [])])
         files = 1
@@ -143,7 +148,7 @@ Batch = tuple[list[str], list[Sequence[Any]]]
 """The columns' names, and rows."""
 
 
-def _batches(conn: Connection, each: Exported) -> Iterator[Batch]:
+def _batches(conn: Connection, each: Exported) -> Generator[Batch, None, None]:
     order = ", ".join(([each.cut] if each.cut else []) + list(each.order))
     sql = text(f"SELECT * FROM {each.name} ORDER BY {order}")
     with conn.execution_options(stream_results=True, max_row_buffer=BATCH).execute(sql) as found:

@@ -7,6 +7,7 @@ begins with. The same rows and notes give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from math import isfinite
 from tempfile import TemporaryDirectory
@@ -45,7 +46,9 @@ class Book:
         import xlsxwriter
 
         self._room = TemporaryDirectory(prefix="chenyu-etl-")
-        self._book = xlsxwriter.Workbook(file, {"constant_memory": True, "tmpdir": self._room.name})
+        self._book = xlsxwriter.Workbook(
+            _FailsOnce(file), {"constant_memory": True, "tmpdir": self._room.name}
+        )
         self._book.set_properties(
             {"created": datetime.fromtimestamp(made_at, UTC).replace(tzinfo=None)}
         )
@@ -97,11 +100,20 @@ class Book:
     def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
         try:
             if failed is None:
-                self._book.close()
-            for sheet in self._book.worksheets():
-                sheet.row_data_fh.close()
+                self._close()
         finally:
+            for sheet in self._book.worksheets():
+                with suppress(OSError):
+                    sheet.row_data_fh.close()
             self._room.cleanup()
+
+    def _close(self) -> None:
+        from xlsxwriter.exceptions import FileCreateError
+
+        try:
+            self._book.close()
+        except FileCreateError as error:
+            raise error.args[0] from error  # the OSError that it was
 
     def _head(self, sheet: Any, columns: Sequence[Column]) -> None:
         sheet.freeze_panes(1, 0)
@@ -141,6 +153,38 @@ class Book:
             text = one_line(str(value))[:LONGEST_TEXT]
             how = self._formats["quoted"] if is_formula(str(value)) else None
             sheet.write_string(row, i, text, how)
+
+
+class _FailsOnce:
+    """A file that after its first failure takes whatever comes: a `ZipFile` that could not be written
+    tries again when it is forgotten, and complains."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._has_failed = False
+
+    @property
+    def _is_over(self) -> bool:
+        return self._has_failed or self._file.closed
+
+    def write(self, content: bytes) -> int:
+        if self._is_over:
+            return len(content)
+        try:
+            return self._file.write(content)
+        except OSError:
+            self._has_failed = True
+            raise
+
+    def seek(self, *place: int) -> int:
+        return 0 if self._is_over else self._file.seek(*place)
+
+    def tell(self) -> int:
+        return 0 if self._is_over else self._file.tell()
+
+    def flush(self) -> None:
+        if not self._is_over:
+            self._file.flush()
 
 
 def _moment(kind: str, value: Any) -> date | None:

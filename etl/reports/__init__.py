@@ -4,7 +4,17 @@
 """
 
 from etl.render.columns import Column
-from etl.reports.header import Param, Report, bound, first_sentence, load, load_own, names, parse
+from etl.reports.header import (
+    Param,
+    Report,
+    bound,
+    first_sentence,
+    load,
+    load_own,
+    names,
+    parse,
+    refuse_no_numbers,
+)
 from etl.reports.notes import Note, notes, notes_of_month, observed
 from etl.reports.periods import day_range
 from etl.reports.running import bound_values, plain, run
@@ -26,5 +36,6 @@ __all__ = [
     "observed",
     "parse",
     "plain",
+    "refuse_no_numbers",
     "run",
 ]

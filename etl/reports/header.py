@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from etl import places
 from etl.errors import SettingsError
@@ -106,6 +106,20 @@ def parse(name: str, path: Path) -> Report:
     about = " ".join(line for line in header if line and not line.startswith("@"))
     by_name = {column.name: column for column in columns}
     return Report(name, about, tuple(params), by_name, _VIEW.sub(_view_text, "\n".join(body)))
+
+
+def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
+    """Raises `SettingsError` where a parameter of ours whose default is a whole number is to be
+    something else: the databases differ in what they make of it."""
+    for param in report.params:
+        said = arguments.get(param.name)
+        if report.is_own or said is None or not (param.default or "").isdecimal():
+            continue
+        if not re.fullmatch(r"[0-9]{1,9}", str(said)):
+            raise SettingsError(
+                f"{param.name} cannot be {said!r}",
+                advice=f"it is a whole number such as {param.default}",
+            )
 
 
 def bound(sql: str) -> list[str]:

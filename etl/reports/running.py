@@ -99,7 +99,8 @@ def _blamed(report: Report) -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO."""
+    """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO, bytes as
+    hexadecimal text."""
     if isinstance(value, datetime):
         said = value.isoformat()
         if not said.endswith("+00:00"):
@@ -109,6 +110,8 @@ def plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Decimal):
         return float(value) if value.as_tuple().exponent else int(value)
+    if isinstance(value, bytes | memoryview):
+        return value.hex()
     return value
 
 

@@ -1,0 +1,18 @@
+"""The command `chenyu-etl`: Ctrl-C ends it as it should even while its modules load."""
+
+from __future__ import annotations
+
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from etl.cli import main as command
+
+        command(prog_name="chenyu-etl")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(INTERRUPTED) from None

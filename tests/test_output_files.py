@@ -1,0 +1,151 @@
+"""Files that commands write: never the database itself, never without a name."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands import Command, home, path, run
+
+__all__ = ["home", "path", "run"]
+
+WRITERS = {
+    "report": ("report", "uptime", "--format", "csv", "-o"),
+    "month": ("report", "month", "--month", "2026-10", "-o"),
+    "focus": ("export", "focus", "-o"),
+    "parquet": ("export", "parquet"),
+    "prices": ("prices", "export"),
+    "rules": ("rules", "show", "--export"),
+}
+ENDING = {"month": ".xlsx", "focus": ".csv", "prices": ".csv", "rules": ".toml"}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("way", ["itself", "link", "hard link", "wal"])
+def test_no_command_writes_over_the_open_database(
+    writer: str, way: str, run: Command, path: Path
+) -> None:
+    kept = path.with_name(f"lab{ENDING.get(writer, '.db')}")
+    path.rename(kept)
+    target = {"link": Path("l" + kept.suffix), "hard link": Path("h" + kept.suffix)}.get(way, kept)
+    if way == "link":
+        target.symlink_to(kept)
+    elif way == "hard link":
+        target.hardlink_to(kept)
+    elif way == "wal":
+        if writer in ENDING:
+            pytest.skip("its ending is another")
+        target = Path(f"{kept.name}-wal")
+    before = kept.read_bytes()
+    result = run("--database", kept.name, *WRITERS[writer], str(target))
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+    assert writer == "parquet" or "is the database itself" in result.stderr
+    assert kept.read_bytes() == before
+    assert way != "link" or target.is_symlink()
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_file_without_a_name_is_a_wrong_word(writer: str, run: Command, path: Path) -> None:
+    result = run("--database", str(path), *WRITERS[writer], "")
+    assert result.exit_code == 2
+    assert "the name is empty" in result.stderr
+
+
+def test_a_focus_file_says_its_form(run: Command, path: Path) -> None:
+    result = run("--database", str(path), "export", "focus", "-o", "costs.txt")
+    assert result.exit_code == 2
+    assert "neither .csv nor .parquet" in result.stderr
+    assert not os.path.exists("costs.txt")
+
+
+# where nothing more can be written
+
+
+def full(*words: str, database: Path, code: str = "", **environ: str) -> tuple[int, str]:
+    """Exit code and standard error of a command whose standard output is a full disk."""
+    program = f"import sys\n{code}\nfrom etl.start import main\nmain()"
+    with open("/dev/full", "w") as out:
+        done = subprocess.run(
+            [sys.executable, "-c", program, "--database", str(database), *words],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, **environ},
+        )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is none here")
+@pytest.mark.parametrize("words", [("report", "now"), ("status",), ("status", "--json")])
+def test_a_full_disk_at_standard_output_is_one_line(words: tuple[str, ...], path: Path) -> None:
+    code, said = full(*words, database=path)
+    assert code == 2
+    assert "error: standard output cannot be written: No space left on device" in said
+    assert "Traceback" not in said
+    assert "Exception" not in said
+
+
+FULL_FILES = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+import sqlalchemy, etl.app, etl.exports.parquet, xlsxwriter, pyarrow.parquet
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+"""
+
+
+@pytest.mark.parametrize(
+    "words", [("report", "uptime", "-o", "u.xlsx"), ("export", "parquet", "there")]
+)
+def test_a_file_that_cannot_grow_is_one_line_and_leaves_nothing(
+    words: tuple[str, ...], path: Path, home: Path
+) -> None:
+    done = full("status", database=path)  # the -shm file is made, which could not grow either
+    with sqlite3.connect(path) as kept:
+        kept.execute("PRAGMA journal_mode = WAL")
+        kept.execute("SELECT COUNT(*) FROM account").fetchall()
+        before = set(home.iterdir())
+        done = full(*words, database=path, code=FULL_FILES)
+    kept.close()
+    assert done[0] == 2, done[1]
+    assert done[1].splitlines()[-2].startswith("error: ")
+    assert "Exception" not in done[1]
+    assert "Error closing" not in done[1]
+    assert "Traceback" not in done[1]
+    assert set(home.iterdir()) <= before
+
+
+def test_a_narrow_encoding_ends_no_report(path: Path, home: Path) -> None:
+    (home / "own.sql").write_text("SELECT '训' AS t, 1 AS n", encoding="utf-8")
+    words = ["--database", str(path), "report", "--file", "own.sql", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "etl.cli", *words],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+    )
+    assert json.loads(done.stdout) == [{"t": "训", "n": 1}]
+
+
+def test_bytes_are_hexadecimal_text(run: Command, path: Path, home: Path) -> None:
+    (home / "own.sql").write_text("SELECT X'00ff' AS b")
+    for form, said in (("json", '[{"b": "00ff"}]'), ("csv", "b\n00ff"), ("table", "00ff")):
+        result = run("--database", str(path), "report", "--file", "own.sql", "--format", form)
+        assert result.stdout.strip().endswith(said)
+
+
+def test_ctrl_c_while_modules_load_ends_with_130() -> None:
+    code = (
+        "import sys\nclass Stop:\n    def find_spec(self, name, *_):\n"
+        "        if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\nfrom etl.start import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
