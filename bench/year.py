@@ -105,15 +105,22 @@ _POLL = (
     "changed",
     "gone",
     "rejected",
+    "polls_before",
+    "step_s",
+    "gap_s",
 )
 
 
 def _polls(dice: Random, account: int, begins: int, ends: int) -> Iterator[Row]:
     """A poll every two minutes, one in 500 partial, one in 500 failed; now and then none for hours."""
-    at = begins + EVERY_S
+    at, count, last = begins + EVERY_S, 0, None
     while at < ends:
         outcome = dice.choices(("complete", "partial", "failed"), (498, 1, 1))[0]
-        yield (account, "instances", at, at + 2, outcome, 10, 0, 1, 1000, 0, 2, 0, 0)
+        step: Row = (None, None, None)
+        if outcome == "complete":
+            step = (count, *((None, None) if last is None else (at - last, at - last - 2)))
+            count, last = count + 1, at
+        yield (account, "instances", at, at + 2, outcome, 10, 0, 1, 1000, 0, 2, 0, 0, *step)
         at += EVERY_S if dice.random() < 0.9999 else dice.randint(1_200, 20_000)
 
 

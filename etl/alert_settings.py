@@ -106,7 +106,7 @@ class AlertSettings:
     language: str = "zh"
     off: tuple[str, ...] = ()
     quiet: tuple[Minute, Minute] | None = None
-    gather_minutes: int = 240
+    gather_minutes: int = 360
     long_run_hours: float = 8
     long_run_again_hours: float = 24
     roll_call: Minute | None = 21 * 60 + 30

@@ -16,8 +16,13 @@ SHORTEST_S: Final = 1
 LONGEST_S: Final = 31 * 86_400
 LONGEST_BACKOFF_S: Final = 3_600
 """Failures stretch an interval to this at most; a longer interval stays as it is."""
+LONGEST_OUTAGE_BACKOFF_S: Final = 300
+"""The same where the source is away: that passes without anybody's doing, and one poll in five
+minutes is no burden to a source that comes back."""
 LONGEST_STRETCH: Final = 16
 """A limited rate stretches an interval to so many times its length at most."""
+HEALED_IN_A_ROW: Final = 3
+"""So many polls in a row that were limited, and whole all the same, are too many."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -70,30 +75,56 @@ def duration(seconds: float) -> str:
 class Pace:
     """How the polls of one resource of one account go. Times are on the monotonic clock, seconds.
 
-    Failures in a row: the second waits two intervals, the third four, up to an hour. A limited
-    rate: twice the interval, then four times; each clean poll halves that.
+    Failures in a row: the second waits two intervals, the third four, up to an hour, or five minutes
+    where the source is away. A limited rate: twice the interval, then four times; each clean poll
+    halves that. One limited answer that a retry healed is no limited rate: it cost nothing. It is
+    where poll after poll meets one.
     """
 
     failures: int = 0
     stretch: int = 1
+    healed: int = 0
     not_before: float = float("-inf")
 
     def is_due(self, at: float) -> bool:
         return at >= self.not_before
 
-    def told(self, at: float, every_s: float, *, failed: bool, limited: bool) -> float:
+    @property
+    def is_failing(self) -> bool:
+        """Whether failures alone hold it back, and no limited rate."""
+        return self.failures > 0 and self.stretch == 1
+
+    def recovers(self) -> None:
+        """What failed may go well now; a limited rate is another matter."""
+        self.failures = 0
+        if self.stretch == 1:
+            self.not_before = float("-inf")
+
+    def told(
+        self,
+        at: float,
+        every_s: float,
+        *,
+        failed: bool,
+        limited: bool,
+        whole: bool = False,
+        away: bool = False,
+    ) -> float:
         """After a poll that began `at`: seconds until the next is due, longer than `every_s` where
-        the polls are held back."""
+        the polls are held back. `limited`: the source said that it was asked too often; `whole`:
+        and the poll came whole all the same; `away`: it failed since the source is out of reach."""
         self.failures = self.failures + 1 if failed else 0
-        if limited:
+        self.healed = self.healed + 1 if limited and whole else 0
+        if limited and (not whole or self.healed >= HEALED_IN_A_ROW):
             self.stretch = min(self.stretch * 2, LONGEST_STRETCH)
-        elif not failed:
+        elif not (failed or limited):
             self.stretch = max(1, self.stretch // 2)
-        wait_s = max(every_s * self.stretch, self._backoff_s(every_s))
+        wait_s = max(every_s * self.stretch, self._backoff_s(every_s, away))
         # half an interval of grace: the tick that is meant may come a little early
         self.not_before = at + wait_s - every_s / 2 if wait_s > every_s else float("-inf")
         return wait_s
 
-    def _backoff_s(self, every_s: float) -> float:
+    def _backoff_s(self, every_s: float, away: bool) -> float:
         doubled = every_s * float(2 ** min(max(self.failures - 1, 0), 30))
-        return max(every_s, min(doubled, LONGEST_BACKOFF_S))
+        longest = LONGEST_OUTAGE_BACKOFF_S if away else LONGEST_BACKOFF_S
+        return max(every_s, min(doubled, longest))

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from etl.poll import Instant
 from etl.pricing import PricePeriod
 
+HOUR_S: Final = 3_600
 MOST_GPUS: Final = 64
 """More are taken for a wrong number: their cost is not known."""
 UNCERTAIN_STARTS: Final = frozenset({"possible_run", "unknown_start", "gone"})
@@ -61,6 +62,15 @@ class Piece:
     cost_min_microcny: int | None
     cost_max_microcny: int | None
     list_cost_microcny: int | None
+
+
+def hour_microcny(price: PricePeriod, gpu_nums: int | None) -> int | None:
+    """What all GPUs of an instance cost an hour while a price holds; None where nobody knows. The view
+    `burn_now` says the same by the day."""
+    if gpu_nums is None or gpu_nums not in range(MOST_GPUS + 1) or price.price_microcny is None:
+        return None
+    flat = price.flat_microcny or 0
+    return HOUR_S * (gpu_nums * price.price_microcny + flat) // price.per_s
 
 
 def pieces(part: Part, periods: Sequence[PricePeriod], model: ChargingModel) -> Iterator[Piece]:

@@ -10,6 +10,7 @@
     ├─ DeliveryError         5   a channel did not take a message; tried again later
     └─ StoreError            6
        ├─ Busy               7   another sync holds the account, or the database is locked
+       ├─ Away               6   the database server does not answer, or hung up; it may pass
        ├─ ArchiveError       6   the archive cannot be read or written
        ├─ SchemaTooNew       6   the database was made by a newer program
        └─ StalePoll          6   a poll that is not newer than the newest applied one
@@ -94,6 +95,10 @@ class StoreError(EtlError):
 
 class Busy(StoreError):
     exit_code = 7
+
+
+class Away(StoreError):
+    pass
 
 
 class ArchiveError(StoreError):

@@ -22,8 +22,8 @@ BATCH: Final = 5_000
 
 
 def rebuild(database: Database, timezone: str | None, today: date) -> int:
-    """Replace all running time by what the versions say, and prices and allocations by what list
-    prices, overrides and rules say; returns the number of stretches.
+    """Replace all running time by what the versions say, prices and allocations by what list prices,
+    overrides and rules say, and distances of polls by when they were; returns the number of stretches.
 
     With `timezone` the days are cut anew in that zone. All in one transaction. Raises `SettingsError`
     where a closed month is cut in another.
@@ -49,7 +49,8 @@ def _refuse_closed(conn: Connection, timezone: str) -> None:
 
 
 def differences(database: Database) -> Iterator[str]:
-    """What a rebuild would change: a line for each instance that differs, and one for prices."""
+    """What a rebuild would change: a line for each instance that differs, one for prices, and one for
+    polls."""
     with translated(database), database.reading() as conn:
         for name, tx in _accounts(database, conn):
             zone = tx.zone()
@@ -62,6 +63,8 @@ def differences(database: Database) -> Iterator[str]:
                         yield f"{name} {uuid}"
             if tx.deriver().prices_differ():
                 yield f"{name} prices"
+            if next(tx.strayed_steps(), None) is not None:
+                yield f"{name} polls"
 
 
 def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
@@ -121,6 +124,7 @@ def _rebuild(database: Database, conn: Connection) -> int:
     conn.execute(delete(tables.instance_usage))
     count = 0
     for _, tx in _accounts(database, conn):
+        tx.correct_steps()
         for uuids in _batches(tx):
             computed = list(_computed(tx, uuids))
             tx.write_usage([(uuid, s, True) for uuid, stretches, _ in computed for s in stretches])

@@ -91,7 +91,7 @@ class Schedule:
         self._new_lane = lane or Lane
         # rows for skipped ticks are written beside the loop: a database may keep them waiting
         self._clerk = clerk or ThreadPoolExecutor(1, "clerk").submit
-        self._to_record = 0
+        self._to_record = set[tuple[str, int]]()  # the loop adds, the clerk takes away
         self._jobs = _Jobs(timezone=UTC)
         self._jobs.add_listener(self._overrun, EVENT_JOB_MAX_INSTANCES)
         self._jobs.start()
@@ -100,7 +100,8 @@ class Schedule:
 
     def apply(self, settings: Settings) -> None:
         """Schedule what these settings say, from now on. Raises `SettingsError`, then all is as
-        before. A watch whose account and cadence did not change goes on as it is."""
+        before. A watch whose account and cadence did not change goes on as it is, but is held back
+        no longer after failures."""
         watches = {
             "\n".join(names): Watch(
                 account, resource, cadence, trigger_of(cadence, account.name, settings.timezone)
@@ -111,6 +112,7 @@ class Schedule:
             now = watches.get(key)
             if now and (was.account, was.cadence) == (now.account, now.cadence):
                 watches[key] = was
+                was.pace.recovers()  # somebody may have mended what failed
         self._jobs.remove_all_jobs()
         self.watches = watches
         for key, watch in watches.items():
@@ -182,17 +184,20 @@ class Schedule:
         why = f"the poll before that of {iso(due_at)} is not done yet"
         log.warning("%s: skipped, %s", watch.name, why)
         self.ticks.observe(watch, "skipped")
-        if self._to_record < CLERK_LIMIT:
-            self._to_record += 1
-            self._clerk(partial(self._record, watch, self.ticks.app.now(), why))
+        row = event.job_id, due_at
+        if len(self._to_record) < CLERK_LIMIT:
+            self._to_record.add(row)
+            self._clerk(partial(self._record, watch, self.ticks.app.now(), why, row))
 
-    def _record(self, watch: Watch, now: int, why: str) -> None:
+    def _record(self, watch: Watch, now: int, why: str, row: tuple[str, int]) -> None:
         try:
             self.ticks.app.record_skipped(watch.account.name, watch.resource.name, now, why)
         except EtlError as error:
             log.error("%s: %s", watch.name, error.message)
+        except Exception:
+            log.exception("%s: a fault of this program", watch.name)
         finally:
-            self._to_record -= 1
+            self._to_record.discard(row)
 
 
 class Lane(BaseExecutor):  # type: ignore[misc] # APScheduler has no types
@@ -252,4 +257,4 @@ class _Jobs(BaseScheduler):  # type: ignore[misc]
         super().shutdown(wait)
 
 
-logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # it says less than we do, more often
+logging.getLogger("apscheduler").setLevel(logging.ERROR)  # of the rest it says less than we do

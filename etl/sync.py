@@ -45,12 +45,13 @@ def sync(
     Raises `Busy` where another sync of the account is at work, `SourceError` where the source gave
     nothing, `StoreError`; then nothing was written.
     """
-    with store.account_lock():
+    with store.account_lock() as still_held:
         with store.reading() as known:
             seed = digest_seed(resource, known)
             last = known.last_poll(resource.name)
         poll = source(last, seed)
         with store.writing() as tx:
+            still_held()  # else another one may have polled meanwhile
             last = tx.refuse_stale(resource.name, poll.started_at)
             if poll.unchanged and (last is None or last.digest != poll.digest):
                 poll = replace(poll, unchanged=False)  # another poll came in between

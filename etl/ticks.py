@@ -13,7 +13,15 @@ from typing import Any, Final, Protocol
 from etl.app import App, Covers, Result
 from etl.cadence import Cadence, Pace, duration
 from etl.days import iso
-from etl.errors import AlreadyPolled, Busy, EtlError, SettingsError, SourceError, Unavailable
+from etl.errors import (
+    AlreadyPolled,
+    Away,
+    Busy,
+    EtlError,
+    SettingsError,
+    SourceError,
+    Unavailable,
+)
 from etl.poll import LastPoll
 from etl.resources import Resource
 from etl.settings import Account
@@ -27,7 +35,10 @@ LEAST_SLACK_S: Final = 1.6
 differ, a start or a late tick is off the grid, and `started_at` is rounded down by over a second."""
 WAIT_SHARE: Final = 0.5
 LONGEST_WAIT_S: Final = 30.0
-"""A tick that finds its account locked waits for the other's poll, this long at most."""
+"""A tick that finds its account locked, or the database away, tries again, this long at most."""
+AGAIN_S: Final = 1.0
+LONGEST_AGAIN_S: Final = 5.0
+"""Between two tries; it doubles, as each asks Postgres for a connection."""
 FIGURES: Final = (
     "listed",
     "added",
@@ -48,7 +59,8 @@ class Watch:
 
     `offset_s` is source clock minus local clock at its last poll here, None before the first;
     `complete_at` the start, on the local clock, of its newest complete poll by whichever process,
-    and `listed` how many records a poll of this process listed last.
+    `failed_at` that of the newest poll of this process that failed, and `listed` how many records a
+    poll of this process listed last.
     """
 
     account: Account
@@ -58,6 +70,7 @@ class Watch:
     pace: Pace = field(default_factory=Pace)
     offset_s: float | None = None
     complete_at: float | None = None
+    failed_at: float = float("inf")
     listed: int | None = None
 
     @property
@@ -77,6 +90,17 @@ class Observer(Protocol):
     def __call__(
         self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
     ) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A tick that is in hand since `at`, and tries until `ends` on the monotonic clock."""
+
+    watch: Watch
+    at: float
+    due_at: float
+    covers: Covers
+    ends: float
 
 
 def unobserved(*_: object, **__: object) -> None:
@@ -106,14 +130,66 @@ class Ticks:
 
     def _tick(self, watch: Watch, due_at: float) -> None:
         now = self.app.clock()
-        if not watch.pace.is_due(self.monotonic()):
-            self.observe(watch, "held")
-            return
+        wait_s = min(watch.trigger.gap_s(now) * WAIT_SHARE, LONGEST_WAIT_S)
         covers = partial(self._covers, watch, watch.trigger.latest(now))
-        if self._is_covered(watch, covers):
-            return
-        self._say_late(watch, now - due_at, now)
-        self._poll(watch, now, covers)
+        turn = _Turn(watch, now, due_at, covers, self.monotonic() + wait_s)
+        if not watch.pace.is_due(self.monotonic()):
+            if not self._is_left_alone(turn):
+                self.observe(watch, "held")
+                return
+            log.info("%s: held back no longer, as no other process polls now", watch.name)
+        pause_s = AGAIN_S
+        while not self._is_done(turn, is_last=self.monotonic() >= turn.ends):
+            if self.stopping.wait(min(pause_s, max(0.1, turn.ends - self.monotonic()))):
+                return
+            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
+
+    def _is_left_alone(self, turn: _Turn) -> bool:
+        """Whether another process, which polled well after this one had failed, polls no more: then
+        it is this one's turn again, however long it would still be held back."""
+        watch = turn.watch
+        while watch.pace.is_failing and not self._is_polled(turn):
+            if watch.complete_at is None or watch.complete_at <= watch.failed_at:
+                return False
+            if self.monotonic() >= turn.ends:
+                return True
+            if self.stopping.wait(AGAIN_S):
+                return False
+        return False
+
+    def _is_done(self, turn: _Turn, *, is_last: bool) -> bool:
+        """One attempt. False where another process holds the account, or the database is away, and
+        this was not the last one: the other's poll may come, or that process may die."""
+        try:
+            if self._is_polled(turn):
+                self.observe(turn.watch, "covered")
+                return True
+            return self._poll(turn, is_last)
+        except (Away, Busy):
+            if is_last:
+                raise
+            return False
+
+    def _poll(self, turn: _Turn, is_last: bool) -> bool:
+        watch, account, resource = turn.watch, turn.watch.account, turn.watch.resource
+        began, limited = self.monotonic(), self.app.limited(account.name)
+        result = self.app.sync_one(account, resource, covers=turn.covers)
+        error = result.error
+        if isinstance(error, Away | Busy) and not is_last:
+            return False
+        if isinstance(error, AlreadyPolled):
+            self.observe(watch, "covered")
+        elif isinstance(error, Busy):
+            log.warning("%s: skipped, %s", watch.name, error.message)
+            self.app.record_skipped(account.name, resource.name, int(turn.at), error.message)
+            self.observe(watch, "skipped", result)
+        else:
+            took_s = self.monotonic() - began
+            self._say_late(watch, turn.at - turn.due_at, turn.at)
+            self._learn(watch, result, began, self.app.limited(account.name) > limited)
+            self._say(watch, result, took_s)
+            self._hand_on(watch, result)
+        return True
 
     def _say_late(self, watch: Watch, late_s: float, now: float) -> None:
         # the first tick may be older than this process
@@ -126,24 +202,6 @@ class Ticks:
                 iso(int(now - late_s)),
                 duration(round(late_s)),
             )
-
-    def _poll(self, watch: Watch, now: float, covers: Covers) -> None:
-        account, resource = watch.account, watch.resource
-        began, limited = self.monotonic(), self.app.limited(account.name)
-        result = self.app.sync_one(account, resource, covers=covers)
-        error = result.error
-        if isinstance(error, AlreadyPolled):
-            self.observe(watch, "covered")
-        elif isinstance(error, Busy):
-            if not self._others_poll(watch, now, covers):
-                log.warning("%s: skipped, %s", watch.name, error.message)
-                self.app.record_skipped(account.name, resource.name, int(now), error.message)
-                self.observe(watch, "skipped", result)
-        else:
-            took_s = self.monotonic() - began
-            self._learn(watch, result, began, self.app.limited(account.name) > limited)
-            self._say(watch, result, took_s)
-            self._hand_on(watch, result)
 
     def _hand_on(self, watch: Watch, result: Result) -> None:
         """Call `after`. The poll is done and counted, whatever becomes of that."""
@@ -159,6 +217,7 @@ class Ticks:
         """What a poll means for the next ones; said where they come later."""
         error = result.error
         limited = limited or (isinstance(error, Unavailable) and error.limited)
+        whole = result.outcome is not None and result.outcome.run.outcome == "complete"
         if result.outcome is not None:
             run = result.outcome.run
             watch.offset_s, watch.listed = run.clock_offset_s or 0.0, run.listed
@@ -167,7 +226,12 @@ class Ticks:
         gap_s = watch.trigger.gap_s(self.app.clock())
         # a database that is away, or a full disk, is asked again at every tick
         failed = isinstance(error, SourceError | SettingsError)
-        wait_s = watch.pace.told(began, gap_s, failed=failed, limited=limited)
+        if failed:
+            watch.failed_at = self.app.clock()
+        away = isinstance(error, Unavailable) and not error.limited
+        wait_s = watch.pace.told(
+            began, gap_s, failed=failed, limited=limited, whole=whole, away=away
+        )
         if wait_s > gap_s:
             why = (
                 "the source limits the rate of requests"
@@ -211,16 +275,17 @@ class Ticks:
         )
         self.observe(watch, outcome, result, took_s)
 
-    def _is_covered(self, watch: Watch, covers: Covers) -> bool:
+    def _is_polled(self, turn: _Turn) -> bool:
+        """Whether the tick is polled already; what the database says of the newest poll is noted."""
+        watch = turn.watch
         with self.app.store(watch.account.name).reading() as known:
             last = known.last_poll(watch.resource.name)
             complete_at = known.newest_complete_at(watch.resource.name)
         if complete_at is not None:
             watch.complete_at = complete_at - self._offset_s(watch, last)
-        found = covers(last)
+        found = turn.covers(last)
         if found:
             log.debug("%s: another process polled", watch.name)
-            self.observe(watch, "covered")
         return found
 
     def _covers(self, watch: Watch, slot_at: float, last: LastPoll | None) -> bool:
@@ -239,12 +304,3 @@ class Ticks:
         if watch.offset_s is not None:
             return watch.offset_s
         return (last.clock_offset_s if last else None) or 0.0
-
-    def _others_poll(self, watch: Watch, now: float, covers: Covers) -> bool:
-        """Whether the process that holds the account brings this tick's poll, within some time."""
-        wait_s = min(watch.trigger.gap_s(now) * WAIT_SHARE, LONGEST_WAIT_S)
-        ends = self.monotonic() + wait_s
-        while self.monotonic() < ends and not self.stopping.wait(min(1.0, wait_s / 3)):
-            if self._is_covered(watch, covers):
-                return True
-        return False

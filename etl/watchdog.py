@@ -56,6 +56,12 @@ class Pinger:
         with suppress(queue.Full):
             self._wanted.put_nowait(True)
 
+    def stop(self) -> None:
+        """No more of it; a ping that waits is dropped."""
+        with suppress(queue.Empty):
+            self._wanted.get_nowait()
+        self._wanted.put(False)
+
     def _work(self) -> None:
         while self._wanted.get():
             try:

@@ -1,19 +1,28 @@
-"""What tests of alerts share: settings in short, and channels that remember."""
+"""What tests of alerts share: settings in short, channels that remember, and a forgotten machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert
 
 from etl.alert_settings import AlertSettings, Channel, read
 from etl.alerts import Alerts
 from etl.alerts.message import Message
-from etl.days import from_iso
+from etl.days import Zone, from_iso
 from etl.dialect import Database
 from etl.errors import DeliveryError
 from etl.poll import Instant
-from tests.support import ACCOUNT
+from etl.simcloud import Story
+from tests.support import ACCOUNT, apply, poll_story
+
+ZONE = Zone("Asia/Shanghai")
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+MICRO = 1_000_000
 
 TEAM: dict[str, Any] = {"kind": "webhook", "url_env": "TEAM_URL"}
 SECRET_URL = "https://hooks.example/T0KEN-very-secret"
@@ -55,3 +64,46 @@ class Post:
 
 def alerts_of(database: Database, post: Post, said: AlertSettings | None = None) -> Alerts:
     return Alerts(database, said or settings(), [ACCOUNT], {"TEAM_URL": SECRET_URL}, post)
+
+
+NOON = at("2026-01-06 12:00")
+"""Of a Tuesday."""
+
+
+@pytest.fixture
+def cloud(database: Database) -> Story:
+    """A machine that has run for nine hours, polled."""
+    story = Story(NOON - 9 * HOUR)
+    story.rents(title="训练 李雷", gpus=2, uuid="a")
+    apply(database, poll_story(story))
+    story.passes(hours=9)
+    apply(database, poll_story(story))
+    return story
+
+
+def polls(database: Database, cloud: Story, **time: int) -> int:
+    now = cloud.passes(**time)
+    apply(database, poll_story(cloud))
+    return now + 2
+
+
+def put(database: Database, table: Any, *found: dict[str, Any]) -> None:
+    with database.writing() as conn:
+        conn.execute(insert(table), [{"account_id": 1, **row} for row in found])
+
+
+@contextmanager
+def counted_writes(database: Database) -> Iterator[list[Connection]]:
+    """How many write transactions are begun in the block."""
+    begun: list[Connection] = []
+    writing = database.writing
+
+    @contextmanager
+    def counting() -> Iterator[Connection]:
+        with writing() as conn:
+            begun.append(conn)
+            yield conn
+
+    database.writing = counting  # type: ignore[method-assign]
+    yield begun
+    database.writing = writing  # type: ignore[method-assign]

@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import insert, update
 
 from etl import schema, tables
+from etl.allocation import Rule
 from etl.days import Zone
 from etl.dialect import Database, open_database
 from etl.poll import Poll
@@ -24,6 +25,7 @@ from etl.simcloud import gpu_uuid
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.habits import OWNERS
 from etl.store import Store
+from etl.store.deriving import write_rules
 from etl.sync import apply
 from tests.alerting import Post, alerts_of, at, settings
 from tests.support import ACCOUNT, poll_of
@@ -34,7 +36,8 @@ PRICES: Final = {"RTX 4090": 2, "RTX 3090": 1, "A100": 7, "L40S": 4, "H100": 13}
 """Yuan for one GPU and hour."""
 RECHARGE: Final = 120_000
 MICRO: Final = 1_000_000
-PEOPLE: Final = {name: {"titles": [f"*{name}*"], "stops": name == "alice"} for name in OWNERS}
+PEOPLE: Final = {"alice": {"stops": True}}
+RULES: Final = [Rule(n, title=f"*{name}*", owner=name) for n, name in enumerate(OWNERS, 1)]
 ZONE: Final = Zone("Asia/Shanghai")
 
 
@@ -53,6 +56,8 @@ class Month:
 
 def live(database: Database, seed: int, days: float = 30, every_s: int = EVERY_S) -> Month:
     """Poll and tick through the month."""
+    with database.writing() as conn:
+        write_rules(database, conn, RULES)
     fleet = Fleet.generate(seed, instances=60, start=STARTS, days=days, unknown_status=0.002)
     purse, post = Purse(database, fleet), Post()
     alerts = alerts_of(

@@ -16,6 +16,7 @@ import pytest
 from etl.alert_settings import AlertSettings
 from etl.alerts import channels
 from etl.alerts.cause import Cause
+from etl.alerts.channels import feishu, webhook
 from etl.alerts.message import Message, compose
 from etl.alerts.words import Words
 from etl.errors import DeliveryError, EtlError, SettingsError
@@ -69,6 +70,49 @@ def test_a_signed_message_is_taken(kind: str, robots: Robots) -> None:
     (took,) = robots.took
     assert "中文 eins" in json.dumps(took, ensure_ascii=False)
     assert "中文 zwei" in json.dumps(took, ensure_ascii=False)
+
+
+# signatures: what is expected was computed by `openssl dgst -sha256 -mac HMAC -macopt hexkey:…`
+
+
+def test_the_signature_of_feishu_is_the_known_one() -> None:
+    """The key is `timestamp + newline + secret`, the message empty."""
+    assert feishu.sign("SEC-0c41d2-very-secret", 1599360473) == (
+        "SHSEdK4xsrVkCZ7WWgn146U+S/49NKG+OWKIYMYWzgg="
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (1599360473, "8NyPPLLHu5nJngRs5sIYqsJmV972lUmzh%2FWJTIns5Uo%3D"),
+        (1599360474, "Xjcsu8tmADj69vXRb4Kx4cD7HbykNPf6g8B3y%2BNx8y4%3D"),
+    ],
+)
+def test_the_signature_of_dingtalk_is_the_known_one_fit_for_an_address(
+    now: int, said: str, robots: Robots
+) -> None:
+    """The key is the secret, the message `milliseconds + newline + secret`."""
+    robots.now = now
+    found, environ = world("dingtalk", robots)
+    channels.send(found.channels[0], message(found), environ, now)
+    query = f"access_token={TOKEN}&timestamp={now}000&sign={said}"
+    assert robots.asked == [f"/robot/send?{query}"]
+
+
+def test_the_signature_of_a_webhook_is_the_known_one() -> None:
+    assert webhook.sign("SEC-0c41d2-very-secret", 1599360473, b'{"version":1}') == (
+        "sha256=123cc94dedc1093b7b2480e2b33411035899b731887baf5fe5bb94a928a0e1c0"
+    )
+
+
+def test_feishu_gets_seconds_as_text_beside_its_signature(robots: Robots) -> None:
+    robots.now = 1599360473
+    said, environ = world("feishu", robots)
+    channels.send(said.channels[0], message(said), environ, 1599360473)
+    (took,) = robots.took
+    assert took["timestamp"] == "1599360473"
+    assert took["sign"] == "SHSEdK4xsrVkCZ7WWgn146U+S/49NKG+OWKIYMYWzgg="
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -91,7 +91,8 @@ def test_what_can_wait_is_gathered_and_goes_along_with_what_cannot() -> None:
     assert world.looks(NOON + HOUR, CODE, LONG) == {}
     assert world.looks(NOON + 2 * HOUR, CODE, LONG, CASH) == {"team": ["cash", "long"]}
     assert world.looks(NOON + 3 * HOUR, CODE, LONG, CASH, STOP) == {}
-    assert world.looks(NOON + 6 * HOUR, CODE, LONG, CASH, STOP) == {"team": ["stop"]}
+    assert world.looks(NOON + 8 * HOUR - MINUTE, CODE, LONG, CASH, STOP) == {}
+    assert world.looks(NOON + 8 * HOUR, CODE, LONG, CASH, STOP) == {"team": ["stop"]}
 
 
 def test_a_clock_that_was_set_back_holds_nothing_back() -> None:

@@ -16,6 +16,7 @@ from etl.alerts.facts import (
     DayCost,
     FailedImage,
     Machine,
+    Meter,
     Polling,
     Running,
     Stopped,
@@ -23,18 +24,29 @@ from etl.alerts.facts import (
 )
 from etl.alerts.rules import money, runs, syncing
 from etl.alerts.words import hours, one_line, yuan
+from etl.charging import ChargingModel
 from etl.days import DAY_S, Zone
+from etl.pricing import BEGINNING, FOREVER, PricePeriod
 from tests.alerting import at, settings
 
 HOUR = 3_600
 ZONE = Zone("Asia/Shanghai")
 NOW = at("2026-11-24 10:00")  # a Tuesday
 MICRO = 1_000_000
-TRAIN = Machine("lab", "u1", "train", "李雷", "RTX 4090", 2, 11 * MICRO)
+TRAIN = Machine("lab", "u1", "train", "李雷", "RTX 4090", 2)
+PRICE = PricePeriod(
+    BEGINNING, FOREVER, "running", "list", HOUR, False, 5_500_000, 5_500_000, 5_500_000, 0
+)
 
 
 def ran(hours: float, **more: Any) -> Running:
-    return Running(TRAIN, NOW - round(hours * HOUR), NOW, **more)
+    """So long until now, on two cards of 5.50 yuan an hour."""
+    return runs_since(NOW - round(hours * HOUR), **more)
+
+
+def runs_since(since: int, machine: Machine = TRAIN, **more: Any) -> Running:
+    meter = Meter(since, 2, (PRICE,), ChargingModel(), ZONE)
+    return Running(machine, since, NOW, meter=meter, **more)
 
 
 def keys(found: Any) -> list[str]:
@@ -84,9 +96,24 @@ def test_a_long_run_says_whose_how_long_and_how_much() -> None:
 
 
 def test_an_unknown_price_is_left_out() -> None:
-    row = replace(ran(9), machine=replace(TRAIN, hour_microcny=None))
+    row = ran(9)
+    assert row.meter is not None
+    gpus = replace(row, meter=replace(row.meter, gpu_nums=None))
+    held = replace(row, meter=replace(row.meter, periods=(replace(PRICE, kind="held"),)))
+    for unpriced in (replace(row, meter=None), gpus, held):
+        (cause,) = runs.long_run([unpriced], settings(), ZONE)
+        (evening_cause,) = evening("21:30", replace(unpriced, since=NOW))
+        assert "¥" not in "".join((*cause.words, *evening_cause.words))
+
+
+def test_what_is_nobodys_is_said_so() -> None:
+    row = replace(ran(9), machine=replace(TRAIN, owner=None, unclaimed=True))
     (cause,) = runs.long_run([row], settings(), ZONE)
-    assert "¥" not in cause.words.zh + cause.words.en
+    assert cause.words.zh.startswith("仍在运行:train(无归属),2 × RTX 4090")
+    assert cause.words.en.startswith("Still running: train (nobody's), 2 × RTX 4090")
+    (roll,) = evening("21:30", row)
+    assert roll.words.zh.startswith("晚间点名(无归属):1 台")
+    assert (roll.owner, roll.key) == (None, "roll_call:lab::2026-11-24")
 
 
 # the evening
@@ -106,7 +133,7 @@ def test_the_roll_is_called_at_half_past_nine(clock: str, fires: bool) -> None:
 
 
 def test_the_roll_names_each_owner_and_the_cost_until_morning() -> None:
-    other = Running(replace(TRAIN, instance_uuid="u2", owner="王芳", title="eval"), NOW - HOUR, NOW)
+    other = runs_since(NOW - HOUR, replace(TRAIN, instance_uuid="u2", owner="王芳", title="eval"))
     found = evening("21:30", ran(1), other, replace(other, timer_at=NOW + 10 * DAY_S))
     assert keys(found) == ["roll_call:lab:李雷:2026-11-24", "roll_call:lab:王芳:2026-11-24"]
     head, line = found[0].words.zh.split("\n")
@@ -116,7 +143,7 @@ def test_the_roll_names_each_owner_and_the_cost_until_morning() -> None:
 
 
 def test_what_starts_after_the_roll_call_is_not_forgotten_yet() -> None:
-    late = Running(TRAIN, at("2026-11-24 21:40"), NOW)
+    late = runs_since(at("2026-11-24 21:40"))
     assert evening("21:50", late) == []
 
 
@@ -185,6 +212,17 @@ def test_a_short_history_and_nothing_spent_say_nothing() -> None:
     assert low(Balance("lab", NOW, ())) == []
 
 
+def test_what_runs_now_counts_where_it_costs_more_than_the_last_day_did() -> None:
+    row = replace(purse(500, 10), running_microcny=50 * MICRO)
+    lower = low(row)[1]
+    assert lower.key == "balance:lab:24h"
+    assert lower.words.zh == "余额 ¥500.00,按现在运行的每小时 ¥50.00 计,还够 10.0 小时"
+    assert "at ¥50.00 an hour, for what runs now, that lasts 10.0 h" in lower.words.en
+    assert keys(low(replace(row, running_microcny=5 * MICRO))) == ["balance:lab:72h"]
+    assert low(replace(purse(10, 10, back=2), running_microcny=10 * MICRO))
+    assert low(Balance("lab", NOW, (), 10 * MICRO)) == []
+
+
 def test_an_old_balance_says_nothing() -> None:
     assert low(purse(100, 10), now=NOW + 7 * HOUR) == []
 
@@ -234,21 +272,21 @@ def test_a_card_that_expires_is_told_seven_days_and_one_day_before(
 def test_a_budget_is_told_at_half_at_four_fifths_and_when_it_is_used(
     spent: int, said: str | None, severity: str | None
 ) -> None:
-    row = Budget("nlp", "2026-11", 100 * MICRO, spent * MICRO)
+    row = Budget("project", "nlp", "2026-11", 100 * MICRO, spent * MICRO)
     found = [c for c in money.budget([row], settings()) if not c.silent]
     assert [(c.key, c.severity) for c in found] == (
-        [(f"budget:nlp:2026-11:{said}", severity)] if said else []
+        [(f"budget:project:nlp:2026-11:{said}", severity)] if said else []
     )
 
 
 def test_a_budget_that_will_not_do_is_told_before_it_is_used() -> None:
-    row = Budget("nlp", "2026-11", 100 * MICRO, 40 * MICRO, 130 * MICRO)
-    assert keys(money.budget([row], settings())) == ["budget:nlp:2026-11:projected"]
+    row = Budget("project", "nlp", "2026-11", 100 * MICRO, 40 * MICRO, 130 * MICRO)
+    assert keys(money.budget([row], settings())) == ["budget:project:nlp:2026-11:projected"]
     used = replace(row, spent_microcny=110 * MICRO)
     assert "projected" not in " ".join(keys(money.budget([used], settings())))
     nearly = replace(row, projected_microcny=97 * MICRO)
     assert keys(money.budget([nearly], settings())) == []
-    assert keys(money.budget([nearly], settings(), ["budget:nlp:2026-11:projected"]))
+    assert keys(money.budget([nearly], settings(), ["budget:project:nlp:2026-11:projected"]))
 
 
 def days(*weeks: int, today: int = 0, yesterday: int = 0) -> list[DayCost]:
@@ -295,6 +333,16 @@ def test_a_sync_is_stale_after_half_an_hour() -> None:
 
 def test_a_machine_that_slept_is_not_stale_when_it_wakes() -> None:
     assert stale(Polling("lab", NOW - 9 * HOUR), watching_since=NOW) == []
+
+
+def test_a_sync_is_not_stale_while_no_poll_was_due() -> None:
+    """Polls by the hour, or by a cron expression that rests at night."""
+    last = NOW - 9 * HOUR
+    assert stale(Polling("lab", last, due_at=last - 3)) == []
+    assert stale(Polling("lab", last, due_at=last + 400)) == []  # the source's clock is behind
+    assert stale(Polling("lab", last, due_at=last + 500)) == ["sync_stale:lab"]
+    assert stale(Polling("lab", last, due_at=float("-inf"))) == []
+    assert NOW - syncing.done_by(settings(), NOW) == 900
 
 
 def test_failing_polls_are_stale_though_nobody_watches_between_them() -> None:

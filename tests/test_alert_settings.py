@@ -11,7 +11,7 @@ import pytest
 
 from etl import settings as all_settings
 from etl.alert_settings import AlertSettings, read
-from etl.alerts.reading import owner_of
+from etl.alerts.machines import owner_of
 from etl.errors import SettingsError
 from tests.alerting import TEAM, settings
 

@@ -191,11 +191,10 @@ def duck(exported: Path) -> Iterator[Any]:
 
 def answers(conn: Any, report: Any, arguments: dict[str, str]) -> list[str]:
     """A report over DuckDB as CSV."""
-    names = [param.name for param in report.params]
+    values = reports.bound_values(report, arguments)
     sql = report.sql
-    for name in names:
+    for name in values:
         sql = sql.replace(f":{name}", f"${name}")
-    values = {name: arguments.get(name, report.param(name).default) for name in names}
     table = conn.sql(sql, params=values).to_arrow_table()
     lines = [[plain(value) for value in row.values()] for row in table.to_pylist()]
     return list(render("csv", table.column_names, lines))

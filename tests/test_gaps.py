@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 import pytest
 
-from etl import reports
+from etl import rebuild, reports, schema
 from etl.dialect import Database
 from etl.resources import INSTANCES
 from etl.simcloud import T0, Story
 from etl.store import Run, Store
+from tests.conftest import TODAY, ZONE
 from tests.support import apply, poll_of, rows
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -104,3 +105,40 @@ def test_the_observed_share_of_who_polls_every_quarter_of_an_hour_is_whole(
     period = {"from_day": "2026-01-02", "to_day": "2026-01-02", "by": "day"}
     columns, found = reports.run(database, reports.load("uptime"), period)
     assert [row[list(columns).index("observed_percent")] for row in found] == [100.0]
+
+
+STEPS = "SELECT started_at, polls_before, step_s, gap_s FROM sync_run ORDER BY started_at"
+
+
+def test_each_complete_poll_knows_how_far_it_is_from_the_one_before(database: Database) -> None:
+    polled(database, [0, 120], "other")
+    polled(database, [0, 120, 1000])
+    with Store(database, "lab").writing() as tx:
+        tx.record(INSTANCES.name, Run(T0 + 1100, T0 + 1101, "partial"))
+        tx.record("bills", Run(T0 + 1150, T0 + 1151, "complete"))
+        tx.record(INSTANCES.name, Run(T0 + 1200, T0 + 1201, "complete"))
+    kept = [row[1:] for row in rows(database, STEPS)]
+    assert kept[:4] == [(0, None, None)] * 2 + [(1, 120, 119)] * 2
+    assert kept[4:] == [(2, 880, 879), (None, None, None), (0, None, None), (3, 200, 199)]
+
+
+def test_an_upgrade_and_a_rebuild_say_how_far_polls_are_apart(database: Database) -> None:
+    polled(database, [0, 120, 240, 3_000, 3_120], "other")
+    polled(database, [0, 500, 4_000])
+    before, found = rows(database, STEPS), gaps(database)
+    with database.writing() as conn:
+        schema.migrate(database, conn, "0005")
+    assert schema.upgrade(database, ZONE, TODAY)
+    assert (sorted(rows(database, STEPS), key=str), gaps(database)) == (
+        sorted(before, key=str),
+        found,
+    )
+
+    with database.writing() as conn:
+        conn.exec_driver_sql(
+            "UPDATE sync_run SET polls_before = 7, gap_s = NULL WHERE step_s > 400"
+        )
+    assert sorted(rebuild.differences(database)) == ["lab polls", "other polls"]
+    rebuild.rebuild(database, None, TODAY)
+    assert list(rebuild.differences(database)) == []
+    assert sorted(rows(database, STEPS), key=str) == sorted(before, key=str)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import platform
 import re
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -67,6 +69,19 @@ def figures(daemon: Daemon) -> dict[str, float]:
         for s in family.samples
         if not s.name.endswith("_bucket")
     }
+
+
+# alerts
+
+
+def test_alerts_know_when_a_poll_was_due(daemon: tuple[Live, Daemon]) -> None:
+    lab, made = daemon
+    (watch,) = made.schedule.watches.values()
+    made._look_at_alerts()
+    due = lab.app.alerts.due
+    assert due is not None
+    assert due("lab", 1e9) == watch.trigger.latest(1e9) <= 1e9
+    assert due("nobody", 1e9) == float("-inf")
 
 
 # readiness
@@ -252,6 +267,15 @@ def test_the_watchdog_url_is_asked_and_never_logged(caplog: pytest.LogCaptureFix
     assert "s3cret" not in caplog.text
 
 
+def test_a_watchdog_url_that_is_no_longer_asked_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    pinger = Pinger("http://127.0.0.1:9/")
+    (thread,) = set(threading.enumerate()) - before
+    pinger.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
 def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(
     daemon: tuple[Live, Daemon], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -353,3 +377,34 @@ def test_a_log_is_json_where_nobody_looks(form: str, first: str, database: Datab
     assert len(lines) == 2
     assert "mind this" in lines[1]
     assert lines[0].startswith("{") == (first == "{")
+
+
+ARENAS_OF_THREADS = """
+import ctypes, threading
+from etl.daemon import use_few_arenas
+use_few_arenas()
+libc = ctypes.CDLL(None)
+all_at_once = threading.Barrier(12)
+def work():
+    all_at_once.wait()
+    libc.malloc(1000)
+    all_at_once.wait()
+threads = [threading.Thread(target=work) for _ in range(12)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc.tmpfile.restype = ctypes.c_void_p
+file = ctypes.c_void_p(libc.tmpfile())
+libc.malloc_info(0, file)
+libc.rewind(file)
+said = ctypes.create_string_buffer(1_000_000)
+libc.fread(said, 1, 999_999, file)
+print(said.value.count(b"<heap nr="))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc")
+def test_threads_share_their_memory() -> None:
+    """Else what each freed is kept for it alone, and a daemon of many accounts grows."""
+    made = subprocess.run([sys.executable, "-c", ARENAS_OF_THREADS], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert int(made.stdout) <= 2

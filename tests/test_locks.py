@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from etl import rebuild, schema, sync
 from etl.dialect import Database, open_database
 from etl.dialect.postgres import Postgres
 from etl.dialect.sqlite import Sqlite
 from etl.diff import Changes, Ended, Presence, Version
-from etl.errors import Busy, StalePoll
+from etl.errors import Away, Busy, StalePoll, StoreError
 from etl.poll import LastPoll, Poll
 from etl.resources import INSTANCES
 from etl.resources.instances import Instance
@@ -131,6 +133,66 @@ def test_a_lock_is_free_again_after_an_error(database: Database) -> None:
         raise ZeroDivisionError
     with Store(database, "a").account_lock():
         pass
+
+
+def test_a_server_that_hangs_up_under_a_lock_undoes_nothing(
+    kind: str, fresh_url: Callable[[], str]
+) -> None:
+    """What was done under the lock is committed: it is no failure, and the lock is free."""
+    if kind == "sqlite":
+        pytest.skip("a file does not hang up")
+    database = open_database(fresh_url())
+    with closing(database):
+        with Store(database, "a").account_lock():
+            rows(
+                database,
+                "SELECT pg_terminate_backend(pid) FROM pg_locks"
+                " WHERE locktype = 'advisory' AND pid <> pg_backend_pid()",
+            )
+        wait_for(lambda: is_free_of(database, "a"))
+
+
+def test_a_poll_whose_lock_the_server_took_back_writes_nothing(
+    kind: str, fresh_url: Callable[[], str]
+) -> None:
+    """The server restarted during the poll: another process may have polled since."""
+    if kind == "sqlite":
+        pytest.skip("a file does not restart")
+    database = open_database(fresh_url())
+    end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+
+    def source(last: LastPoll | None, seed: bytes) -> Poll:
+        rows(database, end)
+        return poll_of([], T0, T0 + 1)
+
+    with closing(database):
+        with pytest.raises(Away):
+            sync.sync(INSTANCES, source, Store(database, "a"))
+        assert rows(database, "SELECT count(*) FROM sync_run") == [(0,)]
+
+
+def is_free_of(database: Database, account: str) -> bool:
+    with suppress(Busy), Store(database, account).account_lock():
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("state", "kind_of_error"),
+    [
+        ("57P01", Away),  # admin_shutdown
+        ("57P03", Away),  # cannot_connect_now
+        ("08006", Away),
+        ("53300", Away),  # too_many_connections
+        ("55P03", Busy),
+        ("28P01", StoreError),  # a wrong password does not pass
+        ("53100", StoreError),  # disk_full
+    ],
+)
+def test_a_server_that_starts_or_stops_is_away(state: str, kind_of_error: type[Exception]) -> None:
+    database = Postgres(make_url("postgresql+psycopg://postgres@localhost/lab"))
+    foreign = psycopg.errors.lookup(state)("as the server said it")
+    assert type(database.error(DBAPIError("SELECT 1", None, foreign))) is kind_of_error
 
 
 # foreign locks

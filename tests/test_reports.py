@@ -15,6 +15,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.render import Column, render
 from etl.reports import Report
+from etl.reports.periods import FOLLOWING, days_that_follow
 from etl.simcloud import Story
 from tests.support import apply, poll_story
 
@@ -199,7 +200,7 @@ def test_the_header_documents_every_column_and_parameter(name: str) -> None:
     assert len({column.zh for column in report.columns.values()}) == len(report.columns)
     assert all(param.about for param in report.params)
     used = set(re.findall(r"(?<![:\w]):(\w+)", report.sql))
-    assert used == {param.name for param in report.params}
+    assert used - set(FOLLOWING) == {param.name for param in report.params}
 
 
 @pytest.mark.parametrize("path", sorted(places.VIEWS.glob("*.sql")), ids=lambda path: path.stem)
@@ -315,3 +316,16 @@ def test_a_word_that_is_no_period_is_refused(since: str, until: str | None) -> N
     with pytest.raises(SettingsError) as caught:
         reports.day_range(since, until, TODAY)
     assert caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("period", "follow"),
+    [
+        (("2026-03-01", "2026-03-31"), ["2026-01-29", "2026-03-01", "2026-03-31"]),
+        (("2026-03-02", "2026-03-08"), ["2026-02-23", "2026-03-01", "2026-03-31"]),
+        (("2027-12-31", "2028-02-01"), ["2027-11-28", "2028-02-01", "2028-02-29"]),
+        (("0001-01-02", "2026-12-31"), ["0001-01-01", "2026-12-01", "2026-12-31"]),
+    ],
+)
+def test_days_that_follow_from_a_period(period: tuple[str, str], follow: list[str]) -> None:
+    assert list(days_that_follow(*period).values()) == follow

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import pytest
 
 from etl.app import App, Result
 from etl.cadence import Cadence
-from etl.errors import SettingsError
+from etl.errors import Away, SettingsError
 from etl.resources import RESOURCES
 from etl.schedule import Lane, Schedule
 from etl.settings import Account
@@ -42,6 +44,16 @@ class Inline(Lane):
         work()
 
 
+class _Waiting(threading.Event):
+    def __init__(self, cloud: Story) -> None:
+        super().__init__()
+        self._cloud = cloud
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self._cloud.passes(seconds=ceil(timeout or 1))
+        return self.is_set()
+
+
 @dataclass
 class Driven:
     """A schedule over a live story. Time passes where a test says so; `stands_s` is how long the
@@ -53,14 +65,19 @@ class Driven:
     seen: Counter[str] = field(default_factory=Counter)
     results: list[Result] = field(default_factory=list)
     lane: type[Lane] = Inline
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def starts(self, cadence: Cadence = TWO_MINUTES, *accounts: Account) -> None:
         app = self.lab.app
         own = accounts or (self.lab.account,)
         app.settings = settings_of(app, cadence, *own)
-        ticks = Ticks(app, self.results.append, self._observe, self.monotonic)
+        ticks = Ticks(app, self.results.append, self._observe, self.monotonic, self.stopping)
         self.schedule = Schedule(ticks, app.settings, lane=self.lane, clerk=lambda work: work())
         self.schedule.look()
+
+    def waits_pass_time(self) -> None:
+        """A tick that waits for others lets the story's time pass."""
+        self.stopping = _Waiting(self.lab.cloud)
 
     def monotonic(self) -> float:
         return self.lab.cloud.clock() - self.stands_s
@@ -229,7 +246,7 @@ def test_failures_in_a_row_back_off_and_recover_alone(
 ) -> None:
     lab = drive()
     lab.starts()
-    lab.lab.server.behaviour = Behaviour(fail={ANY: Fail(503, 503)})
+    lab.lab.server.behaviour = Behaviour(fail={ANY: Fail(401, 401)})
     lab.passes(hours=6)
     assert 8 <= lab.seen["failed"] <= 12
     assert "9 failures in a row; the next poll is due in 1 h" in caplog.text
@@ -241,19 +258,81 @@ def test_failures_in_a_row_back_off_and_recover_alone(
     assert lab.seen["complete"] - before == 10
 
 
+def test_after_an_outage_of_hours_the_next_poll_comes_within_five_minutes(
+    drive: Callable[..., Driven],
+) -> None:
+    lab = drive()
+    lab.starts()
+    lab.lab.server.behaviour = Behaviour(fail={ANY: Fail(503, 503)})
+    lab.passes(hours=4.2)
+    assert lab.seen["failed"] <= 80, "but it is not asked at every tick"
+    lab.lab.server.behaviour = Behaviour()
+    lab.passes(minutes=5)
+    assert lab.seen["complete"] >= 2
+    assert lab.lab.gone() == []
+
+
+def test_what_is_held_back_is_polled_at_the_next_tick_when_the_config_is_read_again(
+    drive: Callable[..., Driven],
+) -> None:
+    lab = drive()
+    lab.starts()
+    lab.lab.server.behaviour = Behaviour(fail={ANY: Fail(401, 401)})
+    lab.passes(hours=5)
+    lab.lab.server.behaviour = Behaviour()
+    lab.schedule.apply(lab.lab.app.settings)
+    lab.passes(seconds=EVERY_S)
+    assert lab.seen["complete"] == 2
+
+
+def test_one_that_is_held_back_takes_over_when_the_others_poll_no_more(
+    drive: Callable[..., Driven],
+) -> None:
+    """Its own network failed for hours; another process polled, and dies."""
+    lab = drive()
+    lab.waits_pass_time()
+    lab.starts()
+    lab.lab.server.behaviour = Behaviour(fail={ANY: Fail(401, 401)})
+    lab.passes(hours=4.2)
+    lab.lab.server.behaviour = Behaviour()
+    for _ in range(3):
+        assert lab.lab.polls(minutes=EVERY_S / 60).error is None
+        lab.schedule.look()
+    assert lab.seen["complete"] == 1, "while the other polls, it keeps back"
+    lab.passes(seconds=EVERY_S + 40)
+    assert lab.seen["complete"] == 2
+
+
 def test_a_limited_rate_stretches_the_interval_and_says_so(
     drive: Callable[..., Driven], caplog: pytest.LogCaptureFixture
 ) -> None:
     lab = drive(attempts=2)
     lab.starts()
-    lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=1)})
+    lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=2)})
     lab.passes(minutes=2)
-    assert lab.seen["complete"] == 2, "the second request of the poll went well"
+    assert lab.seen == {"complete": 1, "failed": 1}
     assert "the source limits the rate of requests; the next poll is due in 4 min" in caplog.text
+    lab.passes(minutes=2)
+    assert lab.seen["complete"] == 1
     lab.passes(minutes=2)
     assert lab.seen["complete"] == 2
     lab.passes(minutes=2)
     assert lab.seen["complete"] == 3
+
+
+def test_a_limited_answer_that_a_retry_healed_holds_nothing_back(
+    drive: Callable[..., Driven], caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = drive(attempts=2)
+    lab.starts()
+    for polls in (2, 3):
+        lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=1)})
+        lab.passes(minutes=2)
+        assert lab.seen["complete"] == polls
+    assert "limits the rate" not in caplog.text
+    lab.lab.server.behaviour = Behaviour(fail={1: Fail(429, 429, times=1)})
+    lab.passes(minutes=2)
+    assert "the source limits the rate of requests; the next poll is due in 4 min" in caplog.text
     lab.passes(minutes=2)
     assert lab.seen["complete"] == 4
 
@@ -437,3 +516,54 @@ def test_a_tick_that_finds_its_account_locked_elsewhere_is_recorded_as_skipped(
     assert one.schedule.stop(10)
     outcomes = {row[0] for row in rows(lab.database, "SELECT outcome FROM sync_run")}
     assert outcomes == {"complete", "skipped"}
+
+
+def test_a_tick_takes_over_where_the_process_that_polled_died(drive: Callable[..., Driven]) -> None:
+    lab = drive()
+    lab.waits_pass_time()
+    held = ExitStack()
+    held.enter_context(lab.lab.app.store(lab.lab.account.name).account_lock())
+    dies_at = lab.lab.cloud.clock() + 5
+    waits = lab.stopping.wait
+
+    def dies(timeout: float | None = None) -> bool:
+        if lab.lab.cloud.clock() >= dies_at:
+            held.close()
+        return waits(timeout)
+
+    lab.stopping.wait = dies  # type: ignore[method-assign]
+    with held:
+        lab.starts()
+    assert lab.seen == {"complete": 1}
+
+
+def test_a_tick_waits_for_a_database_that_restarts(
+    drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = drive()
+    lab.waits_pass_time()
+    back_at = lab.lab.cloud.clock() + 10
+    reading = lab.lab.database.reading
+
+    def restarts() -> Any:
+        if lab.lab.cloud.clock() < back_at:
+            raise Away("the database hung up")
+        return reading()
+
+    monkeypatch.setattr(lab.lab.database, "reading", restarts)
+    lab.starts()
+    assert lab.seen == {"complete": 1}
+    back_at = lab.lab.cloud.clock() + 10 * EVERY_S
+    lab.passes(seconds=EVERY_S)
+    assert lab.seen == {"complete": 1, "failed": 1}, "it does not wait for ever"
+
+
+def test_a_fault_while_a_skipped_tick_is_recorded_is_logged(
+    drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lab = drive()
+    lab.starts()
+    (key, watch), *_ = lab.schedule.watches.items()
+    monkeypatch.setattr(lab.lab.app, "record_skipped", lambda *_: 1 / 0)
+    lab.schedule._record(watch, 0, "the poll before is not done yet", (key, 0))
+    assert "a fault of this program" in caplog.text

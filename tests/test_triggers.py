@@ -149,9 +149,40 @@ def test_failures_in_a_row_back_off_up_to_an_hour_and_a_success_ends_that() -> N
     assert pace.is_due(0)
 
 
+def test_a_source_that_is_away_is_asked_again_within_five_minutes() -> None:
+    pace = Pace()
+    waits = [pace.told(0, 120, failed=True, limited=False, away=True) for _ in range(5)]
+    assert waits == [120, 240, 300, 300, 300]
+    assert pace.told(0, 120, failed=True, limited=False) == 3_600, (
+        "what a person must mend can wait"
+    )
+
+
 def test_a_longer_interval_than_an_hour_is_not_shortened_by_failures() -> None:
     pace = Pace()
     assert {pace.told(0, 7_200, failed=True, limited=False) for _ in range(5)} == {7_200}
+
+
+def test_a_limited_answer_that_a_retry_heals_stretches_nothing() -> None:
+    pace = Pace()
+    for _ in range(5):
+        waits = [pace.told(0, 60, failed=False, limited=n < 2, whole=True) for n in range(3)]
+        assert waits == [60, 60, 60]
+        assert pace.is_due(0)
+
+
+def test_healed_ones_in_poll_after_poll_stretch_the_interval() -> None:
+    pace = Pace()
+    waits = [pace.told(0, 60, failed=False, limited=True, whole=True) for _ in range(5)]
+    assert waits == [60, 60, 120, 240, 480]
+    assert pace.told(0, 60, failed=False, limited=False, whole=True) == 240
+    # a single one while it is stretched lets go no further, and stretches no more
+    assert pace.told(0, 60, failed=False, limited=True, whole=True) == 240
+    assert pace.told(0, 60, failed=False, limited=False, whole=True) == 120
+
+
+def test_a_partial_poll_that_was_limited_stretches_at_once() -> None:
+    assert Pace().told(0, 60, failed=False, limited=True, whole=False) == 120
 
 
 def test_a_limited_rate_stretches_the_interval_and_clean_polls_let_go() -> None:

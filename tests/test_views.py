@@ -51,7 +51,7 @@ def view_columns(database: Database, name: str) -> list[str]:
 def test_a_view_whose_text_changes_is_replaced_in_place(
     database: Database, own_views: Path
 ) -> None:
-    rewrite(own_views / "sync_gap.sql", "WHERE gap_s > 600", "WHERE gap_s > 60")
+    rewrite(own_views / "sync_gap.sql", "WHERE g.gap_s > 600", "WHERE g.gap_s > 60")
     execute(database, "CREATE VIEW mine AS SELECT gap_s FROM sync_gap")
     assert schema.upgrade(database, ZONE, TODAY)
     cloud = Story()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Connection
@@ -19,10 +19,11 @@ from etl import schema
 from etl.alert_settings import AlertSettings, Channel
 from etl.alerts import channels, digest, plan, rules, state
 from etl.alerts.cause import Cause
-from etl.alerts.facts import Budget, DayCost, Facts
+from etl.alerts.facts import Budget, DayCost, Facts, Polling
 from etl.alerts.message import Message, compose
 from etl.alerts.plan import Alert
 from etl.alerts.reading import Reading
+from etl.alerts.rules import syncing
 from etl.alerts.words import NOTHING, Words
 from etl.days import Zone
 from etl.dialect import Database, translated
@@ -34,6 +35,9 @@ PAUSE_S: Final = 600
 COSTS_AGE_S: Final = 3_600
 """Costs and budgets are read anew after so long: they look at weeks."""
 TEST: Final = Words("测试消息:渠道可用", "A test: this channel works")
+
+Due = Callable[[str, float], float | None]
+"""The newest tick, not after a moment, at which an account's instances were to be polled."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -51,13 +55,14 @@ class Sent:
 @dataclass
 class Alerts:
     """Alerts over one database, for the `accounts` named and no others: those may be looked after by
-    another daemon. Channels' secrets are in `environ`."""
+    another daemon. Channels' secrets are in `environ`. `due` is the daemon's schedule, if it runs."""
 
     database: Database
     settings: AlertSettings
     accounts: Sequence[str]
     environ: Mapping[str, str] = field(repr=False)
     send: channels.Send = channels.send
+    due: Due | None = None
     _watching_since: Instant = field(init=False, default=0)
     _last_tick: Instant | None = field(init=False, default=None)
     _costs: tuple[Instant, tuple[DayCost, ...], tuple[Budget, ...]] | None = field(
@@ -137,15 +142,15 @@ class Alerts:
         return Facts(
             zone=zone,
             watching_since=self._watching_since,
-            running=reading.running(),
-            stopped=reading.stopped(zone, now),
+            running=reading.machines.running(),
+            stopped=reading.machines.stopped(zone, now),
             balances=reading.balances(now),
             cards=reading.cards(now),
             budgets=budgets,
             day_costs=day_costs,
-            polling=reading.polling(self.accounts),
+            polling=self._polling(reading, now),
             unknown_codes=reading.unknown_codes(),
-            failed_images=reading.failed_images(),
+            failed_images=reading.machines.failed_images(),
             digests=tuple(
                 digest.due(
                     self.settings,
@@ -156,6 +161,13 @@ class Alerts:
             ),
             open_keys=state.open_keys(conn),
         )
+
+    def _polling(self, reading: Reading, now: Instant) -> tuple[Polling, ...]:
+        rows, due = reading.polling(self.accounts), self.due
+        if due is None:
+            return rows
+        by = syncing.done_by(self.settings, now)
+        return tuple(replace(row, due_at=due(row.account, by)) for row in rows)
 
     def _digest_words(
         self, conn: Connection, reading: Reading, told: digest.Period, zone: Zone, now: Instant

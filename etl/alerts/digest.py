@@ -119,7 +119,7 @@ def _costs(rows: tuple[DayCost, ...], told: Period) -> Iterator[Words]:
 
 
 def _running(reading: Reading) -> Words:
-    rows = reading.running()
+    rows = reading.machines.running()
     loose = sum(map(is_loose, rows))
     return Words(
         f"现在运行 {len(rows)} 台,其中 {loose} 台未设定时关机",

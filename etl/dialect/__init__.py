@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -44,8 +44,9 @@ class Database(Protocol):
     def guarded(self) -> AbstractContextManager[Connection]:
         """The same for SQL that is not ours, streamed: one statement, and it can only read."""
 
-    def account_lock(self, account: str) -> AbstractContextManager[None]:
-        """Held over a whole poll. Raises `Busy` at once where another process holds it."""
+    def account_lock(self, account: str) -> AbstractContextManager[Callable[[], object]]:
+        """Held over a whole poll. Raises `Busy` at once where another process holds it. What it
+        gives raises `Away` (translated) where the lock was lost since."""
 
     def insert(self, conn: Connection, table: Table, columns: Row, rows: Sequence[Row]) -> None: ...
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,12 +15,24 @@ from sqlalchemy.pool import NullPool
 
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
-from etl.errors import Busy, StoreError
+from etl.errors import Away, Busy, StoreError
 
 CONNECT_TIMEOUT_S: Final = 15
 LOCK_TIMEOUT_S: Final = 30
 KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 """Of both sides: the server frees the locks of a client that the network cut off after a minute."""
+READING: Final = (
+    "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
+    " set_config('cursor_tuple_fraction', '1', true)"
+)
+"""For a reader's transaction. Reports group and sort up to a year of parts, which with the usual 4 MB goes
+through the disk; compiling a plan takes longer than it saves; what is streamed is read to its end."""
+UNANSWERED_MS: Final = 60_000
+"""The same for a network that is cut while something is on its way: keepalives wait for that, and
+the system alone would try for a quarter of an hour."""
+_HUNG_UP: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+_AWAY: Final = ("08", "57P", "53300")
+"""connection_exception, operator_intervention (it starts, it stops), too_many_connections."""
 _BUSY: Final = frozenset({"55P03", "57014", "40P01"})
 """lock_not_available, query_canceled (by lock_timeout), deadlock_detected."""
 
@@ -36,8 +48,10 @@ class Postgres:
                 "application_name": "chenyu-etl",
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 **KEEPALIVES,
+                "tcp_user_timeout": UNANSWERED_MS,
                 "options": f"-c timezone=UTC -c lock_timeout={round(lock_timeout_s * 1000)}ms"
-                + "".join(f" -c tcp_{name}={value}" for name, value in KEEPALIVES.items()),
+                + "".join(f" -c tcp_{name}={value}" for name, value in KEEPALIVES.items())
+                + f" -c tcp_user_timeout={UNANSWERED_MS}",
             },
         }
         self.engine: Engine = create_engine(url, pool_pre_ping=True, **options)
@@ -59,6 +73,7 @@ class Postgres:
         with self.engine.connect().execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         ) as conn:
+            conn.exec_driver_sql(READING)
             yield conn
 
     @contextmanager
@@ -69,7 +84,7 @@ class Postgres:
             yield conn.execution_options(stream_results=True)
 
     @contextmanager
-    def account_lock(self, account: str) -> Iterator[None]:
+    def account_lock(self, account: str) -> Iterator[Callable[[], object]]:
         """A session advisory lock on a connection of its own: the server frees it when this process
         or its connection dies."""
         key = _key(f"account {account}")
@@ -80,9 +95,12 @@ class Postgres:
                     advice="nothing to do: it brings the same data; see chenyu-etl status",
                 )
             try:
-                yield
+                yield lambda: conn.exec_driver_sql("SELECT 1")
             finally:
-                conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
+                # it ends with the connection anyhow: what was committed under it is no failure
+                if not conn.invalidated:
+                    with suppress(DBAPIError):
+                        conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
 
     def insert(
         self, conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -174,9 +192,11 @@ class Postgres:
                 f"{self.place} is locked by another program",
                 advice="end the transaction that holds the lock, then try again",
             )
-        advice = "run chenyu-etl doctor"
-        if error.connection_invalidated or state is None or state.startswith(("08", "57P", "28")):
-            advice = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
+        check = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
+        hung_up = state is None and isinstance(error.orig, _HUNG_UP)
+        if error.connection_invalidated or hung_up or str(state).startswith(_AWAY):
+            return Away(f"{self.place}: {said}", advice=check)
+        advice = check if str(state).startswith("28") else "run chenyu-etl doctor"
         return StoreError(f"{self.place}: {said}", advice=advice)
 
     def _unnest(self, table: Table, columns: Sequence[str]) -> str:

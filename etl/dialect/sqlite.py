@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -103,7 +103,7 @@ class Sqlite:
                     raw.set_authorizer(None)
 
     @contextmanager
-    def account_lock(self, account: str) -> Iterator[None]:
+    def account_lock(self, account: str) -> Iterator[Callable[[], object]]:
         from filelock import FileLock, Timeout
 
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ class Sqlite:
         except Timeout as error:
             raise _held(account) from error
         try:
-            yield
+            yield lambda: None
         finally:
             lock.release()
 

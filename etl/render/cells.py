@@ -17,6 +17,12 @@ def is_formula(text: str) -> bool:
     return text.startswith(("\t", "\r")) or text.lstrip().startswith(_FORMULA)
 
 
+def is_tame(text: str) -> bool:
+    """Whether it surely is no formula and holds no control characters: what nearly all cells are, said
+    without looking at each character in Python."""
+    return text.isascii() and text.isprintable() and text[:1].isalnum()
+
+
 def one_line(text: str) -> str:
     """The same without control characters."""
     return UNPRINTABLE.sub("\ufffd", text)
@@ -25,6 +31,6 @@ def one_line(text: str) -> str:
 def spreadsheet_safe(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula is quoted with an apostrophe; control
     characters are replaced, for a CSV that is looked at on a terminal."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or is_tame(value):
         return value
     return ("'" if is_formula(value) else "") + one_line(value)

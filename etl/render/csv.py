@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -12,7 +11,13 @@ from etl.render.columns import Column, Rows
 
 
 def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[str]:
+    write = csv.writer(_Line(), lineterminator="").writerow
     for row in chain([[column.heading(lang) for column in columns]], rows):
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(spreadsheet_safe(value) for value in row)
-        yield line.getvalue()
+        yield str(write([spreadsheet_safe(value) for value in row]))
+
+
+class _Line:
+    """What `csv` writes a line to: `writerow` returns what this returns."""
+
+    def write(self, line: str) -> str:
+        return line

@@ -11,13 +11,13 @@ from etl.render.columns import Column, Rows
 
 def lines(columns: Sequence[Column], rows: Rows) -> Iterator[str]:
     names = [column.name for column in columns]
+    encode = json.JSONEncoder(ensure_ascii=False).encode
     before = None
     for row in rows:
         if before is not None:
             yield before + ","
-        line = UNPRINTABLE.sub(
-            lambda found: json.dumps(found[0])[1:-1],
-            json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False),
-        )
+        line = encode(dict(zip(names, row, strict=True)))
+        if not line.isprintable():
+            line = UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], line)
         before = ("[" if before is None else " ") + line
     yield "[]" if before is None else before + "]"

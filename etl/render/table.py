@@ -34,7 +34,7 @@ def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[s
 
 def width(text: str) -> int:
     """Columns that `text` takes on a terminal: Chinese characters take two, accents none."""
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def printable(value: Any) -> str:
@@ -45,6 +45,8 @@ def printable(value: Any) -> str:
         text = f"{value:,}"
     else:
         text = "" if value is None else str(value)
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
@@ -81,6 +83,8 @@ def _width(character: str) -> int:
 
 
 def _cut(text: str) -> str:
+    if text.isascii():
+        return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
     taken = 0
     fits = 0
     for at, character in enumerate(text):

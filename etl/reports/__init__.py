@@ -7,6 +7,7 @@ from etl.render.columns import Column
 from etl.reports.header import (
     Param,
     Report,
+    bound,
     first_sentence,
     load,
     load_own,
@@ -16,13 +17,15 @@ from etl.reports.header import (
 )
 from etl.reports.notes import Note, notes, notes_of_month
 from etl.reports.periods import day_range
-from etl.reports.running import plain, run
+from etl.reports.running import bound_values, plain, run
 
 __all__ = [
     "Column",
     "Note",
     "Param",
     "Report",
+    "bound",
+    "bound_values",
     "day_range",
     "first_sentence",
     "load",

@@ -35,8 +35,8 @@ _GAPS: Final = Report(
 SELECT g.account, g.gap_from, g.gap_to, g.gap_s
 FROM sync_gap g
 WHERE (CAST(:account AS TEXT) IS NULL OR g.account = CAST(:account AS TEXT))
-    AND g.gap_to_s > (SELECT MIN(starts_s) FROM calendar_day WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT))
-    AND g.gap_from_s < (SELECT MAX(ends_s) FROM calendar_day WHERE CAST(day AS TEXT) <= CAST(:to_day AS TEXT))
+    AND g.gap_to_s > (SELECT MIN(starts_s) FROM calendar_day WHERE day >= :from_day)
+    AND g.gap_from_s < (SELECT MAX(ends_s) FROM calendar_day WHERE day <= :to_day)
 ORDER BY g.account, g.gap_from_s
 """,
 )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from typing import Final
 
 from etl.errors import SettingsError
+
+FOLLOWING: Final = ("before_day", "month_first", "month_last")
 
 
 def day_range(since: str | None, until: str | None, today: date) -> tuple[str, str]:
@@ -25,6 +28,21 @@ def day_range(since: str | None, until: str | None, today: date) -> tuple[str, s
             f"the period from {first} to {last} is empty", advice="--from is later than --to"
         )
     return first.isoformat(), last.isoformat()
+
+
+def days_that_follow(first: str, last: str) -> dict[str, str]:
+    """Days that a report may bind beside those of its period, so that it is read no further than needed:
+    the first of as many days before it (`before_day`), and the first and the last of the month in
+    which it ends."""
+    begins, ends, day = date.fromisoformat(first), date.fromisoformat(last), timedelta(days=1)
+    length = min(ends - begins + day, begins - date.min)
+    next_month = ends.replace(day=1) + 31 * day if ends.year < date.max.year else date.max
+    found = (
+        begins - length,
+        ends.replace(day=1),
+        next_month.replace(day=1) - day,
+    )
+    return {name: each.isoformat() for name, each in zip(FOLLOWING, found, strict=True)}
 
 
 def _names_a_period(word: str) -> bool:

@@ -6,16 +6,20 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.exc import ResourceClosedError
 
-from etl.dialect import Database, translated
+from etl.dialect import CalendarDay, Database, translated
 from etl.errors import Busy, SettingsError, StoreError
-from etl.reports.header import Param, Report, literal_colons
+from etl.reports.header import Param, Report, bound, literal_colons
+from etl.reports.periods import FOLLOWING, days_that_follow
 
 ReadRows = Generator[Sequence[Any], None, None]
+BATCH: Final = 1_000
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+DAYS: Final = ("from_day", "to_day", *FOLLOWING)
 READ_ONLY = "a report is one SELECT, or WITH … SELECT: it can read, and nothing else"
 
 
@@ -27,7 +31,7 @@ def run(
 
     The user's own SQL cannot write; what it does wrong is a `SettingsError`.
     """
-    values = {param.name: _chosen(param, arguments.get(param.name)) for param in report.params}
+    values = bound_values(report, arguments)
     lines = _rows(database, report, values)
     header = next(lines)
     if twice := {name for name in header if header.count(name) > 1}:
@@ -39,15 +43,45 @@ def run(
     return [str(name) for name in header], lines
 
 
+def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What is bound: the parameters of a report, with their defaults, and the days that follow from its
+    period where it asks for them."""
+    values = {param.name: _chosen(param, arguments.get(param.name)) for param in report.params}
+    asked = [name for name in bound(report.sql) if name in FOLLOWING and name not in values]
+    if asked and not report.is_own:
+        following = days_that_follow(values["from_day"], values["to_day"])
+        values |= {name: following[name] for name in asked}
+    return values
+
+
 def _rows(database: Database, report: Report, values: Mapping[str, Any]) -> ReadRows:
-    statement = text(literal_colons(report.sql.rstrip().rstrip(";")))
+    statement = _statement(report)
     opened = database.guarded() if report.is_own else database.reading()
     with _blamed(report), translated(database), opened as conn:
         streamed = conn.execution_options(stream_results=True)
         with streamed.execute(statement, values) as result:
             yield list(result.keys())
-            for row in result:
-                yield [plain(value) for value in row]
+            for batch in result.partitions(BATCH):
+                yield from _plainly(batch)
+
+
+def _plainly(batch: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
+    """Rows by column: what a column holds is looked at once, and nearly all columns are plain."""
+    columns = [
+        values if _PLAIN.issuperset(map(type, values)) else [plain(value) for value in values]
+        for values in zip(*batch, strict=True)
+    ]
+    return map(list, zip(*columns, strict=True))
+
+
+def _statement(report: Report) -> TextClause:
+    """Days are bound as the databases store them, so that `day >= :from_day` is a search of an index.
+    In the user's own SQL they stay text: it may compare them with text."""
+    said = text(literal_colons(report.sql.rstrip().rstrip(";")))
+    if report.is_own:
+        return said
+    days = [name for name in bound(report.sql) if name in DAYS]
+    return said.bindparams(*(bindparam(name, type_=CalendarDay()) for name in days))
 
 
 @contextmanager
@@ -68,7 +102,10 @@ def plain(value: Any) -> Any:
     """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO, bytes as
     hexadecimal text."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        said = value.isoformat()
+        if not said.endswith("+00:00"):
+            said = value.astimezone(UTC).isoformat()
+        return f"{said[:19]}Z"
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):

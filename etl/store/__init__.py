@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, insert, select
@@ -22,10 +22,14 @@ class Store:
         self.account = account
 
     @contextmanager
-    def account_lock(self) -> Iterator[None]:
-        """Held over a whole poll. Raises `Busy` at once where another sync is at work."""
-        with translated(self.database), self.database.account_lock(self.account):
-            yield
+    def account_lock(self) -> Iterator[Callable[[], object]]:
+        """Held over a whole poll. Raises `Busy` at once where another sync is at work. What it gives
+        is to be called before writing: it fails where the server took the lock back by a restart."""
+        with (
+            translated(self.database),
+            self.database.account_lock(self.account) as still_held,
+        ):
+            yield still_held
 
     @contextmanager
     def writing(self) -> Iterator[Tx]:

@@ -17,7 +17,7 @@ from etl.poll import Instant, LastPoll
 from etl.resources import Record
 from etl.store import keeping, statements
 from etl.store.deriving import Deriver
-from etl.store.rows import KeptUsage, by_instance, known_of, stretch_of
+from etl.store.rows import KeptUsage, Step, by_instance, known_of, step_of, stretch_of
 from etl.usage import SeenVersion, State
 from etl.versions import Lasting
 
@@ -54,6 +54,17 @@ class Reader:
         """The start of the newest attempt that was not skipped, whatever became of it."""
         found: Instant | None = self._ask(statements.NEWEST_ATTEMPT, resource=resource).scalar()
         return found
+
+    def strayed_steps(self) -> Iterator[tuple[Step, int]]:
+        """What complete polls should say of their distance from the one before, and whose
+        `sync_run_id` says otherwise."""
+        before: tuple[int | None, Instant, Instant] | None = None
+        last = None
+        for run_id, resource, started_at, finished_at, *kept in self._ask(statements.STEPS):
+            step = step_of(before if resource == last else None, started_at)
+            if step != tuple(kept):
+                yield step, run_id
+            before, last = (step[0], started_at, finished_at), resource
 
     def newest_error(self, resource: str) -> str | None:
         """What the newest attempt said, None where all went well."""

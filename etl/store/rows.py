@@ -28,6 +28,8 @@ STATE_NAMES: Final = (
 """What `instance` holds beside the facts of the current version, see `instance_state`."""
 _facts_of: Final[Callable[[Instance], tuple[Any, ...]]] = attrgetter(*FACT_NAMES)
 TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
+STEP_NAMES: Final = ("polls_before", "step_s", "gap_s")
+Step = tuple[int, int | None, int | None]
 DAY_COLUMNS: Final = (
     "account_id",
     "instance_uuid",
@@ -167,3 +169,11 @@ def day_rows_of(
             part.running_max_s,
             stretch.evidence,
         )
+
+
+def step_of(before: tuple[int | None, Instant, Instant] | None, started_at: Instant) -> Step:
+    """`STEP_NAMES` of a complete poll, by number, start and end of the one before it."""
+    if before is None:
+        return (0, None, None)
+    number, began_at, finished_at = before
+    return ((number or 0) + 1, started_at - began_at, started_at - finished_at)

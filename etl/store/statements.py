@@ -39,6 +39,25 @@ NEWEST_RUN: Final = (
     .order_by(_run.started_at.desc())
     .limit(1)
 )
+COMPLETE_BEFORE: Final = (
+    select(_run.polls_before, _run.started_at, _run.finished_at)
+    .where(*_RUNS, _run.outcome == "complete", _run.started_at < bindparam("before"))
+    .order_by(_run.started_at.desc())
+    .limit(1)
+)
+STEPS: Final = (
+    select(
+        _run.sync_run_id,
+        _run.resource,
+        _run.started_at,
+        _run.finished_at,
+        _run.polls_before,
+        _run.step_s,
+        _run.gap_s,
+    )
+    .where(_run.account_id == bindparam("account"), _run.outcome == "complete")
+    .order_by(_run.resource, _run.started_at, _run.sync_run_id)
+)
 NEWEST_COMPLETE: Final = select(func.max(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 NEWEST_TOTAL: Final = (
     select(_run.reported_total)

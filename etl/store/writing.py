@@ -21,11 +21,13 @@ from etl.store.rows import (
     DAY_COLUMNS,
     FACT_NAMES,
     STATE_NAMES,
+    STEP_NAMES,
     TERM_NAMES,
     Run,
     day_rows_of,
     ends_of,
     instance_state,
+    step_of,
     terms_of,
     values_of,
 )
@@ -216,8 +218,27 @@ class Tx(Reader):
                 "account_id": self._account_id,
                 "resource": resource,
                 **{name: getattr(run, name) for name in Run.__slots__},
+                **self._step(resource, run),
             },
         )
+
+    def correct_steps(self) -> None:
+        """Let every complete poll say how far it is from the one before."""
+        self._database.update(
+            self._conn,
+            tables.sync_run,
+            ("sync_run_id",),
+            STEP_NAMES,
+            [(*step, run_id) for step, run_id in self.strayed_steps()],
+        )
+
+    def _step(self, resource: str, run: Run) -> dict[str, int | None]:
+        """How far a complete poll is from the one before, so that nobody has to read all polls to find
+        the gaps between them."""
+        if run.outcome != "complete":
+            return {}
+        asked = self._ask(statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
+        return dict(zip(STEP_NAMES, step_of(asked.first(), run.started_at), strict=True))
 
     def _price_new(self, terms: set[PriceTerms]) -> None:
         if terms and self._priced is None:

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -105,6 +106,17 @@ sync_run = Table(
         comment="of the pages of a complete poll after which nothing was pending; an equal listing needs no decoding",
     ),
     Column("error", Text, comment="why it is not complete, or what was odd"),
+    Column(
+        "polls_before",
+        Integer,
+        comment="complete polls of the resource before it; null: it is not complete itself",
+    ),
+    Column(
+        "step_s",
+        Integer,
+        comment="seconds from the start of the complete poll before to its own; null: there is none",
+    ),
+    Column("gap_s", Integer, comment="seconds from the end of that poll to the start of this one"),
     one_of("outcome", ("complete", "partial", "failed", "skipped"), "outcome"),
     CheckConstraint("started_at <= finished_at", name="instants"),
     Index(
@@ -116,6 +128,21 @@ sync_run = Table(
         "finished_at",
     ),
     comment="One attempt to poll one resource of one account, failed and skipped ones too",
+)
+Index(
+    "ix_sync_run_gap",
+    sync_run.c.account_id,
+    sync_run.c.resource,
+    sync_run.c.started_at,
+    info={"where": text("gap_s > 600")},
+)
+Index(
+    "ix_sync_run_sample",
+    sync_run.c.account_id,
+    sync_run.c.resource,
+    sync_run.c.polls_before,
+    sync_run.c.step_s,
+    info={"where": text("polls_before = 19 * (polls_before / 19)")},
 )
 
 instance = Table(

@@ -21,7 +21,7 @@
 WITH days AS (
     SELECT b.*
     FROM balance_daily b
-    WHERE CAST(b.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(b.day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE b.day >= :from_day AND b.day <= :to_day
         AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
 ),
 ends AS (

@@ -20,7 +20,7 @@ SELECT
     b.amount_microcny / 1000000.0 AS amount_yuan,
     b.remark
 FROM bill_line b
-WHERE CAST(b.day AS TEXT) >= CAST(:from_day AS TEXT)
-    AND CAST(b.day AS TEXT) <= CAST(:to_day AS TEXT)
+WHERE b.day >= :from_day
+    AND b.day <= :to_day
     AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
 ORDER BY b.settle_end_at, b.settle_start_at, b.account, b.order_number, b.charge_channel, b.remark, b.line_no

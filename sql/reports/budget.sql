@@ -11,7 +11,20 @@
 -- @column used_percent {zh=已用比例, unit=%} share of the budget that is spent
 -- @column projected_yuan {zh=预计月末, unit=yuan} spent at the month's end, if it goes on as it did
 -- @column projected_percent {zh=预计比例, unit=%} the same as a share of the budget
-WITH months AS (
+WITH costs AS (
+    SELECT account, project, day, cost_microcny
+    FROM cost_line
+    WHERE day >= (
+            SELECT MIN(day) FROM calendar_day WHERE month = SUBSTR(CAST(:from_day AS TEXT), 1, 7)
+        )
+        AND day <= (
+            SELECT MAX(day) FROM calendar_day WHERE month = SUBSTR(CAST(:to_day AS TEXT), 1, 7)
+        )
+),
+spent AS (
+    -- @view budget_month, costs for cost_line
+),
+months AS (
     SELECT
         c.month,
         MIN(c.starts_s) AS starts_s,
@@ -34,7 +47,7 @@ lines AS (
                 + b.spent_microcny % (m.last_s - m.starts_s) * (m.ends_s - m.starts_s)
                 / (m.last_s - m.starts_s)
         END AS projected_microcny
-    FROM budget_month b
+    FROM spent b
     JOIN months m ON m.month = b.month
     WHERE b.month >= SUBSTR(CAST(:from_day AS TEXT), 1, 7)
         AND b.month <= SUBSTR(CAST(:to_day AS TEXT), 1, 7)

@@ -28,8 +28,8 @@ WITH lines AS (
             WHEN 'image' THEN COALESCE(l.image_uuid, '(unknown)')
             WHEN 'charging_type' THEN COALESCE(CAST(l.charging_type AS TEXT), '(unknown)')
             WHEN 'day' THEN CAST(l.day AS TEXT)
-            WHEN 'week' THEN c.week
-            WHEN 'month' THEN c.month
+            WHEN 'week' THEN (SELECT c.week FROM calendar_day c WHERE c.day = l.day)
+            WHEN 'month' THEN SUBSTR(CAST(l.day AS TEXT), 1, 7)
             ELSE l.account
         END AS what,
         CASE WHEN CAST(:by AS TEXT) = 'instance' THEN l.instance_uuid END AS instance_uuid,
@@ -43,8 +43,7 @@ WITH lines AS (
         CAST(SUM(l.unpriced_s) AS BIGINT) AS unpriced_s,
         CAST(SUM(l.unpriced_max_s) AS BIGINT) AS unpriced_max_s
     FROM cost_line l
-    JOIN calendar_day c ON c.day = l.day
-    WHERE CAST(l.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(l.day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE l.day >= :from_day AND l.day <= :to_day
         AND (CAST(:account AS TEXT) IS NULL OR l.account = CAST(:account AS TEXT))
     GROUP BY 1, 2, 3
 )

@@ -35,7 +35,7 @@ WITH lines AS (
         CAST(MAX(v.unknown_codes) AS BIGINT) AS unknown_codes
     FROM coverage_daily v
     JOIN calendar_day c ON c.day = v.day
-    WHERE CAST(v.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(v.day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE v.day >= :from_day AND v.day <= :to_day
         AND (CAST(:account AS TEXT) IS NULL OR v.account = CAST(:account AS TEXT))
     GROUP BY 1, 2
 )

@@ -13,17 +13,13 @@
 -- @column became {zh=新值} to what
 -- @column instance_uuid {zh=实例ID} identity
 WITH found AS MATERIALIZED (
-    SELECT account, not_before, not_after, not_after_s, event, title, was, became, instance_uuid
+    SELECT account, not_before, not_after, event, title, was, became, instance_uuid
     FROM instance_event
     WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
         AND CAST(:event AS TEXT) IN ('all', event)
-        AND not_after >= (
-            SELECT MIN(starts_at) FROM day_bounds WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT)
-        )
-        AND not_after < (
-            SELECT MAX(ends_at) FROM day_bounds WHERE CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
-        )
+        AND not_after >= (SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day)
+        AND not_after < (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day)
 )
 SELECT account, not_before, not_after, event, title, was, became, instance_uuid
 FROM found
-ORDER BY not_after_s DESC, instance_uuid, event, COALESCE(was, ''), COALESCE(became, '')
+ORDER BY not_after DESC, instance_uuid, event, COALESCE(was, ''), COALESCE(became, '')

@@ -27,10 +27,10 @@ SELECT
     f.instance_uuid
 FROM failed_start f
 WHERE f.started_at >= (
-        SELECT MIN(starts_at) FROM day_bounds WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT)
+        SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day
     )
     AND f.started_at < (
-        SELECT MAX(ends_at) FROM day_bounds WHERE CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day
     )
     AND (f.over_s IS NOT NULL OR f.waited_s >= 60 * CAST(:minutes AS BIGINT))
     AND (CAST(:account AS TEXT) IS NULL OR f.account = CAST(:account AS TEXT))

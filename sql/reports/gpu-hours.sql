@@ -47,7 +47,7 @@ lines AS (
         CAST(SUM(u.gpu_max_s) AS BIGINT) AS gpu_max_s
     FROM used u
     JOIN calendar_day c ON c.day = u.day
-    WHERE CAST(u.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(u.day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE u.day >= :from_day AND u.day <= :to_day
         AND (CAST(:account AS TEXT) IS NULL OR u.account = CAST(:account AS TEXT))
     GROUP BY 1, 2, 3, 4
 )

@@ -29,7 +29,7 @@ WITH used AS (
         CAST(SUM(weekend_gpu_s) AS BIGINT) AS weekend_gpu_s,
         CAST(SUM(CASE WHEN night_s >= 14400 THEN 1 ELSE 0 END) AS BIGINT) AS nights
     FROM night_weekend_daily
-    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE day >= :from_day AND day <= :to_day
         AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
     GROUP BY account, instance_uuid
 ),

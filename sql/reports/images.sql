@@ -17,7 +17,7 @@
 WITH period AS (
     SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
     FROM calendar_day
-    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE day >= :from_day AND day <= :to_day
 )
 SELECT
     s.account,

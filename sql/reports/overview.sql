@@ -15,17 +15,17 @@
 WITH days AS (
     SELECT c.day, 1 AS is_now
     FROM calendar_day c
-    WHERE CAST(c.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(c.day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE c.day >= :from_day AND c.day <= :to_day
     UNION ALL
     SELECT b.day, 0
     FROM (
         SELECT c.day, ROW_NUMBER() OVER (ORDER BY c.starts_s DESC) AS place
         FROM calendar_day c
-        WHERE CAST(c.day AS TEXT) < CAST(:from_day AS TEXT)
+        WHERE c.day < :from_day
     ) b
     WHERE b.place <= (
         SELECT COUNT(*) FROM calendar_day c
-        WHERE CAST(c.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(c.day AS TEXT) <= CAST(:to_day AS TEXT)
+        WHERE c.day >= :from_day AND c.day <= :to_day
     )
 ),
 sums AS (
@@ -39,8 +39,35 @@ sums AS (
             AS settled_microcny
     FROM cost_line l
     JOIN days d ON d.day = l.day
-    WHERE CAST(:account AS TEXT) IS NULL OR l.account = CAST(:account AS TEXT)
+    WHERE l.day >= :before_day AND l.day <= :to_day
+        AND (CAST(:account AS TEXT) IS NULL OR l.account = CAST(:account AS TEXT))
     GROUP BY l.account, l.project
+),
+spent AS (
+    SELECT l.project, CAST(SUM(COALESCE(l.cost_microcny, 0)) AS BIGINT) AS spent_microcny
+    FROM cost_line l
+    WHERE l.day >= :month_first AND l.day <= :month_last
+    GROUP BY l.project
+),
+budgets AS (
+    -- as in budget_month, of one month alone
+    SELECT
+        p.project,
+        COALESCE(b.budget_microcny, e.budget_microcny) AS budget_microcny,
+        COALESCE(s.spent_microcny, 0) AS spent_microcny
+    FROM (SELECT DISTINCT project FROM sums WHERE project IS NOT NULL) p
+    LEFT JOIN spent s ON s.project = p.project
+    LEFT JOIN budget_line b
+        ON b.scope = 'project' AND b.name = p.project AND b.month = SUBSTR(CAST(:to_day AS TEXT), 1, 7)
+    LEFT JOIN budget_line e ON e.scope = 'project' AND e.name = p.project AND e.month = ''
+    WHERE s.project IS NOT NULL
+        OR EXISTS (
+            SELECT 1
+            FROM calendar_day c
+            CROSS JOIN (SELECT MIN(first_s) AS first_s, MAX(last_s) AS last_s FROM sync_span) o
+            WHERE c.day >= :month_first AND c.day <= :month_last
+                AND c.ends_s > o.first_s AND c.starts_s <= o.last_s
+        )
 )
 SELECT
     s.account,
@@ -59,7 +86,5 @@ SELECT
         THEN s.settled_microcny / 10000 * 10000 / (s.cost_microcny / 10000) / 100.0
     END AS settled_percent
 FROM sums s
-LEFT JOIN budget_month b
-    ON b.scope = 'project' AND b.name = s.project
-    AND b.month = SUBSTR(CAST(:to_day AS TEXT), 1, 7)
+LEFT JOIN budgets b ON b.project = s.project
 ORDER BY s.cost_microcny DESC, s.account, project

@@ -13,13 +13,9 @@
 -- @column gpu_nums {zh=卡数, int} number of GPUs
 -- @column gpu_name {zh=显卡型号} GPU model
 -- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours
+-- @column cost_yuan {zh=费用, unit=yuan, total} what it cost, estimate by what is known today; empty: paid ahead, or a price of that time is not known
 -- @column evidence {zh=依据} observed, booting (not seen up), unseen_run (between two polls), unknown_start or gone
 -- @column instance_uuid {zh=实例ID} identity
-WITH period AS (
-    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
-    FROM calendar_day
-    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
-)
 SELECT
     r.account,
     r.title,
@@ -31,15 +27,18 @@ SELECT
     r.gpu_nums,
     r.gpu_name,
     (r.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
+    r.cost_microcny / 1000000.0 AS cost_yuan,
     r.evidence,
     r.instance_uuid
-FROM run_span r
-CROSS JOIN period p
-WHERE r.started_s < p.ends_s AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= p.starts_s
+FROM run_cost r
+WHERE r.started_s < (SELECT MAX(ends_s) FROM calendar_day WHERE day <= :to_day)
     AND (
         r.ended_max IS NULL OR r.ended_max >= (
-            SELECT MIN(starts_at) FROM day_bounds WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT)
+            SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day
         )
+    )
+    AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= (
+        SELECT MIN(starts_s) FROM calendar_day WHERE day >= :from_day
     )
     AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
 ORDER BY r.started_s DESC, r.account, r.instance_uuid, r.usage_no

@@ -15,24 +15,21 @@
 -- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most
 -- @column difference_yuan {zh=差额, unit=yuan, total} billed less estimated
 WITH lines AS (
+    -- all lines of a window are cut into the same days, so each day of it counts them all
     SELECT
         account_id,
         account,
-        order_number,
         charge_channel,
-        remark,
-        line_no,
         settle_start_at,
         settle_end_at,
         starts_s,
         ends_s,
+        MAX(lines) AS windows,
         SUM(amount_microcny) AS amount_microcny
-    FROM bill_part
-    WHERE is_prepaid = 0
-        AND CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+    FROM bill_window
+    WHERE is_prepaid = 0 AND day >= :from_day AND day <= :to_day
         AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
-    GROUP BY account_id, account, order_number, charge_channel, remark, line_no,
-        settle_start_at, settle_end_at, starts_s, ends_s
+    GROUP BY account_id, account, charge_channel, settle_start_at, settle_end_at, starts_s, ends_s
 ),
 marked AS (
     SELECT
@@ -64,7 +61,7 @@ islands AS (
         MAX(n.settle_end_at) AS ends,
         MIN(n.starts_s) AS begins_s,
         MAX(n.ends_s) AS ends_s,
-        COUNT(*) AS windows,
+        CAST(SUM(n.windows) AS BIGINT) AS windows,
         CAST(SUM(n.amount_microcny) AS BIGINT) AS billed_microcny
     FROM numbered n
     GROUP BY n.account_id, n.account, n.island
@@ -73,22 +70,43 @@ parts AS (
     SELECT account_id, instance_uuid, starts_s, cost_microcny, cost_min_microcny, cost_max_microcny
     FROM cost_part
     WHERE kind = 'running'
-        AND CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+        AND day >= :from_day AND day <= :to_day
+),
+spent AS (
+    SELECT
+        i.account_id,
+        i.island,
+        c.instance_uuid,
+        SUM(c.cost_microcny) AS cost_microcny,
+        SUM(c.cost_min_microcny) AS cost_min_microcny,
+        SUM(c.cost_max_microcny) AS cost_max_microcny
+    FROM islands i
+    JOIN parts c
+        ON c.account_id = i.account_id AND c.starts_s >= i.begins_s - 600 AND c.starts_s < i.ends_s
+    GROUP BY i.account_id, i.island, c.instance_uuid
+),
+sums AS (
+    SELECT
+        account_id,
+        island,
+        COUNT(*) AS instances,
+        CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny,
+        CAST(SUM(cost_min_microcny) AS BIGINT) AS cost_min_microcny,
+        CAST(SUM(cost_max_microcny) AS BIGINT) AS cost_max_microcny
+    FROM spent
+    GROUP BY account_id, island
 )
 SELECT
     i.account,
     i.begins,
     i.ends,
     i.windows,
-    COUNT(DISTINCT c.instance_uuid) AS instances,
+    COALESCE(s.instances, 0) AS instances,
     i.billed_microcny / 1000000.0 AS billed_yuan,
-    CAST(COALESCE(SUM(c.cost_microcny), 0) AS BIGINT) / 1000000.0 AS estimated_yuan,
-    CAST(COALESCE(SUM(c.cost_min_microcny), 0) AS BIGINT) / 1000000.0 AS estimated_yuan_min,
-    CAST(COALESCE(SUM(c.cost_max_microcny), 0) AS BIGINT) / 1000000.0 AS estimated_yuan_max,
-    (i.billed_microcny - CAST(COALESCE(SUM(c.cost_microcny), 0) AS BIGINT)) / 1000000.0 AS difference_yuan
+    COALESCE(s.cost_microcny, 0) / 1000000.0 AS estimated_yuan,
+    COALESCE(s.cost_min_microcny, 0) / 1000000.0 AS estimated_yuan_min,
+    COALESCE(s.cost_max_microcny, 0) / 1000000.0 AS estimated_yuan_max,
+    (i.billed_microcny - COALESCE(s.cost_microcny, 0)) / 1000000.0 AS difference_yuan
 FROM islands i
-LEFT JOIN parts c
-    ON c.account_id = i.account_id AND c.starts_s >= i.begins_s - 600 AND c.starts_s < i.ends_s
-GROUP BY
-    i.account_id, i.account, i.island, i.begins, i.ends, i.begins_s, i.ends_s, i.windows, i.billed_microcny
+LEFT JOIN sums s ON s.account_id = i.account_id AND s.island = i.island
 ORDER BY i.begins_s, i.account, i.island

@@ -20,7 +20,7 @@
 WITH period AS (
     SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
     FROM calendar_day
-    WHERE CAST(day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE day >= :from_day AND day <= :to_day
 ),
 observed AS (
     SELECT
@@ -87,7 +87,7 @@ lines AS (
         WHERE CAST(:by AS TEXT) = 'gpu'
     ) u
     JOIN calendar_day c ON c.day = u.day
-    WHERE CAST(u.day AS TEXT) >= CAST(:from_day AS TEXT) AND CAST(u.day AS TEXT) <= CAST(:to_day AS TEXT)
+    WHERE u.day >= :from_day AND u.day <= :to_day
         AND (CAST(:account AS TEXT) IS NULL OR u.account = CAST(:account AS TEXT))
     GROUP BY 1, 2, 3
 )

@@ -73,7 +73,7 @@ FROM (
                     spread_over,
                     CASE WHEN charge_channel = 2 THEN 1 ELSE 0 END AS is_card,
                     CAST(SUM(amount_microcny) AS BIGINT) AS billed_microcny
-                FROM bill_part
+                FROM bill_window
                 GROUP BY
                     account_id, account, day, spread_over,
                     CASE WHEN charge_channel = 2 THEN 1 ELSE 0 END

@@ -1,7 +1,5 @@
--- Every line of the bill cut into days, with what it can be attributed to. A moment, or a window of whole
--- days at a time at which something prepaid was held, is of prepaid time, another window of running time;
--- `spread_over` is null where nothing of that kind was used then. Several instances may have run in
--- a window: which of them it is of, no bill says.
+-- Every line of the bill cut into days. A moment, or a window of whole days, is taken for one of prepaid
+-- time where something prepaid was held then: see `bill_window`.
 -- @column account the account's name
 -- @column charge_channel 1 balance, 2 compute card, 0 unknown
 -- @column starts_s start of the settlement window, epoch seconds
@@ -9,7 +7,6 @@
 -- @column amount_microcny the part of the amount that falls into the day; millionths of a yuan
 -- @column cut_microcny how much of it another day might have instead: what is rounded up to whole steps is not spread as it is charged
 -- @column is_prepaid 1 where its window is one of whole days, or a moment, as those of prepaid time are
--- @column spread_over running, held, or null
 SELECT
     account,
     account_id,
@@ -32,35 +29,7 @@ SELECT
                 - CASE WHEN starts_s > day_starts_s THEN starts_s ELSE day_starts_s END
             )
     END AS cut_microcny,
-    is_prepaid,
-    CASE
-        WHEN is_prepaid = 1 AND (
-            (
-                SELECT 1 FROM usage_cost u
-                WHERE u.day = l.day AND u.account_id = l.account_id AND u.kind = 'held'
-                    AND u.starts_s <= l.ends_s AND u.starts_s + u.charged_max_s >= l.starts_s
-                ORDER BY u.starts_s DESC LIMIT 1
-            ) = 1 OR EXISTS (
-                SELECT 1 FROM instance_usage o
-                WHERE o.account_id = l.account_id AND o.ended_at IS NULL AND o.kind = 'held'
-                    AND epoch(o.started_at) <= l.ends_s
-            )
-        )
-        THEN 'held'
-        WHEN starts_s < ends_s AND (
-            (
-                SELECT 1 FROM usage_cost u
-                WHERE u.day = l.day AND u.account_id = l.account_id AND u.kind = 'running'
-                    AND u.starts_s < l.ends_s AND u.starts_s + u.charged_max_s > l.starts_s
-                ORDER BY u.starts_s DESC LIMIT 1
-            ) = 1 OR EXISTS (
-                SELECT 1 FROM instance_usage o
-                WHERE o.account_id = l.account_id AND o.ended_at IS NULL AND o.kind = 'running'
-                    AND epoch(o.started_at) < l.ends_s
-            )
-        )
-        THEN 'running'
-    END AS spread_over
+    is_prepaid
 FROM (
     SELECT
         d.account_id,

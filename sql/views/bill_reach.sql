@@ -1,5 +1,6 @@
 -- Up to when each account's bill has settled what was used: the newest end of a settlement window that
--- the newest poll of the bill could know of. Prepaid periods that go on settle no running time.
+-- the newest poll of the bill could know of. Prepaid periods that go on settle no running time. Each is
+-- a look into an index, however many polls there were; the groupings keep it one for each account.
 -- @column reach_s epoch seconds; null: not at all
 SELECT
     h.account_id,
@@ -8,9 +9,22 @@ SELECT
         WHERE b.account_id = h.account_id AND b.settle_end_at <= h.last_at
     )) AS reach_s
 FROM (
-    SELECT account_id, MAX(finished_at) AS last_at
-    FROM sync_run
-    WHERE resource IN ('bills', 'instances') AND outcome IN ('complete', 'partial')
+    SELECT account_id, MAX(last_at) AS last_at
+    FROM (
+        SELECT
+            a.account_id,
+            (
+                SELECT r.finished_at FROM sync_run r
+                WHERE r.account_id = a.account_id AND r.resource = k.resource AND r.outcome = k.outcome
+                ORDER BY r.started_at DESC LIMIT 1
+            ) AS last_at
+        FROM account a
+        CROSS JOIN (
+            SELECT 'bills' AS resource, 'complete' AS outcome UNION ALL SELECT 'bills', 'partial'
+            UNION ALL SELECT 'instances', 'complete' UNION ALL SELECT 'instances', 'partial'
+        ) k
+    ) polls
+    WHERE last_at IS NOT NULL
     GROUP BY account_id
 ) h
 GROUP BY h.account_id

@@ -4,6 +4,15 @@
 -- @column name of the project or account
 -- @column budget_microcny millionths of a yuan; null: no budget
 -- @column spent_microcny estimate
+WITH monthly AS (
+    SELECT
+        account,
+        project,
+        SUBSTR(CAST(day AS TEXT), 1, 7) AS month,
+        SUM(COALESCE(cost_microcny, 0)) AS spent_microcny
+    FROM cost_line
+    GROUP BY account, project, SUBSTR(CAST(day AS TEXT), 1, 7)
+)
 SELECT
     s.scope,
     s.name,
@@ -13,14 +22,12 @@ SELECT
 FROM (
     SELECT scope, name, month, CAST(SUM(spent_microcny) AS BIGINT) AS spent_microcny
     FROM (
-        SELECT 'project' AS scope, l.project AS name, c.month, COALESCE(l.cost_microcny, 0) AS spent_microcny
-        FROM cost_line l
-        JOIN calendar_day c ON c.day = l.day
-        WHERE l.project IS NOT NULL
+        SELECT 'project' AS scope, project AS name, month, spent_microcny
+        FROM monthly
+        WHERE project IS NOT NULL
         UNION ALL
-        SELECT 'account', l.account, c.month, COALESCE(l.cost_microcny, 0)
-        FROM cost_line l
-        JOIN calendar_day c ON c.day = l.day
+        SELECT 'account', account, month, spent_microcny
+        FROM monthly
         UNION ALL
         SELECT b.scope, b.name, m.month, 0
         FROM budget b

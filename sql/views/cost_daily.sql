@@ -24,26 +24,48 @@ SELECT
     project,
     owner,
     cost_centre,
-    CAST(SUM(charged_s) AS BIGINT) AS charged_s,
-    CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny,
-    CAST(SUM(cost_min_microcny) AS BIGINT) AS cost_min_microcny,
-    CAST(SUM(cost_max_microcny) AS BIGINT) AS cost_max_microcny,
-    CAST(SUM(cost_microcny) AS BIGINT) / 1000000.0 AS cost_yuan,
-    CAST(SUM(list_cost_microcny) AS BIGINT) AS list_cost_microcny,
-    CAST(SUM(unpriced_s) AS BIGINT) AS unpriced_s,
-    CAST(SUM(unpriced_max_s) AS BIGINT) AS unpriced_max_s,
+    charged_s,
+    cost_microcny,
+    cost_min_microcny,
+    cost_max_microcny,
+    cost_microcny / 1000000.0 AS cost_yuan,
+    list_cost_microcny,
+    unpriced_s,
+    unpriced_max_s,
     CASE
-        WHEN MIN(CASE WHEN used_s > 0 THEN price_source END) = MAX(CASE WHEN used_s > 0 THEN price_source END)
-        THEN MIN(CASE WHEN used_s > 0 THEN price_source END)
-        WHEN MAX(used_s) = 0 AND MIN(price_source) = MAX(price_source) THEN MIN(price_source)
+        WHEN SUBSTR(first_source, 2) = SUBSTR(last_source, 2) THEN SUBSTR(last_source, 2)
         ELSE 'mixed'
     END AS price_source,
     CASE
-        WHEN MIN(CASE WHEN used_s > 0 THEN settled END) = MAX(CASE WHEN used_s > 0 THEN settled END)
-        THEN MIN(CASE WHEN used_s > 0 THEN settled END)
-        WHEN MAX(used_s) = 0 AND MIN(settled) = MAX(settled) THEN MIN(settled)
+        WHEN SUBSTR(first_settled, 2) = SUBSTR(last_settled, 2) THEN SUBSTR(last_settled, 2)
         ELSE 'partly'
     END AS settled,
-    MAX(is_closed) AS is_closed
-FROM cost_line
-GROUP BY account, day, instance_uuid, title, project, owner, cost_centre
+    is_closed
+FROM (
+    -- by windows, not by grouping: SQLite hands a condition on the day down through them to the tables
+    SELECT
+        account,
+        day,
+        instance_uuid,
+        title,
+        project,
+        owner,
+        cost_centre,
+        CAST(SUM(charged_s) OVER days AS BIGINT) AS charged_s,
+        CAST(SUM(cost_microcny) OVER days AS BIGINT) AS cost_microcny,
+        CAST(SUM(cost_min_microcny) OVER days AS BIGINT) AS cost_min_microcny,
+        CAST(SUM(cost_max_microcny) OVER days AS BIGINT) AS cost_max_microcny,
+        CAST(SUM(list_cost_microcny) OVER days AS BIGINT) AS list_cost_microcny,
+        CAST(SUM(unpriced_s) OVER days AS BIGINT) AS unpriced_s,
+        CAST(SUM(unpriced_max_s) OVER days AS BIGINT) AS unpriced_max_s,
+        -- the mark before the word puts parts with usage first: those without count where there are no others
+        MIN(CASE WHEN used_s > 0 THEN 'a' ELSE 'b' END || price_source) OVER days AS first_source,
+        MAX(CASE WHEN used_s > 0 THEN 'b' ELSE 'a' END || price_source) OVER days AS last_source,
+        MIN(CASE WHEN used_s > 0 THEN 'a' ELSE 'b' END || settled) OVER days AS first_settled,
+        MAX(CASE WHEN used_s > 0 THEN 'b' ELSE 'a' END || settled) OVER days AS last_settled,
+        MAX(is_closed) OVER days AS is_closed,
+        ROW_NUMBER() OVER days AS place
+    FROM cost_line
+    WINDOW days AS (PARTITION BY account, day, instance_uuid, title, project, owner, cost_centre)
+) parts
+WHERE place = 1

@@ -31,17 +31,20 @@ SELECT
     p.charging_type,
     p.image_uuid,
     p.price_source,
-    CASE
-        WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'
-        WHEN r.reach_s >= p.ends_s THEN 'settled'
-        ELSE 'partly'
-    END AS settled,
+    CAST(
+        CASE
+            WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'
+            WHEN r.reach_s >= p.ends_s THEN 'settled'
+            ELSE 'partly'
+        END AS TEXT
+    ) AS settled,
     0 AS is_closed,
     p.used_s,
-    p.used_s * p.gpu_nums AS gpu_s,
+    CAST(p.used_s * p.gpu_nums AS BIGINT) AS gpu_s,
     p.charged_s,
-    CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS unpriced_s,
-    CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS unpriced_max_s,
+    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS BIGINT) AS unpriced_s,
+    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS BIGINT)
+        AS unpriced_max_s,
     p.cost_microcny,
     p.cost_min_microcny,
     p.cost_max_microcny,

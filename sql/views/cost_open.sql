@@ -18,23 +18,27 @@ SELECT
     instance_uuid,
     usage_no,
     kind,
-    usage_started_s + begins AS starts_s,
-    usage_started_s + ends AS ends_s,
+    CAST(usage_started_s + begins AS BIGINT) AS starts_s,
+    CAST(usage_started_s + ends AS BIGINT) AS ends_s,
     gpu_uuid,
     gpu_name,
     gpu_nums,
     charging_type,
     image_uuid,
-    CASE WHEN gpus IS NULL THEN 'unknown' ELSE price_source END AS price_source,
-    ends - begins AS used_s,
-    charged_s,
-    charged_min_s,
-    charged_max_s,
-    (charged_s * (gpus * price_microcny + flat_microcny) + per_s / 2) / per_s AS cost_microcny,
-    charged_min_s * (gpus * price_min_microcny + flat_microcny) / per_s AS cost_min_microcny,
-    (charged_max_s * (gpus * price_max_microcny + flat_microcny) + per_s - 1) / per_s
-        AS cost_max_microcny,
-    (charged_s * gpus * list_microcny + list_per_s / 2) / list_per_s AS list_cost_microcny
+    CAST(CASE WHEN gpus IS NULL THEN 'unknown' ELSE price_source END AS TEXT) AS price_source,
+    CAST(ends - begins AS BIGINT) AS used_s,
+    CAST(charged_s AS BIGINT) AS charged_s,
+    CAST(charged_min_s AS BIGINT) AS charged_min_s,
+    CAST(charged_max_s AS BIGINT) AS charged_max_s,
+    CAST((charged_s * (gpus * price_microcny + flat_microcny) + per_s / 2) / per_s AS BIGINT)
+        AS cost_microcny,
+    CAST(charged_min_s * (gpus * price_min_microcny + flat_microcny) / per_s AS BIGINT)
+        AS cost_min_microcny,
+    CAST(
+        (charged_max_s * (gpus * price_max_microcny + flat_microcny) + per_s - 1) / per_s AS BIGINT
+    ) AS cost_max_microcny,
+    CAST((charged_s * gpus * list_microcny + list_per_s / 2) / list_per_s AS BIGINT)
+        AS list_cost_microcny
 FROM (
     SELECT
         s.*,

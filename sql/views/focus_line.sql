@@ -141,8 +141,13 @@ JOIN bill b
 JOIN account a ON a.account_id = e.account_id
 JOIN calendar_day d ON d.day = e.day
 WHERE NOT EXISTS (
-    SELECT 1 FROM instance_usage u
-    WHERE u.account_id = b.account_id
-        AND u.started_at <= b.settle_end_at
-        AND (u.ended_max IS NULL OR u.ended_max >= b.settle_start_at)
-)
+        SELECT 1 FROM instance_usage o
+        WHERE o.account_id = b.account_id AND o.ended_at IS NULL AND o.started_at <= b.settle_end_at
+    )
+    AND (
+        -- what ended next after the window began has mostly begun before its end: + 0 is for the index by ends
+        SELECT 1 FROM instance_usage u
+        WHERE u.account_id + 0 = b.account_id AND u.ended_max >= b.settle_start_at
+            AND u.started_at <= b.settle_end_at
+        ORDER BY u.ended_max LIMIT 1
+    ) IS NULL

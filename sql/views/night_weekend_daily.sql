@@ -10,19 +10,7 @@
 -- @column gpu_s card-seconds
 -- @column night_gpu_s of them in the night, card-seconds
 -- @column weekend_gpu_s of them on a weekend, card-seconds
-SELECT
-    a.name AS account,
-    p.day,
-    p.instance_uuid,
-    i.title,
-    p.is_weekend,
-    p.running_s,
-    p.night_s,
-    p.running_s * p.is_weekend AS weekend_s,
-    p.gpu_s,
-    p.night_gpu_s,
-    p.gpu_s * p.is_weekend AS weekend_gpu_s
-FROM (
+WITH open_daily AS (
     SELECT
         account_id,
         day,
@@ -45,11 +33,84 @@ FROM (
                 WHEN u.started_s + u.running_s <= d.night_ends_s THEN u.running_s
                 ELSE d.night_ends_s - u.started_s
             END AS night_s
-        FROM usage_part u
-        JOIN local_day d ON d.day = u.day
-        WHERE u.kind = 'running'
+        FROM usage_open_part u
+        CROSS JOIN local_day d
+        WHERE d.day = u.day AND u.kind = 'running'
     ) parts
     GROUP BY account_id, day, instance_uuid, is_weekend
+)
+SELECT
+    a.name AS account,
+    p.day,
+    p.instance_uuid,
+    i.title,
+    p.is_weekend,
+    p.running_s,
+    p.night_s,
+    p.running_s * p.is_weekend AS weekend_s,
+    p.gpu_s,
+    p.night_gpu_s,
+    p.gpu_s * p.is_weekend AS weekend_gpu_s
+FROM (
+    -- a condition on the day passes through a grouping of one table to its index, but not through
+    -- a grouping of a union: so closed and open parts are grouped apart
+    SELECT
+        u.account_id,
+        u.day,
+        u.instance_uuid,
+        u.is_weekend,
+        u.running_s + COALESCE(o.running_s, 0) AS running_s,
+        u.night_s + COALESCE(o.night_s, 0) AS night_s,
+        COALESCE(u.gpu_s + o.gpu_s, u.gpu_s, o.gpu_s) AS gpu_s,
+        COALESCE(u.night_gpu_s + o.night_gpu_s, u.night_gpu_s, o.night_gpu_s) AS night_gpu_s
+    FROM (
+        SELECT
+            account_id,
+            day,
+            instance_uuid,
+            is_weekend,
+            CAST(SUM(running_s) AS BIGINT) AS running_s,
+            CAST(SUM(night_s) AS BIGINT) AS night_s,
+            CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
+            CAST(SUM(night_s * gpu_nums) AS BIGINT) AS night_gpu_s
+        FROM (
+            SELECT
+                u.account_id,
+                u.day,
+                u.instance_uuid,
+                u.gpu_nums,
+                u.running_s,
+                d.is_weekend,
+                CASE
+                    WHEN epoch(u.started_at) >= d.night_ends_s THEN 0
+                    WHEN epoch(u.started_at) + u.running_s <= d.night_ends_s THEN u.running_s
+                    ELSE d.night_ends_s - epoch(u.started_at)
+                END AS night_s
+            FROM usage_day u
+            CROSS JOIN local_day d  -- SQLite keeps this order: parts of the period, then their days
+            WHERE d.day = u.day AND u.kind = 'running'
+        ) parts
+        GROUP BY account_id, day, instance_uuid, is_weekend
+    ) u
+    LEFT JOIN open_daily o
+        ON o.account_id = u.account_id AND o.instance_uuid = u.instance_uuid AND o.day = u.day
+    UNION ALL
+    SELECT
+        o.account_id,
+        o.day,
+        o.instance_uuid,
+        o.is_weekend,
+        o.running_s,
+        o.night_s,
+        o.gpu_s,
+        o.night_gpu_s
+    FROM open_daily o
+    WHERE NOT EXISTS (
+        SELECT 1 FROM usage_day u
+        WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
+            AND u.day >= o.day AND u.day <= o.day  -- by the key, not by the index of days
+            AND u.kind = 'running'
+    )
 ) p
 JOIN account a ON a.account_id = p.account_id
 JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid

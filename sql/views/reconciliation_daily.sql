@@ -18,6 +18,7 @@
 -- @column settled_percent share of the day that the bill reaches
 -- @column lines bill lines that reach into the day
 -- @column cause why they differ, see above
+WITH gaps AS MATERIALIZED (SELECT account, gap_from_s, gap_to_s FROM sync_gap)
 SELECT
     account,
     day,
@@ -50,25 +51,10 @@ SELECT
         WHEN unpriced_s > 0 OR assumed = 1 THEN 'price'
         WHEN difference_microcny > 0 AND (
             observed_from_s > starts_s
-            OR (
-                SELECT
-                    CASE
-                        WHEN COUNT(*) = 0 OR MIN(p.started_s) > r.starts_s THEN 1
-                        WHEN MAX(p.started_s) < r.ends_s THEN 1
-                        WHEN MAX(p.started_s - p.before_s) > 600 THEN 1
-                        ELSE 0
-                    END
-                FROM (
-                    SELECT
-                        epoch(s.started_at) AS started_s,
-                        LAG(epoch(s.finished_at)) OVER (ORDER BY s.started_at) AS before_s
-                    FROM sync_run s
-                    WHERE s.account_id = r.account_id AND s.resource = 'instances'
-                        AND s.outcome = 'complete'
-                        AND s.started_at >= instant(r.starts_s - 700)
-                        AND s.started_at <= instant(r.ends_s + 700)
-                ) p
-            ) = 1
+            OR EXISTS (
+                SELECT 1 FROM gaps g
+                WHERE g.account = r.account AND g.gap_to_s > r.starts_s AND g.gap_from_s < r.ends_s
+            )
         )
         THEN 'coverage_gap'
         WHEN is_explained_running = 0 AND no_instance_microcny <> 0
@@ -101,7 +87,7 @@ FROM (
             c.starts_s,
             c.ends_s,
             COALESCE(b.reach_s, 0) AS reach_s,
-            COALESCE(o.observed_from_s, c.ends_s) AS observed_from_s,
+            COALESCE(o.first_s, c.ends_s) AS observed_from_s,
             CASE
                 WHEN b.reach_s IS NULL OR b.reach_s <= c.starts_s THEN 0.0
                 WHEN b.reach_s >= c.ends_s THEN 100.0
@@ -137,8 +123,8 @@ FROM (
                     SUM(CASE WHEN charge_channel = 2 THEN amount_microcny ELSE 0 END) AS billed_card,
                     SUM(CASE WHEN spread_over = 'running' THEN amount_microcny ELSE 0 END) AS billed_running,
                     SUM(CASE WHEN spread_over = 'held' THEN amount_microcny ELSE 0 END) AS billed_held,
-                    SUM(cut_microcny + 10000) AS slack,
-                    COUNT(*) AS lines,
+                    SUM(cut_microcny + 10000 * lines) AS slack,
+                    SUM(lines) AS lines,
                     0 AS estimated,
                     0 AS estimated_min,
                     0 AS estimated_max,
@@ -147,7 +133,7 @@ FROM (
                     0 AS running_max,
                     0 AS unpriced,
                     0 AS assumed
-                FROM bill_part
+                FROM bill_window
                 GROUP BY account_id, account, day
                 UNION ALL
                 SELECT
@@ -175,11 +161,6 @@ FROM (
         ) d
         JOIN calendar_day c ON c.day = d.day
         LEFT JOIN bill_reach b ON b.account_id = d.account_id
-        LEFT JOIN (
-            SELECT account_id, epoch(MIN(finished_at)) AS observed_from_s
-            FROM sync_run
-            WHERE resource = 'instances' AND outcome = 'complete'
-            GROUP BY account_id
-        ) o ON o.account_id = d.account_id
+        LEFT JOIN sync_span o ON o.account = d.account
     ) e
 ) r

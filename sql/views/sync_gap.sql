@@ -9,63 +9,58 @@
 -- @column gap_from_s epoch seconds
 -- @column gap_to_s epoch seconds
 -- @column gap_s length, seconds
-SELECT
-    a.name AS account,
-    gap_from,
-    gap_to,
-    epoch(gap_from) AS gap_from_s,
-    epoch(gap_to) AS gap_to_s,
-    gap_s
-FROM (
+WITH counted AS (
+    SELECT
+        r.account_id,
+        CASE WHEN r.polls_before < 999 THEN 1 ELSE (r.polls_before + 1) / 500 END AS eras
+    FROM sync_horizon h
+    JOIN sync_run r
+        ON r.account_id = h.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+        AND r.started_at = h.last_at
+),
+distances AS (
+    SELECT
+        n.account_id,
+        CASE WHEN r.polls_before < 500 * n.eras THEN r.polls_before / 500 ELSE n.eras - 1 END AS era,
+        r.step_s
+    FROM counted n
+    CROSS JOIN sync_run r
+    WHERE n.eras > 1 AND r.account_id = n.account_id AND r.resource = 'instances'
+        AND r.polls_before = 19 * (r.polls_before / 19) AND r.step_s IS NOT NULL
+    UNION ALL
+    SELECT n.account_id, 0, r.step_s
+    FROM counted n
+    CROSS JOIN sync_run r
+    WHERE n.eras = 1 AND r.account_id = n.account_id AND r.resource = 'instances'
+        AND r.outcome = 'complete' AND r.step_s IS NOT NULL
+),
+usual AS (
     SELECT
         account_id,
-        gap_from,
-        gap_to,
-        gap_s,
-        MAX(CASE WHEN is_sample = 1 AND many >= 5 AND 2 * place <= many + 1 THEN step_s END)
-            OVER (PARTITION BY account_id, era) AS usual_s
+        era,
+        MAX(CASE WHEN many >= 5 AND 2 * place <= many + 1 THEN step_s END) AS usual_s
     FROM (
         SELECT
             account_id,
             era,
-            gap_from,
-            gap_to,
-            gap_s,
             step_s,
-            is_sample,
-            ROW_NUMBER() OVER (PARTITION BY account_id, era, is_sample ORDER BY step_s) AS place,
-            COUNT(*) OVER (PARTITION BY account_id, era, is_sample) AS many
-        FROM (
-            SELECT
-                p.account_id,
-                CASE WHEN p.number < 500 * n.eras THEN p.number / 500 ELSE n.eras - 1 END AS era,
-                p.gap_from,
-                p.gap_to,
-                epoch(p.gap_to) - epoch(p.gap_from) AS gap_s,
-                epoch(p.gap_to) - epoch(p.step_from) AS step_s,
-                CASE WHEN n.eras = 1 OR p.number = 19 * (p.number / 19) THEN 1 ELSE 0 END AS is_sample
-            FROM (
-                SELECT
-                    account_id,
-                    LAG(finished_at) OVER (PARTITION BY account_id ORDER BY started_at) AS gap_from,
-                    LAG(started_at) OVER (PARTITION BY account_id ORDER BY started_at) AS step_from,
-                    started_at AS gap_to,
-                    ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY started_at) - 1 AS number
-                FROM sync_run
-                WHERE resource = 'instances' AND outcome = 'complete'
-            ) p
-            JOIN (
-                SELECT
-                    account_id,
-                    CASE WHEN COUNT(*) < 1000 THEN 1 ELSE COUNT(*) / 500 END AS eras
-                FROM sync_run
-                WHERE resource = 'instances' AND outcome = 'complete'
-                GROUP BY account_id
-            ) n ON n.account_id = p.account_id
-            WHERE p.gap_from IS NOT NULL
-        ) distances
-        WHERE is_sample = 1 OR gap_s > 600
+            ROW_NUMBER() OVER (PARTITION BY account_id, era ORDER BY step_s) AS place,
+            COUNT(*) OVER (PARTITION BY account_id, era) AS many
+        FROM distances
     ) ranked
-) usual
-JOIN account a ON a.account_id = usual.account_id
-WHERE gap_s > 600 AND gap_s > 3 * COALESCE(usual_s, 0)
+    GROUP BY account_id, era
+)
+SELECT
+    a.name AS account,
+    instant(epoch(g.started_at) - g.gap_s) AS gap_from,
+    g.started_at AS gap_to,
+    epoch(g.started_at) - g.gap_s AS gap_from_s,
+    epoch(g.started_at) AS gap_to_s,
+    g.gap_s
+FROM counted n
+JOIN account a ON a.account_id = n.account_id
+JOIN sync_run g ON g.account_id = n.account_id AND g.resource = 'instances'
+LEFT JOIN usual u
+    ON u.account_id = g.account_id
+    AND u.era = CASE WHEN g.polls_before < 500 * n.eras THEN g.polls_before / 500 ELSE n.eras - 1 END
+WHERE g.gap_s > 600 AND g.gap_s > 3 * COALESCE(u.usual_s, 0)

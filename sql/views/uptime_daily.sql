@@ -11,6 +11,22 @@
 -- @column gpu_s card-seconds, estimate
 -- @column gpu_min_s card-seconds, at least
 -- @column gpu_max_s card-seconds, at most
+WITH open_daily AS (
+    SELECT
+        account_id,
+        day,
+        instance_uuid,
+        CAST(SUM(running_s) AS BIGINT) AS running_s,
+        CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
+        CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
+        CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
+        CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
+        CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s,
+        MAX(gpu_nums) AS gpu_most
+    FROM usage_open_part
+    WHERE kind = 'running'
+    GROUP BY account_id, day, instance_uuid
+)
 SELECT
     account,
     day,
@@ -49,20 +65,57 @@ FROM (
             ELSE c.ends_s - c.starts_s
         END AS cap_s
     FROM (
+        -- a condition on the day passes through a grouping of one table to its index, but not through
+        -- a grouping of a union: so closed and open parts are grouped apart
         SELECT
-            account_id,
-            day,
-            instance_uuid,
-            CAST(SUM(running_s) AS BIGINT) AS running_s,
-            CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
-            CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
-            CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
-            CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
-            CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s,
-            MAX(gpu_nums) AS gpu_most
-        FROM usage_part
-        WHERE kind = 'running'
-        GROUP BY account_id, day, instance_uuid
+            u.account_id,
+            u.day,
+            u.instance_uuid,
+            u.running_s + COALESCE(o.running_s, 0) AS running_s,
+            u.running_min_s + COALESCE(o.running_min_s, 0) AS running_min_s,
+            u.running_max_s + COALESCE(o.running_max_s, 0) AS running_max_s,
+            COALESCE(u.gpu_s + o.gpu_s, u.gpu_s, o.gpu_s) AS gpu_s,
+            COALESCE(u.gpu_min_s + o.gpu_min_s, u.gpu_min_s, o.gpu_min_s) AS gpu_min_s,
+            COALESCE(u.gpu_max_s + o.gpu_max_s, u.gpu_max_s, o.gpu_max_s) AS gpu_max_s,
+            CASE WHEN o.gpu_most > u.gpu_most THEN o.gpu_most ELSE COALESCE(u.gpu_most, o.gpu_most) END
+                AS gpu_most
+        FROM (
+            SELECT
+                account_id,
+                day,
+                instance_uuid,
+                CAST(SUM(running_s) AS BIGINT) AS running_s,
+                CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
+                CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
+                CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
+                CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
+                CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s,
+                MAX(gpu_nums) AS gpu_most
+            FROM usage_day
+            WHERE kind = 'running'
+            GROUP BY account_id, day, instance_uuid
+        ) u
+        LEFT JOIN open_daily o
+            ON o.account_id = u.account_id AND o.instance_uuid = u.instance_uuid AND o.day = u.day
+        UNION ALL
+        SELECT
+            o.account_id,
+            o.day,
+            o.instance_uuid,
+            o.running_s,
+            o.running_min_s,
+            o.running_max_s,
+            o.gpu_s,
+            o.gpu_min_s,
+            o.gpu_max_s,
+            o.gpu_most
+        FROM open_daily o
+        WHERE NOT EXISTS (
+            SELECT 1 FROM usage_day u
+            WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
+                AND u.day >= o.day AND u.day <= o.day  -- by the key, not by the index of days
+                AND u.kind = 'running'
+        )
     ) d
     JOIN account a ON a.account_id = d.account_id
     JOIN instance i ON i.account_id = d.account_id AND i.instance_uuid = d.instance_uuid

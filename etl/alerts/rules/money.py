@@ -48,12 +48,19 @@ def lasts_s(row: Balance) -> float | None:
     """Seconds that the newest balance lasts at the present rate; None where that is not known, or
     nothing is spent."""
     burn = burn_per_s(row)
-    return None if not burn else max(0, row.points[-1][1]) / burn
+    return None if not burn or not row.points else max(0, row.points[-1][1]) / burn
 
 
-def burn_per_s(row: Balance) -> float | None:
-    """Millionths of a yuan a second over the last day. Only falls count: a rise is a recharge, and
-    what was spent in the same step is left out."""
+def burn_per_s(row: Balance) -> float:
+    """Millionths of a yuan a second: what was spent over the last day, or what runs now costs,
+    whichever is more. The one knows of charges that no price explains, the other of what began an
+    hour ago."""
+    return max(spent_per_s(row) or 0, row.running_microcny / HOUR_S)
+
+
+def spent_per_s(row: Balance) -> float | None:
+    """The same over the last day alone. Only falls count: a rise is a recharge, and what was spent in
+    the same step is left out."""
     if not row.points:
         return None
     begins = max(row.points[0][0], row.as_of - BURN_S)
@@ -93,11 +100,12 @@ def budget(
             continue
         used = 100 * row.spent_microcny / row.budget_microcny
         passed = [percent for percent in settings.budget_percent if used >= percent]
-        key = f"budget:{row.name}:{row.month}"
+        key = f"budget:{row.scope}:{row.name}:{row.month}"
         yield from _steps(
             [f"{key}:{percent}" for percent in passed],
             rule="budget",
             severities=["urgent" if p >= 100 else "warning" for p in passed],
+            account=_account(row),
             words=Words(
                 f"{row.month} 预算 {one_line(row.name)}:已用 {used:.0f} %"
                 f"({yuan(row.spent_microcny)} / {yuan(row.budget_microcny)})",
@@ -173,12 +181,19 @@ def _weekend(row: Balance, left_s: float, zone: Zone, now: Instant) -> Iterator[
 
 
 def _lasting(row: Balance, left_s: float) -> Words:
-    left, burn = row.points[-1][1], burn_per_s(row) or 0
+    left, burn = row.points[-1][1], burn_per_s(row)
     hour = yuan(round(burn * HOUR_S))
+    is_spent = burn == spent_per_s(row)
+    zh, en = ("近一天", "as in the last day") if is_spent else ("现在运行的", "for what runs now")
     return Words(
-        f"余额 {yuan(left)},按近一天每小时 {hour} 计,还够 {hours(left_s)} 小时",
-        f"{yuan(left)} left; at {hour} an hour, as in the last day, that lasts {hours(left_s)} h",
+        f"余额 {yuan(left)},按{zh}每小时 {hour} 计,还够 {hours(left_s)} 小时",
+        f"{yuan(left)} left; at {hour} an hour, {en}, that lasts {hours(left_s)} h",
     )
+
+
+def _account(row: Budget) -> str | None:
+    """A project may spend in several accounts."""
+    return row.name if row.scope == "account" else None
 
 
 def _projected(row: Budget, key: str, used: float, open_keys: Collection[str]) -> Iterator[Cause]:
@@ -191,6 +206,7 @@ def _projected(row: Budget, key: str, used: float, open_keys: Collection[str]) -
         key=key,
         rule="budget",
         severity="warning",
+        account=_account(row),
         words=Words(
             f"{row.month} 预算 {one_line(row.name)}:预计月底 {yuan(row.projected_microcny)},"
             f"超出预算 {yuan(row.budget_microcny)}",

@@ -41,8 +41,8 @@ def long_run(rows: Iterable[Running], settings: AlertSettings, zone: Zone) -> It
             + Words(
                 f",已 {hours(ran_s)} 小时,未设定时关机", f", for {hours(ran_s)} h without a timer"
             )
-            + about(m.cost(ran_s), ",已花约 {}", ", about {} so far")
-            + about(m.hour_microcny, ",每小时 {}", ", {} an hour"),
+            + about(row.cost(row.as_of), ",已花约 {}", ", about {} so far")
+            + about(row.hour_microcny, ",每小时 {}", ", {} an hour"),
         )
 
 
@@ -59,7 +59,7 @@ def roll_call(
     morning = zone.at(today + timedelta(days=1), settings.morning)
     loose = [r for r in rows if is_loose(r) and r.since <= called_at <= r.as_of + FRESH_S]
     for (account, owner), found in groupby(sorted(loose, key=_whose), key=_whose):
-        yield _evening(account, owner or None, list(found), today.isoformat(), (now, morning), zone)
+        yield _evening(account, owner, list(found), today.isoformat(), (now, morning), zone)
 
 
 def stopped(rows: Iterable[Stopped], settings: AlertSettings, zone: Zone) -> Iterator[Cause]:
@@ -93,13 +93,13 @@ def is_loose(row: Running) -> bool:
 
 
 def named(m: Machine) -> Words:
-    """`train (李雷), 2 × RTX 4090`."""
-    title = one_line(m.title) or m.instance_uuid
-    owner = one_line(m.owner)
+    """`train (李雷), 2 × RTX 4090`. That it is nobody's is said where others are somebody's."""
+    title, owner = one_line(m.title) or m.instance_uuid, one_line(m.owner)
+    who = Words("无归属", "nobody's") if m.unclaimed else same(owner)
     gpus = f"{m.gpu_nums or 0} × {one_line(m.gpu_name) or 'GPU'}"
-    if not owner or owner in title:
+    if not who.zh or (owner and owner in title):
         return Words(f"{title},{gpus}", f"{title}, {gpus}")
-    return Words(f"{title}({owner}),{gpus}", f"{title} ({owner}), {gpus}")
+    return Words(f"{title}({who.zh}),{gpus}", f"{title} ({who.en}), {gpus}")
 
 
 def _whose(row: Running) -> tuple[str, str]:
@@ -108,34 +108,36 @@ def _whose(row: Running) -> tuple[str, str]:
 
 def _evening(
     account: str,
-    owner: str | None,
+    owner: str,
     rows: Sequence[Running],
     day: str,
     span: tuple[Instant, Instant],
     zone: Zone,
 ) -> Cause:
-    now, morning = span
-    rows = sorted(rows, key=lambda r: (-(r.machine.hour_microcny or 0), r.since))
+    morning = span[1]
+    rows = sorted(rows, key=lambda r: (-(r.hour_microcny or 0), r.since))
     clock = zone.local(morning).strftime("%H:%M")
-    head = _head(owner, rows, morning - now, clock)
+    head = _head(owner, rows, span, clock)
     lines = [_line(row, morning, clock, zone) for row in rows[:LISTED]]
     left = len(rows) - len(lines)
     if left:
         lines.append(Words(f"  ……另有 {left} 台", f"  … and {left} more"))
     return Cause(
-        key=f"roll_call:{account}:{owner or ''}:{day}",
+        key=f"roll_call:{account}:{owner}:{day}",
         rule="roll_call",
         severity="warning",
         account=account,
-        owner=owner,
+        owner=owner or None,
         words=joined([head, *lines]),
     )
 
 
-def _head(owner: str | None, rows: Sequence[Running], left_s: int, clock: str) -> Words:
+def _head(owner: str, rows: Sequence[Running], span: tuple[Instant, Instant], clock: str) -> Words:
     """How many there are, and what they will cost in the time that is left until morning."""
-    tonight = [cost for r in rows if (cost := r.machine.cost(left_s)) is not None]
+    tonight = [cost for r in rows if (cost := _between(r, *span)) is not None]
     who = Words(f"({one_line(owner)})", f" ({one_line(owner)})") if owner else same("")
+    if rows[0].machine.unclaimed:
+        who = Words("(无归属)", " (nobody's)")
     count = len(rows)
     return (
         Words("晚间点名", "Evening roll call")
@@ -149,6 +151,11 @@ def _head(owner: str | None, rows: Sequence[Running], left_s: int, clock: str) -
     )
 
 
+def _between(row: Running, now: Instant, morning: Instant) -> int | None:
+    so_far, in_all = row.cost(now), row.cost(morning)
+    return None if so_far is None or in_all is None else in_all - so_far
+
+
 def _line(row: Running, morning: Instant, clock: str, zone: Zone) -> Words:
     since = moment(zone, row.since)
     return (
@@ -156,7 +163,7 @@ def _line(row: Running, morning: Instant, clock: str, zone: Zone) -> Words:
         + named(row.machine)
         + Words(f",自 {since}", f", since {since}")
         + about(
-            row.machine.cost(morning - row.since),
+            row.cost(morning),
             f",到 {clock} 共约 {{}}",
             f", about {{}} in all by {clock}",
         )

@@ -35,7 +35,7 @@ def sync_stale(
         watched_s = max(now - watching_since, 0 if tried is None else now - tried)
         if is_refused(row) or watched_s < limit_s or (last is None and tried is None):
             continue
-        if last is not None and now - last < limit_s:
+        if last is not None and (now - last < limit_s or _is_the_newest_due(row, last, limit_s)):
             continue
         why = f": {one_line(row.error, 160)}" if row.error else ""
         zh = "从未完整同步过" if last is None else f"自 {moment(zone, last)} 起没有一次完整的同步"
@@ -47,6 +47,17 @@ def sync_stale(
             account=row.account,
             words=Words(zh + why, en + why),
         )
+
+
+def done_by(settings: AlertSettings, now: Instant) -> float:
+    """A tick that was due by then should be polled by now."""
+    return now - settings.stale_minutes * 60 / 2
+
+
+def _is_the_newest_due(row: Polling, last: Instant, limit_s: int) -> bool:
+    """Whether none was due since: polls may be hours apart, or rest at night. `last` is on the source's
+    clock, which differs, and a poll of another daemon comes a little before the tick."""
+    return row.due_at is not None and last >= row.due_at - limit_s / 4
 
 
 def key_refused(rows: Iterable[Polling]) -> Iterator[Cause]:

@@ -1,0 +1,56 @@
+-- One row for each run, as `run_span` has it, with what it cost: the sum of its parts in `cost_part`, by
+-- what is known today, in closed months too. Null where it was paid ahead, or where a price of its time,
+-- or its number of GPUs, is not known.
+-- @column account the account's name
+-- @column title the user's name for it, as of now
+-- @column is_open 1 while it runs, else 0
+-- @column started_s epoch seconds
+-- @column ended_s epoch seconds; null while open
+-- @column running_s seconds, estimate; open: up to the horizon
+-- @column running_min_s seconds, at least
+-- @column running_max_s seconds, at most
+-- @column gpu_s card-seconds, estimate
+-- @column cost_microcny estimate; millionths of a yuan
+SELECT
+    r.account,
+    r.instance_uuid,
+    r.title,
+    r.usage_no,
+    r.evidence,
+    r.is_open,
+    r.started_at,
+    r.ended_at,
+    r.ended_max,
+    r.started_s,
+    r.ended_s,
+    r.running_s,
+    r.running_min_s,
+    r.running_max_s,
+    r.gpu_s,
+    r.gpu_name,
+    r.gpu_nums,
+    CASE
+        WHEN r.is_open = 1 THEN o.cost_microcny
+        ELSE (
+            SELECT
+                CASE
+                    WHEN COUNT(*) = COUNT(c.cost_microcny) THEN CAST(SUM(c.cost_microcny) AS BIGINT)
+                END
+            FROM usage_cost c
+            WHERE c.account_id = a.account_id AND c.instance_uuid = r.instance_uuid
+                AND c.usage_no = r.usage_no
+        )
+    END AS cost_microcny
+FROM run_span r
+JOIN account a ON a.name = r.account
+LEFT JOIN (
+    SELECT
+        account_id,
+        instance_uuid,
+        usage_no,
+        CASE
+            WHEN COUNT(*) = COUNT(cost_microcny) THEN CAST(SUM(cost_microcny) AS BIGINT)
+        END AS cost_microcny
+    FROM cost_open
+    GROUP BY account_id, instance_uuid, usage_no
+) o ON o.account_id = a.account_id AND o.instance_uuid = r.instance_uuid AND o.usage_no = r.usage_no

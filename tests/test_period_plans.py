@@ -1,0 +1,65 @@
+"""What SQLite reads for a period of days: the parts of those days, and not the whole history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from etl import places, reports
+from etl.dialect import Database
+
+CUT_BY_DAY = ("usage_cost", "closed_cost", "bill_day")
+"""Tables with a row for each part of a day: what grows with the history."""
+VIEWS = ("cost_part", "cost_line", "cost_daily", "bill_part", "bill_window", "bill_daily")
+REPORTS = ("cost", "bills", "allocation", "reconciliation", "settlement", "budget")
+PERIOD = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
+
+
+@pytest.fixture
+def planned(database: Database) -> Iterator[Any]:
+    """What SQLite says that it will do, line by line."""
+    if database.engine.name != "sqlite":
+        pytest.skip("Postgres carries a period through groupings")
+    raw = database.engine.raw_connection()
+
+    def plan(sql: str, values: dict[str, Any]) -> list[str]:
+        return [row[3] for row in raw.cursor().execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+
+    yield plan
+    raw.close()
+
+
+def reading_of_parts(plan: list[str]) -> list[str]:
+    """The lines that read a table of parts, whatever it is called there, by how they read it."""
+    index = "|".join(f"ix_{name}_day" for name in CUT_BY_DAY)
+    searched = re.compile(rf"SEARCH \w+ USING (COVERING )?INDEX ({index}) \(day[>=]")
+    found = [line for line in plan if re.search(rf"\b({index}|{'|'.join(CUT_BY_DAY)})\b", line)]
+    assert found
+    return [line for line in found if not searched.match(line)]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_condition_on_the_day_reaches_the_tables_through_a_view(view: str, planned: Any) -> None:
+    """It does not where a column of a UNION ALL has another affinity in one of its arms, or where a
+    view groups what is no table."""
+    sql = f"SELECT * FROM {view} WHERE day >= :from_day AND day <= :to_day"
+    assert reading_of_parts(planned(sql, PERIOD)) == []
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_report_reads_the_parts_of_its_period_alone(name: str, planned: Any) -> None:
+    report = reports.load(name)
+    values = {param.name: PERIOD.get(param.name, param.default) for param in report.params}
+    assert reading_of_parts(planned(report.sql, values)) == []
+
+
+def test_a_report_that_stands_for_a_view_has_its_text_and_reads_its_own_lines() -> None:
+    report = reports.load("reconciliation")
+    view = reports.parse("", places.VIEWS / "reconciliation_daily.sql")
+    body = re.sub(r"\s+", " ", view.sql).strip()
+    body = body.replace("bill_window", "bills").replace("cost_line", "costs")
+    assert body in re.sub(r"\s+", " ", report.sql)
+    assert "@view" not in report.sql
