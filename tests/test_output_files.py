@@ -149,3 +149,30 @@ def test_ctrl_c_while_modules_load_ends_with_130() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
+FULL_BOOK = """
+import io, sys
+from etl.render.columns import Column
+from etl.render.xlsx import Book
+class Full(io.BytesIO):
+    def write(self, content):
+        if self.tell() >= int(sys.argv[1]):
+            raise OSError(28, "No space left on device")
+        return super().write(content)
+file = Full()
+try:
+    with Book(file, 0) as book:
+        book.sheet("a", [Column("n")], [[1]])
+except OSError as error:
+    sys.stdout.write(error.strerror)
+file.close()
+"""
+
+
+@pytest.mark.parametrize("room", ["0", "1000"])
+def test_a_workbook_on_a_full_disk_complains_once(room: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_BOOK, room], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("No space left on device", "")

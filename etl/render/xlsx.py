@@ -156,18 +156,20 @@ class Book:
 
 
 class _FailsOnce:
-    """A file that after its first failure takes whatever comes: a `ZipFile` that could not be written
-    tries again when it is forgotten, and complains."""
+    """A file that after its first failure only counts what comes: a `ZipFile` that could not be
+    written tries again when it is forgotten, and complains."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._has_failed = False
+        self._at = 0
 
     @property
     def _is_over(self) -> bool:
         return self._has_failed or self._file.closed
 
     def write(self, content: bytes) -> int:
+        self._at += len(content)
         if self._is_over:
             return len(content)
         try:
@@ -176,11 +178,12 @@ class _FailsOnce:
             self._has_failed = True
             raise
 
-    def seek(self, *place: int) -> int:
-        return 0 if self._is_over else self._file.seek(*place)
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._at = offset if self._is_over else self._file.seek(offset, whence)
+        return self._at
 
     def tell(self) -> int:
-        return 0 if self._is_over else self._file.tell()
+        return self._at if self._is_over else self._file.tell()
 
     def flush(self) -> None:
         if not self._is_over:
