@@ -6,6 +6,7 @@ import fcntl
 import os
 import plistlib
 import re
+import select
 import shutil
 import subprocess
 import termios
@@ -330,5 +331,6 @@ def test_at_a_terminal_init_asks_for_the_key_and_does_not_show_it(
 def read_until(terminal: int, words: str) -> str:
     said = ""
     while words not in said:
+        assert select.select([terminal], [], [], 60)[0], f"not said within a minute: {words}"
         said += os.read(terminal, 1000).decode(errors="replace")
     return said
