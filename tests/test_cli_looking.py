@@ -231,14 +231,18 @@ def test_events_before_the_calendar_began_are_asked_for_in_vain_but_not_wrongly(
     assert see("report", "events", "--from", "1999-01").stdout == "(no rows)\n"
 
 
+def test_a_report_of_an_empty_database_says_that_nothing_is_observed(
+    run: Command, path: Path
+) -> None:
+    assert "nothing is observed yet" in run("--database", str(path), "report", "uptime").stderr
+
+
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
 def test_a_period_without_rows_says_where_there_are_some(form: str, see: Command) -> None:
     done = see("report", "uptime", "--from", "2026-03", "--format", form)
     assert "observed from 2026-01-01 to 2026-01-01: choose with --from" in done.stderr
     assert "observed from" not in done.stdout
     assert "observed from" not in see("report", "uptime", "--from", "2026-01").stderr
-    nobody = see("report", "uptime", "--account", "cats", "--from", "2026-01")
-    assert "nothing is observed yet" in nobody.stderr
 
 
 def test_events_of_one_kind(see: Command) -> None:
