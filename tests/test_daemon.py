@@ -147,12 +147,12 @@ def test_of_two_daemons_one_polls_and_when_it_is_killed_the_other_goes_on(world:
     with looking(world) as database:
         for kill in range(2):
             seen = len(completes(database))
-            wait_for(lambda seen=seen: len(completes(database)) >= seen + 3)  # type: ignore[misc]
+            wait_for(lambda seen=seen: len(completes(database)) >= seen + 2)  # type: ignore[misc]
             victim = ("one", "two")[kill]
             daemons[victim].process.send_signal(signal.SIGKILL)
             daemons[victim].process.wait()
             seen = len(completes(database))
-            wait_for(lambda seen=seen: len(completes(database)) >= seen + 2)  # type: ignore[misc]
+            wait_for(lambda seen=seen: len(completes(database)) >= seen + 1)  # type: ignore[misc]
             daemons[victim] = world.daemon(f"{victim}{kill}")
         for one in daemons.values():
             wait_for(lambda one=one: one.says("polling"))  # type: ignore[misc]
