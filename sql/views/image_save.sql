@@ -43,11 +43,14 @@ FROM (
         h.first_seen_at AS not_after,
         COALESCE(
             (
-                SELECT MIN(n.first_seen_at)
+                SELECT n.first_seen_at
                 FROM instance_history n
                 WHERE n.account_id = h.account_id AND n.instance_uuid = h.instance_uuid
                     AND n.version > h.version
                     AND COALESCE(n.save_image_status, -1) <> h.save_image_status
+                -- by version: for a MIN Postgres would search the versions of all instances by time
+                ORDER BY n.version
+                LIMIT 1
             ),
             i.gone_at
         ) AS until
