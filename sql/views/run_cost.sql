@@ -3,6 +3,8 @@
 -- or its number of GPUs, is not known.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
+-- @column usage_no of the stretch
+-- @column evidence observed, booting (not yet seen up), unseen_run (fell between two polls), unknown_start, possible_run (no run may have been), gone
 -- @column is_open 1 while it runs, else 0
 -- @column started_s epoch seconds
 -- @column ended_s epoch seconds; null while open
@@ -11,6 +13,17 @@
 -- @column running_max_s seconds, at most
 -- @column gpu_s card-seconds, estimate
 -- @column cost_microcny estimate; millionths of a yuan
+WITH open_cost AS MATERIALIZED (
+    SELECT
+        account_id,
+        instance_uuid,
+        usage_no,
+        CASE
+            WHEN COUNT(*) = COUNT(cost_microcny) THEN CAST(SUM(cost_microcny) AS BIGINT)
+        END AS cost_microcny
+    FROM cost_open
+    GROUP BY account_id, instance_uuid, usage_no
+)
 SELECT
     r.account,
     r.instance_uuid,
@@ -30,7 +43,14 @@ SELECT
     r.gpu_name,
     r.gpu_nums,
     CASE
-        WHEN r.is_open = 1 THEN o.cost_microcny
+        WHEN r.is_open = 1
+        -- asked for the few that are open: joined, Postgres would compare every run with each of them
+        THEN (
+            SELECT o.cost_microcny
+            FROM open_cost o
+            WHERE o.account_id = a.account_id AND o.instance_uuid = r.instance_uuid
+                AND o.usage_no = r.usage_no
+        )
         ELSE (
             SELECT
                 CASE
@@ -43,14 +63,3 @@ SELECT
     END AS cost_microcny
 FROM run_span r
 JOIN account a ON a.name = r.account
-LEFT JOIN (
-    SELECT
-        account_id,
-        instance_uuid,
-        usage_no,
-        CASE
-            WHEN COUNT(*) = COUNT(cost_microcny) THEN CAST(SUM(cost_microcny) AS BIGINT)
-        END AS cost_microcny
-    FROM cost_open
-    GROUP BY account_id, instance_uuid, usage_no
-) o ON o.account_id = a.account_id AND o.instance_uuid = r.instance_uuid AND o.usage_no = r.usage_no
