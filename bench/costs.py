@@ -75,6 +75,8 @@ def fill(database: Database, instances: int, days: int, also: Written = lambda *
             tx.write_usage(stretches)
             also(tx, stretches)
         count += len(stretches)
+    with Store(database, "lab").writing() as tx:
+        tx.deriver().sums.renew_since()
     return count
 
 

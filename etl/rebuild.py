@@ -58,6 +58,7 @@ def differences(database: Database) -> Iterator[str]:
                 kept = tx.kept_usage(uuids)
                 derived = tx.deriver()
                 strayed = derived.wrongly_allocated(uuids) | derived.wrongly_charged(uuids)
+                strayed |= derived.sums.strayed(uuids)
                 for uuid, stretches, last_start in _computed(tx, uuids):
                     if kept.differ(uuid, stretches, last_start, zone) or uuid in strayed:
                         yield f"{name} {uuid}"
@@ -131,6 +132,7 @@ def _rebuild(database: Database, conn: Connection) -> int:
             tx.write_last_starts([(uuid, last_start) for uuid, _, last_start in computed])
             tx.deriver().allocate_anew(uuids)
             count += sum(len(stretches) for _, stretches, _ in computed)
+        tx.deriver().sums.renew_since()
     return count
 
 

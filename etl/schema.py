@@ -19,6 +19,8 @@ YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
 NOBODYS: Final = ("_", "spatial_ref_sys")
 """What tables begin with that tools put into any database: replication, PostGIS."""
+RETIRED: Final = ("bill_part",)
+"""Views that older databases have."""
 BASE: Final = "base"
 """The revision of a database without tables."""
 DEMO_MARK: Final = "simulated"
@@ -317,8 +319,19 @@ def _create_each_view(database: Database, conn: Connection) -> None:
 
 
 def _drop_views(database: Database, conn: Connection) -> None:
-    for name in reversed(view_names()):
-        database.drop_view(conn, name)
+    """Those that the database has may build on one another otherwise than those of today: one that does
+    not go yet is tried again after the others. Raises `StoreError` where somebody else's builds on one."""
+    names = [*reversed(view_names()), *RETIRED]
+    while names:
+        failures: dict[str, StoreError] = {}
+        for name in names:
+            try:
+                database.drop_view(conn, name)
+            except StoreError as error:
+                failures[name] = error
+        if len(failures) == len(names):
+            raise failures[names[0]]
+        names = [*failures]
 
 
 def _grants(conn: Connection) -> list[tuple[str, str, str]]:

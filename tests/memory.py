@@ -146,6 +146,7 @@ def pour(memory: Memory, database: Database, account: str) -> None:
     with Store(database, account).writing() as tx:
         everything = memory.stretches.items()
         tx.write_usage([(u, kept[no], True) for u, kept in everything for no in sorted(kept)])
+        tx.deriver().sums.renew_since()
 
 
 def _instances(memory: Memory, account_id: int) -> Iterator[tuple[Any, ...]]:

@@ -217,7 +217,7 @@ def test_by_the_second_a_window_is_cut_at_midnight_exactly(database: Database) -
     story.until(22.5)
     story.cloud.rents()
     story.until(26)
-    assert rows(database, "SELECT COUNT(*) FROM bill_part WHERE cut_microcny > 0") == [(0,)]
+    assert rows(database, "SELECT COUNT(*) FROM bill_window WHERE cut_microcny > 0") == [(0,)]
     assert story.day()["slack_microcny"] == 2 * 10_000
     with database.writing() as conn:
         conn.execute(tables.setting.insert().values(name="charge_step_s", value="3600"))

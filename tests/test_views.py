@@ -135,6 +135,18 @@ def test_a_users_own_view_lives_on_on_sqlite(database: Database, own_views: Path
     assert rows(database, "SELECT * FROM mine") == []
 
 
+def test_views_go_whatever_those_of_another_version_built_on(
+    database: Database, own_views: Path
+) -> None:
+    first, *_, last = schema.view_names()
+    told = f"SELECT *, (SELECT COUNT(*) FROM {last}) AS n FROM ({(own_views / f'{first}.sql').read_text()}) x"
+    with database.writing() as conn:
+        database.create_view(conn, first, told)
+    with database.writing() as conn:
+        schema.migrate(database, conn, schema.BASE)
+    assert shape(database)["views"] == []
+
+
 def test_every_view_can_be_read_when_nothing_is_synced(database: Database) -> None:
     always_have_rows = {"local_day", "day_bounds", "charging_model"}
     for name in set(schema.view_names()) - always_have_rows:

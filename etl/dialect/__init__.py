@@ -61,6 +61,10 @@ class Database(Protocol):
         """A condition that `column` is one of `values`, and its parameters: one text for any
         number of values."""
 
+    def listed(self, table: Table, columns: Row, rows: Sequence[Row]) -> tuple[str, dict[str, Any]]:
+        """A subselect of rows with the types of these columns, and its parameters: one text for any
+        number of rows."""
+
     def render(self, sql: str) -> str:
         """View text with the functions `epoch(instant)` and `instant(seconds)` spelled out."""
 

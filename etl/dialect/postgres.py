@@ -145,6 +145,16 @@ class Postgres:
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
         return f"{column} = ANY(:among)", {"among": list(values)}
 
+    def listed(
+        self, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, dict[str, Any]]:
+        arrays = _arrays(table, columns, rows)
+        kinds = [self._kind(table, column) for column in columns]
+        told = ", ".join(f"CAST(:listed_{n} AS {kind}[])" for n, kind in enumerate(kinds))
+        return f"(SELECT * FROM unnest({told}))", {
+            f"listed_{n}": array for n, array in enumerate(arrays)
+        }
+
     def render(self, sql: str) -> str:
         return spell_out(
             sql,
@@ -200,8 +210,12 @@ class Postgres:
         return StoreError(f"{self.place}: {said}", advice=advice)
 
     def _unnest(self, table: Table, columns: Sequence[str]) -> str:
-        arrays = ", ".join(f"%s::{table.c[c].type.compile(self.engine.dialect)}[]" for c in columns)
+        arrays = ", ".join(f"%s::{self._kind(table, column)}[]" for column in columns)
         return f"(SELECT * FROM unnest({arrays})) AS v({', '.join(columns)})"
+
+    def _kind(self, table: Table, column: str) -> str:
+        """The type of a column, as SQL says it."""
+        return table.c[column].type.compile(self.engine.dialect)
 
     def _grants(self, conn: Connection, name: str) -> list[tuple[str, str]]:
         rows = conn.exec_driver_sql(

@@ -154,6 +154,13 @@ class Sqlite:
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
         return f"{column} IN (SELECT value FROM json_each(:among))", {"among": json.dumps(values)}
 
+    def listed(
+        self, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
+    ) -> tuple[str, dict[str, Any]]:
+        values = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(columns)))
+        told = json.dumps(_plain(table, columns, rows))
+        return f"(SELECT {values} FROM json_each(:listed))", {"listed": told}
+
     def render(self, sql: str) -> str:
         return spell_out(
             sql,

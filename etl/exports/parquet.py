@@ -51,6 +51,8 @@ TABLES: Final = (
     Exported("instance_usage", ("account_id", "instance_uuid", "usage_no"), cut="started_at"),
     Exported("usage_day", ("account_id", "instance_uuid", "usage_no"), cut="day"),
     Exported("usage_cost", ("account_id", "instance_uuid", "usage_no", "starts_s"), cut="day"),
+    Exported("running_sum", ("account_id", "instance_uuid", "line_no"), cut="day"),
+    Exported("cost_sum", ("account_id", "instance_uuid", "line_no"), cut="day"),
     Exported("gpu_price", ("account_id", "gpu_uuid", "valid_from")),
     Exported("bill", tables.BILL_KEY, cut="charged_day"),
     Exported("bill_day", tables.BILL_KEY, cut="day"),

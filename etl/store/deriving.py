@@ -17,6 +17,7 @@ from etl.dialect import Database
 from etl.poll import Instant
 from etl.pricing import BEGINNING, ListPrice, Override, PricePeriod, Prices, PriceTerms
 from etl.store.rows import DAY_COLUMNS
+from etl.store.summing import EVER, Sums
 from etl.usage import Terms
 
 _period: Final = tables.price_period.c
@@ -55,6 +56,7 @@ class Deriver:
         self._conn = conn
         self._account_id = account_id
         self._units = units
+        self.sums = Sums(database, conn, account_id)
         self._rules: list[Rule] | None = None
         self._prices: Prices | None = None
         self._known_periods: dict[PriceTerms, list[PricePeriod]] = {}
@@ -177,6 +179,7 @@ class Deriver:
         )
         while rows := found.fetchmany(BATCH):
             self.charge(rows)
+        self.sums.renew_since(first)
 
     def wrongly_charged(self, uuids: Sequence[str]) -> set[str]:
         """Those of which other costs are kept than prices and the charging model say."""
@@ -209,7 +212,7 @@ class Deriver:
         c = tables.calendar_day.c
         begun = c.starts_s <= (BEGINNING if since is None else since)
         found: str | None = self._conn.scalar(select(func.max(c.day)).where(begun))
-        return found or "0001-01-01"
+        return found or EVER
 
     # who pays
 
@@ -220,7 +223,7 @@ class Deriver:
             self.allocate_anew(uuids)
 
     def allocate_anew(self, uuids: Sequence[str]) -> None:
-        """The same, also where the rules were taken away."""
+        """The same, also where the rules were taken away; and the sums of what was used under others."""
         wanted, kept = set(self._allocated(uuids)), self._kept_allocations(uuids)
         keys = ("account_id", "instance_uuid", "starts_s")
         gone, new = sorted(kept - wanted, key=repr), sorted(wanted - kept, key=repr)
@@ -228,6 +231,8 @@ class Deriver:
         self._database.delete(self._conn, table, keys, [(self._account_id, *r[:2]) for r in gone])
         columns = ("account_id", "instance_uuid", *_ALLOCATION_COLUMNS)
         self._database.insert(self._conn, table, columns, [(self._account_id, *r) for r in new])
+        if gone or new:
+            self.sums.renew_instances(sorted({row[0] for row in (*gone, *new)}))
 
     def wrongly_allocated(self, uuids: Sequence[str]) -> set[str]:
         """Those of which something else is kept than the rules say."""

@@ -31,8 +31,11 @@ from etl.store.rows import (
     terms_of,
     values_of,
 )
+from etl.store.summing import Pair
 from etl.usage import Stretch
 from etl.versions import VersionChanges, WindowChanges
+
+_DAY, _UUID = DAY_COLUMNS.index("day"), DAY_COLUMNS.index("instance_uuid")
 
 
 class Tx(Reader):
@@ -45,12 +48,13 @@ class Tx(Reader):
         self._end_versions(changes)
         self._show_presences(changes)
         self._add_versions(changes.versions)
-        self._undo_usage(changes)
-        self.write_usage(changes.stretches)
+        cut = self._undo_usage(changes) | self.write_usage(changes.stretches)
         self.allocate([v.facts.instance_uuid for v in changes.versions])
+        self.deriver().sums.renew(cut)
 
-    def write_usage(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> None:
-        """Stretches of instances, rewritten ones first, and the day parts of the closed ones."""
+    def write_usage(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> set[Pair]:
+        """Stretches of instances, rewritten ones first, and the day parts of the closed ones. Returns of
+        which days and instances, for their sums to be made anew."""
         zone = self.zone()
         table, account = tables.instance_usage, self._account_id
         ends = ("evidence", "ended_min", "ended_at", "ended_max")
@@ -80,6 +84,7 @@ class Tx(Reader):
         self._price_new({price_terms(s.terms) for _, s, is_new in stretches if is_new})
         if day_rows:
             self.deriver().charge(day_rows)
+        return {(row[_DAY], row[_UUID]) for row in day_rows}
 
     def refresh_prices(self) -> None:
         """Prices and costs of usage anew, after list prices or overrides changed. Writes only where
@@ -312,11 +317,15 @@ class Tx(Reader):
             ],
         )
 
-    def _undo_usage(self, changes: Changes) -> None:
+    def _undo_usage(self, changes: Changes) -> set[Pair]:
+        """Returns of which days and instances parts were taken away."""
+        undone = [*changes.deleted, *changes.reopened]
+        cut = self.deriver().sums.days_of(undone)
         keys = ("account_id", "instance_uuid", "usage_no")
         account = self._account_id
         deleted = [(account, uuid, no) for uuid, no in changes.deleted]
-        uncut = [*deleted, *((account, uuid, no) for uuid, no in changes.reopened)]
+        uncut = [(account, uuid, no) for uuid, no in undone]
         self._database.delete(self._conn, tables.usage_cost, keys, uncut)
         self._database.delete(self._conn, tables.usage_day, keys, uncut)
         self._database.delete(self._conn, tables.instance_usage, keys, deleted)
+        return cut

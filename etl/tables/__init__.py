@@ -25,6 +25,7 @@ from etl.tables.pricing import (
     price_period,
     usage_cost,
 )
+from etl.tables.sums import cost_sum, running_sum
 
 __all__ = [
     "BILL_KEY",
@@ -44,6 +45,7 @@ __all__ = [
     "charging_type",
     "closed_cost",
     "closed_month",
+    "cost_sum",
     "gpu_price",
     "instance",
     "instance_history",
@@ -54,6 +56,7 @@ __all__ = [
     "price_period",
     "recharge",
     "rejected_record",
+    "running_sum",
     "setting",
     "sync_run",
     "usage_cost",

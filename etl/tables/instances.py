@@ -345,7 +345,7 @@ usage_day = Table(
         "0 <= running_min_s AND running_min_s <= running_s AND running_s <= running_max_s",
         name="bounds",
     ),
-    Index("ix_usage_day_day", "day"),
+    Index("ix_usage_day_day_account_id_instance_uuid", "day", "account_id", "instance_uuid"),
     comment="The part of a closed stretch that falls into one day; derived from instance_usage",
 )
 

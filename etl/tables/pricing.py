@@ -46,7 +46,8 @@ def _dated() -> list[Column[Any] | CheckConstraint]:
     ]
 
 
-def _payers() -> list[Column[str]]:
+def payers() -> list[Column[str]]:
+    """Who pays."""
     return [
         Column("project", Text, comment="project that pays"),
         Column("owner", Text, comment="who it is for"),
@@ -177,7 +178,7 @@ allocation_rule = Table(
     Column("instance_uuid", Text, comment="instance; null: any"),
     Column("title", Text, comment="pattern of its title with * and ?; null: any"),
     Column("image", Text, comment="its image, by uuid or pattern of the name; null: any"),
-    *_payers(),
+    *payers(),
     *_dated(),
     Column("note", Text, comment="the user's words"),
     comment="Who pays: the first rule that matches holds",
@@ -190,7 +191,7 @@ allocation = Table(
     Column("instance_uuid", Text, nullable=False, comment="identity"),
     *_span(),
     Column("rule_no", Integer, nullable=False, comment="the rule that says so"),
-    *_payers(),
+    *payers(),
     PrimaryKeyConstraint("account_id", "instance_uuid", "starts_s"),
     comment="What the rules say of an instance, while it holds; no row: no rule matches. Derived",
 )
@@ -227,7 +228,7 @@ closed_cost = Table(
     Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
     Column("instance_uuid", Text, nullable=False, comment="identity"),
     Column("title", Text, comment="the user's name for it when the month was closed"),
-    *_payers(),
+    *payers(),
     Column("kind", Text, nullable=False, comment="running or held"),
     Column("gpu_uuid", Text, comment="GPU model"),
     Column("gpu_name", Text, comment="name of the GPU model"),

@@ -28,7 +28,7 @@ costs AS (
         AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
 ),
 attributed AS (
-    -- @view bill_attributed_daily, bills for bill_window, costs for cost_line
+    -- @view bill_share, bills for bill_window, costs for cost_line
 ),
 lines AS (
     SELECT
@@ -54,9 +54,9 @@ lines AS (
         NULL,
         NULL,
         NULL,
-        amount_microcny,
-        cash_microcny,
-        card_microcny
+        part_microcny,
+        part_microcny * (1 - is_card),
+        part_microcny * is_card
     FROM attributed
 )
 SELECT

@@ -25,7 +25,7 @@ costs AS (
         AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
 ),
 attributed AS (
-    -- @view bill_attributed_daily, bills for bill_window, costs for cost_line
+    -- @view bill_share, bills for bill_window, costs for cost_line
 ),
 lines AS (
     SELECT
@@ -55,9 +55,9 @@ lines AS (
             ELSE COALESCE(d.owner, '(no rule)')
         END,
         CASE WHEN CAST(:by AS TEXT) = 'instance' THEN d.instance_uuid END,
-        d.amount_microcny,
-        d.cash_microcny,
-        d.card_microcny,
+        d.part_microcny,
+        d.part_microcny * (1 - d.is_card),
+        d.part_microcny * d.is_card,
         'attributed'
     FROM attributed d
     WHERE CAST(:by AS TEXT) IN ('instance', 'project', 'owner')

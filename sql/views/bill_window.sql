@@ -8,7 +8,7 @@
 -- @column is_prepaid 1 where the window is one of whole days, or a moment, as those of prepaid time are
 -- @column lines bill lines of that window
 -- @column amount_microcny the part of their amounts that falls into the day; millionths of a yuan
--- @column cut_microcny how much of it another day might have instead, see `bill_part`
+-- @column cut_microcny how much of it another day might have instead: charging by the hour, one begun hour of a window that goes past midnight; millionths of a yuan
 -- @column spread_over running, held, or null
 SELECT
     account,
@@ -22,7 +22,17 @@ SELECT
     is_prepaid,
     lines,
     amount_microcny,
-    cut_microcny,
+    CAST(
+        CASE
+            WHEN starts_s >= day_starts_s AND ends_s <= day_ends_s OR step_s = 1 THEN 0
+            ELSE size_microcny
+                * CASE WHEN ends_s - starts_s < step_s THEN ends_s - starts_s ELSE step_s END
+                / (
+                    CASE WHEN ends_s < day_ends_s THEN ends_s ELSE day_ends_s END
+                    - CASE WHEN starts_s > day_starts_s THEN starts_s ELSE day_starts_s END
+                )
+        END AS BIGINT
+    ) AS cut_microcny,
     CASE
         WHEN is_prepaid = 1 AND (
             (
@@ -53,18 +63,39 @@ SELECT
     END AS spread_over
 FROM (
     SELECT
-        account,
-        account_id,
-        day,
-        charge_channel,
-        settle_start_at,
-        settle_end_at,
-        MIN(starts_s) AS starts_s,
-        MIN(ends_s) AS ends_s,
-        MIN(is_prepaid) AS is_prepaid,
-        COUNT(*) AS lines,
-        CAST(SUM(amount_microcny) AS BIGINT) AS amount_microcny,
-        CAST(SUM(cut_microcny) AS BIGINT) AS cut_microcny
-    FROM bill_part
-    GROUP BY account, account_id, day, charge_channel, settle_start_at, settle_end_at
+        a.name AS account,
+        d.account_id,
+        d.day,
+        d.charge_channel,
+        d.settle_start_at,
+        d.settle_end_at,
+        d.starts_s,
+        d.ends_s,
+        CASE WHEN (d.ends_s - d.starts_s) / 86400 * 86400 = d.ends_s - d.starts_s THEN 1 ELSE 0 END
+            AS is_prepaid,
+        d.lines,
+        d.amount_microcny,
+        d.size_microcny,
+        c.starts_s AS day_starts_s,
+        c.ends_s AS day_ends_s,
+        m.step_s
+    FROM (
+        -- first together, then looked at: a bill may have many lines for each window
+        SELECT
+            account_id,
+            day,
+            charge_channel,
+            settle_start_at,
+            settle_end_at,
+            epoch(settle_start_at) AS starts_s,
+            epoch(settle_end_at) AS ends_s,
+            COUNT(*) AS lines,
+            CAST(SUM(amount_microcny) AS BIGINT) AS amount_microcny,
+            CAST(SUM(ABS(amount_microcny)) AS BIGINT) AS size_microcny
+        FROM bill_day
+        GROUP BY account_id, day, charge_channel, settle_start_at, settle_end_at
+    ) d
+    JOIN account a ON a.account_id = d.account_id
+    JOIN calendar_day c ON c.day = d.day
+    CROSS JOIN charging_model m
 ) l

@@ -17,6 +17,41 @@
 -- @column list_cost_microcny at list prices; null: not known
 SELECT
     a.name AS account,
+    summed.account_id,
+    summed.day,
+    summed.instance_uuid,
+    i.title,
+    summed.project,
+    summed.owner,
+    summed.cost_centre,
+    summed.kind,
+    summed.gpu_uuid,
+    summed.gpu_name,
+    summed.gpu_nums,
+    summed.charging_type,
+    summed.image_uuid,
+    summed.price_source,
+    CAST(CASE WHEN summed.day < r.reach_day THEN 'settled' ELSE 'estimated' END AS TEXT) AS settled,
+    0 AS is_closed,
+    summed.used_s,
+    CAST(summed.used_s * summed.gpu_nums AS BIGINT) AS gpu_s,
+    summed.charged_s,
+    summed.unpriced_s,
+    summed.unpriced_max_s,
+    summed.cost_microcny,
+    summed.cost_min_microcny,
+    summed.cost_max_microcny,
+    summed.list_cost_microcny
+FROM cost_sum summed
+JOIN account a ON a.account_id = summed.account_id
+JOIN instance i ON i.account_id = summed.account_id AND i.instance_uuid = summed.instance_uuid
+LEFT JOIN bill_reach r ON r.account_id = summed.account_id
+LEFT JOIN closed_month m
+    ON m.account_id = summed.account_id AND m.month = SUBSTR(CAST(summed.day AS TEXT), 1, 7)
+WHERE m.month IS NULL AND (r.reach_day IS NULL OR summed.day <> r.reach_day)
+UNION ALL
+SELECT
+    a.name,
     p.account_id,
     p.day,
     p.instance_uuid,
@@ -37,19 +72,62 @@ SELECT
             WHEN r.reach_s >= p.ends_s THEN 'settled'
             ELSE 'partly'
         END AS TEXT
-    ) AS settled,
-    0 AS is_closed,
+    ),
+    0,
     p.used_s,
-    CAST(p.used_s * p.gpu_nums AS BIGINT) AS gpu_s,
+    CAST(p.used_s * p.gpu_nums AS BIGINT),
     p.charged_s,
-    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS BIGINT) AS unpriced_s,
-    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS BIGINT)
-        AS unpriced_max_s,
+    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS BIGINT),
+    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS BIGINT),
     p.cost_microcny,
     p.cost_min_microcny,
     p.cost_max_microcny,
     p.list_cost_microcny
-FROM cost_part p
+FROM bill_reach r
+JOIN usage_cost p ON p.account_id = r.account_id AND p.day = r.reach_day
+JOIN account a ON a.account_id = p.account_id
+JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+LEFT JOIN allocation w
+    ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
+    AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
+LEFT JOIN closed_month m
+    ON m.account_id = p.account_id AND m.month = SUBSTR(CAST(p.day AS TEXT), 1, 7)
+WHERE m.month IS NULL
+UNION ALL
+SELECT
+    a.name,
+    p.account_id,
+    p.day,
+    p.instance_uuid,
+    i.title,
+    w.project,
+    w.owner,
+    w.cost_centre,
+    p.kind,
+    p.gpu_uuid,
+    p.gpu_name,
+    p.gpu_nums,
+    p.charging_type,
+    p.image_uuid,
+    p.price_source,
+    CAST(
+        CASE
+            WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'
+            WHEN r.reach_s >= p.ends_s THEN 'settled'
+            ELSE 'partly'
+        END AS TEXT
+    ),
+    0,
+    p.used_s,
+    CAST(p.used_s * p.gpu_nums AS BIGINT),
+    p.charged_s,
+    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS BIGINT),
+    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS BIGINT),
+    p.cost_microcny,
+    p.cost_min_microcny,
+    p.cost_max_microcny,
+    p.list_cost_microcny
+FROM cost_open p
 JOIN account a ON a.account_id = p.account_id
 JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
 LEFT JOIN allocation w

@@ -61,8 +61,7 @@ FROM (
             CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
             CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
             CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s
-        FROM usage_day
-        WHERE kind = 'running'
+        FROM running_sum
         GROUP BY account_id, day, gpu_uuid, gpu_name
     ) u
     LEFT JOIN open_daily o
@@ -83,8 +82,8 @@ FROM (
         o.gpu_max_s
     FROM open_daily o
     WHERE NOT EXISTS (
-        SELECT 1 FROM usage_day u
-        WHERE u.kind = 'running' AND u.account_id = o.account_id AND u.day = o.day
+        SELECT 1 FROM running_sum u
+        WHERE u.account_id = o.account_id AND u.day = o.day
             AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
             AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
     )

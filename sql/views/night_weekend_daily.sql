@@ -65,32 +65,18 @@ FROM (
         COALESCE(u.night_gpu_s + o.night_gpu_s, u.night_gpu_s, o.night_gpu_s) AS night_gpu_s
     FROM (
         SELECT
-            account_id,
-            day,
-            instance_uuid,
-            is_weekend,
-            CAST(SUM(running_s) AS BIGINT) AS running_s,
-            CAST(SUM(night_s) AS BIGINT) AS night_s,
-            CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
-            CAST(SUM(night_s * gpu_nums) AS BIGINT) AS night_gpu_s
-        FROM (
-            SELECT
-                u.account_id,
-                u.day,
-                u.instance_uuid,
-                u.gpu_nums,
-                u.running_s,
-                d.is_weekend,
-                CASE
-                    WHEN epoch(u.started_at) >= d.night_ends_s THEN 0
-                    WHEN epoch(u.started_at) + u.running_s <= d.night_ends_s THEN u.running_s
-                    ELSE d.night_ends_s - epoch(u.started_at)
-                END AS night_s
-            FROM usage_day u
-            CROSS JOIN local_day d  -- SQLite keeps this order: parts of the period, then their days
-            WHERE d.day = u.day AND u.kind = 'running'
-        ) parts
-        GROUP BY account_id, day, instance_uuid, is_weekend
+            summed.account_id,
+            summed.day,
+            summed.instance_uuid,
+            d.is_weekend,
+            CAST(SUM(summed.running_s) AS BIGINT) AS running_s,
+            CAST(SUM(summed.night_s) AS BIGINT) AS night_s,
+            CAST(SUM(summed.running_s * summed.gpu_nums) AS BIGINT) AS gpu_s,
+            CAST(SUM(summed.night_s * summed.gpu_nums) AS BIGINT) AS night_gpu_s
+        FROM running_sum summed
+        CROSS JOIN local_day d  -- SQLite keeps this order: sums of the period, then their days
+        WHERE d.day = summed.day
+        GROUP BY summed.account_id, summed.day, summed.instance_uuid, d.is_weekend
     ) u
     LEFT JOIN open_daily o
         ON o.account_id = u.account_id AND o.instance_uuid = u.instance_uuid AND o.day = u.day
@@ -106,10 +92,9 @@ FROM (
         o.night_gpu_s
     FROM open_daily o
     WHERE NOT EXISTS (
-        SELECT 1 FROM usage_day u
+        SELECT 1 FROM running_sum u
         WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
-            AND u.day >= o.day AND u.day <= o.day  -- by the key, not by the index of days
-            AND u.kind = 'running'
+            AND u.day = o.day
     )
 ) p
 JOIN account a ON a.account_id = p.account_id

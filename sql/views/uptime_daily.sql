@@ -91,8 +91,7 @@ FROM (
                 CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
                 CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s,
                 MAX(gpu_nums) AS gpu_most
-            FROM usage_day
-            WHERE kind = 'running'
+            FROM running_sum
             GROUP BY account_id, day, instance_uuid
         ) u
         LEFT JOIN open_daily o
@@ -111,10 +110,9 @@ FROM (
             o.gpu_most
         FROM open_daily o
         WHERE NOT EXISTS (
-            SELECT 1 FROM usage_day u
+            SELECT 1 FROM running_sum u
             WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
-                AND u.day >= o.day AND u.day <= o.day  -- by the key, not by the index of days
-                AND u.kind = 'running'
+                AND u.day = o.day
         )
     ) d
     JOIN account a ON a.account_id = d.account_id

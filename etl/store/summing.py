@@ -1,0 +1,184 @@
+"""Closed parts of usage added up by instance and day: tables `running_sum` and `cost_sum`.
+
+What is added up is always what the parts say now: the sums of a day are taken away and made anew, by one
+statement for each table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, delete, text
+
+from etl import tables
+from etl.dialect import Database
+
+Pair = tuple[str, str]
+"""A day, and the uuid of an instance."""
+EVER: Final = "0001-01-01"
+"""A day before all others."""
+_KEY: Final = ("day", "account_id", "instance_uuid")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """`one` are the columns of which each row has one value, `values` those that are added up, each with
+    its SQL. `source` gives the parts; the first of its tables is `usage_day d`, which knows them by day.
+    `began` puts the rows of an instance and day in order."""
+
+    table: Table
+    source: str
+    one: tuple[str, ...]
+    values: dict[str, str]
+    began: str
+
+    @property
+    def columns(self) -> str:
+        return ", ".join([*_KEY, *(each.rpartition(".")[2] for each in self.one), *self.values])
+
+    def made(self, chosen: str, *also: str) -> str:
+        """The rows of the chosen parts; `also` are further columns in front."""
+        keys = ", ".join([*(f"d.{key}" for key in _KEY), *self.one])
+        values = ", ".join(f"CAST(SUM({sql}) AS BIGINT) AS {n}" for n, sql in self.values.items())
+        front = "".join(f"{each}, " for each in also)
+        return (
+            f"SELECT {front}{keys}, {values} FROM {self.source}"
+            f" WHERE d.account_id = :account AND {chosen} GROUP BY {keys}"
+        )
+
+
+_SUMS: Final = (
+    _Sum(
+        tables.running_sum,
+        "usage_day d JOIN calendar_day c ON c.day = d.day AND d.kind = 'running'",
+        ("d.gpu_uuid", "d.gpu_name", "d.gpu_nums"),
+        {
+            "running_s": "d.running_s",
+            "running_min_s": "d.running_min_s",
+            "running_max_s": "d.running_max_s",
+            # as view local_day has the night
+            "night_s": "CASE WHEN epoch(d.started_at) >= c.starts_s + 28800 THEN 0"
+            " WHEN epoch(d.started_at) + d.running_s <= c.starts_s + 28800 THEN d.running_s"
+            " ELSE c.starts_s + 28800 - epoch(d.started_at) END",
+        },
+        "MIN(d.started_at), MIN(d.usage_no)",
+    ),
+    _Sum(
+        tables.cost_sum,
+        "usage_day d"
+        " JOIN usage_cost u ON u.account_id = d.account_id AND u.instance_uuid = d.instance_uuid"
+        " AND u.usage_no = d.usage_no AND u.day = d.day"
+        " LEFT JOIN allocation w ON w.account_id = u.account_id"
+        " AND w.instance_uuid = u.instance_uuid AND w.starts_s <= u.starts_s"
+        " AND w.ends_s > u.starts_s",
+        (
+            *(f"w.{name}" for name in ("project", "owner", "cost_centre")),
+            "u.kind",
+            *(f"u.{name}" for name, *_ in tables.TERMS),
+            "u.price_source",
+        ),
+        {
+            "used_s": "u.used_s",
+            "charged_s": "u.charged_s",
+            "unpriced_s": "CASE WHEN u.cost_microcny IS NULL THEN u.charged_s ELSE 0 END",
+            "unpriced_max_s": "CASE WHEN u.cost_microcny IS NULL THEN u.charged_max_s ELSE 0 END",
+            "cost_microcny": "u.cost_microcny",
+            "cost_min_microcny": "u.cost_min_microcny",
+            "cost_max_microcny": "u.cost_max_microcny",
+            "list_cost_microcny": "u.list_cost_microcny",
+        },
+        "MIN(u.starts_s), MIN(u.usage_no)",
+    ),
+)
+
+
+class Sums:
+    """Of one account, inside one transaction."""
+
+    def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
+        self._database = database
+        self._conn = conn
+        self._account_id = account_id
+
+    def days_of(self, stretches: Sequence[tuple[str, int]]) -> set[Pair]:
+        """The days of which closed stretches (uuid and number of each) have parts."""
+        if not stretches:
+            return set()
+        keys = ("instance_uuid", "usage_no")
+        listed, parameters = self._database.listed(tables.usage_day, keys, stretches)
+        c = tables.usage_day.c
+        asked = text(
+            "SELECT DISTINCT day, instance_uuid FROM usage_day"
+            f" WHERE account_id = :account AND ({', '.join(keys)}) IN {listed}"
+        ).columns(c.day, c.instance_uuid)
+        return {(row[0], row[1]) for row in self._ask(asked, parameters)}
+
+    def renew(self, pairs: Collection[Pair]) -> None:
+        """The sums of some days of some instances."""
+        if not pairs:
+            return
+        ordered = sorted(pairs)
+        gone = [(day, self._account_id, uuid) for day, uuid in ordered]
+        listed, parameters = self._database.listed(
+            tables.usage_day, ("day", "instance_uuid"), ordered
+        )
+        for each in _SUMS:
+            self._database.delete(self._conn, each.table, _KEY, gone)
+            self._add(each, f"(d.day, d.instance_uuid) IN {listed}", parameters)
+
+    def renew_instances(self, uuids: Sequence[str]) -> None:
+        """All sums of some instances."""
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        days = (
+            "(SELECT day, instance_uuid FROM usage_day"
+            f" WHERE account_id = :account AND {condition})"
+        )
+        for each in _SUMS:
+            self._ask(
+                text(
+                    f"DELETE FROM {each.table.name}"
+                    f" WHERE account_id = :account AND (day, instance_uuid) IN {days}"
+                ),
+                parameters,
+            )
+            self._add(each, f"d.{condition}", parameters)
+
+    def renew_since(self, first: str = EVER) -> None:
+        """All sums of the days from one on."""
+        for each in _SUMS:
+            c = each.table.c
+            mine = c.account_id == self._account_id, c.day >= first
+            self._conn.execute(delete(each.table).where(*mine))
+            self._add(each, "d.day >= :first", {"first": first})
+
+    def strayed(self, uuids: Sequence[str]) -> set[str]:
+        """Those of which other sums are kept than their parts add up to."""
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        found: set[str] = set()
+        for each in _SUMS:
+            kept = (
+                f"SELECT {each.columns} FROM {each.table.name}"
+                f" WHERE account_id = :account AND {condition}"
+            )
+            made = self._database.render(each.made(f"d.{condition}"))
+            asked = text(
+                f"SELECT instance_uuid FROM (SELECT * FROM ({kept}) a EXCEPT SELECT * FROM ({made}) b) c"
+                f" UNION SELECT instance_uuid FROM (SELECT * FROM ({made}) a EXCEPT SELECT * FROM ({kept}) b) d"
+            )
+            found |= set(self._ask(asked, parameters).scalars())
+        return found
+
+    def _add(self, each: _Sum, chosen: str, parameters: dict[str, Any]) -> None:
+        numbered = (
+            "ROW_NUMBER() OVER (PARTITION BY d.day, d.account_id, d.instance_uuid"
+            f" ORDER BY {each.began})"
+        )
+        made = self._database.render(each.made(chosen, numbered))
+        self._ask(
+            text(f"INSERT INTO {each.table.name} (line_no, {each.columns}) {made}"), parameters
+        )
+
+    def _ask(self, statement: Any, parameters: dict[str, Any]) -> Any:
+        return self._conn.execute(statement, {"account": self._account_id, **parameters})

@@ -1,0 +1,71 @@
+-- The shares of the bill that cost lines get: `bill_attributed_daily` before it is added up by instance.
+-- Each line takes what lies between the sums of weights before it and with it, so however the lines of an
+-- instance are cut, they add up to the same.
+-- @column account the account's name
+-- @column instance_uuid identity; null: it can be attributed to none
+-- @column title the user's name for it
+-- @column is_card 1 where it was paid by card, else 0
+-- @column part_microcny the share; millionths of a yuan
+SELECT
+    b.account,
+    b.day,
+    w.instance_uuid,
+    w.title,
+    w.project,
+    w.owner,
+    w.cost_centre,
+    b.is_card,
+    CASE
+        WHEN w.weight IS NULL THEN b.billed_microcny
+        -- billed x weight / all weights, by long division with digits of a million: 64 bits suffice
+        ELSE (
+            b.billed_microcny * w.to_first + b.billed_microcny * w.to_second / 1000000
+        ) / 1000000 - (
+            b.billed_microcny * w.from_first + b.billed_microcny * w.from_second / 1000000
+        ) / 1000000
+    END AS part_microcny
+FROM (
+    SELECT
+        account_id,
+        account,
+        day,
+        spread_over,
+        CASE WHEN charge_channel = 2 THEN 1 ELSE 0 END AS is_card,
+        CAST(SUM(amount_microcny) AS BIGINT) AS billed_microcny
+    FROM bill_window
+    GROUP BY
+        account_id, account, day, spread_over, CASE WHEN charge_channel = 2 THEN 1 ELSE 0 END
+) b
+LEFT JOIN (
+    SELECT
+        s.*,
+        upto * 1000000 / all_of AS to_first,
+        (upto * 1000000 - upto * 1000000 / all_of * all_of) * 1000000 / all_of AS to_second,
+        (upto - weight) * 1000000 / all_of AS from_first,
+        ((upto - weight) * 1000000 - (upto - weight) * 1000000 / all_of * all_of) * 1000000 / all_of
+            AS from_second
+    FROM (
+        SELECT
+            account_id,
+            day,
+            kind,
+            instance_uuid,
+            title,
+            project,
+            owner,
+            cost_centre,
+            cost_microcny AS weight,
+            CAST(
+                SUM(cost_microcny) OVER (
+                    PARTITION BY account_id, day, kind
+                    ORDER BY
+                        instance_uuid, title, COALESCE(project, ''), COALESCE(owner, ''),
+                        COALESCE(cost_centre, '')
+                    ROWS UNBOUNDED PRECEDING
+                ) AS BIGINT
+            ) AS upto,
+            CAST(SUM(cost_microcny) OVER (PARTITION BY account_id, day, kind) AS BIGINT) AS all_of
+        FROM cost_line
+        WHERE cost_microcny > 0
+    ) s
+) w ON w.account_id = b.account_id AND w.day = b.day AND w.kind = b.spread_over
