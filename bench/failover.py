@@ -34,8 +34,8 @@ from bench import promises
 from bench.promises import ask
 from bench.soak import KEY, OPEN, config, database_at, environ, fleet_of
 from etl.dialect import Database, open_database
+from etl.service.ticks import LEAST_SLACK_S, SLACK
 from etl.simcloud import ANY, Behaviour, Fail, Server, serve
-from etl.ticks import LEAST_SLACK_S, SLACK
 from etl.triggers import grid
 
 RESTART_AFTER_S = 5
