@@ -122,7 +122,7 @@ def handy(base: str, database: str) -> None:
     import httpx
     from sqlite_utils import Database
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     with httpx.Client(verify=False) as client:
         number, total = 1, 1
         while len(rows) < total:
@@ -131,7 +131,7 @@ def handy(base: str, database: str) -> None:
             rows += content["instance_list"]
             number, total = number + 1, content["total"]
     kept = Database(database.removeprefix("sqlite:///"))["instance"]
-    kept.upsert_all(rows, pk="instance_uuid")  # type: ignore[union-attr]
+    kept.upsert_all(rows, pk="instance_uuid")
 
 
 def sync_inside() -> Callable[[], dict[str, Any]]:

@@ -21,7 +21,7 @@ from etl.dialect import Database, open_database
 from etl.pricing import Override
 from etl.store import Run, Store
 from etl.store.deriving import write_overrides
-from etl.usage import Stretch, Terms
+from etl.usage import Evidence, Stretch, Terms
 
 FIRST, ZONE = date(2025, 1, 1), Zone("Asia/Shanghai")
 MODELS = 12
@@ -95,7 +95,9 @@ def _life(dice: Random, begins: int, ends: int) -> Iterator[Stretch]:
         if stop > ends:
             yield Stretch(number, "running", at, "observed", terms)
             return
-        evidence = "observed" if dice.random() < 0.97 else dice.choice(("booting", "unseen_run"))
+        evidence: Evidence = (
+            "observed" if dice.random() < 0.97 else dice.choice(("booting", "unseen_run"))
+        )
         sure = at if evidence != "observed" else max(at, stop - 150)
         best = at if evidence == "booting" else stop
         yield Stretch(number, "running", at, evidence, terms, sure, best, stop + 150)
@@ -165,7 +167,7 @@ def measure(database: Database) -> Iterator[tuple[str, float, int]]:
     """(what, seconds, rows), the best of three."""
     month = (FIRST + timedelta(days=300)).isoformat()[:7]
     for name, sql in QUERIES.items():
-        yield name, *_best(lambda sql=sql: _ask(database, sql.format(month=month)))  # type: ignore[misc]
+        yield name, *_best(lambda sql=sql: _ask(database, sql.format(month=month)))
     for by in ("instance", "model", "day"):
         for period, first, last in (
             ("a month", f"{month}-01", f"{month}-31"),
@@ -176,7 +178,7 @@ def measure(database: Database) -> Iterator[tuple[str, float, int]]:
                 f"report cost --by {by}, {period}",
                 *_best(
                     lambda said=said: list(reports.run(database, reports.load("cost"), said)[1])
-                ),  # type: ignore[misc]
+                ),
             )
 
 

@@ -34,8 +34,8 @@ from bench import promises
 from bench.promises import ask
 from bench.soak import KEY, OPEN, config, database_at, environ, fleet_of
 from etl.dialect import Database, open_database
+from etl.service.ticks import LEAST_SLACK_S, SLACK
 from etl.simcloud import ANY, Behaviour, Fail, Server, serve
-from etl.ticks import LEAST_SLACK_S, SLACK
 from etl.triggers import grid
 
 RESTART_AFTER_S = 5
@@ -140,9 +140,9 @@ class Trial:
             (self.away[1], self._recovers),
         ]
         kills = range(self.given.kill_every, round(length_s) - 20, self.given.kill_every)
-        for number, at in enumerate(kills):
-            events.append((began + at, partial(self._kill, number % 2)))
-            events.append((began + at + RESTART_AFTER_S, partial(self._revive, number % 2)))
+        for number, after_s in enumerate(kills):
+            events.append((began + after_s, partial(self._kill, number % 2)))
+            events.append((began + after_s + RESTART_AFTER_S, partial(self._revive, number % 2)))
         for at, event in sorted(events, key=lambda each: each[0]):
             self._sleep_until(at)
             event()
@@ -254,7 +254,7 @@ class Trial:
     def _told(self, at: float) -> str:
         """When that was, by what happened before."""
         kills, restarts = (
-            [round(at - each) for each in some if each <= at + 1] or ["never"]
+            [str(round(at - each)) for each in some if each <= at + 1] or ["never"]
             for some in (self.kills, self.restarts)
         )
         return f"{kills[-1]} s after a kill, {restarts[-1]} s after a restart of Postgres"

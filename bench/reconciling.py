@@ -40,8 +40,8 @@ def bill(database: Database) -> int:
             "SELECT account_id, day, starts_s, ends_s, cost_microcny FROM usage_cost"
             " WHERE cost_microcny > 0 AND ends_s > starts_s"
         ).all()
-        key = ("account_id", "order_number", "settle_start_at", "settle_end_at")
-        key += ("charge_channel", "remark", "line_no")
+        window = ("settle_start_at", "settle_end_at")
+        key = ("account_id", "order_number", *window, "charge_channel", "remark", "line_no")
         lines = [
             (a, f"o{n}", starts, ends, 1 + n % 9 // 8, "", 1, day, cost // 10_000 * 10_000)
             for n, (a, day, starts, ends, cost) in enumerate(parts)

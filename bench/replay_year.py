@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from unittest.mock import patch
 
 from bench.cost import COMMAND, cost_of
@@ -31,7 +31,7 @@ START: Final = 1_735_689_600
 """2025-01-01T00:00:00Z."""
 EVERY_S: Final = 120
 DAY_S: Final = 86_400
-CALM: Final = {"flapping": 0.0, "batch": 0.0}
+CALM: Final[dict[str, Any]] = {"flapping": 0.0, "batch": 0.0}
 """Weights of habits left out: with them, most polls would bring something new."""
 ACCOUNT: Final = "lab"
 

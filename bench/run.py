@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from bench.cost import COMMAND, Cost, Figures, cost_of, cost_of_child
 from bench.databases import Place, give_a_past, places
@@ -79,16 +80,15 @@ def measure(place: Place, base: str, repeat: int) -> Figures:
                     figures.written[step, "rows"].append(cost.rows)
             place.drop(with_own)
         for way in ("insert", "insert-threads"):
-            _with_empty(
-                place,
-                lambda url, way=way: figures.costs[way].append(
-                    cost_of_child(way, f"{base}/0", url)
-                ),
-            )
+            _with_empty(place, partial(_bare, figures, way, base))
         if place.kind == "sqlite":
             _with_empty(place, lambda url: _handy(figures, base, url))
         print(".", end="", file=sys.stderr, flush=True)
     return figures
+
+
+def _bare(figures: Figures, way: str, base: str, url: str) -> None:
+    figures.costs[way].append(cost_of_child(way, f"{base}/0", url))
 
 
 def _handy(figures: Figures, base: str, url: str) -> None:

@@ -27,8 +27,8 @@ from bench import promises
 from bench.looks import Looks, scraped, ticks_without_poll
 from bench.promises import ask
 from etl.dialect import Database, open_database
+from etl.service.ticks import LEAST_SLACK_S, SLACK
 from etl.simcloud import Behaviour, Fleet, serve
-from etl.ticks import LEAST_SLACK_S, SLACK
 
 KEY = "cy_soak-4711"
 LOOK_S = 10

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from etl.alert_settings import AlertSettings, Channel, read
 from etl.alerts import Alerts
 from etl.alerts.message import Message
 from etl.days import Zone, from_iso
 from etl.dialect import Database
 from etl.errors import DeliveryError
 from etl.poll import Instant
+from etl.settings.alerts import AlertSettings, Channel, read
 from etl.simcloud import Story
 from tests.support import ACCOUNT, apply, poll_story
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from etl.alert_settings import AlertSettings
 from etl.alerts import channels
 from etl.alerts.cause import Cause
 from etl.alerts.channels import feishu, webhook
 from etl.alerts.message import Message, compose
 from etl.alerts.words import Words
 from etl.errors import DeliveryError, EtlError, SettingsError
+from etl.settings.alerts import AlertSettings
 from tests.alerting import at, settings
 from tests.fake_robots import SECRET, TOKEN, Robots, serve_robots
 

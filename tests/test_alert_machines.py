@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from etl import reports, tables
-from etl.alert_settings import AlertSettings
 from etl.alerts.facts import Running, Stopped
 from etl.alerts.machines import Machines
 from etl.alerts.reading import Reading
@@ -19,6 +18,7 @@ from etl.days import from_iso
 from etl.dialect import Database
 from etl.pricing import Override
 from etl.rebuild import set_code
+from etl.settings.alerts import AlertSettings
 from etl.simcloud import Story
 from etl.simcloud.fleet import Fleet
 from etl.store import Tx

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from etl.alert_settings import AlertSettings
 from etl.alerts import plan
 from etl.alerts.cause import Cause
 from etl.alerts.plan import Alert
 from etl.alerts.words import same
 from etl.days import Zone
+from etl.settings.alerts import AlertSettings
 from tests.alerting import TEAM, at, settings
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from etl.alert_settings import RULES
 from etl.alerts import rules
 from etl.alerts.cause import Cause
 from etl.alerts.facts import (
@@ -26,6 +25,7 @@ from etl.alerts.facts import (
     UnknownCode,
 )
 from etl.alerts.words import same
+from etl.settings.alerts import RULES
 from tests.alerting import DAY, HOUR, MICRO, MINUTE, ZONE, at, settings
 from tests.test_alert_plan import World
 

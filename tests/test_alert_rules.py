@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from etl.alert_settings import RULES
 from etl.alerts.cause import MANNERS, Cause
 from etl.alerts.facts import (
     Balance,
@@ -27,6 +26,7 @@ from etl.alerts.words import hours, one_line, yuan
 from etl.charging import ChargingModel
 from etl.days import DAY_S, Zone
 from etl.pricing import BEGINNING, FOREVER, PricePeriod
+from etl.settings.alerts import RULES
 from tests.alerting import at, settings
 
 HOUR = 3_600

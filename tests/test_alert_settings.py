@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from etl import settings as all_settings
-from etl.alert_settings import AlertSettings, read
 from etl.alerts.machines import owner_of
 from etl.errors import SettingsError
+from etl.settings.alerts import AlertSettings, read
 from tests.alerting import TEAM, settings
 
 PAGE = Path(__file__).parents[1] / "docs/alerts.md"

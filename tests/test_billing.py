@@ -207,6 +207,21 @@ def test_stopped_instances_that_cost_something_are_noticed() -> None:
     assert other_remarks(found) == {"kept": (len(runs) - 1, (len(runs) - 1) * 200_000)}
 
 
+def test_a_window_that_costs_nothing_is_no_charge_of_stopped_instances() -> None:
+    runs = fleet()
+    lines = billed(runs, by_step(1))
+    for (each, after), fee in zip(pairwise(runs), [0, 200_000, 0] * len(runs), strict=False):
+        lines.append(BillLine(each.ended_min_s + 100, after.started_s, fee))
+    found = evidence(lines, runs)
+    charged = [window for window in found.stopped if window.amount == 200_000]
+    assert len(found.stopped) == len(runs) - 1
+    assert stopped_charges(verdict(lines, runs).evidence) == (
+        len(charged),
+        len(charged) * 200_000,
+        sum(window.length_s for window in charged),
+    )
+
+
 @pytest.mark.parametrize("fee", [370_000, 90 * YUAN])  # as an hour might cost, and never
 def test_lines_about_something_else_are_set_aside(fee: int) -> None:
     runs = fleet()

@@ -22,13 +22,13 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from etl import logs
-from etl.daemon import Daemon
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.health import Health, as_json
+from etl.service import logs
+from etl.service.daemon import Daemon
+from etl.service.health import Health, as_json
+from etl.service.watchdog import Bell, Pinger, Systemd
 from etl.simcloud import ANY, Behaviour, Fail, Story
-from etl.watchdog import Bell, Pinger, Systemd
 from tests.live import KEY, Live, Living, living, wait_for
 
 
@@ -381,7 +381,7 @@ def test_a_log_is_json_where_nobody_looks(form: str, first: str, database: Datab
 
 ARENAS_OF_THREADS = """
 import ctypes, threading
-from etl.daemon import use_few_arenas
+from etl.service.daemon import use_few_arenas
 use_few_arenas()
 libc = ctypes.CDLL(None)
 all_at_once = threading.Barrier(12)

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from etl.alert_settings import AlertSettings, Channel, Secret
 from etl.cli import main
 from etl.errors import SettingsError
-from etl.installing import refuse_hidden, refuse_out_of_reach
+from etl.service.installing import refuse_hidden, refuse_out_of_reach
+from etl.service.units import Installation, crontab, launchd, unit, windows
 from etl.settings import Account, Settings, load
+from etl.settings.alerts import AlertSettings, Channel, Secret
 from etl.simcloud import Server
-from etl.units import Installation, crontab, launchd, unit, windows
 from tests.commands import KEY, Command, cloud, home, path, run, server
 from tests.live import COMMAND
 
@@ -135,12 +135,12 @@ def test_root_at_a_terminal_is_offered_a_service_of_the_system(
     home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = home / "etc/chenyu-etl/config.toml"
-    monkeypatch.setattr("etl.units.SYSTEM_CONFIG", place)
+    monkeypatch.setattr("etl.service.units.SYSTEM_CONFIG", place)
     monkeypatch.setattr("etl.cli.serving._is_root", lambda: True)
     monkeypatch.setattr("etl.cli.serving.is_terminal", lambda: True)
     started: list[bool] = []
     monkeypatch.setattr(
-        "etl.installing.install", lambda *_, system, **__: started.append(system) or []
+        "etl.service.installing.install", lambda *_, system, **__: started.append(system) or []
     )
     done = CliRunner().invoke(main, ["init"], input="y\n")
     assert done.exit_code == 0, done.output

@@ -51,6 +51,17 @@ class Watched:
         return found[0]
 
 
+def billed_at_once(database: Database) -> Watched:
+    """Charging type 3 is a prepaid week, and its line does not show it."""
+    with database.writing() as conn:
+        conn.execute(
+            tables.charging_type.insert().values(
+                charging_type=3, unit="week", name_en="week", name_zh="周"
+            )
+        )
+    return Watched(database, Charging(shows_period=False))
+
+
 def test_what_was_observed_agrees_with_the_bill(database: Database) -> None:
     story = Watched(database)
     story.until(1)
@@ -110,6 +121,21 @@ def test_more_than_was_used_while_all_was_observed_is_unexplained(database: Data
     assert story.day(7)["cause"] == "unexplained"
 
 
+def test_more_than_was_used_on_the_first_day_of_observation_is_a_gap(database: Database) -> None:
+    """No poll is missing since, and nobody knows of the time before."""
+    story = Watched(database)
+    story.unseen(0.5)
+    story.until(1)
+    a = story.cloud.rents()
+    story.until(3)
+    at = story.cloud.now
+    story.cloud.money.charge(at, "50", window=(at - HOUR, at))
+    story.cloud.stops(a)
+    story.until(25)
+    assert rows(database, "SELECT COUNT(*) FROM sync_gap") == [(0,)]
+    assert story.day()["cause"] == "coverage_gap"
+
+
 def test_what_was_charged_before_anybody_looked_is_a_gap_in_coverage(database: Database) -> None:
     story = Watched(database)
     begins = MIDNIGHT - 5 * HOUR
@@ -161,13 +187,7 @@ def test_a_model_without_a_price_differs_by_price(database: Database) -> None:
 
 
 def test_a_prepaid_period_that_is_billed_at_once_differs_as_prepaid(database: Database) -> None:
-    with database.writing() as conn:
-        conn.execute(
-            tables.charging_type.insert().values(
-                charging_type=3, unit="week", name_en="week", name_zh="周"
-            )
-        )
-    story = Watched(database, Charging(shows_period=False))
+    story = billed_at_once(database)
     story.until(1)
     story.cloud.rents(charging_type=3)
     story.until(30)
@@ -178,6 +198,22 @@ def test_a_prepaid_period_that_is_billed_at_once_differs_as_prepaid(database: Da
         database,
         "SELECT amount_microcny FROM bill_attributed_daily WHERE instance_uuid IS NOT NULL",
     ) == [(800_000_000,)]
+
+
+@pytest.mark.parametrize(("fee", "cause"), [("600", "prepaid"), ("900", "no_instance")])
+def test_of_two_differences_the_larger_one_is_the_cause(
+    fee: str, cause: str, database: Database
+) -> None:
+    story = billed_at_once(database)
+    story.until(1)
+    at = story.cloud.now
+    story.cloud.money.charge(at, fee, window=(at - HOUR, at))
+    story.cloud.rents(charging_type=3)
+    story.until(25)
+    day = story.day()
+    assert day["no_instance_microcny"] == int(fee) * 1_000_000
+    assert 600_000_000 < day["prepaid_difference_microcny"] < 900_000_000
+    assert day["cause"] == cause
 
 
 def test_what_is_not_settled_yet_is_said(database: Database) -> None:

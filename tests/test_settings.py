@@ -13,7 +13,7 @@ from etl.cli.common import Context
 from etl.dialect import open_database
 from etl.errors import SettingsError
 from etl.settings import Settings, load
-from etl.variables import strange_variables
+from etl.settings.variables import strange_variables
 from tests.commands import Command, home, run
 
 __all__ = ["home", "run"]

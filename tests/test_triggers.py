@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from etl.cadence import Cadence, Pace, read_cadence
 from etl.errors import SettingsError
-from etl.schedule import trigger_of
+from etl.service.schedule import trigger_of
 from etl.triggers import Grid, Trigger, can_fire, grid, weekdays
 
 BERLIN = "Europe/Berlin"

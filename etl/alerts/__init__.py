@@ -16,7 +16,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from etl import schema
-from etl.alert_settings import AlertSettings, Channel
 from etl.alerts import channels, digest, plan, rules, state
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Budget, DayCost, Facts, Polling
@@ -29,6 +28,7 @@ from etl.days import Zone
 from etl.dialect import Database, translated
 from etl.errors import EtlError, SettingsError
 from etl.poll import Instant
+from etl.settings.alerts import AlertSettings, Channel
 
 PAUSE_S: Final = 600
 """After a longer pause between two ticks nobody is taken to have watched."""

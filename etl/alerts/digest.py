@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text
 
-from etl.alert_settings import AlertSettings
 from etl.alerts.facts import DayCost, DueDigest
 from etl.alerts.reading import Reading
 from etl.alerts.rules.money import lasts_s
@@ -17,6 +16,7 @@ from etl.alerts.rules.runs import is_loose
 from etl.alerts.words import Words, about, hours, joined, one_line, same, yuan
 from etl.days import Zone
 from etl.poll import Instant
+from etl.settings.alerts import AlertSettings
 from etl.tables import sync_run
 
 PERIODS: Final = {"day": 1, "week": 7}

@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from etl.alert_settings import SEVERITIES, Channel, Owner
 from etl.alerts.cause import Cause
 from etl.alerts.words import Words, one_line
 from etl.poll import Instant
+from etl.settings.alerts import SEVERITIES, Channel, Owner
 
 ITEMS: Final = 40
 ITEM_LIMIT: Final = 3_000

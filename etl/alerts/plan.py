@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from etl.alert_settings import SEVERITIES, AlertSettings, Channel
 from etl.alerts.cause import Cause
 from etl.alerts.message import Message, compose
 from etl.days import Zone
 from etl.poll import Instant
+from etl.settings.alerts import SEVERITIES, AlertSettings, Channel
 
 REFIRE_S: Final = 6 * 3_600
 """A cause that comes and goes is said once in so long a time."""

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, text
 
-from etl.alert_settings import AlertSettings
 from etl.alerts.facts import (
     Balance,
     Budget,
@@ -21,6 +20,7 @@ from etl.alerts.facts import (
 from etl.alerts.machines import Machines, Render, days_before
 from etl.days import DAY_S, Zone
 from etl.poll import Instant
+from etl.settings.alerts import AlertSettings
 from etl.tables import account, balance, card, charging_type, instance, instance_status, sync_run
 
 BALANCE_S: Final = 2 * DAY_S

@@ -34,7 +34,7 @@ class Context:
         """The program with the settings of all words together; nothing is connected to yet."""
         from etl import settings
         from etl.app import App
-        from etl.variables import strange_variables
+        from etl.settings.variables import strange_variables
 
         said = {**self.options, **options}
         url = said.get("database_url")

@@ -70,8 +70,9 @@ def run(
     again; a broken one is refused and the old one stays. Several daemons may serve one Postgres:
     one of them polls an account, another takes over when it dies.
     """
-    from etl import logs, settings
-    from etl.daemon import Daemon
+    from etl import settings
+    from etl.service import logs
+    from etl.service.daemon import Daemon
 
     said: dict[str, Any] = {
         "account": account,
@@ -126,7 +127,8 @@ def init(
     else. Run it again with another --account for a second one. Without a terminal nothing is asked:
     the key comes from --stdin or CHENYU_API_KEY, and there is no service unless --service.
     """
-    from etl import installing, settings, units
+    from etl import settings
+    from etl.service import installing, units
 
     if wants_service and not system and _is_root() and not context.config:
         raise click.UsageError("root's service is one of the system: add --system")
@@ -157,7 +159,7 @@ def init(
 def _wants_system(context: Context) -> bool:
     """Root's service is one of the system, and its config has a place of its own: asked before
     anything is written."""
-    from etl import units
+    from etl.service import units
 
     if context.config or not (_is_root() and is_terminal()):
         return False
@@ -167,8 +169,8 @@ def _wants_system(context: Context) -> bool:
 
 def _good_key(app: Any, account: str, from_stdin: bool) -> str:
     """A key that the source takes. At a terminal it is asked for again where the source does not."""
-    from etl import installing
     from etl.errors import Refused, SettingsError
+    from etl.service import installing
 
     is_asked = not from_stdin and not os.environ.get("CHENYU_API_KEY") and is_terminal()
     for left in reversed(range(ASKED_TIMES if is_asked else 1)):
@@ -211,7 +213,7 @@ def _first_lines(context: Context, system: bool) -> list[str]:
     """Of a new config file: what was said before the command, and differs from the default."""
     import json
 
-    from etl import units
+    from etl.service import units
 
     said = {name: value for name, value in context.options.items() if value}
     said.setdefault("base_url", os.environ.get("CHENYU_BASE_URL", ""))
@@ -270,7 +272,7 @@ def _is_root() -> bool:
 @click.pass_obj
 def print_service(context: Context, kind: str, user: bool) -> None:
     """Print what makes systemd, cron, launchd or Windows run this installation."""
-    from etl import installing, units
+    from etl.service import installing, units
 
     system = not user and _is_root() and kind == "systemd"
     config, known = _config(context, system=system)
@@ -293,7 +295,7 @@ def print_service(context: Context, kind: str, user: bool) -> None:
 @click.pass_obj
 def install(context: Context, user: bool, start: bool, folder: Path | None) -> None:
     """Install it for systemd: as root with a user of its own and little else, else for yourself."""
-    from etl import installing
+    from etl.service import installing
 
     system = not user and _is_root()
     config, known = _config(context, system=system)
@@ -305,7 +307,7 @@ def install(context: Context, user: bool, start: bool, folder: Path | None) -> N
 @_folder_option
 def uninstall(user: bool, folder: Path | None) -> None:
     """Stop the service and remove its unit; config, keys and database stay."""
-    from etl import installing
+    from etl.service import installing
 
     print_lines(installing.uninstall(system=not user and _is_root(), folder=folder))
 
@@ -313,7 +315,8 @@ def uninstall(user: bool, folder: Path | None) -> None:
 def _config(context: Context, *, system: bool) -> tuple[Path, Any]:
     """The config file that the service is to use, and its settings, without the keys in this
     environment."""
-    from etl import settings, units
+    from etl import settings
+    from etl.service import units
 
     given = Path(context.config) if context.config else None
     if given is None and system and units.SYSTEM_CONFIG.exists():

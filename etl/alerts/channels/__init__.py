@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Final
 
-from etl.alert_settings import Channel
 from etl.alerts.message import Message
 from etl.poll import Instant
+from etl.settings.alerts import Channel
 
 Send = Callable[[Channel, Message, Mapping[str, str], Instant], None]
 """Returns when the channel took the message; raises `DeliveryError` or `SettingsError`."""

@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from etl.alert_settings import Channel
 from etl.alerts.channels.webhook import document
 from etl.alerts.message import Message
 from etl.errors import DeliveryError
 from etl.poll import Instant
+from etl.settings.alerts import Channel
 
 KEPT: Final = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT"}

@@ -11,10 +11,10 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from etl.alert_settings import Channel
 from etl.alerts.channels.post import address, post, refused
 from etl.alerts.message import Message
 from etl.poll import Instant
+from etl.settings.alerts import Channel
 
 _MARKS = str.maketrans("[]()<>*_`#!|~\\", "［］（）＜＞＊＿｀＃！｜～＼")
 """What would be Markdown in a title, as signs that look alike."""

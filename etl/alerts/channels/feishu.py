@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
-from etl.alert_settings import Channel
 from etl.alerts.channels.post import address, post, refused
 from etl.alerts.message import Message
 from etl.poll import Instant
+from etl.settings.alerts import Channel
 
 COLOURS: Final = {"urgent": "red", "warning": "orange", "info": "blue"}
 

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from etl.alert_settings import Channel
 from etl.alerts.message import Message
 from etl.errors import DeliveryError, SettingsError
 from etl.poll import Instant
+from etl.settings.alerts import Channel
 
 
 def send(channel: Channel, message: Message, environ: Mapping[str, str], now: Instant) -> None:

@@ -13,10 +13,10 @@ import httpx
 import msgspec
 
 from etl import __version__
-from etl.alert_settings import Channel
 from etl.deadline import Budget, bind
 from etl.errors import DeliveryError
 from etl.redact import redact_urls
+from etl.settings.alerts import Channel
 
 SAID_LIMIT: Final = 200
 TOTAL_S: Final = 3.0

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import msgspec
 
-from etl.alert_settings import Channel
 from etl.alerts.channels.post import address, post
 from etl.alerts.message import Message
 from etl.days import iso
 from etl.poll import Instant
+from etl.settings.alerts import Channel
 
 SIGNATURE: Final = "X-Chenyu-Signature"
 TIMESTAMP: Final = "X-Chenyu-Timestamp"

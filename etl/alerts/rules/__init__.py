@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from etl.alert_settings import AlertSettings
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Facts
 from etl.alerts.rules import money, runs, syncing
 from etl.poll import Instant
+from etl.settings.alerts import AlertSettings
 
 
 def causes(facts: Facts, settings: AlertSettings, now: Instant) -> list[Cause]:

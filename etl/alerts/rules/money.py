@@ -8,12 +8,12 @@ from itertools import pairwise
 from statistics import median
 from typing import Final
 
-from etl.alert_settings import AlertSettings
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Balance, Budget, Card, DayCost
 from etl.alerts.words import HOUR_S, Words, hours, moment, one_line, yuan
 from etl.days import DAY_S, Zone, iso
 from etl.poll import Instant
+from etl.settings.alerts import AlertSettings
 
 BURN_S: Final = DAY_S
 """The burn rate is that of so long a time before the newest balance."""

@@ -7,12 +7,12 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
-from etl.alert_settings import AlertSettings
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Machine, Running, Stopped
 from etl.alerts.words import HOUR_S, Words, about, hours, joined, moment, one_line, same
 from etl.days import Zone, iso
 from etl.poll import Instant
+from etl.settings.alerts import AlertSettings
 
 TIMER_GRACE_S: Final = 600
 """A timer that is so long past did not stop it."""

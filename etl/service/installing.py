@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from etl import units
 from etl.app import App
 from etl.errors import SettingsError
 from etl.places import file_name
 from etl.resources import INSTANCES
+from etl.service import units
 from etl.settings import Settings, refuse_odd_name
 
 SYSTEMCTL_S: Final = 60

@@ -20,7 +20,7 @@ from etl import __version__, tables
 from etl.app import App, Result
 from etl.dialect import translated
 from etl.errors import EtlError
-from etl.ticks import Watch
+from etl.service.ticks import Watch
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)

@@ -27,8 +27,8 @@ from etl.cadence import Cadence, duration
 from etl.days import iso
 from etl.errors import EtlError, SettingsError
 from etl.resources import RESOURCES, Resource
+from etl.service.ticks import Ticks, Watch
 from etl.settings import Account, Settings
-from etl.ticks import Ticks, Watch
 from etl.triggers import Cron, Trigger, grid, weekdays
 
 DEFAULT_EVERY_S: Final = 120

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from etl.errors import SettingsError
-from etl.service_settings import listen_address
+from etl.settings.service import listen_address
 
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""

@@ -16,12 +16,12 @@ from typing import Any, Final
 from etl.app import App, Result
 from etl.days import iso
 from etl.errors import EtlError, SettingsError
-from etl.health import Answer, Health, as_json
-from etl.metrics import CONTENT_TYPE, Metrics
-from etl.schedule import SLICE_S, Schedule
+from etl.service.health import Answer, Health, as_json
+from etl.service.metrics import CONTENT_TYPE, Metrics
+from etl.service.schedule import SLICE_S, Schedule
+from etl.service.ticks import Ticks, Watch
+from etl.service.watchdog import Bell, Pinger, Systemd
 from etl.settings import Settings
-from etl.ticks import Ticks, Watch
-from etl.watchdog import Bell, Pinger, Systemd
 
 GRACE_S: Final = 5.0
 """How long polls in hand may take when the daemon is to end; then they are as if never begun."""

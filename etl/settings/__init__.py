@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from etl import alert_settings
-from etl.alert_settings import AlertSettings
 from etl.cadence import Cadence
 from etl.days import Zone
 from etl.errors import SettingsError
 from etl.places import file_name
 from etl.resources import RESOURCES
-from etl.service_settings import (
+from etl.settings import alerts as alert_settings
+from etl.settings.alerts import AlertSettings
+from etl.settings.service import (
     DEFAULT_LISTEN,
     SCHEDULE_VARIABLE,
     read_cadences,
