@@ -13,6 +13,13 @@ from etl.dialect import Database
 from etl.usage import Stretch
 
 EVERY_S = 120
+BY_TIME = {
+    "instance_usage": "started_at",
+    "instance_history": "first_seen_at",
+    "usage_day": "day",
+    "usage_cost": "day",
+}
+"""Tables with many rows, those that others refer to first, and what polls write them by."""
 BILL_LINES_AN_HOUR = 35
 Row = tuple[Any, ...]
 FACTS = (
@@ -53,7 +60,36 @@ def fill_year(database: Database, instances: int, days: int) -> int:
         parts = [(*line[:7], line[8], line[7]) for line in lines]
         key = (*tables.BILL_KEY, "day", "amount_microcny")
         database.insert(conn, tables.bill_day, key, parts)
+    _lay_by_time(database)
     return count
+
+
+def _lay_by_time(database: Database) -> None:
+    """The rows were written instance by instance. Polls write them as time passes, and so a period lies
+    together."""
+    with database.writing() as conn:
+        if conn.dialect.name == "postgresql":
+            statements = [f"CLUSTER {name} USING {_index(name)}" for name in BY_TIME]
+        else:
+            listed = {n: ", ".join(tables.metadata.tables[n].columns.keys()) for n in BY_TIME}
+            statements = [
+                f"CREATE TEMPORARY TABLE laid_{name} AS SELECT * FROM {name} ORDER BY {time}"
+                for name, time in BY_TIME.items()
+            ]
+            statements += [f"DELETE FROM {name}" for name in reversed(BY_TIME)]
+            statements += [
+                f"INSERT INTO {name} ({columns}) SELECT {columns} FROM laid_{name}"
+                for name, columns in listed.items()
+            ]
+            statements += [f"DROP TABLE laid_{name}" for name in BY_TIME]
+        for statement in statements:
+            conn.exec_driver_sql(statement)
+
+
+def _index(name: str) -> str:
+    """That by the table's time."""
+    indexes = tables.metadata.tables[name].indexes
+    return next(str(i.name) for i in indexes if i.columns[0].name == BY_TIME[name])
 
 
 def _histories(
