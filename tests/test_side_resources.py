@@ -163,12 +163,16 @@ def test_live_equals_replay_with_all_resources(
     cloud.recharges(200)
     lab = live(cloud, archive=tmp_path / "polls")
     for number in range(36):
-        if number % 7 == 3:
+        if number % 5 == 3:
             lab.server.at(BILL_PATH).fail[1 + number % 2] = Fail(200, 5001, "busy")
         if number == 18:
             cloud.price(cloud.life(cloud.rents()).runs[-1].gpu_name, hour=7.25)
         lab.syncs(minutes=17)
         lab.server.at(BILL_PATH).fail.clear()
+    bills = (
+        "SELECT outcome, COUNT(*) > 1 FROM sync_run WHERE resource = 'bills' GROUP BY 1 ORDER BY 1"
+    )
+    assert rows(lab.database, bills) == [("complete", True), ("failed", True)]
     database = open_database(fresh_url())
     files = sorted(str(path) for path in (tmp_path / "polls").glob("[!.]*.jsonl.*"))
     assert replay(database, files).damaged == 0
