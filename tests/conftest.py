@@ -33,17 +33,27 @@ ZONE = "Asia/Shanghai"
 _numbers = itertools.count()
 
 FreshDatabase = Callable[[], Database]
-SHARED = ("golden", "lived_once", "told", "wheel")
-"""Fixtures that take long to make and serve many tests."""
+SHARED = {
+    **dict.fromkeys(("cookbook", "daily_views", "export_focus", "export_parquet"), "golden"),
+    **dict.fromkeys(("golden", "report_meaning", "reports"), "golden"),
+    "billing_truth": "told",
+    "wheel": "wheel",
+    "workbook": "lived",
+}
+"""Modules by the fixture that takes long to make and serves many of their tests."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The tests of a shared fixture run in one worker, so that it is made once (`--dist loadgroup`)."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            for name in SHARED:
-                if name in getattr(item, "fixturenames", ()):
-                    item.add_marker(pytest.mark.xdist_group(name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker runs all tests that share such a fixture, so that it is made once; every other
+    test goes to whichever worker is free."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return SHARED.get(Path(nodeid.partition("::")[0]).stem.removeprefix("test_"), nodeid)
+
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")
