@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,27 @@ ZONE = "Asia/Shanghai"
 _numbers = itertools.count()
 
 FreshDatabase = Callable[[], Database]
+SHARED = {
+    **dict.fromkeys(("cookbook", "daily_views", "export_focus", "export_parquet"), "golden"),
+    **dict.fromkeys(("golden", "report_meaning", "reports"), "golden"),
+    "billing_truth": "told",
+    "wheel": "wheel",
+    "workbook": "lived",
+}
+"""Modules by the fixture that takes long to make and serves many of their tests."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One worker runs all tests that share such a fixture, so that it is made once; every other
+    test goes to whichever worker is free."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Sharing(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return SHARED.get(Path(nodeid.partition("::")[0]).stem.removeprefix("test_"), nodeid)
+
+    return Sharing(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -138,17 +160,33 @@ def golden(
     """The golden fleet on either kind of database, filled once; days are of `ZONE`."""
     from tests.golden_fleet import fill
 
+    with filled_once(
+        "golden", fill, postgres_url, postgres_template, sqlite_template, tmp_path_factory
+    ) as get:
+        yield get
+
+
+@contextmanager
+def filled_once(
+    name: str,
+    fill: Callable[[Database], None],
+    postgres_url: str,
+    postgres_template: str,
+    sqlite_template: Path,
+    folders: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Database]]:
+    """A database of either kind by its kind, for many tests that read; made when it is asked for."""
     opened: dict[str, Database] = {}
 
     def get(kind: str) -> Database:
         if kind not in opened:
             if kind == "sqlite":
-                path = tmp_path_factory.mktemp("golden") / "golden.db"
+                path = folders.mktemp(name) / f"{name}.db"
                 shutil.copy(sqlite_template, path)
                 url = f"sqlite:///{path}"
             else:
-                _create(postgres_url, "golden", postgres_template)
-                url = _beside(postgres_url, "golden")
+                _create(postgres_url, name, postgres_template)
+                url = _beside(postgres_url, name)
             opened[kind] = open_database(url)
             fill(opened[kind])
         return opened[kind]
@@ -156,6 +194,26 @@ def golden(
     yield get
     for database in opened.values():
         database.engine.dispose()
+
+
+@pytest.fixture
+def golden_copy(
+    kind: str, golden: Callable[[str], Database], request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Database]:
+    """The golden fleet in a database of the test's own, to be written to."""
+    original = golden(kind)
+    with ExitStack() as stack:
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path / 'copy.db'}"
+            with closing(sqlite3.connect(str(original.engine.url.database))) as conn:
+                conn.execute("VACUUM INTO ?", (str(tmp_path / "copy.db"),))
+        else:
+            original.engine.dispose()  # nobody may be connected to what is copied
+            server = request.getfixturevalue("postgres_url")
+            url = stack.enter_context(made_on(server, "golden"))()
+        database = open_database(url)
+        stack.callback(database.engine.dispose)
+        yield database
 
 
 def _create(server: str, name: str, template: str | None) -> None:

@@ -33,6 +33,7 @@ def document() -> str:
     return "\n".join([HEAD, *_views(), *_tables()])
 
 
+@cache
 def view_columns() -> dict[str, list[str]]:
     """The columns of each view, as a database has them."""
     with tempfile.TemporaryDirectory() as folder:

@@ -21,6 +21,7 @@ from tests.support import rows
 __all__ = ["filled", "home", "path", "run"]
 
 SMALL = ("--days", "2", "--instances", "12", "--every", "60")
+TINY = ("--days", "1", "--instances", "4", "--every", "60")
 
 
 @pytest.fixture
@@ -89,9 +90,9 @@ def test_its_advice_works(run: Command, home: Path) -> None:
 
 
 def test_an_older_demo_is_replaced(run: Command, home: Path) -> None:
-    first = run("demo", *SMALL)
-    assert run("demo", *SMALL).stdout == first.stdout
-    other = run("demo", *SMALL, "--seed", "2")
+    first = run("demo", *TINY)
+    assert run("demo", *TINY).stdout == first.stdout
+    other = run("demo", *TINY, "--seed", "2")
     assert other.exit_code == 0
     assert other.stdout != first.stdout
 
@@ -103,7 +104,7 @@ def test_a_file_that_is_no_demo_is_refused_and_kept(
     if content is not None:
         path.write_bytes(content)
     before = path.read_bytes()
-    result = run("demo", *SMALL, "-o", str(path))
+    result = run("demo", *TINY, "-o", str(path))
     assert result.exit_code == 2
     assert f"{path} exists and is no demo database" in result.stderr
     assert "-o FILE" in result.stderr
@@ -114,7 +115,7 @@ def test_a_file_that_is_no_demo_is_refused_and_kept(
 def test_nothing_real_comes_into_a_demos_file(
     words: tuple[str, ...], run: Command, home: Path
 ) -> None:
-    run("demo", *SMALL)
+    run("demo", *TINY)
     before = (home / "chenyu-demo.db").read_bytes()
     (home / "some.jsonl").touch()
     environ = {"CHENYU_API_KEY": KEY, "CHENYU_BASE_URL": "http://127.0.0.1:9/nobody"}
@@ -137,7 +138,7 @@ def test_the_configured_database_and_key_are_not_touched(
         "CHENYU_ARCHIVE": str(home / "archive"),
         "CHENYU_TIMEZONE": "UTC",
     }
-    assert run("demo", *SMALL, **environ).exit_code == 0
+    assert run("demo", *TINY, **environ).exit_code == 0
     assert path.read_bytes() == before
     assert not (home / "archive").exists()
     assert run("--database", "chenyu-demo.db", "status").exit_code == 0

@@ -19,7 +19,7 @@ from etl.errors import SettingsError
 from etl.exports import focus
 from etl.resources import BILLS
 from etl.simcloud import Story
-from tests.golden_fleet import START, fill
+from tests.golden_fleet import START
 from tests.support import apply, poll_story, rows
 from tests.test_money_records import LINE
 from tests.test_money_store import take
@@ -152,8 +152,8 @@ def test_bill_lines_in_whose_window_nothing_ran_have_lines_of_their_own(
     assert read(database, tmp_path / "focus.csv") == [], "it ran then: its cost explains the lines"
 
 
-def test_a_closed_month_is_exported_as_it_was_closed(database: Database, tmp_path: Path) -> None:
-    fill(database)
+def test_a_closed_month_is_exported_as_it_was_closed(golden_copy: Database, tmp_path: Path) -> None:
+    database = golden_copy
     open_sum = sum(Decimal(line["BilledCost"]) for line in read(database, tmp_path / "open.csv"))
     with database.writing() as conn:
         conn.exec_driver_sql(

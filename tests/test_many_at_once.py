@@ -18,7 +18,7 @@ from tests.live import KEY, Living, closing, environment, living, real_cloud, st
 from tests.support import rows
 
 ACCOUNTS = 20
-PROCESSES = 10
+PROCESSES = 6
 
 
 @pytest.fixture

@@ -42,8 +42,8 @@ def two_months(database: Database, cloud: Story) -> Database:
     cloud.rents(title="train")
     apply(database, poll_story(cloud))
     lists(database, "RTX 4090", (cloud.now, None, None, YUAN))
-    for _ in range(72):
-        cloud.passes(hours=1)
+    for _ in range(24):
+        cloud.passes(hours=3)
         apply(database, poll_story(cloud))
     return database
 

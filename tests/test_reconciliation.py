@@ -33,11 +33,8 @@ class Watched:
         """Hours since midnight."""
         at = MIDNIGHT + int(hours * HOUR)
         times = range(self._polled + 600, at + 1, 600)
-        for now in times:
-            self.cloud.now = now
-            polled(self.database, self.cloud.fleet, self.cloud.money, [now])
-            self._polled = now
-        self.cloud.now = at
+        polled(self.database, self.cloud.fleet, self.cloud.money, times)
+        self.cloud.now, self._polled = at, times[-1]
 
     def unseen(self, hours: float) -> None:
         """The service is down until then."""

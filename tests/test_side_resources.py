@@ -64,8 +64,8 @@ def test_a_first_sync_brings_everything(lab: Live) -> None:
 
 
 def test_the_balance_equation_closes(lab: Live) -> None:
-    for _ in range(3 * 24):
-        lab.syncs(minutes=30)
+    for _ in range(36):
+        lab.syncs(minutes=60)
     lab.syncs("balance", "bills", "recharges", "cards")
     (found,) = rows(
         lab.database,
@@ -162,13 +162,17 @@ def test_live_equals_replay_with_all_resources(
     cloud.gives_card(30, sale_price=20)
     cloud.recharges(200)
     lab = live(cloud, archive=tmp_path / "polls")
-    for number in range(60):
-        if number % 7 == 3:
+    for number in range(36):
+        if number % 5 == 3:
             lab.server.at(BILL_PATH).fail[1 + number % 2] = Fail(200, 5001, "busy")
-        if number == 30:
+        if number == 18:
             cloud.price(cloud.life(cloud.rents()).runs[-1].gpu_name, hour=7.25)
         lab.syncs(minutes=17)
         lab.server.at(BILL_PATH).fail.clear()
+    bills = (
+        "SELECT outcome, COUNT(*) > 1 FROM sync_run WHERE resource = 'bills' GROUP BY 1 ORDER BY 1"
+    )
+    assert rows(lab.database, bills) == [("complete", True), ("failed", True)]
     database = open_database(fresh_url())
     files = sorted(str(path) for path in (tmp_path / "polls").glob("[!.]*.jsonl.*"))
     assert replay(database, files).damaged == 0

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl import sync
@@ -168,6 +168,7 @@ steps = st.lists(
 )
 
 
+@settings(max_examples=50)
 @given(steps=steps, newest_first=st.booleans(), start=st.integers(0, 8))
 def test_whatever_comes_is_held_after_a_complete_poll(
     sqlite_template: Any,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,14 +16,33 @@ from etl.days import iso
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.workbook import SHEETS, write_month
+from tests.conftest import filled_once
 from tests.support import rows
 from tests.test_reconciliation import Watched
 
 TODAY, MADE_AT = date(2026, 1, 8), 1_767_800_000
 
 
+@pytest.fixture(scope="module")
+def lived_once(
+    postgres_url: str,
+    postgres_template: str,
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Database]]:
+    with filled_once(
+        "lived", live, postgres_url, postgres_template, sqlite_template, tmp_path_factory
+    ) as get:
+        yield get
+
+
 @pytest.fixture
-def lived(database: Database) -> Database:
+def lived(kind: str, lived_once: Callable[[str], Database]) -> Database:
+    """A day that is over, for tests that read."""
+    return lived_once(kind)
+
+
+def live(database: Database) -> None:
     story = Watched(database)
     story.cloud.recharges(100)
     story.cloud.gives_card(5, sale_price=4)
@@ -31,7 +51,6 @@ def lived(database: Database) -> Database:
     story.until(4)
     story.cloud.stops(a)
     story.until(30)
-    return database
 
 
 def written(database: Database, path: Path, lang: str = "en", month: str = "2026-01") -> Path:
