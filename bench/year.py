@@ -10,6 +10,7 @@ from typing import Any
 from bench.costs import FIRST, ZONE, fill
 from etl import tables
 from etl.dialect import Database
+from etl.store import Store
 from etl.usage import Stretch
 
 EVERY_S = 120
@@ -60,6 +61,8 @@ def fill_year(database: Database, instances: int, days: int) -> int:
         parts = [(*line[:7], line[8], line[7]) for line in lines]
         key = (*tables.BILL_KEY, "day", "amount_microcny")
         database.insert(conn, tables.bill_day, key, parts)
+    with Store(database, "lab").writing() as tx:
+        tx.correct_steps()
     _lay_by_time(database)
     return count
 

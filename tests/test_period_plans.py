@@ -90,3 +90,13 @@ def test_a_report_that_stands_for_a_view_has_its_text_and_reads_its_own_lines() 
     body = body.replace("bill_window", "bills").replace("cost_line", "costs")
     assert body in re.sub(r"\s+", " ", report.sql)
     assert "@view" not in report.sql
+
+
+@pytest.mark.parametrize("name", [*REPORTS, "runs", "now", "timers"])
+def test_a_report_finds_what_still_runs_by_its_index(name: str, planned: Any) -> None:
+    """A grouping in the order of the key can make SQLite read all stretches there ever were."""
+    report = reports.load(name)
+    plan = planned(report.sql, reports.bound_values(report, PERIOD))
+    whole = r"SCAN \w+( USING (COVERING )?INDEX sqlite_autoindex_instance_usage_1)?$"
+    stretches = [line for line in plan if "instance_usage" in line]
+    assert [line for line in stretches if re.match(whole, line)] == []

@@ -13,7 +13,11 @@
 -- @column running_max_s seconds, at most
 -- @column gpu_s card-seconds, estimate
 -- @column cost_microcny estimate; millionths of a yuan
-WITH open_cost AS MATERIALIZED (
+WITH open_part AS MATERIALIZED (
+    -- apart, or SQLite reads all stretches in the order of the grouping to find the open ones
+    SELECT account_id, instance_uuid, usage_no, cost_microcny FROM cost_open
+),
+open_cost AS MATERIALIZED (
     SELECT
         account_id,
         instance_uuid,
@@ -21,7 +25,7 @@ WITH open_cost AS MATERIALIZED (
         CASE
             WHEN COUNT(*) = COUNT(cost_microcny) THEN CAST(SUM(cost_microcny) AS BIGINT)
         END AS cost_microcny
-    FROM cost_open
+    FROM open_part
     GROUP BY account_id, instance_uuid, usage_no
 )
 SELECT
