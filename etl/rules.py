@@ -11,12 +11,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, select
 
 from etl import schema, tables
-from etl.allocation import Rule, allocations
+from etl.allocation import Looks, Rule, allocations
 from etl.days import Zone
 from etl.dialect import Database, translated
 from etl.pricing import FOREVER
 from etl.store import Tx
-from etl.store.deriving import rules, write_rules
+from etl.store.deriving import Deriver, rules, write_rules
 from etl.wordlist import (
     Entry,
     Imported,
@@ -46,6 +46,8 @@ COLUMNS: Final = {
 }
 HIGHEST_BUDGET_MICROCNY: Final = 10**15
 """A thousand million yuan."""
+Known = tuple[Deriver, list[str], dict[str, list[Looks]]]
+"""Of an account some instances, and their looks over time."""
 BATCH: Final = 5_000
 
 
@@ -73,12 +75,16 @@ def import_rules(database: Database, path: Path, *, allow_empty: bool = False) -
         }
         if not allow_empty:
             refuse_empty(path, counts)
-        remarks = [*_idle(_accounts(database, conn), said), *_unspent(conn, said, budgets)]
+        known = [
+            (tx.deriver(), uuids, tx.deriver().looks(uuids))
+            for tx in _accounts(database, conn)
+            for uuids in _batches(tx)
+        ]
+        remarks = [*_idle(known, said), *_unspent(conn, said, budgets)]
         write_rules(database, conn, said)
         _write_budgets(database, conn, budgets)
-        for tx in _accounts(database, conn):
-            for uuids in _batches(tx):
-                tx.deriver().allocate_anew(uuids)
+        for deriver, uuids, looks in known:
+            deriver.allocate_anew(uuids, looks)
     return Imported(counts, remarks)
 
 
@@ -151,15 +157,14 @@ def tried_rules(
     ], rows
 
 
-def _idle(accounts: Sequence[Tx], said: Sequence[Rule]) -> Iterator[str]:
+def _idle(known: Sequence[Known], said: Sequence[Rule]) -> Iterator[str]:
     """A remark for each rule that matches no instance that was ever seen; none before the first."""
     left, is_any = list(said), False
-    for tx in accounts:
-        name = tx.deriver().name()
-        for uuids in _batches(tx):
-            for uuid, looks in tx.deriver().looks(uuids).items():
-                is_any = True
-                left = [r for r in left if not any(r.matches(name, uuid, look) for look in looks)]
+    for deriver, _, seen in known:
+        name = deriver.name()
+        for uuid, looks in seen.items():
+            is_any = True
+            left = [r for r in left if not any(r.matches(name, uuid, look) for look in looks)]
     for rule in left if is_any else []:
         yield f"rule {rule.rule_no} matches no instance known: {_condition(rule)}"
 

@@ -8,7 +8,7 @@ from dataclasses import astuple, fields, replace
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, func, select, text
+from sqlalchemy import Connection, Table, delete, func, or_, select, text
 
 from etl import tables
 from etl.allocation import Allocation, Looks, Rule, allocations
@@ -26,6 +26,7 @@ _PERIOD_COLUMNS: Final = tuple(f.name for f in fields(PricePeriod))
 _OVERRIDE_COLUMNS: Final = tuple(f.name for f in fields(Override))
 _RULE_COLUMNS: Final = tuple(f.name for f in fields(Rule))
 _ALLOCATION_COLUMNS: Final = tuple(f.name for f in fields(Allocation))
+_LOOKS: Final = ("title", "image_uuid", "image_name", "image_tag")
 _UNITS: Final = ("hour", "day", "week", "month", "year")
 
 MODEL_SETTINGS: Final = {
@@ -216,15 +217,30 @@ class Deriver:
 
     # who pays
 
-    def allocate(self, uuids: Sequence[str]) -> None:
-        """What the rules say of some instances, where it differs from what is kept; nothing where
-        there are no rules."""
-        if self.rules():
+    def allocate(self, versions: Sequence[tuple[str, int]]) -> None:
+        """What the rules say of the instances of which these new versions (uuid and number of each) have
+        another title or image than the one before; nothing where there are no rules."""
+        if not versions or not self.rules():
+            return
+        table = tables.instance_history
+        listed, parameters = self._database.listed(table, ("instance_uuid", "version"), versions)
+        same = " AND ".join(f"COALESCE(h.{n}, '') = COALESCE(p.{n}, '')" for n in _LOOKS)
+        changed = text(
+            f"SELECT DISTINCT h.instance_uuid FROM {table.name} h LEFT JOIN {table.name} p"
+            " ON p.account_id = h.account_id AND p.instance_uuid = h.instance_uuid"
+            " AND p.version = h.version - 1 WHERE h.account_id = :account"
+            f" AND (h.instance_uuid, h.version) IN {listed} AND (p.version IS NULL OR NOT ({same}))"
+        )
+        uuids = self._conn.scalars(changed, {"account": self._account_id, **parameters}).all()
+        if uuids:
             self.allocate_anew(uuids)
 
-    def allocate_anew(self, uuids: Sequence[str]) -> None:
-        """The same, also where the rules were taken away; and the sums of what was used under others."""
-        wanted, kept = set(self._allocated(uuids)), self._kept_allocations(uuids)
+    def allocate_anew(
+        self, uuids: Sequence[str], looks: Mapping[str, Sequence[Looks]] | None = None
+    ) -> None:
+        """The same, also where the rules were taken away; and the sums of what was used under others.
+        `looks` are those of `looks()`, where they were asked for already."""
+        wanted, kept = set(self._allocated(uuids, looks)), self._kept_allocations(uuids)
         keys = ("account_id", "instance_uuid", "starts_s")
         gone, new = sorted(kept - wanted, key=repr), sorted(wanted - kept, key=repr)
         table = tables.allocation
@@ -244,15 +260,25 @@ class Deriver:
         return self._rules
 
     def looks(self, uuids: Sequence[str]) -> dict[str, list[Looks]]:
-        """The titles and images of instances over time."""
+        """The titles and images of instances over time, without the versions that changed neither."""
         h = tables.instance_history.c
         condition, parameters = self._database.among("instance_uuid", uuids)
-        rows = self._conn.execute(
-            select(
-                h.instance_uuid, h.first_seen_at, h.title, h.image_uuid, h.image_name, h.image_tag
-            )
+        before = [
+            func.lag(h[name])
+            .over(partition_by=h.instance_uuid, order_by=h.version)
+            .label(f"was_{name}")
+            for name in _LOOKS
+        ]
+        v = (
+            select(h.instance_uuid, h.version, h.first_seen_at, *(h[n] for n in _LOOKS), *before)
             .where(h.account_id == self._account_id, text(condition))
-            .order_by(h.instance_uuid, h.version),
+            .subquery()
+            .c
+        )
+        rows = self._conn.execute(
+            select(v.instance_uuid, v.first_seen_at, *(v[name] for name in _LOOKS))
+            .where(or_(v.version == 1, *(v[n].is_distinct_from(v[f"was_{n}"]) for n in _LOOKS)))
+            .order_by(v.instance_uuid, v.version),
             parameters,
         )
         found: dict[str, list[Looks]] = {}
@@ -260,11 +286,13 @@ class Deriver:
             found.setdefault(uuid, []).append(Looks(since, title or "", _image_names(*image)))
         return found
 
-    def _allocated(self, uuids: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    def _allocated(
+        self, uuids: Sequence[str], looks: Mapping[str, Sequence[Looks]] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
         name, said = self.name(), self.rules()
         if said:
-            for uuid, looks in self.looks(uuids).items():
-                for each in allocations(said, name, uuid, looks):
+            for uuid, seen in (self.looks(uuids) if looks is None else looks).items():
+                for each in allocations(said, name, uuid, seen):
                     yield (uuid, *astuple(each))
 
     def _kept_allocations(self, uuids: Sequence[str]) -> set[tuple[Any, ...]]:

@@ -49,7 +49,7 @@ class Tx(Reader):
         self._show_presences(changes)
         self._add_versions(changes.versions)
         cut = self._undo_usage(changes) | self.write_usage(changes.stretches)
-        self.allocate([v.facts.instance_uuid for v in changes.versions])
+        self.deriver().allocate([(v.facts.instance_uuid, v.version) for v in changes.versions])
         self.deriver().sums.renew(cut)
 
     def write_usage(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> set[Pair]:
@@ -91,11 +91,6 @@ class Tx(Reader):
         a price differs, and costs only from the first moment of that on."""
         self._priced = None
         self.deriver().refresh_prices()
-
-    def allocate(self, uuids: Sequence[str]) -> None:
-        """Who pays for these instances, after their titles or images changed."""
-        if uuids:
-            self.deriver().allocate(uuids)
 
     def write_last_starts(self, last_starts: Sequence[tuple[str, Instant | None]]) -> None:
         """The newest believed start_time of each instance."""
