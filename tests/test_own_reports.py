@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +142,42 @@ def test_whatever_is_no_reading_is_refused_and_changes_nothing(
     cloud = Story()
     cloud.passes(minutes=5)
     apply(lab, poll_story(cloud))  # and the connection still writes for those who may
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Decimal(5), 5),
+        (Decimal("-5"), -5),
+        (Decimal("12.00"), 12.0),
+        (Decimal("1E+2"), 100.0),
+        (Decimal("-0.50"), -0.5),
+        (datetime(2026, 1, 1, 8, tzinfo=timezone(timedelta(hours=8))), "2026-01-01T00:00:00Z"),
+        (date(2026, 1, 1), "2026-01-01"),
+        (memoryview(b"\x0a"), "0a"),
+    ],
+)
+def test_a_value_is_plain(value: Any, said: Any) -> None:
+    assert reports.plain(value) == said
+    assert type(reports.plain(value)) is type(said)
+
+
+def test_a_column_is_plain_whatever_is_in_it(database: Database, tmp_path: Path) -> None:
+    if database.engine.name == "sqlite":
+        pytest.skip("SQLite has plain values alone")
+    sql = """
+        SELECT 1.50 AS number, CAST('2026-01-01T00:00:00Z' AS TIMESTAMPTZ) AS at,
+            CAST('2026-01-01' AS DATE) AS day, 'a' AS word
+        UNION ALL
+        SELECT NULL, NULL, NULL, NULL
+        UNION ALL
+        SELECT 2, CAST('2026-01-02T00:00:00Z' AS TIMESTAMPTZ), NULL, 'b'
+    """
+    assert rows(database, tmp_path, sql) == [
+        [1.5, "2026-01-01T00:00:00Z", "2026-01-01", "a"],
+        [None, None, None, None],
+        [2, "2026-01-02T00:00:00Z", None, "b"],
+    ]
 
 
 def test_rows_left_unread_leave_the_connection_usable(lab: Database, tmp_path: Path) -> None:
