@@ -11,6 +11,17 @@
 -- @column skipped polls skipped because another one was at work
 -- @column rejected records first rejected on that day
 -- @column unknown_codes instances with a status or charging code of unknown meaning
+WITH unknown_version AS MATERIALIZED (
+    -- apart, or SQLite reads all versions in the order of the grouping to find the few
+    SELECT
+        account_id,
+        instance_uuid,
+        epoch(first_seen_at) AS from_s,
+        epoch(ended_at) AS to_s
+    FROM instance_history
+    WHERE status NOT IN (SELECT status FROM instance_status WHERE state <> 'unknown')
+        OR charging_type NOT IN (SELECT charging_type FROM charging_type WHERE unit IS NOT NULL)
+)
 SELECT
     d.account,
     d.day,
@@ -85,18 +96,7 @@ LEFT JOIN (
     SELECT account_id, day, COUNT(DISTINCT instance_uuid) AS unknown_codes
     FROM (
         SELECT h.account_id, c.day, h.instance_uuid
-        FROM (
-            SELECT
-                account_id,
-                instance_uuid,
-                epoch(first_seen_at) AS from_s,
-                epoch(ended_at) AS to_s
-            FROM instance_history
-            WHERE status NOT IN (SELECT status FROM instance_status WHERE state <> 'unknown')
-                OR charging_type NOT IN (
-                    SELECT charging_type FROM charging_type WHERE unit IS NOT NULL
-                )
-        ) h
+        FROM unknown_version h
         CROSS JOIN calendar_day c
         WHERE c.ends_s > h.from_s AND (h.to_s IS NULL OR c.starts_s < h.to_s)
     ) unknown_days
