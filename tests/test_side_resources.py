@@ -64,7 +64,9 @@ def test_a_first_sync_brings_everything(lab: Live) -> None:
 
 
 def test_the_balance_equation_closes(lab: Live) -> None:
-    for _ in range(36):
+    for hour in range(36):
+        if hour == 20:
+            lab.cloud.gives_card(10, sale_price=8)
         lab.syncs(minutes=60)
     lab.syncs("balance", "bills", "recharges", "cards")
     (found,) = rows(
