@@ -13,8 +13,10 @@ from etl.rules import import_rules
 from etl.simcloud import Story
 from tests.conftest import TODAY
 from tests.priced import YUAN, bills, lists
-from tests.support import apply, poll_story, rows
-from tests.test_cost import CHARGING, filled, polled
+from tests.support import rows
+from tests.test_cost import CHARGING, filled, polled, story
+
+__all__ = ["story"]
 
 RULES = """
 [[rule]]
@@ -67,16 +69,6 @@ SUMMED = """
     GROUP BY
         account, day, instance_uuid, project, owner, kind, gpu_name, gpu_nums, price_source, settled
 """
-
-
-@pytest.fixture
-def story(database: Database) -> Story:
-    """Two instances that run from 2026-01-01T00:00Z on, 08:00 in Shanghai."""
-    cloud = Story()
-    cloud.rents(gpus=2, model="A100", title="big")
-    cloud.rents(title="small")
-    apply(database, poll_story(cloud))
-    return cloud
 
 
 @pytest.fixture
