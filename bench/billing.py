@@ -15,12 +15,13 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from etl import reports, schema
-from etl.days import Zone
+from etl import reports
+from etl.books.learning import accept, in_words, lessons
 from etl.dialect import Database, open_database
-from etl.learning import accept, in_words, lessons
+from etl.history.days import Zone
 from etl.rebuild import set_code
 from etl.simcloud import Charging, Fleet, Money, microcny
+from etl.store import schema
 from tests.polled_money import polled, settled
 
 ZONE: Final = Zone("Asia/Shanghai")

@@ -138,7 +138,7 @@ def sync_inside() -> Callable[[], dict[str, Any]]:
     """A sync by the environment's settings, with everything imported and the database open."""
     import httpx  # noqa: F401
 
-    from etl import app, archive, client, replay, settings, walk  # noqa: F401
+    from etl import app, archive, replay, settings  # noqa: F401
     from etl.cli.common import collect_less_often
     from etl.resources import INSTANCES
 

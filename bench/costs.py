@@ -16,12 +16,12 @@ from typing import Any
 
 from bench.databases import places
 from etl import reports, tables
-from etl.days import Zone
 from etl.dialect import Database, open_database
-from etl.pricing import Override
+from etl.history.days import Zone
+from etl.history.usage import Evidence, Stretch, Terms
+from etl.money.pricing import Override
 from etl.store import Run, Store
 from etl.store.deriving import write_overrides
-from etl.usage import Evidence, Stretch, Terms
 
 FIRST, ZONE = date(2025, 1, 1), Zone("Asia/Shanghai")
 MODELS = 12

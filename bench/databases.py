@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from sqlalchemy import text
 
-from etl import schema
 from etl.dialect import open_database
+from etl.store import schema
 
 TABLES = ("instance", "instance_history", "instance_usage", "usage_day", "sync_run")
 

@@ -36,7 +36,7 @@ from bench.soak import KEY, OPEN, config, database_at, environ, fleet_of
 from etl.dialect import Database, open_database
 from etl.service.ticks import LEAST_SLACK_S, SLACK
 from etl.simcloud import ANY, Behaviour, Fail, Server, serve
-from etl.triggers import grid
+from etl.timing.triggers import grid
 
 RESTART_AFTER_S = 5
 LOCK_S = 60

@@ -16,7 +16,7 @@ from etl import rebuild
 from etl.dialect import Database
 from etl.poll import Instant
 from etl.simcloud import Fleet, Life
-from etl.triggers import grid
+from etl.timing.triggers import grid
 
 APPLIED = "outcome IN ('complete', 'partial')"
 NONE = {

@@ -28,9 +28,10 @@ from sqlalchemy import text
 from bench.costs import ZONE
 from bench.databases import Place, places
 from bench.year import fill_year, last_month, whole
-from etl import reports, schema
+from etl import reports
 from etl.dialect import Database, open_database
 from etl.exports import parquet
+from etl.store import schema
 
 Said = dict[str, str]
 Question = tuple[str, Said]

@@ -10,8 +10,8 @@ from typing import Any
 from bench.costs import FIRST, ZONE, fill
 from etl import tables
 from etl.dialect import Database
+from etl.history.usage import Stretch
 from etl.store import Store
-from etl.usage import Stretch
 
 EVERY_S = 120
 BY_TIME = {

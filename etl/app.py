@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select
 
-from etl import schema, tables
 from etl import settings as settings_module
-from etl.days import Zone
+from etl import tables
 from etl.dialect import Database, open_database, translated
 from etl.errors import (
     AlreadyPolled,
@@ -29,15 +28,16 @@ from etl.errors import (
     SettingsError,
     SourceError,
 )
+from etl.history.days import Zone
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account, Settings
-from etl.store import Run, Store
+from etl.store import Run, Store, schema
 from etl.sync import Outcome, Source, front_of, sync
 
 if TYPE_CHECKING:
     from etl.alerts import Alerts
-    from etl.client import Client
+    from etl.source.client import Client
 
 Clock = Callable[[], float]
 Progress = Callable[[int, int | None], None]
@@ -244,7 +244,7 @@ class App:
         progress: Progress | None,
         covers: Covers | None = None,
     ) -> Outcome:
-        from etl.walk import poll
+        from etl.source.walk import poll
 
         client, store = self._client(account), self.store(account.name)
 
@@ -281,7 +281,7 @@ class App:
 
     def _client(self, account: Account) -> Client:
         """The account's client, kept for its connections while the key stays the same."""
-        from etl.client import Client, Retrying
+        from etl.source.client import Client, Retrying
 
         key = account.key(self.environ)
         kept = self._clients.get(account.name)

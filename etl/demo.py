@@ -13,10 +13,10 @@ from sqlalchemy import text
 from etl import reports, simcloud
 from etl.app import App
 from etl.errors import SettingsError
-from etl.render import render
+from etl.reports.render import render
 from etl.resources import INSTANCES, RESOURCES
-from etl.schema import DEMO_MARK
 from etl.settings import Account, Settings
+from etl.store.schema import DEMO_MARK
 
 ACCOUNT: Final = "simulated"
 START: Final = 1_767_571_200

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import select, text
 
 from etl import tables
-from etl.days import iso
 from etl.dialect import open_database
 from etl.errors import EtlError, Refused
+from etl.history.days import iso
 from etl.resources import RESOURCES, Resource
 from etl.settings import Account, default_urls
 from etl.status import status
 
 if TYPE_CHECKING:
     from etl.app import App
-    from etl.client import Client
+    from etl.source.client import Client
 
 Verdict = Literal["ok", "note", "bad"]
 
@@ -41,7 +41,7 @@ def examine(app: App) -> Iterator[Finding]:
 
 
 def _examine_account(app: App, account: Account) -> Iterator[Finding]:
-    from etl.client import Client, Retrying
+    from etl.source.client import Client, Retrying
 
     try:
         key = account.key(app.environ)

@@ -8,14 +8,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from etl import schema, tables, usage
-from etl.codes import STATES, UNITS, UP_STATES
-from etl.days import Zone
+from etl import tables
 from etl.dialect import Database, translated
 from etl.errors import SettingsError
+from etl.history import usage
+from etl.history.codes import STATES, UNITS, UP_STATES
+from etl.history.days import Zone
+from etl.history.usage import Stretch
 from etl.poll import Instant
-from etl.store import Tx
-from etl.usage import Stretch
+from etl.store import Tx, schema
 
 BATCH: Final = 5_000
 """Instances computed at a time."""

@@ -16,9 +16,9 @@ from etl.errors import SettingsError
 from etl.poll import Instant, LastPoll, Page, Poll
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse
+from etl.source.wholeness import digest, tally_of
 from etl.store import Store
 from etl.sync import apply, digest_seed
-from etl.verdict import digest, tally_of
 
 TOGETHER: Final = 500
 """Polls in one transaction: each is still all or nothing, and what is done stays done."""

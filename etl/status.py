@@ -12,8 +12,8 @@ from sqlalchemy import Connection, func, select
 
 from etl import tables
 from etl.alerts import state
-from etl.days import DAY_S, iso
 from etl.dialect import Database, translated
+from etl.history.days import DAY_S, iso
 from etl.poll import Instant
 
 CARDS: Final = 2

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any, Final
 
-from etl import diff
-from etl.diff import Changes, Window
+from etl.history import diff
+from etl.history.diff import Changes, Window
+from etl.history.versions import compare_versions, compare_window
 from etl.poll import Instant, LastPoll, Page, Poll
 from etl.resources import Record, Reject, Resource
+from etl.source.walk import Front, News
 from etl.store import Reader, Run, Store, Tx
-from etl.versions import compare_versions, compare_window
-from etl.walk import Front, News
 
 BATCH: Final = 2000
 """Records compared at a time: bounds memory, whatever the size of the fleet."""

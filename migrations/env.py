@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: through the connection of `etl.schema`, or by its own URL."""
+"""How Alembic reaches the database: through the connection of `etl.store.schema`, or by its own URL."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, insert
 
 from etl.alerts import Alerts
 from etl.alerts.message import Message
-from etl.days import Zone, from_iso
 from etl.dialect import Database
 from etl.errors import DeliveryError
+from etl.history.days import Zone, from_iso
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings, Channel, read
 from etl.simcloud import Story

@@ -15,16 +15,16 @@ from typing import Final
 
 from sqlalchemy import insert, update
 
-from etl import schema, tables
-from etl.allocation import Rule
-from etl.days import Zone
+from etl import tables
 from etl.dialect import Database, open_database
+from etl.history.days import Zone
+from etl.money.allocation import Rule
 from etl.poll import Poll
 from etl.resources import INSTANCES
 from etl.simcloud import gpu_uuid
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.habits import OWNERS
-from etl.store import Store
+from etl.store import Store, schema
 from etl.store.deriving import write_rules
 from etl.sync import apply
 from tests.alerting import Post, alerts_of, at, settings

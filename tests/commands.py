@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from etl import schema
 from etl.cli import main
 from etl.dialect import Database, open_database
 from etl.simcloud import Server, Story, serve
+from etl.store import schema
 from tests.conftest import TODAY, ZONE
 
 Command = Callable[..., Result]

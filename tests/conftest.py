@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
-from etl import schema
 from etl.dialect import Database, open_database
+from etl.store import schema
 
 settings.register_profile(
     "tests",

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from etl.client import Answer
 from etl.poll import Page, Poll
 from etl.resources import INSTANCES
-from etl.walk import YOUNG_S, poll
+from etl.source.client import Answer
+from etl.source.walk import YOUNG_S, poll
 
 NOW = 1_767_225_600
 OLD = NOW - 10 * YOUNG_S

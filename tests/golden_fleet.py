@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from etl import reports, schema
+from etl import reports
+from etl.books.price_files import import_prices
+from etl.books.rule_files import import_rules
 from etl.dialect import Database, open_database
 from etl.poll import Poll
-from etl.prices import import_prices
 from etl.rebuild import rebuild, set_code
-from etl.render import render
+from etl.reports.render import render
 from etl.resources import RESOURCES
-from etl.rules import import_rules
 from etl.simcloud import Fleet, Money
 from etl.simcloud.life import FOREVER, Twist
 from etl.simcloud.paydesk import desks
-from etl.store import Run, Store
+from etl.store import Run, Store, schema
 from tests.conftest import TODAY, ZONE
 from tests.support import apply, poll_of
 

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etl import sync, tables
-from etl.codes import Codes
 from etl.dialect import Database
-from etl.diff import Changes, Ended, Known, Presence, Usage, Version
+from etl.history.codes import Codes
+from etl.history.diff import Changes, Ended, Known, Presence, Usage, Version
+from etl.history.usage import SeenVersion, State, Stretch
 from etl.poll import Instant, Poll
 from etl.resources import INSTANCES
 from etl.store import Run, Store
-from etl.usage import SeenVersion, State, Stretch
 
 FACTS = ("instance_uuid", *(name for name, *_ in tables.FACTS))
 HISTORY = (*FACTS, "version", "after_at", "first_seen_at", "began_by")

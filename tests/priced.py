@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from etl import tables
-from etl.charging import ChargingModel
+from etl.books.price_files import set_model
 from etl.dialect import Database
+from etl.money.charging import ChargingModel
+from etl.money.pricing import Override
 from etl.poll import Instant
-from etl.prices import set_model
-from etl.pricing import Override
 from etl.simcloud import gpu_uuid
 from etl.store import Store
 from etl.store.deriving import write_overrides

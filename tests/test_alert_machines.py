@@ -13,10 +13,10 @@ from etl import reports, tables
 from etl.alerts.facts import Running, Stopped
 from etl.alerts.machines import Machines
 from etl.alerts.reading import Reading
-from etl.allocation import Rule
-from etl.days import from_iso
 from etl.dialect import Database
-from etl.pricing import Override
+from etl.history.days import from_iso
+from etl.money.allocation import Rule
+from etl.money.pricing import Override
 from etl.rebuild import set_code
 from etl.settings.alerts import AlertSettings
 from etl.simcloud import Story

@@ -11,7 +11,7 @@ from etl.alerts import plan
 from etl.alerts.cause import Cause
 from etl.alerts.plan import Alert
 from etl.alerts.words import same
-from etl.days import Zone
+from etl.history.days import Zone
 from etl.settings.alerts import AlertSettings
 from tests.alerting import TEAM, at, settings
 

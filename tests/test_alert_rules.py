@@ -23,9 +23,9 @@ from etl.alerts.facts import (
 )
 from etl.alerts.rules import money, runs, syncing
 from etl.alerts.words import hours, one_line, yuan
-from etl.charging import ChargingModel
-from etl.days import DAY_S, Zone
-from etl.pricing import BEGINNING, FOREVER, PricePeriod
+from etl.history.days import DAY_S, Zone
+from etl.money.charging import ChargingModel
+from etl.money.pricing import BEGINNING, FOREVER, PricePeriod
 from etl.settings.alerts import RULES
 from tests.alerting import at, settings
 

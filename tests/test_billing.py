@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pytest
 
-from etl.billing.evidence import BillLine, Run, evidence
-from etl.billing.hypotheses import Counting, roundest
-from etl.billing.verdict import Verdict, indistinct, judged, other_remarks, stopped_charges
-from etl.charging import ChargingModel
-from etl.pricing import FOREVER, ListPrice, PricePeriod, Prices, PriceTerms
+from etl.money.billing.evidence import BillLine, Run, evidence
+from etl.money.billing.hypotheses import Counting, roundest
+from etl.money.billing.judgement import Verdict, indistinct, judged, other_remarks, stopped_charges
+from etl.money.charging import ChargingModel
+from etl.money.pricing import FOREVER, ListPrice, PricePeriod, Prices, PriceTerms
 
 T = 1_767_571_200
 YUAN = 1_000_000

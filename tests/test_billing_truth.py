@@ -13,11 +13,11 @@ from typing import Final
 import pytest
 
 from etl import reports
-from etl.days import Zone
+from etl.books.learning import Lesson, accept, in_words, lessons
+from etl.books.rule_files import import_rules
 from etl.dialect import Database, open_database
-from etl.learning import Lesson, accept, in_words, lessons
+from etl.history.days import Zone
 from etl.rebuild import set_code
-from etl.rules import import_rules
 from etl.simcloud import Charging, Fleet, Money, microcny
 from tests.conftest import ZONE
 from tests.polled_money import polled, settled

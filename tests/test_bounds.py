@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from etl.codes import SEEDED, Codes
-from etl.days import Day, Zone, from_iso
 from etl.dialect import Database
+from etl.history.codes import SEEDED, Codes
+from etl.history.days import Day, Zone, from_iso
 from etl.poll import Instant
 from etl.rebuild import differences, set_code
 from etl.simcloud import Fleet, Life, Span, Story

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.charging import ChargingModel, Part, Piece, pieces
-from etl.pricing import BEGINNING, FOREVER, HIGHEST_MICROCNY, PER_S, PricePeriod
+from etl.money.charging import ChargingModel, Part, Piece, pieces
+from etl.money.pricing import BEGINNING, FOREVER, HIGHEST_MICROCNY, PER_S, PricePeriod
 
 DAY, HOUR = 86_400, 3_600
 CAPACITY = 2**63

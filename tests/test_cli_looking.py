@@ -12,7 +12,7 @@ import pytest
 
 from etl import reports
 from etl.dialect import Database
-from etl.render import width
+from etl.reports.render import width
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.support import apply, poll_story, rows

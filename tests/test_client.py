@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from etl import __version__
-from etl.client import MAX_REDIRECTS, Answer, Client, Retrying
 from etl.errors import Changed, Refused, SettingsError, SourceError, Unavailable
+from etl.source.client import MAX_REDIRECTS, Answer, Client, Retrying
 from tests.scripted_cloud import ScriptedCloud, scripted_cloud
 
 KEY = "cy_Very-Secret_key0123456789"

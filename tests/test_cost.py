@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text, update
 
-from etl import places, reports, tables
-from etl.charging import ChargingModel
-from etl.codes import SEEDED, Codes
+from etl import paths, reports, tables
 from etl.dialect import Database
-from etl.pricing import Override
+from etl.history.codes import SEEDED, Codes
+from etl.money.charging import ChargingModel
+from etl.money.pricing import Override
 from etl.rebuild import differences, rebuild, set_code
 from etl.resources import GPU_PRICES
 from etl.simcloud import Life, Story, gpu_uuid
@@ -361,7 +361,7 @@ def test_views_and_reports_by_anything_have_the_same_sum(seed: int, database: Da
 def test_what_is_closed_costs_the_same_by_the_view_of_open_stretches(
     seed: int, database: Database
 ) -> None:
-    """`etl/charging.py` and the view `cost_open` are two accounts of the same rules."""
+    """`etl/money/charging.py` and the view `cost_open` are two accounts of the same rules."""
     filled(database, seed, CHARGING[seed % 4])
     closed = (
         "(SELECT d.*, epoch(d.usage_started_at) AS usage_started_s, epoch(d.started_at) AS started_s"
@@ -369,7 +369,7 @@ def test_what_is_closed_costs_the_same_by_the_view_of_open_stretches(
         " running_max_s, gpu_uuid, gpu_name, gpu_nums, charging_type, image_uuid, evidence,"
         " usage_started_at, started_at FROM usage_day) d) u"
     )
-    view = (places.VIEWS / "cost_open.sql").read_text(encoding="utf-8")
+    view = (paths.VIEWS / "cost_open.sql").read_text(encoding="utf-8")
     assert "FROM usage_open_part u" in view
     sql = database.render(view.replace("FROM usage_open_part u", f"FROM {closed}"))
     names = ", ".join(c for c in columns(database, "SELECT * FROM usage_cost LIMIT 1")[0])

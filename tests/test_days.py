@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl import days
-from etl.codes import SEEDED
-from etl.days import DayPart, Zone, from_iso, iso
 from etl.dialect import Database
 from etl.errors import SettingsError
+from etl.history import days
+from etl.history.codes import SEEDED
+from etl.history.days import DayPart, Zone, from_iso, iso
 from etl.rebuild import differences, rebuild, set_code
 from etl.simcloud import Fleet, Story
 from tests.conftest import TODAY, ZONE

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from etl import months
+from etl.books import closing
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.exports import focus
@@ -161,7 +161,7 @@ def test_a_closed_month_is_exported_as_it_was_closed(golden_copy: Database, tmp_
             " '2026-04-02T00:00:01Z' WHERE sync_run_id = (SELECT MAX(sync_run_id) FROM sync_run"
             " WHERE resource = 'instances' AND outcome = 'complete')"
         )
-    months.close(database, MONTH, None, START + 60 * 86_400)
+    closing.close(database, MONTH, None, START + 60 * 86_400)
     found = read(database, tmp_path / "closed.csv")
     assert {line["x_CostSource"] for line in found} == {"closed"}
     assert sum(Decimal(line["BilledCost"]) for line in found) >= open_sum

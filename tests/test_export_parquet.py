@@ -22,8 +22,8 @@ from etl import reports, tables
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.exports import parquet
-from etl.render import render
 from etl.reports import plain
+from etl.reports.render import render
 from etl.simcloud import Story
 from tests import golden_fleet
 from tests.commands import Command, filled, home, path, run
@@ -162,12 +162,12 @@ def test_a_folder_with_something_else_is_refused_and_kept(golden: Golden, tmp_pa
 
 def test_every_table_that_a_view_reads_is_exported() -> None:
     """Tables of sources that no view shows yet may be left out; what views read may not."""
-    from etl import places
+    from etl import paths
 
     names = {each.name for each in parquet.TABLES}
     read_by_views = {
         table
-        for file in places.VIEWS.glob("*.sql")
+        for file in paths.VIEWS.glob("*.sql")
         for table in tables.metadata.tables
         if f" {table} " in file.read_text(encoding="utf-8").replace("\n", " ")
     }

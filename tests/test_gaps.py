@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from etl import rebuild, reports, schema
+from etl import rebuild, reports
 from etl.dialect import Database
 from etl.resources import INSTANCES
 from etl.simcloud import T0, Story
-from etl.store import Run, Store
+from etl.store import Run, Store, schema
 from tests.conftest import TODAY, ZONE
 from tests.support import apply, poll_of, rows
 

@@ -371,7 +371,7 @@ def test_a_log_is_json_where_nobody_looks(form: str, first: str, database: Datab
     finally:
         root.handlers[:], warnings.showwarning = handlers, was
         root.setLevel(level)
-        for name in ("etl", "etl.client"):
+        for name in ("etl", "etl.source.client"):
             logging.getLogger(name).setLevel(logging.NOTSET)
     lines = said.getvalue().splitlines()
     assert len(lines) == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from etl import places, reports
+from etl import paths, reports
 from etl.cli import main
 from etl.settings import KEY_FILE_VARIABLE, KEY_VARIABLE, Settings, variable
 from etl.settings.alerts import RULES, AlertSettings
@@ -22,12 +22,12 @@ from etl.settings.variables import known_variables
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "errors poll codes redact deadline span places simcloud",
-    "days cadence resources verdict pricing",
-    "usage triggers dialect client settings archive charging allocation wordlist billing",
-    "diff versions walk tables",
-    "store schema alerts status reports render",
-    "sync rebuild prices rules months exports learning workbook",
+    "errors poll redact paths simcloud history.codes history.days timing.cadence source.deadline",
+    "source.span money.pricing resources source.wholeness",
+    "history.usage timing.triggers dialect source.client settings archive money",
+    "books.entries history.diff history.versions source.walk tables",
+    "store alerts status reports",
+    "sync rebuild books exports",
     "replay",
     "app",
     "doctor demo service.logs service.watchdog service.ticks service.units",
@@ -40,31 +40,24 @@ ROOMS = (
 with floors of its own, every module is a room."""
 KNOWN = frozenset(" ".join(ROOMS).split())
 ONLY_IN = {
-    "httpx": ("etl/client.py", "etl/alerts/channels"),
+    "httpx": ("etl/source/client.py", "etl/alerts/channels"),
     "apprise": ("etl/alerts/channels/many.py",),
     "sqlalchemy.dialects": ("etl/dialect",),
     "click": ("etl/cli",),
     "apscheduler": ("etl/service/schedule.py",),
     "prometheus_client": ("etl/service/metrics.py",),
-    "xlsxwriter": ("etl/render/xlsx.py",),
-    "pyarrow": ("etl/render/parquet.py",),
+    "xlsxwriter": ("etl/reports/render/xlsx.py",),
+    "pyarrow": ("etl/reports/render/parquet.py",),
     "duckdb": (),
 }
 PURE = (
-    "diff",
-    "versions",
-    "span",
-    "cadence",
-    "triggers",
-    "usage",
-    "days",
-    "codes",
+    "history",
+    "money",
+    "timing",
+    "source/span",
     "poll",
     "redact",
-    "render",
-    "pricing",
-    "charging",
-    "allocation",
+    "reports/render",
     *(f"alerts/{name}" for name in ("words", "facts", "cause", "message", "plan")),
     *(f"alerts/rules/{name}" for name in ("__init__", "runs", "money", "syncing")),
 )
@@ -173,7 +166,7 @@ def test_time_enters_once() -> None:
 
 
 def test_sql_asks_no_clock() -> None:
-    for path in [*places.VIEWS.glob("*.sql"), *places.REPORTS.glob("*.sql")]:
+    for path in [*paths.VIEWS.glob("*.sql"), *paths.REPORTS.glob("*.sql")]:
         words = path.read_text(encoding="utf-8").lower()
         assert not any(clock in words for clock in ("now()", "current_", "'now'", "julianday("))
 
@@ -200,7 +193,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_a_report_loads_no_library_that_it_does_not_need() -> None:
     code = (
-        "import sys\nfrom etl import app, render, reports; import etl.exports.parquet\n"
+        "import sys\nfrom etl import app, reports; import etl.exports.parquet\n"
         "print([name for name in ('xlsxwriter', 'pyarrow', 'duckdb', 'httpx') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -280,5 +273,5 @@ def test_every_metric_is_written_down() -> None:
 
 
 def test_every_view_and_report_is_written_down() -> None:
-    assert unwritten({path.stem for path in places.VIEWS.glob("*.sql")}) == []
+    assert unwritten({path.stem for path in paths.VIEWS.glob("*.sql")}) == []
     assert unwritten(set(reports.names())) == []

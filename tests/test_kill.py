@@ -13,8 +13,8 @@ from random import Random
 import pytest
 
 from etl.app import App
-from etl.days import from_iso
 from etl.dialect import Database, open_database
+from etl.history.days import from_iso
 from etl.rebuild import differences
 from etl.replay import replay
 from etl.resources import INSTANCES

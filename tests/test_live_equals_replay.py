@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from etl import archive, replay
-from etl.days import from_iso
 from etl.dialect import Database, open_database
 from etl.errors import ArchiveError
+from etl.history.days import from_iso
 from etl.rebuild import differences
 from etl.resources import INSTANCES
 from etl.simcloud import ANY, T0, Behaviour, Fail, Story

@@ -14,19 +14,19 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from etl import rebuild, schema, sync
+from etl import rebuild, sync
 from etl.dialect import Database, open_database
 from etl.dialect.postgres import Postgres
 from etl.dialect.sqlite import Sqlite
-from etl.diff import Changes, Ended, Presence, Version
 from etl.errors import Away, Busy, StalePoll, StoreError
+from etl.history.diff import Changes, Ended, Presence, Version
+from etl.history.usage import Stretch, Terms
 from etl.poll import LastPoll, Poll
 from etl.resources import INSTANCES
 from etl.resources.instances import Instance
 from etl.resources.listing import Reject
 from etl.simcloud import T0, Behaviour, Story, serve
-from etl.store import Run, Store, Tx
-from etl.usage import Stretch, Terms
+from etl.store import Run, Store, Tx, schema
 from tests.conftest import TODAY, ZONE
 from tests.live import (
     KEY,

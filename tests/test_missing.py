@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from etl.days import iso
 from etl.dialect import Database
+from etl.history.days import iso
 from etl.rebuild import differences
 from etl.simcloud import T0, Story
 from etl.store import Run

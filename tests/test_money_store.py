@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from etl import sync
-from etl.days import iso
 from etl.dialect import Database
+from etl.history.days import iso
+from etl.history.versions import Lasting, compare_versions
 from etl.poll import Page, Poll
 from etl.rebuild import rebuild
 from etl.resources import BALANCE, BILLS, CARDS, GPU_PRICES, RECHARGES, Record, Resource
 from etl.store import Run, Store
-from etl.versions import Lasting, compare_versions
 from tests.conftest import TODAY
 from tests.support import ACCOUNT, columns, rows
 from tests.test_money_records import CARD, LINE, PRICE, RECHARGE, answer

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from etl.days import iso
+from etl.books.closing import close, reopen, shown
+from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.months import close, reopen, shown
-from etl.pricing import Override
+from etl.history.days import iso
+from etl.money.pricing import Override
 from etl.rebuild import rebuild
-from etl.rules import import_rules
 from etl.simcloud import Story
 from tests.commands import Command, home, run
 from tests.conftest import TODAY

@@ -153,8 +153,8 @@ def test_ctrl_c_while_modules_load_ends_with_130() -> None:
 
 FULL_BOOK = """
 import io, sys
-from etl.render.columns import Column
-from etl.render.xlsx import Book
+from etl.reports.render.columns import Column
+from etl.reports.render.xlsx import Book
 class Full(io.BytesIO):
     def write(self, content):
         if self.tell() >= int(sys.argv[1]):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from etl import places, reports
+from etl import paths, reports
 from etl.dialect import Database
 
 CUT_BY_DAY = ("usage_cost", "closed_cost", "bill_day")
@@ -85,7 +85,7 @@ def test_a_report_reads_the_parts_of_its_period_alone(name: str, planned: Any) -
 
 def test_a_report_that_stands_for_a_view_has_its_text_and_reads_its_own_lines() -> None:
     report = reports.load("reconciliation")
-    view = reports.parse("", places.VIEWS / "reconciliation_daily.sql")
+    view = reports.parse("", paths.VIEWS / "reconciliation_daily.sql")
     body = re.sub(r"\s+", " ", view.sql).strip()
     body = body.replace("bill_window", "bills").replace("cost_line", "costs")
     assert body in re.sub(r"\s+", " ", report.sql)

@@ -7,11 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.charging import ChargingModel
-from etl.days import Zone
-from etl.dialect import Database
-from etl.errors import SettingsError
-from etl.prices import (
+from etl.books.price_files import (
     export_prices,
     import_prices,
     learn,
@@ -19,9 +15,13 @@ from etl.prices import (
     read_prices,
     shown_prices,
 )
-from etl.pricing import Override
+from etl.books.rule_files import import_rules
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.history.days import Zone
+from etl.money.charging import ChargingModel
+from etl.money.pricing import Override
 from etl.rebuild import differences
-from etl.rules import import_rules
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE

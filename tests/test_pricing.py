@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.pricing import (
+from etl.money.pricing import (
     BEGINNING,
     FOREVER,
     PER_S,

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from etl import reports, tables
+from etl.books.learning import accept, lessons
 from etl.dialect import Database
-from etl.learning import accept, lessons
 from etl.simcloud import Charging, Story
 from tests.polled_money import polled
 from tests.support import columns, rows

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.render import TEXT_FORMATS, Column, render, width
+from etl.reports.render import TEXT_FORMATS, Column, render, width
 
 titles = st.text(max_size=80)
 

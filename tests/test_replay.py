@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from etl import replay
-from etl.days import iso
 from etl.dialect import Database
 from etl.errors import Busy, SettingsError
+from etl.history.days import iso
 from etl.simcloud import T0, Story
 from etl.store import Store
 from tests.live import applied

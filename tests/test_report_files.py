@@ -15,7 +15,7 @@ import pytest
 
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.render import Column, write, xlsx
+from etl.reports.render import Column, write, xlsx
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.support import apply, poll_story

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from etl import places, reports
+from etl import paths, reports
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.render import Column, render
 from etl.reports import Report
 from etl.reports.periods import FOLLOWING, days_that_follow
+from etl.reports.render import Column, render
 from etl.simcloud import Story
 from tests.support import apply, poll_story
 
@@ -203,14 +203,14 @@ def test_the_header_documents_every_column_and_parameter(name: str) -> None:
     assert used - set(FOLLOWING) == {param.name for param in report.params}
 
 
-@pytest.mark.parametrize("path", sorted(places.VIEWS.glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(paths.VIEWS.glob("*.sql")), ids=lambda path: path.stem)
 def test_every_view_says_first_what_a_row_is(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert re.match(r"-- [A-Z].{20}", lines[0])
     assert not any(re.search(r":\w", line) for line in lines if line.startswith("--"))
 
 
-@pytest.mark.parametrize("path", sorted(places.REPORTS.glob("*.sql")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(paths.REPORTS.glob("*.sql")), ids=lambda path: path.stem)
 def test_reports_keep_to_sql_that_other_engines_run(path: Path) -> None:
     text = "\n".join(
         line for line in path.read_text(encoding="utf-8").splitlines() if line[:2] != "--"
@@ -219,7 +219,7 @@ def test_reports_keep_to_sql_that_other_engines_run(path: Path) -> None:
         assert word not in text
     read = set(re.findall(r"\b(?:from|join) (\w+)", text))
     with_names = set(re.findall(r"(\w+) as (?:materialized )?\(", text))
-    views = {view.stem for view in places.VIEWS.glob("*.sql")} | {"calendar_day"}
+    views = {view.stem for view in paths.VIEWS.glob("*.sql")} | {"calendar_day"}
     assert read <= views | with_names
 
 

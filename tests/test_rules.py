@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from etl import reports
-from etl.allocation import Looks, Rule, allocations
-from etl.days import Zone
+from etl.books.rule_files import export_rules, import_rules, read_rules, shown_rules, tried_rules
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.pricing import BEGINNING, FOREVER
+from etl.history.days import Zone
+from etl.money.allocation import Looks, Rule, allocations
+from etl.money.pricing import BEGINNING, FOREVER
 from etl.rebuild import differences, rebuild
-from etl.rules import export_rules, import_rules, read_rules, shown_rules, tried_rules
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import TODAY, ZONE

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from etl.app import App, Result
-from etl.cadence import Cadence
 from etl.errors import Away, SettingsError
 from etl.resources import RESOURCES
 from etl.service.schedule import Lane, Schedule
 from etl.service.ticks import Ticks, Watch
 from etl.settings import Account
 from etl.simcloud import ANY, Behaviour, Fail, Story
-from etl.triggers import grid
+from etl.timing.cadence import Cadence
+from etl.timing.triggers import grid
 from tests.live import Live, Living, living, wait_for
 from tests.support import columns, rows
 

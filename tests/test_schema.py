@@ -13,10 +13,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import CheckConstraint, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from etl import schema, tables
+from etl import tables
 from etl.dialect import Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 from etl.simcloud import Story
+from etl.store import schema
 from tests.conftest import TODAY, ZONE, made_on
 from tests.support import apply, columns, poll_story, rows
 

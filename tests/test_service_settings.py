@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from etl import settings
-from etl.cadence import Cadence
 from etl.errors import SettingsError
 from etl.settings import Account, load
+from etl.timing.cadence import Cadence
 
 NOTHING: dict[str, str] = {}
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from etl import schema
 from etl.dialect import open_database, translated
 from etl.dialect.sqlite import Sqlite
 from etl.errors import SettingsError, StoreError
+from etl.store import schema
 from tests.conftest import TODAY, ZONE
 from tests.support import rows
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.rebuild import differences, rebuild
-from etl.rules import import_rules
 from etl.simcloud import Story
 from tests.conftest import TODAY
 from tests.priced import YUAN, bills, lists

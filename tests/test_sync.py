@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from etl import rebuild, walk
+from etl import rebuild
 from etl.app import POLLS_AGAIN
-from etl.days import from_iso
 from etl.dialect import Database, open_database
 from etl.errors import StalePoll
+from etl.history.days import from_iso
 from etl.poll import LastPoll, Poll
 from etl.simcloud import ANY, LEAK_MARK, T0, Behaviour, Fail, Story, serve
+from etl.source import walk
 from tests.live import KEY, TABLES, Live, Living, command, environment, every_text, leaks, living
 from tests.support import columns, rows
 

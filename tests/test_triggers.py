@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.cadence import Cadence, Pace, read_cadence
 from etl.errors import SettingsError
 from etl.service.schedule import trigger_of
-from etl.triggers import Grid, Trigger, can_fire, grid, weekdays
+from etl.timing.cadence import Cadence, Pace, read_cadence
+from etl.timing.triggers import Grid, Trigger, can_fire, grid, weekdays
 
 BERLIN = "Europe/Berlin"
 SPRING = ("2026-03-28T00:00Z", "2026-03-31T00:00Z")

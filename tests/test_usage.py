@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from etl import usage
-from etl.codes import SEEDED
+from etl.history import usage
+from etl.history.codes import SEEDED
+from etl.history.usage import State, Step, Stretch
 from etl.resources.instances import Instance
 from etl.simcloud import T0
-from etl.usage import State, Step, Stretch
 
 CODES = replace(SEEDED, units={**SEEDED.units, 2: "month"})
 CREATED, STARTED = -1000, -500

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl import usage
+from etl.history import usage
+from etl.history.usage import SeenVersion, State, Step
 from etl.resources.instances import Instance
 from etl.simcloud import FOREVER, T0
-from etl.usage import SeenVersion, State, Step
 from tests.test_usage import (
     BOOTING,
     CODES,

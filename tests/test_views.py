@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from etl import places, schema
+from etl import paths
 from etl.dialect import Database
 from etl.errors import StoreError
 from etl.simcloud import Story
+from etl.store import schema
 from tests.conftest import TODAY, ZONE
 from tests.support import apply, poll_story, rows
 from tests.test_schema import execute, shape
@@ -25,8 +26,8 @@ _roles = itertools.count()
 def own_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the view files to change."""
     folder = tmp_path / "views"
-    shutil.copytree(places.VIEWS, folder)
-    monkeypatch.setattr(places, "VIEWS", folder)
+    shutil.copytree(paths.VIEWS, folder)
+    monkeypatch.setattr(paths, "VIEWS", folder)
     return folder
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from etl.client import Client, Retrying
 from etl.errors import Changed, Refused, Unavailable
 from etl.poll import Poll
 from etl.resources import INSTANCES
 from etl.simcloud import ANY, Behaviour, Fail, Server, Story, serve
-from etl.walk import MAX_WALKS, digest, poll
+from etl.source.client import Client, Retrying
+from etl.source.walk import MAX_WALKS, digest, poll
 from tests.fake_source import Fake, body, poll_of
 
 QUICK = Retrying(attempts=2, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01)

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from etl import walk
-from etl.client import Answer
 from etl.poll import LastPoll, Page, Poll
 from etl.resources import INSTANCES
-from etl.span import Span
-from etl.walk import MAX_WALKS, digest, judge, poll
+from etl.source import walk
+from etl.source.client import Answer
+from etl.source.span import Span
+from etl.source.walk import MAX_WALKS, digest, judge, poll
 from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of
 
 # judging

@@ -14,8 +14,8 @@ from etl.dialect import Database
 from etl.errors import Unavailable
 from etl.poll import LastPoll, Poll
 from etl.resources import BALANCE, BILLS
+from etl.source.walk import poll
 from etl.store import Store
-from etl.walk import poll
 from tests.fake_source import NOW, Fake
 from tests.support import ACCOUNT, rows
 from tests.test_money_records import LINE, answer

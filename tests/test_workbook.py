@@ -12,10 +12,10 @@ from openpyxl import load_workbook
 from sqlalchemy import text
 
 from etl import reports
-from etl.days import iso
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.workbook import SHEETS, write_month
+from etl.history.days import iso
+from etl.reports.workbook import SHEETS, write_month
 from tests.conftest import filled_once
 from tests.support import rows
 from tests.test_reconciliation import Watched

@@ -15,7 +15,6 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from etl import schema
 from etl.alerts import channels, digest, plan, rules, state
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Budget, DayCost, Facts, Polling
@@ -24,11 +23,12 @@ from etl.alerts.plan import Alert
 from etl.alerts.reading import Reading
 from etl.alerts.rules import syncing
 from etl.alerts.words import NOTHING, Words
-from etl.days import Zone
 from etl.dialect import Database, translated
 from etl.errors import EtlError, SettingsError
+from etl.history.days import Zone
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings, Channel
+from etl.store import schema
 
 PAUSE_S: Final = 600
 """After a longer pause between two ticks nobody is taken to have watched."""

@@ -14,7 +14,7 @@ from etl.alerts.reading import Reading
 from etl.alerts.rules.money import lasts_s
 from etl.alerts.rules.runs import is_loose
 from etl.alerts.words import Words, about, hours, joined, one_line, same, yuan
-from etl.days import Zone
+from etl.history.days import Zone
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
 from etl.tables import sync_run

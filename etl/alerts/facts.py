@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from etl.alerts.words import Words
-from etl.charging import ChargingModel, Part, hour_microcny, pieces
-from etl.days import Zone, cut
+from etl.history.days import Zone, cut
+from etl.money.charging import ChargingModel, Part, hour_microcny, pieces
+from etl.money.pricing import PricePeriod
 from etl.poll import Instant
-from etl.pricing import PricePeriod
 
 
 @dataclass(frozen=True, slots=True)

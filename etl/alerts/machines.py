@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, text
 
-from etl import schema
 from etl.alerts.facts import FailedImage, Machine, Meter, Running, Stopped
-from etl.codes import PREPAID_UNITS
-from etl.days import DAY_S, Zone
+from etl.history.codes import PREPAID_UNITS
+from etl.history.days import DAY_S, Zone
+from etl.money.pricing import PricePeriod
 from etl.poll import Instant
-from etl.pricing import PricePeriod
 from etl.settings.alerts import AlertSettings
+from etl.store import schema
 from etl.store.deriving import charging_model
 
 STOPPED_S: Final = DAY_S

@@ -8,7 +8,7 @@ from typing import Final
 
 from etl.alerts.cause import Cause
 from etl.alerts.message import Message, compose
-from etl.days import Zone
+from etl.history.days import Zone
 from etl.poll import Instant
 from etl.settings.alerts import SEVERITIES, AlertSettings, Channel
 

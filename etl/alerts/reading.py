@@ -18,7 +18,7 @@ from etl.alerts.facts import (
     UnknownCode,
 )
 from etl.alerts.machines import Machines, Render, days_before
-from etl.days import DAY_S, Zone
+from etl.history.days import DAY_S, Zone
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
 from etl.tables import account, balance, card, charging_type, instance, instance_status, sync_run

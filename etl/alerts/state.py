@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, sel
 
 from etl.alerts.message import Message
 from etl.alerts.plan import Alert, Plan
-from etl.days import DAY_S
+from etl.history.days import DAY_S
 from etl.poll import Instant
 from etl.tables import alert, alert_delivery
 

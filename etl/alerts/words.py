@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from etl.days import Zone
+from etl.history.days import Zone
 from etl.poll import Instant
 
 HOUR_S = 3_600

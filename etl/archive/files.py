@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
-from etl import places
+from etl import paths
 from etl.archive.line import Archived, encode, read_line
 from etl.archive.packed import CHUNK, beside, lines, pack, private
 from etl.errors import ArchiveError
@@ -44,7 +44,7 @@ class Archive:
 
     def __init__(self, folder: Path, account: str, resource: Resource[Any]) -> None:
         self._folder = folder
-        self._stem = f"{places.file_name(account)}.{resource.name}"
+        self._stem = f"{paths.file_name(account)}.{resource.name}"
 
     def append(self, poll: Poll, last: LastPoll | None) -> None:
         """Write `poll` to disk; `last` is the newest poll that the database has applied."""

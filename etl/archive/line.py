@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from etl.days import from_iso, iso
+from etl.history.days import from_iso, iso
 from etl.poll import Instant, Page, Poll
 from etl.redact import redact
 from etl.resources.listing import parse

@@ -106,8 +106,8 @@ def _told(tried: Iterable[Sent]) -> int:
 
 
 def _lines(found: Iterable[Any], language: str) -> Iterator[str]:
-    from etl.days import iso
-    from etl.render import printable
+    from etl.history.days import iso
+    from etl.reports.render import printable
 
     for each in found:
         marks = [f"since {iso(each.first_at)}"]
@@ -122,7 +122,7 @@ def _lines(found: Iterable[Any], language: str) -> Iterator[str]:
 def _plain(each: Any) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from etl.days import iso
+    from etl.history.days import iso
 
     row = asdict(each)
     for name in ("first_at", "last_sent_at", "cleared_at", "acked_at"):

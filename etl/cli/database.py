@@ -28,8 +28,8 @@ def upgrade(context: Context) -> None:
 @click.pass_obj
 def downgrade(context: Context, revision: str) -> None:
     """Take the database back to an older REVISION (0001, or base: everything is dropped)."""
-    from etl import schema
     from etl.dialect import translated
+    from etl.store import schema
 
     app = context.app()
     app.require_database()
@@ -47,7 +47,7 @@ def readonly_user(context: Context, name: str) -> None:
     On Postgres: as an owner, `chenyu-etl db readonly-user bi | psql URL`, then set its password. A
     SQLite file is read through a URI with mode=ro.
     """
-    from etl.schema import readonly_grants
+    from etl.store.schema import readonly_grants
 
     app = context.app()
     app.require_database()
@@ -92,7 +92,7 @@ def codes() -> None:
 def show(context: Context) -> None:
     """Every known code."""
     from etl.rebuild import known_codes
-    from etl.render import render
+    from etl.reports.render import render
 
     app = context.app()
     app.require_database()

@@ -12,7 +12,7 @@ from etl.cli.common import FILE, Context, account_option, json_option, print_lin
 
 if TYPE_CHECKING:
     from etl.app import App
-    from etl.charging import ChargingModel
+    from etl.money.charging import ChargingModel
 
 _empty_option = click.option(
     "--allow-empty", is_flag=True, help="A file without an entry takes away what there is."
@@ -37,7 +37,7 @@ def import_prices(context: Context, file: Path, allow_empty: bool) -> None:
     moments. The most specific entry holds. All of the file is checked before anything is written.
     Examples of both forms: docs/billing.md.
     """
-    from etl.prices import import_prices as take
+    from etl.books.price_files import import_prices as take
 
     app = context.app()
     app.require_database()
@@ -51,8 +51,8 @@ def import_prices(context: Context, file: Path, allow_empty: bool) -> None:
 @click.pass_obj
 def show_prices(context: Context, as_json: bool) -> None:
     """The prices of all terms in use, and from when on each holds."""
-    from etl.prices import shown_prices
-    from etl.render import render
+    from etl.books.price_files import shown_prices
+    from etl.reports.render import render
 
     app = context.app()
     app.require_database()
@@ -64,7 +64,7 @@ def show_prices(context: Context, as_json: bool) -> None:
 @click.pass_obj
 def export_prices(context: Context, file: Path) -> None:
     """Write your prices, and those learned from bills, to FILE (.csv or .toml), to import again."""
-    from etl.prices import export_prices as lines
+    from etl.books.price_files import export_prices as lines
 
     app = context.app()
     app.require_database()
@@ -100,7 +100,7 @@ def price_model(
     """
     from dataclasses import replace
 
-    from etl.prices import STEPS, model, set_model
+    from etl.books.price_files import STEPS, model, set_model
 
     app = context.app()
     app.require_database()
@@ -135,7 +135,7 @@ def import_rules(context: Context, file: Path, allow_empty: bool) -> None:
     matches holds. A budget has a project or an account, an amount in yuan, and a month, or none for
     every month. Closed months stay as they are. Examples of both forms: docs/billing.md.
     """
-    from etl.rules import import_rules as take
+    from etl.books.rule_files import import_rules as take
 
     app = context.app()
     app.require_database()
@@ -150,8 +150,8 @@ def import_rules(context: Context, file: Path, allow_empty: bool) -> None:
 @click.pass_obj
 def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
     """The rules in the order in which they are asked, each with the instances that it holds for."""
-    from etl.render import render
-    from etl.rules import export_rules, shown_rules
+    from etl.books.rule_files import export_rules, shown_rules
+    from etl.reports.render import render
 
     app = context.app()
     app.require_database()
@@ -169,8 +169,8 @@ def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
 def try_rules(context: Context, words: str | None, file: Path | None, as_json: bool) -> None:
     """What the rules say of each instance over time; with WORDS, of those whose uuid or title holds
     them."""
-    from etl.render import render
-    from etl.rules import tried_rules
+    from etl.books.rule_files import tried_rules
+    from etl.reports.render import render
 
     app = context.app()
     app.require_database()
@@ -192,7 +192,7 @@ def close_month(context: Context, month: str, account: str | None) -> None:
     A month that was not observed from its beginning is closed with a warning, one that was not observed
     at all is not closed.
     """
-    from etl.months import close
+    from etl.books.closing import close
 
     app = context.app()
     app.require_database()
@@ -207,7 +207,7 @@ def close_month(context: Context, month: str, account: str | None) -> None:
 @click.pass_obj
 def reopen_month(context: Context, month: str, account: str | None) -> None:
     """Let the costs of a month follow what is known again."""
-    from etl.months import reopen
+    from etl.books.closing import reopen
 
     app = context.app()
     app.require_database()
@@ -219,8 +219,8 @@ def reopen_month(context: Context, month: str, account: str | None) -> None:
 @click.pass_obj
 def show_months(context: Context, as_json: bool) -> None:
     """The closed months: what each cost when it was closed, and by what is known today."""
-    from etl.months import shown
-    from etl.render import render
+    from etl.books.closing import shown
+    from etl.reports.render import render
 
     app = context.app()
     app.require_database()
@@ -247,8 +247,8 @@ def _form(file: Path) -> str:
 
 
 def _write(app: App, file: Path, lines: list[str]) -> None:
-    from etl import places
+    from etl import paths
 
-    with places.replacing(file, app.database.files) as written:
+    with paths.replacing(file, app.database.files) as written:
         written.write("".join(f"{line}\n" for line in lines).encode())
     say(f"written to {file}")

@@ -145,13 +145,13 @@ def _show(
     lang: str,
 ) -> None:
     """Run the report and print it, or write it to the file."""
-    from etl import places, reports
-    from etl.render import render, write
+    from etl import paths, reports
+    from etl.reports.render import render, write
 
     app = context.app()
     app.require_database()
     if output is not None:
-        places.refuse_spared(output, app.database.files)
+        paths.refuse_spared(output, app.database.files)
     if chosen.param("account") is not None:
         app.refuse_unknown_account(options["account"])
     zone = app.stored_timezone()
@@ -175,7 +175,7 @@ def _show(
         more["notes"] = reports.notes(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
-    with places.replacing(output, app.database.files) as file:
+    with paths.replacing(output, app.database.files) as file:
         write(file, form, chosen.name, columns, rows, **more)
     say(f"written: {output}")
 
@@ -183,7 +183,7 @@ def _show(
 def _or_told(rows: Any, app: Any, account: str | None) -> Any:
     """The rows; where a period has none, people are told of which there could be some."""
     from etl import reports
-    from etl.days import Zone
+    from etl.history.days import Zone
 
     is_empty = True
     for row in rows:
@@ -205,7 +205,7 @@ def _month(
     *,
     is_help: bool,
 ) -> None:
-    from etl.workbook import SHEETS, write_month
+    from etl.reports.workbook import SHEETS, write_month
 
     if is_help:
         print_lines(_month_help(SHEETS))
@@ -272,7 +272,7 @@ def _help(chosen: Report) -> Iterator[str]:
 
 
 def _form(form: str | None, output: Path | None) -> str:
-    from etl.render import ENDINGS, FILE_FORMATS
+    from etl.reports.render import ENDINGS, FILE_FORMATS
 
     if form is None and output is not None:
         form = ENDINGS.get(output.suffix.lower())

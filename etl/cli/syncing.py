@@ -209,7 +209,7 @@ def doctor(
 def _examine_billing(
     ctx: click.Context, account: str | None, days: int, accept: bool, as_json: bool
 ) -> None:
-    from etl import learning
+    from etl.books import learning
 
     app = ctx.obj.app()
     app.require_database()

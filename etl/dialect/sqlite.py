@@ -18,7 +18,7 @@ from etl.dialect import OURS
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
-from etl.places import file_name
+from etl.paths import file_name
 
 HEARING_STEPS: Final = 500_000
 """Of SQLite's machine, between looks for Ctrl-C: some hundredths of a second."""

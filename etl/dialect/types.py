@@ -10,7 +10,7 @@ from sqlalchemy import Date, DateTime, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from etl.days import from_iso, iso
+from etl.history.days import from_iso, iso
 from etl.poll import Instant
 
 

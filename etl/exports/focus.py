@@ -11,11 +11,11 @@ from typing import IO, Any, Final
 
 from sqlalchemy import Connection, text
 
-from etl import places
+from etl import paths
 from etl.dialect import Database, translated
 from etl.errors import SettingsError
-from etl.render.parquet import BATCH, pyarrow
 from etl.reports import plain
+from etl.reports.render.parquet import BATCH, pyarrow
 
 VIEW: Final = "focus_cost_and_usage"
 PLACES: Final = 10
@@ -64,7 +64,7 @@ def export(database: Database, month: str, path: Path, account: str | None = Non
         )
     asked = {"month": month, "account": account}
     with (
-        places.replacing(path, database.files) as file,
+        paths.replacing(path, database.files) as file,
         translated(database),
         database.reading() as conn,
     ):

@@ -19,10 +19,11 @@ from typing import Any, Final
 
 from sqlalchemy import Boolean, Connection, Integer, Numeric, Table, text
 
-from etl import __version__, places, schema, tables
+from etl import __version__, paths, tables
 from etl.dialect import CalendarDay, Database, UtcInstant, translated
 from etl.errors import SettingsError
-from etl.render.parquet import array, arrow_type, pyarrow
+from etl.reports.render.parquet import array, arrow_type, pyarrow
+from etl.store import schema
 
 BATCH: Final = 20_000
 """Rows read at a time, and most rows of a row group."""
@@ -104,7 +105,7 @@ def export(database: Database, folder: Path, period: str = "month") -> Iterator[
     Raises `SettingsError` where the folder holds something else or cannot be written.
     """
     pyarrow()
-    places.refuse_spared(folder, database.files)
+    paths.refuse_spared(folder, database.files)
     _refuse_foreign(folder)
     is_new, stage = not folder.exists(), folder / STAGE
     try:
@@ -264,7 +265,7 @@ def duckdb_script() -> str:
                 " hive_partitioning = false);"
             )
     for name in views:
-        lines = (places.VIEWS / f"{name}.sql").read_text(encoding="utf-8").strip().splitlines()
+        lines = (paths.VIEWS / f"{name}.sql").read_text(encoding="utf-8").strip().splitlines()
         sql = "\n".join(line for line in lines if not line.startswith("--"))
         made.append(f"CREATE OR REPLACE VIEW {name} AS\n{spell_out(sql, functions)};")
     return "\n".join(made) + "\n"

@@ -3,7 +3,6 @@
 `:from_day` and `:to_day`, where declared, are days of the reporting time zone, both included.
 """
 
-from etl.render.columns import Column
 from etl.reports.header import (
     Param,
     Report,
@@ -17,6 +16,7 @@ from etl.reports.header import (
 )
 from etl.reports.notes import Note, notes, notes_of_month, observed
 from etl.reports.periods import day_range
+from etl.reports.render.columns import Column
 from etl.reports.running import bound_values, plain, run
 
 __all__ = [

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from etl import places
+from etl import paths
 from etl.errors import SettingsError
-from etl.render.columns import KINDS, Column
+from etl.reports.render.columns import KINDS, Column
 
 _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
 _COLUMN: Final = re.compile(r"^@column (\w+) (?:\{([^}]*)\} ?)?(.*)$")
@@ -62,12 +62,12 @@ class Report:
 
 def names() -> list[str]:
     """Every report there is."""
-    return sorted(path.stem for path in places.REPORTS.glob("*.sql"))
+    return sorted(path.stem for path in paths.REPORTS.glob("*.sql"))
 
 
 def load(name: str) -> Report:
     """A report by name. Raises `SettingsError` where there is none."""
-    path = places.REPORTS / f"{name}.sql"
+    path = paths.REPORTS / f"{name}.sql"
     if name not in names():
         raise SettingsError(
             f"there is no report {name!r}", advice=f"there are: {', '.join(names())}"
@@ -139,7 +139,7 @@ def first_sentence(text: str) -> str:
 
 def _view_text(found: re.Match[str]) -> str:
     indent, name, instead = found.groups()
-    sql = parse(name, places.VIEWS / f"{name}.sql").sql
+    sql = parse(name, paths.VIEWS / f"{name}.sql").sql
     for lines, other in re.findall(r"(\w+) for (\w+)", instead):
         sql = re.sub(rf"\b{other}\b", lines, sql)
     return indent + sql.replace("\n", f"\n{indent}")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from etl import __version__
-from etl.days import iso
 from etl.dialect import Database
+from etl.history.days import iso
 from etl.poll import Instant
 from etl.reports.header import Param, Report
 from etl.reports.running import run

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from etl.app import App, Result
-from etl.days import iso
 from etl.errors import EtlError, SettingsError
+from etl.history.days import iso
 from etl.service.health import Answer, Health, as_json
 from etl.service.metrics import CONTENT_TYPE, Metrics
 from etl.service.schedule import SLICE_S, Schedule

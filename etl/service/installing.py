@@ -15,7 +15,7 @@ from typing import Final
 
 from etl.app import App
 from etl.errors import SettingsError
-from etl.places import file_name
+from etl.paths import file_name
 from etl.resources import INSTANCES
 from etl.service import units
 from etl.settings import Settings, refuse_odd_name
@@ -50,7 +50,7 @@ def refuse_known(config: Path, account: str) -> None:
 
 def try_key(app: App, account: str, key: str) -> int:
     """How many instances the source lists for this key. Raises what the source says against it."""
-    from etl.client import Client, Retrying
+    from etl.source.client import Client, Retrying
 
     settings = app.settings
     with Client(

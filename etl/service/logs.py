@@ -72,7 +72,7 @@ def configure(form: str, stream: TextIO | None = None, *, debug: bool = False) -
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("etl").setLevel(logging.DEBUG if debug else logging.INFO)
-    logging.getLogger("etl.client").setLevel(logging.DEBUG if debug else logging.WARNING)
+    logging.getLogger("etl.source.client").setLevel(logging.DEBUG if debug else logging.WARNING)
     warnings.showwarning = _log_warning
 
 

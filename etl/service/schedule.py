@@ -23,13 +23,13 @@ from apscheduler.schedulers.base import BaseScheduler
 from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
-from etl.cadence import Cadence, duration
-from etl.days import iso
 from etl.errors import EtlError, SettingsError
+from etl.history.days import iso
 from etl.resources import RESOURCES, Resource
 from etl.service.ticks import Ticks, Watch
 from etl.settings import Account, Settings
-from etl.triggers import Cron, Trigger, grid, weekdays
+from etl.timing.cadence import Cadence, duration
+from etl.timing.triggers import Cron, Trigger, grid, weekdays
 
 DEFAULT_EVERY_S: Final = 120
 SLICE_S: Final = 0.5

@@ -11,8 +11,6 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from etl.app import App, Covers, Result
-from etl.cadence import Cadence, Pace, duration
-from etl.days import iso
 from etl.errors import (
     AlreadyPolled,
     Away,
@@ -22,10 +20,12 @@ from etl.errors import (
     SourceError,
     Unavailable,
 )
+from etl.history.days import iso
 from etl.poll import LastPoll
 from etl.resources import Resource
 from etl.settings import Account
-from etl.triggers import Trigger
+from etl.timing.cadence import Cadence, Pace, duration
+from etl.timing.triggers import Trigger
 
 LATE_S: Final = 5.0
 """A tick that comes later than this says so."""

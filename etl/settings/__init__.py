@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from etl.cadence import Cadence
-from etl.days import Zone
 from etl.errors import SettingsError
-from etl.places import file_name
+from etl.history.days import Zone
+from etl.paths import file_name
 from etl.resources import RESOURCES
 from etl.settings import alerts as alert_settings
 from etl.settings.alerts import AlertSettings
@@ -31,6 +30,7 @@ from etl.settings.service import (
     read_ping_url,
     read_schedule,
 )
+from etl.timing.cadence import Cadence
 
 DEFAULT_ACCOUNT: Final = "default"
 LONGEST_ACCOUNT: Final = 100

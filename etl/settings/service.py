@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from etl.cadence import Cadence, read_cadence
 from etl.errors import SettingsError
 from etl.resources import RESOURCES
-from etl.triggers import can_fire
+from etl.timing.cadence import Cadence, read_cadence
+from etl.timing.triggers import can_fire
 
 DEFAULT_LISTEN: Final = "127.0.0.1:9469"
 LOG_FORMATS: Final = ("auto", "text", "json")

@@ -11,14 +11,14 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, delete, func, or_, select, text
 
 from etl import tables
-from etl.allocation import Allocation, Looks, Rule, allocations
-from etl.charging import ChargingModel, Part, Piece, pieces
 from etl.dialect import Database
+from etl.history.usage import Terms
+from etl.money.allocation import Allocation, Looks, Rule, allocations
+from etl.money.charging import ChargingModel, Part, Piece, pieces
+from etl.money.pricing import BEGINNING, ListPrice, Override, PricePeriod, Prices, PriceTerms
 from etl.poll import Instant
-from etl.pricing import BEGINNING, ListPrice, Override, PricePeriod, Prices, PriceTerms
 from etl.store.rows import DAY_COLUMNS
 from etl.store.summing import EVER, Sums
-from etl.usage import Terms
 
 _period: Final = tables.price_period.c
 _TERM_COLUMNS: Final = tuple(f.name for f in fields(PriceTerms))

@@ -10,11 +10,11 @@ from typing import Any, Final
 from sqlalchemy import Select, Table, bindparam, select, text
 
 from etl import tables
-from etl.days import Zone, share
+from etl.history.days import Zone, share
+from etl.history.versions import Began, Lasting, Shown
 from etl.poll import Instant
 from etl.resources import RESOURCES, Record
 from etl.resources.records import Form
-from etl.versions import Began, Lasting, Shown
 
 PART_COLUMNS: Final = ("day", "amount_microcny")
 TOGETHER: Final = 5_000

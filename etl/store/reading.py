@@ -8,18 +8,18 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Executable
 
-from etl import days
-from etl.codes import Codes
 from etl.dialect import Database
-from etl.diff import Known, Usage
 from etl.errors import StalePoll
+from etl.history import days
+from etl.history.codes import Codes
+from etl.history.diff import Known, Usage
+from etl.history.usage import SeenVersion, State
+from etl.history.versions import Lasting
 from etl.poll import Instant, LastPoll
 from etl.resources import Record
 from etl.store import keeping, statements
 from etl.store.deriving import Deriver
 from etl.store.rows import KeptUsage, Step, by_instance, known_of, step_of, stretch_of
-from etl.usage import SeenVersion, State
-from etl.versions import Lasting
 
 APPLIED: Final = ("complete", "partial")
 

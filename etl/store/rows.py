@@ -9,11 +9,12 @@ from typing import Any, Final
 
 from sqlalchemy import Row
 
-from etl import days, tables
-from etl.diff import Known, Version
+from etl import tables
+from etl.history import days
+from etl.history.diff import Known, Version
+from etl.history.usage import SeenVersion, Stretch, Terms
 from etl.poll import Instant, LastPoll
 from etl.resources.instances import Instance
-from etl.usage import SeenVersion, Stretch, Terms
 
 FACT_NAMES: Final = ("instance_uuid", *(name for name, *_ in tables.FACTS))
 STATE_NAMES: Final = (

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from sqlalchemy import insert, select, tuple_
 
 from etl import tables
-from etl.diff import Changes, Version
+from etl.history.diff import Changes, Version
+from etl.history.usage import Stretch
+from etl.history.versions import VersionChanges, WindowChanges
+from etl.money.pricing import PriceTerms
 from etl.poll import Instant
-from etl.pricing import PriceTerms
 from etl.resources import Record
 from etl.resources.listing import Reject
 from etl.store import keeping, statements
@@ -32,8 +34,6 @@ from etl.store.rows import (
     values_of,
 )
 from etl.store.summing import Pair
-from etl.usage import Stretch
-from etl.versions import VersionChanges, WindowChanges
 
 _DAY, _UUID = DAY_COLUMNS.index("day"), DAY_COLUMNS.index("instance_uuid")
 

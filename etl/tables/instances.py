@@ -20,8 +20,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from etl.codes import STATES, UNITS
 from etl.dialect import CalendarDay, UtcInstant
+from etl.history.codes import STATES, UNITS
 from etl.tables.base import Serial, metadata, one_of, whose
 
 
@@ -266,7 +266,7 @@ TERMS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
     ("charging_type", Integer, "the source's code; meaning: charging_type"),
     ("image_uuid", Text, "image, as of its start"),
 )
-"""What a stretch is charged by, in the order of `etl.usage.Terms`."""
+"""What a stretch is charged by, in the order of `etl.history.usage.Terms`."""
 
 instance_usage = Table(
     "instance_usage",

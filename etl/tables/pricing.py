@@ -21,8 +21,8 @@ from sqlalchemy import (
     Text,
 )
 
-from etl.codes import UNITS
 from etl.dialect import CalendarDay, UtcInstant
+from etl.history.codes import UNITS
 from etl.tables.base import Serial, metadata, one_of, whose
 from etl.tables.instances import TERMS
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from etl.dialect.types import CalendarDay, UtcInstant
-from etl.schema import seed
+from etl.store.schema import seed
 
 revision = "0001"
 down_revision = None

@@ -1,5 +1,5 @@
 -- What usage that still goes on has cost so far: every part of an open stretch at every price that held
--- meanwhile, up to the horizon. Says the same as `etl/charging.py` says of closed stretches. Where no
+-- meanwhile, up to the horizon. Says the same as `etl/money/charging.py` says of closed stretches. Where no
 -- price is known, or not how many GPUs it has, amounts are null.
 -- @column starts_s start of the part, epoch seconds
 -- @column ends_s its end by the best estimate, epoch seconds

@@ -13,10 +13,10 @@ import httpx
 import msgspec
 
 from etl import __version__
-from etl.deadline import Budget, bind
 from etl.errors import DeliveryError
 from etl.redact import redact_urls
 from etl.settings.alerts import Channel
+from etl.source.deadline import Budget, bind
 
 SAID_LIMIT: Final = 200
 TOTAL_S: Final = 3.0

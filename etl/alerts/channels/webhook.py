@@ -11,7 +11,7 @@ import msgspec
 
 from etl.alerts.channels.post import address, post
 from etl.alerts.message import Message
-from etl.days import iso
+from etl.history.days import iso
 from etl.poll import Instant
 from etl.settings.alerts import Channel
 

@@ -11,7 +11,7 @@ from typing import Final
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Balance, Budget, Card, DayCost
 from etl.alerts.words import HOUR_S, Words, hours, moment, one_line, yuan
-from etl.days import DAY_S, Zone, iso
+from etl.history.days import DAY_S, Zone, iso
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
 

@@ -10,7 +10,7 @@ from typing import Final
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Machine, Running, Stopped
 from etl.alerts.words import HOUR_S, Words, about, hours, joined, moment, one_line, same
-from etl.days import Zone, iso
+from etl.history.days import Zone, iso
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
 

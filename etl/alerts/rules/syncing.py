@@ -10,14 +10,14 @@ from etl.alerts.cause import Cause
 from etl.alerts.facts import DueDigest, FailedImage, Polling, UnknownCode
 from etl.alerts.rules.runs import named
 from etl.alerts.words import Words, moment, one_line
-from etl.days import Zone, iso
+from etl.history.days import Zone, iso
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
 
 _REFUSED: Final = re.compile(
     r"^GET \S+: HTTP (?:401|403|\d+, code (?:401|403|2))\b|^there is no API key"
 )
-"""As `etl.client` and `etl.settings` word it."""
+"""As `etl.source.client` and `etl.settings` word it."""
 
 
 def sync_stale(

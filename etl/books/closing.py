@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 
-from etl import schema, tables
-from etl.days import Zone, iso
+from etl import tables
 from etl.dialect import Database, translated
 from etl.errors import SettingsError
+from etl.history.days import Zone, iso
 from etl.poll import Instant
+from etl.store import schema
 
 _LINE: Final = (
     "day",

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 from etl.poll import Instant
-from etl.render import csv, json, table
-from etl.render.columns import KINDS, LANGUAGES, Column, Rows
-from etl.render.table import printable, width
+from etl.reports.render import csv, json, table
+from etl.reports.render.columns import KINDS, LANGUAGES, Column, Rows
+from etl.reports.render.table import printable, width
 
 TEXT_FORMATS: Final = ("table", "json", "csv")
 FILE_FORMATS: Final = ("xlsx", "parquet")
@@ -42,11 +42,11 @@ def write(
 ) -> None:
     """A file in one of `FORMATS`; the notes go where there is room for them: into xlsx."""
     if form == "parquet":
-        from etl.render import parquet
+        from etl.reports.render import parquet
 
         parquet.write(file, columns, rows)
     elif form == "xlsx":
-        from etl.render import xlsx
+        from etl.reports.render import xlsx
 
         with xlsx.Book(file, made_at, lang) as book:
             book.sheet(name, columns, rows)

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO, Final
 
 from etl.errors import SettingsError
 from etl.poll import Instant
-from etl.render.cells import is_formula, one_line
-from etl.render.columns import Column, Rows, rounded
+from etl.reports.render.cells import is_formula, one_line
+from etl.reports.render.columns import Column, Rows, rounded
 
 MOST_ROWS: Final = 1_048_576
 LONGEST_TEXT: Final = 32_767

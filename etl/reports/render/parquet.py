@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, BinaryIO, Final
 
 from etl.errors import SettingsError
-from etl.render.columns import Column, Rows
+from etl.reports.render.columns import Column, Rows
 
 BATCH: Final = 20_000
 """Rows of a row group."""

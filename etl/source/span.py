@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from etl.client import Answer
+    from etl.source.client import Answer
 
 DAY_S: Final = 86_400
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
 
-from etl.codes import PREPAID_UNITS
+from etl.history.codes import PREPAID_UNITS
 from etl.poll import Instant
 
 Source = Literal["user", "bill"]

@@ -28,10 +28,10 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 from etl import __version__
-from etl.deadline import Budget, bind
 from etl.errors import Changed, Refused, SettingsError, SourceError, Unavailable
 from etl.redact import redact_urls
 from etl.resources.listing import parse
+from etl.source.deadline import Budget, bind
 
 Clock = Callable[[], float]
 """Seconds since 1970-01-01T00:00:00Z on the local clock."""

@@ -10,14 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, select
 
-from etl import schema, tables
-from etl.allocation import Looks, Rule, allocations
-from etl.days import Zone
-from etl.dialect import Database, translated
-from etl.pricing import FOREVER
-from etl.store import Tx
-from etl.store.deriving import Deriver, rules, write_rules
-from etl.wordlist import (
+from etl import tables
+from etl.books.entries import (
     Entry,
     Imported,
     Wrong,
@@ -28,6 +22,12 @@ from etl.wordlist import (
     wrong,
     yuan,
 )
+from etl.dialect import Database, translated
+from etl.history.days import Zone
+from etl.money.allocation import Looks, Rule, allocations
+from etl.money.pricing import FOREVER
+from etl.store import Tx, schema
+from etl.store.deriving import Deriver, rules, write_rules
 
 COLUMNS: Final = {
     "rule": (

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final, Literal
 
-from etl.billing.evidence import Evidence, Window
-from etl.billing.hypotheses import (
+from etl.money.billing.evidence import Evidence, Window
+from etl.money.billing.hypotheses import (
     COUNTINGS,
     EXTRAS,
     HOUR_S,
@@ -25,8 +25,8 @@ from etl.billing.hypotheses import (
     Subject,
     fitted,
 )
-from etl.charging import ChargingModel
-from etl.pricing import Override
+from etl.money.charging import ChargingModel
+from etl.money.pricing import Override
 
 FEWEST_WINDOWS: Final = 8
 """With fewer nothing is said."""

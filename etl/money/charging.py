@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from etl.money.pricing import PricePeriod
 from etl.poll import Instant
-from etl.pricing import PricePeriod
 
 HOUR_S: Final = 3_600
 MOST_GPUS: Final = 64

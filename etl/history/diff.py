@@ -11,11 +11,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
 
-from etl import usage
-from etl.codes import Codes
+from etl.history import usage
+from etl.history.codes import Codes
+from etl.history.usage import SeenVersion, State, Stretch
 from etl.poll import Instant
 from etl.resources.instances import Instance, Sighting
-from etl.usage import SeenVersion, State, Stretch
 
 Beginning = Literal["first_seen", "changed", "returned"]
 Ending = Literal["changed", "gone"]

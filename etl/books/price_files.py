@@ -10,16 +10,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select
 
-from etl import schema, tables
-from etl.charging import ChargingModel
-from etl.codes import UNITS
-from etl.days import Zone
-from etl.dialect import Database, translated
-from etl.errors import SettingsError
-from etl.pricing import HIGHEST_MICROCNY, PER_S, Override, clashes
-from etl.store import Tx
-from etl.store.deriving import MODEL_SETTINGS, charging_model, overrides, write_overrides
-from etl.wordlist import (
+from etl import tables
+from etl.books.entries import (
     Entry,
     Imported,
     Wrong,
@@ -31,6 +23,14 @@ from etl.wordlist import (
     wrong,
     yuan,
 )
+from etl.dialect import Database, translated
+from etl.errors import SettingsError
+from etl.history.codes import UNITS
+from etl.history.days import Zone
+from etl.money.charging import ChargingModel
+from etl.money.pricing import HIGHEST_MICROCNY, PER_S, Override, clashes
+from etl.store import Tx, schema
+from etl.store.deriving import MODEL_SETTINGS, charging_model, overrides, write_overrides
 
 KIND: Final = "price"
 COLUMNS: Final = {

@@ -6,8 +6,8 @@ import csv
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from etl.render.cells import spreadsheet_safe
-from etl.render.columns import Column, Rows
+from etl.reports.render.cells import spreadsheet_safe
+from etl.reports.render.columns import Column, Rows
 
 
 def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from etl.render.cells import UNPRINTABLE
-from etl.render.columns import Column, Rows
+from etl.reports.render.cells import UNPRINTABLE
+from etl.reports.render.columns import Column, Rows
 
 
 def lines(columns: Sequence[Column], rows: Rows) -> Iterator[str]:

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, inspect, select, text, update
 
-from etl import codes, places, tables
-from etl.days import FIRST_DAY, Zone
+from etl import paths, tables
 from etl.dialect import OURS, Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
+from etl.history import codes
+from etl.history.days import FIRST_DAY, Zone
 
 YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
@@ -29,7 +30,7 @@ DEMO_MARK: Final = "simulated"
 
 def revisions() -> list[str]:
     """The revisions that this program knows, oldest first: the files' numbers."""
-    return sorted(path.name[:4] for path in places.MIGRATIONS.glob("versions/[0-9]*.py"))
+    return sorted(path.name[:4] for path in paths.MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def head() -> str:
@@ -101,7 +102,7 @@ def alembic_config() -> Any:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(places.MIGRATIONS))
+    config.set_main_option("script_location", str(paths.MIGRATIONS))
     return config
 
 
@@ -276,7 +277,7 @@ def _calendar_row(day: Any) -> dict[str, Any]:
 
 def _view_files() -> list[Path]:
     """View files, each after those that it names."""
-    files = {path.stem: path for path in sorted(places.VIEWS.glob("*.sql"))}
+    files = {path.stem: path for path in sorted(paths.VIEWS.glob("*.sql"))}
     ordered: dict[str, Path] = {}
 
     def place(name: str) -> None:
@@ -295,7 +296,7 @@ def _view_files() -> list[Path]:
 
 def _views_digest() -> str:
     said = hashlib.sha256()
-    for path in sorted(places.VIEWS.glob("*.sql")):
+    for path in sorted(paths.VIEWS.glob("*.sql")):
         said.update(path.name.encode() + path.read_bytes())
     return said.hexdigest()
 

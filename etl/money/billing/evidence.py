@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from etl.money.pricing import PriceTerms
 from etl.poll import Instant
-from etl.pricing import PriceTerms
 
 LONGEST_BOOT_S: Final = 600
 """A window that begins so long after a run at most is taken for the first one of the run."""

@@ -18,8 +18,8 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
-from etl.days import Zone, from_iso, iso
 from etl.errors import SettingsError
+from etl.history.days import Zone, from_iso, iso
 from etl.poll import Instant
 
 MICROCNY: Final = 1_000_000

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from etl.billing.evidence import LONGEST_BOOT_S, Share, Window
+from etl.money.billing.evidence import LONGEST_BOOT_S, Share, Window
+from etl.money.pricing import PER_S, PricePeriod, PriceTerms
 from etl.poll import Instant
-from etl.pricing import PER_S, PricePeriod, PriceTerms
 
 FEN: Final = 10_000
 """What a line is rounded to: it may be off by less than this."""

@@ -12,8 +12,8 @@ from fnmatch import translate
 from functools import lru_cache
 from itertools import pairwise
 
+from etl.money.pricing import BEGINNING, FOREVER
 from etl.poll import Instant
-from etl.pricing import BEGINNING, FOREVER
 
 
 @dataclass(frozen=True, slots=True)

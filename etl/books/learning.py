@@ -12,20 +12,20 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, or_, select
 
 from etl import tables
-from etl.billing.evidence import BillLine, Run, evidence
-from etl.billing.verdict import Verdict, indistinct, judged, other_remarks, stopped_charges
-from etl.charging import ChargingModel
-from etl.codes import PREPAID_UNITS
-from etl.days import iso
+from etl.books.entries import yuan
+from etl.books.price_files import learn, set_model
 from etl.dialect import Database, translated
 from etl.errors import SettingsError
+from etl.history.codes import PREPAID_UNITS
+from etl.history.days import iso
+from etl.history.usage import Terms
+from etl.money.billing.evidence import BillLine, Run, evidence
+from etl.money.billing.judgement import Verdict, indistinct, judged, other_remarks, stopped_charges
+from etl.money.charging import ChargingModel
+from etl.money.pricing import FOREVER, PER_S, PricePeriod, Prices, PriceTerms
 from etl.poll import Instant
-from etl.prices import learn, set_model
-from etl.pricing import FOREVER, PER_S, PricePeriod, Prices, PriceTerms
 from etl.store import Tx
 from etl.store.deriving import charging_model, overrides, price_terms
-from etl.usage import Terms
-from etl.wordlist import yuan
 
 CERTAIN: Final = frozenset({"observed", "unseen_run"})
 """Evidence of stretches whose start is the start of a run."""

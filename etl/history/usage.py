@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-from etl.codes import Codes
+from etl.history.codes import Codes
 from etl.poll import Instant
 from etl.resources.instances import Instance
 

@@ -7,7 +7,7 @@ is missing, it goes on page by page until one is short, empty or repeated. A pol
 
 Bound: a walk asks for at most `MAX_PAGES + 1` pages (the one more is the probe below), so a poll
 makes at most `MAX_WALKS * (MAX_PAGES + 1)` gets: 30 003. Each get sends at most
-`attempts * (1 + MAX_REDIRECTS)` requests and ends within `Retrying.total_s` (see `etl.client`).
+`attempts * (1 + MAX_REDIRECTS)` requests and ends within `Retrying.total_s` (see `etl.source.client`).
 
 What "complete" proves. The list is live, and paging by number is no snapshot: of the list A B | C D
 read oldest first, page 1 says A B; then A is destroyed and E created; page 2 of B C D E says D E.
@@ -33,11 +33,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 from etl.errors import Changed, Unavailable
 from etl.poll import LastPoll, Page, Poll
 from etl.resources import Listing, Resource
-from etl.span import Span
-from etl.verdict import Verdict, digest, digest_of, judge, older, sha256, tally_of
+from etl.source.span import Span
+from etl.source.wholeness import Verdict, digest, digest_of, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
-    from etl.client import Answer
+    from etl.source.client import Answer
 
 MAX_WALKS: Final = 3
 MAX_PAGES: Final = 10_000
@@ -66,7 +66,7 @@ class Front:
 
 
 class Source(Protocol):
-    """What a walk needs of `etl.client.Client`."""
+    """What a walk needs of `etl.source.client.Client`."""
 
     @property
     def requests(self) -> int: ...

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from unicodedata import combining, east_asian_width
 
-from etl.render.columns import Column, Rows, total
+from etl.reports.render.columns import Column, Rows, total
 
 _WIDEST: Final = 60
 _SUM: Final = {"en": "total", "zh": "合计"}

@@ -8,12 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from etl import places, reports
+from etl import paths, reports
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.poll import Instant
-from etl.render.columns import Column
-from etl.render.xlsx import Book
+from etl.reports.render.columns import Column
+from etl.reports.render.xlsx import Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def write_month(
     month, or one that has not begun."""
     first, last = _days_of(month, today)
     said = {"account": account, "from_day": first, "to_day": last}
-    with places.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
+    with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
             columns, rows = _read(database, sheet, said)
             book.sheet(getattr(sheet, lang), columns, rows)

@@ -1,0 +1,1 @@
+"""Read and write what people say about money: prices, rules, closed months, charging models."""

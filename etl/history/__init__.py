@@ -1,0 +1,1 @@
+"""Compare what is known with what was seen: versions and running time. Pure."""

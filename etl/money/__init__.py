@@ -1,0 +1,1 @@
+"""Compute prices, charges and who pays. Pure."""

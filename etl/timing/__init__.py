@@ -1,0 +1,1 @@
+"""Decide when polls are due. Pure."""
