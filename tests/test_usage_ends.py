@@ -181,13 +181,72 @@ def test_prepaid_time_goes_on_while_it_stops_and_starts() -> None:
     assert step.state.held is not None
 
 
-def test_prepaid_time_ends_where_its_terms_change() -> None:
-    prepaid = seen(charging_type=PREPAID)
-    hourly = after(prepaid, seen())
+def test_prepaid_time_ends_when_its_terms_change() -> None:
+    hourly = after(seen(charging_type=PREPAID), seen())
     assert said(hourly, "held") == [("observed", CREATED, 600, 750, 900)]
-    other = after(prepaid, seen(charging_type=PREPAID, gpu_nums=2, start=800))
-    assert said(other, "held") == [("observed", CREATED, 600, 800, 900), ("observed", 800)]
-    assert said(after(seen(), prepaid), "held") == [("observed", 750)]
+
+
+@pytest.mark.parametrize(("start", "length"), [(STARTED, 150), (800, 100)])
+def test_prepaid_time_that_began_unseen_is_sure_from_its_sighting(start: int, length: int) -> None:
+    """A start is a better estimate of the moment than the middle, and no more than that."""
+    prepaid = seen(charging_type=PREPAID, start=start)
+    head = ("unknown_start", 600, 600, 600 + length, 900)
+    assert said(after(seen(), prepaid), "held") == [head, ("observed", 900)]
+    before = seen(charging_type=PREPAID, gpu_nums=2)
+    ended = ("observed", CREATED, 600, 900 - length, 900)
+    assert said(after(before, prepaid), "held") == [ended, head, ("observed", 900)]
+
+
+def test_prepaid_time_of_what_was_created_while_we_looked_is_sure_from_its_sighting() -> None:
+    facts = seen(charging_type=PREPAID, created=650, start=700)
+    step = usage.begin(facts, T0 + 650, T0 + B, CODES)
+    assert said(step, "held") == [("unknown_start", 650, 650, 900, 900), ("observed", 900)]
+
+
+PREPAID_OR_NOT = st.sampled_from([(1, 1), (PREPAID, 1), (PREPAID, 4)])
+POLLS = st.lists(
+    st.tuples(st.integers(1, 1_500), st.integers(1, 60), PREPAID_OR_NOT), min_size=2, max_size=8
+)
+
+
+@given(POLLS, st.data())
+def test_prepaid_time_on_any_terms_lies_between_its_bounds(
+    polls: list[tuple[int, int, tuple[int, int]]], data: st.DataObject
+) -> None:
+    """Each poll reads at some moment of its own; what it reads began at any moment since the last
+    reading. Time counts from the end of the first poll to the start of the newest."""
+    versions: list[tuple[Instance, int | None, int]] = []
+    changes: list[tuple[int, tuple[int, int]]] = []
+    now, read_at, began = 0, -1, None
+    for later, lasts, terms in polls:
+        before, began, now = began, now + later, now + later + lasts
+        since, read_at = read_at + 1, data.draw(st.integers(began, now))
+        facts = seen(charging_type=terms[0], gpu_nums=terms[1])
+        if not versions or facts != versions[-1][0]:
+            changes.append((data.draw(st.integers(since, read_at)), terms))
+            versions.append((facts, before, now))
+    assert began is not None
+    looked = range(versions[0][2], began)
+    held = [s for s in usage.fold(history(*versions), CODES).written if s.kind == "held"]
+    for gpus in (1, 4):
+        mine = [s for s in held if s.terms.gpu_nums == gpus]
+        least, estimate, most = (
+            sum(_seconds(s.started_at, getattr(s, end), looked) for s in mine)
+            for end in ("ended_min", "ended_at", "ended_max")
+        )
+        true = sum(
+            len(range(max(at, looked.start), min(to, looked.stop)))
+            for (at, terms), (to, _) in pairwise([*changes, (looked.stop, (0, 0))])
+            if terms == (PREPAID, gpus)
+        )
+        assert least <= estimate <= most
+        assert least <= true <= most
+
+
+def _seconds(started_at: int, ended_at: int | None, looked: range) -> int:
+    """Seconds of a stretch within `looked`."""
+    ends = looked.stop if ended_at is None else min(looked.stop, ended_at - T0)
+    return max(0, ends - max(looked.start, started_at - T0))
 
 
 # every rule keeps this

@@ -98,7 +98,11 @@ def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -
         ledger.open(start, "booting", facts)
     ledger.last_start = start
     if codes.is_prepaid(facts.charging_type):
-        ledger.hold(b if facts.create_time is None else min(facts.create_time, b), facts)
+        created_at = b if facts.create_time is None else min(facts.create_time, b)
+        if after_at is None:
+            ledger.hold(created_at, facts)
+        else:
+            _held_unseen(ledger, facts, created_at, created_at, b)
     return ledger.step()
 
 
@@ -286,14 +290,24 @@ def _came_up_unseen(
 def _move_held(
     ledger: _Ledger, after: Instance, a: Instant, b: Instant, start: Instant | None, codes: Codes
 ) -> None:
-    """Prepaid time goes on until the terms change."""
+    """Prepaid time goes on until the terms change, at a moment of (a, b] that nobody saw.
+
+    A start in it is a good estimate of that moment, but no proof: how an instance is charged can
+    change without one.
+    """
     if ledger.held is not None and ledger.held.terms == terms(after):
         return
     changed_at = start if start is not None and start > a else middle(a, b)
     if ledger.held is not None:
         ledger.release(a, changed_at, b)
     if codes.is_prepaid(after.charging_type):
-        ledger.hold(changed_at, after)
+        _held_unseen(ledger, after, a, changed_at, b)
+
+
+def _held_unseen(ledger: _Ledger, after: Instance, a: Instant, at: Instant, b: Instant) -> None:
+    """Open prepaid time from b, and before it a stretch for the time in which it may have begun."""
+    ledger.piece(a, a, a + (b - at), b, "unknown_start", after, kind="held")
+    ledger.hold(b, after)
 
 
 @dataclass(slots=True)
@@ -329,10 +343,12 @@ class _Ledger:
         hi: Instant,
         evidence: Evidence,
         facts: Instance,
+        *,
+        kind: Kind = "running",
     ) -> None:
-        """A closed stretch, where it can have lasted a second."""
+        """Add a closed stretch if it can have lasted a second."""
         if hi > started_at:
-            self._end(self._new("running", started_at, evidence, facts), lo, at, hi)
+            self._end(self._new(kind, started_at, evidence, facts), lo, at, hi)
 
     def rewrite(self, stretch: Stretch) -> None:
         self.running = self.written[stretch.usage_no] = stretch
