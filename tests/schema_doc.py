@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from etl import paths, tables
 from etl.dialect import open_database
 from etl.reports import parse
-from etl.store import schema
+from etl.store import schema, views
 
 SAID = ("allocation_rule", "price_override", "budget", "setting")
 """Tables of the user's words."""
@@ -43,7 +43,7 @@ def view_columns() -> dict[str, list[str]]:
         with database.reading() as conn:
             found = {
                 name: list(conn.exec_driver_sql(f"SELECT * FROM {name} LIMIT 0").keys())
-                for name in schema.view_names()
+                for name in views.view_names()
             }
         database.engine.dispose()
     return found
@@ -63,7 +63,7 @@ def view_meanings(name: str) -> Mapping[str, str]:
 
 
 def _lent(source: str) -> Mapping[str, str]:
-    if source in schema.view_names():
+    if source in views.view_names():
         return view_meanings(source)
     if source not in tables.metadata.tables or source in SAID:
         return {}

@@ -340,7 +340,10 @@ def test_db_upgrade_makes_a_database_and_says_where(run: Command, home: Path) ->
 
 
 def test_db_downgrade_asks_first(see: Command, run: Command, path: Path) -> None:
-    assert see("db", "downgrade", "base").exit_code == 1
+    asked = see("db", "downgrade", "base")
+    assert asked.exit_code == 1
+    assert "drops table sync_run with " in asked.stdout
+    assert "Go on?" in asked.output
     assert see("status").exit_code == 0
     done = see("db", "downgrade", "--yes", "base")
     assert done.exit_code == 0

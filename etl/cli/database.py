@@ -24,17 +24,22 @@ def upgrade(context: Context) -> None:
 
 @db.command()
 @click.argument("revision")
-@click.confirmation_option(prompt="Tables and columns of newer revisions will be dropped. Go on?")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def downgrade(context: Context, revision: str) -> None:
-    """Take the database back to an older REVISION (0001, or base: everything is dropped)."""
-    from etl.dialect import translated
+def downgrade(context: Context, revision: str, yes: bool) -> None:
+    """Take the database back to an older REVISION (0001, or base: everything is dropped).
+
+    It says first which tables and columns that drops, and how much they hold, and asks.
+    """
     from etl.store import schema
 
     app = context.app()
     app.require_database()
-    with translated(app.database), app.database.writing() as conn:
-        schema.migrate(app.database, conn, revision)
+    losses = schema.downgrade_losses(app.database, revision)
+    print_lines(f"drops {loss}" for loss in losses)
+    if not yes:
+        click.confirm("Go on?" if losses else "This drops nothing but views. Go on?", abort=True)
+    schema.downgrade(app.database, revision)
     say(f"database: {app.database.place} is at revision {revision}")
 
 
@@ -47,7 +52,7 @@ def readonly_user(context: Context, name: str) -> None:
     On Postgres: as an owner, `chenyu-etl db readonly-user bi | psql URL`, then set its password. A
     SQLite file is read through a URI with mode=ro.
     """
-    from etl.store.schema import readonly_grants
+    from etl.store.views import readonly_grants
 
     app = context.app()
     app.require_database()

@@ -165,7 +165,7 @@ class Postgres:
         )
 
     def create_view(self, conn: Connection, name: str, sql: str) -> None:
-        """Replaced in place where its columns allow, else dropped and made again with its grants."""
+        """Replace it in place if its columns allow, else drop it, with its grants, and make it again."""
         text = f"VIEW {name} AS\n{self.render(sql)}"
         try:
             with conn.begin_nested():
@@ -174,11 +174,8 @@ class Postgres:
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != "42P16":  # invalid_table_definition
                 raise
-        grants = self._grants(conn, name)
         self.drop_view(conn, name)
         conn.exec_driver_sql(f"CREATE {text}")
-        for privilege, grantee in grants:
-            conn.exec_driver_sql(f"GRANT {privilege} ON {name} TO {grantee}")
 
     def drop_view(self, conn: Connection, name: str) -> None:
         try:
@@ -216,16 +213,6 @@ class Postgres:
     def _kind(self, table: Table, column: str) -> str:
         """The type of a column, as SQL says it."""
         return table.c[column].type.compile(self.engine.dialect)
-
-    def _grants(self, conn: Connection, name: str) -> list[tuple[str, str]]:
-        rows = conn.exec_driver_sql(
-            "SELECT a.privilege_type, CASE WHEN a.grantee = 0 THEN 'PUBLIC'"
-            " ELSE quote_ident(pg_get_userbyid(a.grantee)) END"
-            " FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a"
-            " WHERE c.oid = to_regclass(%s) AND a.grantee <> c.relowner",
-            (name,),
-        )
-        return [(row[0], row[1]) for row in rows]
 
 
 def _key(what: str) -> int:

@@ -23,7 +23,7 @@ from etl import __version__, paths, tables
 from etl.dialect import CalendarDay, Database, UtcInstant, translated
 from etl.errors import SettingsError
 from etl.reports.render.parquet import array, arrow_type, pyarrow
-from etl.store import schema
+from etl.store import schema, views
 
 BATCH: Final = 20_000
 """Rows read at a time, and most rows of a row group."""
@@ -256,15 +256,15 @@ def duckdb_script() -> str:
         "SET TimeZone = 'UTC';",
         "SET integer_division = true;",
     ]
-    views = schema.view_names()
+    names = views.view_names()
     for each in TABLES:
-        if each.name not in views:
+        if each.name not in names:
             files = f"{each.name}/**/*.parquet"
             made.append(
                 f"CREATE OR REPLACE VIEW {each.name} AS SELECT * FROM read_parquet('{files}',"
                 " hive_partitioning = false);"
             )
-    for name in views:
+    for name in names:
         lines = (paths.VIEWS / f"{name}.sql").read_text(encoding="utf-8").strip().splitlines()
         sql = "\n".join(line for line in lines if not line.startswith("--"))
         made.append(f"CREATE OR REPLACE VIEW {name} AS\n{spell_out(sql, functions)};")

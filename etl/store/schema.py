@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
+from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, inspect, select, text, update
@@ -13,17 +11,17 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 from etl import paths, tables
 from etl.dialect import OURS, Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
-from etl.history import codes
 from etl.history.days import FIRST_DAY, Zone
+from etl.store import earlier, views
 
 YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
 NOBODYS: Final = ("_", "spatial_ref_sys")
 """What tables begin with that tools put into any database: replication, PostGIS."""
-RETIRED: Final = ("bill_part",)
-"""Views that older databases have."""
 BASE: Final = "base"
 """The revision of a database without tables."""
+EARLIER: Final = "earlier"
+"""What stands for the revision of a database that is yet to be taken over, see `etl.store.earlier`."""
 DEMO_MARK: Final = "simulated"
 """Name of the setting that makes a database a demo's."""
 
@@ -60,12 +58,12 @@ def upgrade(database: Database, timezone: str, today: date) -> bool:
         import alembic.command  # noqa: F401 - takes a while: not while others wait for the lock
 
         with database.writing() as conn:
-            grants = _grants(conn)
+            grants = views.grants(conn)
             migrate(database, conn, head())
             _store_timezone(conn, zone)
             _extend_calendar(conn, zone, today)
-            _create_views(database, conn)
-            _grant_again(conn, grants)
+            views.create_views(database, conn)
+            views.grant_again(conn, grants)
     return True
 
 
@@ -74,9 +72,19 @@ def require(conn: Connection) -> None:
     at = _usable_revision(conn)
     if at != head():
         raise StoreError(
-            "the database is empty" if at is None else f"the database is at revision {at}",
+            _described(at),
             advice="run chenyu-etl db upgrade, or chenyu-etl sync",
         )
+
+
+def _described(at: str | None) -> str:
+    if at is None:
+        return "the database is empty"
+    return (
+        "the database is an earlier version's"
+        if at == EARLIER
+        else f"the database is at revision {at}"
+    )
 
 
 def migrate(database: Database, conn: Connection, target: str) -> None:
@@ -85,11 +93,12 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
 
     at = _usable_revision(conn)
     _refuse_unknown(target)
+    if at == EARLIER:
+        at = earlier.adopt(conn)
     if at == target:
         return
     if at is not None:
-        _drop_views(database, conn)
-        conn.execute(tables.setting.delete().where(tables.setting.c.name == "views"))
+        views.drop_views(database, conn)
     config = alembic_config()
     config.attributes["connection"] = conn
     if at is None or (target != BASE and target > at):
@@ -98,7 +107,28 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
         command.downgrade(config, target)
 
 
+def downgrade(database: Database, target: str) -> None:
+    """Take the database back to an older revision; the views are made again by an upgrade."""
+    with translated(database), database.writing() as conn:
+        migrate(database, conn, target)
+
+
+def downgrade_losses(database: Database, target: str) -> list[str]:
+    """List the tables and columns that going back to `target` would drop, with the rows they hold.
+
+    It is tried and undone, so that migrations alone know what they drop.
+    """
+    with translated(database), database.writing() as conn:
+        before = _columns(conn)
+        trial = conn.begin_nested()
+        migrate(database, conn, target)
+        after = _columns(conn)
+        trial.rollback()
+        return list(_losses(conn, before, after))
+
+
 def alembic_config() -> Any:
+    """The configuration that Alembic needs to find our migrations."""
     from alembic.config import Config
 
     config = Config()
@@ -114,54 +144,6 @@ def stored_timezone(conn: Connection) -> str:
     if name is None:
         raise StoreError("the database has no time zone", advice="run chenyu-etl db upgrade")
     return name
-
-
-def view_names() -> list[str]:
-    """The views in the order in which they build on each other."""
-    return [path.stem for path in _view_files()]
-
-
-def readonly_grants(database: Database, name: str) -> list[str]:
-    """SQL that lets a user read the views and nothing else; on SQLite, how to open the file so."""
-    if database.engine.dialect.name == "sqlite":
-        return [f"-- no users here: open it as file:{database.place}?mode=ro"]
-    quote = database.engine.dialect.identifier_preparer.quote_identifier
-    who = quote(name)
-    with translated(database), database.reading() as conn:
-        where = conn.execute(text("SELECT current_database(), current_schema()")).one()
-    views = ", ".join([*view_names(), "calendar_day"])
-    return [
-        f"CREATE ROLE {who} LOGIN;",
-        f"ALTER ROLE {who} SET default_transaction_read_only = on;",
-        f"GRANT CONNECT ON DATABASE {quote(where[0])} TO {who};",
-        f"GRANT USAGE ON SCHEMA {quote(where[1])} TO {who};",
-        f"GRANT SELECT ON {views} TO {who};",
-        f"-- then give it a password: \\password {name}" if name.isidentifier() else "",
-    ]
-
-
-def seed(conn: Connection) -> None:
-    """The meanings of codes, where the tables are empty."""
-    conn.execute(
-        insert(tables.instance_status),
-        [
-            {
-                "status": s,
-                "state": state,
-                "is_up": state in codes.UP_STATES,
-                "name_en": en,
-                "name_zh": zh,
-            }
-            for s, state, en, zh in codes.SEED_STATUS
-        ],
-    )
-    conn.execute(
-        insert(tables.charging_type),
-        [
-            {"charging_type": c, "unit": unit, "name_en": en, "name_zh": zh}
-            for c, unit, en, zh in codes.SEED_CHARGING
-        ],
-    )
 
 
 def is_demo(conn: Connection) -> bool:
@@ -188,16 +170,19 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
     last = conn.scalar(select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc()))
     return (
         kept.get("timezone") is None
-        or kept.get("views") != _views_digest()
+        or kept.get(views.SETTING) != views.fingerprint()
         or last is None
         or date.fromisoformat(last) < today + timedelta(days=365)
     )
 
 
 def _usable_revision(conn: Connection) -> str | None:
-    """The revision. Raises where a newer program or another one made what is there."""
+    """The revision, or `EARLIER`. Raises if a newer program or another one made what is there."""
     at = revision(conn)
     _refuse_foreign(conn, at)
+    if at is not None and earlier.is_earlier(conn):
+        earlier.refuse_unless_last(conn, at)
+        return EARLIER
     _refuse_newer(at)
     return at
 
@@ -275,82 +260,22 @@ def _calendar_row(day: Any) -> dict[str, Any]:
     }
 
 
-def _view_files() -> list[Path]:
-    """View files, each after those that it names."""
-    files = {path.stem: path for path in sorted(paths.VIEWS.glob("*.sql"))}
-    ordered: dict[str, Path] = {}
-
-    def place(name: str) -> None:
-        if name not in ordered:
-            lines = files[name].read_text(encoding="utf-8").splitlines()
-            said = " ".join(line for line in lines if not line.startswith("--"))
-            words = set(re.findall(r"\w+", said))
-            for other in sorted((words & files.keys()) - {name}):
-                place(other)
-            ordered[name] = files[name]
-
-    for name in files:
-        place(name)
-    return list(ordered.values())
+def _columns(conn: Connection) -> dict[str, list[str]]:
+    """The columns of each table of ours that the database has."""
+    look = inspect(conn)
+    there = set(look.get_table_names()) & set(tables.metadata.tables)
+    return {name: [c["name"] for c in look.get_columns(name)] for name in sorted(there)}
 
 
-def _views_digest() -> str:
-    said = hashlib.sha256()
-    for path in sorted(paths.VIEWS.glob("*.sql")):
-        said.update(path.name.encode() + path.read_bytes())
-    return said.hexdigest()
-
-
-def _create_views(database: Database, conn: Connection) -> None:
-    """In place where that goes. Where it does not, a view that others of ours build on has other
-    columns now: then all of them are made anew."""
-    try:
-        with conn.begin_nested():
-            _create_each_view(database, conn)
-    except StoreError:
-        _drop_views(database, conn)
-        _create_each_view(database, conn)
-    conn.execute(tables.setting.delete().where(tables.setting.c.name == "views"))
-    conn.execute(insert(tables.setting).values(name="views", value=_views_digest()))
-
-
-def _create_each_view(database: Database, conn: Connection) -> None:
-    for path in _view_files():
-        database.create_view(conn, path.stem, path.read_text(encoding="utf-8"))
-
-
-def _drop_views(database: Database, conn: Connection) -> None:
-    """Those that the database has may build on one another otherwise than those of today: one that does
-    not go yet is tried again after the others. Raises `StoreError` where somebody else's builds on one."""
-    names = [*reversed(view_names()), *RETIRED]
-    while names:
-        failures: dict[str, StoreError] = {}
-        for name in names:
-            try:
-                database.drop_view(conn, name)
-            except StoreError as error:
-                failures[name] = error
-        if len(failures) == len(names):
-            raise failures[names[0]]
-        names = [*failures]
-
-
-def _grants(conn: Connection) -> list[tuple[str, str, str]]:
-    """(privilege, view, grantee), by the catalogue of standard SQL where the database has one."""
-    if not inspect(conn).has_table("table_privileges", schema="information_schema"):
-        return []
-    rows = conn.execute(
-        text(
-            "SELECT privilege_type, table_name, grantee FROM information_schema.table_privileges"
-            " WHERE table_schema = current_schema() AND grantee <> current_user"
-        )
-    )
-    ours = set(view_names())
-    return [(row[0], row[1], row[2]) for row in rows if row[1] in ours]
-
-
-def _grant_again(conn: Connection, grants: list[tuple[str, str, str]]) -> None:
-    quote = conn.dialect.identifier_preparer.quote
-    for privilege, view, grantee in grants:
-        who = grantee if grantee == "PUBLIC" else quote(grantee)
-        conn.execute(text(f"GRANT {privilege} ON {view} TO {who}"))
+def _losses(
+    conn: Connection, before: dict[str, list[str]], after: dict[str, list[str]]
+) -> Iterator[str]:
+    for table, columns in before.items():
+        if table not in after:
+            rows = conn.scalar(text(f"SELECT COUNT(*) FROM {table}"))
+            yield f"table {table} with {rows:,} rows"
+            continue
+        for column in columns:
+            if column not in after[table]:
+                values = conn.scalar(text(f"SELECT COUNT({column}) FROM {table}"))
+                yield f"column {table}.{column} with {values:,} values"

@@ -1,0 +1,146 @@
+"""The views: created, replaced and dropped with the grants that users gave on them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, insert, inspect, select, text
+
+from etl import paths, tables
+from etl.dialect import Database, translated
+from etl.errors import StoreError
+
+SETTING: Final = "views"
+"""Name of the setting that keeps a digest of the view texts, and the views' names after it."""
+
+
+def view_names() -> list[str]:
+    """The views in the order in which they build on each other."""
+    return [path.stem for path in _view_files()]
+
+
+def fingerprint() -> str:
+    """A digest of the view texts followed by the names of the views, as the database keeps it."""
+    digest = hashlib.sha256()
+    for path in sorted(paths.VIEWS.glob("*.sql")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return " ".join([digest.hexdigest(), *view_names()])
+
+
+def create_views(database: Database, conn: Connection) -> None:
+    """Create all views, replaced in place if their columns allow that.
+
+    They do not if a view that others of ours build on has other columns now: then all are made anew.
+    """
+    retired = sorted(set(_existing(conn)) - set(view_names()))
+    try:
+        with conn.begin_nested():
+            for name in retired:
+                database.drop_view(conn, name)
+            _create_each_view(database, conn)
+    except StoreError:
+        drop_views(database, conn)
+        _create_each_view(database, conn)
+    _forget(conn)
+    conn.execute(insert(tables.setting).values(name=SETTING, value=fingerprint()))
+
+
+def drop_views(database: Database, conn: Connection) -> None:
+    """Drop all views of ours. Raises `StoreError` if somebody else's view builds on one.
+
+    The database's views may build on one another in another order than today's files do, so one
+    that cannot go yet is tried again after the others.
+    """
+    names = list(dict.fromkeys([*reversed(view_names()), *_existing(conn)]))
+    while names:
+        failures: dict[str, StoreError] = {}
+        for name in names:
+            try:
+                database.drop_view(conn, name)
+            except StoreError as error:
+                failures[name] = error
+        if len(failures) == len(names):
+            raise failures[names[0]]
+        names = [*failures]
+    _forget(conn)
+
+
+def grants(conn: Connection) -> list[tuple[str, str, str]]:
+    """Return (privilege, view, grantee) of what others may do with our views; none on SQLite."""
+    if not inspect(conn).has_table("table_privileges", schema="information_schema"):
+        return []
+    rows = conn.execute(
+        text(
+            "SELECT privilege_type, table_name, grantee FROM information_schema.table_privileges"
+            " WHERE table_schema = current_schema() AND grantee <> current_user"
+        )
+    )
+    ours = set(view_names())
+    return [(row[0], row[1], row[2]) for row in rows if row[1] in ours]
+
+
+def grant_again(conn: Connection, kept: list[tuple[str, str, str]]) -> None:
+    """Give back the privileges that `grants` returned, after the views were made anew."""
+    quote = conn.dialect.identifier_preparer.quote
+    for privilege, view, grantee in kept:
+        who = grantee if grantee == "PUBLIC" else quote(grantee)
+        conn.execute(text(f"GRANT {privilege} ON {view} TO {who}"))
+
+
+def readonly_grants(database: Database, name: str) -> list[str]:
+    """SQL that lets a user read the views and nothing else; on SQLite, how to open the file so."""
+    if database.engine.dialect.name == "sqlite":
+        return [f"-- no users here: open it as file:{database.place}?mode=ro"]
+    quote = database.engine.dialect.identifier_preparer.quote_identifier
+    who = quote(name)
+    with translated(database), database.reading() as conn:
+        here = conn.execute(text("SELECT current_database(), current_schema()")).one()
+    readable = ", ".join([*view_names(), "calendar_day"])
+    return [
+        f"CREATE ROLE {who} LOGIN;",
+        f"ALTER ROLE {who} SET default_transaction_read_only = on;",
+        f"GRANT CONNECT ON DATABASE {quote(here[0])} TO {who};",
+        f"GRANT USAGE ON SCHEMA {quote(here[1])} TO {who};",
+        f"GRANT SELECT ON {readable} TO {who};",
+        f"-- then give it a password: \\password {name}" if name.isidentifier() else "",
+    ]
+
+
+def _existing(conn: Connection) -> list[str]:
+    """Names of the views that the database holds by its own account."""
+    c = tables.setting.c
+    kept = conn.scalar(select(c.value).where(c.name == SETTING))
+    return [] if kept is None else kept.split(" ")[1:]
+
+
+def _forget(conn: Connection) -> None:
+    conn.execute(tables.setting.delete().where(tables.setting.c.name == SETTING))
+
+
+def _view_files() -> list[Path]:
+    """View files, each after those that it names."""
+    files = {path.stem: path for path in sorted(paths.VIEWS.glob("*.sql"))}
+    ordered: dict[str, Path] = {}
+
+    def add(name: str) -> None:
+        if name not in ordered:
+            for other in sorted((_words(files[name]) & files.keys()) - {name}):
+                add(other)
+            ordered[name] = files[name]
+
+    for name in files:
+        add(name)
+    return list(ordered.values())
+
+
+def _words(path: Path) -> set[str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return set(re.findall(r"\w+", " ".join(line for line in lines if not line.startswith("--"))))
+
+
+def _create_each_view(database: Database, conn: Connection) -> None:
+    for path in _view_files():
+        database.create_view(conn, path.stem, path.read_text(encoding="utf-8"))
