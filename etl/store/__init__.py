@@ -11,7 +11,22 @@ from etl import tables
 from etl.dialect import Database, translated
 from etl.store.reading import Reader
 from etl.store.rows import Run
+from etl.store.transaction import Reading, Writing
 from etl.store.writing import Tx
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[Reading]:
+    """All accounts in one consistent state, to look at."""
+    with translated(database), database.reading() as conn:
+        yield Reading(database, conn)
+
+
+@contextmanager
+def writing(database: Database) -> Iterator[Writing]:
+    """All accounts in one write transaction. Raises `Busy` if the database is locked."""
+    with translated(database), database.writing() as conn:
+        yield Writing(database, conn)
 
 
 class Store:
@@ -57,4 +72,4 @@ def _account_id(conn: Connection, name: str) -> int:
     return int(found)
 
 
-__all__ = ["Reader", "Run", "Store", "Tx"]
+__all__ = ["Reader", "Reading", "Run", "Store", "Tx", "Writing", "reading", "writing"]

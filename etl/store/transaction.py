@@ -1,0 +1,66 @@
+"""One transaction over all accounts, and the subjects of the store that are read and written in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+from sqlalchemy import Connection, select
+
+from etl import tables
+from etl.dialect import Database
+from etl.store.alerts import AlertsReader, AlertsWriter
+from etl.store.books import BooksReader, BooksWriter
+from etl.store.learning import LearningReader
+from etl.store.reading import Reader
+from etl.store.status import StatusReader
+from etl.store.writing import Tx
+
+
+class Reading:
+    """All that is known, in one consistent state, to look at."""
+
+    def __init__(self, database: Database, conn: Connection) -> None:
+        self._database = database
+        self._conn = conn
+
+    @cached_property
+    def alerts(self) -> AlertsReader:
+        return AlertsReader(self._database, self._conn)
+
+    @cached_property
+    def books(self) -> BooksReader:
+        return BooksReader(self._database, self._conn)
+
+    @cached_property
+    def learning(self) -> LearningReader:
+        return LearningReader(self._database, self._conn)
+
+    @cached_property
+    def status(self) -> StatusReader:
+        return StatusReader(self._database, self._conn)
+
+    def accounts(self) -> Mapping[str, Reader]:
+        """What is known of each account, by its name, in the order in which they were first synced."""
+        return {name: Reader(self._database, self._conn, i) for i, name in self._account_ids()}
+
+    def _account_ids(self) -> list[tuple[int, str]]:
+        c = tables.account.c
+        rows = self._conn.execute(select(c.account_id, c.name).order_by(c.account_id))
+        return [(row.account_id, row.name) for row in rows]
+
+
+class Writing(Reading):
+    """One write transaction: all of it, or nothing."""
+
+    @cached_property
+    def alerts(self) -> AlertsWriter:
+        return AlertsWriter(self._database, self._conn)
+
+    @cached_property
+    def books(self) -> BooksWriter:
+        return BooksWriter(self._database, self._conn)
+
+    def accounts(self) -> Mapping[str, Tx]:
+        """The accounts to write to, by name, in the order in which they were first synced."""
+        return {name: Tx(self._database, self._conn, i) for i, name in self._account_ids()}
