@@ -20,9 +20,9 @@ from sqlalchemy import text
 from etl import rebuild
 from etl.dialect import Database, open_database
 from etl.simcloud import Behaviour, Server, serve
+from tests.driven import starts_of
 from tests.live import KEY, closing, environment, leaks, real_cloud, start, wait_for
 from tests.support import columns, rows
-from tests.test_schedule import starts_of
 
 EVERY_S = 5
 

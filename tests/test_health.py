@@ -29,6 +29,7 @@ from etl.service.daemon import Daemon
 from etl.service.health import Health, as_json
 from etl.service.watchdog import Bell, Pinger, Systemd
 from etl.simcloud import ANY, Behaviour, Fail, Story
+from tests.driven import Stepped
 from tests.live import KEY, Live, Living, living, wait_for
 
 
@@ -39,7 +40,7 @@ def live(fresh_url: Callable[[], str]) -> Iterator[Living]:
 
 
 @pytest.fixture
-def daemon(live: Living) -> Iterator[tuple[Live, Daemon]]:
+def daemon(live: Living, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Live, Daemon]]:
     """A daemon that polls when it is told to, over a story with four machines."""
     story = Story()
     story.rents_many(3)
@@ -48,7 +49,10 @@ def daemon(live: Living) -> Iterator[tuple[Live, Daemon]]:
     from dataclasses import replace
 
     lab.app.settings = replace(lab.app.settings, accounts=(lab.account,), resources=("instances",))
+    monkeypatch.setattr("etl.service.schedule.BackgroundScheduler", Stepped)
     made = Daemon(lab.app, lambda: lab.app.settings)
+    # the test makes the ticks, APScheduler none
+    monkeypatch.setattr(made.schedule, "stands_still", lambda: False)
     yield lab, made
     made.schedule.stop(10)
     made._bell.stop(10)
@@ -110,10 +114,23 @@ def test_a_poll_that_is_stuck_is_no_health(
     daemon: tuple[Live, Daemon], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, made = daemon
-    monkeypatch.setattr(made.schedule, "in_hand", lambda longer_than_s: ["lab instances"])
+    stuck = {1_800.0: ["lab instances"]}
+    monkeypatch.setattr(
+        made.schedule, "in_hand", lambda longer_than_s=0.0: stuck.get(longer_than_s)
+    )
     status, _, body = made.health()
     assert status == 503
     assert json.loads(body)["polls_stuck"] == ["lab instances"]
+
+
+def test_a_schedule_that_stands_still_is_no_health(
+    daemon: tuple[Live, Daemon], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, made = daemon
+    assert made.health()[0] == 200
+    monkeypatch.setattr(made.schedule, "stands_still", lambda: True)
+    status, _, body = made.health()
+    assert (status, json.loads(body)["schedule_stands_still"]) == (503, True)
 
 
 # metrics

@@ -22,7 +22,8 @@ from etl.settings.variables import known_variables
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "errors poll redact paths simcloud history.codes history.days timing.cadence source.deadline",
+    "errors poll redact paths simcloud history.codes history.days timing.cadence timing.clock"
+    " source.deadline",
     "source.span money.pricing resources source.wholeness",
     "history.usage timing.triggers dialect source.client settings archive money",
     "books.entries history.diff history.versions source.walk tables",
@@ -30,7 +31,7 @@ ROOMS = (
     "sync rebuild books exports",
     "replay",
     "app",
-    "doctor demo service.logs service.watchdog service.ticks service.units",
+    "doctor demo service.logs service.watchdog service.ticks service.units service.jobs",
     "service.schedule service.metrics service.health service.installing",
     "service.daemon",
     "cli",
@@ -44,7 +45,7 @@ ONLY_IN = {
     "apprise": ("etl/alerts/channels/many.py",),
     "sqlalchemy.dialects": ("etl/dialect",),
     "click": ("etl/cli",),
-    "apscheduler": ("etl/service/schedule.py",),
+    "apscheduler": ("etl/service/jobs.py", "etl/service/schedule.py"),
     "prometheus_client": ("etl/service/metrics.py",),
     "xlsxwriter": ("etl/reports/render/xlsx.py",),
     "pyarrow": ("etl/reports/render/parquet.py",),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import SettingsError
-from etl.service.schedule import trigger_of
+from etl.service.jobs import trigger_of
 from etl.timing.cadence import Cadence, Pace, read_cadence
 from etl.timing.triggers import Grid, Trigger, can_fire, grid, weekdays
 
@@ -141,54 +141,59 @@ def test_an_odd_cadence_is_refused(said: object) -> None:
 
 def test_failures_in_a_row_back_off_up_to_an_hour_and_a_success_ends_that() -> None:
     pace = Pace()
-    waits = [pace.told(0, 120, failed=True, limited=False) for _ in range(9)]
+    waits = [pace.after_poll(0, 120, failed=True, limited=False) for _ in range(9)]
     assert waits == [120, 240, 480, 960, 1920, 3600, 3600, 3600, 3600]
     assert not pace.is_due(3_400)
     assert pace.is_due(3_600 - 60)
-    assert pace.told(0, 120, failed=False, limited=False) == 120
+    assert pace.after_poll(0, 120, failed=False, limited=False) == 120
     assert pace.is_due(0)
 
 
 def test_a_source_that_is_away_is_asked_again_within_five_minutes() -> None:
     pace = Pace()
-    waits = [pace.told(0, 120, failed=True, limited=False, away=True) for _ in range(5)]
+    waits = [pace.after_poll(0, 120, failed=True, limited=False, away=True) for _ in range(5)]
     assert waits == [120, 240, 300, 300, 300]
-    assert pace.told(0, 120, failed=True, limited=False) == 3_600, (
+    assert pace.after_poll(0, 120, failed=True, limited=False) == 3_600, (
         "what a person must mend can wait"
     )
 
 
 def test_a_longer_interval_than_an_hour_is_not_shortened_by_failures() -> None:
     pace = Pace()
-    assert {pace.told(0, 7_200, failed=True, limited=False) for _ in range(5)} == {7_200}
+    assert {pace.after_poll(0, 7_200, failed=True, limited=False) for _ in range(5)} == {7_200}
 
 
 def test_a_limited_answer_that_a_retry_heals_stretches_nothing() -> None:
     pace = Pace()
     for _ in range(5):
-        waits = [pace.told(0, 60, failed=False, limited=n < 2, whole=True) for n in range(3)]
+        waits = [pace.after_poll(0, 60, failed=False, limited=n < 2, whole=True) for n in range(3)]
         assert waits == [60, 60, 60]
         assert pace.is_due(0)
 
 
 def test_healed_ones_in_poll_after_poll_stretch_the_interval() -> None:
     pace = Pace()
-    waits = [pace.told(0, 60, failed=False, limited=True, whole=True) for _ in range(5)]
+    waits = [pace.after_poll(0, 60, failed=False, limited=True, whole=True) for _ in range(5)]
     assert waits == [60, 60, 120, 240, 480]
-    assert pace.told(0, 60, failed=False, limited=False, whole=True) == 240
+    assert pace.after_poll(0, 60, failed=False, limited=False, whole=True) == 240
     # a single one while it is stretched lets go no further, and stretches no more
-    assert pace.told(0, 60, failed=False, limited=True, whole=True) == 240
-    assert pace.told(0, 60, failed=False, limited=False, whole=True) == 120
+    assert pace.after_poll(0, 60, failed=False, limited=True, whole=True) == 240
+    assert pace.after_poll(0, 60, failed=False, limited=False, whole=True) == 120
 
 
 def test_a_partial_poll_that_was_limited_stretches_at_once() -> None:
-    assert Pace().told(0, 60, failed=False, limited=True, whole=False) == 120
+    assert Pace().after_poll(0, 60, failed=False, limited=True, whole=False) == 120
 
 
 def test_a_limited_rate_stretches_the_interval_and_clean_polls_let_go() -> None:
     pace = Pace()
-    assert [pace.told(0, 60, failed=False, limited=True) for _ in range(3)] == [120, 240, 480]
-    assert [pace.told(0, 60, failed=False, limited=False) for _ in range(4)] == [240, 120, 60, 60]
+    assert [pace.after_poll(0, 60, failed=False, limited=True) for _ in range(3)] == [120, 240, 480]
+    assert [pace.after_poll(0, 60, failed=False, limited=False) for _ in range(4)] == [
+        240,
+        120,
+        60,
+        60,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ FRESH_INTERVALS: Final = 3
 SHORTEST_FRESH_S: Final = 60.0
 STUCK_S: Final = 1_800.0
 """A poll in hand for longer than this is a fault of ours: retries are bounded by far less."""
+SILENT_S: Final = 30.0
+"""The main loop comes by twice a second; it stands still if it did not for so long."""
 INTERRUPTED: Final = 130
 ARENAS: Final = 2
 M_ARENA_MAX: Final = -8
@@ -97,12 +99,17 @@ class Daemon:
         log.info("the config was read again: %s", self._said_schedule())
 
     def health(self) -> Answer:
-        """Alive: the schedule is looked at, and no poll is stuck."""
+        """Answer `/healthz`: 200 while ticks are started in time and no poll is stuck."""
         silent_s = time.monotonic() - self._looked_at
         stuck = self.schedule.in_hand(STUCK_S)
-        is_well = silent_s < 60 * SLICE_S and not stuck
-        said = {"status": "ok" if is_well else "stuck", "polls_stuck": stuck}
-        return as_json(200 if is_well else 503, said)
+        stands = silent_s > SILENT_S or self.schedule.stands_still()
+        is_well = not stands and not stuck
+        answer = {
+            "status": "ok" if is_well else "stuck",
+            "schedule_stands_still": stands,
+            "polls_stuck": stuck,
+        }
+        return as_json(200 if is_well else 503, answer)
 
     def readiness(self) -> Answer:
         """Fresh: the newest complete poll of each account's main resource is young enough."""

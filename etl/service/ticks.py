@@ -1,4 +1,4 @@
-"""What a tick does: one poll, unless another process made it, and what it means for the next ones."""
+"""Make one poll for a tick, unless another process made it, and pace the next ones by its outcome."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Watch:
     @property
     def is_side(self) -> bool:
         """Whether the program does without it."""
-        return bool(getattr(self.resource, "is_side", False))
+        return self.resource.is_side
 
     @property
     def name(self) -> str:
@@ -84,7 +84,7 @@ class Watch:
 
 
 class Observer(Protocol):
-    """Is told of every tick. `outcome`: `complete`, `partial`, `failed`, `skipped` (locked, or the
+    """Called after every tick. `outcome`: `complete`, `partial`, `failed`, `skipped` (locked, or the
     last is not done), `covered` (another process polled), `held` (after failures)."""
 
     def __call__(
@@ -94,7 +94,7 @@ class Observer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A tick that is in hand since `at`, and tries until `ends` on the monotonic clock."""
+    """A tick that is being served since `at`, and tries until `ends` on the monotonic clock."""
 
     watch: Watch
     at: float
@@ -104,12 +104,12 @@ class _Turn:
 
 
 def unobserved(*_: object, **__: object) -> None:
-    """Nobody looks."""
+    """Ignore the tick: an `Observer` for those who need none."""
 
 
 @dataclass
 class Ticks:
-    """Polls as they fall due. `after` is called with every poll's result, in its thread."""
+    """Make polls as they fall due. `after` is called with every poll's result, in its thread."""
 
     app: App
     after: Callable[[Result], object] | None = None
@@ -118,7 +118,7 @@ class Ticks:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def tick(self, watch: Watch, due_at: float) -> None:
-        """One tick. A fault of ours stops it, and not the schedule."""
+        """Serve one tick. A fault of ours ends it, and not the schedule."""
         try:
             self._tick(watch, due_at)
         except EtlError as error:
@@ -145,8 +145,10 @@ class Ticks:
             pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
 
     def _is_left_alone(self, turn: _Turn) -> bool:
-        """Whether another process, which polled well after this one had failed, polls no more: then
-        it is this one's turn again, however long it would still be held back."""
+        """Whether the process that polled well while this one failed polls no more.
+
+        Then it is this one's turn again, however long it would still be held back.
+        """
         watch = turn.watch
         while watch.pace.is_failing and not self._is_polled(turn):
             if watch.complete_at is None or watch.complete_at <= watch.failed_at:
@@ -158,8 +160,11 @@ class Ticks:
         return False
 
     def _is_done(self, turn: _Turn, *, is_last: bool) -> bool:
-        """One attempt. False where another process holds the account, or the database is away, and
-        this was not the last one: the other's poll may come, or that process may die."""
+        """Make one attempt; False if the tick is to be tried again.
+
+        That is so while another process holds the account or the database is away, until the last
+        attempt: the other's poll may come, or that process may die.
+        """
         try:
             if self._is_polled(turn):
                 self.observe(turn.watch, "covered")
@@ -185,13 +190,13 @@ class Ticks:
             self.observe(watch, "skipped", result)
         else:
             took_s = self.monotonic() - began
-            self._say_late(watch, turn.at - turn.due_at, turn.at)
+            self._log_late(watch, turn.at - turn.due_at, turn.at)
             self._learn(watch, result, began, self.app.limited(account.name) > limited)
-            self._say(watch, result, took_s)
+            self._log(watch, result, took_s)
             self._hand_on(watch, result)
         return True
 
-    def _say_late(self, watch: Watch, late_s: float, now: float) -> None:
+    def _log_late(self, watch: Watch, late_s: float, now: float) -> None:
         # the first tick may be older than this process
         if late_s > LATE_S and watch.offset_s is not None:
             missed = late_s > watch.trigger.gap_s(now)
@@ -204,7 +209,7 @@ class Ticks:
             )
 
     def _hand_on(self, watch: Watch, result: Result) -> None:
-        """Call `after`. The poll is done and counted, whatever becomes of that."""
+        """Call `after`. A fault there does not undo the poll, which is done and counted."""
         try:
             if self.after is not None:
                 self.after(result)
@@ -214,7 +219,7 @@ class Ticks:
             log.exception("%s: a fault of this program after the poll", watch.name)
 
     def _learn(self, watch: Watch, result: Result, began: float, limited: bool) -> None:
-        """What a poll means for the next ones; said where they come later."""
+        """Pace the next polls by this one, and log it if they come later."""
         error = result.error
         limited = limited or (isinstance(error, Unavailable) and error.limited)
         whole = result.outcome is not None and result.outcome.run.outcome == "complete"
@@ -229,7 +234,7 @@ class Ticks:
         if failed:
             watch.failed_at = self.app.clock()
         away = isinstance(error, Unavailable) and not error.limited
-        wait_s = watch.pace.told(
+        wait_s = watch.pace.after_poll(
             began, gap_s, failed=failed, limited=limited, whole=whole, away=away
         )
         if wait_s > gap_s:
@@ -240,9 +245,9 @@ class Ticks:
             )
             log.warning("%s: %s; the next poll is due in %s", watch.name, why, duration(wait_s))
 
-    def _say(self, watch: Watch, result: Result, took_s: float) -> None:
-        """One line for a poll, with its figures."""
-        said: dict[str, Any] = {
+    def _log(self, watch: Watch, result: Result, took_s: float) -> None:
+        """Log one line for a poll, with its figures."""
+        line: dict[str, Any] = {
             "account": watch.account.name,
             "resource": watch.resource.name,
             "seconds": round(took_s, 3),
@@ -256,12 +261,12 @@ class Ticks:
                 else logging.ERROR
             )
             outcome, text = "failed", result.error.message
-            said |= {"outcome": outcome, "error": text}
+            line |= {"outcome": outcome, "error": text}
         else:
             run = result.outcome.run
             outcome, figures = run.outcome, {name: getattr(run, name) for name in FIGURES}
             level = logging.INFO if outcome == "complete" else logging.WARNING
-            said |= {"outcome": outcome, **figures, "error": run.error}
+            line |= {"outcome": outcome, **figures, "error": run.error}
             text = ", ".join(f"{value} {name}" for name, value in figures.items())
             text += f"; {run.error}" if run.error else ""
         log.log(
@@ -271,27 +276,27 @@ class Ticks:
             outcome,
             took_s,
             text,
-            extra={"figures": said},
+            extra={"figures": line},
         )
         self.observe(watch, outcome, result, took_s)
 
     def _is_polled(self, turn: _Turn) -> bool:
-        """Whether the tick is polled already; what the database says of the newest poll is noted."""
+        """Whether the tick is polled already, by the newest poll in the database."""
         watch = turn.watch
         with self.app.store(watch.account.name).reading() as known:
             last = known.last_poll(watch.resource.name)
             complete_at = known.newest_complete_at(watch.resource.name)
         if complete_at is not None:
             watch.complete_at = complete_at - self._offset_s(watch, last)
-        found = turn.covers(last)
-        if found:
+        is_covered = turn.covers(last)
+        if is_covered:
             log.debug("%s: another process polled", watch.name)
-        return found
+        return is_covered
 
     def _covers(self, watch: Watch, slot_at: float, last: LastPoll | None) -> bool:
-        """Whether the newest applied poll, of whichever process, is that of the tick `slot_at`.
+        """Whether the newest applied poll, of whichever process, serves the tick `slot_at`.
 
-        One from the future is not: then the clock was set back.
+        A poll from the future does not: the clock was set back since.
         """
         if last is None:
             return False
@@ -300,7 +305,7 @@ class Ticks:
         return slot_at - slack_s <= began <= self.app.clock() + slack_s
 
     def _offset_s(self, watch: Watch, last: LastPoll | None) -> float:
-        """Source clock minus local clock, as well as it is known."""
+        """Source clock minus local clock, seconds, as far as it is known."""
         if watch.offset_s is not None:
             return watch.offset_s
         return (last.clock_offset_s if last else None) or 0.0

@@ -1,7 +1,7 @@
 """How often something is polled, and when it is polled less often. Pure.
 
-A `Cadence` is the operator's word; a `Pace` is what became of the polls: it stretches the cadence
-after failures and where the source limits the rate, and lets go by itself.
+A `Cadence` is what the operator set. A `Pace` stretches it after failures and while the source limits
+the rate, and lets go by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LONGEST_S: Final = 31 * 86_400
 LONGEST_BACKOFF_S: Final = 3_600
 """Failures stretch an interval to this at most; a longer interval stays as it is."""
 LONGEST_OUTAGE_BACKOFF_S: Final = 300
-"""The same where the source is away: that passes without anybody's doing, and one poll in five
+"""The limit while the source is away: that passes without anybody's doing, and one poll in five
 minutes is no burden to a source that comes back."""
 LONGEST_STRETCH: Final = 16
 """A limited rate stretches an interval to so many times its length at most."""
@@ -28,7 +28,7 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """An interval, or a cron expression of five fields; neither: not polled."""
+    """An interval, or a cron expression of five fields, or neither: not polled."""
 
     every_s: int = 0
     cron: str = ""
@@ -41,20 +41,20 @@ class Cadence:
         return self.cron or (f"every {duration(self.every_s)}" if self.every_s else "off")
 
 
-def read_cadence(said: object, where: str) -> Cadence:
-    """`2m`, `90s`, seconds as a number, `off`, or `*/5 8-20 * * 1-5`. Raises `SettingsError`.
+def read_cadence(value: object, where: str) -> Cadence:
+    """Read `2m`, `90s`, seconds as a number, `off`, or `*/5 8-20 * * 1-5`.
 
-    The fields of a cron expression are checked where they are scheduled.
+    The fields of a cron expression are checked when they are scheduled. Raises `SettingsError`.
     """
-    if isinstance(said, int) and not isinstance(said, bool):
-        said = f"{said}s"
-    text = said.strip() if isinstance(said, str) else ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value}s"
+    text = value.strip() if isinstance(value, str) else ""
     if text == "off":
         return Cadence()
     if len(text.split()) == 5:
         return Cadence(cron=" ".join(text.split()))
-    found = re.fullmatch(r"([0-9]{1,7})([smhd])", text)
-    every_s = int(found[1]) * _UNITS[found[2]] if found else 0
+    interval = re.fullmatch(r"([0-9]{1,7})([smhd])", text)
+    every_s = int(interval[1]) * _UNITS[interval[2]] if interval else 0
     if not SHORTEST_S <= every_s <= LONGEST_S:
         raise SettingsError(
             f"{where} is neither an interval nor a cron expression",
@@ -64,7 +64,7 @@ def read_cadence(said: object, where: str) -> Cadence:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `90 s`, `2 min`, `1.5 h`."""
+    """Write seconds for people: `90 s`, `2 min`, `1.5 h`."""
     for unit, size in (("h", 3_600), ("min", 60)):
         if seconds >= size and (seconds % size == 0 or seconds >= 2 * size):
             return f"{seconds / size:.3g} {unit}"
@@ -73,12 +73,12 @@ def duration(seconds: float) -> str:
 
 @dataclass(slots=True)
 class Pace:
-    """How the polls of one resource of one account go. Times are on the monotonic clock, seconds.
+    """When the next poll of one resource of one account may begin.
 
-    Failures in a row: the second waits two intervals, the third four, up to an hour, or five minutes
-    where the source is away. A limited rate: twice the interval, then four times; each clean poll
-    halves that. One limited answer that a retry healed is no limited rate: it cost nothing. It is
-    where poll after poll meets one.
+    Times are on the monotonic clock, seconds. The second failure in a row waits two intervals, the
+    third four, up to an hour, or five minutes while the source is away. A limited rate doubles the
+    interval, then doubles it again; each clean poll halves that. A limited answer that a retry healed
+    cost nothing and does not count, unless poll after poll meets one.
     """
 
     failures: int = 0
@@ -95,12 +95,12 @@ class Pace:
         return self.failures > 0 and self.stretch == 1
 
     def recovers(self) -> None:
-        """What failed may go well now; a limited rate is another matter."""
+        """Forget the failures: somebody may have mended them. A limited rate stays."""
         self.failures = 0
         if self.stretch == 1:
             self.not_before = float("-inf")
 
-    def told(
+    def after_poll(
         self,
         at: float,
         every_s: float,
@@ -110,9 +110,12 @@ class Pace:
         whole: bool = False,
         away: bool = False,
     ) -> float:
-        """After a poll that began `at`: seconds until the next is due, longer than `every_s` where
-        the polls are held back. `limited`: the source said that it was asked too often; `whole`:
-        and the poll came whole all the same; `away`: it failed since the source is out of reach."""
+        """Return the seconds from `at`, when this poll began, until the next one is due.
+
+        More than `every_s` if polls are held back. `limited`: the source said that it was asked too
+        often; `whole`: the poll came whole all the same; `away`: it failed as the source was out of
+        reach.
+        """
         self.failures = self.failures + 1 if failed else 0
         self.healed = self.healed + 1 if limited and whole else 0
         if limited and (not whole or self.healed >= HEALED_IN_A_ROW):

@@ -32,7 +32,7 @@ class Trigger(Protocol):
         """The first tick after `at`."""
 
     def latest(self, at: float) -> float:
-        """The newest tick not after `at`; `at` itself where there never was one."""
+        """The newest tick not after `at`; `at` itself if there never was one."""
 
     def gap_s(self, at: float) -> float:
         """Seconds between the ticks around `at`."""
@@ -40,8 +40,10 @@ class Trigger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Every `every_s` seconds, `phase_s` after the full multiples; whole seconds both, so that no
-    rounding makes two ticks of one."""
+    """A tick every `every_s` seconds, `phase_s` after the full multiples.
+
+    Both are whole seconds, so that no rounding makes two ticks of one.
+    """
 
     every_s: int
     phase_s: int = 0
@@ -57,7 +59,7 @@ class Grid:
 
 
 def grid(every_s: int, account: str) -> Grid:
-    """The account's own grid: the same in every process, another than its neighbours'."""
+    """Build an account's grid: the same in every process, other than its neighbours'."""
     share = int.from_bytes(hashlib.sha256(account.encode()).digest()[:4]) / 2**32
     return Grid(every_s, int(share * min(every_s * SPREAD, LONGEST_SPREAD_S)))
 
@@ -94,11 +96,11 @@ class Cron:
         now = datetime.fromtimestamp(at, UTC)
         for back in LOOK_BACK:
             tick = self.following((now - back).timestamp())
-            found = None
+            newest = None
             while tick is not None and tick <= at:
-                found, tick = tick, self.following(tick)
-            if found is not None:
-                return found
+                newest, tick = tick, self.following(tick)
+            if newest is not None:
+                return newest
         return at
 
     def gap_s(self, at: float) -> float:
@@ -116,9 +118,13 @@ class Cron:
             fire = self.fires(fire + timedelta(seconds=1))
 
     def _instants(self, wall: datetime) -> list[datetime]:
-        """When the clock shows `wall`: once, or twice. What it skips counts by the old offset."""
-        local = [wall.replace(tzinfo=self.zone, fold=fold) for fold in (0, 1)]
-        first, second = (each.astimezone(UTC) for each in local)
+        """Return the one or two instants at which the clock shows `wall`.
+
+        A time that it skips counts by the old offset.
+        """
+        first, second = (
+            wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1)
+        )
         return [first, second] if self.is_hourly and second > first else [first]
 
 
@@ -126,29 +132,29 @@ _WEEKDAYS: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
 
 def weekdays(field: str) -> str:
-    """The fifth field of a cron expression, numbers from 0 (Sunday) to 7 (Sunday), as names.
+    """Spell the fifth field of a cron expression, 0 (Sunday) to 7 (Sunday), as names.
 
-    ValueError where it is none. Other programs that know cron expressions count from Monday.
+    APScheduler counts weekdays from Monday, cron from Sunday. Raises `ValueError`.
     """
     if field == "*":
         return field
-    found: set[int] = set()
+    days: set[int] = set()
     for part in field.lower().split(","):
-        said = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]+))?", part)
-        if said is None or said[3] == "0":
+        match = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/([0-9]+))?", part)
+        if match is None or match[3] == "0":
             raise ValueError(part)
-        low = 0 if said[1] == "*" else _weekday(said[1])
-        high = _weekday(said[2]) if said[2] else 6 if said[1] == "*" or said[3] else low
+        low = 0 if match[1] == "*" else _weekday(match[1])
+        high = _weekday(match[2]) if match[2] else 6 if match[1] == "*" or match[3] else low
         if high < low:
             raise ValueError(part)
-        found |= {day % 7 for day in range(low, high + 1, int(said[3] or 1))}
-    return ",".join(_WEEKDAYS[day] for day in sorted(found))
+        days |= {day % 7 for day in range(low, high + 1, int(match[3] or 1))}
+    return ",".join(_WEEKDAYS[day] for day in sorted(days))
 
 
-def _weekday(said: str) -> int:
-    number = _WEEKDAYS.index(said) if said in _WEEKDAYS else int(said)
+def _weekday(word: str) -> int:
+    number = _WEEKDAYS.index(word) if word in _WEEKDAYS else int(word)
     if not 0 <= number <= 7:
-        raise ValueError(said)
+        raise ValueError(word)
     return number
 
 
@@ -157,7 +163,7 @@ _LONGEST_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def can_fire(cron: str) -> bool:
-    """Whether the numbers of a cron expression of five fields are ones that come, on some day."""
+    """Whether a cron expression of five fields ever fires: `0 0 31 2 *` does not."""
     *fields, weekday = cron.split()
     try:
         weekdays(weekday)
@@ -168,17 +174,17 @@ def can_fire(cron: str) -> bool:
 
 
 def _numbers(field: str, low: int, high: int) -> set[int]:
-    """What a field names; all where it is said in words, which the scheduler judges."""
-    found: set[int] = set()
+    """Return the numbers of a field; all of them if it is in words, which the scheduler judges."""
+    numbers: set[int] = set()
     for part in field.split(","):
-        said = re.fullmatch(r"(\*|[0-9]+)(?:-([0-9]+))?(?:/([0-9]+))?", part)
-        if said is None:
+        match = re.fullmatch(r"(\*|[0-9]+)(?:-([0-9]+))?(?:/([0-9]+))?", part)
+        if match is None:
             return set(range(low, high + 1))
-        first = low if said[1] == "*" else int(said[1])
-        is_open = said[1] == "*" or said[3]
-        last = int(said[2]) if said[2] else high if is_open else first
-        step = int(said[3] or 1)
+        first = low if match[1] == "*" else int(match[1])
+        is_open = match[1] == "*" or match[3]
+        last = int(match[2]) if match[2] else high if is_open else first
+        step = int(match[3] or 1)
         if not low <= first <= last <= high or not step:
             raise ValueError(part)
-        found |= set(range(first, last + 1, step))
-    return found
+        numbers |= set(range(first, last + 1, step))
+    return numbers

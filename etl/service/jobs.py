@@ -1,0 +1,105 @@
+"""Our trigger and our executor as APScheduler's own kinds, by its public API alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Lock
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from apscheduler.executors.base import MaxInstancesReachedError
+from apscheduler.executors.pool import BasePoolExecutor
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+
+from etl.errors import SettingsError
+from etl.timing.cadence import Cadence
+from etl.timing.triggers import Cron, Trigger, grid, weekdays
+
+
+def trigger_of(cadence: Cadence, account: str, timezone: str) -> Trigger:
+    """Build the trigger of a cadence. Raises `SettingsError` for an odd cron expression."""
+    if cadence.every_s:
+        return grid(cadence.every_s, account)
+    minute, hour, day, month, weekday = cadence.cron.split()
+    try:
+        if "*" not in (day, weekday):
+            raise ValueError("day of month and of week")
+        fields = {"minute": minute, "hour": hour, "day": day, "month": month}
+        walls = CronTrigger(**fields, day_of_week=weekdays(weekday), timezone=UTC)
+    except (ValueError, TypeError):
+        raise SettingsError(
+            f"{cadence.cron!r} is not a cron expression that is understood",
+            advice="minute hour day month weekday, as in '*/5 8-20 * * 1-5'; of day and weekday one"
+            " must be *",
+        ) from None
+    is_hourly = hour in ("*", "*/1")
+    return Cron(partial(walls.get_next_fire_time, None), ZoneInfo(timezone), is_hourly)
+
+
+class DueTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
+    """Fires when a trigger of ours is due. Missed ticks become one: the first of them."""
+
+    def __init__(self, trigger: Trigger) -> None:
+        self.trigger = trigger
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        after = max(now, previous) if previous else now - timedelta(microseconds=1)
+        following = self.trigger.following(after.timestamp())
+        return None if following is None else datetime.fromtimestamp(following, UTC)
+
+
+class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
+    """Makes the polls of one account take turns: they share one lock.
+
+    APScheduler's own count of running instances cannot tell a poll that waits from one that is being
+    made; this one can. A tick of a poll that waits is served by it. A tick of a poll that is being
+    made is refused, so that the scheduler reports it.
+    """
+
+    def __init__(self, pool: Executor, monotonic: Callable[[], float]) -> None:
+        super().__init__(pool)
+        self._monotonic = monotonic
+        self._guard = Lock()
+        self._waiting: dict[str, float] = {}  # when each was due, by the job's id
+        self._making: tuple[str, float] | None = None
+
+    def submit_job(self, job: Any, run_times: list[datetime]) -> None:
+        with self._guard:
+            if self._making is not None and self._making[0] == job.id:
+                raise MaxInstancesReachedError(job)
+            waits = job.id in self._waiting
+            self._waiting.setdefault(job.id, run_times[-1].timestamp())
+        if not waits:
+            super().submit_job(job, run_times)
+
+    def has(self, job_id: str) -> bool:
+        """Whether this poll waits or is being made."""
+        with self._guard:
+            return job_id in self._waiting or (
+                self._making is not None and self._making[0] == job_id
+            )
+
+    def making(self) -> tuple[str, float] | None:
+        """The id of the poll that is being made and for how long, seconds."""
+        with self._guard:
+            if self._making is None:
+                return None
+            job_id, since = self._making
+            return job_id, self._monotonic() - since
+
+    @contextmanager
+    def turn(self, job_id: str) -> Iterator[float]:
+        """Mark this poll as being made; yields when its tick was due, seconds since 1970."""
+        with self._guard:
+            due_at = self._waiting.pop(job_id)
+            self._making = job_id, self._monotonic()
+        try:
+            yield due_at
+        finally:
+            with self._guard:
+                self._making = None
