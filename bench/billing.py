@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from etl import reports
-from etl.books.learning import accept, in_words, lessons
+from etl.books.learning import accept, lessons
+from etl.books.learning_text import in_words
 from etl.dialect import Database, open_database
 from etl.history.days import Zone
 from etl.rebuild import set_code
@@ -79,7 +80,7 @@ def measure(database: Database, fleet: Fleet, money: Money, days: int) -> Iterat
     until = START + days * DAY_S
     (lesson,) = lessons(database, None, 90)
     yield from in_words(lesson)
-    if not lesson.verdict.is_clear:
+    if not lesson.judgement.is_clear:
         return
     accept(database, [lesson])
     yield from _sums(database, days)

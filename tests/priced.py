@@ -15,7 +15,7 @@ from etl.money.charging import ChargingModel
 from etl.money.pricing import Override
 from etl.poll import Instant
 from etl.simcloud import gpu_uuid
-from etl.store import Store
+from etl.store import Store, writing
 from etl.store.deriving import write_overrides
 from tests.support import ACCOUNT
 
@@ -78,6 +78,12 @@ def bills(database: Database, starts: Instant, ends: Instant, amount: int, **mor
                 **values,
             )
         )
+
+
+def learns(database: Database, learned: Sequence[Override]) -> None:
+    """Prices learned from the bill and accepted."""
+    with writing(database) as known:
+        known.books.replace_learned(learned)
 
 
 def charges(database: Database, **model: Any) -> ChargingModel:

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from etl.money.billing.evidence import BillLine, Run, evidence
+from etl.money.billing.evidence import BillLine, MeteredRun, evidence
 from etl.money.billing.hypotheses import Counting, roundest
-from etl.money.billing.judgement import Verdict, indistinct, judged, other_remarks, stopped_charges
+from etl.money.billing.judgement import Judgement, indistinct, judge, other_remarks, stopped_charges
 from etl.money.charging import ChargingModel
 from etl.money.pricing import FOREVER, ListPrice, PricePeriod, Prices, PriceTerms
 
@@ -24,18 +24,22 @@ Charge = Callable[[int, int], int]
 """(seconds since the run began, GPUs) -> what was charged so far, millionths."""
 
 
-def run(number: int, starts: int, lasts: int, **more: object) -> Run:
+def run(number: int, starts: int, lasts: int, **more: object) -> MeteredRun:
     ends = starts + lasts
-    found = Run(f"i{number}", starts, ends - 100, ends - 20, ends + 100, TERMS, 1 + number % 3)
+    found = MeteredRun(
+        f"i{number}", starts, ends - 100, ends - 20, ends + 100, TERMS, 1 + number % 3
+    )
     return replace(found, **more)  # type: ignore[arg-type]
 
 
-def fleet(count: int = 12, lasts: int = 5_431) -> list[Run]:
+def fleet(count: int = 12, lasts: int = 5_431) -> list[MeteredRun]:
     """Runs that do not overlap, of lengths that end within minutes and hours."""
     return [run(n, T + n * 20_000 + 7 * n, lasts + 397 * n) for n in range(count)]
 
 
-def billed(runs: Sequence[Run], charge: Charge, every_s: int = HOUR, **more: str) -> list[BillLine]:
+def billed(
+    runs: Sequence[MeteredRun], charge: Charge, every_s: int = HOUR, **more: str
+) -> list[BillLine]:
     """Lines by windows of `every_s` from the start of a run on, whole fen."""
     lines = []
     for each in runs:
@@ -61,8 +65,8 @@ def periods(terms: PriceTerms) -> Sequence[PricePeriod]:
     return PRICES.periods(terms)
 
 
-def verdict(lines: Sequence[BillLine], runs: Sequence[Run]) -> Verdict:
-    return judged(evidence(lines, runs), periods, ChargingModel())
+def verdict(lines: Sequence[BillLine], runs: Sequence[MeteredRun]) -> Judgement:
+    return judge(evidence(lines, runs), periods, ChargingModel())
 
 
 @pytest.mark.parametrize("step_s", [1, 60, HOUR])
@@ -191,7 +195,7 @@ def test_a_window_is_told_by_the_start_of_a_run_and_so_are_those_that_follow() -
     always = run(99, T - 50_000, 900_000)
     lines = billed(fleet(), by_step(1))
     found = evidence(lines, [*fleet(), always])
-    assert {window.told for window in found.windows} == {"begins", "follows"}
+    assert {window.sign for window in found.windows} == {"begins", "follows"}
     assert len(found.windows) == len(lines)
 
 

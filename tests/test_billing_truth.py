@@ -13,7 +13,8 @@ from typing import Final
 import pytest
 
 from etl import reports
-from etl.books.learning import Lesson, accept, in_words, lessons
+from etl.books.learning import Lesson, accept, lessons
+from etl.books.learning_text import in_words
 from etl.books.rule_files import import_rules
 from etl.dialect import Database, open_database
 from etl.history.days import Zone
@@ -135,7 +136,7 @@ def told(
 
 def test_the_bill_tells_how_it_is_charged(told: Told) -> None:
     counts_from, step_s, extra = MODELS[told.name][1]
-    best = told.lesson.verdict.best
+    best = told.lesson.judgement.best
     assert best is not None
     said = best.hypothesis
     assert (said.counting.counts_from, said.counting.step_s, said.extra) == (
@@ -144,12 +145,12 @@ def test_the_bill_tells_how_it_is_charged(told: Told) -> None:
         extra,
     ), "\n".join(in_words(told.lesson))
     assert best.share > 0.95
-    assert told.lesson.verdict.model is not None
+    assert told.lesson.judgement.model is not None
 
 
 def test_learned_prices_are_the_true_ones(told: Told) -> None:
     charging = told.money.charging
-    for each in told.lesson.verdict.learned:
+    for each in told.lesson.judgement.learned:
         extra = set(charging.image_hour.values()) | {0}
         due = {charging.no_card_hour + more for more in extra} if each.no_card else extra
         assert each.price_microcny in due

@@ -25,7 +25,7 @@ ROOMS = (
     "errors poll redact paths simcloud history.codes history.days timing.cadence timing.clock"
     " source.deadline",
     "source.span money.pricing resources source.wholeness",
-    "history.usage timing.triggers dialect source.client settings archive money",
+    "history.usage history.months timing.triggers dialect source.client settings archive money",
     "books.entries history.diff history.versions source.walk tables",
     "store alerts status reports",
     "sync rebuild books exports",

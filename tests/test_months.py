@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from etl.books.closing import close, reopen, shown
+from etl.books.closing import close, frozen_months, reopen
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.history.days import iso
+from etl.history.days import from_iso, iso
 from etl.money.pricing import Override
 from etl.rebuild import rebuild
 from etl.simcloud import Story
+from etl.store.books import FrozenMonth
 from tests.commands import Command, home, run
 from tests.conftest import TODAY
 from tests.priced import YUAN, bills, charges, lists, says
@@ -70,7 +71,9 @@ def test_a_closed_month_is_not_rewritten(
     charges(two_months, step_s=3_600)
     assert rows(two_months, COSTS)[:2] == frozen
     assert rows(two_months, COSTS)[2] == ("2026-02-01", "eval", "all", 120 * YUAN, 0)
-    assert shown(two_months)[1] == [("lab", "2026-01", "2026-02-03T16:00:00Z", 48.0, 240.0)]
+    assert frozen_months(two_months) == [
+        FrozenMonth("lab", "2026-01", from_iso("2026-02-03T16:00:00Z"), 48_000_000, 240_000_000)
+    ]
 
 
 def test_a_month_that_is_opened_again_follows_what_is_known(two_months: Database) -> None:

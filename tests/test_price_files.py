@@ -10,10 +10,9 @@ import pytest
 from etl.books.price_files import (
     export_prices,
     import_prices,
-    learn,
     model,
+    prices_in_use,
     read_prices,
-    shown_prices,
 )
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
@@ -25,7 +24,7 @@ from etl.rebuild import differences
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
-from tests.priced import YUAN, lists
+from tests.priced import YUAN, learns, lists
 from tests.support import apply, poll_story, rows
 
 __all__ = ["filled", "home", "path", "run"]
@@ -103,7 +102,7 @@ def test_what_is_exported_is_imported_as_the_same(
     form: str, database: Database, tmp_path: Path
 ) -> None:
     import_prices(database, written(tmp_path, "p.csv", CSV))
-    learn(database, [Override("hour", 7, gpu_uuid="gpu-1", per="instance", no_card=True)])
+    learns(database, [Override("hour", 7, gpu_uuid="gpu-1", per="instance", no_card=True)])
     before = kept(database)
     lines = export_prices(database, form)
     import_prices(database, written(tmp_path, f"again.{form}", "\n".join(lines)))
@@ -187,7 +186,7 @@ def test_the_help_says_where_examples_are(command: str, run: Command) -> None:
 def test_an_import_replaces_the_users_prices_and_keeps_what_was_learned(
     database: Database, tmp_path: Path
 ) -> None:
-    learn(database, [Override("hour", 7, gpu_uuid="gpu-1")])
+    learns(database, [Override("hour", 7, gpu_uuid="gpu-1")])
     import_prices(database, written(tmp_path, "p.csv", CSV))
     import_prices(database, written(tmp_path, "q.csv", "unit,price\nhour,1"))
     assert [(row[4], row[6]) for row in kept(database)] == [(7, "bill"), (YUAN, "user")]
@@ -245,7 +244,7 @@ def test_costs_follow_an_import_at_once(database: Database, tmp_path: Path) -> N
     import_prices(database, written(tmp_path, "p.csv", "unit,price\nhour,12"))
     assert rows(database, costs) == [(11_000_000, "override")]
     assert list(differences(database)) == []
-    assert [row[-1] for row in shown_prices(database)[1]] == ["override"]
+    assert [price.price_source for price in prices_in_use(database)[0]] == ["override"]
 
 
 def test_the_commands(run: Command, filled: Database, path: Path, tmp_path: Path) -> None:

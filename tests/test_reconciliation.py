@@ -375,9 +375,9 @@ def test_what_is_accepted_is_charged_by(database: Database) -> None:
         story.until(2.9 + 2 * n)
         story.cloud.starts(a, boot_s=60)
     story.until(30)
-    found = lessons(database, None, 90)
-    model, learned = accept(database, found)
-    assert (model.counts_from, model.step_s, learned) == ("start", 3600, 0)
+    accepted = accept(database, lessons(database, None, 90))
+    model = accepted.model
+    assert (model.counts_from, model.step_s, accepted.prices) == ("start", 3600, 0)
     assert rows(database, "SELECT step_s FROM charging_model") == [(3600,)]
     assert story.day()["cause"] == "within_bounds", story.day()
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from etl import reports
-from etl.books.rule_files import export_rules, import_rules, read_rules, shown_rules, tried_rules
+from etl.books.rule_files import export_rules, import_rules, read_rules, rules_in_force, try_rules
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone
@@ -115,7 +116,7 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
     zone = Zone(ZONE)
     by_toml = read_rules(written(tmp_path, "r.toml", TOML), zone)
     assert read_rules(written(tmp_path, "r.csv", CSV), zone) == by_toml
-    assert [b.amount_microcny for b in by_toml[1]] == [100_500_000, 30 * YUAN, 40 * YUAN]
+    assert [b.amount_microcny for b in by_toml.budgets] == [100_500_000, 30 * YUAN, 40 * YUAN]
 
 
 @pytest.mark.parametrize("form", ["csv", "toml"])
@@ -147,7 +148,7 @@ def test_what_a_spreadsheet_would_run_is_quoted_in_csv_and_read_as_it_was(
 
 
 WRONG = {
-    "[[rule]]\ntitle = 'x'": "line 1: a rule says a project",
+    "[[rule]]\ntitle = 'x'": "line 1: a rule names a project",
     "[[budget]]\namount = 1": "line 1: a budget is of a project or of an account",
     "\n[[budget]]\nproject = 'x'\nmonth = '2026-13'\namount = 1": "line 2: month must be",
     "[[budget]]\nproject = 'x'\namount = 1\n[[budget]]\nproject = 'x'\namount = 2": "line 4: project 'x'",
@@ -232,7 +233,7 @@ def test_a_file_that_would_take_all_rules_or_budgets_away_is_refused(
     with pytest.raises(SettingsError, match=what) as caught:
         import_rules(database, file)
     assert "--allow-empty" in str(caught.value.advice)
-    assert len(shown_rules(database)[1]) == 2
+    assert len(rules_in_force(database)[0]) == 2
     assert import_rules(database, file, allow_empty=True).counts["budget"][1] == 3
 
 
@@ -253,7 +254,7 @@ def test_a_rule_that_matches_nothing_is_imported_and_said(
         "a budget is of project 'typo', but no rule names that project",
         "a budget is of account 'bal', but it is not known",
     ]
-    assert len(shown_rules(allocated)[1]) == 4
+    assert len(rules_in_force(allocated)[0]) == 4
 
 
 def test_a_rename_that_a_poll_sees_is_allocated_with_it(database: Database, tmp_path: Path) -> None:
@@ -272,15 +273,17 @@ def test_a_rename_that_a_poll_sees_is_allocated_with_it(database: Database, tmp_
 
 def test_rules_are_tried_without_a_change(allocated: Database, tmp_path: Path) -> None:
     file = written(tmp_path, "t.csv", "instance,title,project\n,eval,new\n")
-    _, found = tried_rules(allocated, file, "EVAL")
-    assert [(row[2], row[3], row[5]) for row in found] == [("eval", "ever", "new")]
-    _, found = tried_rules(allocated, None, None)
-    assert [(row[2], row[3], row[5]) for row in found] == [
-        ("train a", "ever", "vision"),
-        ("train a", "2026-01-02", "speech"),
-        ("eval", None, "(no rule)"),
+    trials, zone = try_rules(allocated, file, "EVAL")
+    assert [(t.title, [(a.starts_s, a.project) for a in t.allocations]) for t in trials] == [
+        ("eval", [(0, "new")])
     ]
-    assert [row[-1] for row in shown_rules(allocated)[1]] == [0, 1]
+    trials, _ = try_rules(allocated, None, None)
+    second = zone.starts(date(2026, 1, 2))
+    assert [(t.title, [(a.starts_s, a.project) for a in t.allocations]) for t in trials] == [
+        ("train a", [(0, "vision"), (second, "speech")]),
+        ("eval", []),
+    ]
+    assert [held.instances for held in rules_in_force(allocated)[0]] == [0, 1]
 
 
 def report(database: Database, name: str, **said: Any) -> list[list[Any]]:

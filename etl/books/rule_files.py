@@ -1,16 +1,13 @@
-"""Who pays: allocation rules and budgets from and to a file, and what they say of an instance."""
+"""Who pays: allocation rules and budgets from and to a file, and their effect on instances."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, delete, select
-
-from etl import tables
+from etl import store
 from etl.books.entries import (
     Entry,
     Imported,
@@ -22,12 +19,12 @@ from etl.books.entries import (
     wrong,
     yuan,
 )
-from etl.dialect import Database, translated
+from etl.dialect import Database
 from etl.history.days import Zone
-from etl.money.allocation import Looks, Rule, allocations
-from etl.money.pricing import FOREVER
-from etl.store import Tx, schema
-from etl.store.deriving import Deriver, rules, write_rules
+from etl.history.months import is_month
+from etl.money.allocation import Allocation, Rule, allocations
+from etl.money.budget import MonthlyBudget
+from etl.store.books import InstanceBatch
 
 COLUMNS: Final = {
     "rule": (
@@ -46,56 +43,62 @@ COLUMNS: Final = {
 }
 HIGHEST_BUDGET_MICROCNY: Final = 10**15
 """A thousand million yuan."""
-Known = tuple[Deriver, list[str], dict[str, list[Looks]]]
-"""Of an account some instances, and their looks over time."""
-BATCH: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Budget:
-    """`month` is '' for every month without a budget of its own."""
+class RuleFile:
+    """The rules and budgets of a file."""
 
-    scope: str
-    name: str
-    month: str
-    amount_microcny: int
+    rules: list[Rule]
+    budgets: list[MonthlyBudget]
+
+
+class RuleInForce(NamedTuple):
+    """A rule, and the number of instances that it holds for now."""
+
+    rule: Rule
+    instances: int
+
+
+class RuleTrial(NamedTuple):
+    """An instance by its newest title, and its allocations over time."""
+
+    account: str
+    instance_uuid: str
+    title: str
+    allocations: list[Allocation]
 
 
 def import_rules(database: Database, path: Path, *, allow_empty: bool = False) -> Imported:
-    """Rules and budgets of a file in place of those that there are.
+    """Take the rules and budgets of a file in place of those that there are.
 
     The file is checked as a whole first. Closed months stay as they are. Raises `SettingsError` with
-    the line, and where all rules or all budgets would be gone unless `allow_empty`.
+    the line, and if all rules or all budgets would be gone unless `allow_empty`.
     """
-    with translated(database), database.writing() as conn:
-        said, budgets = read_rules(path, Zone(schema.stored_timezone(conn)))
+    with store.writing(database) as db:
+        book = db.books
+        chosen = read_rules(path, book.zone())
         counts = {
-            "rule": (len(said), len(rules(conn))),
-            "budget": (len(budgets), len(_budgets(conn))),
+            "rule": (len(chosen.rules), len(book.rules())),
+            "budget": (len(chosen.budgets), len(book.budgets())),
         }
         if not allow_empty:
             refuse_empty(path, counts)
-        known = [
-            (tx.deriver(), uuids, tx.deriver().looks(uuids))
-            for tx in _accounts(database, conn)
-            for uuids in _batches(tx)
-        ]
-        remarks = [*_idle(known, said), *_unspent(conn, said, budgets)]
-        write_rules(database, conn, said)
-        _write_budgets(database, conn, budgets)
-        for deriver, uuids, looks in known:
-            deriver.allocate_anew(uuids, looks)
+        batches = list(book.batches())
+        remarks = [*_idle(batches, chosen.rules), *_unspent(book.account_names(), chosen)]
+        book.replace_rules(chosen.rules, batches)
+        book.replace_budgets(chosen.budgets)
     return Imported(counts, remarks)
 
 
-def read_rules(path: Path, zone: Zone) -> tuple[list[Rule], list[Budget]]:
-    """The rules and budgets of a file. Raises `SettingsError` with the line of what is wrong."""
-    said: list[Rule] = []
-    budgets: dict[tuple[str, str, str], Budget] = {}
+def read_rules(path: Path, zone: Zone) -> RuleFile:
+    """Read the rules and budgets of a file. Raises `SettingsError` with the line of what is wrong."""
+    rules: list[Rule] = []
+    budgets: dict[tuple[str, str, str], MonthlyBudget] = {}
     for entry in read(path, COLUMNS):
         try:
             if entry.kind == "rule":
-                said.append(_rule(len(said) + 1, entry, zone))
+                rules.append(_rule(len(rules) + 1, entry, zone))
                 continue
             budget = _budget(entry)
             if (key := (budget.scope, budget.name, budget.month)) in budgets:
@@ -103,100 +106,85 @@ def read_rules(path: Path, zone: Zone) -> tuple[list[Rule], list[Budget]]:
             budgets[key] = budget
         except Wrong as error:
             raise wrong(path, entry.line, str(error)) from error
-    return said, list(budgets.values())
+    return RuleFile(rules, list(budgets.values()))
 
 
 def export_rules(database: Database, form: str) -> list[str]:
-    """The lines of a file that `import_rules` reads as what there is."""
-    with translated(database), database.reading() as conn:
-        zone = Zone(schema.stored_timezone(conn))
-        entries = [Entry(0, "rule", _said(rule, zone)) for rule in rules(conn)]
-        entries += [Entry(0, "budget", _budget_said(each)) for each in _budgets(conn)]
+    """Return the lines of a file that `import_rules` reads as what there is."""
+    with store.reading(database) as db:
+        book = db.books
+        zone = book.zone()
+        entries = [Entry(0, "rule", _rule_values(rule, zone)) for rule in book.rules()]
+        entries += [Entry(0, "budget", _budget_values(budget)) for budget in book.budgets()]
     return list(write(form, COLUMNS, entries))
 
 
-def shown_rules(database: Database) -> tuple[list[str], list[Sequence[Any]]]:
-    """Column names and rows of the rules, each with the number of instances that it holds for now."""
-    a = tables.allocation.c
-    with translated(database), database.reading() as conn:
-        zone = Zone(schema.stored_timezone(conn))
-        held = list(conn.execute(select(a.rule_no).where(a.ends_s == FOREVER)).scalars())
-        rows: list[Sequence[Any]] = [
-            (
-                rule.rule_no,
-                _condition(rule),
-                rule.project,
-                rule.owner,
-                rule.cost_centre,
-                day_or_moment(rule.valid_from, zone),
-                held.count(rule.rule_no),
-            )
-            for rule in rules(conn)
-        ]
-    return ["rule", "if", "project", "owner", "cost_centre", "from", "instances"], rows
+def rules_in_force(database: Database) -> tuple[list[RuleInForce], Zone]:
+    """Return the rules in the order in which they are asked, and the reporting time zone."""
+    with store.reading(database) as db:
+        book = db.books
+        instances = book.instances_by_rule()
+        return [RuleInForce(rule, instances[rule.rule_no]) for rule in book.rules()], book.zone()
 
 
-def tried_rules(
+def try_rules(
     database: Database, path: Path | None, words: str | None
-) -> tuple[list[str], list[Sequence[Any]]]:
-    """Column names and rows of what rules say of instances over time: those of a file, or those
-    kept; of all instances, or of those whose uuid or title holds `words`. Nothing is changed."""
-    with translated(database), database.reading() as conn:
-        zone = Zone(schema.stored_timezone(conn))
-        said = rules(conn) if path is None else read_rules(path, zone)[0]
-        rows = [row for tx in _accounts(database, conn) for row in _tried(tx, said, words, zone)]
-    return [
-        "account",
-        "instance_uuid",
-        "title",
-        "from",
-        "rule",
-        "project",
-        "owner",
-        "cost_centre",
-    ], rows
+) -> tuple[list[RuleTrial], Zone]:
+    """Return the allocations by the rules of a file, or by those kept, and the reporting time zone.
+
+    `words` chooses the instances whose uuid or title holds them. Nothing is changed.
+    """
+    with store.reading(database) as db:
+        book = db.books
+        zone = book.zone()
+        rules = book.rules() if path is None else read_rules(path, zone).rules
+        return [trial for batch in book.batches() for trial in _trials(batch, rules, words)], zone
 
 
-def _idle(known: Sequence[Known], said: Sequence[Rule]) -> Iterator[str]:
-    """A remark for each rule that matches no instance that was ever seen; none before the first."""
-    left, is_any = list(said), False
-    for deriver, _, seen in known:
-        name = deriver.name()
-        for uuid, looks in seen.items():
-            is_any = True
-            left = [r for r in left if not any(r.matches(name, uuid, look) for look in looks)]
-    for rule in left if is_any else []:
-        yield f"rule {rule.rule_no} matches no instance known: {_condition(rule)}"
+def condition(rule: Rule) -> str:
+    """Put into words what a rule asks of an instance."""
+    asked = {
+        "account": rule.account,
+        "instance": rule.instance_uuid,
+        "title": rule.title,
+        "image": rule.image,
+    }
+    return ", ".join(f"{name} {value}" for name, value in asked.items() if value) or "anything"
 
 
-def _unspent(conn: Connection, said: Sequence[Rule], budgets: Sequence[Budget]) -> Iterator[str]:
-    """A remark for each budget of a project that no rule names, or of an account that is not known."""
-    accounts = set(conn.scalars(select(tables.account.c.name)))
-    known = {"project": {rule.project for rule in said}, "account": accounts}
-    for each in budgets:
-        if known[each.scope] and each.name not in known[each.scope]:
-            of = "no rule names that project" if each.scope == "project" else "it is not known"
-            yield f"a budget is of {each.scope} {each.name!r}, but {of}"
+def _idle(batches: Sequence[InstanceBatch], rules: Sequence[Rule]) -> Iterator[str]:
+    """Yield a remark for each rule that matches no instance that was ever seen; none before the first."""
+    idle, is_any = list(rules), False
+    for batch in batches:
+        for uuid, looks in batch.looks.items():
+            is_any, name = True, batch.account.name
+            idle = [r for r in idle if not any(r.matches(name, uuid, look) for look in looks)]
+    for rule in idle if is_any else []:
+        yield f"rule {rule.rule_no} matches no instance known: {condition(rule)}"
 
 
-def _tried(tx: Tx, said: Sequence[Rule], words: str | None, zone: Zone) -> Iterator[Sequence[Any]]:
-    name = tx.deriver().name()
-    for uuids in _batches(tx):
-        for uuid, looks in tx.deriver().looks(uuids).items():
-            title = looks[-1].title
-            if words is not None and words.casefold() not in f"{uuid}\n{title}".casefold():
-                continue
-            found = allocations(said, name, uuid, looks)
-            if not found:
-                yield (name, uuid, title, None, None, "(no rule)", None, None)
-            for each in found:
-                since = day_or_moment(each.starts_s, zone) if each.starts_s else "ever"
-                payers = each.project, each.owner, each.cost_centre
-                yield (name, uuid, title, since, each.rule_no, *payers)
+def _unspent(accounts: set[str], chosen: RuleFile) -> Iterator[str]:
+    """Yield a remark for each budget of a project that no rule names, or of an unknown account."""
+    known: dict[str, set[str]] = {
+        "project": {rule.project for rule in chosen.rules if rule.project},
+        "account": accounts,
+    }
+    for budget in chosen.budgets:
+        if known[budget.scope] and budget.name not in known[budget.scope]:
+            why = "no rule names that project" if budget.scope == "project" else "it is not known"
+            yield f"a budget is of {budget.scope} {budget.name!r}, but {why}"
+
+
+def _trials(batch: InstanceBatch, rules: Sequence[Rule], words: str | None) -> Iterator[RuleTrial]:
+    for uuid, looks in batch.looks.items():
+        title = looks[-1].title
+        if words is None or words.casefold() in f"{uuid}\n{title}".casefold():
+            name = batch.account.name
+            yield RuleTrial(name, uuid, title, allocations(rules, name, uuid, looks))
 
 
 def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
-    found = Rule(
+    rule = Rule(
         rule_no=number,
         account=entry.text("account"),
         instance_uuid=entry.text("instance"),
@@ -209,39 +197,27 @@ def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
         valid_to=entry.instant("valid_to", zone),
         note=entry.text("note"),
     )
-    if not (found.project or found.owner or found.cost_centre):
-        raise Wrong("a rule says a project, an owner or a cost_centre")
-    if found.valid_to is not None and (found.valid_from or 0) >= found.valid_to:
+    if not (rule.project or rule.owner or rule.cost_centre):
+        raise Wrong("a rule names a project, an owner or a cost_centre")
+    if rule.valid_to is not None and (rule.valid_from or 0) >= rule.valid_to:
         raise Wrong("valid_to must be later than valid_from")
-    return found
+    return rule
 
 
-def _budget(entry: Entry) -> Budget:
+def _budget(entry: Entry) -> MonthlyBudget:
     project, account = entry.text("project"), entry.text("account")
     if (project is None) == (account is None):
         raise Wrong("a budget is of a project or of an account")
     month = entry.text("month") or ""
-    if not re.fullmatch(r"(\d{4}-(0[1-9]|1[0-2]))?", month):
+    if month and not is_month(month):
         raise Wrong("month must be one such as 2026-10, or left out for every month")
-    scope = "account" if project is None else "project"
     amount = entry.microcny("amount", HIGHEST_BUDGET_MICROCNY)
-    return Budget(scope, project or account or "", month, amount)
+    if project is not None:
+        return MonthlyBudget("project", project, month, amount)
+    return MonthlyBudget("account", account or "", month, amount)
 
 
-def _write_budgets(database: Database, conn: Connection, budgets: Sequence[Budget]) -> None:
-    conn.execute(delete(tables.budget))
-    rows = [(b.scope, b.name, b.month, b.amount_microcny) for b in budgets]
-    columns = ("scope", "name", "month", "amount_microcny")
-    database.insert(conn, tables.budget, columns, rows)
-
-
-def _budgets(conn: Connection) -> list[Budget]:
-    c = tables.budget.c
-    asked = select(c.scope, c.name, c.month, c.amount_microcny)
-    return [Budget(*row) for row in conn.execute(asked.order_by(c.scope, c.name, c.month))]
-
-
-def _said(rule: Rule, zone: Zone) -> dict[str, Any]:
+def _rule_values(rule: Rule, zone: Zone) -> dict[str, Any]:
     return {
         "account": rule.account,
         "instance": rule.instance_uuid,
@@ -256,30 +232,9 @@ def _said(rule: Rule, zone: Zone) -> dict[str, Any]:
     }
 
 
-def _budget_said(budget: Budget) -> dict[str, Any]:
+def _budget_values(budget: MonthlyBudget) -> dict[str, Any]:
     return {
         budget.scope: budget.name,
         "month": budget.month or None,
         "amount": yuan(budget.amount_microcny),
     }
-
-
-def _condition(rule: Rule) -> str:
-    asked = {
-        "account": rule.account,
-        "instance": rule.instance_uuid,
-        "title": rule.title,
-        "image": rule.image,
-    }
-    return ", ".join(f"{name} {value}" for name, value in asked.items() if value) or "anything"
-
-
-def _accounts(database: Database, conn: Connection) -> list[Tx]:
-    found = conn.execute(select(tables.account.c.account_id)).scalars().all()
-    return [Tx(database, conn, account_id) for account_id in found]
-
-
-def _batches(tx: Tx) -> Iterator[list[str]]:
-    uuids = tx.all_uuids()
-    for at in range(0, len(uuids), BATCH):
-        yield uuids[at : at + BATCH]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,10 @@ from etl.cli.common import FILE, Context, account_option, json_option, print_lin
 
 if TYPE_CHECKING:
     from etl.app import App
+    from etl.books.rule_files import RuleInForce, RuleTrial
+    from etl.history.days import Zone
     from etl.money.charging import ChargingModel
+    from etl.store.books import PriceInUse
 
 _empty_option = click.option(
     "--allow-empty", is_flag=True, help="A file without an entry takes away what there is."
@@ -51,12 +54,24 @@ def import_prices(context: Context, file: Path, allow_empty: bool) -> None:
 @click.pass_obj
 def show_prices(context: Context, as_json: bool) -> None:
     """The prices of all terms in use, and from when on each holds."""
-    from etl.books.price_files import shown_prices
-    from etl.reports.render import render
+    from etl.books.price_files import prices_in_use
 
     app = context.app()
     app.require_database()
-    print_lines(render("json" if as_json else "table", *shown_prices(app.database)))
+    prices, zone = prices_in_use(app.database)
+    columns = [
+        "account",
+        "gpu",
+        "image",
+        "charging",
+        "cards",
+        "from",
+        "unit",
+        "yuan_per_gpu",
+        "yuan_flat",
+        "source",
+    ]
+    _print_rows(columns, (_price_row(price, zone) for price in prices), as_json)
 
 
 @prices.command(name="export")
@@ -150,15 +165,16 @@ def import_rules(context: Context, file: Path, allow_empty: bool) -> None:
 @click.pass_obj
 def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
     """The rules in the order in which they are asked, each with the instances that it holds for."""
-    from etl.books.rule_files import export_rules, shown_rules
-    from etl.reports.render import render
+    from etl.books.rule_files import export_rules, rules_in_force
 
     app = context.app()
     app.require_database()
     if file is not None:
         _write(app, file, export_rules(app.database, _form(file)))
         return
-    print_lines(render("json" if as_json else "table", *shown_rules(app.database)))
+    rules, zone = rules_in_force(app.database)
+    columns = ["rule", "if", "project", "owner", "cost_centre", "from", "instances"]
+    _print_rows(columns, (_rule_row(rule, zone) for rule in rules), as_json)
 
 
 @rules.command(name="test")
@@ -166,15 +182,26 @@ def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
 @click.option("--file", type=FILE, help="Ask the rules of this file; nothing is changed.")
 @json_option
 @click.pass_obj
-def try_rules(context: Context, words: str | None, file: Path | None, as_json: bool) -> None:
+def trial_of_rules(context: Context, words: str | None, file: Path | None, as_json: bool) -> None:
     """What the rules say of each instance over time; with WORDS, of those whose uuid or title holds
     them."""
-    from etl.books.rule_files import tried_rules
-    from etl.reports.render import render
+    from etl.books.rule_files import try_rules
 
     app = context.app()
     app.require_database()
-    print_lines(render("json" if as_json else "table", *tried_rules(app.database, file, words)))
+    trials, zone = try_rules(app.database, file, words)
+    columns = [
+        "account",
+        "instance_uuid",
+        "title",
+        "from",
+        "rule",
+        "project",
+        "owner",
+        "cost_centre",
+    ]
+    rows = (row for trial in trials for row in _trial_rows(trial, zone))
+    _print_rows(columns, rows, as_json)
 
 
 @click.group()
@@ -219,12 +246,70 @@ def reopen_month(context: Context, month: str, account: str | None) -> None:
 @click.pass_obj
 def show_months(context: Context, as_json: bool) -> None:
     """The closed months: what each cost when it was closed, and by what is known today."""
-    from etl.books.closing import shown
-    from etl.reports.render import render
+    from etl.books.closing import frozen_months
+    from etl.history.days import iso
 
     app = context.app()
     app.require_database()
-    print_lines(render("json" if as_json else "table", *shown(app.database)))
+    columns = ["account", "month", "closed_at", "frozen_yuan", "known_today_yuan"]
+    rows = [
+        (
+            m.account,
+            m.month,
+            iso(m.closed_at),
+            m.frozen_microcny / 1e6,
+            m.known_today_microcny / 1e6,
+        )
+        for m in frozen_months(app.database)
+    ]
+    _print_rows(columns, rows, as_json)
+
+
+def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:
+    from etl.reports.render import render
+
+    print_lines(render("json" if as_json else "table", columns, list(rows)))
+
+
+def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
+    from etl.books.entries import day_or_moment, yuan
+    from etl.money.pricing import PER_S
+
+    units = {seconds: unit for unit, seconds in PER_S.items()}
+    return (
+        price.account,
+        price.gpu_name or "(unknown)",
+        price.image_uuid or "(unknown)",
+        price.charging_type,
+        "no card" if price.no_card else None,
+        day_or_moment(price.starts_s, zone) if price.starts_s else "ever",
+        units[price.per_s],
+        None if price.price_microcny is None else yuan(price.price_microcny),
+        yuan(price.flat_microcny) if price.flat_microcny else None,
+        price.price_source + (", length of the unit assumed" if price.is_assumed else ""),
+    )
+
+
+def _rule_row(held: RuleInForce, zone: Zone) -> Sequence[Any]:
+    from etl.books.entries import day_or_moment
+    from etl.books.rule_files import condition
+
+    rule = held.rule
+    payers = rule.project, rule.owner, rule.cost_centre
+    since = day_or_moment(rule.valid_from, zone)
+    return (rule.rule_no, condition(rule), *payers, since, held.instances)
+
+
+def _trial_rows(trial: RuleTrial, zone: Zone) -> Iterator[Sequence[Any]]:
+    """Yield a row for each allocation of an instance, or one that says that no rule holds."""
+    from etl.books.entries import day_or_moment
+
+    instance = trial.account, trial.instance_uuid, trial.title
+    if not trial.allocations:
+        yield (*instance, None, None, "(no rule)", None, None)
+    for held in trial.allocations:
+        since = day_or_moment(held.starts_s, zone) if held.starts_s else "ever"
+        yield (*instance, since, held.rule_no, held.project, held.owner, held.cost_centre)
 
 
 def _remark(remarks: Iterable[str]) -> None:

@@ -209,22 +209,23 @@ def doctor(
 def _examine_billing(
     ctx: click.Context, account: str | None, days: int, accept: bool, as_json: bool
 ) -> None:
-    from etl.books import learning
+    from etl.books import learning, learning_text
 
     app = ctx.obj.app()
     app.require_database()
     found = learning.lessons(app.database, account, days)
     if as_json:
-        print_json([learning.as_record(lesson) for lesson in found])
+        print_json([learning_text.as_record(lesson) for lesson in found])
     else:
-        print_lines(line for lesson in found for line in learning.in_words(lesson))
+        print_lines(line for lesson in found for line in learning_text.in_words(lesson))
     if accept:
-        model, learned = learning.accept(app.database, found)
+        accepted = learning.accept(app.database, found)
+        model = accepted.model
         say(
-            f"accepted: counts from {model.counts_from}, steps of {model.step_s} s, {learned} prices;"
+            f"accepted: counts from {model.counts_from}, steps of {model.step_s} s, {accepted.prices} prices;"
             " costs follow, but for closed months"
         )
-    elif any(lesson.verdict.is_clear for lesson in found):
+    elif any(lesson.judgement.is_clear for lesson in found):
         say("nothing was changed; to charge by it: chenyu-etl doctor billing --accept")
 
 

@@ -1,13 +1,316 @@
-"""Prices, rules, budgets and closed months, as people enter them."""
+"""The user's words about money, of all accounts: read, and written with all that follows from them."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, fields, replace
+from typing import Final, NamedTuple
+
+from sqlalchemy import delete, func, insert, select, text
+
+from etl import tables
+from etl.errors import SettingsError
+from etl.history.days import Zone
+from etl.history.months import Month
+from etl.money.allocation import Looks, Rule
+from etl.money.budget import MonthlyBudget
+from etl.money.charging import ChargingModel
+from etl.money.pricing import FOREVER, Override
+from etl.poll import Instant
+from etl.store import schema
+from etl.store.deriving import (
+    MODEL_SETTINGS,
+    charging_model,
+    overrides,
+    rules,
+    write_overrides,
+    write_rules,
+)
+from etl.store.reading import Reader
 from etl.store.subject import Subject
+from etl.store.writing import Tx
+
+BATCH: Final = 5_000
+_BUDGET_COLUMNS: Final = tuple(f.name for f in fields(MonthlyBudget))
+_FROZEN: Final = (
+    "day",
+    "instance_uuid",
+    "title",
+    "project",
+    "owner",
+    "cost_centre",
+    "kind",
+    "gpu_uuid",
+    "gpu_name",
+    "gpu_nums",
+    "charging_type",
+    "image_uuid",
+    "price_source",
+    "settled",
+    "used_s",
+    "gpu_s",
+    "charged_s",
+    "unpriced_s",
+    "unpriced_max_s",
+    "cost_microcny",
+    "cost_min_microcny",
+    "cost_max_microcny",
+    "list_cost_microcny",
+)
+"""The columns of `cost_line` that `closed_cost` keeps."""
+
+
+class AccountKey(NamedTuple):
+    """An account by its number and its name."""
+
+    account_id: int
+    name: str
+
+
+class PriceInUse(NamedTuple):
+    """The price of terms in use from a moment on, as in `price_period`."""
+
+    account: str
+    gpu_name: str
+    image_uuid: str
+    charging_type: int
+    no_card: int
+    starts_s: Instant
+    per_s: int
+    price_microcny: int | None
+    flat_microcny: int | None
+    price_source: str
+    is_assumed: int
+
+
+class FrozenMonth(NamedTuple):
+    """A closed month: its cost as it was frozen, and by what is known today."""
+
+    account: str
+    month: str
+    closed_at: Instant
+    frozen_microcny: int
+    known_today_microcny: int
+
+
+class ObservedBounds(NamedTuple):
+    """The starts of an account's first and newest complete poll; both None before the first."""
+
+    first_at: Instant | None
+    last_at: Instant | None
+
+
+class InstanceBatch(NamedTuple):
+    """Some instances of an account, and their titles and images over time."""
+
+    account: AccountKey
+    looks: Mapping[str, Sequence[Looks]]
 
 
 class BooksReader(Subject):
-    """Reads them; writes nothing."""
+    """Prices, rules, budgets and closed months inside one transaction."""
+
+    def zone(self) -> Zone:
+        """Return the reporting time zone."""
+        return Zone(schema.stored_timezone(self._conn))
+
+    def accounts(self, name: str | None = None) -> list[AccountKey]:
+        """Return all accounts, or the one of that name. Raises `SettingsError` if there is none."""
+        c = tables.account.c
+        asked = select(c.account_id, c.name).order_by(c.name)
+        rows = self._conn.execute(asked if name is None else asked.where(c.name == name)).all()
+        if not rows:
+            raise SettingsError(
+                f"there is no account {name!r}" if name else "nothing is synced yet",
+                advice="see chenyu-etl status",
+            )
+        return [AccountKey(*row) for row in rows]
+
+    # prices
+
+    def overrides(self, source: str | None = None) -> list[Override]:
+        return overrides(self._conn, source)
+
+    def charging_model(self) -> ChargingModel:
+        return charging_model(self._conn)
+
+    def prices_in_use(self) -> list[PriceInUse]:
+        """Return the prices of all terms in use, in order."""
+        p, a = tables.price_period.c, tables.account.c
+        rows = self._conn.execute(
+            select(a.name, *(p[name] for name in PriceInUse._fields[1:]))
+            .join(tables.account, a.account_id == p.account_id)
+            .order_by(a.name, p.gpu_name, p.image_uuid, p.charging_type, p.no_card, p.starts_s)
+        )
+        return [PriceInUse(*row) for row in rows]
+
+    def known_terms(self) -> dict[str, set[str]]:
+        """Map account, gpu_uuid, gpu_name and image_uuid to the values that occur anywhere."""
+        listed, used, term = tables.gpu_price.c, tables.instance.c, tables.price_period.c
+        columns = {
+            "account": (tables.account.c.name,),
+            "gpu_uuid": (listed.gpu_uuid, used.gpu_uuid, term.gpu_uuid),
+            "gpu_name": (listed.gpu_name, used.gpu_name, term.gpu_name),
+            "image_uuid": (used.image_uuid, term.image_uuid),
+        }
+        return {
+            name: {
+                str(value)
+                for column in places
+                for value in self._conn.scalars(select(column).distinct())
+                if value
+            }
+            for name, places in columns.items()
+        }
+
+    # rules and budgets
+
+    def rules(self) -> list[Rule]:
+        """Return the rules in the order in which they are asked."""
+        return rules(self._conn)
+
+    def budgets(self) -> list[MonthlyBudget]:
+        c = tables.budget.c
+        asked = select(*(c[name] for name in _BUDGET_COLUMNS))
+        rows = self._conn.execute(asked.order_by(c.scope, c.name, c.month))
+        return [MonthlyBudget(*row) for row in rows]
+
+    def account_names(self) -> set[str]:
+        return set(self._conn.scalars(select(tables.account.c.name)))
+
+    def instances_by_rule(self) -> Counter[int]:
+        """Count the instances that each rule holds for now."""
+        a = tables.allocation.c
+        return Counter(self._conn.scalars(select(a.rule_no).where(a.ends_s == FOREVER)))
+
+    def batches(self) -> Iterator[InstanceBatch]:
+        """Yield all instances with their titles and images, some at a time."""
+        c = tables.account.c
+        rows = self._conn.execute(select(c.account_id, c.name).order_by(c.account_id)).all()
+        for account in (AccountKey(*row) for row in rows):
+            reader = Reader(self._database, self._conn, account.account_id)
+            uuids = reader.all_uuids()
+            for at in range(0, len(uuids), BATCH):
+                yield InstanceBatch(account, reader.deriver().looks(uuids[at : at + BATCH]))
+
+    # closed months
+
+    def frozen_months(self) -> list[FrozenMonth]:
+        """Return the closed months by account."""
+        m, a = tables.closed_month.c, tables.account.c
+        rows = self._conn.execute(
+            select(a.name, m.account_id, m.month, m.closed_at)
+            .join(tables.account, a.account_id == m.account_id)
+            .order_by(a.name, m.month)
+        ).all()
+        return [
+            FrozenMonth(
+                row.name,
+                row.month,
+                row.closed_at,
+                self._frozen_cost(row.account_id, row.month),
+                self._cost_today(row.account_id, row.month),
+            )
+            for row in rows
+        ]
+
+    def is_closed(self, account: AccountKey, month: Month) -> bool:
+        c = tables.closed_month.c
+        mine = c.account_id == account.account_id, c.month == str(month)
+        return self._conn.scalar(select(c.month).where(*mine)) is not None
+
+    def observed(self, account: AccountKey) -> ObservedBounds:
+        run = tables.sync_run.c
+        row = self._conn.execute(
+            select(func.min(run.started_at), func.max(run.started_at)).where(
+                run.account_id == account.account_id,
+                run.resource == "instances",
+                run.outcome == "complete",
+            )
+        ).one()
+        return ObservedBounds(*row)
+
+    def _frozen_cost(self, account_id: int, month: str) -> int:
+        c = tables.closed_cost.c
+        mine = c.account_id == account_id, c.month == month
+        return int(self._conn.scalar(select(func.sum(c.cost_microcny)).where(*mine)) or 0)
+
+    def _cost_today(self, account_id: int, month: str) -> int:
+        asked = text(
+            "SELECT SUM(p.cost_microcny) FROM cost_part p JOIN calendar_day d ON d.day = p.day"
+            " WHERE p.account_id = :account AND d.month = :month"
+        )
+        found = self._conn.scalar(asked, {"account": account_id, "month": month})
+        return int(found or 0)
 
 
 class BooksWriter(BooksReader):
-    """Writes them, in a write transaction."""
+    """The same books, written; costs and allocations follow within the transaction."""
+
+    def replace_overrides(self, chosen: Sequence[Override]) -> None:
+        """Keep overrides in place of those from the same sources."""
+        write_overrides(self._database, self._conn, chosen)
+        self._refresh_prices()
+
+    def replace_learned(self, learned: Sequence[Override]) -> None:
+        """Keep prices learned from the bill in place of those learned before."""
+        kept = self.overrides("user")
+        self._conn.execute(delete(tables.price_override))
+        from_bill = [replace(override, source="bill") for override in learned]
+        self.replace_overrides([*kept, *from_bill])
+
+    def set_charging_model(self, model: ChargingModel) -> None:
+        """Charge by another model from now on, used time too."""
+        c = tables.setting.c
+        self._conn.execute(delete(tables.setting).where(c.name.in_(MODEL_SETTINGS)))
+        for name, field in MODEL_SETTINGS.items():
+            value = f"{getattr(model, field)}"
+            self._conn.execute(insert(tables.setting).values(name=name, value=value))
+        for tx in self._transactions():
+            tx.deriver().charge_anew()
+
+    def replace_rules(self, chosen: Sequence[Rule], batches: Sequence[InstanceBatch]) -> None:
+        """Keep rules in place of all others; `batches` are all instances, as `batches()` gives them."""
+        write_rules(self._database, self._conn, chosen)
+        for batch in batches:
+            tx = Tx(self._database, self._conn, batch.account.account_id)
+            tx.deriver().allocate_anew(list(batch.looks), batch.looks)
+
+    def replace_budgets(self, chosen: Sequence[MonthlyBudget]) -> None:
+        """Keep budgets in place of all others."""
+        self._conn.execute(delete(tables.budget))
+        rows = [astuple(budget) for budget in chosen]
+        self._database.insert(self._conn, tables.budget, _BUDGET_COLUMNS, rows)
+
+    def freeze(self, account: AccountKey, month: Month, now: Instant) -> None:
+        """Keep an account's costs of a month as they are now."""
+        names = ", ".join(_FROZEN)
+        self._conn.execute(
+            text(
+                f"INSERT INTO closed_cost (account_id, month, line_no, {names})"
+                f" SELECT account_id, :month, ROW_NUMBER() OVER (ORDER BY {names}), {names}"
+                " FROM cost_line WHERE account = :name"
+                " AND day IN (SELECT day FROM calendar_day WHERE month = :month)"
+            ),
+            {"month": str(month), "name": account.name},
+        )
+        self._conn.execute(
+            insert(tables.closed_month).values(
+                account_id=account.account_id, month=str(month), closed_at=now
+            )
+        )
+
+    def thaw(self, account: AccountKey, month: Month) -> None:
+        """Let an account's costs of a month follow what is known again."""
+        for table in (tables.closed_cost, tables.closed_month):
+            mine = table.c.account_id == account.account_id, table.c.month == str(month)
+            self._conn.execute(delete(table).where(*mine))
+
+    def _refresh_prices(self) -> None:
+        for tx in self._transactions():
+            tx.refresh_prices()
+
+    def _transactions(self) -> list[Tx]:
+        account_ids = self._conn.scalars(select(tables.account.c.account_id)).all()
+        return [Tx(self._database, self._conn, account_id) for account_id in account_ids]

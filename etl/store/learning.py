@@ -2,8 +2,150 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, or_, select, text
+
+from etl import tables
+from etl.dialect import Database
+from etl.history.codes import PREPAID_UNITS
+from etl.history.usage import Terms
+from etl.money.billing.evidence import BillLine, Gap, MeteredRun
+from etl.money.billing.prepaid import HeldStretch
+from etl.money.charging import ChargingModel
+from etl.money.pricing import FOREVER, Prices, PriceTerms
+from etl.poll import Instant
+from etl.store.books import AccountKey
+from etl.store.deriving import charging_model, overrides, price_terms
+from etl.store.reading import Reader
 from etl.store.subject import Subject
+
+CERTAIN: Final = frozenset({"observed", "unseen_run"})
+"""Evidence of stretches whose start is the start of a run."""
+DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedSpan:
+    """The time of which both the bill and the instances are known."""
+
+    since: Instant
+    until: Instant
 
 
 class LearningReader(Subject):
-    """Reads them; nothing about learning is written here, an accepted model goes to the books."""
+    """The bills of all accounts inside one transaction."""
+
+    def evidence(self, account: AccountKey) -> EvidenceReader:
+        """Return what can be asked of one account's bill."""
+        return EvidenceReader(self._database, self._conn, *account)
+
+
+class EvidenceReader:
+    """One account's bill and running time inside one transaction."""
+
+    def __init__(self, database: Database, conn: Connection, account_id: int, name: str) -> None:
+        self._conn = conn
+        self._account_id = account_id
+        self._reader = Reader(database, conn, account_id)
+        self.account = name
+
+    def observed(self, days: int) -> ObservedSpan | None:
+        """Return the newest `days` of the bill, as far as instances were observed in them."""
+        run, bill = tables.sync_run.c, tables.bill.c
+        complete = (
+            run.account_id == self._account_id,
+            run.resource == "instances",
+            run.outcome == "complete",
+        )
+        first, last = self._conn.execute(
+            select(func.min(run.finished_at), func.max(run.started_at)).where(*complete)
+        ).one()
+        newest = self._conn.scalar(
+            select(func.max(bill.settle_end_at)).where(bill.account_id == self._account_id)
+        )
+        if first is None or newest is None:
+            return None
+        return ObservedSpan(max(first, newest - days * DAY_S), last)
+
+    def gaps(self) -> list[Gap]:
+        """Return the times without observation, by the rule of the view `sync_gap`."""
+        rows = self._conn.execute(
+            text(
+                "SELECT gap_from_s, gap_to_s FROM sync_gap WHERE account = :account"
+                " ORDER BY gap_from_s"
+            ),
+            {"account": self.account},
+        )
+        return [Gap(*row) for row in rows]
+
+    def lines(self, span: ObservedSpan) -> list[BillLine]:
+        """Return the lines whose windows lie in `span`, in order."""
+        b = tables.bill.c
+        rows = self._conn.execute(
+            select(b.settle_start_at, b.settle_end_at, b.amount_microcny, b.remark)
+            .where(b.account_id == self._account_id, b.settle_start_at >= span.since)
+            .where(b.settle_end_at >= span.since, b.settle_end_at <= span.until)
+            .order_by(b.settle_start_at, b.settle_end_at)
+        )
+        return [BillLine(*row) for row in rows]
+
+    def metered_runs(self, span: ObservedSpan) -> list[MeteredRun]:
+        """Return the runs that are not prepaid."""
+        units = self.units()
+        return [
+            _run(row, span.until)
+            for row in self._stretches(span.since, "running")
+            if units.get(row.charging_type) not in PREPAID_UNITS
+        ]
+
+    def held_stretches(self, span: ObservedSpan) -> list[HeldStretch]:
+        """Return the stretches in which instances were held on prepaid terms."""
+        return [
+            HeldStretch(row.started_at, row.ended_at, _terms(row), row.gpu_nums or 0)
+            for row in self._stretches(span.since, "held")
+        ]
+
+    def prices(self) -> Prices:
+        """Return the prices without those that were learned from the bill."""
+        listed = self._reader.deriver().listed_prices()
+        return Prices(self.account, listed, overrides(self._conn, "user"), self.units())
+
+    def units(self) -> dict[int, str | None]:
+        """Map charging codes to their units."""
+        return dict(self._reader.codes().units)
+
+    def charging_model(self) -> ChargingModel:
+        return charging_model(self._conn)
+
+    def _stretches(self, since: Instant, kind: str) -> Sequence[Any]:
+        u = tables.instance_usage.c
+        return self._conn.execute(
+            select(tables.instance_usage)
+            .where(u.account_id == self._account_id, u.kind == kind)
+            .where(or_(u.ended_max.is_(None), u.ended_max >= since))
+            .order_by(u.started_at, u.instance_uuid)
+        ).all()
+
+
+def _run(row: Any, horizon: Instant) -> MeteredRun:
+    is_open = row.ended_at is None
+    is_known = row.evidence in CERTAIN and row.gpu_nums is not None and row.gpu_nums >= 0
+    return MeteredRun(
+        row.instance_uuid,
+        row.started_at,
+        max(row.started_at, horizon) if is_open else row.ended_min,
+        max(row.started_at, horizon) if is_open else row.ended_at,
+        FOREVER if is_open else row.ended_max,
+        _terms(row),
+        row.gpu_nums or 0,
+        is_known,
+    )
+
+
+def _terms(row: Any) -> PriceTerms:
+    return price_terms(
+        Terms(row.gpu_uuid, row.gpu_name, row.gpu_nums, row.charging_type, row.image_uuid)
+    )

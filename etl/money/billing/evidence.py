@@ -9,33 +9,43 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from etl.money.pricing import PriceTerms
 from etl.poll import Instant
 
 LONGEST_BOOT_S: Final = 600
-"""A window that begins so long after a run at most is taken for the first one of the run."""
+"""A window that begins at most this long after a run is taken for the first one of that run."""
 LONGEST_USUAL_BOOT_S: Final = 240
-"""The same, where several could be meant."""
+"""The same limit if several runs could be meant."""
 MOST_RUNS: Final = 50
 """Windows that hold more runs of an instance are left out."""
 
 
+class Gap(NamedTuple):
+    """A time in which instances may have come and gone unseen."""
+
+    starts_s: Instant
+    ends_s: Instant
+
+
 @dataclass(frozen=True, slots=True)
 class BillLine:
-    """What was charged for a window, in one channel."""
+    """A charge for a window, in one channel."""
 
     starts_s: Instant
     ends_s: Instant
     amount: int
     remark: str = ""
 
+    def reaches_into(self, gap: Gap) -> bool:
+        return gap.starts_s < self.ends_s and gap.ends_s > self.starts_s
+
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MeteredRun:
     """A run that is charged by the hour. It ended from `ended_min_s` to `ended_max_s`; it began at
-    `started_s`, or, where that is not certain, not before it."""
+    `started_s`, or not before it if that is not certain."""
 
     instance_uuid: str
     started_s: Instant
@@ -49,10 +59,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The time of a run that falls into a window, from `begins_s` on. `is_first`: the window is the
-    one in which the run begins; `origin_s`: where that one begins, as far as it is known."""
+    """The time of a run that falls into a window, from `begins_s` on. `is_first`: the run begins in
+    this window; `origin_s`: the begin of that window, as far as it is known."""
 
-    run: Run
+    run: MeteredRun
     begins_s: Instant
     ends_min_s: Instant
     ends_s: Instant
@@ -61,21 +71,21 @@ class Share:
     origin_s: Instant
 
 
-Told = Literal["alone", "begins", "follows"]
+Sign = Literal["alone", "begins", "follows"]
+"""How the instance of a window is known: nothing else can have run in it; the window begins when one
+run began; or it begins where the window before it of a run ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """A window with all that was charged for it, and what ran in it. `told` by what it is known whose
-    it is: nothing else can have run in it; it begins when one run began; or it begins where the
-    window before it of a run ended."""
+class SettlementWindow:
+    """A window with all that was charged for it, and the runs in it; `sign` tells whose it is."""
 
     starts_s: Instant
     ends_s: Instant
     amount: int
     remark: str
     shares: tuple[Share, ...] = ()
-    told: Told = "alone"
+    sign: Sign = "alone"
 
     @property
     def length_s(self) -> int:
@@ -84,83 +94,98 @@ class Window:
 
 @dataclass(slots=True)
 class Evidence:
-    """`windows` are of one instance each; `shared` could be of several. `stopped` are of time in
-    which nothing ran, or which begins where a run ended; `quiet_ends` are ends of runs at which no
-    window begins. `moments` are lines without a window."""
+    """Windows by what they can teach.
 
-    windows: list[Window] = field(default_factory=list)
-    stopped: list[Window] = field(default_factory=list)
-    shared: list[Window] = field(default_factory=list)
+    `windows` are of one instance each; `shared` could be of several. `stopped` are of time in which
+    nothing ran, or begin where a run ended; `quiet_ends` counts ends of runs at which no window
+    begins, `moments` lines without a window.
+    """
+
+    windows: list[SettlementWindow] = field(default_factory=list)
+    stopped: list[SettlementWindow] = field(default_factory=list)
+    shared: list[SettlementWindow] = field(default_factory=list)
     quiet_ends: int = 0
     moments: int = 0
 
 
-def evidence(lines: Iterable[BillLine], runs: Sequence[Run]) -> Evidence:
+def observed_lines(lines: Iterable[BillLine], gaps: Sequence[Gap]) -> list[BillLine]:
+    """Return the lines whose windows were observed whole.
+
+    An instance that nobody saw may be what a window in a gap is about.
+    """
+    return [line for line in lines if not any(line.reaches_into(gap) for gap in gaps)]
+
+
+def evidence(lines: Iterable[BillLine], runs: Sequence[MeteredRun]) -> Evidence:
     """Sort the windows of the bill by what ran in them."""
-    index, found = _Index(runs), Evidence()
-    all_of = _windows(lines)
-    spans = [window for window in all_of if window.length_s]
-    found.moments = len(all_of) - len(spans)
+    index, sorted_by = _Index(runs), Evidence()
+    merged = _windows(lines)
+    spans = [window for window in merged if window.length_s]
+    sorted_by.moments = len(merged) - len(spans)
     starting = Counter(window.starts_s for window in spans)
     ending = Counter(window.ends_s for window in spans)
-    ended: dict[Instant, Run] = {}
+    ended: dict[Instant, MeteredRun] = {}
     for window in spans:
         at = window.starts_s
         is_single = starting[at] == 1 and ending[at] == 1
         before = ended.get(at) if is_single else None
         if before is not None and window.ends_s > before.ended_max_s:
-            found.stopped.append(window)
+            sorted_by.stopped.append(window)
             continue
         inside = index.inside(at, window.ends_s)
         if inside == []:
-            found.stopped.append(window)
+            sorted_by.stopped.append(window)
             continue
-        told = _told(window, inside, before, None if ending[at] else index.begun_before(at))
-        if told is None:
-            found.shared.append(window)
+        begun = None if ending[at] else index.begun_before(at)
+        owned = _attributed(window, inside, before, begun)
+        if owned is None:
+            sorted_by.shared.append(window)
             continue
-        found.windows.append(told)
-        ended[window.ends_s] = told.shares[-1].run
-    found.quiet_ends = sum(
+        sorted_by.windows.append(owned)
+        ended[window.ends_s] = owned.shares[-1].run
+    sorted_by.quiet_ends = sum(
         run.ended_min_s <= at <= run.ended_max_s and not starting[at] for at, run in ended.items()
     )
-    found.windows = _with_origins(found.windows)
-    return found
+    sorted_by.windows = _with_origins(sorted_by.windows)
+    return sorted_by
 
 
-def _windows(lines: Iterable[BillLine]) -> list[Window]:
-    """Lines with the same window as one: a charge can be paid in parts."""
+def _windows(lines: Iterable[BillLine]) -> list[SettlementWindow]:
+    """Merge lines with the same window: a charge can be paid in parts."""
     amounts: Counter[tuple[Instant, Instant]] = Counter()
     remarks: dict[tuple[Instant, Instant], set[str]] = defaultdict(set)
     for line in lines:
         amounts[line.starts_s, line.ends_s] += line.amount
         remarks[line.starts_s, line.ends_s].add(line.remark)
     return [
-        Window(*key, amount, " + ".join(sorted(remarks[key])))
+        SettlementWindow(*key, amount, " + ".join(sorted(remarks[key])))
         for key, amount in sorted(amounts.items())
     ]
 
 
-def _told(
-    window: Window, inside: Sequence[Run] | None, before: Run | None, begun: Run | None
-) -> Window | None:
-    """The window with the shares of the one instance that it is of, if that can be told."""
-    told: Told = "alone"
+def _attributed(
+    window: SettlementWindow,
+    inside: Sequence[MeteredRun] | None,
+    before: MeteredRun | None,
+    begun: MeteredRun | None,
+) -> SettlementWindow | None:
+    """Give a window the shares of its instance; None if nothing says which instance that is."""
+    sign: Sign = "alone"
     if inside is not None and len({run.instance_uuid for run in inside}) == 1:
         chosen = inside
     elif before is not None:
-        chosen, told = [before], "follows"
+        chosen, sign = [before], "follows"
     elif begun is not None and window.ends_s <= begun.ended_max_s:
-        chosen, told = [begun], "begins"
+        chosen, sign = [begun], "begins"
     else:
         return None
     if not all(run.is_certain for run in chosen):
         return None
     shares = tuple(_share(window, run) for run in chosen)
-    return replace(window, shares=shares, told=told)
+    return replace(window, shares=shares, sign=sign)
 
 
-def _share(window: Window, run: Run) -> Share:
+def _share(window: SettlementWindow, run: MeteredRun) -> Share:
     begins = max(window.starts_s, run.started_s)
     ends = tuple(max(begins, at) for at in (run.ended_min_s, run.ended_s, run.ended_max_s))
     if window.ends_s <= run.ended_max_s:  # it is settled while it runs, or when it ends
@@ -169,9 +194,9 @@ def _share(window: Window, run: Run) -> Share:
     return Share(run, begins, ends[0], ends[1], ends[2], is_first, run.started_s)
 
 
-def _with_origins(windows: Sequence[Window]) -> list[Window]:
-    """Every share knows where the first window of its run began: steps count from there."""
-    first: dict[Run, Instant] = {}
+def _with_origins(windows: Sequence[SettlementWindow]) -> list[SettlementWindow]:
+    """Tell every share where the first window of its run began: steps count from there."""
+    first: dict[MeteredRun, Instant] = {}
     for window in windows:
         for share in window.shares:
             if share.is_first:
@@ -182,7 +207,7 @@ def _with_origins(windows: Sequence[Window]) -> list[Window]:
     ]
 
 
-def _with_origin(share: Share, first: Mapping[Run, Instant]) -> Share:
+def _with_origin(share: Share, first: Mapping[MeteredRun, Instant]) -> Share:
     origin = first.get(share.run)
     return replace(
         share,
@@ -194,7 +219,7 @@ def _with_origin(share: Share, first: Mapping[Run, Instant]) -> Share:
 class _Index:
     """Runs by the time in which they may have been running."""
 
-    def __init__(self, runs: Sequence[Run]) -> None:
+    def __init__(self, runs: Sequence[MeteredRun]) -> None:
         self._runs = sorted(runs, key=lambda run: run.started_s)
         self._starts = [run.started_s for run in self._runs]
         self._ends = sorted(run.ended_max_s for run in runs)
@@ -202,8 +227,8 @@ class _Index:
         by_end = sorted(range(len(self._runs)), key=lambda i: self._runs[i].ended_max_s)
         self._sums_by_end = _sums(by_end)
 
-    def inside(self, starts_s: Instant, ends_s: Instant) -> list[Run] | None:
-        """The runs that may have run in [starts_s, ends_s); None where they are many."""
+    def inside(self, starts_s: Instant, ends_s: Instant) -> list[MeteredRun] | None:
+        """Return the runs that may have run in [starts_s, ends_s); None if they are many."""
         begun = bisect_left(self._starts, ends_s)
         over = bisect_right(self._ends, starts_s)
         count = begun - over
@@ -213,17 +238,17 @@ class _Index:
             return None
         return self._search(begun, count, starts_s)
 
-    def _search(self, begun: int, count: int, starts_s: Instant) -> list[Run] | None:
-        found: list[Run] = []
+    def _search(self, begun: int, count: int, starts_s: Instant) -> list[MeteredRun] | None:
+        overlapping: list[MeteredRun] = []
         for run in reversed(self._runs[max(0, begun - 20 * MOST_RUNS) : begun]):
-            if len(found) == count:
+            if len(overlapping) == count:
                 break
             if run.ended_max_s > starts_s:
-                found.append(run)
-        return found if len(found) == count else None
+                overlapping.append(run)
+        return overlapping if len(overlapping) == count else None
 
-    def begun_before(self, at: Instant) -> Run | None:
-        """The only run that began in this second; or, where none did, within a boot before it."""
+    def begun_before(self, at: Instant) -> MeteredRun | None:
+        """Return the only run that began in this second, else the only one within a boot before it."""
         last = bisect_right(self._starts, at)
         for since in (at, at - LONGEST_USUAL_BOOT_S):
             first = bisect_left(self._starts, since)
@@ -233,7 +258,7 @@ class _Index:
 
 
 def _sums(numbers: Iterable[int]) -> list[int]:
-    """Running sums, from 0 of none on."""
+    """Return running sums, beginning with 0."""
     sums = [0]
     for number in numbers:
         sums.append(sums[-1] + number)

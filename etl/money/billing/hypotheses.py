@@ -1,4 +1,4 @@
-"""Ways in which running time may be charged, and what each of them says of a window.
+"""Ways in which running time may be charged, and the amount that each predicts for a window.
 
 Pure. Amounts are millionths of a yuan, times seconds. A range has a least, a likely and a most.
 """
@@ -10,21 +10,30 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from etl.money.billing.evidence import LONGEST_BOOT_S, Share, Window
+from etl.money.billing.evidence import LONGEST_BOOT_S, SettlementWindow, Share
 from etl.money.pricing import PER_S, PricePeriod, PriceTerms
 from etl.poll import Instant
 
 FEN: Final = 10_000
-"""What a line is rounded to: it may be off by less than this."""
+"""Lines are rounded to it, so one may be off by less than this."""
 HOUR_S: Final = PER_S["hour"]
 USUAL_BOOT_S: Final = 60
 Rounds = Literal["begun", "nearest"]
 Periods = Callable[[PriceTerms], Sequence[PricePeriod]]
-Subject = tuple[str, ...]
-"""What a learned price is about: ("image", uuid), ("gpu", uuid, name) or ("no card", image uuid)."""
+
+
+class Subject(NamedTuple):
+    """The thing that a learned price is for. `uuid` is that of the GPU model or of the image: of runs
+    without a card, too. `name` is that of a GPU model."""
+
+    kind: Literal["image", "gpu", "no card"]
+    uuid: str
+    name: str = ""
 
 
 class Range(NamedTuple):
+    """An amount between two bounds."""
+
     least: int
     likely: int
     most: int
@@ -32,15 +41,15 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Which seconds count: from `start` or `running` on, in steps that are charged when `begun`, or
-    when half of them has passed (`nearest`)."""
+    """A rule of which seconds count: from `start` or `running` on, in steps that are charged when
+    `begun`, or when half of them has passed (`nearest`)."""
 
     counts_from: Literal["start", "running"]
     step_s: int
     rounds: Rounds = "begun"
 
     def charged(self, age_s: int) -> int:
-        """Seconds that are charged of so many."""
+        """Return the seconds that are charged for a run of this age."""
         more = self.step_s - 1 if self.rounds == "begun" else self.step_s // 2
         return max(0, age_s + more) // self.step_s * self.step_s
 
@@ -83,18 +92,20 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a hypothesis says of a window, but for what is to be learned: the cost at known prices,
-    and instance-seconds and card-seconds at a price that is not known. `subject`: whose price that
-    is; None where nothing is left to learn."""
+class Prediction:
+    """The amount that a hypothesis expects of a window, with one price left open.
 
-    window: Window
+    `cost` is the cost at known prices, `per_s` the instance-seconds or card-seconds at the open price,
+    and `subject` the thing that it is for; None if nothing is left to learn.
+    """
+
+    window: SettlementWindow
     cost: Range
     per_s: Range
     subject: Subject | None
 
     def with_rate(self, rate: int) -> Range:
-        """What is charged where the unknown price is `rate` an hour."""
+        """Return the charge if the open price is `rate` an hour."""
         likely = self.per_s.likely * rate
         bounds = sorted((self.per_s.least * rate, self.per_s.most * rate))
         return Range(
@@ -106,8 +117,12 @@ class Said:
 
 @dataclass(slots=True)
 class Fit:
-    """How a hypothesis fits. `explained`: windows whose amount it says to the fen; `exact`: those of
-    them of which it says no more than one amount. `rates` were learned, millionths an hour."""
+    """How well a hypothesis fits some windows.
+
+    `explained` are the windows whose amount it predicts to the fen, `exact` those among them of which
+    it predicts a single amount. `rates` were learned: millionths an hour; `backed` counts the windows
+    that speak for each.
+    """
 
     hypothesis: Hypothesis
     explained: set[int] = field(default_factory=set)
@@ -124,56 +139,65 @@ class Fit:
 
     @property
     def learned(self) -> int:
-        """How many prices it takes."""
+        """Count the learned prices that are not zero."""
         return sum(1 for rate in self.rates.values() if rate)
 
     @property
     def rank(self) -> int:
-        """The higher, the better. Who says one amount says more than who says a range, and what is
-        learned must explain more than one window each."""
+        """Score the fit; the higher, the better.
+
+        A single amount counts for more than a range, and a learned price must explain more than one
+        window, or any model could be made to fit.
+        """
         return len(self.explained) + len(self.exact) - 2 * self.learned
 
     @property
     def is_simpler(self) -> bool:
-        """Whether it learns nothing of images: then it is the GPU price alone."""
+        """Whether it needs no price for an image: then it is the GPU price alone."""
         return self.hypothesis.extra in ("instance", "gpu") and not any(
-            rate for subject, rate in self.rates.items() if subject[0] == "image"
+            rate for subject, rate in self.rates.items() if subject.kind == "image"
         )
 
 
-def fitted(hypothesis: Hypothesis, windows: Sequence[Window], periods: Periods) -> Fit:
-    """How a hypothesis fits these windows, with the constants that fit best."""
-    said = [_said(hypothesis, window, periods) for window in windows]
+def fitted(hypothesis: Hypothesis, windows: Sequence[SettlementWindow], periods: Periods) -> Fit:
+    """Fit a hypothesis to windows, with the constants that fit best."""
+    predictions = [_predicted(hypothesis, window, periods) for window in windows]
     fit = Fit(hypothesis, windows=len(windows))
-    by_subject: dict[Subject, list[Said]] = defaultdict(list)
-    for each in said:
-        if each.subject is not None:
-            by_subject[each.subject].append(each)
+    by_subject: dict[Subject, list[Prediction]] = defaultdict(list)
+    for prediction in predictions:
+        if prediction.subject is not None:
+            by_subject[prediction.subject].append(prediction)
     for subject, about in by_subject.items():
         fit.rates[subject], fit.backed[subject] = best_rate(about)
-    errors = []
-    for number, each in enumerate(said):
-        says = each.with_rate(fit.rates.get(each.subject, 0) if each.subject else 0)
-        fit.likely[number] = says.likely
-        amount = each.window.amount
-        if says.least - FEN < amount < says.most + FEN:
-            fit.explained.add(number)
-            if says.most - says.least <= FEN:
-                fit.exact.add(number)
-        else:
-            off = max(says.least - amount, amount - says.most)
-            errors.append(min(1.0, off / max(abs(amount), 1)))
+    errors = [_compared(fit, number, each) for number, each in enumerate(predictions)]
     fit.error_permille = 1000 * sum(errors) / max(1, len(windows))
     return fit
 
 
-def best_rate(about: Sequence[Said]) -> tuple[int, int]:
-    """The price an hour that explains the most windows, 0 where that explains as many; and how many
-    those are. Of the prices that explain as many, the roundest."""
+def _compared(fit: Fit, number: int, prediction: Prediction) -> float:
+    """Note in the fit whether a window is explained; return how far off it is, 1 at most."""
+    subject = prediction.subject
+    expected = prediction.with_rate(fit.rates.get(subject, 0) if subject else 0)
+    fit.likely[number] = expected.likely
+    amount = prediction.window.amount
+    if not expected.least - FEN < amount < expected.most + FEN:
+        off = max(expected.least - amount, amount - expected.most)
+        return min(1.0, off / max(abs(amount), 1))
+    fit.explained.add(number)
+    if expected.most - expected.least <= FEN:
+        fit.exact.add(number)
+    return 0.0
+
+
+def best_rate(about: Sequence[Prediction]) -> tuple[int, int]:
+    """Return the price an hour that explains the most windows, and how many those are.
+
+    It is 0 if that explains as many; of other prices that do, it is the roundest.
+    """
     edges: list[tuple[int, int]] = []
     free = 0
-    for each in about:
-        bounds = _rates(each)
+    for prediction in about:
+        bounds = _rates(prediction)
         if bounds is not None and bounds[1] >= 0:
             least, most = max(0, bounds[0]), bounds[1]
             free += least == 0
@@ -188,7 +212,7 @@ def best_rate(about: Sequence[Said]) -> tuple[int, int]:
 
 
 def roundest(least: int, most: int) -> int:
-    """The number of [least, most] with the fewest digits, near the middle of several."""
+    """Return the number of [least, most] with the fewest digits, near the middle if there are several."""
     middle = (least + most) // 2
     for power in range(9, -1, -1):
         unit = int(10**power)
@@ -198,38 +222,52 @@ def roundest(least: int, most: int) -> int:
     return middle
 
 
-def _rates(each: Said) -> tuple[int, int] | None:
-    """The prices an hour that explain a window: from, to."""
-    if each.per_s.likely <= 0:
+def _rates(prediction: Prediction) -> tuple[int, int] | None:
+    """Return the lowest and the highest price an hour that explain a window."""
+    cost, per_s = prediction.cost, prediction.per_s
+    if per_s.likely <= 0:
         return None
-    amount = each.window.amount * HOUR_S
-    least = (amount - FEN * HOUR_S + 1 - each.cost.most) / max(1, each.per_s.most)
-    most = (amount + FEN * HOUR_S - 1 - each.cost.least) / max(1, each.per_s.least)
+    amount = prediction.window.amount * HOUR_S
+    least = (amount - FEN * HOUR_S + 1 - cost.most) / max(1, per_s.most)
+    most = (amount + FEN * HOUR_S - 1 - cost.least) / max(1, per_s.least)
     return int(least), int(most)
 
 
-def _said(hypothesis: Hypothesis, window: Window, periods: Periods) -> Said:
+def _predicted(hypothesis: Hypothesis, window: SettlementWindow, periods: Periods) -> Prediction:
     cost = per_s = Range(0, 0, 0)
     subject: Subject | None = None
     for share in window.shares:
-        terms = share.run.terms
-        known = periods(terms)
-        is_unknown = any(period.price_microcny is None for period in _inside(known, share))
-        learns = hypothesis.extra
-        if terms.no_card and is_unknown:
-            subject, times, known = ("no card", terms.image_uuid), 1, ()
-        elif is_unknown or learns == "learned":
-            subject = ("gpu", terms.gpu_uuid, terms.gpu_name)
-            times, known = share.run.gpus, ()
-        elif learns == "none":
-            times = 0
-        else:
-            subject = ("image", terms.image_uuid)
-            times = share.run.gpus if learns == "gpu" else 1
+        known = periods(share.run.terms)
+        open_price = _open_price(hypothesis.extra, share, known)
+        if open_price is not None:
+            subject = open_price
+        if open_price is not None and open_price.kind != "image":
+            known = ()  # the open price is all that is charged
+        times = _times(hypothesis.extra, share, open_price)
         seconds, amounts = _counted(hypothesis.counting, share, known)
         cost = Range(*(a + b for a, b in zip(cost, amounts, strict=True)))
         per_s = Range(*(a + times * b for a, b in zip(per_s, seconds, strict=True)))
-    return Said(window, cost, per_s, subject)
+    return Prediction(window, cost, per_s, subject)
+
+
+def _open_price(extra: Extra, share: Share, known: Sequence[PricePeriod]) -> Subject | None:
+    """Return the subject of the price that a share leaves to be learned."""
+    terms = share.run.terms
+    is_unknown = any(period.price_microcny is None for period in _inside(known, share))
+    if terms.no_card and is_unknown:
+        return Subject("no card", terms.image_uuid)
+    if is_unknown or extra == "learned":
+        return Subject("gpu", terms.gpu_uuid, terms.gpu_name)
+    return None if extra == "none" else Subject("image", terms.image_uuid)
+
+
+def _times(extra: Extra, share: Share, open_price: Subject | None) -> int:
+    """Return how often the open price counts for each second of a share."""
+    if open_price is None:
+        return 0
+    if open_price.kind == "gpu" or (open_price.kind == "image" and extra == "gpu"):
+        return share.run.gpus
+    return 1
 
 
 def _inside(known: Sequence[PricePeriod], share: Share) -> Iterator[PricePeriod]:
@@ -238,55 +276,71 @@ def _inside(known: Sequence[PricePeriod], share: Share) -> Iterator[PricePeriod]
             yield period
 
 
+class _Counted(NamedTuple):
+    """Seconds that are charged of a span, and their cost, times seconds of an hour."""
+
+    seconds: int
+    least: int
+    likely: int
+    most: int
+
+
+class _Span(NamedTuple):
+    """Time that counts: a part of a run whose steps count from `origin`."""
+
+    begins: Instant
+    ends: Instant
+    origin: Instant
+
+
 def _counted(counting: Counting, share: Share, known: Sequence[PricePeriod]) -> tuple[Range, Range]:
-    """Seconds that are charged of a share, and what they cost, times seconds of an hour."""
-    start, origin = share.run.started_s, share.origin_s
-    if counting.counts_from == "start":
-        begins = start if share.is_first else share.begins_s
-        spans = [(begins, end, start) for end in (share.ends_min_s, share.ends_s, share.ends_max_s)]
-    elif origin > start or (counting.step_s == 1 and not share.is_first):
-        spans = [
-            (share.begins_s, end, origin)
-            for end in (share.ends_min_s, share.ends_s, share.ends_max_s)
-        ]
-    else:  # when it had booted is not known
-        boots = (LONGEST_BOOT_S, USUAL_BOOT_S, 0)
-        ends = (share.ends_min_s, share.ends_s, share.ends_max_s)
-        spans = [
-            (max(share.begins_s, start + boot), end, start + boot)
-            for boot, end in zip(boots, ends, strict=True)
-        ]
-    found = [_cost(counting, *span, share, known) for span in spans]
-    seconds = sorted(each[0] for each in found)
+    """Return the seconds that are charged of a share, and their cost, times seconds of an hour."""
+    spans = _spans(counting, share)
+    least, likely, most = (_charged(counting, span, share, known) for span in spans)
+    seconds = sorted(counted.seconds for counted in (least, likely, most))
     return (
-        Range(seconds[0], found[1][0], seconds[2]),
-        Range(min(f[1] for f in found), found[1][2], max(f[3] for f in found)),
+        Range(seconds[0], likely.seconds, seconds[2]),
+        Range(
+            min(least.least, likely.least, most.least),
+            likely.likely,
+            max(least.most, likely.most, most.most),
+        ),
     )
 
 
-def _cost(
-    counting: Counting,
-    begins: Instant,
-    ends: Instant,
-    origin: Instant,
-    share: Share,
-    known: Sequence[PricePeriod],
-) -> tuple[int, int, int, int]:
-    """Seconds charged from `begins` to `ends` of a run that counts from `origin`, and what they cost
-    at least, likely and at most."""
+def _spans(counting: Counting, share: Share) -> list[_Span]:
+    """Return the span of a share at its least, likely and most."""
+    start, origin = share.run.started_s, share.origin_s
+    ends = (share.ends_min_s, share.ends_s, share.ends_max_s)
+    if counting.counts_from == "start":
+        begins = start if share.is_first else share.begins_s
+        return [_Span(begins, end, start) for end in ends]
+    if origin > start or (counting.step_s == 1 and not share.is_first):
+        return [_Span(share.begins_s, end, origin) for end in ends]
+    boots = (LONGEST_BOOT_S, USUAL_BOOT_S, 0)  # nothing shows when it had booted
+    return [
+        _Span(max(share.begins_s, start + boot), end, start + boot)
+        for boot, end in zip(boots, ends, strict=True)
+    ]
+
+
+def _charged(
+    counting: Counting, span: _Span, share: Share, known: Sequence[PricePeriod]
+) -> _Counted:
+    """Return the seconds that are charged of a span, and their cost at least, likely and at most."""
 
     def between(since: Instant, until: Instant) -> int:
-        return counting.charged(until - origin) - counting.charged(since - origin)
+        return counting.charged(until - span.origin) - counting.charged(since - span.origin)
 
-    if ends <= begins:
-        return 0, 0, 0, 0
+    if span.ends <= span.begins:
+        return _Counted(0, 0, 0, 0)
     costs = [0, 0, 0]
     for period in known:
-        if period.starts_s < ends and period.ends_s > begins:
-            seconds = between(max(begins, period.starts_s), min(ends, period.ends_s))
+        if period.starts_s < span.ends and period.ends_s > span.begins:
+            seconds = between(max(span.begins, period.starts_s), min(span.ends, period.ends_s))
             for i, price in enumerate(
                 (period.price_min_microcny, period.price_microcny, period.price_max_microcny)
             ):
                 an_hour = share.run.gpus * (price or 0) + (period.flat_microcny or 0)
                 costs[i] += seconds * an_hour * HOUR_S // period.per_s
-    return between(begins, ends), costs[0], costs[1], costs[2]
+    return _Counted(between(span.begins, span.ends), *costs)

@@ -1,0 +1,56 @@
+"""Calendar months: `2026-10`, and the days and instants in them. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from etl.errors import SettingsError
+from etl.history.days import Zone
+from etl.poll import Instant
+
+_NAME: Final = re.compile(r"(?!0000|9999)\d{4}-(0[1-9]|1[0-2])", re.ASCII)
+"""The first and the last year have no month before, or after, that Python could name."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Month:
+    """A calendar month by its first day."""
+
+    first: date
+
+    @classmethod
+    def parse(cls, text: str) -> Month:
+        """The month of a name such as `2026-10`. Raises `SettingsError` for any other text."""
+        if not _NAME.fullmatch(text):
+            raise SettingsError(f"{text!r} is no month", advice="use one such as 2026-10")
+        return cls(date.fromisoformat(f"{text}-01"))
+
+    @classmethod
+    def of(cls, day: date) -> Month:
+        """The month that holds a day."""
+        return cls(day.replace(day=1))
+
+    @property
+    def last(self) -> date:
+        return self.following().first - timedelta(days=1)
+
+    def following(self) -> Month:
+        return Month.of(self.first + timedelta(days=31))
+
+    def previous(self) -> Month:
+        return Month.of(self.first - timedelta(days=1))
+
+    def bounds(self, zone: Zone) -> tuple[Instant, Instant]:
+        """The first instant of the month in `zone`, and the first one after it."""
+        return zone.starts(self.first), zone.starts(self.following().first)
+
+    def __str__(self) -> str:
+        return self.first.isoformat()[:7]
+
+
+def is_month(text: str) -> bool:
+    """Whether `Month.parse` takes it."""
+    return _NAME.fullmatch(text) is not None
