@@ -138,7 +138,7 @@ def sync_inside() -> Callable[[], dict[str, Any]]:
     """A sync by the environment's settings, with everything imported and the database open."""
     import httpx  # noqa: F401
 
-    from etl import app, archive, replay, settings  # noqa: F401
+    from etl import app, archive, polling, replay, settings  # noqa: F401
     from etl.cli.common import collect_less_often
     from etl.resources import INSTANCES
 
@@ -147,7 +147,7 @@ def sync_inside() -> Callable[[], dict[str, Any]]:
     ours.prepare()
 
     def work() -> dict[str, Any]:
-        result = ours.sync_one(ours.settings.accounts[0], INSTANCES)
+        result = polling.sync_one(ours, ours.settings.accounts[0], INSTANCES)
         assert result.exit_code == 0, result
         with ours.database.engine.connect() as conn:
             raw: Any = conn.connection.driver_connection

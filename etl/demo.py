@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from etl import reports, simcloud
+from etl import polling, reports, simcloud
 from etl.app import App
 from etl.errors import SettingsError
 from etl.reports.render import render
@@ -64,7 +64,7 @@ class Demo:
                 conn.execute(text(f"INSERT INTO setting VALUES ('{DEMO_MARK}', 'chenyu-etl demo')"))
             for number in range(self.polls):
                 self.now = START + number * self.interval_min * 60
-                for result in self.app.sync_all(self._wanted()):
+                for result in polling.sync_all(self.app, self._wanted()):
                     if result.error is not None:
                         raise result.error
                 yield number

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from etl import archive
+from etl.apply import apply, digest_seed
 from etl.archive import Archived
 from etl.dialect import Database
 from etl.errors import SettingsError
@@ -18,7 +19,6 @@ from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse
 from etl.source.wholeness import digest, tally_of
 from etl.store import Store
-from etl.sync import apply, digest_seed
 
 TOGETHER: Final = 500
 """Polls in one transaction: each is still all or nothing, and what is done stays done."""

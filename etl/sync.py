@@ -1,31 +1,50 @@
-"""The story of one poll: locked, read, compared, written."""
+"""The story of one poll: lock, catch up, look at the front, walk, apply, keep."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any, Final
 
-from etl.history import diff
-from etl.history.diff import Changes, Window
-from etl.history.versions import compare_versions, compare_window
-from etl.poll import Instant, LastPoll, Page, Poll
-from etl.resources import Record, Reject, Resource
-from etl.source.walk import Front, News
-from etl.store import Reader, Run, Store, Tx
-
-BATCH: Final = 2000
-"""Records compared at a time: bounds memory, whatever the size of the fleet."""
+from etl.apply import apply, digest_seed
+from etl.archive import Archive
+from etl.errors import AlreadyPolled
+from etl.history.versions import compare_window
+from etl.poll import LastPoll, Poll
+from etl.replay import apply_one
+from etl.resources import Resource
+from etl.source.reading import ReadListing
+from etl.source.walk import Progress, Source, Walker
+from etl.store import Run, Store
 
 WHOLE_EVERY_S: Final = 86_400
 """A window is read whole at least so often: old lines may have changed."""
+SHARED_SECOND_S: Final = 1.6
+"""A poll begins at least so long after the start of the one before it: `started_at` is rounded
+down, and the source's clock is known to half a second."""
+POLLS_AGAIN: Final = 3
+NEAR_S: Final = 10
+"""A poll that seems not newer than the last one by less than this is taken again, not refused."""
 
-Source = Callable[[LastPoll | None, bytes], Poll]
-"""Polls, given the newest applied poll and the seed of its digest."""
+Covers = Callable[[LastPoll | None], bool]
+"""Whether the newest applied poll makes another one needless."""
 
-Keep = Callable[[Poll, LastPoll | None], None]
-"""Archives a poll just before its commit, given the newest poll applied before it."""
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a poll of one resource of one account works with. `archive` keeps every poll, None for
+    none; `clock` gives seconds since 1970 on the local clock."""
+
+    account: str
+    resource: Resource[Any]
+    client: Source
+    store: Store
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    archive: Archive | None = None
+    page_size: int = 100
+    concurrency: int = 4
+    progress: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,192 +56,106 @@ class Outcome:
     run: Run
 
 
-def sync(
-    resource: Resource[Any], source: Source, store: Store, keep: Keep = lambda _poll, _last: None
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a poll must know before it asks the source. `front_total` is how many records of a window
+    are held, None if the whole listing is to be read."""
+
+    last: LastPoll | None
+    seed: bytes
+    front_total: int | None
+
+
+def sync(job: Job, covers: Covers | None = None) -> Outcome:
     """Bring one resource of one account up to date with one poll.
 
-    Raises `Busy` where another sync of the account is at work, `SourceError` where the source gave
-    nothing, `StoreError`; then nothing was written.
+    Raises `AlreadyPolled` if the newest poll `covers` this one, `Busy` if another sync of the
+    account is at work, `SourceError` if the source gave nothing, `StoreError`; then nothing was
+    written.
     """
-    with store.account_lock() as still_held:
-        with store.reading() as known:
-            seed = digest_seed(resource, known)
-            last = known.last_poll(resource.name)
-        poll = source(last, seed)
-        with store.writing() as tx:
+    with job.store.account_lock() as still_held:
+        _catch_up(job)
+        known = _look(job)
+        if covers is not None and covers(known.last):
+            raise AlreadyPolled(f"{job.account} {job.resource.name} is polled already")
+        poll = _poll(job, known)
+        with job.store.writing() as tx:
             still_held()  # else another one may have polled meanwhile
-            last = tx.refuse_stale(resource.name, poll.started_at)
+            last = tx.refuse_stale(job.resource.name, poll.started_at)
             if poll.unchanged and (last is None or last.digest != poll.digest):
                 poll = replace(poll, unchanged=False)  # another poll came in between
-            run = apply(resource, poll, tx, last)
-            keep(poll, last)
-    return Outcome(poll.account, resource.name, run)
+            run = apply(job.resource, poll, tx, last)
+            if job.archive is not None:
+                job.archive.append(poll, last)  # just before the commit
+    return Outcome(job.account, job.resource.name, run)
 
 
-def front_of(resource: Resource[Any], store: Store) -> Front | None:
-    """What is held of a window, for a poll that reads its first pages alone; None where the whole
-    listing is to be read: another kind of listing, or not read whole for a day."""
-    if resource.keeping != "window":
-        return None
-    with store.reading() as known:
-        last = known.last_poll(resource.name)
+def _catch_up(job: Job) -> None:
+    """Apply the poll that a killed sync may have kept in the archive and not committed."""
+    if job.archive is None:
+        return
+    job.archive.pack()
+    with job.store.reading() as known:
+        last = known.last_poll(job.resource.name)
+    left = job.archive.unapplied(last)
+    if left is not None:
+        apply_one(job.store, job.resource, left)
+
+
+def _look(job: Job) -> _Known:
+    resource = job.resource
+    with job.store.reading() as known:
+        last, seed = known.last_poll(resource.name), digest_seed(resource, known)
+        if resource.keeping != "window" or last is None:
+            return _Known(last, seed, None)
         total, whole_at = known.window(resource.name)
-    if last is None or total is None or last.started_at - whole_at >= WHOLE_EVERY_S:
+    is_due_whole = last.started_at - whole_at >= WHOLE_EVERY_S
+    return _Known(last, seed, None if is_due_whole else total)
+
+
+def _poll(job: Job, known: _Known) -> Poll:
+    last = known.last
+    _wait_for_next_second(job, last)
+    poll = _walk(job, known)
+    for _ in range(POLLS_AGAIN):
+        # slow answers leave the source's clock less well known than it was
+        if last is None or not 0 <= last.started_at - poll.started_at < NEAR_S:
+            break
+        job.sleep(last.started_at - poll.started_at + 1)
+        poll = _walk(job, known)
+    return poll
+
+
+def _wait_for_next_second(job: Job, last: LastPoll | None) -> None:
+    if last is None:
+        return
+    source_now = job.clock() + (last.clock_offset_s or 0.0)
+    wait_s = last.started_at + SHARED_SECOND_S - source_now
+    if 0 < wait_s <= SHARED_SECOND_S:
+        job.sleep(wait_s)
+
+
+def _walk(job: Job, known: _Known) -> Poll:
+    walker = Walker(
+        job.client,
+        job.resource,
+        page_size=job.page_size,
+        concurrency=job.concurrency,
+        progress=job.progress,
+    )
+    reading = _read_front(job, known, walker) or walker.read_whole(known.last, known.seed)
+    return walker.poll(job.account, reading)
+
+
+def _read_front(job: Job, known: _Known, walker: Walker) -> ReadListing | None:
+    """The first pages of a window, as long as they bring news; None if that does not account for
+    all of its records: then all of it must be read."""
+    if known.front_total is None:
         return None
-
-    def news(body: bytes) -> News:
-        records = list(resource.read(body)[0])
-        with store.reading() as known:
-            changes = compare_window(known.held(resource.name, records), records)
-        return News({r.identity for r in changes.added}, {r.identity for r in changes.changed})
-
-    return Front(total, news)
-
-
-def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
-    """What makes equal bytes mean the same: how they are decoded, and the lookups."""
-    return f"{resource.name} {resource.version} ".encode() + known.codes().fingerprint()
-
-
-def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> Run:
-    """Write what `poll` says that is new, and its own row. `last` is the newest applied poll."""
-    finished_at = max(poll.finished_at, last.finished_at if last else 0)
-    tally = _Tally()
-    if not poll.unchanged:
-        _APPLY[resource.keeping](resource, poll, finished_at, tx, tally)
-    run = Run(
-        started_at=poll.started_at,
-        finished_at=finished_at,
-        outcome="complete" if poll.complete else "partial",
-        requests=poll.requests,
-        retries=poll.retries,
-        walks=len(poll.walks),
-        listed=poll.listed,
-        reported_total=poll.reported_total,
-        added=tally.added,
-        changed=tally.changed,
-        gone=tally.gone,
-        rejected=len({reject.identity or reject.payload for reject in tally.rejects}),
-        clock_offset_s=poll.clock_offset_s,
-        digest=poll.digest if poll.unchanged or not (tally.rejects or tally.pending) else None,
-        error="; ".join(poll.notes) or None,
-    )
-    tx.record(resource.name, run)
-    return run
-
-
-class _Tally:
-    """What a poll changed, counted while its parts are written."""
-
-    def __init__(self) -> None:
-        self.added = self.changed = self.gone = 0
-        self.pending = False
-        self.rejects: list[Reject] = []
-
-    def count(self, changes: Changes) -> None:
-        self.added += changes.added
-        self.changed += changes.changed
-        self.gone += changes.gone
-
-
-def _apply_instances(
-    resource: Resource[Any], poll: Poll, b: Instant, tx: Tx, tally: _Tally
-) -> None:
-    first = tx.first_complete_at(resource.name)
-    window = Window(
-        b=b,
-        complete=poll.complete,
-        created_since=poll.started_at + 1 if first is None and poll.complete else first,
-        codes=tx.codes(),
-    )
-    absent = tx.listed()
-    seen: set[str] = set()
-    for batch in _batches(resource, poll.walks, seen, tally.rejects):
-        moves = diff.compare(tx.known([s.identity for s in batch]), batch)
-        _settle(moves, window, tx, tally)
-        absent.difference_update(s.identity for s in batch)
-    rejected = {r.identity for r in tally.rejects if r.identity is not None} - seen
-    missing = sorted(absent)
-    for at in range(0, len(missing), BATCH):
-        known = tx.known(missing[at : at + BATCH])
-        _settle(diff.compare_absent(list(known.values()), rejected, window), window, tx, tally)
-    _reject(resource, b, tx, tally)
-    tally.pending = tx.pending()
-
-
-def _apply_versions(
-    resource: Resource[Record], poll: Poll, b: Instant, tx: Tx, tally: _Tally
-) -> None:
-    records = [r for batch in _batches(resource, poll.walks, set(), tally.rejects) for r in batch]
-    changes = compare_versions(
-        tx.versions(resource.name),
-        records,
-        {reject.identity for reject in tally.rejects if reject.identity is not None},
-        newest=tx.newest_complete_at(resource.name),
-        b=b,
-        complete=poll.complete,
-    )
-    tx.apply_versions(resource.name, changes)
-    tally.added, tally.changed, tally.gone = changes.added, changes.replaced, changes.gone
-    tally.pending = changes.pending
-    _reject(resource, b, tx, tally)
-
-
-def _apply_window(
-    resource: Resource[Record], poll: Poll, b: Instant, tx: Tx, tally: _Tally
-) -> None:
-    for batch in _batches(resource, poll.walks, set(), tally.rejects):
-        changes = compare_window(tx.held(resource.name, batch), batch)
-        tx.apply_window(resource.name, changes, b)
-        tally.added += len(changes.added)
-        tally.changed += len(changes.changed)
-    _reject(resource, b, tx, tally)
-
-
-_APPLY: Final = {
-    "instances": _apply_instances,
-    "versions": _apply_versions,
-    "window": _apply_window,
-}
-
-
-def _reject(resource: Resource[Any], b: Instant, tx: Tx, tally: _Tally) -> None:
-    if tally.rejects:
-        tx.reject(resource.name, tally.rejects, b)
-
-
-def _settle(moves: diff.Moves, window: Window, tx: Tx, tally: _Tally) -> None:
-    moved = moves.moved()
-    usages = tx.usages(moved, moves.returned()) if moved else {}
-    changes = diff.settle(moves, usages, window)
-    tx.apply(changes)
-    tally.count(changes)
-
-
-_identity: Final = attrgetter("identity")
-
-
-def _batches(
-    resource: Resource[Any],
-    walks: Sequence[Sequence[Page]],
-    seen: set[str],
-    rejects: list[Reject],
-) -> Iterator[list[Any]]:
-    """The newest sighting of each identity; `seen` and `rejects` are filled on the way.
-
-    Each batch is sorted: an index is read and grows faster in order.
-    """
-    batch: list[Any] = []
-    for page in (page for walk in reversed(walks) for page in reversed(walk)):
-        sightings, odd = resource.read(page.body)
-        rejects.extend(odd)
-        for sighting in reversed(sightings):
-            if sighting.identity not in seen:
-                seen.add(sighting.identity)
-                batch.append(sighting)
-        if len(batch) >= BATCH:
-            yield sorted(batch, key=_identity)
-            batch = []
-    if batch:
-        yield sorted(batch, key=_identity)
+    front = walker.front(known.last, known.seed)
+    for page in front:
+        records = list(job.resource.read(page.body)[0])
+        with job.store.reading() as held:
+            changes = compare_window(held.held(job.resource.name, records), records)
+        front.note(added={r.identity for r in changes.added}, is_changed=bool(changes.changed))
+    return front.reading(known.front_total)

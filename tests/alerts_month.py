@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import insert, update
 
 from etl import tables
+from etl.apply import apply
 from etl.dialect import Database, open_database
 from etl.history.days import Zone
 from etl.money.allocation import Rule
@@ -26,7 +27,6 @@ from etl.simcloud.fleet import Fleet
 from etl.simcloud.habits import OWNERS
 from etl.store import Store, schema
 from etl.store.deriving import write_rules
-from etl.sync import apply
 from tests.alerting import Post, alerts_of, at, settings
 from tests.support import ACCOUNT, poll_of
 

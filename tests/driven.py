@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from apscheduler.schedulers.base import BaseScheduler
 
-from etl.app import App, Result
+from etl.app import App
+from etl.polling import Result
 from etl.service.schedule import Schedule
 from etl.service.ticks import Ticks, Watch
 from etl.settings import Account

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from etl.poll import Page, Poll
-from etl.resources import INSTANCES
+from etl.poll import LastPoll, Page, Poll
+from etl.resources import INSTANCES, Resource
 from etl.source.client import Answer
-from etl.source.walk import YOUNG_S, poll
+from etl.source.walk import YOUNG_S, Walker
+from etl.store import Store
+from etl.sync import Job
 
 NOW = 1_767_225_600
 OLD = NOW - 10 * YOUNG_S
@@ -45,9 +47,39 @@ class Fake:
         return Answer(found, sent_at, self.clock(), self.date())
 
 
+def read(
+    client: Any,
+    resource: Resource[Any] = INSTANCES,
+    *,
+    last: LastPoll | None = None,
+    seed: bytes = b"",
+    **options: Any,
+) -> Poll:
+    """A poll of a whole listing."""
+    walker = Walker(client, resource, **options)
+    return walker.poll("lab", walker.read_whole(last, seed))
+
+
 def poll_of(fake: Fake, **options: Any) -> Poll:
-    options = {"page_size": 2, "concurrency": 1, **options}
-    return poll(fake, INSTANCES, account="lab", clock=fake.clock, **options)
+    return read(fake, **{"page_size": 2, "concurrency": 1, **options})
+
+
+class Kept:
+    """In place of an archive: the newest poll that was kept."""
+
+    poll: Poll
+
+    def pack(self) -> None: ...
+
+    def unapplied(self, _last: LastPoll | None) -> None: ...
+
+    def append(self, poll: Poll, _last: LastPoll | None) -> None:
+        self.poll = poll
+
+
+def job_of(fake: Fake, store: Store, resource: Resource[Any] = INSTANCES, **more: Any) -> Job:
+    """What a sync of a fake source works with."""
+    return Job(store.account, resource, fake, store, clock=fake.clock, sleep=lambda _: None, **more)
 
 
 def of(names: Sequence[str], **more: Any) -> Fake:

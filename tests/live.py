@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from etl.app import App, Result
+from etl import polling
+from etl.app import App
 from etl.dialect import Database
+from etl.polling import Result
 from etl.resources import INSTANCES
 from etl.settings import Account, Settings
 from etl.simcloud import LEAK_MARK, Behaviour, Server, Story, serve
@@ -63,7 +65,7 @@ class Live:
     def polls(self, *, minutes: float = 0) -> Result:
         """One sync after `minutes`."""
         self.cloud.passes(minutes=minutes)
-        return self.app.sync_one(self.account, INSTANCES)
+        return polling.sync_one(self.app, self.account, INSTANCES)
 
     def polls_badly(self, behaviour: Behaviour, *, minutes: float = 5) -> Result:
         """One sync on a bad day, which is over then."""
@@ -76,7 +78,7 @@ class Live:
     def syncs(self, *resources: str, minutes: float = 0) -> list[Result]:
         """One sync of everything due, or of these resources, after `minutes`."""
         self.cloud.passes(minutes=minutes)
-        return list(self.app.sync_all(resources))
+        return list(polling.sync_all(self.app, resources))
 
     def run(self) -> dict[str, Any]:
         """The newest row of `sync_run`."""

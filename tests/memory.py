@@ -1,4 +1,4 @@
-"""A store in memory: what `etl.sync.apply` asks of a transaction, hundreds of fleets in seconds.
+"""A store in memory: what `etl.apply.apply` asks of a transaction, hundreds of fleets in seconds.
 
 It is written from the design, not from `etl.store`, so it is also the model that the store is
 compared with. `pour` writes what it holds into a real database, where the views judge it.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from etl import sync, tables
+from etl import tables
+from etl.apply import apply
 from etl.dialect import Database
 from etl.history.codes import Codes
 from etl.history.diff import Changes, Ended, Known, Presence, Usage, Version
@@ -39,7 +40,7 @@ class Memory:
     def take(self, poll: Poll) -> Run:
         """Apply a poll."""
         self._polled_at = poll.started_at
-        return sync.apply(INSTANCES, poll, self, self.runs[-1] if self.runs else None)  # type: ignore[arg-type]
+        return apply(INSTANCES, poll, self, self.runs[-1] if self.runs else None)  # type: ignore[arg-type]
 
     def watch(self, polls: Sequence[Poll]) -> Memory:
         for poll in polls:
@@ -49,7 +50,7 @@ class Memory:
     def presence(self, uuid: str) -> Presence:
         return self.presences.get(uuid, Presence(uuid, None, None))
 
-    # what `etl.sync.apply` asks
+    # what `etl.apply.apply` asks
 
     def codes(self) -> Codes:
         return self._codes

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Final
 
-from etl import sync
+from etl.apply import apply
 from etl.dialect import Database
 from etl.poll import Instant, Page, Poll
 from etl.resources import RESOURCES
@@ -85,4 +85,4 @@ def _apply(database: Database, name: str, body: bytes, now: Instant, account: st
         last = tx.refuse_stale(name, now)
         digest = sha256(body).hexdigest()
         is_same = last is not None and last.digest == digest
-        return sync.apply(resource, replace(poll, digest=digest, unchanged=is_same), tx, last)
+        return apply(resource, replace(poll, digest=digest, unchanged=is_same), tx, last)

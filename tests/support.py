@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import text
 
-from etl import sync
+from etl import apply as applying
 from etl.dialect import Database
 from etl.poll import Page, Poll
 from etl.reports import plain
@@ -57,7 +57,7 @@ def apply(database: Database, *polls: Poll) -> Run:
     for poll in polls:
         with Store(database, poll.account).writing() as tx:
             last = tx.refuse_stale(poll.resource, poll.started_at)
-            run = sync.apply(RESOURCES[poll.resource], poll, tx, last)
+            run = applying.apply(RESOURCES[poll.resource], poll, tx, last)
     return run
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from etl import rebuild
-from etl.app import Result
+from etl import polling, rebuild
+from etl.polling import Result
 from etl.resources import INSTANCES
 from etl.simcloud import Behaviour, Fail, Story
 from tests.live import Live, Living, living
@@ -40,7 +40,7 @@ class Reader:
         self.decoded = 0
         lab.cloud.passes(minutes=5)
         lab.server.behaviour = behaviour or Behaviour()
-        result: Result = lab.app.sync_one(lab.account, self.resource)
+        result: Result = polling.sync_one(lab.app, lab.account, self.resource)
         lab.server.behaviour = Behaviour()
         assert result.error is None
         return self.decoded

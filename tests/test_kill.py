@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from etl import polling
 from etl.app import App
 from etl.dialect import Database, open_database
 from etl.history.days import from_iso
@@ -120,7 +121,7 @@ class Lab:
             clock=lambda: time.time() - BEHIND_S,
         )
         try:
-            result = app.sync_one(ACCOUNT, INSTANCES)
+            result = polling.sync_one(app, ACCOUNT, INSTANCES)
         finally:
             app.close()
         assert result.exit_code == 0, result

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,20 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from etl import rebuild, sync
+from etl import rebuild
 from etl.dialect import Database, open_database
 from etl.dialect.postgres import Postgres
 from etl.dialect.sqlite import Sqlite
 from etl.errors import Away, Busy, StalePoll, StoreError
 from etl.history.diff import Changes, Ended, Presence, Version
 from etl.history.usage import Stretch, Terms
-from etl.poll import LastPoll, Poll
-from etl.resources import INSTANCES
 from etl.resources.instances import Instance
 from etl.resources.listing import Reject
 from etl.simcloud import T0, Behaviour, Story, serve
 from etl.store import Run, Store, Tx, schema
+from etl.sync import sync
 from tests.conftest import TODAY, ZONE
+from tests.fake_source import Fake, job_of
 from tests.live import (
     KEY,
     Living,
@@ -161,13 +160,13 @@ def test_a_poll_whose_lock_the_server_took_back_writes_nothing(
     database = open_database(fresh_url())
     end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
 
-    def source(last: LastPoll | None, seed: bytes) -> Poll:
+    def restarts(_page: int, _size: int) -> bytes:
         rows(database, end)
-        return poll_of([], T0, T0 + 1)
+        return Story().body()
 
     with closing(database):
         with pytest.raises(Away):
-            sync.sync(INSTANCES, source, Store(database, "a"))
+            sync(job_of(Fake(restarts), Store(database, "a")))
         assert rows(database, "SELECT count(*) FROM sync_run") == [(0,)]
 
 
@@ -309,13 +308,12 @@ def test_a_sync_whose_poll_is_stale_by_its_end_changes_nothing(database: Databas
     cloud = Story()
     cloud.rents()
 
-    def source(last: LastPoll | None, seed: bytes) -> Poll:
-        mine = poll_story(cloud)
-        apply(database, poll_of([cloud.body()], cloud.now + 5))
-        return mine
+    def overtaken(_page: int, _size: int) -> bytes:
+        apply(database, poll_of([cloud.body()], cloud.now + 60))
+        return cloud.body()
 
     with pytest.raises(StalePoll):
-        sync.sync(INSTANCES, source, Store(database, "lab"))
+        sync(job_of(fake_of(cloud, overtaken), Store(database, "lab")))
     assert rows(database, "SELECT count(*) FROM sync_run") == [(1,)]
 
 
@@ -323,24 +321,22 @@ def test_unchanged_is_judged_by_the_poll_that_is_newest_at_the_end(database: Dat
     """The account lock was lost, and a poll with other instances came in on the way."""
     cloud = Story()
     a = cloud.rents()
-    apply(database, digested(poll_story(cloud), "one"))
-    old = poll_of([cloud.body()], cloud.now + 60)
+    store, old = Store(database, "lab"), cloud.body()
+    sync(job_of(fake_of(cloud, lambda _page, _size: old), store))
     cloud.passes(seconds=30)
     cloud.renames(a, "other")
 
-    def source(last: LastPoll | None, seed: bytes) -> Poll:
-        assert last is not None
-        assert last.digest == "one"
-        apply(database, digested(poll_story(cloud), "two"))
-        return digested(old, "one", unchanged=True)
+    def overtaken(_page: int, _size: int) -> bytes:
+        apply(database, poll_of([cloud.body()], cloud.now - 1))
+        return old
 
-    sync.sync(INSTANCES, source, Store(database, "lab"))
+    sync(job_of(fake_of(cloud, overtaken), store))
     titles = rows(database, "SELECT title FROM instance_history ORDER BY version")
     assert titles == [("train",), ("other",), ("train",)]
 
 
-def digested(poll: Poll, digest: str, *, unchanged: bool = False) -> Poll:
-    return replace(poll, digest=digest, unchanged=unchanged)
+def fake_of(cloud: Story, serves: Callable[[int, int], bytes]) -> Fake:
+    return Fake(serves, date=lambda: cloud.now, clock=lambda: float(cloud.now))
 
 
 def test_a_commit_of_a_killed_client_that_is_still_at_work_is_waited_for(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from etl import sync
+from etl.apply import apply
 from etl.dialect import Database
 from etl.history.days import iso
 from etl.history.versions import Lasting, compare_versions
@@ -46,7 +46,7 @@ def poll_of(
 def take(database: Database, resource: Resource[Any], *records: Any, at: int, **poll: Any) -> Run:
     with Store(database, ACCOUNT).writing() as tx:
         last = tx.refuse_stale(resource.name, at)
-        return sync.apply(resource, poll_of(resource, *records, at=at, **poll), tx, last)
+        return apply(resource, poll_of(resource, *records, at=at, **poll), tx, last)
 
 
 def price(hour: Any, uuid: str = "gpu-4090") -> dict[str, Any]:
@@ -120,7 +120,7 @@ def test_two_changes_that_end_in_one_second_are_two_versions(database: Database)
     with Store(database, ACCOUNT).writing() as tx:
         poll = poll_of(BALANCE, {"balance": 0, "card_balance": 0}, at=T0 + 3)
         late = Poll(**{n: getattr(poll, n) for n in poll.__slots__} | {"finished_at": T0 + 4})
-        sync.apply(BALANCE, late, tx, tx.last_poll("balance"))
+        apply(BALANCE, late, tx, tx.last_poll("balance"))
     found = rows(
         database, "SELECT balance_microcny, first_seen_at, ended_at FROM balance ORDER BY 2"
     )
@@ -217,25 +217,6 @@ def test_open_versions_are_what_was_listed_and_missed_once_and_none_overlap(
     for name, began_at, ended_at in ended:
         later = [b for n, b, _ in ended if n == name and b > began_at]
         assert began_at <= ended_at <= min([*later, 2**40])
-
-
-def test_a_window_reads_its_first_pages_alone_where_they_add_up(database: Database) -> None:
-    store = Store(database, ACCOUNT)
-    assert sync.front_of(BILLS, store) is None, "never read whole"
-    assert sync.front_of(CARDS, store) is None, "no window"
-    take(database, BILLS, LINE, at=T0)
-    front = sync.front_of(BILLS, store)
-    assert front is not None
-    assert front.total == 1
-    new = {**LINE, "order_number": "O2"}
-    assert len(front.news(answer(BILLS, new, LINE)).added) == 1
-    assert front.news(answer(BILLS, LINE)) == (set(), set())
-    assert len(front.news(answer(BILLS, {**LINE, "amount": 1})).changed) == 1
-    with Store(database, ACCOUNT).writing() as tx:
-        poll = poll_of(BILLS, new, at=T0 + 2 * 86_400)
-        partly = Poll(**{n: getattr(poll, n) for n in poll.__slots__} | {"reported_total": 9})
-        sync.apply(BILLS, partly, tx, tx.last_poll("bills"))
-    assert sync.front_of(BILLS, store) is None, "read whole two days ago"
 
 
 def test_json_of_the_tables_reads_back(database: Database) -> None:

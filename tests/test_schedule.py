@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from etl.app import Result
+from etl import polling
 from etl.errors import SettingsError
+from etl.polling import Result
 from etl.resources import RESOURCES
 from etl.service.schedule import Schedule
 from etl.service.ticks import Ticks, Watch
@@ -106,14 +107,14 @@ def test_a_tick_is_skipped_while_the_poll_before_it_is_being_made(
     drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab = drive()
-    poll = lab.lab.app.sync_one
+    poll = polling.sync_one
 
     def lasts(*words: Any, **options: Any) -> Result:
         lab.lab.cloud.passes(minutes=3)
         lab.looks()
         return poll(*words, **options)
 
-    monkeypatch.setattr(lab.lab.app, "sync_one", lasts)
+    monkeypatch.setattr(polling, "sync_one", lasts)
     lab.starts()
     assert lab.seen == {"skipped": 1, "complete": 1}
     assert [run["outcome"] for run in lab.runs()] == ["skipped", "complete"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from etl import polling
 from etl.errors import Away
 from etl.simcloud import ANY, Behaviour, Fail
 from tests.driven import EVERY_S, Driven, drive, live
@@ -115,7 +116,7 @@ def test_a_fault_of_ours_stops_one_tick(
     drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     lab = drive()
-    monkeypatch.setattr(lab.lab.app, "sync_one", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(polling, "sync_one", lambda *_, **__: 1 / 0)
     lab.starts()
     assert lab.seen == {"failed": 1}
     assert "a fault of this program" in caplog.text
@@ -180,6 +181,6 @@ def test_a_fault_while_a_skipped_tick_is_recorded_is_logged(
     lab = drive()
     lab.starts()
     (key, watch), *_ = lab.schedule.watches.items()
-    monkeypatch.setattr(lab.lab.app, "record_skipped", lambda *_: 1 / 0)
+    monkeypatch.setattr(polling, "record_skipped", lambda *_: 1 / 0)
     lab.schedule._record(watch, 0, "the poll before is not done yet", (key, 0))
     assert "a fault of this program" in caplog.text

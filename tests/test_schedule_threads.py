@@ -6,7 +6,11 @@ import threading
 import time
 from typing import Any
 
-from etl.app import Result
+import pytest
+
+from etl import polling
+from etl.app import App
+from etl.polling import Result
 from etl.settings import Account
 from etl.simcloud import Story
 from tests.driven import live, real, starts_of
@@ -17,7 +21,7 @@ __all__ = ["live"]
 
 
 def test_an_account_that_hangs_delays_no_other_and_its_ticks_are_recorded_as_skipped(
-    live: Living,
+    live: Living, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     story = Story(int(time.time()) - 86_400)
     lab = live(story, timeout_s=30)
@@ -25,14 +29,14 @@ def test_an_account_that_hangs_delays_no_other_and_its_ticks_are_recorded_as_ski
     let_go = threading.Event()
     good, bad = Account("good", key_env="CHENYU_API_KEY"), Account("bad", key_env="CHENYU_API_KEY")
     one = real(lab.app, good, bad)
-    poll = lab.app.sync_one
+    poll = polling.sync_one
 
-    def hangs(account: Account, *more: Any, **options: Any) -> Result:
+    def hangs(app: App, account: Account, *more: Any, **options: Any) -> Result:
         if account.name == "bad":
             let_go.wait(30)
-        return poll(account, *more, **options)
+        return poll(app, account, *more, **options)
 
-    lab.app.sync_one = hangs  # type: ignore[method-assign]
+    monkeypatch.setattr(polling, "sync_one", hangs)
     try:
         one.goes_on_until(lambda: one.count("good", "complete") >= 3)
         assert one.count("bad", "skipped") >= 1

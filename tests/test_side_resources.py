@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from etl.app import exit_code
 from etl.cli.syncing import RESOURCE_NAMES
 from etl.dialect import open_database
+from etl.polling import exit_code
 from etl.replay import replay
 from etl.resources import RESOURCES
 from etl.simcloud import (

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from etl import rebuild
-from etl.app import POLLS_AGAIN
 from etl.dialect import Database, open_database
 from etl.errors import StalePoll
 from etl.history.days import from_iso
-from etl.poll import LastPoll, Poll
+from etl.poll import Poll
 from etl.simcloud import ANY, LEAK_MARK, T0, Behaviour, Fail, Story, serve
-from etl.source import walk
+from etl.source.walk import Walker
+from etl.sync import POLLS_AGAIN
 from tests.live import KEY, TABLES, Live, Living, command, environment, every_text, leaks, living
 from tests.support import columns, rows
 
@@ -395,13 +395,14 @@ def test_a_poll_whose_slow_answers_blur_the_clock_is_taken_again(lab: Live) -> N
 
 
 def test_a_poll_is_not_taken_again_for_ever(lab: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken, poll, before = [], walk.poll, lab.everything()
+    taken, poll, before = [], Walker.poll, lab.everything()
+    last = from_iso(lab.run()["started_at"])
 
-    def never_newer(*words: Any, last: LastPoll, **named: Any) -> Poll:
-        taken.append(last.started_at)
-        return replace(poll(*words, last=last, **named), started_at=last.started_at)
+    def never_newer(walker: Walker, *words: Any) -> Poll:
+        taken.append(last)
+        return replace(poll(walker, *words), started_at=last)
 
-    monkeypatch.setattr(walk, "poll", never_newer)
+    monkeypatch.setattr(Walker, "poll", never_newer)
     assert isinstance(lab.polls(minutes=5).error, StalePoll)
     assert len(taken) == 1 + POLLS_AGAIN
     assert lab.everything() == before

@@ -8,11 +8,11 @@ import pytest
 
 from etl.errors import Changed, Refused, Unavailable
 from etl.poll import Poll
-from etl.resources import INSTANCES
 from etl.simcloud import ANY, Behaviour, Fail, Server, Story, serve
 from etl.source.client import Client, Retrying
-from etl.source.walk import MAX_WALKS, digest, poll
-from tests.fake_source import Fake, body, poll_of
+from etl.source.walk import MAX_WALKS
+from etl.source.wholeness import digest
+from tests.fake_source import Fake, body, poll_of, read
 
 QUICK = Retrying(attempts=2, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01)
 
@@ -20,8 +20,7 @@ QUICK = Retrying(attempts=2, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.0
 def poll_server(server: Server, **options: Any) -> Poll:
     client = Client(server.base_url, server.key, clock=server.clock, retrying=QUICK, timeout_s=2.0)
     with client:
-        options = {"page_size": 10, "clock": server.clock, **options}
-        return poll(client, INSTANCES, account="lab", **options)
+        return read(client, **{"page_size": 10, **options})
 
 
 def story(instances: int) -> Story:

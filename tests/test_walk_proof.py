@@ -18,16 +18,18 @@ from etl.poll import LastPoll, Page, Poll
 from etl.resources import INSTANCES
 from etl.source import walk
 from etl.source.client import Answer
+from etl.source.fetching import Fetches
 from etl.source.span import Span
-from etl.source.walk import MAX_WALKS, digest, judge, poll
-from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of
+from etl.source.walk import MAX_WALKS
+from etl.source.wholeness import Verdict, digest, judge
+from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of, read
 
 # judging
 
 
 def test_pages_that_add_up_are_whole() -> None:
     verdict = judge(INSTANCES, pages("ab", "cd", "e", total=5))
-    assert verdict == walk.Verdict(True, 5, set("abcde"))
+    assert verdict == Verdict(True, 5, set("abcde"))
 
 
 def test_an_empty_list_is_whole() -> None:
@@ -140,7 +142,7 @@ def test_a_walk_that_hides_an_instance_behind_a_shift_adds_up() -> None:
     """The trap: judged by its pages alone, this walk is whole, and c is not on it."""
     fake = shifted()
     found = [Page(n, 2, fake.get("", {"page": str(n), "page_size": "2"}).body) for n in (1, 2)]
-    assert judge(INSTANCES, found) == walk.Verdict(True, 4, set("abde"))
+    assert judge(INSTANCES, found) == Verdict(True, 4, set("abde"))
 
 
 def test_an_instance_hidden_by_a_shift_is_found_by_another_walk() -> None:
@@ -232,7 +234,7 @@ def test_a_complete_poll_lists_exactly_what_lived_when_its_last_walk_began(
     instances: int, newest_first: bool, events: list[Event], shifts: list[int]
 ) -> None:
     cloud = live_cloud(instances, newest_first, events, shifts)
-    found = poll(cloud, INSTANCES, account="lab", clock=float, page_size=2, concurrency=1)
+    found = read(cloud, page_size=2, concurrency=1)
     assert cloud.requests <= MAX_WALKS * (len(events) + instances + 3)
     if found.complete:
         alive = set(cloud.moments[min(cloud.start, len(cloud.moments) - 1)])
@@ -398,11 +400,11 @@ def test_ctrl_c_does_not_wait_for_answers() -> None:
 
 def test_pages_are_read_no_further_ahead_than_is_looked_at() -> None:
     asked: list[int] = []
-    crew = iter(walk._Crew(asked.append, range(2, 2_000), 4))  # type: ignore[arg-type]
-    next(crew)
+    fetches = iter(Fetches(asked.append, range(2, 2_000), 4))
+    next(fetches)
     for _ in range(50):  # long enough to ask for all of them
         if len(asked) > 8:
             break
         threading.Event().wait(0.005)
     assert len(asked) <= 8
-    crew.close()  # type: ignore[attr-defined]
+    fetches.close()  # type: ignore[attr-defined]

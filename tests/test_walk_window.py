@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etl import sync
 from etl.dialect import Database
 from etl.errors import Unavailable
-from etl.poll import LastPoll, Poll
+from etl.poll import Poll
 from etl.resources import BALANCE, BILLS
-from etl.source.walk import poll
 from etl.store import Store
-from tests.fake_source import NOW, Fake
+from etl.sync import sync
+from tests.fake_source import NOW, Fake, Kept, job_of, read
 from tests.support import ACCOUNT, rows
 from tests.test_money_records import LINE, answer
 
@@ -51,26 +50,11 @@ class Bill:
     def tick(self, after_s: int = 60) -> Poll:
         self.now += after_s
         fake = Fake(self.body, date=lambda: self.now, clock=lambda: self.now + 0.5)
-
-        def source(last: LastPoll | None, seed: bytes) -> Poll:
-            front = sync.front_of(BILLS, self.store)
-            taken = poll(
-                fake,
-                BILLS,
-                account=ACCOUNT,
-                clock=fake.clock,
-                page_size=SIZE,
-                concurrency=1,
-                last=last,
-                seed=seed,
-                front=front,
-            )
-            self.polled = taken
-            return taken
-
-        sync.sync(BILLS, source, self.store)
+        kept: Any = Kept()
+        sync(job_of(fake, self.store, BILLS, archive=kept, page_size=SIZE, concurrency=1))
         self.asked = fake.asked
-        return self.polled
+        taken: Poll = kept.poll
+        return taken
 
     def held(self) -> list[str]:
         found = rows(self.store.database, "SELECT order_number FROM bill ORDER BY order_number")
@@ -207,6 +191,6 @@ def test_a_balance_is_asked_for_without_pages() -> None:
 
     body = answer(BALANCE, {"balance": 1, "card_balance": 2})
     fake = Plain(lambda _n, _size: body)
-    found = poll(fake, BALANCE, account=ACCOUNT, clock=fake.clock)
+    found = read(fake, BALANCE)
     assert asked == [("/balance/info", {})]
     assert (found.complete, found.listed) == (True, 1)

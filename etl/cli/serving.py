@@ -223,8 +223,8 @@ def _first_lines(context: Context, system: bool) -> list[str]:
 
 
 def _poll_first(context: Context, config: Path, account: str) -> None:
-    from etl import settings
-    from etl.app import App, exit_code
+    from etl import polling, settings
+    from etl.app import App
     from etl.cli.syncing import _say_result
 
     environ = {name: value for name, value in os.environ.items() if name != "CHENYU_API_KEY"}
@@ -234,12 +234,12 @@ def _poll_first(context: Context, config: Path, account: str) -> None:
         app.refuse_demo()
         say(f"database: {app.database.place}")
         results = []
-        for result in app.sync_all():
+        for result in polling.sync_all(app):
             results.append(result)
             _say_result(result)
     finally:
         app.close()
-    if code := exit_code(results):
+    if code := polling.exit_code(results):
         raise SystemExit(code)
 
 

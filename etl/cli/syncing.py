@@ -20,7 +20,8 @@ from etl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from etl.app import App, Result
+    from etl.app import App
+    from etl.polling import Result
 
 
 RESOURCE_NAMES = ("instances", "gpu_prices", "balance", "cards", "bills", "recharges")
@@ -68,7 +69,7 @@ def sync(
     killed half-way has never been. Exit code 3 means that the list could not be read whole: what
     was seen is written, nothing is taken for gone.
     """
-    from etl.app import exit_code
+    from etl import polling
 
     app = context.app(account=account, archive=archive)
     for each in app.settings.accounts:
@@ -77,14 +78,14 @@ def sync(
     app.refuse_demo()
     say(f"database: {app.database.place}")
     results = []
-    for result in app.sync_all(resources, _progress() if is_terminal() else None):
+    for result in polling.sync_all(app, resources, _progress() if is_terminal() else None):
         results.append(result)
         _say_result(result)
     if any(result.is_backfill for result in results):
         _say_last_month(app)
     if as_json:
         print_json([_result_json(result) for result in results])
-    raise SystemExit(exit_code(results))
+    raise SystemExit(polling.exit_code(results))
 
 
 @click.command()

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from etl.app import App, Result
+from etl.app import App
 from etl.errors import EtlError, SettingsError
 from etl.history.days import iso
+from etl.polling import Result
 from etl.service.health import Answer, Health, as_json
 from etl.service.metrics import CONTENT_TYPE, Metrics
 from etl.service.schedule import SLICE_S, Schedule

@@ -17,9 +17,10 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, func, select, text
 
 from etl import __version__, tables
-from etl.app import App, Result
+from etl.app import App
 from etl.dialect import translated
 from etl.errors import EtlError
+from etl.polling import Result
 from etl.service.ticks import Watch
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -18,6 +18,7 @@ from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 
+from etl import polling
 from etl.errors import EtlError
 from etl.history.days import iso
 from etl.resources import RESOURCES, Resource
@@ -186,7 +187,9 @@ class Schedule:
 
     def _record(self, watch: Watch, now: int, why: str, row: tuple[str, int]) -> None:
         try:
-            self.ticks.app.record_skipped(watch.account.name, watch.resource.name, now, why)
+            polling.record_skipped(
+                self.ticks.app, watch.account.name, watch.resource.name, now, why
+            )
         except EtlError as error:
             log.error("%s: %s", watch.name, error.message)
         except Exception:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
 
-from etl.app import App, Covers, Result
+from etl import polling
+from etl.app import App
 from etl.errors import (
     AlreadyPolled,
     Away,
@@ -22,8 +23,10 @@ from etl.errors import (
 )
 from etl.history.days import iso
 from etl.poll import LastPoll
+from etl.polling import Result
 from etl.resources import Resource
 from etl.settings import Account
+from etl.sync import Covers
 from etl.timing.cadence import Cadence, Pace, duration
 from etl.timing.triggers import Trigger
 
@@ -178,7 +181,7 @@ class Ticks:
     def _poll(self, turn: _Turn, is_last: bool) -> bool:
         watch, account, resource = turn.watch, turn.watch.account, turn.watch.resource
         began, limited = self.monotonic(), self.app.limited(account.name)
-        result = self.app.sync_one(account, resource, covers=turn.covers)
+        result = polling.sync_one(self.app, account, resource, covers=turn.covers)
         error = result.error
         if isinstance(error, Away | Busy) and not is_last:
             return False
@@ -186,7 +189,9 @@ class Ticks:
             self.observe(watch, "covered")
         elif isinstance(error, Busy):
             log.warning("%s: skipped, %s", watch.name, error.message)
-            self.app.record_skipped(account.name, resource.name, int(turn.at), error.message)
+            polling.record_skipped(
+                self.app, account.name, resource.name, int(turn.at), error.message
+            )
             self.observe(watch, "skipped", result)
         else:
             took_s = self.monotonic() - began

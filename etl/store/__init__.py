@@ -62,6 +62,13 @@ class Store:
             yield Reader(self.database, conn, -1 if found is None else found)
 
 
+def account_names(database: Database) -> list[str]:
+    """The accounts that were ever synced, by name."""
+    c = tables.account.c
+    with translated(database), database.reading() as conn:
+        return list(conn.scalars(select(c.name).order_by(c.name)))
+
+
 def _account_id(conn: Connection, name: str) -> int:
     c = tables.account.c
     found = conn.scalar(select(c.account_id).where(c.name == name))
@@ -72,4 +79,14 @@ def _account_id(conn: Connection, name: str) -> int:
     return int(found)
 
 
-__all__ = ["Reader", "Reading", "Run", "Store", "Tx", "Writing", "reading", "writing"]
+__all__ = [
+    "Reader",
+    "Reading",
+    "Run",
+    "Store",
+    "Tx",
+    "Writing",
+    "account_names",
+    "reading",
+    "writing",
+]

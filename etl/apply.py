@@ -1,0 +1,171 @@
+"""One poll into the database, live or archived: what is known is compared with what was seen, and
+the difference is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, Final
+
+from etl.history import diff
+from etl.history.diff import Window
+from etl.history.versions import compare_versions, compare_window
+from etl.poll import Instant, LastPoll, Poll
+from etl.resources import Keeping, Reject, Resource
+from etl.store import Reader, Run, Tx
+
+BATCH: Final = 2000
+"""Records compared at a time: bounds memory, whatever the size of the fleet."""
+
+
+def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
+    """What makes equal bytes mean the same: how they are decoded, and the lookups."""
+    return f"{resource.name} {resource.version} ".encode() + known.codes().fingerprint()
+
+
+def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> Run:
+    """Write what `poll` says that is new, and its own row. `last` is the newest applied poll."""
+    b = max(poll.finished_at, last.finished_at if last else 0)
+    records = _Records(resource, poll)
+    written = _Written()
+    if not poll.unchanged:
+        written = _APPLY[resource.keeping](records, b, tx)
+        if records.rejects:
+            tx.reject(resource.name, records.rejects, b)
+    run = Run(
+        started_at=poll.started_at,
+        finished_at=b,
+        outcome="complete" if poll.complete else "partial",
+        requests=poll.requests,
+        retries=poll.retries,
+        walks=len(poll.walks),
+        listed=poll.listed,
+        reported_total=poll.reported_total,
+        added=written.added,
+        changed=written.changed,
+        gone=written.gone,
+        rejected=len({reject.identity or reject.payload for reject in records.rejects}),
+        clock_offset_s=poll.clock_offset_s,
+        digest=None if records.rejects or written.is_pending else poll.digest,
+        error="; ".join(poll.notes) or None,
+    )
+    tx.record(resource.name, run)
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """How many records a poll added, changed and retired. `is_pending`: the next poll must be
+    decoded although its bytes may be the same."""
+
+    added: int = 0
+    changed: int = 0
+    gone: int = 0
+    is_pending: bool = False
+
+
+_identity: Final = attrgetter("identity")
+
+
+@dataclass(slots=True)
+class _Records:
+    """The records of a poll. `seen` and `rejects` are whole once `batches` has ended."""
+
+    resource: Resource[Any]
+    poll: Poll
+    seen: set[str] = field(default_factory=set)
+    rejects: list[Reject] = field(default_factory=list)
+
+    def batches(self) -> Iterator[list[Any]]:
+        """The newest sighting of each identity.
+
+        Each batch is sorted: an index is read and grows faster in order.
+        """
+        batch: list[Any] = []
+        for page in (page for walk in reversed(self.poll.walks) for page in reversed(walk)):
+            batch.extend(self._unseen(page.body))
+            if len(batch) >= BATCH:
+                yield sorted(batch, key=_identity)
+                batch = []
+        if batch:
+            yield sorted(batch, key=_identity)
+
+    def _unseen(self, body: bytes) -> Iterator[Any]:
+        sightings, rejects = self.resource.read(body)
+        self.rejects.extend(rejects)
+        for sighting in reversed(sightings):
+            if sighting.identity not in self.seen:
+                self.seen.add(sighting.identity)
+                yield sighting
+
+    def rejected(self) -> set[str]:
+        """The identities of records that could not be understood."""
+        return {reject.identity for reject in self.rejects if reject.identity is not None}
+
+
+def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
+    poll = records.poll
+    first = tx.first_complete_at(poll.resource)
+    window = Window(
+        b=b,
+        complete=poll.complete,
+        created_since=poll.started_at + 1 if first is None and poll.complete else first,
+        codes=tx.codes(),
+    )
+    absent = tx.listed()
+    written = _Written()
+    for batch in records.batches():
+        names = [sighting.identity for sighting in batch]
+        written = _settle(diff.compare(tx.known(names), batch), window, tx, written)
+        absent.difference_update(names)
+    unreadable = records.rejected() - records.seen
+    missing = sorted(absent)
+    for at in range(0, len(missing), BATCH):
+        known = list(tx.known(missing[at : at + BATCH]).values())
+        written = _settle(diff.compare_absent(known, unreadable, window), window, tx, written)
+    return _Written(written.added, written.changed, written.gone, tx.pending())
+
+
+def _settle(moves: diff.Moves, window: Window, tx: Tx, before: _Written) -> _Written:
+    """Write what the moves of a batch mean; the counts of it and of the batches before."""
+    moved = moves.moved()
+    usages = tx.usages(moved, moves.returned()) if moved else {}
+    changes = diff.settle(moves, usages, window)
+    tx.apply(changes)
+    return _Written(
+        before.added + changes.added, before.changed + changes.changed, before.gone + changes.gone
+    )
+
+
+def _apply_versions(records: _Records, b: Instant, tx: Tx) -> _Written:
+    poll = records.poll
+    seen = [record for batch in records.batches() for record in batch]
+    changes = compare_versions(
+        tx.versions(poll.resource),
+        seen,
+        records.rejected(),
+        newest=tx.newest_complete_at(poll.resource),
+        b=b,
+        complete=poll.complete,
+    )
+    tx.apply_versions(poll.resource, changes)
+    return _Written(changes.added, changes.replaced, changes.gone, changes.pending)
+
+
+def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
+    name = records.poll.resource
+    added = changed = 0
+    for batch in records.batches():
+        changes = compare_window(tx.held(name, batch), batch)
+        tx.apply_window(name, changes, b)
+        added += len(changes.added)
+        changed += len(changes.changed)
+    return _Written(added, changed)
+
+
+_APPLY: Final[dict[Keeping, Callable[[_Records, Instant, Tx], _Written]]] = {
+    "instances": _apply_instances,
+    "versions": _apply_versions,
+    "window": _apply_window,
+}
