@@ -24,6 +24,7 @@ def _folder(name: str) -> Path:
 MIGRATIONS: Final = _folder("migrations")
 VIEWS: Final = _folder("sql") / "views"
 REPORTS: Final = _folder("sql") / "reports"
+MACROS: Final = _folder("sql") / "macros.sql"
 
 LONGEST_NAME: Final = 120
 

@@ -6,17 +6,17 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from itertools import combinations
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from etl import tables
 from etl.alerts import state
 from etl.dialect import Database, translated
-from etl.history.days import DAY_S, iso
+from etl.history.days import iso
 from etl.poll import Instant
+from etl.units import CARD, DAY_S
 
-CARDS: Final = 2
 """The channel of what compute cards pay."""
 
 
@@ -85,7 +85,7 @@ def status(database: Database, now: Instant) -> dict[str, Any]:
 def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
     """(account, cash, cards) charged in a month (`2026-10`) of the reporting zone, in millionths of a
     yuan; accounts without a line are left out."""
-    day, cash = tables.bill.c.charged_day, tables.bill.c.charge_channel != CARDS
+    day, cash = tables.bill.c.charged_day, tables.bill.c.charge_channel != CARD
     amount = func.sum(tables.bill.c.amount_microcny)
     first = date.fromisoformat(f"{month}-01")
     following = (first + timedelta(days=32)).replace(day=1)

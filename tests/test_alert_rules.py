@@ -23,10 +23,11 @@ from etl.alerts.facts import (
 )
 from etl.alerts.rules import money, runs, syncing
 from etl.alerts.words import hours, one_line, yuan
-from etl.history.days import DAY_S, Zone
+from etl.history.days import Zone
 from etl.money.charging import ChargingModel
 from etl.money.pricing import BEGINNING, FOREVER, PricePeriod
 from etl.settings.alerts import RULES
+from etl.units import DAY_S
 from tests.alerting import at, settings
 
 HOUR = 3_600

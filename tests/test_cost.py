@@ -361,7 +361,7 @@ def test_views_and_reports_by_anything_have_the_same_sum(seed: int, database: Da
 def test_what_is_closed_costs_the_same_by_the_view_of_open_stretches(
     seed: int, database: Database
 ) -> None:
-    """`etl/money/charging.py` and the view `cost_open` are two accounts of the same rules."""
+    """`etl/money/charging.py` and the view `cost_open` join the same formulas, one in Python, one in SQL."""
     filled(database, seed, CHARGING[seed % 4])
     closed = (
         "(SELECT d.*, epoch(d.usage_started_at) AS usage_started_s, epoch(d.started_at) AS started_s"

@@ -33,7 +33,7 @@ def own_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 MOVED = {
     "instance_now": ("    i.instance_uuid,\n    i.title,", "    i.title,\n    i.instance_uuid,"),
-    "usage_part": ("    day,\n    instance_uuid,", "    instance_uuid,\n    day,"),
+    "run_span": ("    u.account,\n    u.instance_uuid,", "    u.instance_uuid,\n    u.account,"),
 }
 """Of a view two columns, and the same in another order: what no view can be replaced with."""
 
@@ -52,7 +52,7 @@ def view_columns(database: Database, name: str) -> list[str]:
 def test_a_view_whose_text_changes_is_replaced_in_place(
     database: Database, own_views: Path
 ) -> None:
-    rewrite(own_views / "sync_gap.sql", "WHERE g.gap_s > 600", "WHERE g.gap_s > 60")
+    rewrite(own_views / "sync_gap.sql", "WHERE is_gap(g.gap_s, u.usual_s)", "WHERE g.gap_s > 60")
     execute(database, "CREATE VIEW mine AS SELECT gap_s FROM sync_gap")
     assert schema.upgrade(database, ZONE, TODAY)
     cloud = Story()
@@ -66,14 +66,12 @@ def test_a_view_whose_text_changes_is_replaced_in_place(
 def test_a_view_that_others_of_ours_build_on_can_change_its_columns(
     database: Database, own_views: Path
 ) -> None:
-    rewrite(
-        own_views / "usage_part.sql", "    day,\n    instance_uuid,", "    instance_uuid,\n    day,"
-    )
-    before = view_columns(database, "usage_part")
+    rewrite(own_views / "run_span.sql", *MOVED["run_span"])
+    before = view_columns(database, "run_span")
     assert schema.upgrade(database, ZONE, TODAY)
-    assert sorted(view_columns(database, "usage_part")) == sorted(before)
-    assert view_columns(database, "usage_part") != before
-    assert rows(database, "SELECT * FROM uptime_daily") == []
+    assert sorted(view_columns(database, "run_span")) == sorted(before)
+    assert view_columns(database, "run_span") != before
+    assert rows(database, "SELECT * FROM run_cost") == []
 
 
 @pytest.fixture
@@ -83,7 +81,7 @@ def reader(database: Database) -> Iterator[str]:
         pytest.skip("SQLite knows no grants")
     name = f'"BI reader {next(_roles)}"'
     execute(database, f"CREATE ROLE {name}")
-    for view in ("instance_now", "usage_part", "uptime_daily"):
+    for view in ("instance_now", "run_span", "run_cost"):
         execute(database, f"GRANT SELECT ON {view} TO {name}")
     execute(database, "GRANT SELECT ON sync_gap TO PUBLIC")
     yield name

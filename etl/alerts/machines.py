@@ -13,12 +13,13 @@ from sqlalchemy import Connection, text
 
 from etl.alerts.facts import FailedImage, Machine, Meter, Running, Stopped
 from etl.history.codes import PREPAID_UNITS
-from etl.history.days import DAY_S, Zone
+from etl.history.days import Zone
 from etl.money.pricing import PricePeriod
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
 from etl.store import schema
 from etl.store.deriving import charging_model
+from etl.units import DAY_S
 
 STOPPED_S: Final = DAY_S
 """A run that ended longer ago is no news."""
@@ -39,8 +40,7 @@ FROM (
         AND u.ended_at IS NULL AND u.kind = 'running'
     WHERE n.is_up = 1 AND n.as_of IS NOT NULL
 ) r
-LEFT JOIN allocation w ON w.account_id = r.account_id AND w.instance_uuid = r.instance_uuid
-    AND w.starts_s <= r.as_of_s AND w.ends_s > r.as_of_s
+LEFT JOIN allocation w ON is_payer_of(w, r, r.as_of_s)
 ORDER BY r.account, r.instance_uuid
 """
 """What is missing from one poll, or unreadable, still runs as far as it was seen: its alert stays."""
@@ -48,23 +48,16 @@ PERIODS: Final = f"""
 SELECT u.account_id, u.instance_uuid, {", ".join(f"p.{f.name}" for f in fields(PricePeriod))}
 FROM instance_usage u
 JOIN price_period p
-    ON p.account_id = u.account_id
-    AND p.gpu_uuid = COALESCE(u.gpu_uuid, '')
-    AND p.gpu_name = COALESCE(u.gpu_name, '')
-    AND p.image_uuid = COALESCE(u.image_uuid, '')
-    AND p.charging_type = COALESCE(u.charging_type, -1)
-    AND p.no_card = CASE WHEN u.gpu_nums = 0 THEN 1 ELSE 0 END
+    ON is_price_of(p, u)
     AND p.ends_s > epoch(u.started_at)
 WHERE u.ended_at IS NULL AND u.kind = 'running'
 ORDER BY u.account_id, u.instance_uuid, p.starts_s
 """
-"""Joined as `cost_open` and `burn_now` are; those to come too, for what it will cost by morning."""
+"""Prices of what runs; those to come too, for what it will cost by morning."""
 STOPPED: Final = """
 SELECT a.name AS account, u.instance_uuid, i.title, u.gpu_name, u.gpu_nums, w.owner,
     epoch(u.started_at) AS started_at, epoch(u.ended_at) AS ended_at, (
-        SELECT CASE
-            WHEN COUNT(*) = COUNT(c.cost_microcny) THEN CAST(SUM(c.cost_microcny) AS BIGINT)
-        END
+        SELECT known_sum(c.cost_microcny)
         FROM usage_cost c
         WHERE c.account_id = u.account_id AND c.instance_uuid = u.instance_uuid
             AND c.usage_no = u.usage_no
@@ -77,10 +70,8 @@ JOIN instance_usage u ON u.account_id = d.account_id AND u.instance_uuid = d.ins
     AND u.usage_no = d.usage_no
 JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
 JOIN account a ON a.account_id = u.account_id
-LEFT JOIN allocation w ON w.account_id = u.account_id AND w.instance_uuid = u.instance_uuid
-    AND w.starts_s <= epoch(u.ended_at) AND w.ends_s > epoch(u.ended_at)
-WHERE u.evidence <> 'possible_run' AND epoch(u.ended_at) >= :since
-    AND NOT (u.evidence = 'gone' AND u.ended_at = u.started_at)
+LEFT JOIN allocation w ON is_payer_of(w, u, epoch(u.ended_at))
+WHERE is_run(u) AND epoch(u.ended_at) >= :since
 ORDER BY a.name, u.instance_uuid, u.started_at
 """
 """By way of the day parts, which have an index on the day. Runs, and their yuan, as report `runs` has
@@ -99,8 +90,7 @@ FROM (
     FROM instance i JOIN account a ON a.account_id = i.account_id
     WHERE i.gone_at IS NULL AND i.save_image_status = 3
 ) f
-LEFT JOIN allocation w ON w.account_id = f.account_id AND w.instance_uuid = f.instance_uuid
-    AND w.starts_s <= f.failed_at AND w.ends_s > f.failed_at
+LEFT JOIN allocation w ON is_payer_of(w, f, f.failed_at)
 WHERE f.failed_at IS NOT NULL
 ORDER BY f.account, f.instance_uuid
 """

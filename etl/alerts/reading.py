@@ -18,10 +18,11 @@ from etl.alerts.facts import (
     UnknownCode,
 )
 from etl.alerts.machines import Machines, Render, days_before
-from etl.history.days import DAY_S, Zone
+from etl.history.days import Zone
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
 from etl.tables import account, balance, card, charging_type, instance, instance_status, sync_run
+from etl.units import DAY_S
 
 BALANCE_S: Final = 2 * DAY_S
 COST_DAYS: Final = 64

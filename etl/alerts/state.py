@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, sel
 
 from etl.alerts.message import Message
 from etl.alerts.plan import Alert, Plan
-from etl.history.days import DAY_S
 from etl.poll import Instant
 from etl.tables import alert, alert_delivery
+from etl.units import DAY_S
 
 CLAIM_S: Final = 300
 """A claim of a process that died is free again after so long; no channel takes that long."""

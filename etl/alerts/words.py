@@ -7,9 +7,7 @@ from typing import NamedTuple
 
 from etl.history.days import Zone
 from etl.poll import Instant
-
-HOUR_S = 3_600
-MICRO = 1_000_000
+from etl.units import HOUR_S
 
 
 class Words(NamedTuple):

@@ -21,8 +21,8 @@ from typing import Any, Final
 from etl.errors import SettingsError
 from etl.history.days import Zone, from_iso, iso
 from etl.poll import Instant
+from etl.units import MICRO
 
-MICROCNY: Final = 1_000_000
 _RUN: Final = re.compile(r"\s*[=+\-@＝＋－＠']")
 FORMS: Final = ("csv", "toml")
 
@@ -82,13 +82,13 @@ class Entry:
         if value is None or isinstance(value, bool):
             raise Wrong(f"{name} is missing" if value is None else f"{name} must be yuan")
         try:
-            amount = Decimal(str(value)) * MICROCNY
+            amount = Decimal(str(value)) * MICRO
         except InvalidOperation:
             raise Wrong(f"{name} must be yuan, such as 5.50") from None
         if not amount.is_finite() or amount != amount.to_integral_value():
             raise Wrong(f"{name} must be yuan with at most six decimals")
         if not 0 <= amount <= most:
-            raise Wrong(f"{name} must be from 0 to {most // MICROCNY}")
+            raise Wrong(f"{name} must be from 0 to {most // MICRO}")
         return int(amount)
 
     def instant(self, name: str, zone: Zone) -> Instant | None:
@@ -182,7 +182,7 @@ def day_or_moment(instant: Instant | None, zone: Zone) -> str | None:
 
 def yuan(microcny: int) -> str:
     """Exact decimal text, with fen at least."""
-    whole, rest = divmod(microcny, MICROCNY)
+    whole, rest = divmod(microcny, MICRO)
     fraction = f"{rest:06}".rstrip("0").ljust(2, "0")
     return f"{whole}.{fraction}"
 

@@ -1,24 +1,174 @@
-"""View text is one for both databases but for two functions, spelled out here."""
+"""Views and reports are one text for all databases; the macros in it are spelled out here.
+
+`sql/macros.sql` holds the macros of SQL, `etl/money/formulas.py` those that Python calls too, and
+`{NAME}` stands for a number of `etl/units.py`. In FROM, or after `name AS`, a view can be called with
+other tables in place of those that it reads: `bill_share(bills AS bill_window)` is the text of the
+view `bill_share` in brackets, reading `bills`. SQLite does not hand the period of a report down through
+the groupings of a view, so that a report has to name it further inside.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from etl import paths, units
+from etl.dialect.formulas import as_sql
+from etl.errors import SettingsError
+from etl.money.formulas import FORMULAS
+
+SILENT: Final = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/"
+"""Text without meaning of its own: literals, quoted names, comments."""
+_CALL: Final = re.compile(rf"{SILENT}|(?<![\w.:])([A-Za-z_]\w*)\(|\{{([A-Z_]+)\}}", re.DOTALL)
+_PIECE: Final = re.compile(rf"{SILENT}|[(),]", re.DOTALL)
+_MACRO: Final = re.compile(
+    r"((?:^-- [^\n]*\n)+)MACRO (\w+)\(([\w, ]*)\) AS\s+(.*?);$", re.MULTILINE | re.DOTALL
+)
+_SIMPLE: Final = re.compile(r"[\w.:]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """A word of SQL with parameters, and the text that it stands for."""
+
+    name: str
+    parameters: tuple[str, ...]
+    body: str
+    about: str = ""
+
+    def __call__(self, *arguments: str) -> str:
+        """Return the body with its parameters replaced, in brackets if it is an expression."""
+        if len(arguments) != len(self.parameters):
+            raise SettingsError(
+                f"{self.name}() has {len(arguments)} arguments in SQL",
+                advice=f"write {self.name}({', '.join(self.parameters)})",
+            )
+        return _replaced(self.body, dict(zip(self.parameters, arguments, strict=True)))
+
+
+@cache
+def macros() -> Mapping[str, Macro]:
+    """Return all macros by name: those of `sql/macros.sql`, and the formulas of charging."""
+    text = paths.MACROS.read_text(encoding="utf-8")
+    made = [
+        Macro(name, _listed(parameters), body, " ".join(about.replace("-- ", "").split()))
+        for about, name, parameters, body in _MACRO.findall(text)
+    ]
+    made += [
+        Macro(each.__name__, *as_sql(each), (each.__doc__ or "").partition("\n")[0])
+        for each in FORMULAS
+    ]
+    return {macro.name: macro for macro in made}
+
+
+def expanded(sql: str) -> str:
+    """Return SQL with macros, numbers and calls of views spelled out; `epoch()` and `instant()` stay.
+
+    Raises `SettingsError` for a macro that is called wrongly.
+    """
+    return _expanded(sql, macros())
 
 
 def spell_out(sql: str, functions: Mapping[str, Callable[[str], str]]) -> str:
-    """`sql` with each call of the one-argument `functions` replaced; calls may nest."""
-    call = re.compile(rf"\b({'|'.join(functions)})\(")
-    while found := call.search(sql):
-        ends = _closing(sql, found.end())
-        inner = sql[found.end() : ends]
-        sql = sql[: found.start()] + functions[found[1]](inner) + sql[ends + 1 :]
-    return sql
+    """Return SQL as one database reads it: `functions` says how it writes those of one argument."""
+    return _expanded(sql, {**macros(), **functions})
 
 
-def _closing(sql: str, at: int) -> int:
+def text_of_view(path: Path) -> str:
+    """Return the SELECT of a view's file, without the comment above it."""
+    lines = path.read_text(encoding="utf-8").strip().splitlines()
+    body = next(number for number, line in enumerate(lines) if not line.startswith("--"))
+    return "\n".join(lines[body:])
+
+
+def _expanded(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
+    done, at = [], 0
+    while found := _CALL.search(sql, at):
+        done.append(sql[at : found.start()])
+        at = found.end()
+        name, constant = found.groups()
+        if constant is not None:
+            done.append(_number(constant))
+        elif name in functions or (name is not None and _view(name).is_file()):
+            arguments, at = _arguments(sql, name, at)
+            text = _called_view(name, arguments) if name not in functions else None
+            text = functions[name](*arguments) if text is None else text
+            done.append(_expanded(text, functions))
+        else:
+            done.append(found[0])
+    return "".join([*done, sql[at:]])
+
+
+def _view(name: str) -> Path:
+    return paths.VIEWS / f"{name}.sql"
+
+
+def _called_view(name: str, arguments: Sequence[str]) -> str:
+    instead = {}
+    for argument in arguments:
+        table, separator, other = argument.partition(" AS ")
+        if not separator:
+            raise SettingsError(
+                f"{name}({argument}) names no table to replace",
+                advice=f"write {name}(MINE AS a_table_that_it_reads)",
+            )
+        instead[other] = table
+    return f"(\n{_replaced(text_of_view(_view(name)), instead)}\n)"
+
+
+def _number(name: str) -> str:
+    if not hasattr(units, name):
+        raise SettingsError(f"{{{name}}} in SQL is no number that is known")
+    return str(getattr(units, name))
+
+
+def _arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
+    """Return the arguments of a call whose bracket opens before `at`, and where it has closed."""
+    depth, begins, found = 1, at, []
+    for piece in _PIECE.finditer(sql, at):
+        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        if depth == 0 or (depth == 1 and piece[0] == ","):
+            found.append(sql[begins : piece.start()].strip())
+            begins = piece.end()
+        if depth == 0:
+            return [each for each in found if each or len(found) > 1], piece.end()
+    raise SettingsError(f"the bracket of {name}( is not closed in SQL")
+
+
+def _replaced(body: str, instead: Mapping[str, str]) -> str:
+    """Replace names that stand for themselves: no columns of a table, nothing in literals."""
+    if not instead:
+        return body
+    word = re.compile(rf"{SILENT}|(?<![\w.:])({'|'.join(instead)})\b", re.DOTALL)
+
+    def put(found: re.Match[str]) -> str:
+        return _bracketed(instead[found[1]]) if found[1] is not None else found[0]
+
+    return word.sub(put, body)
+
+
+def _bracketed(argument: str) -> str:
+    """Return an argument that keeps together whatever stands around it."""
+    if _SIMPLE.fullmatch(argument) or _is_one_call(argument):
+        return argument
+    return f"({argument})"
+
+
+def _is_one_call(argument: str) -> bool:
+    opens = re.match(r"\w*\(", argument)
+    if opens is None:
+        return False
     depth = 1
-    while depth:
-        depth += {"(": 1, ")": -1}.get(sql[at], 0)
-        at += 1
-    return at - 1
+    for piece in _PIECE.finditer(argument, opens.end()):
+        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        if depth == 0:
+            return piece.end() == len(argument)
+    return False
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())

@@ -243,7 +243,7 @@ def _describe(stage: Path, done: Sequence[Written], zone: str, period: str) -> N
 
 def duckdb_script() -> str:
     """SQL that makes tables of the folder it is run in, and our views over them, in DuckDB."""
-    from etl.dialect.rendering import spell_out
+    from etl.dialect.rendering import spell_out, text_of_view
 
     functions = {
         "epoch": lambda inner: f"CAST(epoch_ms({inner}) / 1000 AS BIGINT)",
@@ -265,8 +265,7 @@ def duckdb_script() -> str:
                 " hive_partitioning = false);"
             )
     for name in names:
-        lines = (paths.VIEWS / f"{name}.sql").read_text(encoding="utf-8").strip().splitlines()
-        sql = "\n".join(line for line in lines if not line.startswith("--"))
+        sql = text_of_view(paths.VIEWS / f"{name}.sql")
         made.append(f"CREATE OR REPLACE VIEW {name} AS\n{spell_out(sql, functions)};")
     return "\n".join(made) + "\n"
 

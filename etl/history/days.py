@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from etl.errors import SettingsError
 from etl.poll import Instant
+from etl.units import DAY_S
 
 FIRST_DAY: Final = date(2015, 1, 1)
-DAY_S: Final = 86_400
 _ISO_MINUTES: Final = [f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
 _ISO_SECONDS: Final = [f"{second:02}Z" for second in range(60)]
 

@@ -1,6 +1,6 @@
 """What a part of usage costs: seconds charged by the charging model, at every price that held.
 
-Pure; the view `cost_open` says the same in SQL of the stretches that are still open. Seconds are
+Pure; the view `cost_open` counts stretches that are still open by the same formulas. Seconds are
 charged from the start of the stretch on, so that its parts add up: whoever has run for d seconds was
 charged F(d) = max(0, d - boot) rounded up to whole steps. Each amount is rounded once.
 """
@@ -9,16 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
+from etl.money import formulas
 from etl.money.pricing import PricePeriod
 from etl.poll import Instant
-
-HOUR_S: Final = 3_600
-MOST_GPUS: Final = 64
-"""More are taken for a wrong number: their cost is not known."""
-UNCERTAIN_STARTS: Final = frozenset({"possible_run", "unknown_start", "gone"})
-"""Evidence of stretches that may not start when their run did: when a step begins is not known."""
+from etl.units import HOUR_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,73 +61,48 @@ class Piece:
 
 
 def hour_microcny(price: PricePeriod, gpu_nums: int | None) -> int | None:
-    """What all GPUs of an instance cost an hour while a price holds; None where nobody knows. The view
-    `burn_now` says the same by the day."""
-    if gpu_nums is None or gpu_nums not in range(MOST_GPUS + 1) or price.price_microcny is None:
+    """Return what all GPUs of an instance cost an hour while a price holds; None if nobody knows."""
+    gpus = formulas.chargeable_gpus(gpu_nums)
+    if gpus is None or price.price_microcny is None:
         return None
-    flat = price.flat_microcny or 0
-    return HOUR_S * (gpu_nums * price.price_microcny + flat) // price.per_s
+    rate = formulas.rate(gpus, price.price_microcny, price.flat_microcny or 0)
+    return formulas.amount_min(HOUR_S, rate, price.per_s)
 
 
 def pieces(part: Part, periods: Sequence[PricePeriod], model: ChargingModel) -> Iterator[Piece]:
-    """What a part costs, one piece for each price. Nothing where its kind is not what is charged."""
+    """Yield what a part costs, one piece for each price; nothing if its kind is not charged so."""
     begins, origin = part.started_at, part.usage_started_at
     ends = begins + part.running_max_s
-    counter = _counter(part, model)
     for period in periods:
         if period.starts_s >= ends or period.ends_s <= begins or period.kind != part.kind:
             continue
         at = max(period.starts_s, begins)
         least, estimate, most = (
-            max(at, min(begins + length, period.ends_s)) - origin
+            formulas.clamped(begins + length, at, period.ends_s) - origin
             for length in (part.running_min_s, part.running_s, part.running_max_s)
         )
-        charged = counter.charged(at - origin, least, estimate, most)
-        gpus = part.gpu_nums if part.gpu_nums in range(MOST_GPUS + 1) else None
+        charged = _charged(part, model, at - origin, least, estimate, most)
+        gpus = formulas.chargeable_gpus(part.gpu_nums)
         yield _priced(at, origin + estimate, charged, gpus, period)
 
 
-@dataclass(frozen=True, slots=True)
-class _Counter:
-    step_s: int
-    most_step_s: int
-    is_certain: bool
-    boot_s: int
-    boot_max_s: int
-
-    def charged(self, begins: int, least: int, estimate: int, most: int) -> tuple[int, int, int]:
-        """Seconds charged between two ages of the stretch: estimate, at least, at most."""
-        step_s, boot_max_s = self.most_step_s, self.boot_max_s
-        charged_s = _steps(estimate - self.boot_s, self.step_s) - _steps(
-            begins - self.boot_s, self.step_s
-        )
-        if not self.is_certain:
-            sure_s = max(0, least - max(begins, boot_max_s))
-            return charged_s, sure_s // step_s * step_s, _steps(most - begins, step_s)
-        return (
-            charged_s,
-            max(0, _steps(least - boot_max_s, step_s) - _steps(begins, step_s)),
-            _steps(most, step_s) - _steps(begins - boot_max_s, step_s),
-        )
-
-
-def _counter(part: Part, model: ChargingModel) -> _Counter:
-    if part.kind == "held":
-        return _Counter(1, 1, False, 0, 0)
-    is_seen_up = part.evidence in ("possible_run", "unknown_start")
-    boots = model.counts_from == "running" and not is_seen_up
-    return _Counter(
-        step_s=1 if part.evidence == "possible_run" else model.step_s,
-        most_step_s=model.step_s,
-        is_certain=model.step_s > 1 and part.evidence not in UNCERTAIN_STARTS,
-        boot_s=model.boot_s if boots else 0,
-        boot_max_s=model.boot_max_s if boots else 0,
+def _charged(
+    part: Part, model: ChargingModel, begins: int, least: int, estimate: int, most: int
+) -> tuple[int, int, int]:
+    """Return the seconds charged between two ages of a stretch: estimate, at least, at most."""
+    kind, evidence = part.kind, part.evidence
+    is_certain = formulas.knows_steps(kind, evidence, model.step_s)
+    most_step_s = formulas.most_step_of(kind, model.step_s)
+    boot_s, boot_max_s = (
+        formulas.boot_of(kind, evidence, seconds if model.counts_from == "running" else 0)
+        for seconds in (model.boot_s, model.boot_max_s)
     )
-
-
-def _steps(seconds: int, step_s: int) -> int:
-    """Rounded up to whole steps, never below 0."""
-    return -(-seconds // step_s) * step_s if seconds > 0 else 0
+    step_s = formulas.step_of(kind, evidence, model.step_s)
+    return (
+        formulas.charged(begins, estimate, boot_s, step_s),
+        formulas.charged_min(begins, least, boot_max_s, most_step_s, is_certain),
+        formulas.charged_max(begins, most, boot_max_s, most_step_s, is_certain),
+    )
 
 
 def _priced(
@@ -144,15 +115,21 @@ def _priced(
     charged_s, charged_min_s, charged_max_s = charged
     amounts: list[Any] = [None] * 4
     if gpus is not None and price.list_microcny is not None:
-        listed = charged_s * gpus * price.list_microcny
-        amounts[3] = (listed + price.list_per_s // 2) // price.list_per_s
+        listed = formulas.rate(gpus, price.list_microcny, 0)
+        amounts[3] = formulas.amount(charged_s, listed, price.list_per_s)
     if gpus is not None and price.price_microcny is not None:
-        flat, per_s = price.flat_microcny or 0, price.per_s
-        most = charged_max_s * (gpus * (price.price_max_microcny or 0) + flat)
+        rate, rate_min, rate_max = (
+            formulas.rate(gpus, microcny or 0, price.flat_microcny or 0)
+            for microcny in (
+                price.price_microcny,
+                price.price_min_microcny,
+                price.price_max_microcny,
+            )
+        )
         amounts[:3] = (
-            (charged_s * (gpus * price.price_microcny + flat) + per_s // 2) // per_s,
-            charged_min_s * (gpus * (price.price_min_microcny or 0) + flat) // per_s,
-            -(-most // per_s),
+            formulas.amount(charged_s, rate, price.per_s),
+            formulas.amount_min(charged_min_s, rate_min, price.per_s),
+            formulas.amount_max(charged_max_s, rate_max, price.per_s),
         )
     return Piece(
         at,

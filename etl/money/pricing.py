@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from etl.history.codes import PREPAID_UNITS
 from etl.poll import Instant
+from etl.units import DAY_S, HOUR_S
 
 Source = Literal["user", "bill"]
 PriceSource = Literal["override", "learned", "list", "list_assumed", "unknown"]
@@ -21,11 +22,11 @@ BEGINNING: Final = 0
 FOREVER: Final = 253_402_300_800
 """The year 10000."""
 PER_S: Final[Mapping[str, int]] = {
-    "hour": 3_600,
-    "day": 86_400,
-    "week": 604_800,
-    "month": 30 * 86_400,
-    "year": 365 * 86_400,
+    "hour": HOUR_S,
+    "day": DAY_S,
+    "week": 7 * DAY_S,
+    "month": 30 * DAY_S,
+    "year": 365 * DAY_S,
 }
 ASSUMED_UNITS: Final = frozenset({"month", "year"})
 """Their length is our assumption."""

@@ -5,10 +5,6 @@ can take, the first of them the default, and `[= 12]` a default among any values
 `-- @column NAME {zh=名称, unit=h, total} MEANING` documents a column: its Chinese name, its unit, its
 kind (one of `int`, `number`, `instant`, `day`; a unit makes it a number, nothing makes it text), and
 whether its sum means something. The rest of the comment says what the report is.
-
-In the body `-- @view NAME, lines for OTHER` stands for the text of a view, reading `lines` in place of the
-view OTHER: so a report and a view share one text where SQLite does not hand a period down through the
-view's groupings, and the report has to say it further inside.
 """
 
 from __future__ import annotations
@@ -20,14 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from etl import paths
+from etl.dialect.rendering import SILENT, expanded
 from etl.errors import SettingsError
 from etl.reports.render.columns import KINDS, Column
 
 _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
 _COLUMN: Final = re.compile(r"^@column (\w+) (?:\{([^}]*)\} ?)?(.*)$")
-_VIEW: Final = re.compile(r"^( *)-- @view (\w+)((?:, \w+ for \w+)*)$", re.MULTILINE)
-_SILENT: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
-"""Where a colon begins no parameter: literals, quoted names, comments."""
+_SILENT: Final = re.compile(SILENT, re.DOTALL)
+"""Where a colon begins no parameter."""
 _BOUND: Final = re.compile(r"(?<![:\w\\]):([A-Za-z_]\w*)(?!:)")
 
 
@@ -105,7 +101,7 @@ def parse(name: str, path: Path) -> Report:
     columns = [_column(name, *found.groups()) for line in header if (found := _COLUMN.match(line))]
     about = " ".join(line for line in header if line and not line.startswith("@"))
     by_name = {column.name: column for column in columns}
-    return Report(name, about, tuple(params), by_name, _VIEW.sub(_view_text, "\n".join(body)))
+    return Report(name, about, tuple(params), by_name, expanded("\n".join(body)))
 
 
 def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
@@ -135,14 +131,6 @@ def literal_colons(sql: str) -> str:
 def first_sentence(text: str) -> str:
     """Up to the first full stop that ends one."""
     return re.split(r"\.(?: |$)", text, maxsplit=1)[0]
-
-
-def _view_text(found: re.Match[str]) -> str:
-    indent, name, instead = found.groups()
-    sql = parse(name, paths.VIEWS / f"{name}.sql").sql
-    for lines, other in re.findall(r"(\w+) for (\w+)", instead):
-        sql = re.sub(rf"\b{other}\b", lines, sql)
-    return indent + sql.replace("\n", f"\n{indent}")
 
 
 def _param(name: str, about: str, choices: str | None) -> Param:

@@ -18,10 +18,10 @@ import msgspec
 from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import Reject, clean_text
+from etl.units import MICRO
 
 LAST_INSTANT: Final = 253_402_300_799
 """9999-12-31T23:59:59Z."""
-MICRO: Final = 1_000_000
 LIMIT_MICROCNY: Final = 2**62
 NOISE: Final = Decimal("1e-9")
 """What floating point leaves behind the last decimal of an amount: not worth keeping."""

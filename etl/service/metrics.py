@@ -19,9 +19,11 @@ from sqlalchemy import Connection, func, select, text
 from etl import __version__, tables
 from etl.app import App
 from etl.dialect import translated
+from etl.dialect.rendering import expanded
 from etl.errors import EtlError
 from etl.polling import Result
 from etl.service.ticks import Watch
+from etl.units import MICRO
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -30,13 +32,12 @@ UNPOLLED: Final = ("covered", "held")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-MICRO: Final = 1_000_000
 LEFT: Final = text(
     "SELECT a.name, b.balance_microcny, b.card_balance_microcny FROM balance b"
     " JOIN account a ON a.account_id = b.account_id WHERE b.ended_at IS NULL ORDER BY a.name"
 )
 BURN: Final = text(
-    """
+    expanded("""
     SELECT
         a.name,
         SUM((q.price_microcny * COALESCE(u.gpu_nums, 0) + q.flat_microcny) * 3600 / q.per_s)
@@ -48,14 +49,10 @@ BURN: Final = text(
         ) AS newest_s
         FROM price_period p
     ) q
-        ON q.account_id = u.account_id AND q.kind = u.kind AND q.starts_s = q.newest_s
-        AND q.gpu_uuid = COALESCE(u.gpu_uuid, '') AND q.gpu_name = COALESCE(u.gpu_name, '')
-        AND q.image_uuid = COALESCE(u.image_uuid, '')
-        AND q.charging_type = COALESCE(u.charging_type, -1)
-        AND q.no_card = CASE WHEN u.gpu_nums = 0 THEN 1 ELSE 0 END
+        ON is_price_of(q, u) AND q.kind = u.kind AND q.starts_s = q.newest_s
     WHERE u.ended_at IS NULL
     GROUP BY a.name
-    """
+    """)
 )
 """What runs, or is held prepaid, at the newest known price; millionths of a yuan an hour."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from etl.units import DAY_S
 
 if TYPE_CHECKING:
     from etl.source.client import Answer
-
-DAY_S: Final = 86_400
 
 
 class Span:

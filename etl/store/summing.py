@@ -41,7 +41,7 @@ class _Sum:
     def made(self, chosen: str, *also: str) -> str:
         """The rows of the chosen parts; `also` are further columns in front."""
         keys = ", ".join([*(f"d.{key}" for key in _KEY), *self.one])
-        values = ", ".join(f"CAST(SUM({sql}) AS BIGINT) AS {n}" for n, sql in self.values.items())
+        values = ", ".join(f"sum_of({sql}) AS {n}" for n, sql in self.values.items())
         front = "".join(f"{each}, " for each in also)
         return (
             f"SELECT {front}{keys}, {values} FROM {self.source}"
@@ -58,21 +58,15 @@ _SUMS: Final = (
             "running_s": "d.running_s",
             "running_min_s": "d.running_min_s",
             "running_max_s": "d.running_max_s",
-            # as view local_day has the night
-            "night_s": "CASE WHEN epoch(d.started_at) >= c.starts_s + 28800 THEN 0"
-            " WHEN epoch(d.started_at) + d.running_s <= c.starts_s + 28800 THEN d.running_s"
-            " ELSE c.starts_s + 28800 - epoch(d.started_at) END",
+            "night_s": "in_night(epoch(d.started_at), d.running_s, night_ends_s(c.starts_s))",
         },
         "MIN(d.started_at), MIN(d.usage_no)",
     ),
     _Sum(
         tables.cost_sum,
         "usage_day d"
-        " JOIN usage_cost u ON u.account_id = d.account_id AND u.instance_uuid = d.instance_uuid"
-        " AND u.usage_no = d.usage_no AND u.day = d.day"
-        " LEFT JOIN allocation w ON w.account_id = u.account_id"
-        " AND w.instance_uuid = u.instance_uuid AND w.starts_s <= u.starts_s"
-        " AND w.ends_s > u.starts_s",
+        " JOIN usage_cost u ON is_instance_of(u, d) AND u.usage_no = d.usage_no AND u.day = d.day"
+        " LEFT JOIN allocation w ON is_payer_of(w, u, u.starts_s)",
         (
             *(f"w.{name}" for name in ("project", "owner", "cost_centre")),
             "u.kind",
@@ -82,8 +76,8 @@ _SUMS: Final = (
         {
             "used_s": "u.used_s",
             "charged_s": "u.charged_s",
-            "unpriced_s": "CASE WHEN u.cost_microcny IS NULL THEN u.charged_s ELSE 0 END",
-            "unpriced_max_s": "CASE WHEN u.cost_microcny IS NULL THEN u.charged_max_s ELSE 0 END",
+            "unpriced_s": "unpriced(u.charged_s, u.cost_microcny)",
+            "unpriced_max_s": "unpriced(u.charged_max_s, u.cost_microcny)",
             "cost_microcny": "u.cost_microcny",
             "cost_min_microcny": "u.cost_min_microcny",
             "cost_max_microcny": "u.cost_max_microcny",

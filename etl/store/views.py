@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from etl import paths, tables
 from etl.dialect import Database, translated
+from etl.dialect.rendering import expanded, text_of_view
 from etl.errors import StoreError
 
 SETTING: Final = "views"
@@ -26,7 +28,7 @@ def fingerprint() -> str:
     """A digest of the view texts followed by the names of the views, as the database keeps it."""
     digest = hashlib.sha256()
     for path in sorted(paths.VIEWS.glob("*.sql")):
-        digest.update(path.name.encode() + path.read_bytes())
+        digest.update(f"{path.name}{_spelled_out(text_of_view(path))}".encode())
     return " ".join([digest.hexdigest(), *view_names()])
 
 
@@ -137,8 +139,12 @@ def _view_files() -> list[Path]:
 
 
 def _words(path: Path) -> set[str]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return set(re.findall(r"\w+", " ".join(line for line in lines if not line.startswith("--"))))
+    return set(re.findall(r"\w+", _spelled_out(text_of_view(path))))
+
+
+@cache
+def _spelled_out(sql: str) -> str:
+    return expanded(sql)
 
 
 def _create_each_view(database: Database, conn: Connection) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy.types import TypeEngine
 from etl.dialect import CalendarDay, UtcInstant
 from etl.history.codes import STATES, UNITS
 from etl.tables.base import Serial, metadata, one_of, whose
+from etl.units import GAP_S
 
 
 def _instance_key() -> ForeignKeyConstraint:
@@ -134,7 +135,7 @@ Index(
     sync_run.c.account_id,
     sync_run.c.resource,
     sync_run.c.started_at,
-    info={"where": text("gap_s > 600")},
+    info={"where": text(f"gap_s > {GAP_S}")},
 )
 Index(
     "ix_sync_run_sample",

@@ -16,20 +16,18 @@
 -- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards
 WITH bills AS (
     SELECT * FROM bill_window
-    WHERE day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE in_period(day)
+        AND account_chosen(account)
 ),
 costs AS (
     SELECT
         account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny,
         cost_min_microcny, cost_max_microcny
     FROM cost_line
-    WHERE day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE in_period(day)
+        AND account_chosen(account)
 ),
-attributed AS (
-    -- @view bill_share, bills for bill_window, costs for cost_line
-),
+attributed AS bill_share(bills AS bill_window, costs AS cost_line),
 lines AS (
     SELECT
         account,
@@ -65,12 +63,12 @@ SELECT
     owner,
     cost_centre,
     COUNT(DISTINCT instance_uuid) AS instances,
-    CAST(SUM(cost_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan,
-    CAST(SUM(cost_min_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_min,
-    CAST(SUM(cost_max_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_max,
-    CAST(SUM(amount_microcny) AS BIGINT) / 1000000.0 AS billed_yuan,
-    CAST(SUM(cash_microcny) AS BIGINT) / 1000000.0 AS cash_yuan,
-    CAST(SUM(card_microcny) AS BIGINT) / 1000000.0 AS card_yuan
+    yuan(sum_of(cost_microcny)) AS estimated_yuan,
+    yuan(sum_of(cost_min_microcny)) AS estimated_yuan_min,
+    yuan(sum_of(cost_max_microcny)) AS estimated_yuan_max,
+    yuan(sum_of(amount_microcny)) AS billed_yuan,
+    yuan(sum_of(cash_microcny)) AS cash_yuan,
+    yuan(sum_of(card_microcny)) AS card_yuan
 FROM lines
 GROUP BY account, project, owner, cost_centre
 ORDER BY

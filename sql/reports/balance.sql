@@ -21,8 +21,8 @@
 WITH days AS (
     SELECT b.*
     FROM balance_daily b
-    WHERE b.day >= :from_day AND b.day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
+    WHERE in_period(b.day)
+        AND account_chosen(b.account)
 ),
 ends AS (
     SELECT account, MIN(CASE WHEN opening_microcny IS NOT NULL THEN day END) AS first_day, MAX(day) AS last_day
@@ -52,7 +52,7 @@ week AS (
         SUM(b.card_billed_microcny) AS card
     FROM sums s
     JOIN calendar_day l ON l.day = s.last_day
-    JOIN calendar_day c ON c.starts_s < l.ends_s AND c.starts_s >= l.ends_s - 7 * 86400 - 7200
+    JOIN calendar_day c ON c.starts_s < l.ends_s AND c.starts_s >= l.ends_s - 7 * {DAY_S} - 2 * {HOUR_S}
     JOIN balance_daily b ON b.account = s.account AND b.day = c.day
     GROUP BY s.account
 ),
@@ -93,13 +93,13 @@ burning AS (
 SELECT
     b.account,
     b.channel,
-    CAST(b.opening AS BIGINT) / 1000000.0 AS opening_yuan,
-    CAST(b.added AS BIGINT) / 1000000.0 AS added_yuan,
-    CAST(b.billed AS BIGINT) / 1000000.0 AS billed_yuan,
-    CAST(b.closing - b.opening - b.added + b.billed AS BIGINT) / 1000000.0 AS unexplained_yuan,
-    CAST(b.closing AS BIGINT) / 1000000.0 AS closing_yuan,
-    CAST(b.burn_now AS BIGINT) / 1000000.0 AS burn_now_yuan,
-    CAST(b.burn_7d AS BIGINT) / 1000000.0 AS burn_7d_yuan,
+    yuan(CAST(b.opening AS BIGINT)) AS opening_yuan,
+    yuan(CAST(b.added AS BIGINT)) AS added_yuan,
+    yuan(CAST(b.billed AS BIGINT)) AS billed_yuan,
+    yuan(CAST(b.closing - b.opening - b.added + b.billed AS BIGINT)) AS unexplained_yuan,
+    yuan(CAST(b.closing AS BIGINT)) AS closing_yuan,
+    yuan(CAST(b.burn_now AS BIGINT)) AS burn_now_yuan,
+    yuan(CAST(b.burn_7d AS BIGINT)) AS burn_7d_yuan,
     CASE
         WHEN b.closing > 0 AND COALESCE(b.burn_now, b.burn_7d) >= 1
         THEN CAST(b.closing AS BIGINT) * 100 / CAST(COALESCE(b.burn_now, b.burn_7d) AS BIGINT) / 100.0

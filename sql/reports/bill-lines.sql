@@ -16,11 +16,10 @@ SELECT
     b.order_number,
     b.settle_start_at,
     b.settle_end_at,
-    CASE b.charge_channel WHEN 1 THEN 'balance' WHEN 2 THEN 'card' ELSE '(unknown)' END AS channel,
-    b.amount_microcny / 1000000.0 AS amount_yuan,
+    channel_name(b.charge_channel) AS channel,
+    yuan(b.amount_microcny) AS amount_yuan,
     b.remark
 FROM bill_line b
-WHERE b.day >= :from_day
-    AND b.day <= :to_day
-    AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
+WHERE in_period(b.day)
+    AND account_chosen(b.account)
 ORDER BY b.settle_end_at, b.settle_start_at, b.account, b.order_number, b.charge_channel, b.remark, b.line_no

@@ -14,37 +14,35 @@
 -- @column how {zh=依据} billed: by the lines themselves; attributed: in proportion to estimated cost
 WITH bills AS (
     SELECT * FROM bill_window
-    WHERE day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE in_period(day)
+        AND account_chosen(account)
 ),
 costs AS (
     SELECT
         account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny
     FROM cost_line
-    WHERE day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE in_period(day)
+        AND account_chosen(account)
 ),
-attributed AS (
-    -- @view bill_share, bills for bill_window, costs for cost_line
-),
+attributed AS bill_share(bills AS bill_window, costs AS cost_line),
 lines AS (
     SELECT
         b.account,
         CASE CAST(:by AS TEXT)
             WHEN 'day' THEN CAST(b.day AS TEXT)
             WHEN 'month' THEN c.month
-            ELSE CASE b.charge_channel WHEN 1 THEN 'balance' WHEN 2 THEN 'card' ELSE '(unknown)' END
+            ELSE channel_name(b.charge_channel)
         END AS what,
         NULL AS instance_uuid,
         b.amount_microcny,
-        CASE WHEN b.charge_channel = 2 THEN 0 ELSE b.amount_microcny END AS cash_microcny,
-        CASE WHEN b.charge_channel = 2 THEN b.amount_microcny ELSE 0 END AS card_microcny,
+        by_balance(b.charge_channel, b.amount_microcny) AS cash_microcny,
+        by_card(b.charge_channel, b.amount_microcny) AS card_microcny,
         'billed' AS how
     FROM bill_daily b
     JOIN calendar_day c ON c.day = b.day
     WHERE CAST(:by AS TEXT) IN ('day', 'month', 'channel')
-        AND b.day >= :from_day AND b.day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR b.account = CAST(:account AS TEXT))
+        AND in_period(b.day)
+        AND account_chosen(b.account)
     UNION ALL
     SELECT
         d.account,
@@ -66,9 +64,9 @@ SELECT
     account,
     what,
     instance_uuid,
-    CAST(SUM(amount_microcny) AS BIGINT) / 1000000.0 AS billed_yuan,
-    CAST(SUM(cash_microcny) AS BIGINT) / 1000000.0 AS cash_yuan,
-    CAST(SUM(card_microcny) AS BIGINT) / 1000000.0 AS card_yuan,
+    yuan(sum_of(amount_microcny)) AS billed_yuan,
+    yuan(sum_of(cash_microcny)) AS cash_yuan,
+    yuan(sum_of(card_microcny)) AS card_yuan,
     how
 FROM lines
 GROUP BY account, what, instance_uuid, how

@@ -15,15 +15,13 @@ WITH costs AS (
     SELECT account, project, day, cost_microcny
     FROM cost_line
     WHERE day >= (
-            SELECT MIN(day) FROM calendar_day WHERE month = SUBSTR(CAST(:from_day AS TEXT), 1, 7)
+            SELECT MIN(day) FROM calendar_day WHERE month = month_of(:from_day)
         )
         AND day <= (
-            SELECT MAX(day) FROM calendar_day WHERE month = SUBSTR(CAST(:to_day AS TEXT), 1, 7)
+            SELECT MAX(day) FROM calendar_day WHERE month = month_of(:to_day)
         )
 ),
-spent AS (
-    -- @view budget_month, costs for cost_line
-),
+spent AS budget_month(costs AS cost_line),
 months AS (
     SELECT
         c.month,
@@ -49,23 +47,17 @@ lines AS (
         END AS projected_microcny
     FROM spent b
     JOIN months m ON m.month = b.month
-    WHERE b.month >= SUBSTR(CAST(:from_day AS TEXT), 1, 7)
-        AND b.month <= SUBSTR(CAST(:to_day AS TEXT), 1, 7)
+    WHERE b.month >= month_of(:from_day)
+        AND b.month <= month_of(:to_day)
 )
 SELECT
     month,
     scope,
     name,
-    budget_microcny / 1000000.0 AS budget_yuan,
-    spent_microcny / 1000000.0 AS spent_yuan,
-    CASE
-        WHEN budget_microcny >= 10000
-        THEN spent_microcny / 10000 * 10000 / (budget_microcny / 10000) / 100.0
-    END AS used_percent,
-    projected_microcny / 1000000.0 AS projected_yuan,
-    CASE
-        WHEN budget_microcny >= 10000
-        THEN projected_microcny / 10000 * 10000 / (budget_microcny / 10000) / 100.0
-    END AS projected_percent
+    yuan(budget_microcny) AS budget_yuan,
+    yuan(spent_microcny) AS spent_yuan,
+    percent_of(spent_microcny, budget_microcny) AS used_percent,
+    yuan(projected_microcny) AS projected_yuan,
+    percent_of(projected_microcny, budget_microcny) AS projected_percent
 FROM lines
 ORDER BY month, scope, COALESCE(spent_microcny, 0) DESC, name

@@ -21,11 +21,11 @@ SELECT
     face_yuan,
     sale_yuan,
     left_yuan,
-    (face_amount_microcny - leave_amount_microcny) / 1000000.0 AS spent_yuan,
+    yuan(face_amount_microcny - leave_amount_microcny) AS spent_yuan,
     CASE
         WHEN face_amount_microcny > 0
-        THEN (face_amount_microcny - leave_amount_microcny) / 10000 * (sale_price_microcny / 10000)
-            / (face_amount_microcny / 10000) / 100.0
+        THEN (face_amount_microcny - leave_amount_microcny) / {FEN} * (sale_price_microcny / {FEN})
+            / (face_amount_microcny / {FEN}) / 100.0
     END AS spent_cost_yuan,
     CASE
         WHEN is_valid = 0 THEN 'expired'
@@ -33,5 +33,5 @@ SELECT
         ELSE 'valid'
     END AS state
 FROM card_now
-WHERE CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT)
+WHERE account_chosen(account)
 ORDER BY expires_s, account, uuid

@@ -29,38 +29,35 @@ WITH lines AS (
             WHEN 'charging_type' THEN COALESCE(CAST(l.charging_type AS TEXT), '(unknown)')
             WHEN 'day' THEN CAST(l.day AS TEXT)
             WHEN 'week' THEN (SELECT c.week FROM calendar_day c WHERE c.day = l.day)
-            WHEN 'month' THEN SUBSTR(CAST(l.day AS TEXT), 1, 7)
+            WHEN 'month' THEN month_of(l.day)
             ELSE l.account
         END AS what,
         CASE WHEN CAST(:by AS TEXT) = 'instance' THEN l.instance_uuid END AS instance_uuid,
-        CAST(SUM(l.gpu_s) AS BIGINT) AS gpu_s,
-        CAST(SUM(l.cost_microcny) AS BIGINT) AS cost_microcny,
-        CAST(SUM(l.cost_min_microcny) AS BIGINT) AS cost_min_microcny,
-        CAST(SUM(l.cost_max_microcny) AS BIGINT) AS cost_max_microcny,
-        CAST(SUM(l.list_cost_microcny) AS BIGINT) AS list_cost_microcny,
-        CAST(SUM(CASE WHEN l.settled = 'settled' THEN l.cost_microcny ELSE 0 END) AS BIGINT)
+        sum_of(l.gpu_s) AS gpu_s,
+        sum_of(l.cost_microcny) AS cost_microcny,
+        sum_of(l.cost_min_microcny) AS cost_min_microcny,
+        sum_of(l.cost_max_microcny) AS cost_max_microcny,
+        sum_of(l.list_cost_microcny) AS list_cost_microcny,
+        sum_of(CASE WHEN l.settled = 'settled' THEN l.cost_microcny ELSE 0 END)
             AS settled_microcny,
-        CAST(SUM(l.unpriced_s) AS BIGINT) AS unpriced_s,
-        CAST(SUM(l.unpriced_max_s) AS BIGINT) AS unpriced_max_s
+        sum_of(l.unpriced_s) AS unpriced_s,
+        sum_of(l.unpriced_max_s) AS unpriced_max_s
     FROM cost_line l
-    WHERE l.day >= :from_day AND l.day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR l.account = CAST(:account AS TEXT))
+    WHERE in_period(l.day)
+        AND account_chosen(l.account)
     GROUP BY 1, 2, 3
 )
 SELECT
     account,
     what,
     instance_uuid,
-    (gpu_s + 18) / 36 / 100.0 AS gpu_hours,
-    cost_microcny / 1000000.0 AS cost_yuan,
-    cost_min_microcny / 1000000.0 AS cost_yuan_min,
-    cost_max_microcny / 1000000.0 AS cost_yuan_max,
-    list_cost_microcny / 1000000.0 AS list_yuan,
-    CASE
-        WHEN cost_microcny >= 10000
-        THEN settled_microcny / 10000 * 10000 / (cost_microcny / 10000) / 100.0
-    END AS settled_percent,
-    (unpriced_s + 18) / 36 / 100.0 AS unpriced_hours
+    hours(gpu_s) AS gpu_hours,
+    yuan(cost_microcny) AS cost_yuan,
+    yuan(cost_min_microcny) AS cost_yuan_min,
+    yuan(cost_max_microcny) AS cost_yuan_max,
+    yuan(list_cost_microcny) AS list_yuan,
+    percent_of(settled_microcny, cost_microcny) AS settled_percent,
+    hours(unpriced_s) AS unpriced_hours
 FROM lines
 WHERE cost_max_microcny > 0 OR unpriced_max_s > 0
 ORDER BY

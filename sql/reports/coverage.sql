@@ -24,27 +24,27 @@ WITH lines AS (
             WHEN 'week' THEN c.week
             ELSE c.month
         END AS what,
-        CAST(SUM(v.span_s) AS BIGINT) AS span_s,
-        CAST(SUM(v.observed_s) AS BIGINT) AS observed_s,
+        sum_of(v.span_s) AS span_s,
+        sum_of(v.observed_s) AS observed_s,
         CAST(MAX(v.longest_gap_s) AS BIGINT) AS longest_gap_s,
-        CAST(SUM(v.complete) AS BIGINT) AS complete,
-        CAST(SUM(v.partial) AS BIGINT) AS partial,
-        CAST(SUM(v.failed) AS BIGINT) AS failed,
-        CAST(SUM(v.skipped) AS BIGINT) AS skipped,
-        CAST(SUM(v.rejected) AS BIGINT) AS rejected,
+        sum_of(v.complete) AS complete,
+        sum_of(v.partial) AS partial,
+        sum_of(v.failed) AS failed,
+        sum_of(v.skipped) AS skipped,
+        sum_of(v.rejected) AS rejected,
         CAST(MAX(v.unknown_codes) AS BIGINT) AS unknown_codes
     FROM coverage_daily v
     JOIN calendar_day c ON c.day = v.day
-    WHERE v.day >= :from_day AND v.day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR v.account = CAST(:account AS TEXT))
+    WHERE in_period(v.day)
+        AND account_chosen(v.account)
     GROUP BY 1, 2
 )
 SELECT
     account,
     what,
-    CASE WHEN span_s > 0 THEN (20000 * observed_s + span_s) / (2 * span_s) / 100.0 END AS observed_percent,
-    (span_s - observed_s + 18) / 36 / 100.0 AS gap_hours,
-    (longest_gap_s + 30) / 60 AS longest_gap_minutes,
+    CASE WHEN span_s > 0 THEN percent_of_time(observed_s, span_s) END AS observed_percent,
+    hours(span_s - observed_s) AS gap_hours,
+    minutes(longest_gap_s) AS longest_gap_minutes,
     complete,
     partial,
     failed,

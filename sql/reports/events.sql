@@ -15,10 +15,10 @@
 WITH found AS MATERIALIZED (
     SELECT account, not_before, not_after, event, title, was, became, instance_uuid
     FROM instance_event
-    WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE account_chosen(account)
         AND CAST(:event AS TEXT) IN ('all', event)
-        AND not_after >= (SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day)
-        AND not_after < (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day)
+        AND not_after >= period_starts_at()
+        AND not_after < period_ends_at()
 )
 SELECT account, not_before, not_after, event, title, was, became, instance_uuid
 FROM found

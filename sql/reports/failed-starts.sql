@@ -19,19 +19,15 @@ SELECT
     f.title,
     f.started_at,
     f.over_at,
-    (f.waited_s + 30) / 60 AS minutes,
+    minutes(f.waited_s) AS minutes,
     f.seen,
     f.state_after,
     f.gpu_nums,
     f.gpu_name,
     f.instance_uuid
 FROM failed_start f
-WHERE f.started_at >= (
-        SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day
-    )
-    AND f.started_at < (
-        SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day
-    )
+WHERE f.started_at >= period_starts_at()
+    AND f.started_at < period_ends_at()
     AND (f.over_s IS NOT NULL OR f.waited_s >= 60 * CAST(:minutes AS BIGINT))
-    AND (CAST(:account AS TEXT) IS NULL OR f.account = CAST(:account AS TEXT))
+    AND account_chosen(f.account)
 ORDER BY f.started_s DESC, f.account, f.instance_uuid

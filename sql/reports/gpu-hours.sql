@@ -39,16 +39,11 @@ lines AS (
             ELSE u.gpu_name
         END AS what,
         u.instance_uuid,
-        CAST(SUM(u.running_s) AS BIGINT) AS running_s,
-        CAST(SUM(u.running_min_s) AS BIGINT) AS running_min_s,
-        CAST(SUM(u.running_max_s) AS BIGINT) AS running_max_s,
-        CAST(SUM(u.gpu_s) AS BIGINT) AS gpu_s,
-        CAST(SUM(u.gpu_min_s) AS BIGINT) AS gpu_min_s,
-        CAST(SUM(u.gpu_max_s) AS BIGINT) AS gpu_max_s
+        sums_of_times(u)
     FROM used u
     JOIN calendar_day c ON c.day = u.day
-    WHERE u.day >= :from_day AND u.day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR u.account = CAST(:account AS TEXT))
+    WHERE in_period(u.day)
+        AND account_chosen(u.account)
     GROUP BY 1, 2, 3, 4
 )
 SELECT
@@ -56,12 +51,12 @@ SELECT
     gpu_name,
     what,
     instance_uuid,
-    (running_s + 18) / 36 / 100.0 AS hours,
-    (running_min_s + 18) / 36 / 100.0 AS hours_min,
-    (running_max_s + 18) / 36 / 100.0 AS hours_max,
-    (gpu_s + 18) / 36 / 100.0 AS gpu_hours,
-    (gpu_min_s + 18) / 36 / 100.0 AS gpu_hours_min,
-    (gpu_max_s + 18) / 36 / 100.0 AS gpu_hours_max
+    hours(running_s) AS hours,
+    hours(running_min_s) AS hours_min,
+    hours(running_max_s) AS hours_max,
+    hours(gpu_s) AS gpu_hours,
+    hours(gpu_min_s) AS gpu_hours_min,
+    hours(gpu_max_s) AS gpu_hours_max
 FROM lines
 WHERE running_max_s > 0
 ORDER BY

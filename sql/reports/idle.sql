@@ -22,15 +22,15 @@ WITH used AS (
         account,
         instance_uuid,
         MAX(title) AS title,
-        CAST(SUM(running_s) AS BIGINT) AS running_s,
-        CAST(SUM(night_s) AS BIGINT) AS night_s,
-        CAST(SUM(weekend_s) AS BIGINT) AS weekend_s,
-        CAST(SUM(night_gpu_s) AS BIGINT) AS night_gpu_s,
-        CAST(SUM(weekend_gpu_s) AS BIGINT) AS weekend_gpu_s,
-        CAST(SUM(CASE WHEN night_s >= 14400 THEN 1 ELSE 0 END) AS BIGINT) AS nights
+        sum_of(running_s) AS running_s,
+        sum_of(night_s) AS night_s,
+        sum_of(weekend_s) AS weekend_s,
+        sum_of(night_gpu_s) AS night_gpu_s,
+        sum_of(weekend_gpu_s) AS weekend_gpu_s,
+        sum_of(CASE WHEN night_s >= {NIGHT_RUN_S} THEN 1 ELSE 0 END) AS nights
     FROM night_weekend_daily
-    WHERE day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE in_period(day)
+        AND account_chosen(account)
     GROUP BY account, instance_uuid
 ),
 lines AS (
@@ -40,7 +40,7 @@ lines AS (
         CASE WHEN n.as_of_s > n.running_since_s THEN n.as_of_s - n.running_since_s END AS run_s,
         CASE
             WHEN n.shutdown_time_s IS NULL
-                AND n.as_of_s - n.running_since_s >= CAST(:hours AS BIGINT) * 3600
+                AND n.as_of_s - n.running_since_s >= CAST(:hours AS BIGINT) * {HOUR_S}
             THEN 1
             ELSE 0
         END AS suspect
@@ -52,14 +52,14 @@ SELECT
     account,
     title,
     suspect,
-    (run_s + 18) / 36 / 100.0 AS running_hours,
+    hours(run_s) AS running_hours,
     CASE WHEN run_s IS NOT NULL THEN shutdown_time END AS timer,
-    (running_s + 18) / 36 / 100.0 AS hours,
-    (night_s + 18) / 36 / 100.0 AS night_hours,
-    (weekend_s + 18) / 36 / 100.0 AS weekend_hours,
+    hours(running_s) AS hours,
+    hours(night_s) AS night_hours,
+    hours(weekend_s) AS weekend_hours,
     nights,
-    (night_gpu_s + 18) / 36 / 100.0 AS night_gpu_hours,
-    (weekend_gpu_s + 18) / 36 / 100.0 AS weekend_gpu_hours,
+    hours(night_gpu_s) AS night_gpu_hours,
+    hours(weekend_gpu_s) AS weekend_gpu_hours,
     instance_uuid
 FROM lines
 ORDER BY suspect DESC, night_s + weekend_s DESC, running_s DESC, account, instance_uuid

@@ -17,7 +17,7 @@
 WITH period AS (
     SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
     FROM calendar_day
-    WHERE day >= :from_day AND day <= :to_day
+    WHERE in_period(day)
 )
 SELECT
     s.account,
@@ -26,13 +26,13 @@ SELECT
     s.not_before,
     s.not_after,
     s.until,
-    (s.until_s - s.not_after_s + 30) / 60 AS minutes,
+    minutes(s.until_s - s.not_after_s) AS minutes,
     s.image_name || COALESCE(':' || s.image_tag, '') AS image,
     s.instance_uuid
 FROM image_save s
 CROSS JOIN period p
 WHERE s.not_after_s >= p.starts_s AND s.not_after_s < p.ends_s
-    AND (CAST(:account AS TEXT) IS NULL OR s.account = CAST(:account AS TEXT))
+    AND account_chosen(s.account)
     AND CAST(:state AS TEXT) IN ('any', s.state)
     AND (s.is_first = 0 OR s.state <> 'uploaded')
 ORDER BY CASE s.state WHEN 'failed' THEN 0 ELSE 1 END, s.not_after_s DESC, s.account, s.instance_uuid

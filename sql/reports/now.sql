@@ -14,13 +14,13 @@ SELECT
     account,
     title,
     CASE WHEN missing_since IS NULL THEN state ELSE state || ' (missing)' END AS state,
-    CAST(gpu_nums AS TEXT) || ' x ' || gpu_name AS gpu,
+    gpus(gpu_nums, gpu_name) AS gpu,
     running_since,
-    (as_of_s - running_since_s + 18) / 36 / 100.0 AS hours,
+    hours(as_of_s - running_since_s) AS hours,
     shutdown_time AS timer,
     image_name || COALESCE(':' || image_tag, '') AS image,
     instance_uuid,
     as_of
 FROM instance_now
-WHERE CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT)
+WHERE account_chosen(account)
 ORDER BY CASE WHEN running_since_s IS NULL THEN 1 ELSE 0 END, running_since_s, account, instance_uuid

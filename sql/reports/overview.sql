@@ -15,7 +15,7 @@
 WITH days AS (
     SELECT c.day, 1 AS is_now
     FROM calendar_day c
-    WHERE c.day >= :from_day AND c.day <= :to_day
+    WHERE in_period(c.day)
     UNION ALL
     SELECT b.day, 0
     FROM (
@@ -25,26 +25,26 @@ WITH days AS (
     ) b
     WHERE b.place <= (
         SELECT COUNT(*) FROM calendar_day c
-        WHERE c.day >= :from_day AND c.day <= :to_day
+        WHERE in_period(c.day)
     )
 ),
 sums AS (
     SELECT
         l.account,
         l.project,
-        CAST(SUM(CASE WHEN d.is_now = 1 THEN l.gpu_s ELSE 0 END) AS BIGINT) AS gpu_s,
-        CAST(SUM(CASE WHEN d.is_now = 1 THEN l.cost_microcny ELSE 0 END) AS BIGINT) AS cost_microcny,
-        CAST(SUM(CASE WHEN d.is_now = 0 THEN l.cost_microcny ELSE 0 END) AS BIGINT) AS before_microcny,
-        CAST(SUM(CASE WHEN d.is_now = 1 AND l.settled = 'settled' THEN l.cost_microcny ELSE 0 END) AS BIGINT)
+        sum_of(CASE WHEN d.is_now = 1 THEN l.gpu_s ELSE 0 END) AS gpu_s,
+        sum_of(CASE WHEN d.is_now = 1 THEN l.cost_microcny ELSE 0 END) AS cost_microcny,
+        sum_of(CASE WHEN d.is_now = 0 THEN l.cost_microcny ELSE 0 END) AS before_microcny,
+        sum_of(CASE WHEN d.is_now = 1 AND l.settled = 'settled' THEN l.cost_microcny ELSE 0 END)
             AS settled_microcny
     FROM cost_line l
     JOIN days d ON d.day = l.day
     WHERE l.day >= :before_day AND l.day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR l.account = CAST(:account AS TEXT))
+        AND account_chosen(l.account)
     GROUP BY l.account, l.project
 ),
 spent AS (
-    SELECT l.project, CAST(SUM(COALESCE(l.cost_microcny, 0)) AS BIGINT) AS spent_microcny
+    SELECT l.project, sum_of(COALESCE(l.cost_microcny, 0)) AS spent_microcny
     FROM cost_line l
     WHERE l.day >= :month_first AND l.day <= :month_last
     GROUP BY l.project
@@ -58,7 +58,7 @@ budgets AS (
     FROM (SELECT DISTINCT project FROM sums WHERE project IS NOT NULL) p
     LEFT JOIN spent s ON s.project = p.project
     LEFT JOIN budget_line b
-        ON b.scope = 'project' AND b.name = p.project AND b.month = SUBSTR(CAST(:to_day AS TEXT), 1, 7)
+        ON b.scope = 'project' AND b.name = p.project AND b.month = month_of(:to_day)
     LEFT JOIN budget_line e ON e.scope = 'project' AND e.name = p.project AND e.month = ''
     WHERE s.project IS NOT NULL
         OR EXISTS (
@@ -72,19 +72,13 @@ budgets AS (
 SELECT
     s.account,
     COALESCE(s.project, '(no rule)') AS project,
-    (s.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
-    s.cost_microcny / 1000000.0 AS cost_yuan,
-    s.before_microcny / 1000000.0 AS before_yuan,
-    (s.cost_microcny - s.before_microcny) / 1000000.0 AS change_yuan,
-    b.budget_microcny / 1000000.0 AS budget_yuan,
-    CASE
-        WHEN b.budget_microcny >= 10000
-        THEN b.spent_microcny / 10000 * 10000 / (b.budget_microcny / 10000) / 100.0
-    END AS used_percent,
-    CASE
-        WHEN s.cost_microcny >= 10000
-        THEN s.settled_microcny / 10000 * 10000 / (s.cost_microcny / 10000) / 100.0
-    END AS settled_percent
+    hours(s.gpu_s) AS gpu_hours,
+    yuan(s.cost_microcny) AS cost_yuan,
+    yuan(s.before_microcny) AS before_yuan,
+    yuan(s.cost_microcny - s.before_microcny) AS change_yuan,
+    yuan(b.budget_microcny) AS budget_yuan,
+    percent_of(b.spent_microcny, b.budget_microcny) AS used_percent,
+    percent_of(s.settled_microcny, s.cost_microcny) AS settled_percent
 FROM sums s
 LEFT JOIN budgets b ON b.project = s.project
 ORDER BY s.cost_microcny DESC, s.account, project

@@ -10,6 +10,6 @@
 -- @column amount_yuan {zh=金额, unit=yuan, total} paid in
 SELECT account, day, paid_at, recharge_id, pay_channel, amount_yuan
 FROM recharge_daily
-WHERE day >= :from_day AND day <= :to_day
-    AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+WHERE in_period(day)
+    AND account_chosen(account)
 ORDER BY paid_s, account, recharge_id

@@ -19,17 +19,15 @@
 -- @column settled_percent {zh=结算覆盖率, unit=%} share of the time that the bill reaches
 WITH bills AS (
     SELECT * FROM bill_window
-    WHERE day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE in_period(day)
+        AND account_chosen(account)
 ),
 costs AS (
     SELECT * FROM cost_line
-    WHERE day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE in_period(day)
+        AND account_chosen(account)
 ),
-reconciled AS (
-    -- @view reconciliation_daily, bills for bill_window, costs for cost_line
-),
+reconciled AS reconciliation_daily(bills AS bill_window, costs AS cost_line),
 days AS (
     SELECT r.*, c.month
     FROM reconciled r
@@ -62,16 +60,16 @@ ranked AS (
 SELECT
     l.account,
     l.what,
-    CAST(SUM(l.billed_microcny) AS BIGINT) / 1000000.0 AS billed_yuan,
-    CAST(SUM(l.billed_cash_microcny) AS BIGINT) / 1000000.0 AS cash_yuan,
-    CAST(SUM(l.billed_card_microcny) AS BIGINT) / 1000000.0 AS card_yuan,
-    CAST(SUM(l.estimated_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan,
-    CAST(SUM(l.estimated_min_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_min,
-    CAST(SUM(l.estimated_max_microcny) AS BIGINT) / 1000000.0 AS estimated_yuan_max,
-    CAST(SUM(l.difference_microcny) AS BIGINT) / 1000000.0 AS difference_yuan,
+    yuan(sum_of(l.billed_microcny)) AS billed_yuan,
+    yuan(sum_of(l.billed_cash_microcny)) AS cash_yuan,
+    yuan(sum_of(l.billed_card_microcny)) AS card_yuan,
+    yuan(sum_of(l.estimated_microcny)) AS estimated_yuan,
+    yuan(sum_of(l.estimated_min_microcny)) AS estimated_yuan_min,
+    yuan(sum_of(l.estimated_max_microcny)) AS estimated_yuan_max,
+    yuan(sum_of(l.difference_microcny)) AS difference_yuan,
     r.cause,
-    CAST(SUM(l.no_instance_microcny) AS BIGINT) / 1000000.0 AS no_instance_yuan,
-    CAST(SUM(CAST(l.settled_percent * 100 AS BIGINT)) AS BIGINT) / COUNT(*) / 100.0 AS settled_percent
+    yuan(sum_of(l.no_instance_microcny)) AS no_instance_yuan,
+    sum_of(CAST(l.settled_percent * 100 AS BIGINT)) / COUNT(*) / 100.0 AS settled_percent
 FROM labelled l
 JOIN ranked r ON r.account = l.account AND r.what = l.what AND r.place = 1
 GROUP BY l.account, l.what, r.cause

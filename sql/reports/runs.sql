@@ -21,24 +21,20 @@ SELECT
     r.title,
     r.started_at,
     r.ended_at,
-    (r.running_s + 18) / 36 / 100.0 AS hours,
-    (r.running_min_s + 18) / 36 / 100.0 AS hours_min,
-    (r.running_max_s + 18) / 36 / 100.0 AS hours_max,
+    hours(r.running_s) AS hours,
+    hours(r.running_min_s) AS hours_min,
+    hours(r.running_max_s) AS hours_max,
     r.gpu_nums,
     r.gpu_name,
-    (r.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
-    r.cost_microcny / 1000000.0 AS cost_yuan,
+    hours(r.gpu_s) AS gpu_hours,
+    yuan(r.cost_microcny) AS cost_yuan,
     r.evidence,
     r.instance_uuid
 FROM run_cost r
-WHERE r.started_s < (SELECT MAX(ends_s) FROM calendar_day WHERE day <= :to_day)
+WHERE r.started_s < period_ends_s()
     AND (
-        r.ended_max IS NULL OR r.ended_max >= (
-            SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day
-        )
+        r.ended_max IS NULL OR r.ended_max >= period_starts_at()
     )
-    AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= (
-        SELECT MIN(starts_s) FROM calendar_day WHERE day >= :from_day
-    )
-    AND (CAST(:account AS TEXT) IS NULL OR r.account = CAST(:account AS TEXT))
+    AND COALESCE(r.ended_s, r.started_s + r.running_max_s) >= period_starts_s()
+    AND account_chosen(r.account)
 ORDER BY r.started_s DESC, r.account, r.instance_uuid, r.usage_no

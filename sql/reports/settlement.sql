@@ -27,8 +27,8 @@ WITH lines AS (
         MAX(lines) AS windows,
         SUM(amount_microcny) AS amount_microcny
     FROM bill_window
-    WHERE is_prepaid = 0 AND day >= :from_day AND day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+    WHERE is_prepaid = 0 AND in_period(day)
+        AND account_chosen(account)
     GROUP BY account_id, account, charge_channel, settle_start_at, settle_end_at, starts_s, ends_s
 ),
 marked AS (
@@ -61,8 +61,8 @@ islands AS (
         MAX(n.settle_end_at) AS ends,
         MIN(n.starts_s) AS begins_s,
         MAX(n.ends_s) AS ends_s,
-        CAST(SUM(n.windows) AS BIGINT) AS windows,
-        CAST(SUM(n.amount_microcny) AS BIGINT) AS billed_microcny
+        sum_of(n.windows) AS windows,
+        sum_of(n.amount_microcny) AS billed_microcny
     FROM numbered n
     GROUP BY n.account_id, n.account, n.island
 ),
@@ -70,7 +70,7 @@ parts AS (
     SELECT account_id, instance_uuid, starts_s, cost_microcny, cost_min_microcny, cost_max_microcny
     FROM cost_part
     WHERE kind = 'running'
-        AND day >= :from_day AND day <= :to_day
+        AND in_period(day)
 ),
 spent AS (
     SELECT
@@ -82,7 +82,7 @@ spent AS (
         SUM(c.cost_max_microcny) AS cost_max_microcny
     FROM islands i
     JOIN parts c
-        ON c.account_id = i.account_id AND c.starts_s >= i.begins_s - 600 AND c.starts_s < i.ends_s
+        ON c.account_id = i.account_id AND c.starts_s >= i.begins_s - {GAP_S} AND c.starts_s < i.ends_s
     GROUP BY i.account_id, i.island, c.instance_uuid
 ),
 sums AS (
@@ -90,9 +90,9 @@ sums AS (
         account_id,
         island,
         COUNT(*) AS instances,
-        CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny,
-        CAST(SUM(cost_min_microcny) AS BIGINT) AS cost_min_microcny,
-        CAST(SUM(cost_max_microcny) AS BIGINT) AS cost_max_microcny
+        sum_of(cost_microcny) AS cost_microcny,
+        sum_of(cost_min_microcny) AS cost_min_microcny,
+        sum_of(cost_max_microcny) AS cost_max_microcny
     FROM spent
     GROUP BY account_id, island
 )
@@ -102,11 +102,11 @@ SELECT
     i.ends,
     i.windows,
     COALESCE(s.instances, 0) AS instances,
-    i.billed_microcny / 1000000.0 AS billed_yuan,
-    COALESCE(s.cost_microcny, 0) / 1000000.0 AS estimated_yuan,
-    COALESCE(s.cost_min_microcny, 0) / 1000000.0 AS estimated_yuan_min,
-    COALESCE(s.cost_max_microcny, 0) / 1000000.0 AS estimated_yuan_max,
-    (i.billed_microcny - COALESCE(s.cost_microcny, 0)) / 1000000.0 AS difference_yuan
+    yuan(i.billed_microcny) AS billed_yuan,
+    yuan(COALESCE(s.cost_microcny, 0)) AS estimated_yuan,
+    yuan(COALESCE(s.cost_min_microcny, 0)) AS estimated_yuan_min,
+    yuan(COALESCE(s.cost_max_microcny, 0)) AS estimated_yuan_max,
+    yuan(i.billed_microcny - COALESCE(s.cost_microcny, 0)) AS difference_yuan
 FROM islands i
 LEFT JOIN sums s ON s.account_id = i.account_id AND s.island = i.island
 ORDER BY i.begins_s, i.account, i.island

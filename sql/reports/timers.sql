@@ -21,8 +21,8 @@ WITH running AS (
             WHEN shutdown_time_s <= as_of_s THEN 'overdue'
             ELSE 'set'
         END AS timer,
-        CASE WHEN shutdown_time_s > as_of_s THEN (shutdown_time_s - as_of_s + 18) / 36 / 100.0 END AS hours_left,
-        CASE WHEN as_of_s > running_since_s THEN (as_of_s - running_since_s + 18) / 36 / 100.0 ELSE 0.0 END AS hours,
+        CASE WHEN shutdown_time_s > as_of_s THEN hours(shutdown_time_s - as_of_s) END AS hours_left,
+        CASE WHEN as_of_s > running_since_s THEN hours(as_of_s - running_since_s) ELSE 0.0 END AS hours,
         running_since_s
     FROM instance_now
     WHERE running_since_s IS NOT NULL
@@ -31,6 +31,6 @@ SELECT
     account, title, timer, shutdown_time, hours_left, running_since, hours, gpu_nums, gpu_name,
     instance_uuid, as_of
 FROM running
-WHERE (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT))
+WHERE account_chosen(account)
     AND CAST(:timer AS TEXT) IN ('any', timer)
 ORDER BY CASE timer WHEN 'none' THEN 0 WHEN 'overdue' THEN 1 ELSE 2 END, running_since_s, account, instance_uuid

@@ -20,37 +20,34 @@
 WITH period AS (
     SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
     FROM calendar_day
-    WHERE day >= :from_day AND day <= :to_day
+    WHERE in_period(day)
 ),
 observed AS (
     SELECT
         w.account,
         CASE
             WHEN w.ends_s > w.starts_s
-            THEN (20000 * (w.seen_s - COALESCE(g.gap_s, 0)) + w.ends_s - w.starts_s)
-                / (2 * (w.ends_s - w.starts_s)) / 100.0
+            THEN percent_of_time(w.seen_s - COALESCE(g.gap_s, 0), w.ends_s - w.starts_s)
         END AS observed_percent
     FROM (
         SELECT
             s.account,
             p.starts_s,
-            CASE WHEN s.last_s < p.ends_s THEN s.last_s ELSE p.ends_s END AS ends_s,
+            earlier(s.last_s, p.ends_s) AS ends_s,
             CASE
                 WHEN s.first_s >= p.ends_s OR s.last_s <= p.starts_s THEN 0
-                ELSE CASE WHEN s.last_s < p.ends_s THEN s.last_s ELSE p.ends_s END
-                    - CASE WHEN s.first_s > p.starts_s THEN s.first_s ELSE p.starts_s END
+                ELSE earlier(s.last_s, p.ends_s)
+                    - later(s.first_s, p.starts_s)
             END AS seen_s
         FROM sync_span s CROSS JOIN period p
     ) w
     LEFT JOIN (
         SELECT
             g.account,
-            CAST(
-                SUM(
-                    CASE WHEN g.gap_to_s < p.ends_s THEN g.gap_to_s ELSE p.ends_s END
-                    - CASE WHEN g.gap_from_s > p.starts_s THEN g.gap_from_s ELSE p.starts_s END
-                ) AS BIGINT
-            ) AS gap_s
+            sum_of(
+                    earlier(g.gap_to_s, p.ends_s)
+                    - later(g.gap_from_s, p.starts_s)
+                ) AS gap_s
         FROM sync_gap g CROSS JOIN period p
         WHERE g.gap_to_s > p.starts_s AND g.gap_from_s < p.ends_s
         GROUP BY g.account
@@ -67,12 +64,7 @@ lines AS (
             ELSE c.month
         END AS what,
         CASE WHEN CAST(:by AS TEXT) = 'instance' THEN u.instance_uuid END AS instance_uuid,
-        CAST(SUM(u.running_s) AS BIGINT) AS running_s,
-        CAST(SUM(u.running_min_s) AS BIGINT) AS running_min_s,
-        CAST(SUM(u.running_max_s) AS BIGINT) AS running_max_s,
-        CAST(SUM(u.gpu_s) AS BIGINT) AS gpu_s,
-        CAST(SUM(u.gpu_min_s) AS BIGINT) AS gpu_min_s,
-        CAST(SUM(u.gpu_max_s) AS BIGINT) AS gpu_max_s
+        sums_of_times(u)
     FROM (
         SELECT
             account, day, instance_uuid, title, NULL AS gpu_name,
@@ -87,20 +79,20 @@ lines AS (
         WHERE CAST(:by AS TEXT) = 'gpu'
     ) u
     JOIN calendar_day c ON c.day = u.day
-    WHERE u.day >= :from_day AND u.day <= :to_day
-        AND (CAST(:account AS TEXT) IS NULL OR u.account = CAST(:account AS TEXT))
+    WHERE in_period(u.day)
+        AND account_chosen(u.account)
     GROUP BY 1, 2, 3
 )
 SELECT
     l.account,
     l.what,
     l.instance_uuid,
-    (l.running_s + 18) / 36 / 100.0 AS hours,
-    (l.running_min_s + 18) / 36 / 100.0 AS hours_min,
-    (l.running_max_s + 18) / 36 / 100.0 AS hours_max,
-    (l.gpu_s + 18) / 36 / 100.0 AS gpu_hours,
-    (l.gpu_min_s + 18) / 36 / 100.0 AS gpu_hours_min,
-    (l.gpu_max_s + 18) / 36 / 100.0 AS gpu_hours_max,
+    hours(l.running_s) AS hours,
+    hours(l.running_min_s) AS hours_min,
+    hours(l.running_max_s) AS hours_max,
+    hours(l.gpu_s) AS gpu_hours,
+    hours(l.gpu_min_s) AS gpu_hours_min,
+    hours(l.gpu_max_s) AS gpu_hours_max,
     o.observed_percent
 FROM lines l
 LEFT JOIN observed o ON o.account = l.account

@@ -31,8 +31,8 @@ SELECT
     card_closing_microcny,
     card_closing_microcny - card_opening_microcny - card_added_microcny + card_billed_microcny
         AS card_unexplained_microcny,
-    closing_microcny / 1000000.0 AS closing_yuan,
-    card_closing_microcny / 1000000.0 AS card_closing_yuan
+    yuan(closing_microcny) AS closing_yuan,
+    yuan(card_closing_microcny) AS card_closing_yuan
 FROM (
     SELECT
         a.name AS account,
@@ -67,13 +67,13 @@ FROM (
             SELECT SUM(l.amount_microcny) FROM bill l
             WHERE l.account_id = a.account_id AND l.charged_day >= c.from_day AND l.charged_day <= c.day
                 AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
-                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND l.charge_channel <> 2
+                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND NOT is_card(l.charge_channel)
         ), 0) AS BIGINT) AS billed_microcny,
         CAST(COALESCE((
             SELECT SUM(l.amount_microcny) FROM bill l
             WHERE l.account_id = a.account_id AND l.charged_day >= c.from_day AND l.charged_day <= c.day
                 AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
-                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND l.charge_channel = 2
+                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND is_card(l.charge_channel)
         ), 0) AS BIGINT) AS card_billed_microcny,
         CAST(COALESCE((
             SELECT SUM(k.face_amount_microcny) FROM card k

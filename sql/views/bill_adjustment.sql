@@ -15,7 +15,7 @@ SELECT
     b.remark,
     b.line_no,
     b.amount_microcny,
-    b.amount_microcny / 1000000.0 AS amount_yuan,
+    yuan(b.amount_microcny) AS amount_yuan,
     b.changed_at AS late_at
 FROM closed_month m
 JOIN account a ON a.account_id = m.account_id

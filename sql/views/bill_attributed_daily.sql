@@ -17,9 +17,9 @@ SELECT
     project,
     owner,
     cost_centre,
-    CAST(SUM(part_microcny) AS BIGINT) AS amount_microcny,
-    CAST(SUM(CASE WHEN is_card = 0 THEN part_microcny ELSE 0 END) AS BIGINT) AS cash_microcny,
-    CAST(SUM(CASE WHEN is_card = 1 THEN part_microcny ELSE 0 END) AS BIGINT) AS card_microcny,
-    CAST(SUM(part_microcny) AS BIGINT) / 1000000.0 AS amount_yuan
+    sum_of(part_microcny) AS amount_microcny,
+    sum_of(CASE WHEN is_card = 0 THEN part_microcny ELSE 0 END) AS cash_microcny,
+    sum_of(CASE WHEN is_card = 1 THEN part_microcny ELSE 0 END) AS card_microcny,
+    yuan(sum_of(part_microcny)) AS amount_yuan
 FROM bill_share
 GROUP BY account, day, instance_uuid, title, project, owner, cost_centre

@@ -10,8 +10,8 @@ SELECT
     d.day,
     d.charge_channel,
     COUNT(*) AS lines,
-    CAST(SUM(d.amount_microcny) AS BIGINT) AS amount_microcny,
-    CAST(SUM(d.amount_microcny) AS BIGINT) / 1000000.0 AS amount_yuan
+    sum_of(d.amount_microcny) AS amount_microcny,
+    yuan(sum_of(d.amount_microcny)) AS amount_yuan
 FROM bill_day d
 JOIN account a ON a.account_id = d.account_id
 GROUP BY a.name, d.day, d.charge_channel

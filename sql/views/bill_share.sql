@@ -30,11 +30,11 @@ FROM (
         account,
         day,
         spread_over,
-        CASE WHEN charge_channel = 2 THEN 1 ELSE 0 END AS is_card,
-        CAST(SUM(amount_microcny) AS BIGINT) AS billed_microcny
+        by_card(charge_channel, 1) AS is_card,
+        sum_of(amount_microcny) AS billed_microcny
     FROM bill_window
     GROUP BY
-        account_id, account, day, spread_over, CASE WHEN charge_channel = 2 THEN 1 ELSE 0 END
+        account_id, account, day, spread_over, by_card(charge_channel, 1)
 ) b
 LEFT JOIN (
     SELECT

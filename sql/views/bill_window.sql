@@ -26,10 +26,10 @@ SELECT
         CASE
             WHEN starts_s >= day_starts_s AND ends_s <= day_ends_s OR step_s = 1 THEN 0
             ELSE size_microcny
-                * CASE WHEN ends_s - starts_s < step_s THEN ends_s - starts_s ELSE step_s END
+                * earlier(ends_s - starts_s, step_s)
                 / (
-                    CASE WHEN ends_s < day_ends_s THEN ends_s ELSE day_ends_s END
-                    - CASE WHEN starts_s > day_starts_s THEN starts_s ELSE day_starts_s END
+                    earlier(ends_s, day_ends_s)
+                    - later(starts_s, day_starts_s)
                 )
         END AS BIGINT
     ) AS cut_microcny,
@@ -71,7 +71,7 @@ FROM (
         d.settle_end_at,
         d.starts_s,
         d.ends_s,
-        CASE WHEN (d.ends_s - d.starts_s) / 86400 * 86400 = d.ends_s - d.starts_s THEN 1 ELSE 0 END
+        CASE WHEN is_of_days(d.starts_s, d.ends_s) THEN 1 ELSE 0 END
             AS is_prepaid,
         d.lines,
         d.amount_microcny,
@@ -90,8 +90,8 @@ FROM (
             epoch(settle_start_at) AS starts_s,
             epoch(settle_end_at) AS ends_s,
             COUNT(*) AS lines,
-            CAST(SUM(amount_microcny) AS BIGINT) AS amount_microcny,
-            CAST(SUM(ABS(amount_microcny)) AS BIGINT) AS size_microcny
+            sum_of(amount_microcny) AS amount_microcny,
+            sum_of(ABS(amount_microcny)) AS size_microcny
         FROM bill_day
         GROUP BY account_id, day, charge_channel, settle_start_at, settle_end_at
     ) d

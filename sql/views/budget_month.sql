@@ -8,10 +8,10 @@ WITH monthly AS (
     SELECT
         account,
         project,
-        SUBSTR(CAST(day AS TEXT), 1, 7) AS month,
+        month_of(day) AS month,
         SUM(COALESCE(cost_microcny, 0)) AS spent_microcny
     FROM cost_line
-    GROUP BY account, project, SUBSTR(CAST(day AS TEXT), 1, 7)
+    GROUP BY account, project, month_of(day)
 )
 SELECT
     s.scope,
@@ -20,7 +20,7 @@ SELECT
     COALESCE(b.amount_microcny, e.amount_microcny) AS budget_microcny,
     s.spent_microcny
 FROM (
-    SELECT scope, name, month, CAST(SUM(spent_microcny) AS BIGINT) AS spent_microcny
+    SELECT scope, name, month, sum_of(spent_microcny) AS spent_microcny
     FROM (
         SELECT 'project' AS scope, project AS name, month, spent_microcny
         FROM monthly

@@ -17,9 +17,9 @@ SELECT
     k.face_amount_microcny,
     k.sale_price_microcny,
     k.leave_amount_microcny,
-    k.face_amount_microcny / 1000000.0 AS face_yuan,
-    k.sale_price_microcny / 1000000.0 AS sale_yuan,
-    k.leave_amount_microcny / 1000000.0 AS left_yuan,
+    yuan(k.face_amount_microcny) AS face_yuan,
+    yuan(k.sale_price_microcny) AS sale_yuan,
+    yuan(k.leave_amount_microcny) AS left_yuan,
     k.status_txt
 FROM card k
 JOIN account a ON a.account_id = k.account_id

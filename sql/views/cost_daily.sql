@@ -28,7 +28,7 @@ SELECT
     cost_microcny,
     cost_min_microcny,
     cost_max_microcny,
-    cost_microcny / 1000000.0 AS cost_yuan,
+    yuan(cost_microcny) AS cost_yuan,
     list_cost_microcny,
     unpriced_s,
     unpriced_max_s,

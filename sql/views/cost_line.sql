@@ -44,98 +44,32 @@ SELECT
     summed.list_cost_microcny
 FROM cost_sum summed
 JOIN account a ON a.account_id = summed.account_id
-JOIN instance i ON i.account_id = summed.account_id AND i.instance_uuid = summed.instance_uuid
+JOIN instance i ON is_instance_of(i, summed)
 LEFT JOIN bill_reach r ON r.account_id = summed.account_id
 LEFT JOIN closed_month m
-    ON m.account_id = summed.account_id AND m.month = SUBSTR(CAST(summed.day AS TEXT), 1, 7)
+    ON m.account_id = summed.account_id AND m.month = month_of(summed.day)
 WHERE m.month IS NULL AND (r.reach_day IS NULL OR summed.day <> r.reach_day)
 UNION ALL
-SELECT
-    a.name,
-    p.account_id,
-    p.day,
-    p.instance_uuid,
-    i.title,
-    w.project,
-    w.owner,
-    w.cost_centre,
-    p.kind,
-    p.gpu_uuid,
-    p.gpu_name,
-    p.gpu_nums,
-    p.charging_type,
-    p.image_uuid,
-    p.price_source,
-    CAST(
-        CASE
-            WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'
-            WHEN r.reach_s >= p.ends_s THEN 'settled'
-            ELSE 'partly'
-        END AS TEXT
-    ),
-    0,
-    p.used_s,
-    CAST(p.used_s * p.gpu_nums AS BIGINT),
-    p.charged_s,
-    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS BIGINT),
-    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS BIGINT),
-    p.cost_microcny,
-    p.cost_min_microcny,
-    p.cost_max_microcny,
-    p.list_cost_microcny
+SELECT line_of_part(a, p, i, w, r)
 FROM bill_reach r
 JOIN usage_cost p ON p.account_id = r.account_id AND p.day = r.reach_day
 JOIN account a ON a.account_id = p.account_id
-JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+JOIN instance i ON is_instance_of(i, p)
 LEFT JOIN allocation w
-    ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
-    AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
+    ON is_payer_of(w, p, p.starts_s)
 LEFT JOIN closed_month m
-    ON m.account_id = p.account_id AND m.month = SUBSTR(CAST(p.day AS TEXT), 1, 7)
+    ON m.account_id = p.account_id AND m.month = month_of(p.day)
 WHERE m.month IS NULL
 UNION ALL
-SELECT
-    a.name,
-    p.account_id,
-    p.day,
-    p.instance_uuid,
-    i.title,
-    w.project,
-    w.owner,
-    w.cost_centre,
-    p.kind,
-    p.gpu_uuid,
-    p.gpu_name,
-    p.gpu_nums,
-    p.charging_type,
-    p.image_uuid,
-    p.price_source,
-    CAST(
-        CASE
-            WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'
-            WHEN r.reach_s >= p.ends_s THEN 'settled'
-            ELSE 'partly'
-        END AS TEXT
-    ),
-    0,
-    p.used_s,
-    CAST(p.used_s * p.gpu_nums AS BIGINT),
-    p.charged_s,
-    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_s ELSE 0 END AS BIGINT),
-    CAST(CASE WHEN p.cost_microcny IS NULL THEN p.charged_max_s ELSE 0 END AS BIGINT),
-    p.cost_microcny,
-    p.cost_min_microcny,
-    p.cost_max_microcny,
-    p.list_cost_microcny
+SELECT line_of_part(a, p, i, w, r)
 FROM cost_open p
 JOIN account a ON a.account_id = p.account_id
-JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+JOIN instance i ON is_instance_of(i, p)
 LEFT JOIN allocation w
-    ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
-    AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
+    ON is_payer_of(w, p, p.starts_s)
 LEFT JOIN bill_reach r ON r.account_id = p.account_id
 LEFT JOIN closed_month m
-    ON m.account_id = p.account_id AND m.month = SUBSTR(CAST(p.day AS TEXT), 1, 7)
+    ON m.account_id = p.account_id AND m.month = month_of(p.day)
 WHERE m.month IS NULL
 UNION ALL
 SELECT

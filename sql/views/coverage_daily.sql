@@ -30,7 +30,7 @@ SELECT
     COALESCE(g.longest_gap_s, 0) AS longest_gap_s,
     (
         SELECT COUNT(*) FROM sync_run r
-        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+        WHERE r.account_id = d.account_id AND is_whole_poll(r)
             AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
     ) AS complete,
     (
@@ -62,8 +62,8 @@ FROM (
         c.day,
         c.starts_s AS day_starts_s,
         c.ends_s AS day_ends_s,
-        CASE WHEN s.first_s > c.starts_s THEN s.first_s ELSE c.starts_s END AS begins_s,
-        CASE WHEN s.last_s < c.ends_s THEN s.last_s ELSE c.ends_s END AS ends_s
+        later(s.first_s, c.starts_s) AS begins_s,
+        earlier(s.last_s, c.ends_s) AS ends_s
     FROM sync_bounds s
     JOIN calendar_day c ON c.ends_s > s.first_s AND c.starts_s <= s.last_s
 ) d
@@ -71,22 +71,22 @@ LEFT JOIN (
     SELECT
         account,
         day,
-        CAST(SUM(ends_s - begins_s) AS BIGINT) AS gap_s,
+        sum_of(ends_s - begins_s) AS gap_s,
         CAST(MAX(ends_s - begins_s) AS BIGINT) AS longest_gap_s
     FROM (
         SELECT
             u.account,
             c.day,
-            CASE WHEN u.from_s > c.starts_s THEN u.from_s ELSE c.starts_s END AS begins_s,
-            CASE WHEN u.to_s < c.ends_s THEN u.to_s ELSE c.ends_s END AS ends_s
+            later(u.from_s, c.starts_s) AS begins_s,
+            earlier(u.to_s, c.ends_s) AS ends_s
         FROM (
             SELECT account, gap_from_s AS from_s, gap_to_s AS to_s FROM sync_gap
             UNION ALL
             SELECT account, first_s, COALESCE(first_whole_s, last_s)
             FROM sync_bounds
-            WHERE COALESCE(first_whole_s, last_s) - first_s > 600
+            WHERE COALESCE(first_whole_s, last_s) - first_s > {GAP_S}
             UNION ALL
-            SELECT account, last_whole_s, last_s FROM sync_bounds WHERE last_s - last_whole_s > 600
+            SELECT account, last_whole_s, last_s FROM sync_bounds WHERE last_s - last_whole_s > {GAP_S}
         ) u
         JOIN calendar_day c ON c.starts_s < u.to_s AND c.ends_s > u.from_s
     ) gap_days

@@ -49,9 +49,9 @@ FROM (
         COALESCE(i.missing_since, i.last_seen_at, p.last_at) AS horizon
     FROM instance_usage u
     JOIN account a ON a.account_id = u.account_id
-    JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
+    JOIN instance i ON is_instance_of(i, u)
     LEFT JOIN instance_history h
-        ON h.account_id = u.account_id AND h.instance_uuid = u.instance_uuid
+        ON is_instance_of(h, u)
         AND h.first_seen_at = u.ended_max
     LEFT JOIN instance_status s ON s.status = h.status
     LEFT JOIN sync_horizon p ON p.account_id = u.account_id

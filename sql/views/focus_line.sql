@@ -25,7 +25,7 @@ SELECT
     p.instance_uuid,
     COALESCE((
         SELECT h.title FROM instance_history h
-        WHERE h.account_id = p.account_id AND h.instance_uuid = p.instance_uuid
+        WHERE is_instance_of(h, p)
             AND h.first_seen_at <= instant(p.starts_s)
         ORDER BY h.version DESC LIMIT 1
     ), i.title) AS title,
@@ -43,10 +43,14 @@ SELECT
     p.cost_min_microcny,
     p.cost_max_microcny,
     COALESCE(
-        CAST(q.list_microcny * p.gpu_nums * 3600 / q.list_per_s AS BIGINT),
-        CAST((q.price_microcny * p.gpu_nums + q.flat_microcny) * 3600 / q.per_s AS BIGINT)
+        CAST(amount_min({HOUR_S}, rate(p.gpu_nums, q.list_microcny, 0), q.list_per_s) AS BIGINT),
+        CAST(
+        amount_min({HOUR_S}, rate(p.gpu_nums, q.price_microcny, q.flat_microcny), q.per_s) AS BIGINT
+    )
     ) AS list_hour_microcny,
-    CAST((q.price_microcny * p.gpu_nums + q.flat_microcny) * 3600 / q.per_s AS BIGINT)
+    CAST(
+        amount_min({HOUR_S}, rate(p.gpu_nums, q.price_microcny, q.flat_microcny), q.per_s) AS BIGINT
+    )
         AS hour_microcny,
     q.starts_s AS price_starts_s,
     p.cost_microcny AS billed_microcny,
@@ -54,20 +58,14 @@ SELECT
     NULL AS remark
 FROM cost_part p
 JOIN account a ON a.account_id = p.account_id
-JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+JOIN instance i ON is_instance_of(i, p)
 JOIN price_period q
-    ON q.account_id = p.account_id
-    AND q.gpu_uuid = COALESCE(p.gpu_uuid, '')
-    AND q.gpu_name = COALESCE(p.gpu_name, '')
-    AND q.image_uuid = COALESCE(p.image_uuid, '')
-    AND q.charging_type = COALESCE(p.charging_type, -1)
-    AND q.no_card = CASE WHEN p.gpu_nums = 0 THEN 1 ELSE 0 END
-    AND q.starts_s <= p.starts_s AND q.ends_s > p.starts_s
+    ON is_price_of(q, p)
+    AND holds(q, p.starts_s)
 LEFT JOIN allocation w
-    ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
-    AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
+    ON is_payer_of(w, p, p.starts_s)
 LEFT JOIN closed_month m
-    ON m.account_id = p.account_id AND m.month = SUBSTR(CAST(p.day AS TEXT), 1, 7)
+    ON m.account_id = p.account_id AND m.month = month_of(p.day)
 WHERE m.month IS NULL AND p.cost_microcny IS NOT NULL AND p.charged_s > 0
 UNION ALL
 SELECT
@@ -91,8 +89,8 @@ SELECT
     c.cost_microcny,
     c.cost_min_microcny,
     c.cost_max_microcny,
-    CAST(COALESCE(c.list_cost_microcny, c.cost_microcny) * 3600 / c.charged_s AS BIGINT),
-    CAST(c.cost_microcny * 3600 / c.charged_s AS BIGINT),
+    CAST(COALESCE(c.list_cost_microcny, c.cost_microcny) * {HOUR_S} / c.charged_s AS BIGINT),
+    CAST(c.cost_microcny * {HOUR_S} / c.charged_s AS BIGINT),
     NULL,
     c.cost_microcny,
     NULL,
@@ -106,7 +104,7 @@ SELECT
     a.name,
     'bill',
     e.day,
-    CASE WHEN epoch(b.settle_start_at) > d.starts_s THEN epoch(b.settle_start_at) ELSE d.starts_s END,
+    later(epoch(b.settle_start_at), d.starts_s),
     CASE
         WHEN b.settle_end_at = b.settle_start_at THEN epoch(b.settle_start_at) + 1
         WHEN epoch(b.settle_end_at) < d.ends_s THEN epoch(b.settle_end_at)
@@ -130,7 +128,7 @@ SELECT
     NULL,
     NULL,
     NULL,
-    CASE WHEN b.charge_channel = 2 THEN 0 ELSE e.amount_microcny END,
+    by_balance(b.charge_channel, e.amount_microcny),
     b.order_number,
     b.remark
 FROM bill_day e

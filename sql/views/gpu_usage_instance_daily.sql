@@ -16,12 +16,7 @@ WITH open_daily AS (
         instance_uuid,
         gpu_uuid,
         gpu_name,
-        CAST(SUM(running_s) AS BIGINT) AS running_s,
-        CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
-        CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
-        CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
-        CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
-        CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s
+        sums_of_parts(usage_open_part)
     FROM usage_open_part
     WHERE kind = 'running'
     GROUP BY account_id, day, instance_uuid, gpu_uuid, gpu_name
@@ -33,12 +28,7 @@ SELECT
     i.title,
     p.gpu_uuid,
     p.gpu_name,
-    p.running_s,
-    p.running_min_s,
-    p.running_max_s,
-    p.gpu_s,
-    p.gpu_min_s,
-    p.gpu_max_s
+    times(p)
 FROM (
     -- a condition on the day passes through a grouping of one table to its index, but not through
     -- a grouping of a union: so closed and open parts are grouped apart
@@ -48,12 +38,7 @@ FROM (
         u.instance_uuid,
         u.gpu_uuid,
         u.gpu_name,
-        u.running_s + COALESCE(o.running_s, 0) AS running_s,
-        u.running_min_s + COALESCE(o.running_min_s, 0) AS running_min_s,
-        u.running_max_s + COALESCE(o.running_max_s, 0) AS running_max_s,
-        COALESCE(u.gpu_s + o.gpu_s, u.gpu_s, o.gpu_s) AS gpu_s,
-        COALESCE(u.gpu_min_s + o.gpu_min_s, u.gpu_min_s, o.gpu_min_s) AS gpu_min_s,
-        COALESCE(u.gpu_max_s + o.gpu_max_s, u.gpu_max_s, o.gpu_max_s) AS gpu_max_s
+        closed_and_open(u, o)
     FROM (
         SELECT
             account_id,
@@ -61,19 +46,14 @@ FROM (
             instance_uuid,
             gpu_uuid,
             gpu_name,
-            CAST(SUM(running_s) AS BIGINT) AS running_s,
-            CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
-            CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
-            CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
-            CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
-            CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s
+            sums_of_parts(running_sum)
         FROM running_sum
         GROUP BY account_id, day, instance_uuid, gpu_uuid, gpu_name
     ) u
     LEFT JOIN open_daily o
-        ON o.account_id = u.account_id AND o.instance_uuid = u.instance_uuid AND o.day = u.day
-        AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
-        AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
+        ON is_instance_of(o, u) AND o.day = u.day
+        AND same(o.gpu_uuid, u.gpu_uuid)
+        AND same(o.gpu_name, u.gpu_name)
     UNION ALL
     SELECT
         o.account_id,
@@ -81,20 +61,15 @@ FROM (
         o.instance_uuid,
         o.gpu_uuid,
         o.gpu_name,
-        o.running_s,
-        o.running_min_s,
-        o.running_max_s,
-        o.gpu_s,
-        o.gpu_min_s,
-        o.gpu_max_s
+        times(o)
     FROM open_daily o
     WHERE NOT EXISTS (
         SELECT 1 FROM running_sum u
-        WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
+        WHERE is_instance_of(u, o)
             AND u.day = o.day
-            AND (o.gpu_uuid = u.gpu_uuid OR (o.gpu_uuid IS NULL AND u.gpu_uuid IS NULL))
-            AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL AND u.gpu_name IS NULL))
+            AND same(o.gpu_uuid, u.gpu_uuid)
+            AND same(o.gpu_name, u.gpu_name)
     )
 ) p
 JOIN account a ON a.account_id = p.account_id
-JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+JOIN instance i ON is_instance_of(i, p)

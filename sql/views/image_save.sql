@@ -45,7 +45,7 @@ FROM (
             (
                 SELECT n.first_seen_at
                 FROM instance_history n
-                WHERE n.account_id = h.account_id AND n.instance_uuid = h.instance_uuid
+                WHERE is_instance_of(n, h)
                     AND n.version > h.version
                     AND COALESCE(n.save_image_status, -1) <> h.save_image_status
                 -- by version: for a MIN Postgres would search the versions of all instances by time
@@ -56,9 +56,9 @@ FROM (
         ) AS until
     FROM instance_history h
     JOIN account a ON a.account_id = h.account_id
-    JOIN instance i ON i.account_id = h.account_id AND i.instance_uuid = h.instance_uuid
+    JOIN instance i ON is_instance_of(i, h)
     LEFT JOIN instance_history p
-        ON p.account_id = h.account_id AND p.instance_uuid = h.instance_uuid
+        ON is_instance_of(p, h)
         AND p.version = h.version - 1
     WHERE h.save_image_status IS NOT NULL AND h.save_image_status <> 0
         AND COALESCE(p.save_image_status, -1) <> h.save_image_status

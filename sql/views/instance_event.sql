@@ -27,7 +27,7 @@ SELECT
 FROM instance i
 CROSS JOIN instance_history h
 JOIN account a ON a.account_id = h.account_id
-WHERE h.account_id = i.account_id AND h.instance_uuid = i.instance_uuid
+WHERE is_instance_of(h, i)
     AND h.version = 1 AND h.create_time IS NOT NULL
 UNION ALL
 SELECT
@@ -43,7 +43,7 @@ SELECT
     epoch(h.first_seen_at) AS not_after_s
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
-JOIN instance i ON i.account_id = h.account_id AND i.instance_uuid = h.instance_uuid
+JOIN instance i ON is_instance_of(i, h)
 WHERE h.version = 1 AND h.create_time IS NULL AND h.after_at IS NOT NULL
 UNION ALL
 SELECT
@@ -52,7 +52,7 @@ SELECT
     i.title,
     CAST('started' AS TEXT) AS event,
     CAST(NULL AS TEXT) AS was,
-    CAST(CAST(u.gpu_nums AS TEXT) || ' x ' || u.gpu_name AS TEXT) AS became,
+    CAST(gpus(u.gpu_nums, u.gpu_name) AS TEXT) AS became,
     COALESCE(h.after_at, u.started_at) AS not_before,
     u.started_at AS not_after,
     epoch(COALESCE(h.after_at, u.started_at)) AS not_before_s,
@@ -62,16 +62,15 @@ LEFT JOIN instance_history h
     ON u.evidence = 'unknown_start' AND h.account_id = u.account_id
     AND h.instance_uuid = u.instance_uuid AND h.first_seen_at = u.started_at
 JOIN account a ON a.account_id = u.account_id
-JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
-WHERE u.kind = 'running' AND u.evidence <> 'possible_run'
-    AND NOT (u.evidence = 'gone' AND u.ended_at = u.started_at)
+JOIN instance i ON is_instance_of(i, u)
+WHERE u.kind = 'running' AND is_run(u)
 UNION ALL
 SELECT
     a.name AS account,
     i.instance_uuid,
     i.title,
     CAST('stopped' AS TEXT) AS event,
-    CAST(CAST(u.gpu_nums AS TEXT) || ' x ' || u.gpu_name AS TEXT) AS was,
+    CAST(gpus(u.gpu_nums, u.gpu_name) AS TEXT) AS was,
     CAST(NULL AS TEXT) AS became,
     COALESCE(u.ended_min, NULL) AS not_before,
     u.ended_max AS not_after,
@@ -79,7 +78,7 @@ SELECT
     epoch(u.ended_max) AS not_after_s
 FROM instance_usage u
 JOIN account a ON a.account_id = u.account_id
-JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
+JOIN instance i ON is_instance_of(i, u)
 WHERE u.kind = 'running' AND u.evidence <> 'possible_run' AND u.ended_max IS NOT NULL
     AND NOT (u.evidence = 'gone' AND u.ended_at = u.started_at)
 UNION ALL
@@ -111,7 +110,7 @@ SELECT
     epoch(h.first_seen_at) AS not_after_s
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
-JOIN instance i ON i.account_id = h.account_id AND i.instance_uuid = h.instance_uuid
+JOIN instance i ON is_instance_of(i, h)
 WHERE h.began_by = 'returned'
 UNION ALL
 SELECT
@@ -127,7 +126,7 @@ SELECT
     epoch(h.first_seen_at) AS not_after_s
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
-JOIN instance i ON i.account_id = h.account_id AND i.instance_uuid = h.instance_uuid
+JOIN instance i ON is_instance_of(i, h)
 WHERE h.status IN (SELECT status FROM instance_status WHERE state = 'restarting') AND h.version > 1
 UNION ALL
 SELECT
@@ -155,19 +154,15 @@ SELECT
     epoch(h.first_seen_at) AS not_after_s
 FROM instance_history h
 JOIN instance_history p
-    ON p.account_id = h.account_id AND p.instance_uuid = h.instance_uuid
+    ON is_instance_of(p, h)
     AND p.version = h.version - 1
     AND (
-        COALESCE(h.title, '') <> COALESCE(p.title, '')
-        OR COALESCE(h.gpu_nums, -1) <> COALESCE(p.gpu_nums, -1)
-        OR COALESCE(h.gpu_name, '') <> COALESCE(p.gpu_name, '')
-        OR COALESCE(h.gpu_uuid, '') <> COALESCE(p.gpu_uuid, '')
-        OR COALESCE(h.image_name, '') <> COALESCE(p.image_name, '')
-        OR COALESCE(h.image_tag, '') <> COALESCE(p.image_tag, '')
-        OR COALESCE(h.image_uuid, '') <> COALESCE(p.image_uuid, '')
-        OR COALESCE(h.charging_type, -1) <> COALESCE(p.charging_type, -1)
-        OR COALESCE(h.save_image_status, -1) <> COALESCE(p.save_image_status, -1)
-        OR COALESCE(h.shutdown_enabled, FALSE) <> COALESCE(p.shutdown_enabled, FALSE)
+        differ(h.title, p.title, '')
+        OR gpus_differ(h, p)
+        OR images_differ(h, p)
+        OR differ(h.charging_type, p.charging_type, -1)
+        OR differ(h.save_image_status, p.save_image_status, -1)
+        OR differ(h.shutdown_enabled, p.shutdown_enabled, FALSE)
     )
 CROSS JOIN (
     SELECT 'retitled' AS event UNION ALL SELECT 'gpu_changed' UNION ALL SELECT 'image_changed'
@@ -175,31 +170,13 @@ CROSS JOIN (
     UNION ALL SELECT 'timer_set' UNION ALL SELECT 'timer_cleared'
 ) k
 JOIN account a ON a.account_id = h.account_id
-JOIN instance i ON i.account_id = h.account_id AND i.instance_uuid = h.instance_uuid
+JOIN instance i ON is_instance_of(i, h)
 WHERE
-    (k.event = 'retitled' AND COALESCE(h.title, '') <> COALESCE(p.title, ''))
-    OR (
-        k.event = 'gpu_changed' AND (
-            COALESCE(h.gpu_nums, -1) <> COALESCE(p.gpu_nums, -1)
-            OR COALESCE(h.gpu_name, '') <> COALESCE(p.gpu_name, '')
-            OR COALESCE(h.gpu_uuid, '') <> COALESCE(p.gpu_uuid, '')
-        )
-    )
-    OR (
-        k.event = 'image_changed' AND (
-            COALESCE(h.image_name, '') <> COALESCE(p.image_name, '')
-            OR COALESCE(h.image_tag, '') <> COALESCE(p.image_tag, '')
-            OR COALESCE(h.image_uuid, '') <> COALESCE(p.image_uuid, '')
-        )
-    )
-    OR (
-        k.event = 'charging_changed'
-        AND COALESCE(h.charging_type, -1) <> COALESCE(p.charging_type, -1)
-    )
-    OR (
-        k.event = 'save_image_changed'
-        AND COALESCE(h.save_image_status, -1) <> COALESCE(p.save_image_status, -1)
-    )
+    (k.event = 'retitled' AND differ(h.title, p.title, ''))
+    OR (k.event = 'gpu_changed' AND gpus_differ(h, p))
+    OR (k.event = 'image_changed' AND images_differ(h, p))
+    OR (k.event = 'charging_changed' AND differ(h.charging_type, p.charging_type, -1))
+    OR (k.event = 'save_image_changed' AND differ(h.save_image_status, p.save_image_status, -1))
     OR (
         k.event = 'timer_set' AND COALESCE(h.shutdown_enabled, FALSE)
         AND NOT COALESCE(p.shutdown_enabled, FALSE)

@@ -47,7 +47,7 @@ JOIN account a ON a.account_id = i.account_id
 LEFT JOIN instance_status s ON s.status = i.status
 LEFT JOIN charging_type c ON c.charging_type = i.charging_type
 LEFT JOIN instance_usage u
-    ON u.account_id = i.account_id AND u.instance_uuid = i.instance_uuid
+    ON is_instance_of(u, i)
     AND u.ended_at IS NULL AND u.kind = 'running'
 LEFT JOIN sync_horizon h ON h.account_id = i.account_id
 WHERE i.gone_at IS NULL

@@ -8,7 +8,7 @@ SELECT
     day,
     starts_s,
     ends_s,
-    starts_s + 28800 AS night_ends_s,
+    night_ends_s(starts_s) AS night_ends_s,
     week,
     month,
     weekday,

@@ -16,10 +16,10 @@ WITH open_daily AS (
         day,
         instance_uuid,
         is_weekend,
-        CAST(SUM(running_s) AS BIGINT) AS running_s,
-        CAST(SUM(night_s) AS BIGINT) AS night_s,
-        CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
-        CAST(SUM(night_s * gpu_nums) AS BIGINT) AS night_gpu_s
+        sum_of(running_s) AS running_s,
+        sum_of(night_s) AS night_s,
+        sum_of(running_s * gpu_nums) AS gpu_s,
+        sum_of(night_s * gpu_nums) AS night_gpu_s
     FROM (
         SELECT
             u.account_id,
@@ -28,11 +28,7 @@ WITH open_daily AS (
             u.gpu_nums,
             u.running_s,
             d.is_weekend,
-            CASE
-                WHEN u.started_s >= d.night_ends_s THEN 0
-                WHEN u.started_s + u.running_s <= d.night_ends_s THEN u.running_s
-                ELSE d.night_ends_s - u.started_s
-            END AS night_s
+            in_night(u.started_s, u.running_s, d.night_ends_s) AS night_s
         FROM usage_open_part u
         CROSS JOIN local_day d
         WHERE d.day = u.day AND u.kind = 'running'
@@ -69,17 +65,17 @@ FROM (
             summed.day,
             summed.instance_uuid,
             d.is_weekend,
-            CAST(SUM(summed.running_s) AS BIGINT) AS running_s,
-            CAST(SUM(summed.night_s) AS BIGINT) AS night_s,
-            CAST(SUM(summed.running_s * summed.gpu_nums) AS BIGINT) AS gpu_s,
-            CAST(SUM(summed.night_s * summed.gpu_nums) AS BIGINT) AS night_gpu_s
+            sum_of(summed.running_s) AS running_s,
+            sum_of(summed.night_s) AS night_s,
+            sum_of(summed.running_s * summed.gpu_nums) AS gpu_s,
+            sum_of(summed.night_s * summed.gpu_nums) AS night_gpu_s
         FROM running_sum summed
         CROSS JOIN local_day d  -- SQLite keeps this order: sums of the period, then their days
         WHERE d.day = summed.day
         GROUP BY summed.account_id, summed.day, summed.instance_uuid, d.is_weekend
     ) u
     LEFT JOIN open_daily o
-        ON o.account_id = u.account_id AND o.instance_uuid = u.instance_uuid AND o.day = u.day
+        ON is_instance_of(o, u) AND o.day = u.day
     UNION ALL
     SELECT
         o.account_id,
@@ -93,9 +89,9 @@ FROM (
     FROM open_daily o
     WHERE NOT EXISTS (
         SELECT 1 FROM running_sum u
-        WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
+        WHERE is_instance_of(u, o)
             AND u.day = o.day
     )
 ) p
 JOIN account a ON a.account_id = p.account_id
-JOIN instance i ON i.account_id = p.account_id AND i.instance_uuid = p.instance_uuid
+JOIN instance i ON is_instance_of(i, p)

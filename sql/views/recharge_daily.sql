@@ -10,7 +10,7 @@ SELECT
     r.paid_s,
     r.pay_channel,
     r.amount_microcny,
-    r.amount_microcny / 1000000.0 AS amount_yuan
+    yuan(r.amount_microcny) AS amount_yuan
 FROM (
     SELECT
         a.name AS account,
@@ -22,4 +22,4 @@ FROM (
     FROM recharge k
     JOIN account a ON a.account_id = k.account_id
 ) r
-JOIN calendar_day c ON c.starts_s <= r.paid_s AND c.ends_s > r.paid_s
+JOIN calendar_day c ON holds(c, r.paid_s)

@@ -66,7 +66,7 @@ FROM (
     SELECT
         e.*,
         CASE
-            WHEN is_explained_running = 0 AND reach_s < ends_s + 3600
+            WHEN is_explained_running = 0 AND reach_s < ends_s + {HOUR_S}
                 AND running_difference_microcny < 0
             THEN -running_difference_microcny
             ELSE 0
@@ -98,21 +98,21 @@ FROM (
                 account_id,
                 account,
                 day,
-                CAST(SUM(billed) AS BIGINT) AS billed_microcny,
-                CAST(SUM(billed - billed_card) AS BIGINT) AS billed_cash_microcny,
-                CAST(SUM(billed_card) AS BIGINT) AS billed_card_microcny,
-                CAST(SUM(billed_running) AS BIGINT) AS billed_running_microcny,
-                CAST(SUM(billed_held) AS BIGINT) AS billed_held_microcny,
-                CAST(SUM(billed - billed_running - billed_held) AS BIGINT) AS no_instance_microcny,
-                CAST(SUM(slack) AS BIGINT) AS slack_microcny,
-                CAST(SUM(lines) AS BIGINT) AS lines,
-                CAST(SUM(estimated) AS BIGINT) AS estimated_microcny,
-                CAST(SUM(estimated_min) AS BIGINT) AS estimated_min_microcny,
-                CAST(SUM(estimated_max) AS BIGINT) AS estimated_max_microcny,
-                CAST(SUM(running) AS BIGINT) AS running_microcny,
-                CAST(SUM(running_min) AS BIGINT) AS running_min_microcny,
-                CAST(SUM(running_max) AS BIGINT) AS running_max_microcny,
-                CAST(SUM(unpriced) AS BIGINT) AS unpriced_s,
+                sum_of(billed) AS billed_microcny,
+                sum_of(billed - billed_card) AS billed_cash_microcny,
+                sum_of(billed_card) AS billed_card_microcny,
+                sum_of(billed_running) AS billed_running_microcny,
+                sum_of(billed_held) AS billed_held_microcny,
+                sum_of(billed - billed_running - billed_held) AS no_instance_microcny,
+                sum_of(slack) AS slack_microcny,
+                sum_of(lines) AS lines,
+                sum_of(estimated) AS estimated_microcny,
+                sum_of(estimated_min) AS estimated_min_microcny,
+                sum_of(estimated_max) AS estimated_max_microcny,
+                sum_of(running) AS running_microcny,
+                sum_of(running_min) AS running_min_microcny,
+                sum_of(running_max) AS running_max_microcny,
+                sum_of(unpriced) AS unpriced_s,
                 MAX(assumed) AS assumed
             FROM (
                 SELECT
@@ -120,10 +120,10 @@ FROM (
                     account,
                     day,
                     SUM(amount_microcny) AS billed,
-                    SUM(CASE WHEN charge_channel = 2 THEN amount_microcny ELSE 0 END) AS billed_card,
+                    SUM(by_card(charge_channel, amount_microcny)) AS billed_card,
                     SUM(CASE WHEN spread_over = 'running' THEN amount_microcny ELSE 0 END) AS billed_running,
                     SUM(CASE WHEN spread_over = 'held' THEN amount_microcny ELSE 0 END) AS billed_held,
-                    SUM(cut_microcny + 10000 * lines) AS slack,
+                    SUM(cut_microcny + {FEN} * lines) AS slack,
                     SUM(lines) AS lines,
                     0 AS estimated,
                     0 AS estimated_min,

@@ -22,9 +22,7 @@ open_cost AS MATERIALIZED (
         account_id,
         instance_uuid,
         usage_no,
-        CASE
-            WHEN COUNT(*) = COUNT(cost_microcny) THEN CAST(SUM(cost_microcny) AS BIGINT)
-        END AS cost_microcny
+        known_sum(cost_microcny) AS cost_microcny
     FROM open_part
     GROUP BY account_id, instance_uuid, usage_no
 )
@@ -57,9 +55,7 @@ SELECT
         )
         ELSE (
             SELECT
-                CASE
-                    WHEN COUNT(*) = COUNT(c.cost_microcny) THEN CAST(SUM(c.cost_microcny) AS BIGINT)
-                END
+                known_sum(c.cost_microcny)
             FROM usage_cost c
             WHERE c.account_id = a.account_id AND c.instance_uuid = r.instance_uuid
                 AND c.usage_no = r.usage_no

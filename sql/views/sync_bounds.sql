@@ -22,7 +22,7 @@ FROM (
         (
             SELECT MAX(r.finished_at) FROM sync_run r
             WHERE r.account_id = n.account_id AND r.resource = 'instances'
-                AND r.outcome = n.outcome AND r.started_at >= instant(epoch(n.newest_at) - 86400)
+                AND r.outcome = n.outcome AND r.started_at >= instant(epoch(n.newest_at) - {DAY_S})
         ) AS last_at
     FROM (
         SELECT

@@ -15,7 +15,7 @@ WITH counted AS (
         CASE WHEN r.polls_before < 999 THEN 1 ELSE (r.polls_before + 1) / 500 END AS eras
     FROM sync_horizon h
     JOIN sync_run r
-        ON r.account_id = h.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+        ON r.account_id = h.account_id AND is_whole_poll(r)
         AND r.started_at = h.last_at
 ),
 distances AS (
@@ -63,4 +63,4 @@ JOIN sync_run g ON g.account_id = n.account_id AND g.resource = 'instances'
 LEFT JOIN usual u
     ON u.account_id = g.account_id
     AND u.era = CASE WHEN g.polls_before < 500 * n.eras THEN g.polls_before / 500 ELSE n.eras - 1 END
-WHERE g.gap_s > 600 AND g.gap_s > 3 * COALESCE(u.usual_s, 0)
+WHERE is_gap(g.gap_s, u.usual_s)

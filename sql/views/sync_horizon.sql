@@ -9,11 +9,11 @@ FROM (
         a.account_id,
         (
             SELECT MIN(r.started_at) FROM sync_run r
-            WHERE r.account_id = a.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+            WHERE r.account_id = a.account_id AND is_whole_poll(r)
         ) AS first_at,
         (
             SELECT MAX(r.started_at) FROM sync_run r
-            WHERE r.account_id = a.account_id AND r.resource = 'instances' AND r.outcome = 'complete'
+            WHERE r.account_id = a.account_id AND is_whole_poll(r)
         ) AS last_at
     FROM account a
 ) polled

@@ -16,12 +16,7 @@ WITH open_daily AS (
         account_id,
         day,
         instance_uuid,
-        CAST(SUM(running_s) AS BIGINT) AS running_s,
-        CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
-        CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
-        CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
-        CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
-        CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s,
+        sums_of_parts(usage_open_part),
         MAX(gpu_nums) AS gpu_most
     FROM usage_open_part
     WHERE kind = 'running'
@@ -52,12 +47,7 @@ FROM (
         d.day,
         d.instance_uuid,
         i.title,
-        d.running_s,
-        d.running_min_s,
-        d.running_max_s,
-        d.gpu_s,
-        d.gpu_min_s,
-        d.gpu_max_s,
+        times(d),
         d.gpu_most,
         CASE
             WHEN h.horizon_s < c.starts_s THEN 0
@@ -71,12 +61,7 @@ FROM (
             u.account_id,
             u.day,
             u.instance_uuid,
-            u.running_s + COALESCE(o.running_s, 0) AS running_s,
-            u.running_min_s + COALESCE(o.running_min_s, 0) AS running_min_s,
-            u.running_max_s + COALESCE(o.running_max_s, 0) AS running_max_s,
-            COALESCE(u.gpu_s + o.gpu_s, u.gpu_s, o.gpu_s) AS gpu_s,
-            COALESCE(u.gpu_min_s + o.gpu_min_s, u.gpu_min_s, o.gpu_min_s) AS gpu_min_s,
-            COALESCE(u.gpu_max_s + o.gpu_max_s, u.gpu_max_s, o.gpu_max_s) AS gpu_max_s,
+            closed_and_open(u, o),
             CASE WHEN o.gpu_most > u.gpu_most THEN o.gpu_most ELSE COALESCE(u.gpu_most, o.gpu_most) END
                 AS gpu_most
         FROM (
@@ -84,39 +69,29 @@ FROM (
                 account_id,
                 day,
                 instance_uuid,
-                CAST(SUM(running_s) AS BIGINT) AS running_s,
-                CAST(SUM(running_min_s) AS BIGINT) AS running_min_s,
-                CAST(SUM(running_max_s) AS BIGINT) AS running_max_s,
-                CAST(SUM(running_s * gpu_nums) AS BIGINT) AS gpu_s,
-                CAST(SUM(running_min_s * gpu_nums) AS BIGINT) AS gpu_min_s,
-                CAST(SUM(running_max_s * gpu_nums) AS BIGINT) AS gpu_max_s,
+                sums_of_parts(running_sum),
                 MAX(gpu_nums) AS gpu_most
             FROM running_sum
             GROUP BY account_id, day, instance_uuid
         ) u
         LEFT JOIN open_daily o
-            ON o.account_id = u.account_id AND o.instance_uuid = u.instance_uuid AND o.day = u.day
+            ON is_instance_of(o, u) AND o.day = u.day
         UNION ALL
         SELECT
             o.account_id,
             o.day,
             o.instance_uuid,
-            o.running_s,
-            o.running_min_s,
-            o.running_max_s,
-            o.gpu_s,
-            o.gpu_min_s,
-            o.gpu_max_s,
+            times(o),
             o.gpu_most
         FROM open_daily o
         WHERE NOT EXISTS (
             SELECT 1 FROM running_sum u
-            WHERE u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid
+            WHERE is_instance_of(u, o)
                 AND u.day = o.day
         )
     ) d
     JOIN account a ON a.account_id = d.account_id
-    JOIN instance i ON i.account_id = d.account_id AND i.instance_uuid = d.instance_uuid
+    JOIN instance i ON is_instance_of(i, d)
     JOIN calendar_day c ON c.day = d.day
     LEFT JOIN (
         SELECT account_id, epoch(last_at) AS horizon_s FROM sync_horizon

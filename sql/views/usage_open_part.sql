@@ -31,9 +31,9 @@ FROM (
         o.usage_no,
         o.kind,
         CASE WHEN o.evidence = 'booting' THEN 1 ELSE 0 END AS is_booting,
-        CASE WHEN o.started_s > c.starts_s THEN o.started_s ELSE c.starts_s END AS begins_s,
-        CASE WHEN o.horizon_s < c.ends_s THEN o.horizon_s ELSE c.ends_s END AS ends_s,
-        CASE WHEN o.horizon_max_s < c.ends_s THEN o.horizon_max_s ELSE c.ends_s END AS ends_max_s,
+        later(o.started_s, c.starts_s) AS begins_s,
+        earlier(o.horizon_s, c.ends_s) AS ends_s,
+        earlier(o.horizon_max_s, c.ends_s) AS ends_max_s,
         o.gpu_uuid,
         o.gpu_name,
         o.gpu_nums,
@@ -57,7 +57,7 @@ FROM (
             epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
             epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
         FROM instance_usage u
-        JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
+        JOIN instance i ON is_instance_of(i, u)
         LEFT JOIN sync_horizon h ON h.account_id = u.account_id
         WHERE u.ended_at IS NULL
     ) o

@@ -7,39 +7,13 @@
 -- @column running_min_s seconds, at least
 -- @column running_max_s seconds, at most
 SELECT
-    account_id,
-    day,
-    instance_uuid,
-    usage_no,
-    kind,
-    running_s,
-    running_min_s,
-    running_max_s,
-    gpu_uuid,
-    gpu_name,
-    gpu_nums,
-    charging_type,
-    image_uuid,
-    evidence,
+    columns_of_usage(usage_day),
     epoch(usage_started_at) AS usage_started_s,
     epoch(started_at) AS started_s
 FROM usage_day
 UNION ALL
 SELECT
-    account_id,
-    day,
-    instance_uuid,
-    usage_no,
-    kind,
-    running_s,
-    running_min_s,
-    running_max_s,
-    gpu_uuid,
-    gpu_name,
-    gpu_nums,
-    charging_type,
-    image_uuid,
-    evidence,
+    columns_of_usage(usage_open_part),
     usage_started_s,
     started_s
 FROM usage_open_part

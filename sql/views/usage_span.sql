@@ -88,7 +88,7 @@ FROM (
             epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
             epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
         FROM instance_usage u
-        JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
+        JOIN instance i ON is_instance_of(i, u)
         JOIN account a ON a.account_id = u.account_id
         LEFT JOIN sync_horizon h ON h.account_id = u.account_id
     ) l

@@ -10,10 +10,11 @@ from typing import Final
 
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Balance, Budget, Card, DayCost
-from etl.alerts.words import HOUR_S, Words, hours, moment, one_line, yuan
-from etl.history.days import DAY_S, Zone, iso
+from etl.alerts.words import Words, hours, moment, one_line, yuan
+from etl.history.days import Zone, iso
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
+from etl.units import DAY_S, HOUR_S, MICRO
 
 BURN_S: Final = DAY_S
 """The burn rate is that of so long a time before the newest balance."""
@@ -128,7 +129,7 @@ def cost_day(
             usual = _usual(costs, account, day)
             if usual is None or cost <= settings.cost_day_factor * usual:
                 continue
-            if cost - usual < settings.cost_day_from_yuan * 1_000_000:
+            if cost - usual < settings.cost_day_from_yuan * MICRO:
                 continue
             yield Cause(
                 key=f"cost_day:{account}:{day}",

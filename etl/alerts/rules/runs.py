@@ -9,10 +9,11 @@ from typing import Final
 
 from etl.alerts.cause import Cause
 from etl.alerts.facts import Machine, Running, Stopped
-from etl.alerts.words import HOUR_S, Words, about, hours, joined, moment, one_line, same
+from etl.alerts.words import Words, about, hours, joined, moment, one_line, same
 from etl.history.days import Zone, iso
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings
+from etl.units import HOUR_S
 
 TIMER_GRACE_S: Final = 600
 """A timer that is so long past did not stop it."""

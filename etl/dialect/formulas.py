@@ -1,0 +1,98 @@
+"""Python functions of one `return` as expressions of SQL."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable
+from typing import Any, Final
+
+_OPERATORS: Final[dict[type, str]] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.FloorDiv: "/",
+    ast.And: "AND",
+    ast.Or: "OR",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Eq: "=",
+    ast.NotEq: "<>",
+    ast.Is: "IS",
+    ast.IsNot: "IS NOT",
+    ast.In: "IN",
+    ast.NotIn: "NOT IN",
+}
+
+
+def as_sql(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
+    """Return the parameters of a function, and its expression in SQL.
+
+    Raises `TypeError` if it is more than one `return`, or has something that SQL is not known for.
+    """
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(tree, ast.FunctionDef)
+    *before, returned = tree.body
+    is_short = before == [] or (len(before) == 1 and ast.get_docstring(tree) is not None)
+    if not is_short or not isinstance(returned, ast.Return) or returned.value is None:
+        raise TypeError(f"{function.__name__} is more than one return")
+    parameters = tuple(each.arg for each in tree.args.args)
+    return parameters, _Writer(parameters, function.__globals__).written(returned.value)
+
+
+class _Writer:
+    def __init__(self, parameters: tuple[str, ...], constants: dict[str, Any]) -> None:
+        self._parameters = parameters
+        self._constants = constants
+
+    def written(self, node: ast.expr) -> str:
+        match node:
+            case ast.Constant():
+                return self._literal(node.value)
+            case ast.Name():
+                known = node.id in self._parameters
+                return node.id if known else self._literal(self._constants[node.id])
+            case ast.Tuple():
+                return f"({', '.join(map(self.written, node.elts))})"
+            case ast.BinOp():
+                return self._joined(node.op, node.left, node.right)
+            case ast.BoolOp():
+                return self._joined(node.op, *node.values)
+            case ast.Compare():
+                return self._compared(node)
+            case ast.IfExp():
+                return self._chosen(*map(self.written, (node.test, node.body, node.orelse)))
+            case ast.Call(func=ast.Name(id=name)):
+                return self._called(name, [self.written(each) for each in node.args])
+        raise TypeError(f"no SQL is known for {ast.unparse(node)}")
+
+    def _joined(self, operator: ast.AST, *operands: ast.expr) -> str:
+        sign = _OPERATORS.get(type(operator))
+        if sign is None:
+            raise TypeError(f"no SQL is known for {type(operator).__name__}")
+        return f"({f' {sign} '.join(map(self.written, operands))})"
+
+    def _compared(self, node: ast.Compare) -> str:
+        operands = [node.left, *node.comparators]
+        pairs = zip(node.ops, operands, operands[1:], strict=False)
+        return " AND ".join(self._joined(*each) for each in pairs)
+
+    def _called(self, name: str, arguments: list[str]) -> str:
+        if name in ("max", "min"):
+            first, second = arguments
+            sign = ">" if name == "max" else "<"
+            return self._chosen(f"{first} {sign} {second}", first, second)
+        return f"{name}({', '.join(arguments)})"
+
+    @staticmethod
+    def _chosen(condition: str, then: str, otherwise: str) -> str:
+        return f"CASE WHEN {condition} THEN {then} ELSE {otherwise} END"
+
+    @staticmethod
+    def _literal(value: object) -> str:
+        if value is None:
+            return "NULL"
+        return str(value) if isinstance(value, int) else f"'{value}'"

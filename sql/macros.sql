@@ -1,0 +1,217 @@
+-- The words of views and reports that are rules, each in one place. A macro is text: the names in its
+-- brackets are replaced by what a call gives, and `{NAME}` is a number of etl/units.py. The formulas of
+-- charging are macros too, see etl/money/formulas.py.
+
+-- An amount in yuan, of millionths of a yuan.
+MACRO yuan(microcny) AS (microcny / {MICRO}.0);
+
+-- Seconds as hours, rounded to hundredths in whole numbers, so that all databases give the same.
+MACRO hours(seconds) AS ((seconds + 18) / 36 / 100.0);
+
+-- Seconds as whole minutes, rounded.
+MACRO minutes(seconds) AS ((seconds + 30) / 60);
+
+-- A sum that is a whole number of 64 bits: Postgres gives a numeric otherwise.
+MACRO sum_of(x) AS CAST(SUM(x) AS BIGINT);
+
+-- The share of one amount in another as a percentage, by whole fen; null if that is less than a fen.
+MACRO percent_of(part, whole) AS CASE
+    WHEN whole >= {FEN} THEN part / {FEN} * {FEN} / (whole / {FEN}) / 100.0
+END;
+
+-- The share of some seconds in others as a percentage, rounded to hundredths; not of 0 seconds.
+MACRO percent_of_time(part, whole) AS ((20000 * part + whole) / (2 * whole) / 100.0);
+
+-- The earlier, or smaller, of two values.
+MACRO earlier(a, b) AS CASE WHEN a < b THEN a ELSE b END;
+
+-- The later, or larger, of two values.
+MACRO later(a, b) AS CASE WHEN a > b THEN a ELSE b END;
+
+-- Whether two values are the same, or both null.
+MACRO same(a, b) AS (a = b OR (a IS NULL AND b IS NULL));
+
+-- Whether two values differ, null being as good as `none`.
+MACRO differ(a, b, none) AS COALESCE(a, none) <> COALESCE(b, none);
+
+-- Whether two versions differ in their GPUs.
+MACRO gpus_differ(h, p) AS (
+    differ(h.gpu_nums, p.gpu_nums, -1)
+    OR differ(h.gpu_name, p.gpu_name, '')
+    OR differ(h.gpu_uuid, p.gpu_uuid, '')
+);
+
+-- Whether two versions differ in their images.
+MACRO images_differ(h, p) AS (
+    differ(h.image_name, p.image_name, '')
+    OR differ(h.image_tag, p.image_tag, '')
+    OR differ(h.image_uuid, p.image_uuid, '')
+);
+
+-- Seconds that are charged at a price that nobody knows.
+MACRO unpriced(seconds, cost_microcny) AS CASE WHEN cost_microcny IS NULL THEN seconds ELSE 0 END;
+
+-- The month of a day.
+MACRO month_of(day) AS SUBSTR(CAST(day AS TEXT), 1, 7);
+
+-- Whether a report is to have this account.
+MACRO account_chosen(account) AS (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT));
+
+-- Whether a day is in the period of a report.
+MACRO in_period(day) AS day >= :from_day AND day <= :to_day;
+
+-- The first second of the period of a report.
+MACRO period_starts_s() AS (SELECT MIN(starts_s) FROM calendar_day WHERE day >= :from_day);
+
+-- The second after the period of a report.
+MACRO period_ends_s() AS (SELECT MAX(ends_s) FROM calendar_day WHERE day <= :to_day);
+
+-- The first moment of the period of a report, as an instant: it is found in an index.
+MACRO period_starts_at() AS (SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day);
+
+-- The moment after the period of a report, as an instant.
+MACRO period_ends_at() AS (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day);
+
+-- Whether a poll shows all instances of its account: what counts as observing them.
+MACRO is_whole_poll(r) AS r.resource = 'instances' AND r.outcome = 'complete';
+
+-- Whether polls this far apart leave a gap, `usual_s` being their usual distance, or null.
+MACRO is_gap(seconds, usual_s) AS seconds > {GAP_S} AND seconds > {GAP_STEPS} * COALESCE(usual_s, 0);
+
+-- The end of the night of a day that begins at this second.
+MACRO night_ends_s(starts_s) AS (starts_s + {NIGHT_S});
+
+-- How much of a part of usage lies before the end of the night of its day.
+MACRO in_night(started_s, running_s, night_ends_s) AS CASE
+    WHEN started_s >= night_ends_s THEN 0
+    WHEN started_s + running_s <= night_ends_s THEN running_s
+    ELSE night_ends_s - started_s
+END;
+
+-- Whether a compute card pays.
+MACRO is_card(charge_channel) AS charge_channel = {CARD};
+
+-- What a compute card pays of an amount.
+MACRO by_card(charge_channel, amount) AS CASE WHEN charge_channel = {CARD} THEN amount ELSE 0 END;
+
+-- What the balance pays of an amount.
+MACRO by_balance(charge_channel, amount) AS CASE WHEN charge_channel = {CARD} THEN 0 ELSE amount END;
+
+-- The name of a charge channel.
+MACRO channel_name(charge_channel) AS CASE charge_channel
+    WHEN {BALANCE} THEN 'balance' WHEN {CARD} THEN 'card' ELSE '(unknown)'
+END;
+
+-- Whether a settlement window is of prepaid time: whole days, or a moment.
+MACRO is_of_days(starts_s, ends_s) AS (ends_s - starts_s) / {DAY_S} * {DAY_S} = ends_s - starts_s;
+
+-- Whether a price is for this usage; it holds from `starts_s` to `ends_s`.
+MACRO is_price_of(p, u) AS p.account_id = u.account_id
+    AND p.gpu_uuid = COALESCE(u.gpu_uuid, '')
+    AND p.gpu_name = COALESCE(u.gpu_name, '')
+    AND p.image_uuid = COALESCE(u.image_uuid, '')
+    AND p.charging_type = COALESCE(u.charging_type, -1)
+    AND p.no_card = CASE WHEN u.gpu_nums = 0 THEN 1 ELSE 0 END;
+
+-- Whether something that holds from `starts_s` to `ends_s` holds at a second.
+MACRO holds(p, at_s) AS p.starts_s <= at_s AND p.ends_s > at_s;
+
+-- Whether an allocation says who pays for this usage at a second.
+MACRO is_payer_of(w, u, at_s) AS w.account_id = u.account_id AND w.instance_uuid = u.instance_uuid
+    AND holds(w, at_s);
+
+-- Whether two rows are about one instance.
+MACRO is_instance_of(i, u) AS i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid;
+
+-- A sum of costs, null if one of them is not known.
+MACRO known_sum(microcny) AS CASE
+    WHEN COUNT(*) = COUNT(microcny) THEN sum_of(microcny)
+END;
+
+-- Whether a stretch of usage, whose run may never have been, counts as a run.
+MACRO is_run(u) AS u.evidence <> 'possible_run' AND NOT (u.evidence = 'gone' AND u.ended_at = u.started_at);
+
+-- How many GPUs of which model.
+MACRO gpus(gpu_nums, gpu_name) AS CAST(gpu_nums AS TEXT) || ' x ' || gpu_name;
+
+-- Columns: running time and card-time, each by estimate, at least and at most.
+MACRO times(p) AS p.running_s, p.running_min_s, p.running_max_s, p.gpu_s, p.gpu_min_s, p.gpu_max_s;
+
+-- Columns: the sums of `times`.
+MACRO sums_of_times(u) AS
+    sum_of(u.running_s) AS running_s,
+    sum_of(u.running_min_s) AS running_min_s,
+    sum_of(u.running_max_s) AS running_max_s,
+    sum_of(u.gpu_s) AS gpu_s,
+    sum_of(u.gpu_min_s) AS gpu_min_s,
+    sum_of(u.gpu_max_s) AS gpu_max_s;
+
+-- Columns: `times` of parts of usage added up.
+MACRO sums_of_parts(u) AS
+    sum_of(u.running_s) AS running_s,
+    sum_of(u.running_min_s) AS running_min_s,
+    sum_of(u.running_max_s) AS running_max_s,
+    sum_of(u.running_s * u.gpu_nums) AS gpu_s,
+    sum_of(u.running_min_s * u.gpu_nums) AS gpu_min_s,
+    sum_of(u.running_max_s * u.gpu_nums) AS gpu_max_s;
+
+-- Columns: `times` of the closed parts of a day and of its open parts, if there are any, together.
+MACRO closed_and_open(u, o) AS
+    u.running_s + COALESCE(o.running_s, 0) AS running_s,
+    u.running_min_s + COALESCE(o.running_min_s, 0) AS running_min_s,
+    u.running_max_s + COALESCE(o.running_max_s, 0) AS running_max_s,
+    COALESCE(u.gpu_s + o.gpu_s, u.gpu_s, o.gpu_s) AS gpu_s,
+    COALESCE(u.gpu_min_s + o.gpu_min_s, u.gpu_min_s, o.gpu_min_s) AS gpu_min_s,
+    COALESCE(u.gpu_max_s + o.gpu_max_s, u.gpu_max_s, o.gpu_max_s) AS gpu_max_s;
+
+-- Columns: a part of usage, and the facts that it is charged by.
+MACRO columns_of_usage(u) AS
+    u.account_id, u.day, u.instance_uuid, u.usage_no, u.kind, u.running_s, u.running_min_s,
+    u.running_max_s, u.gpu_uuid, u.gpu_name, u.gpu_nums, u.charging_type, u.image_uuid,
+    u.evidence;
+
+-- Columns: a part of usage at one price, and what it cost.
+MACRO columns_of_cost(p) AS
+    p.account_id, p.day, p.instance_uuid, p.usage_no, p.kind, p.starts_s, p.ends_s, p.gpu_uuid,
+    p.gpu_name, p.gpu_nums, p.charging_type, p.image_uuid, p.price_source, p.used_s, p.charged_s,
+    p.charged_min_s, p.charged_max_s, p.cost_microcny, p.cost_min_microcny, p.cost_max_microcny,
+    p.list_cost_microcny;
+
+-- Columns: the line of `cost_line` for a part of usage `p` of an instance `i`, allocated by `w`, as far
+-- as the bill reaches by `r`.
+MACRO line_of_part(a, p, i, w, r) AS
+    a.name AS account,
+    p.account_id,
+    p.day,
+    p.instance_uuid,
+    i.title,
+    w.project,
+    w.owner,
+    w.cost_centre,
+    p.kind,
+    p.gpu_uuid,
+    p.gpu_name,
+    p.gpu_nums,
+    p.charging_type,
+    p.image_uuid,
+    p.price_source,
+    CAST(
+        CASE
+            WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'
+            WHEN r.reach_s >= p.ends_s THEN 'settled'
+            ELSE 'partly'
+        END AS TEXT
+    ) AS settled,
+    0 AS is_closed,
+    p.used_s,
+    CAST(p.used_s * p.gpu_nums AS BIGINT) AS gpu_s,
+    p.charged_s,
+    CAST(unpriced(p.charged_s, p.cost_microcny) AS BIGINT) AS unpriced_s,
+    CAST(unpriced(p.charged_max_s, p.cost_microcny) AS BIGINT) AS unpriced_max_s,
+    p.cost_microcny,
+    p.cost_min_microcny,
+    p.cost_max_microcny,
+    p.list_cost_microcny;
+
+-- A text as the inside of a JSON string.
+MACRO json_text(x) AS REPLACE(REPLACE(x, '\', '\\'), '"', '\"');
