@@ -116,6 +116,12 @@ MACRO is_price_of(p, u) AS p.account_id = u.account_id
 -- Whether something that holds from `starts_s` to `ends_s` holds at a second.
 MACRO holds(p, at_s) AS p.starts_s <= at_s AND p.ends_s > at_s;
 
+-- The first second of the time for which a price holds and somebody pays; `w` is null without rules.
+MACRO both_from_s(p, w) AS later(p.starts_s, COALESCE(w.starts_s, p.starts_s));
+
+-- The second after the time for which a price holds and somebody pays.
+MACRO both_to_s(p, w) AS earlier(p.ends_s, COALESCE(w.ends_s, p.ends_s));
+
 -- Whether an allocation says who pays for this usage at a second.
 MACRO is_payer_of(w, u, at_s) AS w.account_id = u.account_id AND w.instance_uuid = u.instance_uuid
     AND holds(w, at_s);

@@ -146,11 +146,12 @@ MODELS = st.builds(
     st.integers(0, 3 * HOUR),
     st.lists(st.integers(1, 2 * HOUR), max_size=4),
     st.lists(st.integers(1, 9 * HOUR), max_size=4),
+    st.lists(st.integers(-HOUR, 4 * HOUR), max_size=4).map(sorted),
 )
 def test_the_parts_of_a_stretch_add_up(
-    model: ChargingModel, length: int, cuts: list[int], changes: list[int]
+    model: ChargingModel, length: int, cuts: list[int], changes: list[int], payers: list[int]
 ) -> None:
-    """However a stretch is cut into days and prices, as many seconds are charged."""
+    """However a stretch is cut into days, prices and payers, as many seconds are charged."""
     whole = (
         only(
             part(length),
@@ -169,8 +170,9 @@ def test_the_parts_of_a_stretch_add_up(
     found = [
         each
         for begins, ends in pairwise(days)
-        for each in pieces(part(ends, begins=begins), prices, model)
+        for each in pieces(part(ends, begins=begins), prices, model, payers)
     ]
+    assert not any(each.starts_s < payer < each.ends_s for each in found for payer in payers)
     assert sum(each.charged_s for each in found) == (whole.charged_s if whole else 0)
     assert sum(each.used_s for each in found) == length
 
@@ -182,6 +184,7 @@ def test_the_parts_of_a_stretch_add_up(
     ends=st.tuples(*[st.integers(0, 5 * HOUR)] * 4),
     rise=st.integers(0, 6 * HOUR),
     began_seen=st.booleans(),
+    payers=st.lists(st.integers(0, 2 * DAY), max_size=3).map(sorted),
 )
 def test_the_true_charge_lies_within_the_bounds_of_every_part(
     model: ChargingModel,
@@ -190,6 +193,7 @@ def test_the_true_charge_lies_within_the_bounds_of_every_part(
     ends: tuple[int, ...],
     rise: int,
     began_seen: bool,
+    payers: list[int],
 ) -> None:
     """A true run from `origin`; of its end only bounds are known, and, where it was not `began_seen`,
     its beginning neither. It is charged step by step, at the price in force when the step begins."""
@@ -205,7 +209,7 @@ def test_the_true_charge_lies_within_the_bounds_of_every_part(
             continue
         lengths = [max(0, min(origin + end, to) - begins) for end in (estimate, least, most)]
         day = Part("running", evidence, start, begins, *lengths, 1)
-        found = list(pieces(day, prices, model))
+        found = list(pieces(day, prices, model, payers))
         true_steps = [
             at for at in range(origin + boots, origin + truth, model.step_s) if begins <= at < to
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from sqlalchemy import text, update
 
 from etl import paths, reports, tables
+from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.history.codes import SEEDED, Codes
+from etl.history.days import iso
 from etl.money.charging import ChargingModel
 from etl.money.pricing import Override
 from etl.rebuild import differences, rebuild, set_code
@@ -359,10 +362,16 @@ def test_views_and_reports_by_anything_have_the_same_sum(seed: int, database: Da
 
 @pytest.mark.parametrize("seed", range(400, 408))
 def test_what_is_closed_costs_the_same_by_the_view_of_open_stretches(
-    seed: int, database: Database
+    seed: int, database: Database, tmp_path: Path
 ) -> None:
     """`etl/money/charging.py` and the view `cost_open` join the same formulas, one in Python, one in SQL."""
-    filled(database, seed, CHARGING[seed % 4])
+    watch = filled(database, seed, CHARGING[seed % 4])
+    begins, length = watch.plans[0].started_at, watch.horizon - watch.plans[0].started_at
+    lines = [f"p{n},{iso(begins + n * length // 5)}" for n in range(1, 5)]
+    file = tmp_path / "rules.csv"
+    file.write_text("\n".join(["project,valid_to", *lines, ""]), encoding="utf-8")
+    import_rules(database, file)
+    assert rows(database, "SELECT COUNT(DISTINCT project) FROM cost_line") == [(4,)]
     closed = (
         "(SELECT d.*, epoch(d.usage_started_at) AS usage_started_s, epoch(d.started_at) AS started_s"
         " FROM (SELECT account_id, day, instance_uuid, usage_no, kind, running_s, running_min_s,"

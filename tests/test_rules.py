@@ -99,17 +99,18 @@ def test_a_rule_does_not_match_where_one_thing_differs(rule: Rule) -> None:
 
 def test_the_first_rule_that_matches_holds_while_it_is_in_force() -> None:
     rules = [Rule(1, project="a", valid_from=10, valid_to=20), Rule(2, project="b", valid_from=15)]
-    assert said(rules) == [(10, 20, "a"), (20, FOREVER, "b")]
+    assert said(rules) == [(BEGINNING, 10, None), (10, 20, "a"), (20, FOREVER, "b")]
 
 
 def test_a_rename_counts_from_when_it_was_seen() -> None:
     looks = [Looks(50, "eval"), Looks(90, "train"), Looks(95, "train 2")]
-    assert said([Rule(1, project="p", title="train*")], *looks) == [(90, FOREVER, "p")]
-    assert said([Rule(1, project="p", title="eval")], *looks) == [(BEGINNING, 90, "p")]
+    before, later = (BEGINNING, 90), (90, FOREVER)
+    assert said([Rule(1, project="p", title="train*")], *looks) == [(*before, None), (*later, "p")]
+    assert said([Rule(1, project="p", title="eval")], *looks) == [(*before, "p"), (*later, None)]
 
 
 def test_what_no_rule_matches_is_said_of_nobody() -> None:
-    assert said([Rule(1, project="p", title="x")]) == []
+    assert said([Rule(1, project="p", title="x")]) == [(BEGINNING, FOREVER, None)]
 
 
 def test_both_forms_say_the_same(tmp_path: Path) -> None:
@@ -203,10 +204,46 @@ def test_a_rebuild_gives_and_checks_who_pays(allocated: Database) -> None:
     before = rows(allocated, PAID)
     with allocated.writing() as conn:
         conn.exec_driver_sql("DELETE FROM allocation")
-    assert len(list(differences(allocated))) == 1
+    assert len(list(differences(allocated))) == 2
     rebuild(allocated, None, TODAY)
     assert rows(allocated, PAID) == before
     assert list(differences(allocated)) == []
+
+
+SPLIT = (
+    "SELECT project, SUM(cost_microcny) FROM cost_daily WHERE day = '2026-01-02'"
+    " GROUP BY project ORDER BY 1"
+)
+
+
+@pytest.mark.parametrize("stops", [False, True], ids=["open", "closed"])
+@pytest.mark.parametrize("by", ["rename", "rule", "rule and restart"])
+def test_a_day_is_split_where_another_begins_to_pay(
+    by: str, stops: bool, database: Database, tmp_path: Path
+) -> None:
+    """A day of one GPU at one yuan an hour; from its tenth hour on another project pays."""
+    cloud = Story()  # midnight in Shanghai is 16:00Z
+    a = cloud.rents(title="one")
+    apply(database, poll_story(cloud))
+    lists(database, "RTX 4090", (cloud.now, None, None, YUAN))
+    change = "2026-01-02T02:00:00Z"
+    rules = "title,project,valid_to\none,before,\ntwo,after,\n"
+    if by != "rename":
+        rules = f"title,project,valid_to\none,before,{change}\none,after,\n"
+    import_rules(database, written(tmp_path, "r.csv", rules))
+    for hour in range(1, 49):
+        cloud.passes(hours=1)
+        if by == "rename" and hour == 26:
+            cloud.renames(a, "two")
+        if by == "rule and restart" and hour in (18, 28):
+            cloud.restarts(a)
+        if stops and hour == 46:
+            cloud.stops(a)
+        apply(database, poll_story(cloud))
+    before, after = dict(rows(database, SPLIT))["before"], dict(rows(database, SPLIT))["after"]
+    assert abs(before - 10 * YUAN) <= 1 + YUAN // 100
+    assert abs(after - 14 * YUAN) <= 1 + YUAN // 100
+    assert list(differences(database)) == []
 
 
 def test_a_new_import_takes_the_old_allocation_away(allocated: Database, tmp_path: Path) -> None:
@@ -281,7 +318,7 @@ def test_rules_are_tried_without_a_change(allocated: Database, tmp_path: Path) -
     second = zone.starts(date(2026, 1, 2))
     assert [(t.title, [(a.starts_s, a.project) for a in t.allocations]) for t in trials] == [
         ("train a", [(0, "vision"), (second, "speech")]),
-        ("eval", []),
+        ("eval", [(0, None)]),
     ]
     assert [held.instances for held in rules_in_force(allocated)[0]] == [0, 1]
 

@@ -301,15 +301,17 @@ def _rule_row(held: RuleInForce, zone: Zone) -> Sequence[Any]:
 
 
 def _trial_rows(trial: RuleTrial, zone: Zone) -> Iterator[Sequence[Any]]:
-    """Yield a row for each allocation of an instance, or one that says that no rule holds."""
+    """Yield a row for each allocation of an instance over time."""
     from etl.books.entries import day_or_moment
+    from etl.money.allocation import NO_RULE
 
     instance = trial.account, trial.instance_uuid, trial.title
-    if not trial.allocations:
-        yield (*instance, None, None, "(no rule)", None, None)
     for held in trial.allocations:
         since = day_or_moment(held.starts_s, zone) if held.starts_s else "ever"
-        yield (*instance, since, held.rule_no, held.project, held.owner, held.cost_centre)
+        if held.rule_no == NO_RULE:
+            yield (*instance, since, None, "(no rule)", None, None)
+        else:
+            yield (*instance, since, held.rule_no, held.project, held.owner, held.cost_centre)
 
 
 def _remark(remarks: Iterable[str]) -> None:

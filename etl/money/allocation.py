@@ -1,6 +1,6 @@
 """Who pays: the user's rules, asked of an instance over the time of its titles and images.
 
-Pure. The first rule that matches holds; where none does, nobody is said to pay.
+Pure. The first rule that matches holds; if none does, nobody pays.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from dataclasses import dataclass, replace
 from fnmatch import translate
 from functools import lru_cache
 from itertools import pairwise
+from typing import Final
 
 from etl.money.pricing import BEGINNING, FOREVER
 from etl.poll import Instant
+
+NO_RULE: Final = 0
+"""`rule_no` of a time for which no rule matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A row of `allocation`, but for its account and instance; the end is exclusive."""
+    """A row of `allocation`, but for its account and instance; the end is exclusive. If no rule
+    matches, `rule_no` is `NO_RULE` and nobody pays."""
 
     starts_s: Instant
     ends_s: Instant
@@ -69,7 +74,7 @@ class Allocation:
 def allocations(
     rules: Sequence[Rule], account: str, instance_uuid: str, looks: Sequence[Looks]
 ) -> list[Allocation]:
-    """What the rules say of an instance, in order, without the times of which they say nothing.
+    """List who pays for an instance over all time, in order and without holes.
 
     `looks` are in order; the first of them counts for all time before it.
     """
@@ -79,10 +84,8 @@ def allocations(
     found: list[Allocation] = []
     for at, to in pairwise([*sorted(begins), FOREVER]):
         then = next((each for each in reversed(looks) if each.since <= at), looks[0])
-        held = first_match(rules, account, instance_uuid, then, at)
-        if held is not None:
-            payers = held.project, held.owner, held.cost_centre
-            found.append(Allocation(at, to, held.rule_no, *payers))
+        rule = first_match(rules, account, instance_uuid, then, at) or Rule(NO_RULE)
+        found.append(Allocation(at, to, rule.rule_no, rule.project, rule.owner, rule.cost_centre))
     return list(_joined(found))
 
 

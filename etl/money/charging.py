@@ -8,7 +8,8 @@ charged F(d) = max(0, d - boot) rounded up to whole steps. Each amount is rounde
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from etl.money import formulas
@@ -69,11 +70,19 @@ def hour_microcny(price: PricePeriod, gpu_nums: int | None) -> int | None:
     return formulas.amount_min(HOUR_S, rate, price.per_s)
 
 
-def pieces(part: Part, periods: Sequence[PricePeriod], model: ChargingModel) -> Iterator[Piece]:
-    """Yield what a part costs, one piece for each price; nothing if its kind is not charged so."""
+def pieces(
+    part: Part,
+    periods: Sequence[PricePeriod],
+    model: ChargingModel,
+    cuts: Sequence[Instant] = (),
+) -> Iterator[Piece]:
+    """Charge a part at each of its prices, one piece for each; none if its kind is not charged so.
+
+    `cuts` are the moments, in order, at which somebody else begins to pay: no piece spans one.
+    """
     begins, origin = part.started_at, part.usage_started_at
     ends = begins + part.running_max_s
-    for period in periods:
+    for period in _cut(periods, [cut for cut in cuts if begins < cut < ends]):
         if period.starts_s >= ends or period.ends_s <= begins or period.kind != part.kind:
             continue
         at = max(period.starts_s, begins)
@@ -84,6 +93,17 @@ def pieces(part: Part, periods: Sequence[PricePeriod], model: ChargingModel) -> 
         charged = _charged(part, model, at - origin, least, estimate, most)
         gpus = formulas.chargeable_gpus(part.gpu_nums)
         yield _priced(at, origin + estimate, charged, gpus, period)
+
+
+def _cut(periods: Sequence[PricePeriod], cuts: Sequence[Instant]) -> Iterator[PricePeriod]:
+    """Split periods at the moments inside them."""
+    for period in periods:
+        inside = [cut for cut in cuts if period.starts_s < cut < period.ends_s]
+        if inside:
+            for starts_s, ends_s in pairwise((period.starts_s, *inside, period.ends_s)):
+                yield replace(period, starts_s=starts_s, ends_s=ends_s)
+        else:
+            yield period
 
 
 def _charged(

@@ -3,7 +3,7 @@ closed stretches cost, and who pays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields, replace
 from operator import attrgetter
 from typing import Any, Final
@@ -159,8 +159,8 @@ class Deriver:
     # costs
 
     def charge(self, day_rows: Sequence[Sequence[Any]]) -> None:
-        """What parts of closed stretches cost; rows as of `usage_day`, see `DAY_COLUMNS`."""
-        rows = [row for day_row in day_rows for row in self._cost_rows(day_row)]
+        """Insert the costs of parts of closed stretches; rows as of `usage_day`, see `DAY_COLUMNS`."""
+        rows = self._cost_rows(day_rows)
         self._database.insert(self._conn, tables.usage_cost, COST_COLUMNS, rows)
 
     def charge_anew(self, *, since: Instant | None = None) -> None:
@@ -171,16 +171,27 @@ class Deriver:
         self._conn.execute(
             delete(tables.usage_cost).where(cost.account_id == self._account_id, cost.day >= first)
         )
+        self._charge_days(tables.usage_day.c.day >= first)
+        self.sums.renew_since(first)
+
+    def _charge_instances(self, uuids: Sequence[str]) -> None:
+        """Recompute the costs of all parts of closed stretches of some instances, sums left alone."""
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        mine = tables.usage_cost.c.account_id == self._account_id
+        self._conn.execute(delete(tables.usage_cost).where(mine, text(condition)), parameters)
+        self._charge_days(text(condition), parameters)
+
+    def _charge_days(self, chosen: Any, parameters: Mapping[str, Any] | None = None) -> None:
         day = tables.usage_day.c
         found = self._conn.execute(
             select(*(day[name] for name in DAY_COLUMNS))
-            .where(day.account_id == self._account_id, day.day >= first)
+            .where(day.account_id == self._account_id, chosen)
             .order_by(day.instance_uuid, day.usage_no, day.day),
+            parameters,
             execution_options={"stream_results": True, "max_row_buffer": BATCH},
         )
         while rows := found.fetchmany(BATCH):
             self.charge(rows)
-        self.sums.renew_since(first)
 
     def wrongly_charged(self, uuids: Sequence[str]) -> set[str]:
         """Those of which other costs are kept than prices and the charging model say."""
@@ -192,11 +203,16 @@ class Deriver:
             return self._conn.execute(asking, parameters)
 
         kept = {tuple(row) for row in asked(tables.usage_cost, COST_COLUMNS)}
-        day_rows = asked(tables.usage_day, DAY_COLUMNS)
-        wanted = {row for day_row in day_rows for row in self._cost_rows(day_row)}
+        wanted = set(self._cost_rows(asked(tables.usage_day, DAY_COLUMNS).all()))
         return {row[1] for row in kept ^ wanted}
 
-    def _cost_rows(self, day_row: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    def _cost_rows(self, day_rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        cuts = self._cuts({row[1] for row in day_rows})
+        return [cost for row in day_rows for cost in self._costs_of(row, cuts.get(row[1], ()))]
+
+    def _costs_of(
+        self, day_row: Sequence[Any], cuts: Sequence[Instant]
+    ) -> Iterator[tuple[Any, ...]]:
         account, uuid, number, kind, *rest = day_row
         terms, (day, started_at, usage_started_at, ran, ran_min, ran_max, evidence) = (
             rest[:5],
@@ -205,8 +221,26 @@ class Deriver:
         if self._model is None:
             self._model = charging_model(self._conn)
         part = Part(kind, evidence, usage_started_at, started_at, ran, ran_min, ran_max, terms[2])
-        for piece in pieces(part, self._periods(price_terms(Terms(*terms))), self._model):
+        periods = self._periods(price_terms(Terms(*terms)))
+        for piece in pieces(part, periods, self._model, cuts):
             yield (account, uuid, number, kind, *terms, day, *_piece_row(piece))
+
+    def _cuts(self, uuids: Collection[str]) -> dict[str, list[Instant]]:
+        """The moments, in order, at which somebody else begins to pay for instances."""
+        if not self.rules():
+            return {}
+        c = tables.allocation.c
+        condition, parameters = self._database.among("instance_uuid", sorted(uuids))
+        rows = self._conn.execute(
+            select(c.instance_uuid, c.starts_s)
+            .where(c.account_id == self._account_id, c.starts_s > BEGINNING, text(condition))
+            .order_by(c.instance_uuid, c.starts_s),
+            parameters,
+        )
+        cuts: dict[str, list[Instant]] = {}
+        for uuid, starts_s in rows:
+            cuts.setdefault(uuid, []).append(starts_s)
+        return cuts
 
     def _first_day(self, since: Instant | None) -> str:
         """The day that `since` is in, or one before it: nothing is missed."""
@@ -238,8 +272,8 @@ class Deriver:
     def allocate_anew(
         self, uuids: Sequence[str], looks: Mapping[str, Sequence[Looks]] | None = None
     ) -> None:
-        """The same, also where the rules were taken away; and the sums of what was used under others.
-        `looks` are those of `looks()`, where they were asked for already."""
+        """Recompute who pays, and the costs and sums that depend on it, even if no rule is left.
+        `looks` are those of `looks()`, if they were asked for already."""
         wanted, kept = set(self._allocated(uuids, looks)), self._kept_allocations(uuids)
         keys = ("account_id", "instance_uuid", "starts_s")
         gone, new = sorted(kept - wanted, key=repr), sorted(wanted - kept, key=repr)
@@ -247,6 +281,10 @@ class Deriver:
         self._database.delete(self._conn, table, keys, [(self._account_id, *r[:2]) for r in gone])
         columns = ("account_id", "instance_uuid", *_ALLOCATION_COLUMNS)
         self._database.insert(self._conn, table, columns, [(self._account_id, *r) for r in new])
+        recut = {row[:2] for row in gone} ^ {row[:2] for row in new}
+        moved = {uuid for uuid, starts_s in recut if starts_s > BEGINNING}
+        if moved:
+            self._charge_instances(sorted(moved))
         if gone or new:
             self.sums.renew_instances(sorted({row[0] for row in (*gone, *new)}))
 

@@ -190,10 +190,10 @@ allocation = Table(
     whose(),
     Column("instance_uuid", Text, nullable=False, comment="identity"),
     *_span(),
-    Column("rule_no", Integer, nullable=False, comment="the rule that says so"),
+    Column("rule_no", Integer, nullable=False, comment="the rule that says so; 0: no rule matches"),
     *payers(),
     PrimaryKeyConstraint("account_id", "instance_uuid", "starts_s"),
-    comment="What the rules say of an instance, while it holds; no row: no rule matches. Derived",
+    comment="What the rules say of an instance, while it holds; nothing if there are no rules. Derived",
 )
 
 budget = Table(

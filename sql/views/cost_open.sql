@@ -1,7 +1,6 @@
--- What usage that still goes on has cost so far: every part of an open stretch at every price that held
--- meanwhile, up to the horizon. By the formulas of closed stretches, see
--- `etl/money/formulas.py`. Where no
--- price is known, or not how many GPUs it has, amounts are null.
+-- What usage that still goes on has cost so far: every part of an open stretch at every price and for every
+-- payer that held meanwhile, up to the horizon. By the formulas of closed stretches, see
+-- `etl/money/formulas.py`. If no price is known, or not how many GPUs it has, amounts are null.
 -- @column starts_s start of the part, epoch seconds
 -- @column ends_s its end by the best estimate, epoch seconds
 -- @column kind running or held
@@ -71,12 +70,13 @@ FROM (
             CASE WHEN knows_steps(u.kind, u.evidence, m.step_s) THEN 1 ELSE 0 END AS steps_known,
             boot_of(u.kind, u.evidence, m.boot_s) AS boot_s,
             boot_of(u.kind, u.evidence, m.boot_max_s) AS boot_max_s,
-            later(p.starts_s, u.started_s) - u.usage_started_s AS begins,
-            clamped(u.started_s + u.running_s, p.starts_s, p.ends_s) - u.usage_started_s AS ends,
-            clamped(u.started_s + u.running_min_s, p.starts_s, p.ends_s) - u.usage_started_s
-                AS ends_min,
-            clamped(u.started_s + u.running_max_s, p.starts_s, p.ends_s) - u.usage_started_s
-                AS ends_max
+            later(both_from_s(p, w), u.started_s) - u.usage_started_s AS begins,
+            clamped(u.started_s + u.running_s, both_from_s(p, w), both_to_s(p, w))
+                - u.usage_started_s AS ends,
+            clamped(u.started_s + u.running_min_s, both_from_s(p, w), both_to_s(p, w))
+                - u.usage_started_s AS ends_min,
+            clamped(u.started_s + u.running_max_s, both_from_s(p, w), both_to_s(p, w))
+                - u.usage_started_s AS ends_max
         FROM usage_open_part u
         CROSS JOIN charging_model m
         JOIN price_period p
@@ -84,5 +84,9 @@ FROM (
             AND p.kind = u.kind
             AND p.starts_s < u.started_s + u.running_max_s
             AND p.ends_s > u.started_s
+        LEFT JOIN allocation w  -- without holes, or nothing
+            ON is_instance_of(w, u)
+            AND w.starts_s < earlier(p.ends_s, u.started_s + u.running_max_s)
+            AND w.ends_s > later(p.starts_s, u.started_s)
     ) s
 ) c
