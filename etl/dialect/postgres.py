@@ -9,56 +9,51 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, Table, create_engine
+from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from etl.dialect.locks import held
+from etl.dialect.postgres_errors import CHECK, to_store_error
+from etl.dialect.postgres_session import Server
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
-from etl.errors import Away, Busy, StoreError
+from etl.errors import Away, StoreError
 
-CONNECT_TIMEOUT_S: Final = 15
+DRIVER: Final = "postgresql+psycopg://"
 LOCK_TIMEOUT_S: Final = 30
-KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""Of both sides: the server frees the locks of a client that the network cut off after a minute."""
 READING: Final = (
     "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
     " set_config('cursor_tuple_fraction', '1', true)"
 )
 """For a reader's transaction. Reports group and sort up to a year of parts, which with the usual 4 MB goes
 through the disk; compiling a plan takes longer than it saves; what is streamed is read to its end."""
-UNANSWERED_MS: Final = 60_000
-"""The same for a network that is cut while something is on its way: keepalives wait for that, and
-the system alone would try for a quarter of an hour."""
-_HUNG_UP: Final = (psycopg.OperationalError, psycopg.InterfaceError)
-_AWAY: Final = ("08", "57P", "53300")
-"""connection_exception, operator_intervention (it starts, it stops), too_many_connections."""
-_BUSY: Final = frozenset({"55P03", "57014", "40P01"})
-"""lock_not_available, query_canceled (by lock_timeout), deadlock_detected."""
 
 
 class Postgres:
     files: tuple[Path, ...] = ()
 
-    def __init__(self, url: URL, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
-        self.place = url.render_as_string(hide_password=True).replace("+psycopg", "")
-        options: dict[str, Any] = {
-            "hide_parameters": True,
-            "connect_args": {
-                "application_name": "chenyu-etl",
-                "connect_timeout": CONNECT_TIMEOUT_S,
-                **KEEPALIVES,
-                "tcp_user_timeout": UNANSWERED_MS,
-                "options": f"-c timezone=UTC -c lock_timeout={round(lock_timeout_s * 1000)}ms"
-                + "".join(f" -c tcp_{name}={value}" for name, value in KEEPALIVES.items())
-                + f" -c tcp_user_timeout={UNANSWERED_MS}",
-            },
-        }
-        self.engine: Engine = create_engine(url, pool_pre_ping=True, **options)
-        self._lock_engine = create_engine(url, poolclass=NullPool, **options)
+    def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self._server = Server(url, lock_timeout_s)
+        self.place = self._server.place()
+        options: dict[str, Any] = {"creator": self._server.connect, "hide_parameters": True}
+        self.engine: Engine = create_engine(DRIVER, pool_pre_ping=True, **options)
+        self._lock_engine = create_engine(DRIVER, poolclass=NullPool, **options)
 
     def exists(self) -> bool:
         return True
+
+    def create(self, *, with_folder: bool = False) -> bool:
+        return False
+
+    def verify(self) -> None:
+        """Nothing: the server says itself when it has no such database."""
+
+    def reopen_each_time(self) -> None:
+        """Nothing: a server's data cannot change places under a session."""
+
+    def backup(self, target: Path) -> str:
+        return self._server.dump_command(target)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -90,12 +85,9 @@ class Postgres:
         key = _key(f"account {account}")
         with self._lock_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             if not conn.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
-                raise Busy(
-                    f"another sync of account {account!r} is at work",
-                    advice="nothing to do: it brings the same data; see chenyu-etl status",
-                )
+                raise held(account)
             try:
-                yield lambda: conn.exec_driver_sql("SELECT 1")
+                yield lambda: self._refuse_lost_lock(conn, key)
             finally:
                 # it ends with the connection anyhow: what was committed under it is no failure
                 if not conn.invalidated:
@@ -192,19 +184,17 @@ class Postgres:
             ) from error
 
     def error(self, error: DBAPIError) -> StoreError:
-        state = getattr(error.orig, "sqlstate", None)
-        said = str(error.orig).strip().partition("\n")[0]
-        if state in _BUSY:
-            return Busy(
-                f"{self.place} is locked by another program",
-                advice="end the transaction that holds the lock, then try again",
-            )
-        check = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
-        hung_up = state is None and isinstance(error.orig, _HUNG_UP)
-        if error.connection_invalidated or hung_up or str(state).startswith(_AWAY):
-            return Away(f"{self.place}: {said}", advice=check)
-        advice = check if str(state).startswith("28") else "run chenyu-etl doctor"
-        return StoreError(f"{self.place}: {said}", advice=advice)
+        return to_store_error(error, self._server)
+
+    def _refuse_lost_lock(self, conn: Connection, key: int) -> None:
+        high, low = divmod(key % 2**64, 2**32)
+        is_held = conn.exec_driver_sql(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+            " AND classid = %s AND objid = %s AND objsubid = 1",
+            (high, low),
+        ).scalar()
+        if not is_held:
+            raise Away(f"{self.place}: the lock of the account was lost", advice=CHECK)
 
     def _unnest(self, table: Table, columns: Sequence[str]) -> str:
         arrays = ", ".join(f"%s::{self._kind(table, column)}[]" for column in columns)

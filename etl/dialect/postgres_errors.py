@@ -1,0 +1,95 @@
+"""Errors of Postgres in our words, by SQLSTATE; those of connecting, which have none, by their text."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+from etl.dialect.postgres_session import Server
+from etl.errors import Away, Busy, StoreError
+
+CHECK: Final = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
+_HUNG_UP: Final = (psycopg.OperationalError, psycopg.InterfaceError)
+_AWAY: Final = ("08", "57P", "53300")
+"""connection_exception, operator_intervention (it starts, it stops), too_many_connections."""
+_BUSY: Final = frozenset({"55P03", "40P01", "40001"})
+"""lock_not_available (by lock_timeout), deadlock_detected, serialization_failure."""
+_CREDENTIALS: Final = "correct the user and the password in CHENYU_DATABASE_URL, or in ~/.pgpass"
+_ENCRYPT: Final = "add ?sslmode=require to CHENYU_DATABASE_URL, or allow this host in pg_hba.conf"
+_CROWDED: Final = "end other programs of that server, or raise its max_connections"
+_CREATE: Final = "create it: createdb --encoding=UTF8 --template=template0 NAME"
+_ROOM: Final = "make room on the server's disk, then try again: nothing was half written"
+_BY_STATE: Final = {
+    "57014": "raise the timeout: add ?options=-cstatement_timeout=0 to CHENYU_DATABASE_URL, or"
+    " remove it from the role",
+    "25006": "name the primary server, not a standby (?target_session_attrs=read-write), or a role"
+    " that may write",
+    "53100": _ROOM,
+    "53300": _CROWDED,
+    "3D000": _CREATE,
+    "28P01": _CREDENTIALS,
+    "28000": _ENCRYPT,
+    "42P01": "run chenyu-etl db upgrade; if there are tables, the search_path names another schema",
+    "22021": "the database cannot hold this text: make one with ENCODING 'UTF8'",
+    "22P05": "the database cannot hold this text: make one with ENCODING 'UTF8'",
+}
+_BY_TEXT: Final = (
+    ("password authentication failed", _CREDENTIALS),
+    ("no password supplied", _CREDENTIALS),
+    ("no encryption", _ENCRYPT),
+    ("no pg_hba.conf entry", "allow this host, user and database in the server's pg_hba.conf"),
+    ("server does not support ssl", "leave out sslmode, or switch SSL on at the server"),
+    (
+        "certificate",
+        "name the server's certificate: ?sslrootcert=FILE, and the host that it is for",
+    ),
+    (
+        "unsupported startup parameter",
+        "leave these options out of the URL: the pooler refuses them",
+    ),
+    ("too many c", _CROWDED),
+    ("connection slots", _CROWDED),
+    ("could not translate host name", "correct the host in CHENYU_DATABASE_URL"),
+)
+"""libpq keeps the SQLSTATE of a refused connection to itself. The first text that occurs is taken; a server
+that speaks another language gets the general advice."""
+
+
+def to_store_error(error: DBAPIError, server: Server) -> StoreError:
+    """Return our error for one of the driver."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    text = server.scrubbed(str(error.orig)).strip()
+    what = f"{server.place()}: {text.partition(chr(10))[0]}"
+    if state in _BUSY:
+        return Busy(
+            f"{server.place()} is locked by another program",
+            advice="end the transaction that holds the lock, then try again",
+        )
+    hung_up = not state and isinstance(error.orig, _HUNG_UP)
+    if error.connection_invalidated or hung_up or state.startswith(_AWAY):
+        return Away(what, advice=_advice(state, text, server) or CHECK)
+    return StoreError(what, advice=_advice(state, text, server))
+
+
+def _advice(state: str, text: str, server: Server) -> str | None:
+    if state == "42501":  # insufficient_privilege
+        return _grant(text, server)
+    if state == "3F000":  # invalid_schema_name: search_path leads nowhere
+        return f"as its owner: CREATE SCHEMA … AUTHORIZATION {server.user or 'USER'}"
+    if state == "28000" and "does not exist" in text:
+        return _CREDENTIALS
+    if state:
+        return _BY_STATE.get(state)
+    low = text.lower()
+    if "does not exist" in low and "database" in low:
+        return _CREATE
+    return next((advice for sign, advice in _BY_TEXT if sign in low), None)
+
+
+def _grant(text: str, server: Server) -> str:
+    who = server.user or "USER"
+    if "schema" in text:
+        return f"as the owner of the database: GRANT USAGE, CREATE ON SCHEMA public TO {who}"
+    return f"use the user that owns the tables, or let it: GRANT … TO {who}"
