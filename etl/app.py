@@ -56,8 +56,11 @@ class App:
     def now(self) -> Instant:
         return floor(self.clock())
 
-    def prepare(self) -> bool:
-        """Bring the database up to date. True if anything was changed."""
+    def prepare(self) -> schema.Upgrade:
+        """Bring the database up to date, after creating it if there is none."""
+        url = self.settings.database_url
+        # a folder is made in the default place alone: elsewhere its lack means a mistyped path
+        self.database.create(with_folder=url in settings_module.default_urls(self.environ))
         today = datetime.fromtimestamp(self.clock(), UTC).date()
         return schema.upgrade(self.database, self.settings.timezone, today)
 

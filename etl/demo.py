@@ -59,6 +59,7 @@ class Demo:
                 clock=self._clock,
                 sleep=lambda _: None,
             )
+            self.app.database.create(with_folder=True)
             self.app.prepare()
             with self.app.database.writing() as conn:
                 conn.execute(text(f"INSERT INTO setting VALUES ('{DEMO_MARK}', 'chenyu-etl demo')"))

@@ -11,6 +11,7 @@
     └─ StoreError            6
        ├─ Busy               7   another sync holds the account, or the database is locked
        ├─ Away               6   the database server does not answer, or hung up; it may pass
+       ├─ LockError          6   the account's lock cannot be taken on this system, or by this user
        ├─ ArchiveError       6   the archive cannot be read or written
        ├─ SchemaTooNew       6   the database was made by a newer program
        └─ StalePoll          6   a poll that is not newer than the newest applied one
@@ -98,6 +99,10 @@ class Busy(StoreError):
 
 
 class Away(StoreError):
+    pass
+
+
+class LockError(StoreError):
     pass
 
 

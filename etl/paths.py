@@ -3,6 +3,7 @@ names of files, and files that are whole or not there."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,30 @@ REPORTS: Final = _folder("sql") / "reports"
 MACROS: Final = _folder("sql") / "macros.sql"
 
 LONGEST_NAME: Final = 120
+
+_ADVICE: Final = {
+    **dict.fromkeys(
+        ("EACCES", "EPERM"), "run as the user who owns it, or let this user read and write there"
+    ),
+    "EROFS": "the file system is mounted read-only: name another place, or mount it to write",
+    **dict.fromkeys(("ENOSPC", "EDQUOT"), "make room on its disk, or raise the quota"),
+    **dict.fromkeys(("EIO", "ESTALE"), "its disk or network drive fails: check it"),
+    **dict.fromkeys(
+        ("EMFILE", "ENFILE"), "raise the limit of open files: ulimit -n, LimitNOFILE= in a unit"
+    ),
+    **dict.fromkeys(
+        ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP"), "check the path, and make its folder"
+    ),
+}
+_ADVICE_BY_NUMBER: Final = {
+    getattr(errno, name): text for name, text in _ADVICE.items() if hasattr(errno, name)
+}
+ANY_ADVICE: Final = "check that place, or name another one"
+
+
+def advice_on(error: OSError) -> str:
+    """Return what a person can do about a file that the system refuses."""
+    return _ADVICE_BY_NUMBER.get(error.errno or 0, ANY_ADVICE)
 
 
 def file_name(account: str) -> str:

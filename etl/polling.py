@@ -13,6 +13,7 @@ from etl.errors import (
     ArchiveError,
     Busy,
     EtlError,
+    LockError,
     Refused,
     SettingsError,
     SourceError,
@@ -130,7 +131,7 @@ def _is_due(app: App, account: Account, resource: Resource[Any]) -> bool:
 
 def _record_failure(app: App, account: str, resource: str, began: Instant, error: EtlError) -> bool:
     """Whether the attempt before failed by the same error; this one is recorded."""
-    if not isinstance(error, SourceError | ArchiveError | Busy | SettingsError):
+    if not isinstance(error, SourceError | ArchiveError | LockError | Busy | SettingsError):
         return False  # the database itself failed
     run = Run(
         started_at=began,

@@ -191,7 +191,7 @@ def test_a_sync_says_what_it_did_to_people_and_to_machines(
     assert result.exit_code == 0
     place = home / "data/chenyu-etl/chenyu-etl.db"
     assert result.stderr.splitlines() == [
-        f"database: {place}",
+        f"database: {place} (created: a new, empty history)",
         "default instances: complete, 2 listed, 2 new, 0 changed, 0 gone",
     ]
     (said,) = json.loads(result.stdout)
@@ -253,7 +253,7 @@ def test_the_first_of_the_exit_codes_that_apply_is_that_of_several_accounts(
 def test_a_database_that_is_a_folder_ends_with_6(server: Server, run: Command, home: Path) -> None:
     result = run("--database", str(home), "sync")
     assert result.exit_code == 6
-    assert "check that the folder exists" in result.stderr
+    assert f"{home} is a folder" in result.stderr
 
 
 def test_a_postgres_that_is_not_there_ends_with_6(server: Server, run: Command) -> None:

@@ -304,7 +304,7 @@ def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(
             looked.append(now)
             raise ZeroDivisionError
 
-    lab.app.__dict__["alerts"] = Alerts()
+    lab.app._alerts = Alerts()  # type: ignore[assignment]
     polls(made)
     wait_for(lambda: looked == [lab.app.now()])
     wait_for(lambda: "alerts: a fault of this program" in caplog.text)

@@ -22,8 +22,8 @@ from etl.settings.variables import known_variables
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "errors poll redact paths units simcloud history.codes history.days timing.cadence timing.clock"
-    " source.deadline",
+    "address errors poll redact paths units simcloud history.codes history.days timing.cadence"
+    " timing.clock source.deadline",
     "source.span money.pricing resources source.wholeness",
     "history.usage history.months timing.triggers dialect source.client settings archive money",
     "books.entries history.diff history.versions source.reading source.fetching source.walk tables",

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from etl import rebuild
@@ -50,12 +50,12 @@ def live(fresh_url: Callable[[], str]) -> Iterator[Living]:
 @pytest.fixture
 def impatient(kind: str, fresh_url: Callable[[], str]) -> Callable[[], Database]:
     """Makes databases that wait a moment for a lock, all of one place."""
-    url = make_url(fresh_url())
+    url = fresh_url()
 
     def make() -> Database:
         if kind == "sqlite":
-            return Sqlite(url, busy_timeout_s=0.05)
-        return Postgres(url.set(drivername="postgresql+psycopg"), lock_timeout_s=0.05)
+            return Sqlite(Path(url.removeprefix("sqlite:///")), busy_timeout_s=0.05)
+        return Postgres(url, lock_timeout_s=0.05)
 
     return make
 
@@ -189,7 +189,7 @@ def is_free_of(database: Database, account: str) -> bool:
     ],
 )
 def test_a_server_that_starts_or_stops_is_away(state: str, kind_of_error: type[Exception]) -> None:
-    database = Postgres(make_url("postgresql+psycopg://postgres@localhost/lab"))
+    database = Postgres("postgresql://postgres@localhost/lab")
     foreign = psycopg.errors.lookup(state)("as the server said it")
     assert type(database.error(DBAPIError("SELECT 1", None, foreign))) is kind_of_error
 

@@ -23,7 +23,7 @@ from tests.support import rows
 def fresh_file(tmp_path: Path) -> Iterator[Callable[..., Sqlite]]:
     opened = []
 
-    def make(name: str = "new/deep/x.db") -> Any:
+    def make(name: str = "x.db") -> Any:
         opened.append(open_database(f"sqlite:///{tmp_path / name}"))
         return opened[-1]
 
@@ -61,7 +61,7 @@ def test_where_wal_cannot_be_had_it_says_so_and_goes_on(
     place = f"file:{tmp_path}/net.db?vfs=unix-dotfile"  # as a network drive: no shared memory
     raw = sqlite3.connect(place, uri=True)
     with pytest.warns(UserWarning, match="use Postgres"):
-        fresh_file()._prepare(raw, None)
+        fresh_file()._prepare(raw)
     raw.execute("CREATE TABLE t (x)")
     raw.close()
 

@@ -38,6 +38,10 @@ class Context:
 
         said = {**self.options, **options}
         url = said.get("database_url")
+        if url is not None and not url.strip():
+            raise SettingsError(
+                "option --database is empty", advice="name a file or a URL, or leave it out"
+            )
         if url and _holds_password(url):
             raise SettingsError(
                 "a database URL with a password on the command line is visible to everybody here",
@@ -87,8 +91,23 @@ class NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
+CREATED: Final = "created: a new, empty history"
 FILE: Final = NamedPath(dir_okay=False, path_type=Path)
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def prepare_database(app: App) -> bool:
+    """Bring the database up to date. True if it is a new one."""
+    from etl.store.schema import Upgrade
+
+    is_new = app.prepare() is Upgrade.CREATED
+    app.refuse_demo()
+    return is_new
+
+
+def say_database(app: App, *, is_new: bool) -> None:
+    """Say where the database is, and plainly if it begins now: a mistyped path would begin one too."""
+    say(f"database: {app.database.place}" + (f" ({CREATED})" if is_new else ""))
 
 
 def say(text: str = "") -> None:

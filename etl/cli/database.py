@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from etl.cli.common import Context, print_lines, say
+from etl.cli.common import FILE, Context, print_lines, say, say_database
 
 
 @click.group()
@@ -16,10 +18,34 @@ def db() -> None:
 @click.pass_obj
 def upgrade(context: Context) -> None:
     """Bring an empty or older database up to date; `sync` does it by itself."""
+    from etl.store.schema import Upgrade
+
     app = context.app()
-    changed = app.prepare()
-    say(f"database: {app.database.place}")
-    say("upgraded" if changed else "up to date already")
+    change = app.prepare()
+    say_database(app, is_new=change is Upgrade.CREATED)
+    say("upgraded" if change else "up to date already")
+
+
+@db.command()
+@click.argument("file", type=FILE)
+@click.pass_obj
+def backup(context: Context, file: Path) -> None:
+    """Copy the database to FILE, which is replaced once the copy is whole and sound.
+
+    Safe beside a running daemon. If Postgres has the data, nothing is copied: the pg_dump command that
+    does it is printed, without a password. See docs/backup.md for restoring.
+    """
+    from etl.dialect import translated
+
+    app = context.app()
+    app.require_database()
+    with translated(app.database):
+        command = app.database.backup(file.absolute())
+    say_database(app, is_new=False)
+    if command is None:
+        say(f"copied to {file}")
+    else:
+        print_lines([command])
 
 
 @db.command()

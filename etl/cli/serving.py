@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any, Final
 import click
 
 from etl.cli.common import (
+    CREATED,
     Context,
     account_option,
     fail,
     is_terminal,
+    prepare_database,
     print_lines,
     print_text,
     say,
+    say_database,
     setting_variables,
     show_warning,
 )
@@ -82,10 +86,12 @@ def run(
     }
     app = context.app(**said)
     _require_a_key(app)
-    app.prepare()
-    app.refuse_demo()
+    is_new = prepare_database(app)
+    app.database.reopen_each_time()
     path = Path(context.config) if context.config else None
     logs.configure(app.settings.log_format, debug=context.debug)
+    if is_new:
+        logging.getLogger("etl.daemon").warning("%s: %s", app.database.place, CREATED)
     try:
         daemon = Daemon(app, lambda: settings.load({**context.options, **said}, os.environ, path))
         code = daemon.run()
@@ -230,9 +236,7 @@ def _poll_first(context: Context, config: Path, account: str) -> None:
     environ = {name: value for name, value in os.environ.items() if name != "CHENYU_API_KEY"}
     app = App(settings.load({**context.options, "account": account}, environ, config), environ)
     try:
-        app.prepare()
-        app.refuse_demo()
-        say(f"database: {app.database.place}")
+        say_database(app, is_new=prepare_database(app))
         results = []
         for result in polling.sync_all(app):
             results.append(result)

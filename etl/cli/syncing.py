@@ -13,9 +13,11 @@ from etl.cli.common import (
     fail,
     is_terminal,
     json_option,
+    prepare_database,
     print_json,
     print_lines,
     say,
+    say_database,
     setting_variables,
 )
 
@@ -74,9 +76,7 @@ def sync(
     app = context.app(account=account, archive=archive)
     for each in app.settings.accounts:
         each.key(app.environ)  # a missing key is said before anything is done
-    app.prepare()
-    app.refuse_demo()
-    say(f"database: {app.database.place}")
+    say_database(app, is_new=prepare_database(app))
     results = []
     for result in polling.sync_all(app, resources, _progress() if is_terminal() else None):
         results.append(result)
@@ -143,9 +143,7 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
     from etl.replay import replay as replay_files
 
     app = ctx.obj.app()
-    app.prepare()
-    app.refuse_demo()
-    say(f"database: {app.database.place}")
+    say_database(app, is_new=prepare_database(app))
     with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
         tally = replay_files(app.database, files, progress=bar.update)
     say(

@@ -7,16 +7,19 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, Table, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
+from etl.address import read_address
 from etl.dialect.types import CalendarDay, UtcInstant
 from etl.errors import Busy, SettingsError, StoreError
 
 Row = Sequence[Any]
 OURS: Final = "instance_history"
 """A table of every revision, by a name that no other program uses: it tells a database of ours."""
+DATABASE_ID: Final = "database_id"
+"""Name of the setting that tells one database from another. A backup that is restored keeps it."""
 
 
 class Database(Protocol):
@@ -34,6 +37,20 @@ class Database(Protocol):
 
     def exists(self) -> bool:
         """Whether there is a database to look at; nothing is created."""
+
+    def create(self, *, with_folder: bool = False) -> bool:
+        """Make an empty file for the database, and its folder only `with_folder`. False if there is one,
+        or if a server holds the data."""
+
+    def verify(self) -> None:
+        """Raises `StoreError` if the file is gone, or is another database than this process opened."""
+
+    def reopen_each_time(self) -> None:
+        """Hold no file open between two transactions: for a process that runs for long."""
+
+    def backup(self, target: Path) -> str | None:
+        """Copy the database to a file, which is replaced once the copy is whole. If a server holds the
+        data, nothing is done, and the command to run instead is returned."""
 
     def writing(self) -> AbstractContextManager[Connection]:
         """A write transaction; writers take turns from its first statement on."""
@@ -76,31 +93,21 @@ class Database(Protocol):
         """Our error for a foreign one."""
 
 
-def open_database(url: str) -> Database:
-    """The database of a SQLAlchemy URL. Nothing is connected to yet."""
+def open_database(value: str) -> Database:
+    """Return the database of an address as people write it. Nothing is connected to yet."""
+    address = read_address(value)
+    if isinstance(address, Path):
+        from etl.dialect.sqlite import Sqlite
+
+        return Sqlite(address)
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            from etl.dialect.sqlite import Sqlite
-
-            return Sqlite(parsed)
-        if parsed.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
-            from etl.dialect.postgres import Postgres
-
-            return Postgres(parsed.set(drivername="postgresql+psycopg"))
-    except (ArgumentError, NoSuchModuleError, ValueError):
-        parsed = None
+        from etl.dialect.postgres import Postgres
     except ModuleNotFoundError as error:
         raise SettingsError(
             "the driver for Postgres is not installed",
             advice="pip install 'chenyu-etl[postgres]'",
         ) from error
-    raise SettingsError(
-        "the database URL is not understood"
-        if parsed is None
-        else f"{parsed.drivername} is not a database that this program writes to",
-        advice="use sqlite:///PATH or postgresql://USER@HOST/NAME (CHENYU_DATABASE_URL)",
-    )
+    return Postgres(address)
 
 
 @contextmanager
@@ -117,4 +124,13 @@ def translated(database: Database) -> Iterator[None]:
         ) from error
 
 
-__all__ = ["OURS", "CalendarDay", "Database", "Row", "UtcInstant", "open_database", "translated"]
+__all__ = [
+    "DATABASE_ID",
+    "OURS",
+    "CalendarDay",
+    "Database",
+    "Row",
+    "UtcInstant",
+    "open_database",
+    "translated",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +12,12 @@ from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
 
 from etl.dialect import OURS
+from etl.dialect.locks import lock_file
 from etl.dialect.rendering import spell_out
+from etl.dialect.sqlite_file import RESTORE, DatabaseFile
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
 from etl.paths import file_name
@@ -24,10 +26,24 @@ HEARING_STEPS: Final = 500_000
 """Of SQLite's machine, between looks for Ctrl-C: some hundredths of a second."""
 OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
-COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
+OPENED: Final = "file"
+"""Key of a pooled connection's note of the file that it has open."""
+PRIMARY: Final = 0xFF
+"""The bits of a result code that name its kind."""
 CACHE_KB: Final = 24_000
 """At most. A first load whose indexes outgrow the cache takes twice as long."""
 
+_PERMISSIONS: Final = "let this user read and write the file and its folder, or name another place"
+_DAMAGED: Final = "restore the file from a backup (docs/backup.md), or name another one"
+_ADVICE: Final = {
+    sqlite3.SQLITE_CANTOPEN: _PERMISSIONS,
+    sqlite3.SQLITE_READONLY: _PERMISSIONS,
+    sqlite3.SQLITE_PERM: _PERMISSIONS,
+    sqlite3.SQLITE_FULL: "make room on its disk, then try again: nothing was half written",
+    sqlite3.SQLITE_IOERR: "its disk or network drive fails or is full: check it",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
+}
 _READING: Final = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -39,30 +55,49 @@ _READING: Final = frozenset(
 
 
 class Sqlite:
-    def __init__(self, url: URL, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
-        if url.database in (None, "", ":memory:"):
-            raise SettingsError(
-                "an in-memory database would be lost at the end",
-                advice="name a file: sqlite:////absolute/path.db (CHENYU_DATABASE_URL)",
-            )
+    def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise SettingsError(
                 f"SQLite {sqlite3.sqlite_version} is too old", advice="3.37 or newer is needed"
             )
-        self.path = Path(str(url.database)).expanduser().absolute()
-        self.place = str(self.path)
-        self.files = tuple(Path(f"{self.path}{ending}") for ending in COMPANIONS)
-        self.engine: Engine = create_engine(
-            url.set(database=self.place),
-            hide_parameters=True,
-            connect_args={"timeout": busy_timeout_s},
-        )
-        event.listen(self.engine, "do_connect", self._create_privately)
-        event.listen(self.engine, "connect", self._prepare)
-        event.listen(self.engine, "begin", _begin)
+        self.path = path
+        self.place = str(path)
+        self._file = DatabaseFile(path)
+        self.files = self._file.files
+        self._busy_timeout_s = busy_timeout_s
+        self.engine = self._make_engine()
 
     def exists(self) -> bool:
         return self.path.exists()
+
+    def create(self, *, with_folder: bool = False) -> bool:
+        return self._file.create(with_folder=with_folder)
+
+    def verify(self) -> None:
+        with self.engine.connect():
+            pass
+
+    def reopen_each_time(self) -> None:
+        """The last connection that closes takes `-wal` and `-shm` with it: what lies there between two
+        transactions is one whole file, which can be copied, moved and restored."""
+        self.engine.dispose()
+        self.engine = self._make_engine(poolclass=NullPool)
+
+    def backup(self, target: Path) -> None:
+        self._file.backup(target)
+
+    def _make_engine(self, **options: Any) -> Engine:
+        engine = create_engine(
+            URL.create("sqlite", database=self.place),
+            hide_parameters=True,
+            connect_args={"timeout": self._busy_timeout_s},
+            **options,
+        )
+        event.listen(engine, "do_connect", self._connect)
+        event.listen(engine, "connect", self._note_file)
+        event.listen(engine, "checkout", self._refuse_replaced)
+        event.listen(engine, "begin", _begin)
+        return engine
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -104,19 +139,12 @@ class Sqlite:
 
     @contextmanager
     def account_lock(self, account: str) -> Iterator[Callable[[], object]]:
-        from filelock import FileLock, Timeout
-
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        place = self.path.with_name(f"{self.path.name}.{file_name(account)}.lock")
-        lock = FileLock(place, mode=0o600)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout as error:
-            raise _held(account) from error
-        try:
+        """A file beside the database: links to the database lead to the same one."""
+        real = self.path.resolve()
+        name = f"{real.name}.{file_name(account)}.lock"
+        self._file.key()
+        with lock_file(real.with_name(name), real, account):
             yield lambda: None
-        finally:
-            lock.release()
 
     def insert(
         self, conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
@@ -178,34 +206,25 @@ class Sqlite:
         conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
     def error(self, error: DBAPIError) -> StoreError:
-        said = str(error.orig)
-        if "locked" in said or "busy" in said:
+        code = getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy(
                 f"{self.place} is locked by another program",
                 advice="end the program that holds a write transaction open, then try again",
             )
-        advice = "run chenyu-etl doctor"
-        if "unable to open" in said or "readonly" in said:
-            advice = "check that the folder exists and that you may write to it"
-        if "is full" in said:
-            advice = "make room on its disk, then try again: nothing was half written"
-        if "malformed" in said or "not a database" in said:
-            advice = "restore the file from a backup, or name another one (CHENYU_DATABASE_URL)"
-        return StoreError(f"{self.place}: {said}", advice=advice)
+        return StoreError(f"{self.place}: {error.orig}", advice=_ADVICE.get(code))
 
-    def _create_privately(self, *_: Any) -> None:
-        """The file, and so its -wal and -shm, are for their owner only."""
-        if not self.path.exists():
-            try:
-                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            except OSError as error:
-                raise StoreError(
-                    f"{self.place} cannot be created: {error.strerror}",
-                    advice="name another place (CHENYU_DATABASE_URL or option --database)",
-                ) from error
+    def _connect(self, *arguments: Any) -> sqlite3.Connection:
+        """Open the file in place of SQLAlchemy, which would create it."""
+        raw = self._file.connect(**arguments[-1])
+        try:
+            self._prepare(raw)
+        except BaseException:
+            raw.close()
+            raise
+        return raw
 
-    def _prepare(self, raw: sqlite3.Connection, _: Any) -> None:
+    def _prepare(self, raw: sqlite3.Connection) -> None:
         raw.isolation_level = None  # transactions begin where we say
         mode = "wal" if _is_foreign(raw) else raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
@@ -217,6 +236,14 @@ class Sqlite:
         raw.execute("PRAGMA synchronous = NORMAL")
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
+
+    def _note_file(self, _: sqlite3.Connection, record: Any) -> None:
+        record.info[OPENED] = self._file.key()
+
+    def _refuse_replaced(self, _: sqlite3.Connection, record: Any, __: Any) -> None:
+        """Of a connection that was kept: SQLite would go on with the file that had this path."""
+        if record.info[OPENED] != self._file.key():
+            raise StoreError(f"{self.place} was replaced by another file", advice=RESTORE)
 
 
 def _hear_signals() -> int:
@@ -238,13 +265,6 @@ def _begin(conn: Connection) -> None:
 
 def _allow_reading(action: int, *_: str | None) -> int:
     return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
-
-
-def _held(account: str) -> Busy:
-    return Busy(
-        f"another sync of account {account!r} is at work",
-        advice="nothing to do: it brings the same data; see chenyu-etl status",
-    )
 
 
 def _marks(columns: Sequence[str], joint: str) -> str:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from etl.app import App
+from etl.dialect import translated
 from etl.errors import EtlError, SettingsError
 from etl.history.days import iso
 from etl.polling import Result
@@ -113,12 +114,24 @@ class Daemon:
         return as_json(200 if is_well else 503, answer)
 
     def readiness(self) -> Answer:
-        """Fresh: the newest complete poll of each account's main resource is young enough."""
+        """Fresh: the newest complete poll of each account's main resource is young enough, and the
+        database is the one that the daemon began with."""
         main = [w for w in self.schedule.watches.values() if not w.is_side]
         found = [self._freshness(watch) for watch in main]
-        is_ready = bool(found) and all(each["fresh"] for each in found)
-        said = {"status": "ready" if is_ready else "stale", "accounts": found}
+        lost = self._database_lost()
+        is_ready = bool(found) and all(each["fresh"] for each in found) and lost is None
+        status = "ready" if is_ready else "stale" if lost is None else "database lost"
+        said = {"status": status, "database": lost or "ok", "accounts": found}
         return as_json(200 if is_ready else 503, said)
+
+    def _database_lost(self) -> str | None:
+        """Return why the file of the database is not the one that it was."""
+        try:
+            with translated(self.app.database):
+                self.app.database.verify()
+        except EtlError as error:
+            return error.message
+        return None
 
     def _freshness(self, watch: Watch) -> dict[str, Any]:
         now = self.app.clock()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from etl.address import read_address
 from etl.errors import SettingsError
 from etl.history.days import Zone
 from etl.paths import file_name
@@ -193,10 +194,12 @@ def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
 
 
 def database_url(said: str | None, environ: Mapping[str, str]) -> str:
-    """The database: what was said (a URL, or the path of a SQLite file), else the default file."""
-    if said:
-        return said if "://" in said else f"sqlite:///{Path(said).expanduser().absolute()}"
-    return default_urls(environ)[0]
+    """Return the URL of the database that the value names, else of the default file. Raises
+    `SettingsError` for a value that is neither a path nor a URL that is understood."""
+    if said is None:
+        return default_urls(environ)[0]
+    address = read_address(said)
+    return f"sqlite:///{address}" if isinstance(address, Path) else said.strip()
 
 
 def default_urls(environ: Mapping[str, str]) -> list[str]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import date, timedelta
+from enum import IntEnum
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, inspect, select, text, update
 
 from etl import paths, tables
-from etl.dialect import OURS, Database, translated
+from etl.dialect import DATABASE_ID, OURS, Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 from etl.history.days import FIRST_DAY, Zone
 from etl.store import earlier, views
@@ -24,6 +26,14 @@ EARLIER: Final = "earlier"
 """What stands for the revision of a database that is yet to be taken over, see `etl.store.earlier`."""
 DEMO_MARK: Final = "simulated"
 """Name of the setting that makes a database a demo's."""
+
+
+class Upgrade(IntEnum):
+    """What bringing a database up to date changed: nothing, some of it, or it was empty before."""
+
+    NONE = 0
+    UPGRADED = 1
+    CREATED = 2
 
 
 def revisions() -> list[str]:
@@ -44,27 +54,29 @@ def revision(conn: Connection) -> str | None:
     return found
 
 
-def upgrade(database: Database, timezone: str, today: date) -> bool:
-    """Bring an empty or older database up to date, views and calendar too.
+def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
+    """Bring an empty or older database up to date, views and calendar too, in one transaction.
 
-    `timezone` is stored at the database's creation; later it must be the stored one. True where
-    anything was changed. All in one transaction.
+    `timezone` is stored at the database's creation; later it must be the stored one.
     """
     zone = Zone(timezone)
     with translated(database):
+        database.create()
         with database.reading() as conn:
             if not _is_behind(conn, zone, today):
-                return False
+                return Upgrade.NONE
         import alembic.command  # noqa: F401 - takes a while: not while others wait for the lock
 
         with database.writing() as conn:
+            is_new = revision(conn) is None
             grants = views.grants(conn)
             migrate(database, conn, head())
             _store_timezone(conn, zone)
+            _store_id(conn)
             _extend_calendar(conn, zone, today)
             views.create_views(database, conn)
             views.grant_again(conn, grants)
-    return True
+    return Upgrade.CREATED if is_new else Upgrade.UPGRADED
 
 
 def require(conn: Connection) -> None:
@@ -132,7 +144,8 @@ def alembic_config() -> Any:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(paths.MIGRATIONS))
+    # a percent sign in the path would be an interpolation
+    config.set_main_option("script_location", str(paths.MIGRATIONS).replace("%", "%%"))
     return config
 
 
@@ -170,6 +183,7 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
     last = conn.scalar(select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc()))
     return (
         kept.get("timezone") is None
+        or DATABASE_ID not in kept
         or kept.get(views.SETTING) != views.fingerprint()
         or last is None
         or date.fromisoformat(last) < today + timedelta(days=365)
@@ -235,6 +249,22 @@ def _store_timezone(conn: Connection, zone: Zone) -> None:
     refuse_other_zone(stored, zone)
     if stored is None:
         conn.execute(insert(tables.setting).values(name="timezone", value=zone.name))
+
+
+def _store_id(conn: Connection) -> None:
+    """What tells this database from another one, for as long as it lives, backups included."""
+    setting = tables.setting
+    if conn.scalar(select(setting.c.name).where(setting.c.name == DATABASE_ID)) is None:
+        conn.execute(insert(setting).values(name=DATABASE_ID, value=uuid.uuid4().hex))
+
+
+def database_id(conn: Connection) -> str:
+    """Return what tells this database from another one. A backup of it has the same."""
+    setting = tables.setting
+    value: str | None = conn.scalar(select(setting.c.value).where(setting.c.name == DATABASE_ID))
+    if value is None:
+        raise StoreError("the database has no id", advice="run chenyu-etl db upgrade")
+    return value
 
 
 def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:

@@ -7,6 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, insert, inspect, select, text
 
@@ -86,26 +87,26 @@ def grants(conn: Connection) -> list[tuple[str, str, str]]:
 
 def grant_again(conn: Connection, kept: list[tuple[str, str, str]]) -> None:
     """Give back the privileges that `grants` returned, after the views were made anew."""
-    quote = conn.dialect.identifier_preparer.quote
+    named = conn.dialect.identifier_preparer.quote
     for privilege, view, grantee in kept:
-        who = grantee if grantee == "PUBLIC" else quote(grantee)
+        who = grantee if grantee == "PUBLIC" else named(grantee)
         conn.execute(text(f"GRANT {privilege} ON {view} TO {who}"))
 
 
 def readonly_grants(database: Database, name: str) -> list[str]:
     """SQL that lets a user read the views and nothing else; on SQLite, how to open the file so."""
     if database.engine.dialect.name == "sqlite":
-        return [f"-- no users here: open it as file:{database.place}?mode=ro"]
-    quote = database.engine.dialect.identifier_preparer.quote_identifier
-    who = quote(name)
+        return [f"-- no users here: open it as file:{quote(database.place)}?mode=ro"]
+    named = database.engine.dialect.identifier_preparer.quote_identifier
+    who = named(name)
     with translated(database), database.reading() as conn:
         here = conn.execute(text("SELECT current_database(), current_schema()")).one()
     readable = ", ".join([*view_names(), "calendar_day"])
     return [
         f"CREATE ROLE {who} LOGIN;",
         f"ALTER ROLE {who} SET default_transaction_read_only = on;",
-        f"GRANT CONNECT ON DATABASE {quote(here[0])} TO {who};",
-        f"GRANT USAGE ON SCHEMA {quote(here[1])} TO {who};",
+        f"GRANT CONNECT ON DATABASE {named(here[0])} TO {who};",
+        f"GRANT USAGE ON SCHEMA {named(here[1])} TO {who};",
         f"GRANT SELECT ON {readable} TO {who};",
         f"-- then give it a password: \\password {name}" if name.isidentifier() else "",
     ]

@@ -1,0 +1,120 @@
+"""The address of a database, read from an option, a variable or the config file.
+
+A value that is not surely a path or a supported URL is refused: taken for a path, a mistyped URL would
+begin a new, empty history in a file of that name. No message repeats a value that may hold a password.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from pathlib import Path
+from typing import Final
+
+from etl.errors import SettingsError
+
+POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
+SQLITE: Final = ("sqlite", "sqlite+pysqlite")
+FORMS: Final = "use sqlite:///PATH or postgresql://USER@HOST/NAME (CHENYU_DATABASE_URL)"
+MEMORY: Final = ":memory:"
+PLAIN_PATH: Final = "name the file by its plain path, such as /var/lib/chenyu/etl.db (--database)"
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?(.*)", re.DOTALL)
+_DSN: Final = re.compile(
+    r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*=",
+    re.IGNORECASE,
+)
+_SERVER: Final = re.compile(r"//|[^/]*:[^/]*@|[^/\s]+:\d+(?:/|$)|(?:postgres|postgresql)/")
+"""A URL without its scheme, or without its colon."""
+_WINDOWS_PATH: Final = re.compile(r"[A-Za-z]:[\\/]")
+_FILE_OPTIONS: Final = re.compile(r"\?(?:mode|cache|vfs|immutable|uri|timeout|nolock|psow)=")
+_QUOTES: Final = "\"'`“”„‘’«»"
+
+
+def read_address(value: str) -> Path | str:
+    """Return the path of a SQLite file, absolute, or the URL of a Postgres database as libpq reads it.
+
+    Raises `SettingsError` for anything else. White space around the value is dropped: it comes from
+    the end of a line in a file of variables.
+    """
+    text = value.strip()
+    _refuse_odd_characters(text)
+    if text == MEMORY:
+        raise _in_memory()
+    if _WINDOWS_PATH.match(text):
+        return _windows_file(text)
+    scheme = _SCHEME.match(text)
+    if scheme is not None:
+        return _of_scheme(scheme[1].lower(), scheme[2] is not None, scheme[3])
+    if _DSN.search(text) or _SERVER.match(text) or "://" in text:
+        raise SettingsError("the database is neither a path nor a whole URL", advice=FORMS)
+    return _file(text)
+
+
+def _refuse_odd_characters(text: str) -> None:
+    if not text:
+        raise SettingsError("the name of the database is empty", advice=FORMS)
+    if text[0] in _QUOTES or text[-1] in _QUOTES:
+        raise SettingsError(
+            "the name of the database has quotes around it",
+            advice="leave the quotes out: a file of variables takes them as they are",
+        )
+    # control characters, invisible ones, and bytes that are no UTF-8
+    if any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in text):
+        raise SettingsError(
+            "the name of the database holds a control character or an invisible one",
+            advice="write it anew, on one line",
+        )
+
+
+def _of_scheme(scheme: str, has_slashes: bool, rest: str) -> Path | str:
+    if scheme in POSTGRES and has_slashes:
+        return f"postgresql://{rest}"
+    if scheme in SQLITE and has_slashes:
+        return _sqlite_url(rest)
+    if scheme in (*POSTGRES, *SQLITE):
+        raise SettingsError(f"the database URL lacks the // after {scheme}:", advice=FORMS)
+    if scheme == "file":
+        raise SettingsError("a file: URL is not understood", advice=PLAIN_PATH)
+    if has_slashes:
+        raise SettingsError(f"{scheme} is not a database that this program writes to", advice=FORMS)
+    raise SettingsError(
+        "the database looks like a URL that is not understood",
+        advice=f"{FORMS}; a file whose name has a colon is ./NAME",
+    )
+
+
+def _sqlite_url(rest: str) -> Path:
+    if rest in ("", "/", f"/{MEMORY}"):
+        raise _in_memory()
+    if not rest.startswith("/"):
+        raise SettingsError("sqlite:// is followed by a third slash and a path", advice=FORMS)
+    if _FILE_OPTIONS.search(rest):
+        raise SettingsError("options of a SQLite URL are not understood", advice=PLAIN_PATH)
+    return _file(rest[1:])
+
+
+def _in_memory() -> SettingsError:
+    return SettingsError(
+        "an in-memory database would be lost at the end",
+        advice="name a file: sqlite:////absolute/path.db (CHENYU_DATABASE_URL)",
+    )
+
+
+def _windows_file(text: str) -> Path:
+    if os.name != "nt":
+        raise SettingsError("the database is a path of Windows", advice=PLAIN_PATH)
+    return _file(text)
+
+
+def _file(text: str) -> Path:
+    if text.endswith(("/", os.sep)):
+        raise SettingsError("the database is a folder", advice="name a file in it")
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise SettingsError(
+            "the database is in the home of a user who has none", advice=PLAIN_PATH
+        ) from None
+    return path.absolute()

@@ -1,0 +1,83 @@
+"""A lock file beside a SQLite file: freed by the kernel when its process dies."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from etl.errors import Busy, LockError
+from etl.paths import advice_on
+
+NO_LOCKS: Final = frozenset(
+    getattr(errno, name)
+    for name in ("ENOLCK", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EINVAL")
+    if hasattr(errno, name)
+)
+"""Answers of file systems that have no locks, most of them network drives."""
+NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
+
+
+@contextmanager
+def lock_file(path: Path, like: Path, account: str) -> Iterator[None]:
+    """Hold `path` as the lock of an account. Raises `Busy` if another process holds it, `LockError` if the system
+    refuses it.
+
+    The file has the owner and the mode of `like`, the database: a sync by root locks nobody out.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        _make(path, like)
+        # preserved, for without that filelock falls back to a file that outlives its process
+        lock = FileLock(path, mode=_mode(like), preserve_lock_file=True)
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise held(account) from error
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def held(account: str) -> Busy:
+    """Return the error of an account that another process is syncing."""
+    return Busy(
+        f"another sync of account {account!r} is at work",
+        advice="nothing to do: it brings the same data; see chenyu-etl status",
+    )
+
+
+def _make(path: Path, like: Path) -> None:
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_LINKS, 0o600))
+        path.chmod(_mode(like))
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def _mode(like: Path) -> int:
+    """Return the mode of the database, as SQLite gives it to its own companions."""
+    return stat.S_IMODE(like.stat().st_mode) & 0o666
+
+
+def _refused(path: Path, error: OSError) -> LockError:
+    if error.errno in NO_LOCKS:
+        return LockError(
+            f"the file system of {path} has no locks: {error.strerror}",
+            advice="put the database on a disk of this machine, or use Postgres",
+        )
+    advice = advice_on(error)
+    if error.errno == errno.EACCES and path.is_file():
+        advice = (
+            f"as its owner, while no sync is at work: rm {shlex.quote(str(path))}; it is made anew"
+        )
+    return LockError(f"{path} cannot be locked: {error.strerror or error}", advice=advice)

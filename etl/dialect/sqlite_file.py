@@ -1,0 +1,166 @@
+"""The file of a SQLite database: created, opened and checked to be the one that it was.
+
+SQLite opens a file by its path and goes on with whatever it opened. Nothing in it notices that the path
+leads elsewhere since: polls would be written into a file without a name.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from etl.dialect import DATABASE_ID
+from etl.errors import StoreError
+from etl.paths import advice_on, refuse_spared
+
+COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
+RESTORE: Final = "put it back, or restore a backup (docs/backup.md), then start again"
+
+FileKey = tuple[int, int]
+"""Device and inode."""
+
+
+class DatabaseFile:
+    """A path, and the database that this process first opened there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.files = tuple(Path(f"{path}{ending}") for ending in COMPANIONS)
+        self._id: str | None = None
+        self._key: FileKey | None = None
+
+    def key(self) -> FileKey:
+        """Return what tells this file from another one of the same path. Raises `StoreError` if it is gone."""
+        try:
+            there = self.path.stat()
+        except OSError as error:
+            raise self._unreachable(error) from error
+        if stat.S_ISDIR(there.st_mode):
+            raise StoreError(f"{self.path} is a folder", advice="name a file in it")
+        return there.st_dev, there.st_ino
+
+    def create(self, *, with_folder: bool) -> bool:
+        """Make the file, for its owner only, in a folder that exists. False if it is there already."""
+        try:
+            if with_folder:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be created: {error.strerror}",
+                advice="correct the path (CHENYU_DATABASE_URL or option --database), or make its folder"
+                if isinstance(error, FileNotFoundError | NotADirectoryError)
+                else advice_on(error),
+            ) from error
+        return True
+
+    def connect(self, **options: Any) -> sqlite3.Connection:
+        """Open the file, which is never created by that. Raises `StoreError` if it is not the database that
+        was opened here before."""
+        key = self.key()
+        if self._key not in (None, key):
+            self._refuse_foreign_log()
+        raw: sqlite3.Connection = sqlite3.connect(
+            f"{self.path.as_uri()}?mode=rw", uri=True, **options
+        )
+        try:
+            self._check_identity(raw)
+        except BaseException:
+            raw.close()
+            raise
+        self._key = key
+        return raw
+
+    def backup(self, target: Path) -> None:
+        """Copy the database to `target`, which is replaced once the copy is whole and sound."""
+        refuse_spared(target, self.files)
+        companions = [Path(f"{target}{ending}") for ending in COMPANIONS[1:]]
+        if any(path.exists() for path in companions):
+            raise StoreError(
+                f"{target} is a database in use: there is a -wal or -journal beside it",
+                advice="name another file",
+            )
+        fresh = self._copied(target)
+        try:
+            os.replace(fresh, target)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise _unwritable(target, error) from error
+
+    def _copied(self, target: Path) -> Path:
+        try:
+            number, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        except OSError as error:
+            raise _unwritable(target, error) from error
+        os.close(number)
+        fresh = Path(name)
+        try:
+            _copy(self.path, fresh)
+        except BaseException:
+            fresh.unlink(missing_ok=True)
+            raise
+        return fresh
+
+    def _refuse_foreign_log(self) -> None:
+        """SQLite would write the log of the former file into the one that took its place."""
+        log = self.files[COMPANIONS.index("-wal")]
+        if log.exists() and log.stat().st_size:
+            raise StoreError(
+                f"{self.path} was replaced while {log.name} of the former database is beside it",
+                advice="end every program that has it open, restore it once more, and remove the files"
+                " beside it that end in -wal and -shm",
+            )
+
+    def _check_identity(self, raw: sqlite3.Connection) -> None:
+        now = _database_id(raw)
+        if self._id is None:
+            self._id = now
+        elif now is None:
+            raise StoreError(f"{self.path} is empty: the database was taken away", advice=RESTORE)
+        elif now != self._id:
+            raise StoreError(f"{self.path} is another database than before", advice=RESTORE)
+
+    def _unreachable(self, error: OSError) -> StoreError:
+        if isinstance(error, FileNotFoundError):
+            return StoreError(f"there is no file at {self.path} any more", advice=RESTORE)
+        return StoreError(
+            f"{self.path} cannot be reached: {error.strerror}", advice=advice_on(error)
+        )
+
+
+def _database_id(raw: sqlite3.Connection) -> str | None:
+    try:
+        row = raw.execute("SELECT value FROM setting WHERE name = ?", (DATABASE_ID,)).fetchone()
+    except sqlite3.OperationalError as error:
+        if (
+            error.sqlite_errorcode != sqlite3.SQLITE_ERROR
+        ):  # no such table, before the first migration
+            raise
+        return None
+    return row[0] if row else None
+
+
+def _copy(source: Path, fresh: Path) -> None:
+    """Copy in one step, under one read transaction: writers go on, and none makes it begin anew."""
+    with (
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as there,
+        closing(sqlite3.connect(fresh)) as copy,
+    ):
+        there.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # a backup is one file
+        (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise StoreError(f"{source} is damaged: {verdict}", advice="restore an older backup")
+    with fresh.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _unwritable(target: Path, error: OSError) -> StoreError:
+    return StoreError(f"{target} cannot be written: {error.strerror}", advice=advice_on(error))
