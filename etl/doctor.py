@@ -6,11 +6,9 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from sqlalchemy import select, text
-
-from etl import tables
+from etl import store
 from etl.dialect import open_database
 from etl.errors import EtlError, Refused
 from etl.history.days import iso
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from etl.source.client import Client
 
 Verdict = Literal["ok", "note", "bad"]
+SHOWN_REJECTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +108,10 @@ def _examine_database(app: App) -> Iterator[Finding]:
             return
         app.require_database()
         found = status(app.database, app.now())
-        with app.database.reading() as conn:
-            zone = app.stored_timezone()
-            rejected = conn.execute(
-                select(
-                    tables.rejected_record.c.reason, tables.rejected_record.c.first_seen_at
-                ).limit(3)
-            ).all()
-            version = conn.scalar(text(_version_query(conn.dialect.name)))
+        zone = app.stored_timezone()
+        with store.reading(app.database) as known:
+            rejected = known.status.rejected(SHOWN_REJECTS)
+            version = known.status.database_version()
     except EtlError as error:
         yield Finding("bad", error.message, error.advice)
         return
@@ -162,10 +157,6 @@ def _examine_other_database(app: App) -> Iterator[Finding]:
                 f"there is another database at {other.place}",
                 f"this one is {app.database.place}; to use the other: --database {other.place}",
             )
-
-
-def _version_query(dialect: str) -> str:
-    return "SELECT 'SQLite ' || sqlite_version()" if dialect == "sqlite" else "SELECT version()"
 
 
 def _examine_archive(folder: Path | None) -> Iterator[Finding]:

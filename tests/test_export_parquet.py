@@ -25,6 +25,7 @@ from etl.exports import parquet
 from etl.reports import plain
 from etl.reports.render import render
 from etl.simcloud import Story
+from etl.store import exports
 from tests import golden_fleet
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
@@ -131,7 +132,7 @@ def test_small_batches_give_the_same_rows(
     golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     list(parquet.export(golden("sqlite"), tmp_path / "one"))
-    monkeypatch.setattr(parquet, "BATCH", 7)
+    monkeypatch.setattr(exports, "BATCH", 7)
     list(parquet.export(golden("sqlite"), tmp_path / "two", "day"))
     for each in parquet.TABLES:
         assert read(tmp_path / "one", each.name) == read(tmp_path / "two", each.name)

@@ -9,15 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Final
 
-from sqlalchemy import Connection, text
-
-from etl import paths
-from etl.dialect import Database, translated
+from etl import paths, store
+from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports import plain
-from etl.reports.render.parquet import BATCH, pyarrow
+from etl.reports.render.parquet import pyarrow
+from etl.store.exports import ExportsReader
 
-VIEW: Final = "focus_cost_and_usage"
 PLACES: Final = 10
 """Decimals of quantities and unit prices; costs are exact to the sixth."""
 INSTANTS: Final = frozenset(
@@ -62,14 +60,10 @@ def export(database: Database, month: str, path: Path, account: str | None = Non
         raise SettingsError(
             f"{path} is neither .csv nor .parquet by its name", advice="name another: -o FILE.csv"
         )
-    asked = {"month": month, "account": account}
-    with (
-        paths.replacing(path, database.files) as file,
-        translated(database),
-        database.reading() as conn,
-    ):
-        rows = _write(conn, asked, ending == ".parquet", file)
-        return Written(rows, _unpriced_hours(conn, asked))
+    with paths.replacing(path, database.files) as file, store.reading(database) as known:
+        rows = _write(known.exports, month, account, ending == ".parquet", file)
+        unpriced_s = known.exports.unpriced_s(month, account)
+        return Written(rows, round(unpriced_s / 3600, 2))
 
 
 def decimal(value: Any) -> str:
@@ -78,47 +72,14 @@ def decimal(value: Any) -> str:
     return "0" if said in ("-0", "") else said
 
 
-def _write(conn: Connection, asked: dict[str, Any], as_parquet: bool, file: IO[bytes]) -> int:
-    result = conn.execution_options(stream_results=True, yield_per=BATCH).execute(
-        text(
-            f"""
-            SELECT f.* FROM {VIEW} f JOIN calendar_day c ON c.day = f."x_Day"
-            WHERE f."x_Day" BETWEEN :first AND :last
-                AND (f."BillingAccountId" = :account OR :account IS NULL)
-            ORDER BY f."x_Day", f."BillingAccountId", f."ResourceId", f."ChargePeriodStart",
-                f."x_OrderNumber", f."SkuPriceId", f."ChargeDescription"
-            """
-        ),
-        {**_days(conn, asked["month"]), "account": asked["account"]},
-    )
-    columns = list(result.keys())
-    batches = ([_typed(columns, row) for row in batch] for batch in result.partitions(BATCH))
+def _write(
+    known: ExportsReader, month: str, account: str | None, as_parquet: bool, file: IO[bytes]
+) -> int:
+    columns, found = known.focus(month, account)
+    batches = ([_typed(columns, row) for row in batch] for batch in found)
     if as_parquet:
         return _write_parquet(file, columns, batches)
     return _write_csv(file, columns, batches)
-
-
-def _days(conn: Connection, month: str) -> dict[str, Any]:
-    """The first and the last day of a month. Raises `SettingsError` for one that is none."""
-    first, last = conn.execute(
-        text("SELECT MIN(day), MAX(day) FROM calendar_day WHERE month = :month"), {"month": month}
-    ).one()
-    if first is None:
-        raise SettingsError(f"{month!r} is no month", advice="name one: --month 2026-10")
-    return {"first": first, "last": last}
-
-
-def _unpriced_hours(conn: Connection, asked: dict[str, Any]) -> float:
-    found = conn.scalar(
-        text(
-            """
-            SELECT SUM(unpriced_s) FROM cost_line
-            WHERE day BETWEEN :first AND :last AND (account = :account OR :account IS NULL)
-            """
-        ),
-        {**_days(conn, asked["month"]), "account": asked["account"]},
-    )
-    return round(int(found or 0) / 3600, 2)
 
 
 def _typed(columns: Sequence[str], row: Sequence[Any]) -> list[str | None]:

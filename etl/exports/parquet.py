@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,16 +17,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Boolean, Connection, Integer, Numeric, Table, text
-
-from etl import __version__, paths, tables
-from etl.dialect import CalendarDay, Database, UtcInstant, translated
+from etl import __version__, paths, store
+from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports.render.parquet import array, arrow_type, pyarrow
-from etl.store import schema, views
+from etl.store import views
+from etl.store.exports import Batch, ExportsReader
+from etl.tables.exported import Exported, exported, kind
 
-BATCH: Final = 20_000
-"""Rows read at a time, and most rows of a row group."""
 STAGE: Final = ".chenyu-etl-new"
 OLD: Final = ".chenyu-etl-old"
 MARK: Final = "chenyu-etl.json"
@@ -35,61 +33,14 @@ PERIODS: Final = {"month": 7, "day": 10}
 """How much of an ISO instant or day names the partition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """A table or view. `cut` is the instant or day that says in which partition a row is (UTC for
-    instants), `order` makes the order of rows one and the same."""
-
-    name: str
-    order: tuple[str, ...]
-    cut: str | None = None
-
-
 TABLES: Final = (
-    Exported("account", ("account_id",)),
-    Exported("instance", ("account_id", "instance_uuid")),
-    Exported("instance_history", ("account_id", "instance_uuid", "version"), cut="first_seen_at"),
-    Exported("instance_usage", ("account_id", "instance_uuid", "usage_no"), cut="started_at"),
-    Exported("usage_day", ("account_id", "instance_uuid", "usage_no"), cut="day"),
-    Exported("usage_cost", ("account_id", "instance_uuid", "usage_no", "starts_s"), cut="day"),
-    Exported("running_sum", ("account_id", "instance_uuid", "line_no"), cut="day"),
-    Exported("cost_sum", ("account_id", "instance_uuid", "line_no"), cut="day"),
-    Exported("gpu_price", ("account_id", "gpu_uuid", "valid_from")),
-    Exported("bill", tables.BILL_KEY, cut="charged_day"),
-    Exported("bill_day", tables.BILL_KEY, cut="day"),
-    Exported("balance", ("account_id", "first_seen_at")),
-    Exported("card", ("account_id", "uuid", "first_seen_at")),
-    Exported("recharge", ("account_id", "recharge_id")),
-    Exported(
-        "price_period",
-        (
-            "account_id",
-            "gpu_uuid",
-            "gpu_name",
-            "image_uuid",
-            "charging_type",
-            "no_card",
-            "starts_s",
-        ),
-    ),
-    Exported("price_override", ("price_override_id",)),
-    Exported("allocation", ("account_id", "instance_uuid", "starts_s")),
-    Exported("allocation_rule", ("rule_no",)),
-    Exported("budget", ("scope", "name", "month")),
-    Exported("closed_month", ("account_id", "month")),
-    Exported("closed_cost", ("account_id", "month", "line_no")),
-    Exported("sync_run", ("account_id", "sync_run_id"), cut="started_at"),
-    Exported("rejected_record", ("account_id", "resource", "reason", "payload_hash")),
-    Exported("instance_status", ("status",)),
-    Exported("charging_type", ("charging_type",)),
-    Exported("calendar_day", ("day",)),
-    Exported("setting", ("name",)),
+    *exported(),
     Exported("uptime_daily", ("account", "instance_uuid"), cut="day"),
     Exported(
         "gpu_usage_instance_daily", ("account", "instance_uuid", "gpu_uuid", "gpu_name"), cut="day"
     ),
 )
-"""What is exported. A further table or view is one line here."""
+"""All tables for other tools, and the daily facts. A further view is one line here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +63,11 @@ def export(database: Database, folder: Path, period: str = "month") -> Iterator[
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)
         done = []
-        with translated(database), database.reading() as conn:
+        with store.reading(database) as known:
             for each in TABLES:
-                done.append(_export(conn, each, stage, period))
+                done.append(_export(known.exports, each, stage, period))
                 yield done[-1]
-            zone = schema.stored_timezone(conn)
+            zone = known.exports.timezone()
         _describe(stage, done, zone, period)
         _take_place(folder, stage)
     except OSError as error:
@@ -131,38 +82,20 @@ def export(database: Database, folder: Path, period: str = "month") -> Iterator[
                 folder.rmdir()
 
 
-def _export(conn: Connection, each: Exported, stage: Path, period: str) -> Written:
+def _export(known: ExportsReader, each: Exported, stage: Path, period: str) -> Written:
     room = stage / each.name
     room.mkdir()
     rows = files = 0
-    with closing(_batches(conn, each)) as found:
+    with closing(known.batches(each)) as found:
         for key, batches in _partitions(found, each, period):
             place = room if key is None else room / f"in_{period}={key}"
             place.mkdir(exist_ok=True)
             rows += _write(place / "part-0.parquet", each, batches)
             files += 1
     if not files:
-        _write(room / "part-0.parquet", each, [(_names(conn, each), [])])
+        _write(room / "part-0.parquet", each, [(known.columns(each.name), [])])
         files = 1
     return Written(each.name, rows, files)
-
-
-Batch = tuple[list[str], list[Sequence[Any]]]
-"""The columns' names, and rows."""
-
-
-def _batches(conn: Connection, each: Exported) -> Generator[Batch, None, None]:
-    order = ", ".join(([each.cut] if each.cut else []) + list(each.order))
-    sql = text(f"SELECT * FROM {each.name} ORDER BY {order}")
-    with conn.execution_options(stream_results=True, max_row_buffer=BATCH).execute(sql) as found:
-        names = list(found.keys())
-        for rows in found.partitions(BATCH):
-            yield names, [tuple(row) for row in rows]
-
-
-def _names(conn: Connection, each: Exported) -> list[str]:
-    with conn.execute(text(f"SELECT * FROM {each.name} LIMIT 0")) as found:
-        return list(found.keys())
 
 
 def _partitions(
@@ -191,7 +124,8 @@ def _write(file: Path, each: Exported, batches: Any) -> int:
         writer: Any = None
         for names, batch in batches:
             if writer is None:
-                typed = arrow.schema([(name, _type(arrow, each.name, name)) for name in names])
+                kinds = [(name, arrow_type(arrow, kind(each.name, name))) for name in names]
+                typed = arrow.schema(kinds)
                 writer = arrow.parquet.ParquetWriter(file, typed, compression="zstd")
                 stack.enter_context(writer)
             if batch:
@@ -200,34 +134,6 @@ def _write(file: Path, each: Exported, batches: Any) -> int:
                 writer.write_table(arrow.table(made, schema=writer.schema))
                 rows += len(batch)
     return rows
-
-
-def _type(arrow: Any, table: str, column: str) -> Any:
-    return arrow_type(arrow, _kind(table, column))
-
-
-def _kind(table: str, column: str) -> str:
-    """The kind of a column: as the table says, in views as a table's column of that name does, or by
-    the ending of its name."""
-    own = tables.metadata.tables.get(table)
-    for known in [own] if own is not None else tables.metadata.sorted_tables:
-        if column in known.c:
-            return _declared(known, column)
-    if column.endswith(("_s", "_microcny")) or column.startswith("is_"):
-        return "int"
-    return "instant" if column.endswith("_at") else "text"
-
-
-def _declared(table: Table, column: str) -> str:
-    declared = table.c[column].type
-    kinds = (
-        (UtcInstant, "instant"),
-        (CalendarDay, "day"),
-        (Boolean, "bool"),
-        (Integer, "int"),
-        (Numeric, "number"),
-    )
-    return next((kind for cls, kind in kinds if isinstance(declared, cls)), "text")
 
 
 def _describe(stage: Path, done: Sequence[Written], zone: str, period: str) -> None:

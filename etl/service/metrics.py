@@ -14,15 +14,13 @@ from prometheus_client import (
 )
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, func, select, text
 
-from etl import __version__, tables
+from etl import __version__, store
 from etl.app import App
-from etl.dialect import translated
-from etl.dialect.rendering import expanded
 from etl.errors import EtlError
 from etl.polling import Result
 from etl.service.ticks import Watch
+from etl.store.status import StatusReader
 from etl.units import MICRO
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,67 +30,27 @@ UNPOLLED: Final = ("covered", "held")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
-LEFT: Final = text(
-    "SELECT a.name, b.balance_microcny, b.card_balance_microcny FROM balance b"
-    " JOIN account a ON a.account_id = b.account_id WHERE b.ended_at IS NULL ORDER BY a.name"
-)
-BURN: Final = text(
-    expanded("""
-    SELECT
-        a.name,
-        SUM((q.price_microcny * COALESCE(u.gpu_nums, 0) + q.flat_microcny) * 3600 / q.per_s)
-    FROM instance_usage u
-    JOIN account a ON a.account_id = u.account_id
-    JOIN (
-        SELECT p.*, MAX(p.starts_s) OVER (
-            PARTITION BY p.account_id, p.gpu_uuid, p.gpu_name, p.image_uuid, p.charging_type, p.no_card
-        ) AS newest_s
-        FROM price_period p
-    ) q
-        ON is_price_of(q, u) AND q.kind = u.kind AND q.starts_s = q.newest_s
-    WHERE u.ended_at IS NULL
-    GROUP BY a.name
-    """)
-)
-"""What runs, or is held prepaid, at the newest known price; millionths of a yuan an hour."""
-
-Gauges = Callable[[Connection], Iterable[GaugeMetricFamily]]
+Gauges = Callable[[StatusReader], Iterable[GaugeMetricFamily]]
 
 
-def fleet(conn: Connection) -> Iterator[GaugeMetricFamily]:
-    """What runs now, by the newest polls."""
-    usage = tables.instance_usage.c
-    rows = conn.execute(
-        select(
-            tables.account.c.name,
-            func.coalesce(usage.gpu_name, ""),
-            func.count(),
-            func.coalesce(func.sum(usage.gpu_nums), 0),
-        )
-        .join_from(
-            tables.instance_usage,
-            tables.account,
-            tables.account.c.account_id == usage.account_id,
-        )
-        .where(usage.ended_at.is_(None), usage.kind == "running")
-        .group_by(tables.account.c.name, usage.gpu_name)
-        .order_by(tables.account.c.name, usage.gpu_name)
-    ).all()
+def fleet(known: StatusReader) -> Iterator[GaugeMetricFamily]:
+    """Gauges of what runs now, by the newest polls."""
     running = GaugeMetricFamily(
         "chenyu_etl_running_instances", "Instances that run.", labels=["account", "model"]
     )
     gpus = GaugeMetricFamily(
         "chenyu_etl_running_gpus", "GPUs of instances that run.", labels=["account", "model"]
     )
-    for account, model, instances, cards in rows:
-        running.add_metric([account, model], instances)
-        gpus.add_metric([account, model], int(cards))
+    for row in known.running():
+        running.add_metric([row.account, row.gpu_name], row.instances)
+        gpus.add_metric([row.account, row.gpu_name], row.gpus)
     yield running
     yield gpus
 
 
-def money(conn: Connection) -> Iterator[GaugeMetricFamily]:
-    """What is left, what all that runs costs an hour at the prices of now, and how long that lasts."""
+def money(known: StatusReader) -> Iterator[GaugeMetricFamily]:
+    """Gauges of what is left, what all that runs costs an hour at the prices of now, and how long
+    that lasts."""
     left = GaugeMetricFamily(
         "chenyu_etl_balance_yuan", "What is left.", labels=["account", "channel"]
     )
@@ -104,15 +62,15 @@ def money(conn: Connection) -> Iterator[GaugeMetricFamily]:
         "How long cash and cards last if all goes on as it runs.",
         labels=["account"],
     )
-    burning: dict[str, Any] = dict(conn.execute(BURN).all())
-    for account, cash, cards in conn.execute(LEFT):
-        left.add_metric([account, "cash"], (cash or 0) / MICRO)
-        left.add_metric([account, "cards"], (cards or 0) / MICRO)
+    burning = known.burn()
+    for account, cash_microcny, card_microcny in known.left():
+        cash, cards = cash_microcny or 0, card_microcny or 0
+        left.add_metric([account, "cash"], cash / MICRO)
+        left.add_metric([account, "cards"], cards / MICRO)
         if burning.get(account):
-            seconds = ((cash or 0) + (cards or 0)) * 3600 / int(burning[account])
-            lasts.add_metric([account], max(0.0, seconds))
+            lasts.add_metric([account], max(0.0, (cash + cards) * 3600 / burning[account]))
     for account, microcny in sorted(burning.items()):
-        burn.add_metric([account], int(microcny or 0) / MICRO)
+        burn.add_metric([account], microcny / MICRO)
     yield from (left, burn, lasts)
 
 
@@ -201,9 +159,9 @@ class Metrics(Collector):
         up = GaugeMetricFamily("chenyu_etl_database_up", "Whether the database could be read.")
         found: list[GaugeMetricFamily] = []
         try:
-            with translated(self._app.database), self._app.database.reading() as conn:
+            with store.reading(self._app.database) as known:
                 for gauges in GAUGES:
-                    found.extend(gauges(conn))
+                    found.extend(gauges(known.status))
             up.add_metric([], 1)
         except EtlError:
             found.clear()

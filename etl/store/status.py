@@ -1,9 +1,288 @@
-"""What is synced, how fresh it is and what was not understood."""
+"""What is synced, how fresh it is and what runs: asked of the database as it stands."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, select, text
+
+from etl import tables
+from etl.history.days import iso
+from etl.poll import Instant
 from etl.store.subject import Subject
+from etl.units import CARD
+
+_run, _instance, _usage = tables.sync_run.c, tables.instance.c, tables.instance_usage.c
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """One resource of one account. `age_s` is the age of its newest complete poll in seconds, None
+    if there was none."""
+
+    account: str
+    resource: str
+    last_complete_at: str | None
+    age_s: int | None
+    last_outcome: str
+    last_run_at: str
+    last_error: str | None
+    polls: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What one account runs. `unknown_codes` are status codes whose meaning is not known: they count
+    as not running."""
+
+    account: str
+    instances: int
+    running: int
+    gpus_running: int
+    missing: int
+    gone: int
+    unreadable: int
+    unknown_codes: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """Two accounts that list the same instances, as under one key, and how many."""
+
+    accounts: tuple[str, str]
+    instances: int
+
+    def __str__(self) -> str:
+        first, other = self.accounts
+        return (
+            f"accounts {first} and {other} list the same {self.instances} instances:"
+            " everything of them is counted twice"
+        )
+
+
+class Running(NamedTuple):
+    """How many instances of one account run with one GPU model, and their GPUs."""
+
+    account: str
+    gpu_name: str
+    instances: int
+    gpus: int
+
+
+class Left(NamedTuple):
+    """What is left of an account's money, millionths of a yuan; None if it is not known."""
+
+    account: str
+    cash_microcny: int | None
+    card_microcny: int | None
+
+
+class Rejected(NamedTuple):
+    """A record that could not be understood, and the end of the poll that first brought it."""
+
+    reason: str
+    first_seen_at: Instant
 
 
 class StatusReader(Subject):
-    """Reads them; writes nothing."""
+    """Reads what an operator asks first. Nothing of it is written by itself."""
+
+    def account_names(self) -> dict[int, str]:
+        """Map the number of each account that was ever synced to its name."""
+        c = tables.account.c
+        rows = self._conn.execute(select(c.account_id, c.name).order_by(c.account_id))
+        return {row.account_id: row.name for row in rows}
+
+    def polls(self, now: Instant) -> list[Freshness]:
+        """How fresh each resource of each account is."""
+        names = self.account_names()
+        counted = self._conn.execute(
+            select(
+                _run.account_id,
+                _run.resource,
+                func.count(),
+                func.count().filter(_run.outcome == "failed"),
+                func.max(_run.sync_run_id),
+            ).group_by(_run.account_id, _run.resource)
+        ).all()
+        return [
+            self._freshness(names[account], account, resource, polls, failed, newest, now)
+            for account, resource, polls, failed, newest in sorted(counted)
+        ]
+
+    def fleets(self) -> list[Fleet]:
+        """What each account runs."""
+        return [self._fleet(number, name) for number, name in self.account_names().items()]
+
+    def doubled(self) -> list[Doubled]:
+        """Each two accounts that list the same instances."""
+        names = self.account_names()
+        listed = _instance.gone_at.is_(None)
+        twice = (
+            select(_instance.instance_uuid)
+            .where(listed)
+            .group_by(_instance.instance_uuid)
+            .having(func.count() > 1)
+        )
+        rows = self._conn.execute(
+            select(_instance.instance_uuid, _instance.account_id)
+            .where(listed, _instance.instance_uuid.in_(twice))
+            .order_by(_instance.instance_uuid, _instance.account_id)
+        )
+        pairs = Counter(_pairs((row.instance_uuid, row.account_id) for row in rows))
+        return [Doubled((names[a], names[b]), count) for (a, b), count in sorted(pairs.items())]
+
+    def running(self) -> list[Running]:
+        """What runs by account and GPU model."""
+        rows = self._conn.execute(
+            select(
+                tables.account.c.name,
+                func.coalesce(_usage.gpu_name, ""),
+                func.count(),
+                func.coalesce(func.sum(_usage.gpu_nums), 0),
+            )
+            .join_from(
+                tables.instance_usage,
+                tables.account,
+                tables.account.c.account_id == _usage.account_id,
+            )
+            .where(_usage.ended_at.is_(None), _usage.kind == "running")
+            .group_by(tables.account.c.name, _usage.gpu_name)
+            .order_by(tables.account.c.name, _usage.gpu_name)
+        )
+        return [Running(account, model, n, int(gpus)) for account, model, n, gpus in rows]
+
+    def left(self) -> list[Left]:
+        """What is left of each account's money."""
+        b = tables.balance.c
+        rows = self._conn.execute(
+            select(tables.account.c.name, b.balance_microcny, b.card_balance_microcny)
+            .join_from(tables.balance, tables.account, tables.account.c.account_id == b.account_id)
+            .where(b.ended_at.is_(None))
+            .order_by(tables.account.c.name)
+        )
+        return [Left(*row) for row in rows]
+
+    def burn(self) -> dict[str, int]:
+        """What all that runs, or is held prepaid, costs each account at the newest known price;
+        millionths of a yuan an hour."""
+        return {row[0]: int(row[1] or 0) for row in self._ask(_BURN)}
+
+    def billed(self, first_day: str, end_day: str) -> list[tuple[str, int, int]]:
+        """(account, cash, cards) charged from one day to before another, in millionths of a yuan;
+        accounts without a line are left out."""
+        day, cash = tables.bill.c.charged_day, tables.bill.c.charge_channel != CARD
+        amount = func.sum(tables.bill.c.amount_microcny)
+        rows = self._conn.execute(
+            select(tables.account.c.name, amount.filter(cash), amount.filter(~cash))
+            .join(tables.account, tables.account.c.account_id == tables.bill.c.account_id)
+            .where(day >= first_day, day < end_day)
+            .group_by(tables.account.c.name)
+            .order_by(tables.account.c.name)
+        )
+        return [(name, int(balance or 0), int(cards or 0)) for name, balance, cards in rows]
+
+    def rejected(self, limit: int) -> list[Rejected]:
+        """Some records that could not be understood."""
+        c = tables.rejected_record.c
+        rows = self._conn.execute(select(c.reason, c.first_seen_at).limit(limit))
+        return [Rejected(*row) for row in rows]
+
+    def database_version(self) -> str:
+        """The kind and version of the database, in its own words."""
+        is_file = self._conn.dialect.name == "sqlite"
+        query = "SELECT 'SQLite ' || sqlite_version()" if is_file else "SELECT version()"
+        return str(self._conn.scalar(text(query)))
+
+    def _freshness(
+        self,
+        name: str,
+        account: int,
+        resource: str,
+        polls: int,
+        failed: int,
+        newest: int,
+        now: Instant,
+    ) -> Freshness:
+        last = self._conn.execute(
+            select(_run.outcome, _run.finished_at, _run.error).where(_run.sync_run_id == newest)
+        ).one()
+        complete = self._conn.scalar(
+            select(func.max(_run.finished_at)).where(
+                _run.account_id == account, _run.resource == resource, _run.outcome == "complete"
+            )
+        )
+        return Freshness(
+            account=name,
+            resource=resource,
+            last_complete_at=None if complete is None else iso(complete),
+            age_s=None if complete is None else max(0, now - complete),
+            last_outcome=last.outcome,
+            last_run_at=iso(last.finished_at),
+            last_error=last.error,
+            polls=polls,
+            failed=failed,
+        )
+
+    def _fleet(self, account: int, name: str) -> Fleet:
+        listed, c = _instance.gone_at.is_(None), _instance
+        running, gpus = self._conn.execute(
+            select(func.count(), func.coalesce(func.sum(_usage.gpu_nums), 0)).where(
+                _usage.account_id == account, _usage.ended_at.is_(None), _usage.kind == "running"
+            )
+        ).one()
+        known = select(tables.instance_status.c.status)
+        codes = self._conn.scalars(
+            select(c.status)
+            .where(c.account_id == account, listed, c.status.not_in(known))
+            .distinct()
+            .order_by(c.status)
+        )
+        return Fleet(
+            account=name,
+            instances=self._instances(account, listed),
+            running=running,
+            gpus_running=int(gpus),
+            missing=self._instances(account, listed, c.missing_since.is_not(None)),
+            gone=self._instances(account, ~listed),
+            unreadable=self._instances(
+                account, listed, c.missing_since.is_(None), c.last_seen_at.is_not(None)
+            ),
+            unknown_codes=list(codes),
+        )
+
+    def _instances(self, account: int, *conditions: Any) -> int:
+        chosen = select(func.count()).where(_instance.account_id == account, *conditions)
+        return self._conn.scalar(chosen) or 0
+
+
+def _pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
+    """Each two accounts that hold an instance, once for each instance."""
+    holders: dict[str, list[int]] = {}
+    for uuid, account in rows:
+        holders.setdefault(uuid, []).append(account)
+    for accounts in holders.values():
+        yield from combinations(accounts, 2)
+
+
+_BURN = """
+    SELECT
+        a.name,
+        SUM((q.price_microcny * COALESCE(u.gpu_nums, 0) + q.flat_microcny) * 3600 / q.per_s)
+    FROM instance_usage u
+    JOIN account a ON a.account_id = u.account_id
+    JOIN (
+        SELECT p.*, MAX(p.starts_s) OVER (
+            PARTITION BY p.account_id, p.gpu_uuid, p.gpu_name, p.image_uuid, p.charging_type, p.no_card
+        ) AS newest_s
+        FROM price_period p
+    ) q
+        ON is_price_of(q, u) AND q.kind = u.kind AND q.starts_s = q.newest_s
+    WHERE u.ended_at IS NULL
+    GROUP BY a.name
+"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, text
+from sqlalchemy import Connection, text
 
 from etl.dialect import Database
 
@@ -16,6 +16,6 @@ class Subject:
         self._database = database
         self._conn = conn
 
-    def _ask(self, sql: str, **parameters: Any) -> CursorResult[Any]:
+    def _ask(self, sql: str, **parameters: Any) -> Any:
         """Run a query written as text, with `epoch(…)` and the like spelled out for the database."""
         return self._conn.execute(text(self._database.render(sql)), parameters)

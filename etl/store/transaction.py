@@ -11,6 +11,7 @@ from etl import tables
 from etl.dialect import Database
 from etl.store.alerts import AlertsReader, AlertsWriter
 from etl.store.books import BooksReader, BooksWriter
+from etl.store.exports import ExportsReader
 from etl.store.learning import LearningReader
 from etl.store.reading import Reader
 from etl.store.status import StatusReader
@@ -31,6 +32,10 @@ class Reading:
     @cached_property
     def books(self) -> BooksReader:
         return BooksReader(self._database, self._conn)
+
+    @cached_property
+    def exports(self) -> ExportsReader:
+        return ExportsReader(self._database, self._conn)
 
     @cached_property
     def learning(self) -> LearningReader:

@@ -32,6 +32,7 @@ alert = Table(
     PrimaryKeyConstraint("key"),
     one_of("severity", ("info", "warning", "urgent"), "severity"),
     comment="A cause for an alert: it fires once, may be repeated while it holds, and clears",
+    info={"internal": True},
 )
 Index("ix_alert_open", alert.c.key, info={"where": alert.c.cleared_at.is_(None)})
 
@@ -51,6 +52,7 @@ alert_delivery = Table(
     Column("message", Text, nullable=False, comment="JSON: what it says, and of which causes"),
     CheckConstraint("sent_at IS NULL OR gave_up_at IS NULL", name="ended"),
     comment="A message to a channel, until it is sent or given up",
+    info={"internal": True},
 )
 Index(
     "ix_alert_delivery_pending",

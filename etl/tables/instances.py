@@ -129,6 +129,7 @@ sync_run = Table(
         "finished_at",
     ),
     comment="One attempt to poll one resource of one account, failed and skipped ones too",
+    info={"partition": "started_at"},
 )
 Index(
     "ix_sync_run_gap",
@@ -251,6 +252,7 @@ instance_history = Table(
         "account_id",
     ),
     comment="One version of an instance. Open at t: first_seen_at <= t and (ended_at is null or t < ended_at)",
+    info={"partition": "first_seen_at"},
 )
 Index(
     "uq_instance_history_current",
@@ -308,6 +310,7 @@ instance_usage = Table(
     Index("ix_instance_usage_started_at", "started_at"),
     Index("ix_instance_usage_ended_max", "ended_max"),
     comment="A stretch of running time of one instance with one GPU model, count and charging type; or, for prepaid charging, of time for which it was held",
+    info={"partition": "started_at"},
 )
 Index(
     "uq_instance_usage_open",
@@ -348,6 +351,7 @@ usage_day = Table(
     ),
     Index("ix_usage_day_day_account_id_instance_uuid", "day", "account_id", "instance_uuid"),
     comment="The part of a closed stretch that falls into one day; derived from instance_usage",
+    info={"partition": "day"},
 )
 
 rejected_record = Table(

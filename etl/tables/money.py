@@ -176,6 +176,7 @@ bill = Table(
     Index("ix_bill_charged_day", "charged_day"),
     CheckConstraint("settle_start_at <= settle_end_at", name="window"),
     comment="A line of the bill; never deleted",
+    info={"partition": "charged_day"},
 )
 
 bill_day = Table(
@@ -193,6 +194,7 @@ bill_day = Table(
     ForeignKeyConstraint(BILL_KEY, [f"bill.{name}" for name in BILL_KEY]),
     Index("ix_bill_day_day", "day"),
     comment="The part of a bill line whose window reaches into a day; derived from bill",
+    info={"partition": "day"},
 )
 
 recharge = Table(

@@ -168,6 +168,7 @@ usage_cost = Table(
     ),
     Index("ix_usage_cost_day", "day", "account_id", "kind", "starts_s"),
     comment="A part of a closed stretch in one day at one price, and what it cost; derived from usage_day, price_period and the charging model",
+    info={"partition": "day"},
 )
 
 allocation_rule = Table(

@@ -24,6 +24,7 @@ def _summed(name: str, *columns: Column[str] | Column[int], comment: str) -> Tab
         PrimaryKeyConstraint("day", "account_id", "instance_uuid", "line_no"),
         sqlite_with_rowid=False,
         comment=comment,
+        info={"partition": "day"},
     )
 
 

@@ -1,0 +1,86 @@
+"""Whole tables and views, streamed in batches for other tools."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from etl.errors import SettingsError
+from etl.store.schema import stored_timezone
+from etl.store.subject import Subject
+from etl.tables.exported import Exported
+
+BATCH: Final = 20_000
+"""Rows read at a time."""
+FOCUS_VIEW: Final = "focus_cost_and_usage"
+
+Batch = tuple[list[str], list[Sequence[Any]]]
+"""The columns' names, and rows."""
+
+
+class ExportsReader(Subject):
+    """Reads what is exported, in the order in which it is written."""
+
+    def timezone(self) -> str:
+        """The reporting time zone."""
+        return stored_timezone(self._conn)
+
+    def batches(self, table: Exported) -> Generator[Batch, None, None]:
+        """All rows of a table or view, a batch at a time; nothing for an empty one."""
+        order = ", ".join(([table.cut] if table.cut else []) + list(table.order))
+        with closing(self._streamed(f"SELECT * FROM {table.name} ORDER BY {order}")) as found:
+            names = list(found.keys())
+            for rows in found.partitions(BATCH):
+                yield names, [tuple(row) for row in rows]
+
+    def columns(self, table: str) -> list[str]:
+        """Names of the columns of a table or view."""
+        with closing(self._ask(f"SELECT * FROM {table} LIMIT 0")) as found:
+            return list(found.keys())
+
+    def focus(self, month: str, account: str | None) -> tuple[list[str], Iterator[Sequence[Any]]]:
+        """The columns and batches of rows of a month (`2026-10`) of cost and usage in FOCUS.
+
+        Raises `SettingsError` for a month that is none.
+        """
+        found = self._streamed(
+            f"""
+            SELECT f.* FROM {FOCUS_VIEW} f JOIN calendar_day c ON c.day = f."x_Day"
+            WHERE f."x_Day" BETWEEN :first AND :last
+                AND (f."BillingAccountId" = :account OR :account IS NULL)
+            ORDER BY f."x_Day", f."BillingAccountId", f."ResourceId", f."ChargePeriodStart",
+                f."x_OrderNumber", f."SkuPriceId", f."ChargeDescription"
+            """,
+            **self._days(month),
+            account=account,
+        )
+        return list(found.keys()), found.partitions(BATCH)
+
+    def unpriced_s(self, month: str, account: str | None) -> int:
+        """Seconds that were charged in a month at a price that nobody knows."""
+        found = self._ask(
+            """
+            SELECT SUM(unpriced_s) FROM cost_line
+            WHERE day BETWEEN :first AND :last AND (account = :account OR :account IS NULL)
+            """,
+            **self._days(month),
+            account=account,
+        )
+        return int(found.scalar() or 0)
+
+    def _days(self, month: str) -> dict[str, Any]:
+        """The first and the last day of a month."""
+        found = self._ask(
+            "SELECT MIN(day), MAX(day) FROM calendar_day WHERE month = :month", month=month
+        )
+        first, last = found.one()
+        if first is None:
+            raise SettingsError(f"{month!r} is no month", advice="name one: --month 2026-10")
+        return {"first": first, "last": last}
+
+    def _streamed(self, sql: str, **parameters: Any) -> Any:
+        options = {"stream_results": True, "max_row_buffer": BATCH}
+        return self._conn.execute(text(sql), parameters, execution_options=options)
