@@ -72,6 +72,45 @@ MACRO period_starts_at() AS (SELECT MIN(starts_at) FROM day_bounds WHERE day >= 
 -- The moment after the period of a report, as an instant.
 MACRO period_ends_at() AS (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day);
 
+-- The second up to which a report asks: the end of its period, or now.
+MACRO asked_ends_s() AS (
+    SELECT earlier(CAST(:now AS BIGINT), MAX(ends_s)) FROM calendar_day WHERE day <= :to_day
+);
+
+-- Rows: of each account how much of the period was observed (`seen_s` of `asked_s`), up to now, and until
+-- when it was (`until_s`); `span_s` of the period lie between its first and its newest poll. Before its first complete poll, in gaps and after its newest one it was not.
+MACRO time_observed() AS (
+    SELECT w.account, w.until_s, w.asked_s, w.span_s, w.span_s - COALESCE(g.gap_s, 0) AS seen_s
+    FROM (
+        SELECT
+            s.account,
+            s.last_s AS until_s,
+            later(p.ends_s - p.starts_s, 0) AS asked_s,
+            later(earlier(s.last_s, p.ends_s) - later(s.first_s, p.starts_s), 0) AS span_s
+        FROM sync_span s
+        CROSS JOIN (SELECT period_starts_s() AS starts_s, asked_ends_s() AS ends_s) p
+    ) w
+    LEFT JOIN (
+        SELECT
+            g.account,
+            sum_of(earlier(g.gap_to_s, p.ends_s) - later(g.gap_from_s, p.starts_s)) AS gap_s
+        FROM sync_gap g
+        CROSS JOIN (SELECT period_starts_s() AS starts_s, asked_ends_s() AS ends_s) p
+        WHERE g.gap_to_s > p.starts_s AND g.gap_from_s < p.ends_s
+        GROUP BY g.account
+    ) g ON g.account = w.account
+);
+
+-- Rows: the parts of usage in the period, up to now, in which nobody saw whether it went on.
+MACRO unseen_in_period() AS (
+    SELECT
+        account_id, account, day, instance_uuid, title, usage_no, kind, running_s, running_min_s,
+        earlier(running_max_s, asked_ends_s() - started_s) AS running_max_s,
+        gpu_uuid, gpu_name, gpu_nums, charging_type, image_uuid, evidence, usage_started_s, started_s
+    FROM usage_unseen_part
+    WHERE in_period(day) AND started_s < asked_ends_s() AND account_chosen(account)
+);
+
 -- Whether a poll shows all instances of its account: what counts as observing them.
 MACRO is_whole_poll(r) AS r.resource = 'instances' AND r.outcome = 'complete';
 

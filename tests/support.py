@@ -68,6 +68,11 @@ def rows(database: Database, sql: str, **parameters: Any) -> list[tuple[Any, ...
         return [tuple(plain(value) for value in row) for row in found]
 
 
+def newest(database: Database) -> int:
+    """The start of the newest complete poll: in reports that are read then nothing is unseen."""
+    return int(rows(database, "SELECT COALESCE(MAX(last_s), 0) FROM sync_span")[0][0])
+
+
 def columns(database: Database, sql: str, **parameters: Any) -> list[dict[str, Any]]:
     with database.reading() as conn:
         found = conn.execute(text(sql), parameters)

@@ -26,7 +26,7 @@ from etl.simcloud.record import image_uuid
 from tests.conftest import TODAY
 from tests.memory import Memory, pour
 from tests.priced import YUAN, bills, charges, generated_overrides, lists, says
-from tests.support import apply, columns, poll_story, rows
+from tests.support import apply, columns, newest, poll_story, rows
 from tests.test_bounds import bounded_until, days_of
 from tests.test_money_store import take
 from tests.watched import MODELS, PREPAID, Watch, generate
@@ -352,6 +352,7 @@ def test_views_and_reports_by_anything_have_the_same_sum(seed: int, database: Da
     assert whole[0]
     for by in BY:
         said = {"from_day": "2015-01-01", "to_day": "2027-12-31", "by": by}
+        said["now"] = newest(database)
         names, found = reports.run(database, reports.load("cost"), said)
         lines = [dict(zip(names, row, strict=True)) for row in found]
         for name, total in zip(

@@ -12,7 +12,7 @@ from etl.resources import INSTANCES
 from etl.simcloud import T0, Story
 from etl.store import Run, Store
 from tests.conftest import TODAY
-from tests.support import apply, poll_of, rows
+from tests.support import apply, newest, poll_of, rows
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 
@@ -103,7 +103,9 @@ def test_the_observed_share_of_who_polls_every_quarter_of_an_hour_is_whole(
     for quarter in range(100):
         apply(database, poll_of([cloud.body()], T0 + 15 * MINUTE * quarter))
     period = {"from_day": "2026-01-02", "to_day": "2026-01-02", "by": "day"}
-    columns, found = reports.run(database, reports.load("uptime"), period)
+    columns, found = reports.run(
+        database, reports.load("uptime"), {**period, "now": newest(database)}
+    )
     assert [row[list(columns).index("observed_percent")] for row in found] == [100.0]
 
 

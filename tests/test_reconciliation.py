@@ -13,7 +13,7 @@ from etl.books.learning import accept, lessons
 from etl.dialect import Database
 from etl.simcloud import Charging, Story
 from tests.polled_money import polled
-from tests.support import columns, rows
+from tests.support import columns, newest, rows
 
 MIDNIGHT = 1_767_628_800
 """2026-01-06 in Shanghai."""
@@ -383,6 +383,12 @@ def test_what_is_accepted_is_charged_by(database: Database) -> None:
 
 
 def asked(database: Database, name: str, **said: Any) -> Iterator[dict[str, Any]]:
-    said = {"from_day": "2026-01-06", "to_day": "2026-01-07", "by": None, **said}
+    said = {
+        "from_day": "2026-01-06",
+        "to_day": "2026-01-07",
+        "by": None,
+        "now": newest(database),
+        **said,
+    }
     names, found = reports.run(database, reports.load(name), said)
     return (dict(zip(names, row, strict=True)) for row in found)

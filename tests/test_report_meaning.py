@@ -13,7 +13,7 @@ from etl.dialect import Database
 from etl.rebuild import rebuild
 from etl.simcloud import Story
 from tests.conftest import TODAY
-from tests.support import apply, poll_story, rows
+from tests.support import apply, newest, poll_story, rows
 
 Look = Callable[..., list[tuple[Any, ...]]]
 
@@ -22,8 +22,8 @@ Look = Callable[..., list[tuple[Any, ...]]]
 def look(database: Database) -> Look:
     """Columns of a report: `look("idle", "title", "nights", from_day="2026-01-01")`."""
 
-    def columns(name: str, *wanted: str, **said: str) -> list[tuple[Any, ...]]:
-        period = {"from_day": "2026-01-01", "to_day": "2026-12-31", **said}
+    def columns(name: str, *wanted: str, **said: Any) -> list[tuple[Any, ...]]:
+        period = {"from_day": "2026-01-01", "to_day": "2026-12-31", "now": newest(database), **said}
         found, lines = reports.run(database, reports.load(name), period)
         return [tuple(row[found.index(column)] for column in wanted) for row in lines]
 
@@ -220,7 +220,7 @@ def test_coverage_names_gaps_rejects_and_unknown_codes(database: Database, look:
         *("what", "observed_percent", "gap_hours", "longest_gap_minutes"),
         *("complete", "partial", "failed", "rejected", "unknown_codes"),
     )
-    first, second = look("coverage", *wanted)
+    first, second = look("coverage", *wanted, now=cloud.now)
     assert first == ("2026-01-01", 74.65, 6.08, 365, 216, 0, 0, 1, 1)
     assert second[0] == "2026-01-02"
     assert look("coverage", "what", "complete", by="month") == [("2026-01", 217)]

@@ -12,13 +12,14 @@ import pytest
 
 from etl import paths, reports
 from etl.dialect import Database
-from etl.dialect.rendering import text_of_view
+from etl.dialect.rendering import macros, text_of_view
 from etl.errors import SettingsError
 from etl.reports import Report
 from etl.reports.periods import FOLLOWING, days_that_follow
 from etl.reports.render import Column, render
+from etl.reports.running import NOW
 from etl.simcloud import Story
-from tests.support import apply, poll_story
+from tests.support import apply, newest, poll_story
 
 NAMES = reports.names()
 TODAY = date(2026, 1, 5)
@@ -66,7 +67,8 @@ def fleet(database: Database) -> Database:
 
 def rows(database: Database, name: str, **arguments: Any) -> list[dict[str, Any]]:
     """A report as JSON would show it, its columns in order."""
-    said = {"from_day": "2026-01-01", "to_day": "2026-01-31", **arguments}
+    period = {"from_day": "2026-01-01", "to_day": "2026-01-31", "now": newest(database)}
+    said = {**period, **arguments}
     columns, found = reports.run(database, reports.load(name), said)
     return [dict(zip(columns, row, strict=True)) for row in found]
 
@@ -201,7 +203,7 @@ def test_the_header_documents_every_column_and_parameter(name: str) -> None:
     assert len({column.zh for column in report.columns.values()}) == len(report.columns)
     assert all(param.about for param in report.params)
     used = set(re.findall(r"(?<![:\w]):(\w+)", report.sql))
-    assert used - set(FOLLOWING) == {param.name for param in report.params}
+    assert used - {*FOLLOWING, NOW} == {param.name for param in report.params}
 
 
 @pytest.mark.parametrize("path", sorted(paths.VIEWS.glob("*.sql")), ids=lambda path: path.stem)
@@ -219,7 +221,7 @@ def test_reports_keep_to_sql_that_other_engines_run(path: Path) -> None:
     read = set(re.findall(r"\b(?:from|join) (\w+)", text))
     with_names = set(re.findall(r"(\w+) as (?:\w+ ?)?\(", text))
     views = {view.stem for view in paths.VIEWS.glob("*.sql")} | {"calendar_day"}
-    assert read <= views | with_names
+    assert read <= views | with_names | set(macros())
 
 
 def test_a_report_that_does_not_exist_is_answered_with_those_that_do() -> None:

@@ -21,7 +21,7 @@ from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import TODAY, ZONE
 from tests.priced import YUAN, lists
-from tests.support import apply, poll_story, rows
+from tests.support import apply, newest, poll_story, rows
 from tests.test_price_files import written
 
 __all__ = ["filled", "home", "path", "run"]
@@ -324,7 +324,7 @@ def test_rules_are_tried_without_a_change(allocated: Database, tmp_path: Path) -
 
 
 def report(database: Database, name: str, **said: Any) -> list[list[Any]]:
-    period = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
+    period = {"from_day": "2026-01-01", "to_day": "2026-01-31", "now": newest(database)}
     return [list(row) for row in reports.run(database, reports.load(name), {**period, **said})[1]]
 
 

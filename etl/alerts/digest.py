@@ -16,6 +16,7 @@ from etl.alerts.rules.runs import is_loose
 from etl.alerts.words import Words, about, hours, joined, one_line, same, yuan
 from etl.history.days import Zone
 from etl.poll import Instant
+from etl.reports.observation import observations_of_days, observed_line
 from etl.settings.alerts import AlertSettings
 from etl.tables import sync_run
 
@@ -76,15 +77,18 @@ def due(
 
 
 def compose(conn: Connection, reading: Reading, told: Period, zone: Zone, now: Instant) -> Words:
-    """The text of a digest."""
+    """Write the text of a digest. Of days that nobody saw it says so, and no more."""
+    seen = observations_of_days(conn, told.first.isoformat(), told.last.isoformat(), now)
+    is_blind = all(each.is_blind for each in seen)
     span = f"{told.first} – {told.last}" if told.first != told.last else f"{told.last}"
     return joined(
         [
             Words("日报 ", "Digest of ") + same(span)
             if told.name == "day"
             else Words("周报 ", "Weekly digest, ") + same(span),
-            *_usage(conn, reading, told),
-            *_costs(reading.day_costs(zone, now), told),
+            Words(*(observed_line(seen, of_period=True, lang=lang) for lang in ("zh", "en"))),
+            *([] if is_blind else _usage(conn, reading, told)),
+            *([] if is_blind else _costs(reading.day_costs(zone, now), told)),
             _running(reading),
             *_balances(reading, now),
             _polls(conn, told, zone),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,7 @@ def _show(
         app.refuse_unknown_account(options["account"])
     zone = app.stored_timezone()
     first, last = reports.day_range(options["from_day"], options["to_day"], app.today())
-    arguments = {**options, "from_day": first, "to_day": last}
+    arguments = {"now": app.now(), **options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
     reports.refuse_no_numbers(chosen, arguments)
     found, rows = reports.run(app.database, chosen, arguments)
@@ -167,8 +168,12 @@ def _show(
     if chosen.param("from_day") is not None:
         say(f"{first} to {last}, days of {zone}")
         rows = _or_told(rows, app, arguments["account"])
+    line = reports.line_above(app.database, chosen, arguments, lang)
+    if form not in ("table", "xlsx"):
+        say(line)
     if output is None:
-        print_lines(render(form, columns, rows, lang))
+        above = [line] if form == "table" else []
+        print_lines(chain(above, render(form, columns, rows, lang)))
         return
     more: dict[str, Any] = {"made_at": app.now(), "lang": lang, "notes": []}
     if form == "xlsx":
@@ -176,6 +181,8 @@ def _show(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
     with paths.replacing(output, app.database.files) as file:
+        if form == "table":
+            file.write(f"{line}\n".encode())
         write(file, form, chosen.name, columns, rows, **more)
     say(f"written: {output}")
 

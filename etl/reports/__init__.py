@@ -15,6 +15,13 @@ from etl.reports.header import (
     refuse_no_numbers,
 )
 from etl.reports.notes import Note, notes, notes_of_month, observed
+from etl.reports.observation import (
+    Observation,
+    line_above,
+    observations,
+    observations_of_days,
+    observed_line,
+)
 from etl.reports.periods import day_range
 from etl.reports.render.columns import Column
 from etl.reports.running import bound_values, plain, run
@@ -22,18 +29,23 @@ from etl.reports.running import bound_values, plain, run
 __all__ = [
     "Column",
     "Note",
+    "Observation",
     "Param",
     "Report",
     "bound",
     "bound_values",
     "day_range",
     "first_sentence",
+    "line_above",
     "load",
     "load_own",
     "names",
     "notes",
     "notes_of_month",
+    "observations",
+    "observations_of_days",
     "observed",
+    "observed_line",
     "parse",
     "plain",
     "refuse_no_numbers",

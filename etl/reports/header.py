@@ -4,7 +4,8 @@
 can take, the first of them the default, and `[= 12]` a default among any values.
 `-- @column NAME {zh=名称, unit=h, total} MEANING` documents a column: its Chinese name, its unit, its
 kind (one of `int`, `number`, `instant`, `day`; a unit makes it a number, nothing makes it text), and
-whether its sum means something. The rest of the comment says what the report is.
+whether its sum means something. `-- @observes RESOURCE` names the resource whose polls it rests on, if that is
+not `instances`. The rest of the comment says what the report is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from etl.errors import SettingsError
 from etl.reports.render.columns import KINDS, Column
 
 _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
+_OBSERVES: Final = re.compile(r"^@observes (\w+)$")
 _COLUMN: Final = re.compile(r"^@column (\w+) (?:\{([^}]*)\} ?)?(.*)$")
 _SILENT: Final = re.compile(SILENT, re.DOTALL)
 """Where a colon begins no parameter."""
@@ -39,7 +41,8 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`sql` is the file's text without its header; `is_own`: the user's, not one of ours."""
+    """`sql` is the file's text without its header, with macros spelled out; `is_own`: the user's, not one
+    of ours; `observes`: the resource whose polls it rests on."""
 
     name: str
     about: str
@@ -47,6 +50,7 @@ class Report:
     columns: Mapping[str, Column]
     sql: str
     is_own: bool = False
+    observes: str = "instances"
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
@@ -101,7 +105,9 @@ def parse(name: str, path: Path) -> Report:
     columns = [_column(name, *found.groups()) for line in header if (found := _COLUMN.match(line))]
     about = " ".join(line for line in header if line and not line.startswith("@"))
     by_name = {column.name: column for column in columns}
-    return Report(name, about, tuple(params), by_name, expanded("\n".join(body)))
+    observes = [found[1] for line in header if (found := _OBSERVES.match(line))]
+    sql = expanded("\n".join(body))
+    return Report(name, about, tuple(params), by_name, sql, False, *observes)
 
 
 def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:

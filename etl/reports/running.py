@@ -19,6 +19,7 @@ from etl.reports.periods import FOLLOWING, days_that_follow
 ReadRows = Generator[Sequence[Any], None, None]
 BATCH: Final = 1_000
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+NOW: Final = "now"
 DAYS: Final = ("from_day", "to_day", *FOLLOWING)
 READ_ONLY = "a report is one SELECT, or WITH … SELECT: it can read, and nothing else"
 
@@ -44,10 +45,16 @@ def run(
 
 
 def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What is bound: the parameters of a report, with their defaults, and the days that follow from its
-    period where it asks for them."""
+    """Return what is bound: the parameters of a report with their defaults, and, if it asks for them,
+    the second of now and the days that follow from its period.
+
+    Without `now` among the arguments a period is taken to be over at its end.
+    """
     values = {param.name: _chosen(param, arguments.get(param.name)) for param in report.params}
-    asked = [name for name in bound(report.sql) if name in FOLLOWING and name not in values]
+    names = bound(report.sql)
+    if NOW in names:
+        values.setdefault(NOW, arguments.get(NOW))
+    asked = [name for name in names if name in FOLLOWING and name not in values]
     if asked and not report.is_own:
         following = days_that_follow(values["from_day"], values["to_day"])
         values |= {name: following[name] for name in asked}

@@ -51,7 +51,7 @@ def write_month(
     """The workbook of a month, in place of what is at `path`. Raises `SettingsError` for what is no
     month, or one that has not begun."""
     first, last = _days_of(month, today)
-    said = {"account": account, "from_day": first, "to_day": last}
+    said = {"account": account, "from_day": first, "to_day": last, "now": made_at}
     with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
             columns, rows = _read(database, sheet, said)

@@ -14,7 +14,8 @@
 -- @column billed_yuan {zh=分摊账单, unit=yuan, total} of the bill, attributed
 -- @column cash_yuan {zh=余额支付, unit=yuan, total} of it, from the balance
 -- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards
-WITH bills AS (
+WITH unseen AS unseen_in_period(),
+bills AS (
     SELECT * FROM bill_window
     WHERE in_period(day)
         AND account_chosen(account)
@@ -26,6 +27,11 @@ costs AS (
     FROM cost_line
     WHERE in_period(day)
         AND account_chosen(account)
+    UNION ALL
+    SELECT
+        account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny,
+        cost_min_microcny, cost_max_microcny
+    FROM cost_unseen(unseen AS usage_unseen_part) c
 ),
 attributed AS bill_share(bills AS bill_window, costs AS cost_line),
 lines AS (

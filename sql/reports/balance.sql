@@ -3,6 +3,7 @@
 -- day by estimate, wherever it is paid from; what was charged over the seven days up to the last day is
 -- `burn_7d_yuan` a day. `days_left` goes by what runs now, for all of it together, and by the seven days
 -- for each. An expired card shows as unexplained.
+-- @observes balance
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day

@@ -1,4 +1,5 @@
 -- The lines of the bill that were charged in the period, as the source lists them, the oldest first.
+-- @observes bills
 -- @param account only this account, or all
 -- @param from_day first day on which they were charged
 -- @param to_day the last

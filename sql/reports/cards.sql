@@ -1,5 +1,6 @@
 -- Compute cards as they are now: what is left on each, when it expires, and what was spent of it has
 -- cost, since a card may have been bought for less than it is good for.
+-- @observes cards
 -- @param account only this account, or all
 -- @column account {zh=账户} the account's name
 -- @column title {zh=名称} its name

@@ -1,5 +1,6 @@
 -- Cost: what usage cost by the best estimate, with the share that the bill has settled; with --bounds
--- also the sure minimum and the maximum. `unpriced_hours` were charged at a price that is not known and
+-- also the sure minimum and the maximum, which takes what ran at the newest complete poll to have run
+-- on. `unpriced_hours` were charged at a price that is not known and
 -- are in no amount. What no allocation rule matches is a line of its own. Amounts are exact to the
 -- millionth, so lines add up to the same sum whatever they are by.
 -- @param account only this account, or all
@@ -16,7 +17,22 @@
 -- @column list_yuan {zh=目录价费用, unit=yuan, total} the same usage at list prices
 -- @column settled_percent {zh=已结算比例, unit=%} share of the cost that the bill has settled
 -- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known
-WITH lines AS (
+WITH unseen AS unseen_in_period(),
+used AS (
+    SELECT
+        account, day, instance_uuid, title, project, owner, cost_centre, gpu_uuid, gpu_name,
+        charging_type, image_uuid, settled, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
+        cost_min_microcny, cost_max_microcny, list_cost_microcny
+    FROM cost_line
+    WHERE in_period(day) AND account_chosen(account)
+    UNION ALL
+    SELECT
+        account, day, instance_uuid, title, project, owner, cost_centre, gpu_uuid, gpu_name,
+        charging_type, image_uuid, settled, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
+        cost_min_microcny, cost_max_microcny, list_cost_microcny
+    FROM cost_unseen(unseen AS usage_unseen_part) c
+),
+lines AS (
     SELECT
         l.account,
         CASE CAST(:by AS TEXT)
@@ -42,9 +58,7 @@ WITH lines AS (
             AS settled_microcny,
         sum_of(l.unpriced_s) AS unpriced_s,
         sum_of(l.unpriced_max_s) AS unpriced_max_s
-    FROM cost_line l
-    WHERE in_period(l.day)
-        AND account_chosen(l.account)
+    FROM used l
     GROUP BY 1, 2, 3
 )
 SELECT

@@ -1,13 +1,13 @@
 -- Coverage: how much of each day was observed, by account, the longest gap, how the polls went, and what
--- was not understood. Time without a complete poll for more than ten minutes is not observed; running
--- time in it is bounded, not known.
+-- was not understood. Time without a complete poll for more than ten minutes is not observed, nor is
+-- that after the newest one, up to now; running time in it is bounded, not known.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [day, week, month]
 -- @column account {zh=账户} the account's name
 -- @column what {zh=期间} the day, week or month
--- @column observed_percent {zh=观测覆盖率, unit=%} share of the time since the first poll that was observed; in uptime it is of the whole period, also before the first poll
+-- @column observed_percent {zh=观测覆盖率, unit=%} share of the time from the first poll up to now that was observed; in uptime it is of the whole period, also before the first poll
 -- @column gap_hours {zh=未观测时长, unit=h, total} hours that were not
 -- @column longest_gap_minutes {zh=最长缺口, unit=min, int} longest time of a day without observation
 -- @column complete {zh=完整轮询, int, total} polls that were proven whole
@@ -16,7 +16,43 @@
 -- @column skipped {zh=跳过轮询, int, total} polls skipped because another one was at work
 -- @column rejected {zh=拒收记录, int, total} records first rejected
 -- @column unknown_codes {zh=未知代码实例, int} most instances of a day with a code of unknown meaning
-WITH lines AS (
+WITH until AS (
+    -- days up to now: after the newest poll nobody looked, so `coverage_daily` has none of them
+    SELECT
+        b.account,
+        c.day,
+        b.last_s,
+        COALESCE(b.last_whole_s, b.first_s) AS last_whole_s,
+        later(b.first_s, c.starts_s) AS begins_s,
+        earlier(asked_ends_s(), c.ends_s) AS ends_s
+    FROM sync_bounds b
+    CROSS JOIN calendar_day c
+    WHERE c.ends_s > b.first_s AND c.starts_s <= asked_ends_s()
+        AND in_period(c.day) AND account_chosen(b.account)
+),
+days AS (
+    SELECT
+        u.account,
+        u.day,
+        later(u.ends_s - u.begins_s, v.span_s) AS span_s,
+        v.observed_s,
+        later(v.longest_gap_s, u.ends_s - later(u.last_whole_s, u.begins_s)) AS longest_gap_s,
+        v.complete,
+        v.partial,
+        v.failed,
+        v.skipped,
+        v.rejected,
+        v.unknown_codes
+    FROM coverage_daily v
+    JOIN until u ON u.account = v.account AND u.day = v.day
+    WHERE in_period(v.day) AND account_chosen(v.account)
+    UNION ALL
+    SELECT
+        account, day, ends_s - begins_s, 0, ends_s - later(last_whole_s, begins_s), 0, 0, 0, 0, 0, 0
+    FROM until
+    WHERE begins_s > last_s
+),
+lines AS (
     SELECT
         v.account,
         CASE CAST(:by AS TEXT)
@@ -33,10 +69,8 @@ WITH lines AS (
         sum_of(v.skipped) AS skipped,
         sum_of(v.rejected) AS rejected,
         CAST(MAX(v.unknown_codes) AS BIGINT) AS unknown_codes
-    FROM coverage_daily v
+    FROM days v
     JOIN calendar_day c ON c.day = v.day
-    WHERE in_period(v.day)
-        AND account_chosen(v.account)
     GROUP BY 1, 2
 )
 SELECT

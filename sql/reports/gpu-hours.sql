@@ -1,5 +1,6 @@
 -- GPU hours: rented card-hours (running time times GPUs: not utilisation) by model, and by day, week,
--- month or instance, by the best estimate; with --bounds also the sure minimum and the maximum.
+-- month or instance, by the best estimate; with --bounds also the sure minimum and the maximum, which takes
+-- what ran at the newest complete poll to have run on.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
@@ -14,7 +15,8 @@
 -- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
 -- @column gpu_hours_min {zh=至少卡时, unit=card-h, total} at least
 -- @column gpu_hours_max {zh=至多卡时, unit=card-h, total} at most
-WITH used AS (
+WITH unseen AS unseen_in_period(),
+used AS (
     SELECT
         account, day, gpu_name, NULL AS instance_uuid, NULL AS title,
         running_s, running_min_s, running_max_s, gpu_s, gpu_min_s, gpu_max_s
@@ -26,6 +28,14 @@ WITH used AS (
         running_s, running_min_s, running_max_s, gpu_s, gpu_min_s, gpu_max_s
     FROM gpu_usage_instance_daily
     WHERE CAST(:by AS TEXT) = 'instance'
+    UNION ALL
+    SELECT
+        account, day, gpu_name,
+        CASE WHEN CAST(:by AS TEXT) = 'instance' THEN instance_uuid END,
+        CASE WHEN CAST(:by AS TEXT) = 'instance' THEN title END,
+        NULL, 0, running_max_s, NULL, 0, running_max_s * gpu_nums
+    FROM unseen
+    WHERE kind = 'running'
 ),
 lines AS (
     SELECT
@@ -61,4 +71,4 @@ FROM lines
 WHERE running_max_s > 0
 ORDER BY
     CASE WHEN CAST(:by AS TEXT) IN ('day', 'week', 'month') THEN what END,
-    COALESCE(gpu_s, -1) DESC, running_s DESC, account, COALESCE(gpu_name, ''), COALESCE(what, ''), instance_uuid
+    COALESCE(gpu_s, -1) DESC, COALESCE(running_s, -1) DESC, account, COALESCE(gpu_name, ''), COALESCE(what, ''), instance_uuid

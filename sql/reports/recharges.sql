@@ -1,4 +1,5 @@
 -- Recharges of the balance in the period, the oldest first.
+-- @observes recharges
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day

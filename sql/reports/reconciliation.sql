@@ -17,7 +17,8 @@
 -- @column cause {zh=原因} within_bounds, unsettled, no_instance, prepaid, price, coverage_gap, unexplained
 -- @column no_instance_yuan {zh=无实例金额, unit=yuan, total} of the bill, what no usage explains
 -- @column settled_percent {zh=结算覆盖率, unit=%} share of the time that the bill reaches
-WITH bills AS (
+WITH unseen AS unseen_in_period(),
+bills AS (
     SELECT * FROM bill_window
     WHERE in_period(day)
         AND account_chosen(account)
@@ -26,6 +27,8 @@ costs AS (
     SELECT * FROM cost_line
     WHERE in_period(day)
         AND account_chosen(account)
+    UNION ALL
+    SELECT * FROM cost_unseen(unseen AS usage_unseen_part) c
 ),
 reconciled AS reconciliation_daily(bills AS bill_window, costs AS cost_line),
 days AS (

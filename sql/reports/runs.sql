@@ -9,7 +9,7 @@
 -- @column ended_at {zh=结束, instant} when it ended by the best estimate, UTC; empty: it runs
 -- @column hours {zh=运行时长, unit=h, total} how long it ran; up to the newest complete poll where it runs
 -- @column hours_min {zh=至少运行, unit=h, total} at least
--- @column hours_max {zh=至多运行, unit=h, total} at most
+-- @column hours_max {zh=至多运行, unit=h, total} at most; up to now where it runs
 -- @column gpu_nums {zh=卡数, int} number of GPUs
 -- @column gpu_name {zh=显卡型号} GPU model
 -- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours
@@ -23,7 +23,12 @@ SELECT
     r.ended_at,
     hours(r.running_s) AS hours,
     hours(r.running_min_s) AS hours_min,
-    hours(r.running_max_s) AS hours_max,
+    hours(
+        CASE
+            WHEN r.is_open = 1 THEN later(r.running_max_s, COALESCE(CAST(:now AS BIGINT), 0) - r.started_s)
+            ELSE r.running_max_s
+        END
+    ) AS hours_max,
     r.gpu_nums,
     r.gpu_name,
     hours(r.gpu_s) AS gpu_hours,

@@ -1,8 +1,9 @@
 -- Uptime: hours of running time, and rented card-hours (hours times GPUs: not utilisation), by the
--- best estimate; with --bounds also the sure minimum and the maximum. `observed_percent` is the share
--- of the period, up to the newest complete poll, in which the account was observed without a gap (more
--- than three times the account's usual distance between polls, and than ten minutes). Hours are rounded to hundredths in whole numbers, so that both databases
--- give the same.
+-- best estimate; with --bounds also the sure minimum and the maximum, which takes what ran at the newest
+-- complete poll to have run on. `observed_percent` is the share of the period, up to now, in which the
+-- account was observed without a gap (more than three times the account's usual distance between polls,
+-- and than ten minutes); after the newest complete poll it was not. Hours are rounded to hundredths in
+-- whole numbers, so that both databases give the same.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
@@ -16,43 +17,12 @@
 -- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
 -- @column gpu_hours_min {zh=至少卡时, unit=card-h, total} at least
 -- @column gpu_hours_max {zh=至多卡时, unit=card-h, total} at most
--- @column observed_percent {zh=观测覆盖率, unit=%} share of the period, up to the newest complete poll, that was observed; unlike in coverage, time before the first poll counts as not observed
-WITH period AS (
-    SELECT MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
-    FROM calendar_day
-    WHERE in_period(day)
+-- @column observed_percent {zh=观测覆盖率, unit=%} share of the period, up to now, that was observed; unlike in coverage, time before the first poll counts as not observed
+WITH observed AS (
+    SELECT account, CASE WHEN asked_s > 0 THEN percent_of_time(seen_s, asked_s) END AS observed_percent
+    FROM time_observed() o
 ),
-observed AS (
-    SELECT
-        w.account,
-        CASE
-            WHEN w.ends_s > w.starts_s
-            THEN percent_of_time(w.seen_s - COALESCE(g.gap_s, 0), w.ends_s - w.starts_s)
-        END AS observed_percent
-    FROM (
-        SELECT
-            s.account,
-            p.starts_s,
-            earlier(s.last_s, p.ends_s) AS ends_s,
-            CASE
-                WHEN s.first_s >= p.ends_s OR s.last_s <= p.starts_s THEN 0
-                ELSE earlier(s.last_s, p.ends_s)
-                    - later(s.first_s, p.starts_s)
-            END AS seen_s
-        FROM sync_span s CROSS JOIN period p
-    ) w
-    LEFT JOIN (
-        SELECT
-            g.account,
-            sum_of(
-                    earlier(g.gap_to_s, p.ends_s)
-                    - later(g.gap_from_s, p.starts_s)
-                ) AS gap_s
-        FROM sync_gap g CROSS JOIN period p
-        WHERE g.gap_to_s > p.starts_s AND g.gap_from_s < p.ends_s
-        GROUP BY g.account
-    ) g ON g.account = w.account
-),
+unseen AS unseen_in_period(),
 lines AS (
     SELECT
         u.account,
@@ -77,6 +47,12 @@ lines AS (
             running_s, running_min_s, running_max_s, gpu_s, gpu_min_s, gpu_max_s
         FROM gpu_usage_daily
         WHERE CAST(:by AS TEXT) = 'gpu'
+        UNION ALL
+        SELECT
+            account, day, instance_uuid, title, gpu_name,
+            NULL, 0, running_max_s, NULL, 0, running_max_s * gpu_nums
+        FROM unseen
+        WHERE kind = 'running'
     ) u
     JOIN calendar_day c ON c.day = u.day
     WHERE in_period(u.day)
@@ -99,4 +75,4 @@ LEFT JOIN observed o ON o.account = l.account
 WHERE l.running_max_s > 0
 ORDER BY
     CASE WHEN CAST(:by AS TEXT) IN ('day', 'week', 'month') THEN l.what END,
-    COALESCE(l.gpu_s, -1) DESC, l.running_s DESC, l.account, l.what, l.instance_uuid
+    COALESCE(l.gpu_s, -1) DESC, COALESCE(l.running_s, -1) DESC, l.account, l.what, l.instance_uuid

@@ -16,6 +16,7 @@
 -- @column cost_min_microcny at least
 -- @column cost_max_microcny at most
 -- @column list_cost_microcny at list prices; null: not known
+-- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
 SELECT
     account,
     day,
@@ -40,7 +41,8 @@ SELECT
         WHEN SUBSTR(first_settled, 2) = SUBSTR(last_settled, 2) THEN SUBSTR(last_settled, 2)
         ELSE 'partly'
     END AS settled,
-    is_closed
+    is_closed,
+    (SELECT s.last_s FROM sync_span s WHERE s.account = parts.account) AS observed_until_s
 FROM (
     -- by windows, not by grouping: SQLite hands a condition on the day down through them to the tables
     SELECT

@@ -8,6 +8,7 @@
 -- @column gpu_s card-seconds, estimate
 -- @column gpu_min_s card-seconds, at least
 -- @column gpu_max_s card-seconds, at most
+-- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
 WITH open_daily AS (
     SELECT
         account_id,
@@ -24,7 +25,8 @@ SELECT
     p.day,
     p.gpu_uuid,
     p.gpu_name,
-    times(p)
+    times(p),
+    epoch(h.last_at) AS observed_until_s
 FROM (
     -- a condition on the day passes through a grouping of one table to its index, but not through
     -- a grouping of a union: so closed and open parts are grouped apart
@@ -64,3 +66,4 @@ FROM (
     )
 ) p
 JOIN account a ON a.account_id = p.account_id
+LEFT JOIN sync_horizon h ON h.account_id = p.account_id

@@ -38,7 +38,7 @@ SELECT
         WHEN difference_microcny >= estimated_min_microcny - estimated_microcny - slack_microcny
             AND difference_microcny <= estimated_max_microcny - estimated_microcny + slack_microcny
         THEN 'within_bounds'
-        WHEN observed_from_s >= ends_s THEN 'coverage_gap'
+        WHEN observed_from_s >= ends_s OR observed_to_s <= starts_s THEN 'coverage_gap'
         WHEN (is_explained_running = 1 OR unsettled_microcny > 0) AND no_instance_microcny <> 0
             AND ABS(no_instance_microcny) >= ABS(prepaid_difference_microcny)
             AND ABS(no_instance_microcny) >= unsettled_microcny
@@ -51,6 +51,7 @@ SELECT
         WHEN unpriced_s > 0 OR assumed = 1 THEN 'price'
         WHEN difference_microcny > 0 AND (
             observed_from_s > starts_s
+            OR (observed_to_s < ends_s AND reach_s > observed_to_s)
             OR EXISTS (
                 SELECT 1 FROM gaps g
                 WHERE g.account = r.account AND g.gap_to_s > r.starts_s AND g.gap_from_s < r.ends_s
@@ -88,6 +89,7 @@ FROM (
             c.ends_s,
             COALESCE(b.reach_s, 0) AS reach_s,
             COALESCE(o.first_s, c.ends_s) AS observed_from_s,
+            COALESCE(o.last_s, c.starts_s) AS observed_to_s,
             CASE
                 WHEN b.reach_s IS NULL OR b.reach_s <= c.starts_s THEN 0.0
                 WHEN b.reach_s >= c.ends_s THEN 100.0

@@ -12,6 +12,7 @@
 -- @column gpu_s card-seconds, estimate
 -- @column gpu_min_s card-seconds, at least
 -- @column gpu_max_s card-seconds, at most
+-- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
 SELECT
     u.account,
     u.instance_uuid,
@@ -34,6 +35,7 @@ SELECT
     u.gpu_uuid,
     u.gpu_name,
     u.gpu_nums,
-    u.charging_type
+    u.charging_type,
+    u.observed_until_s
 FROM usage_span u
 WHERE u.is_run = 1

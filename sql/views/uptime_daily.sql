@@ -11,6 +11,7 @@
 -- @column gpu_s card-seconds, estimate
 -- @column gpu_min_s card-seconds, at least
 -- @column gpu_max_s card-seconds, at most
+-- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
 WITH open_daily AS (
     SELECT
         account_id,
@@ -40,7 +41,8 @@ SELECT
         WHEN gpu_max_s <= cap_s * gpu_most THEN gpu_max_s
         WHEN cap_s * gpu_most < gpu_s THEN gpu_s
         ELSE cap_s * gpu_most
-    END AS gpu_max_s
+    END AS gpu_max_s,
+    horizon_s AS observed_until_s
 FROM (
     SELECT
         a.name AS account,
@@ -49,6 +51,7 @@ FROM (
         i.title,
         times(d),
         d.gpu_most,
+        h.horizon_s,
         CASE
             WHEN h.horizon_s < c.starts_s THEN 0
             WHEN h.horizon_s < c.ends_s THEN h.horizon_s - c.starts_s

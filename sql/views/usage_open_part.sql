@@ -41,26 +41,7 @@ FROM (
         o.image_uuid,
         o.evidence,
         o.started_s AS usage_started_s
-    FROM (
-        SELECT
-            u.account_id,
-            u.instance_uuid,
-            u.usage_no,
-            u.kind,
-            u.evidence,
-            u.gpu_uuid,
-            u.gpu_name,
-            u.gpu_nums,
-            u.charging_type,
-            u.image_uuid,
-            epoch(u.started_at) AS started_s,
-            epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
-            epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
-        FROM instance_usage u
-        JOIN instance i ON is_instance_of(i, u)
-        LEFT JOIN sync_horizon h ON h.account_id = u.account_id
-        WHERE u.ended_at IS NULL
-    ) o
+    FROM usage_open o
     CROSS JOIN calendar_day c
     WHERE c.starts_s < o.horizon_max_s AND c.ends_s > o.started_s
         AND c.starts_s > o.started_s - 172800  -- for the index: no day is longer than two

@@ -17,6 +17,7 @@
 -- @column gpu_s card-seconds, estimate
 -- @column gpu_min_s card-seconds, at least
 -- @column gpu_max_s card-seconds, at most
+-- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
 SELECT
     account,
     instance_uuid,
@@ -46,7 +47,8 @@ SELECT
     gpu_uuid,
     gpu_name,
     gpu_nums,
-    charging_type
+    charging_type,
+    observed_until_s
 FROM (
     SELECT
         l.*,
@@ -85,6 +87,7 @@ FROM (
             u.gpu_name,
             u.gpu_nums,
             u.charging_type,
+            epoch(h.last_at) AS observed_until_s,
             epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
             epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
         FROM instance_usage u

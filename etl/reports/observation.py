@@ -1,0 +1,198 @@
+"""Until when a report was observed: the line above every table, sheet, page and digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, text
+
+from etl.dialect import Database
+from etl.dialect.rendering import expanded
+from etl.history.days import iso
+from etl.poll import Instant
+from etl.reports.header import Param, Report
+from etl.reports.running import NOW, run
+from etl.units import DAY_S, HOUR_S
+
+INSTANCES: Final = "instances"
+MOST_ACCOUNTS: Final = 4
+"""Of more accounts the line names those with the most unseen time, and counts the others."""
+
+
+def _query(sql: str, *parameters: str) -> Report:
+    return Report("observation", "", tuple(Param(p, "") for p in parameters), {}, expanded(sql))
+
+
+SEEN: Final = _query(
+    """
+    SELECT
+        a.name,
+        o.until_s,
+        COALESCE(o.asked_s, later(asked_ends_s() - period_starts_s(), 0)) AS asked_s,
+        COALESCE(o.seen_s, 0) AS seen_s,
+        COALESCE(o.span_s, 0) AS span_s
+    FROM account a
+    LEFT JOIN time_observed() o ON o.account = a.name
+    WHERE account_chosen(a.name)
+    ORDER BY a.name
+    """,
+    "account",
+    "from_day",
+    "to_day",
+)
+_PERIOD: Final = _query(
+    "SELECT period_starts_s() AS starts_s, asked_ends_s() AS ends_s", "from_day", "to_day"
+)
+_NEWEST: Final = _query(
+    """
+    SELECT a.name, (
+        SELECT MAX(r.started_at) FROM sync_run r
+        WHERE r.account_id = a.account_id AND r.resource = CAST(:resource AS TEXT)
+            AND r.outcome = 'complete'
+    ) AS last_at
+    FROM account a
+    WHERE account_chosen(a.name)
+    ORDER BY a.name
+    """,
+    "account",
+    "resource",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """The start of an account's newest complete poll, None if it has none, and how many seconds of what
+    is asked for nobody saw: of the period, or since that poll."""
+
+    account: str
+    until_at: Instant | None
+    unseen_s: int
+    is_blind: bool = False
+    """All of the period lies before the first complete poll, or after the newest."""
+
+
+def line_above(
+    database: Database, report: Report, arguments: Mapping[str, Any], lang: str = "en"
+) -> str:
+    """Return the line above a report: until when it was observed, and how much was not seen."""
+    found = observations(database, report, arguments)
+    return observed_line(found, of_period=report.param("from_day") is not None, lang=lang)
+
+
+def observations(
+    database: Database, report: Report, arguments: Mapping[str, Any]
+) -> list[Observation]:
+    """Return what is observed of each account that a report is about; `arguments` as for `run`."""
+    if report.param("from_day") is None:
+        return list(_up_to_now(database, report.observes, arguments))
+    if report.observes != INSTANCES:
+        return list(_since_newest(database, report.observes, arguments))
+    return [_of_period(*row) for row in run(database, SEEN, arguments)[1]]
+
+
+def observations_of_days(
+    conn: Connection, first: str, last: str, now: Instant
+) -> list[Observation]:
+    """Return what was seen of the instances of each account on some days."""
+    asked = {"account": None, "from_day": first, "to_day": last, NOW: now}
+    return [_of_period(*row) for row in conn.execute(text(SEEN.sql), asked)]
+
+
+def observed_line(found: Sequence[Observation], *, of_period: bool, lang: str = "en") -> str:
+    """Return the line that says until when each account was observed, and how much was not seen."""
+    if not found:
+        return _WORDS[lang]["nothing"]
+    worst = sorted(
+        found, key=lambda each: (each.until_at is not None, -each.unseen_s, each.account)
+    )
+    lines = [_clause(each, of_period, lang) for each in worst[:MOST_ACCOUNTS]]
+    if len(found) > 1:
+        lines = [f"{each.account}: {line}" for each, line in zip(worst, lines, strict=False)]
+    if len(found) > MOST_ACCOUNTS:
+        lines.append(_WORDS[lang]["more"].format(len(found) - MOST_ACCOUNTS))
+    return _WORDS[lang]["between"].join(lines)
+
+
+def _of_period(
+    account: str, until: Instant | None, asked_s: int, seen_s: int, span_s: int
+) -> Observation:
+    return Observation(account, until, asked_s - seen_s, span_s == 0)
+
+
+def _up_to_now(
+    database: Database, resource: str, arguments: Mapping[str, Any]
+) -> Iterator[Observation]:
+    for name, until in _newest(database, resource, arguments):
+        now = arguments.get(NOW)
+        is_known = until is not None and now is not None
+        yield Observation(name, until, max(0, int(now or 0) - (until or 0)) if is_known else 0)
+
+
+def _since_newest(
+    database: Database, resource: str, arguments: Mapping[str, Any]
+) -> Iterator[Observation]:
+    """A first poll of these lists what was before it, too: only what came after the newest is unseen."""
+    ((starts, ends),) = run(database, _PERIOD, arguments)[1]
+    for name, until in _newest(database, resource, arguments):
+        yield Observation(name, until, max(0, (ends or 0) - max(starts or 0, until or 0)))
+
+
+def _newest(
+    database: Database, resource: str, arguments: Mapping[str, Any]
+) -> Iterable[tuple[str, Instant | None]]:
+    asked = {"account": arguments.get("account"), "resource": resource}
+    for name, moment in run(database, _NEWEST, asked)[1]:
+        yield name, None if moment is None else int(datetime.fromisoformat(moment).timestamp())
+
+
+_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {
+        "nothing": "nothing is observed yet",
+        "never": "never observed",
+        "until": "observed until {}",
+        "whole": ", all of the period seen",
+        "period": ", {} of the period unseen",
+        "ago": ", {} ago",
+        "d": "{:,.1f} days",
+        "h": "{:.1f} hours",
+        "min": "{:.0f} minutes",
+        "more": "and {} more accounts",
+        "between": "; ",
+    },
+    "zh": {
+        "nothing": "尚未观测",
+        "never": "从未观测",
+        "until": "观测至 {}",
+        "whole": ",期间内全部已观测",
+        "period": ",期间内有 {} 未观测",
+        "ago": ",{} 之前",
+        "d": "{:,.1f} 天",
+        "h": "{:.1f} 小时",
+        "min": "{:.0f} 分钟",
+        "more": "另有 {} 个账户",
+        "between": ";",
+    },
+}
+
+
+def _clause(seen: Observation, of_period: bool, lang: str) -> str:
+    words = _WORDS[lang]
+    line = words["never"] if seen.until_at is None else words["until"].format(iso(seen.until_at))
+    if seen.unseen_s > 0 and (of_period or seen.until_at is not None):
+        line += words["period" if of_period else "ago"].format(_length(seen.unseen_s, words))
+    elif of_period:
+        line += words["whole"]
+    return line
+
+
+def _length(seconds: int, words: Mapping[str, str]) -> str:
+    if seconds >= DAY_S:
+        return words["d"].format(seconds / DAY_S)
+    return (
+        words["h"].format(seconds / HOUR_S)
+        if seconds >= HOUR_S
+        else words["min"].format(-(-seconds // 60))
+    )
