@@ -6,7 +6,8 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 from etl import archive
@@ -117,14 +118,22 @@ def replay(
     return tally
 
 
-def apply_one(store: Store, resource: Resource[Any], archived: Archived) -> None:
-    """Apply the poll that a killed sync left in its archive, unless its commit came through after
-    all. The caller holds the account lock."""
-    with store.writing() as tx:
-        last = tx.last_poll(resource.name)
-        if last is None or last.started_at < archived.started_at:
-            poll = _Series(resource, digest_seed(resource, tx), last).poll(archived)
-            apply(resource, poll, tx, last)
+def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived]) -> int:
+    """Apply archived polls that the database may lack, oldest first; how many it lacked. The caller holds
+    the account lock.
+
+    The newest may be there after all: a COMMIT goes on in the server when its client is killed.
+    """
+    tally = Tally()
+    replayer = _Replayer(store.database, tally)
+    ours = (p for p in polls if (p.account, p.resource) == (store.account, resource.name))
+    while chunk := list(islice(ours, TOGETHER)):
+        replayer.apply_held(chunk, store)
+    if tally.applied:
+        log.info(
+            "%s %s: %d polls of the archive applied", store.account, resource.name, tally.applied
+        )
+    return tally.applied
 
 
 class _Replayer:
@@ -141,10 +150,13 @@ class _Replayer:
             store = Store(self._database, account)
             if not any(name == account for name, _ in self._series):
                 locks.enter_context(store.account_lock())
-            with store.writing() as tx:
-                for archived in chunk:
-                    if archived.account == account:
-                        self._apply_one(archived, tx)
+            self.apply_held([each for each in chunk if each.account == account], store)
+
+    def apply_held(self, chunk: list[Archived], store: Store) -> None:
+        """Apply polls of one account, whose lock is held, in one transaction."""
+        with store.writing() as tx:
+            for archived in chunk:
+                self._apply_one(archived, tx)
 
     def _apply_one(self, archived: Archived, tx: Any) -> None:
         resource = RESOURCES.get(archived.resource)
@@ -210,34 +222,15 @@ def _first_start(path: str) -> Instant:
 
 
 def _polls(path: str, tally: Tally) -> Iterator[Archived]:
-    """The polls of a file, each with its pages: those of the line before, where it says so."""
-    walks: dict[tuple[str, str], Walks] = {}
+    """The polls of a file; lines that cannot be used are counted."""
     try:
-        for line in archive.lines(path):
-            archived = _read(path, line, tally)
+        for archived in archive.polls(path):
             if archived is None:
-                walks.clear()
-                continue
-            key = archived.account, archived.resource
-            if archived.walks is not None:
-                walks[key] = archived.walks
-            if key in walks:
-                yield replace(archived, walks=walks[key])
+                tally.damaged += 1
             else:
-                tally.damaged += 1  # the pages that it stands for were lost
+                yield archived
     except OSError as error:
         raise SettingsError(
             f"archive {path} cannot be read: {error.strerror or error}",
             advice="name files that chenyu-etl sync --archive made",
         ) from error
-
-
-def _read(path: str, line: bytes | None, tally: Tally) -> Archived | None:
-    try:
-        if line is not None:
-            return archive.read_line(line)
-    except ValueError as error:
-        log.debug("%s: %s", path, error)
-    log.warning("%s: a line that is torn or no poll is skipped", path)
-    tally.damaged += 1
-    return None

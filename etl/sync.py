@@ -11,7 +11,7 @@ from etl.archive import Archive
 from etl.errors import AlreadyPolled
 from etl.history.versions import compare_window
 from etl.poll import LastPoll, Poll
-from etl.replay import apply_one
+from etl.replay import catch_up
 from etl.resources import Resource
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
@@ -91,15 +91,15 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
 
 
 def _catch_up(job: Job) -> None:
-    """Apply the poll that a killed sync may have kept in the archive and not committed."""
+    """Apply the polls of the archive that the database lacks: the one of a sync that was killed before its
+    commit, and all that came after a backup that was restored."""
     if job.archive is None:
         return
-    job.archive.pack()
     with job.store.reading() as known:
+        job.archive.claim(known.database_id())
         last = known.last_poll(job.resource.name)
-    left = job.archive.unapplied(last)
-    if left is not None:
-        apply_one(job.store, job.resource, left)
+    job.archive.pack()
+    catch_up(job.store, job.resource, job.archive.unapplied(last))
 
 
 def _look(job: Job) -> _Known:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from etl.archive import Archive, lines, read_line
+from etl.errors import ArchiveError
 from etl.poll import LastPoll, Poll
 from etl.resources import INSTANCES
 from etl.simcloud import T0, Story
@@ -127,11 +128,10 @@ def day(kept: Kept, cloud: Story) -> Kept:
 
 def test_the_poll_that_the_database_did_not_get_is_found(day: Kept) -> None:
     assert day.last is not None
-    left = day.archive.unapplied(day.last)
-    assert left is not None
+    (left,) = day.archive.unapplied(day.last)
     assert left.started_at == T0 + 7200
     assert left.walks is not None
-    assert day.archive.unapplied(last_of(poll_of([], T0 + 7200))) is None
+    assert list(day.archive.unapplied(last_of(poll_of([], T0 + 7200)))) == []
 
 
 def test_a_poll_without_pages_is_found_with_the_pages_that_it_stands_for(
@@ -139,8 +139,7 @@ def test_a_poll_without_pages_is_found_with_the_pages_that_it_stands_for(
 ) -> None:
     first = poll_story(cloud)
     kept.keeps(first, unchanged(first, T0 + 60), unchanged(first, T0 + 120))
-    left = kept.archive.unapplied(None)
-    assert left is not None
+    *_, left = kept.archive.unapplied(None)
     assert left.started_at == T0 + 120
     assert left.walks is not None
     assert INSTANCES.read(left.walks[0][0].body) == INSTANCES.read(cloud.body())
@@ -180,7 +179,7 @@ def test_a_line_torn_at_any_byte_costs_only_itself(
         day.starts_anew()
         caplog.clear()
         assert day.starts() in ([T0, T0 + 3600], [T0, T0 + 3600, T0 + 7200])
-        assert day.archive.unapplied(last_of(poll_of([], T0 + 3600))) is None
+        assert list(day.archive.unapplied(last_of(poll_of([], T0 + 3600)))) == []
         assert ("torn" in caplog.text) == (size > begins)
         day.archive.append(after, day.last)
         assert day.starts() == [T0, T0 + 3600, T0 + 10_800]
@@ -188,8 +187,7 @@ def test_a_line_torn_at_any_byte_costs_only_itself(
 
 def test_a_file_that_lost_its_tail_loses_no_poll(day: Kept, cloud: Story) -> None:
     tail_of(day).unlink()
-    left = day.archive.unapplied(day.last)
-    assert left is not None
+    (left,) = day.archive.unapplied(day.last)
     assert left.started_at == T0 + 7200
     tail_of(day).unlink(missing_ok=True)
     day.archive.append(poll_story(cloud), day.last)
@@ -207,7 +205,7 @@ def test_an_account_whose_name_is_part_of_another_has_its_own_files(
 ) -> None:
     short, long = Kept(tmp_path, "a"), Kept(tmp_path, "a.instances.2026")
     long.keeps(poll_story(cloud))
-    assert short.archive.unapplied(None) is None
+    assert list(short.archive.unapplied(None)) == []
 
 
 @pytest.mark.parametrize(
@@ -220,6 +218,32 @@ def test_any_account_name_is_a_file_below_the_folder(
     kept.keeps(poll_of([cloud.body()], T0, account=account))
     (file,) = kept.files
     assert file.parent == tmp_path / "deep"
-    left = kept.archive.unapplied(None)
-    assert left is not None
+    (left,) = kept.archive.unapplied(None)
     assert left.account == account
+
+
+def test_all_that_came_after_an_older_database_is_found_in_order(kept: Kept, cloud: Story) -> None:
+    """As after the restore of a backup; some days are packed, one of them is damaged in its middle."""
+    first = poll_story(cloud)
+    starts = [T0 + hours * 3600 for hours in (0, 1, 23, 24, 30, 49)]
+    kept.keeps(first, *(unchanged(first, at) for at in starts[1:]))
+    kept.archive.pack()
+    for newest, missing in ((None, starts), (T0, starts[1:]), (T0 + 86_400, starts[4:])):
+        last = None if newest is None else last_of(poll_of([], newest))
+        found = list(kept.archive.unapplied(last))
+        assert [poll.started_at for poll in found] == missing
+        assert all(poll.walks for poll in found)
+
+
+def test_a_folder_belongs_to_one_database(kept: Kept, cloud: Story) -> None:
+    for _ in range(2):
+        kept.archive.claim("one")
+    kept.keeps(poll_story(cloud))
+    with pytest.raises(ArchiveError, match="another database") as caught:
+        kept.archive.claim("two")
+    assert str(kept.folder) in caught.value.message
+    assert len(kept.starts()) == 1
+    (kept.folder / ".database.json").write_bytes(b"")  # killed at its making
+    kept.archive.claim("two")
+    with pytest.raises(ArchiveError):
+        kept.archive.claim("one")

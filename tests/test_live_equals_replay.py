@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from etl import archive, replay
@@ -205,7 +206,8 @@ def test_an_unchanged_poll_left_behind_is_applied_to_a_new_database_too(
     lab.app.close()
     fresh = live(lab.cloud, url=fresh_url(), archive=tmp_path)
     fresh.polls(minutes=5)
-    assert [(run["listed"], run["added"]) for run in applied(fresh.database)] == [(1, 1), (1, 0)]
+    runs = [(run["listed"], run["added"]) for run in applied(fresh.database)]
+    assert runs == [(1, 1), (1, 0), (1, 0), (1, 0)]
 
 
 def test_a_poll_left_behind_is_not_applied_twice_where_its_commit_came_through(
@@ -216,10 +218,9 @@ def test_a_poll_left_behind_is_not_applied_twice_where_its_commit_came_through(
     lab.cloud.rents()
     lab.polls()
     kept = archive.Archive(tmp_path, "lab", INSTANCES)
-    left = kept.unapplied(None)
-    assert left is not None
+    left = list(kept.unapplied(None))
     before = lab.everything()
-    replay.apply_one(Store(lab.database, "lab"), INSTANCES, left)
+    assert replay.catch_up(Store(lab.database, "lab"), INSTANCES, left) == 0
     assert lab.everything() == before
 
 
@@ -237,3 +238,47 @@ def test_an_archive_that_cannot_be_written_fails_the_poll_which_is_recorded(
     run = lab.run()
     assert (run["outcome"], run["error"]) == ("failed", result.error.message)
     assert applied(lab.database) == []
+
+
+@pytest.mark.parametrize("how", ["sync", "replay"])
+def test_a_restored_backup_gets_back_every_poll_that_the_archive_has(
+    live: Living,
+    fresh_url: Callable[[], str],
+    fresh_database: Callable[[], Database],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+) -> None:
+    folder, url = tmp_path / "polls", fresh_url()
+    lab = live(Story(), archive=folder, page_size=3)
+    lives_a_day(lab, monkeypatch, 1, 20)
+    restored = live(lab.cloud, url=url, archive=folder, page_size=3)
+    replay.replay(restored.database, files_of(folder))  # the backup
+    for _ in range(3):
+        lives_a_day(lab, monkeypatch, 4, 10)
+        lab.cloud.passes(hours=24)
+    if how == "replay":
+        replay.replay(restored.database, files_of(folder))
+        assert told(restored.database) == told(lab.database)
+    assert restored.polls(minutes=5).error is None
+    again = fresh_database()
+    replay.replay(again, files_of(folder))
+    assert told(restored.database) == told(again)
+    assert list(differences(restored.database)) == []
+
+
+def test_two_databases_never_share_an_archive(
+    live: Living, fresh_url: Callable[[], str], tmp_path: Path
+) -> None:
+    lab, other = live(Story(), archive=tmp_path), live(Story(), archive=tmp_path)
+    with other.database.writing() as conn:
+        conn.execute(text("UPDATE setting SET value = 'other' WHERE name = 'database_id'"))
+    lab.cloud.rents()
+    assert lab.polls().exit_code == 0
+    result = other.polls()
+    assert isinstance(result.error, ArchiveError)
+    assert "another database" in result.error.message
+    assert rows(other.database, "SELECT outcome, error FROM sync_run") == [
+        ("failed", result.error.message)
+    ]
+    assert rows(other.database, "SELECT count(*) FROM instance") == [(0,)]

@@ -13,3 +13,4 @@ from etl.archive.files import Archive as Archive
 from etl.archive.line import Archived as Archived
 from etl.archive.line import read_line as read_line
 from etl.archive.packed import lines as lines
+from etl.archive.polls import polls as polls

@@ -8,7 +8,6 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,11 +16,14 @@ import msgspec
 
 from etl import paths
 from etl.archive.line import Archived, encode, read_line
-from etl.archive.packed import CHUNK, beside, lines, pack, private
+from etl.archive.packed import CHUNK, beside, pack, private
+from etl.archive.polls import polls
 from etl.errors import ArchiveError
+from etl.paths import advice_on
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Resource
 
+OWNER: Final = ".database.json"
 DAY: Final = "????-??-??"
 LOOSE: Final = ".gz"
 """The suffix of a file that still grows; a packed one has `.xz`."""
@@ -39,6 +41,12 @@ class Tail(msgspec.Struct):
     started_at: Instant
 
 
+class Owner(msgspec.Struct):
+    """The database that an archive folder belongs to."""
+
+    database_id: str
+
+
 class Archive:
     """The archive of one account and resource below a folder. Its user holds the account lock."""
 
@@ -49,7 +57,7 @@ class Archive:
     def append(self, poll: Poll, last: LastPoll | None) -> None:
         """Write `poll` to disk; `last` is the newest poll that the database has applied."""
         path = self._path(poll.started_at)
-        with _told(path):
+        with _refused_as_archive_error(path):
             tail = _mended_tail(path) if path.exists() else None
             size = tail.size if tail else 0
             follows = tail is not None and last is not None and tail.started_at == last.started_at
@@ -63,19 +71,37 @@ class Archive:
                 ends = file.tell()
             _write_tail(path, Tail(ends, size, poll.started_at))
 
-    def unapplied(self, last: LastPoll | None) -> Archived | None:
-        """The archived poll that the database never got, because a sync was killed before its
-        commit; None where there is none, which is the rule. It has its pages in any case."""
-        path = max(self._files(), key=_age, default=None)
-        if path is None:
-            return None
-        with _told(path):
-            tail = _mended_tail(path) if path.suffix == LOOSE else None
-            if tail is not None and last is not None and tail.started_at <= last.started_at:
-                return None
-            left = _last_poll(path)
-        is_new = left is not None and (last is None or left.started_at > last.started_at)
-        return left if is_new else None
+    def claim(self, database_id: str) -> None:
+        """Make the folder the archive of this database. Raises `ArchiveError` if it is that of another one,
+        whose polls would be taken for this one's."""
+        mark = self._folder / OWNER
+        with _refused_as_archive_error(mark):
+            owner = _read_owner(mark)
+            if owner is None:
+                _write_whole(mark, msgspec.json.encode(Owner(database_id)))
+        if owner is not None and owner.database_id != database_id:
+            raise ArchiveError(
+                f"{self._folder} is the archive of another database",
+                advice="name another folder for this one (setting archive); if this one was filled from"
+                f" it by chenyu-etl replay, remove {mark}",
+            )
+
+    def unapplied(self, last: LastPoll | None) -> Iterator[Archived]:
+        """The archived polls newer than `last`, the newest that the database has, oldest first and with
+        their pages. As a rule there are none: only a sync that was killed before its commit leaves one,
+        and a backup that is older than the archive leaves all that came after it."""
+        paths = sorted(self._files(), key=_age)
+        if not paths:
+            return
+        with _refused_as_archive_error(paths[-1]):
+            tail = _mended_tail(paths[-1]) if paths[-1].suffix == LOOSE else None
+        if tail is not None and last is not None and tail.started_at <= last.started_at:
+            return
+        first_day = self._path(last.started_at).stem if last is not None else ""
+        for path in paths:
+            if path.stem >= first_day:
+                with _refused_as_archive_error(path):
+                    yield from _newer(path, last)
 
     def pack(self) -> None:
         """Finished days, which still have their `.tail`, are packed; a damaged one is left as it is."""
@@ -83,7 +109,7 @@ class Archive:
         for tail in sorted(self._folder.glob(f".{glob.escape(self._stem)}.{DAY}.jsonl.gz.tail")):
             path = tail.with_name(tail.name.removeprefix(".").removesuffix(".tail"))
             if newest is not None and path.stem < newest.stem:
-                with _told(path):
+                with _refused_as_archive_error(path):
                     _pack(path)
 
     def _path(self, started_at: Instant) -> Path:
@@ -100,13 +126,13 @@ def _age(path: Path) -> tuple[str, bool]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _refused_as_archive_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise ArchiveError(
             f"{path} cannot be read or written: {error.strerror or error}",
-            advice="make room, check permissions, or name another folder (setting archive)",
+            advice=f"{advice_on(error)}; or name another folder (setting archive)",
         ) from error
 
 
@@ -122,13 +148,18 @@ def _read_tail(path: Path) -> Tail | None:
 
 
 def _write_tail(path: Path, tail: Tail) -> None:
-    fresh = beside(path, "tail-new")
+    _write_whole(_tail_path(path), msgspec.json.encode(tail))
+
+
+def _write_whole(path: Path, text: bytes) -> None:
+    """Replace a small file by one that is on disk."""
+    fresh = path.with_name(f"{path.name}-new")
     with private(fresh) as file:
         file.truncate(0)
-        file.write(msgspec.json.encode(tail))
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(fresh, _tail_path(path))
+    os.replace(fresh, path)
 
 
 def _mended_tail(path: Path) -> Tail | None:
@@ -186,14 +217,19 @@ def _members(path: Path, begins: int) -> Iterator[tuple[int, int, bytes]]:
             at = ends
 
 
-def _last_poll(path: Path) -> Archived | None:
-    """The last poll of a file, with its pages; None where they were lost."""
-    last, walks = None, None
-    for line in lines(str(path)):
-        if line is not None:
-            last = read_line(line)
-            walks = last.walks or walks
-    return replace(last, walks=walks) if last is not None and walks else None
+def _newer(path: Path, last: LastPoll | None) -> Iterator[Archived]:
+    """The polls of a file that are newer than `last`. Damaged lines are passed over: a sync goes on."""
+    for archived in polls(str(path)):
+        if archived is not None and (last is None or archived.started_at > last.started_at):
+            yield archived
+
+
+def _read_owner(mark: Path) -> Owner | None:
+    """The database that a folder belongs to; None if it is no archive yet, or was killed at becoming one."""
+    try:
+        return msgspec.json.decode(mark.read_bytes(), type=Owner)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
 
 
 def _pack(path: Path) -> None:

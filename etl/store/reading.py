@@ -41,6 +41,10 @@ class Reader:
             self._codes = Codes(states=dict(states.all()), units=dict(units.all()))
         return self._codes
 
+    def database_id(self) -> str:
+        """What tells this database from another one; a backup of it has the same."""
+        return str(self._ask(statements.OWN_ID).scalar_one())
+
     def last_poll(self, resource: str) -> LastPoll | None:
         """The newest applied poll; its digest only where an equal listing changes nothing."""
         newest = [

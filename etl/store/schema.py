@@ -258,15 +258,6 @@ def _store_id(conn: Connection) -> None:
         conn.execute(insert(setting).values(name=DATABASE_ID, value=uuid.uuid4().hex))
 
 
-def database_id(conn: Connection) -> str:
-    """Return what tells this database from another one. A backup of it has the same."""
-    setting = tables.setting
-    value: str | None = conn.scalar(select(setting.c.value).where(setting.c.name == DATABASE_ID))
-    if value is None:
-        raise StoreError("the database has no id", advice="run chenyu-etl db upgrade")
-    return value
-
-
 def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:
     newest = conn.scalar(
         select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc())

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Insert, Select, bindparam, func, insert, literal_column, select, text
 
 from etl import tables
+from etl.dialect import DATABASE_ID
 from etl.store.rows import DAY_COLUMNS, FACT_NAMES
 
 _run: Final = tables.sync_run.c
@@ -24,6 +25,7 @@ _RUNS: Final = (
 
 STATES: Final = select(tables.instance_status.c.status, tables.instance_status.c.state)
 UNITS: Final = select(tables.charging_type.c.charging_type, tables.charging_type.c.unit)
+OWN_ID: Final = select(tables.setting.c.value).where(tables.setting.c.name == DATABASE_ID)
 TIMEZONE: Final = select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
 
 NEWEST_RUN: Final = (
