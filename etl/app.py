@@ -154,7 +154,7 @@ class App:
         if kept is not None and kept[0] == key:
             return kept[1]
         client = Client(
-            self.settings.base_url,
+            account.base_url or self.settings.base_url,
             key,
             clock=self.clock,
             timeout_s=self.settings.timeout_s,

@@ -50,7 +50,7 @@ def _examine_account(app: App, account: Account) -> Iterator[Finding]:
     yield from _examine_key_file(account)
     try:
         client = Client(
-            app.settings.base_url,
+            account.base_url or app.settings.base_url,
             key,
             clock=app.clock,
             timeout_s=app.settings.timeout_s,

@@ -13,7 +13,7 @@ from etl.cli.common import Context
 from etl.dialect import open_database
 from etl.errors import SettingsError
 from etl.settings import Settings, load
-from etl.settings.variables import strange_variables
+from etl.settings.variables import unread_variables
 from tests.commands import Command, home, run
 
 __all__ = ["home", "run"]
@@ -110,9 +110,20 @@ def test_an_empty_variable_says_nothing(config: Path) -> None:
         ("timezone = 'Mars/Olympus'", "no time zone 'Mars/Olympus'", "Asia/Shanghai"),
         ("timezone = '../../etc/passwd'", "no time zone", "Asia/Shanghai"),
         ("api_key_file = 1", "must be text", "api_key_file"),
-        ("resources = ['pods']", "names what is none: 'pods'", "instances, gpu_prices"),
-        ("resources = 'bills'", "names what is none: 'bills'", "instances, gpu_prices"),
-        ("resources = []", "names what is none", "instances, gpu_prices"),
+        ("resources = ['pods']", "names 'pods', which is not collected", "instances"),
+        ("resources = ['instance']", "'instance', which is", "did you mean instances?"),
+        ("resources = ['bills', 'bills']", "names 'bills' twice", "once"),
+        ("resources = [['bills']]", "must be a list of names", "instances, gpu_prices"),
+        ("resources = 5", "must be a list of names", "instances, gpu_prices"),
+        ("resources = []", "names nothing to collect", "instances, gpu_prices"),
+        ("listen = 9469", "must be text", 'listen = "…"'),
+        ("listen = '127.0.0.1:9469/x'", "is not an address", "127.0.0.1:9469"),
+        ("ping_url = 'https://h:99999/'", "is not an http(s) URL", "service.md"),
+        ("schedule = '2m'", "schedule must be a table", "configuration.md"),
+        ("archive = '~nobody-here/x'", "the home of a user who has none", "whole path"),
+        ("page_size = 1\npage_size = 2\n", "sets one name twice (at line 2", "configuration.md"),
+        ("[accounts.a]\n[accounts.a]", "sets one name twice (at line 2", "configuration.md"),
+        ("[accounts.a]\nbase_url = 'http://x.example'", "unencrypted", "https"),
         ("accounts = 1", "accounts must be a table", "configuration.md"),
         ("[accounts]\nlab = 'x'", "accounts.lab must be a table", "configuration.md"),
         ("[accounts.lab]\napi_key_env = 1", "must be text", "api_key_env"),
@@ -166,7 +177,7 @@ def test_a_byte_order_mark_before_the_config_is_no_part_of_it(config: Path) -> N
 
 def test_a_syntax_error_does_not_quote_its_line(config: Path) -> None:
     error = refusal(text="database_url = postgresql://me:S3CRET@db/x")
-    assert "it is no TOML (at line 1, column 16)" in error.message
+    assert "it is not TOML (at line 1, column 16)" in error.message
     assert error.__cause__ is None
     assert error.__suppress_context__
     assert "S3CRET" not in f"{error.message}{error.advice}"
@@ -379,9 +390,9 @@ def test_a_variable_that_nothing_reads_is_named_with_the_nearest(tmp_path: Path)
     )
     environ = dict.fromkeys(("CHENYU_KEY_A", "CHENYU_HOOK", "CHENYU_API_KEY", "OTHER"), "x")
     cluster = dict.fromkeys(("CHENYU_ETL_SERVICE_HOST", "CHENYU_ETL_PORT_9469_TCP"), "x")
-    assert strange_variables({**environ, **cluster}, config) == []
+    assert unread_variables({**environ, **cluster}, config) == []
     odd = {**environ, "CHENYU_DATABSE_URL": "secret", "CHENYU_XYZZY_QUUX_1": "secret"}
-    assert strange_variables(odd, config) == [
+    assert unread_variables(odd, config) == [
         "CHENYU_DATABSE_URL is not read; did you mean CHENYU_DATABASE_URL?",
         "CHENYU_XYZZY_QUUX_1 is not read",
     ]

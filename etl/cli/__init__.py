@@ -90,7 +90,17 @@ def main(
 
 
 def _add_commands() -> None:
-    from etl.cli import alerting, database, exporting, money, report, reporting, serving, syncing
+    from etl.cli import (
+        alerting,
+        configuring,
+        database,
+        exporting,
+        money,
+        report,
+        reporting,
+        serving,
+        syncing,
+    )
 
     for command in (
         syncing.demo,
@@ -98,6 +108,7 @@ def _add_commands() -> None:
         syncing.sync,
         serving.run,
         serving.service,
+        configuring.config,
         reporting.status,
         report.report,
         exporting.export,

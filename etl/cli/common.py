@@ -20,21 +20,28 @@ from etl.errors import EtlError, SettingsError
 
 if TYPE_CHECKING:
     from etl.app import App
+    from etl.settings import Reading
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The words before the command."""
+    """The options before the command."""
 
     config: str | None
     options: Mapping[str, Any]
     debug: bool
 
+    def read(self) -> Reading:
+        """Read the settings, and note what is wrong with them."""
+        from etl import settings
+
+        return settings.read(self.options, os.environ, Path(self.config) if self.config else None)
+
     def app(self, **options: Any) -> App:
-        """The program with the settings of all words together; nothing is connected to yet."""
+        """Build the program with the settings of all words together; nothing is connected to yet."""
         from etl import settings
         from etl.app import App
-        from etl.settings.variables import strange_variables
+        from etl.settings.variables import unread_variables
 
         said = {**self.options, **options}
         url = said.get("database_url")
@@ -51,7 +58,7 @@ class Context:
         app = App(
             settings.load(said, os.environ, path), asked_zone=self.options.get("timezone") or None
         )
-        for each in strange_variables(os.environ, path):
+        for each in unread_variables(os.environ, path):
             say(f"warning: {each}")
         if (ctx := click.get_current_context(silent=True)) is not None:
             ctx.call_on_close(lambda: _close(app))
@@ -71,10 +78,18 @@ def account_option(help_text: str) -> Decorator:
     return click.option(
         "--account",
         metavar="NAME",
+        callback=_cleaned,
         envvar="CHENYU_ACCOUNT",
         show_envvar=True,
         help=help_text,
     )
+
+
+def _cleaned(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Drop what a file of variables leaves around a value."""
+    from etl.settings.text import clean
+
+    return None if value is None else clean(value, f"{param.name} ({param.opts[0]})")
 
 
 def setting_variables(*names: str) -> str:

@@ -1,12 +1,16 @@
-"""The operator's words about the service: how often, where to listen, whom to tell, how to log."""
+"""Settings of the service: how often it polls, where it listens, whom it pings, how it logs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from etl.errors import SettingsError
 from etl.resources import RESOURCES
+from etl.settings.file import nearest
+from etl.settings.readers import text
+from etl.settings.text import clean
 from etl.timing.cadence import Cadence, read_cadence
 from etl.timing.triggers import can_fire
 
@@ -16,71 +20,84 @@ SCHEDULE_VARIABLE: Final = "CHENYU_SCHEDULE"
 
 
 def listen_address(listen: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT`, `[::1]:PORT` or a port alone, which means loopback."""
+    """Split `HOST:PORT`, `[::1]:PORT` or a port alone, which means loopback."""
     host, _, port = listen.rpartition(":")
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def read_listen(said: str) -> str:
-    """Empty and `off` mean: do not listen."""
-    if said in ("", "off"):
+def read_listen(value: Any, where: str) -> str:
+    """Return the address to listen on; empty for `off` and for nothing: do not listen."""
+    listen = text(value, where)
+    if listen in ("", "off"):
         return ""
     try:
-        known = 0 <= listen_address(said)[1] <= 65_535
+        is_known = 0 <= listen_address(listen)[1] <= 65_535
     except ValueError:
-        known = False
-    if not known:
+        is_known = False
+    if not is_known or any(sign in listen for sign in " /"):
         raise SettingsError(
-            f"listen is no address: {said!r}", advice=f"for example {DEFAULT_LISTEN}, or off"
+            f"{where} is not an address: {listen!r}", advice=f"for example {DEFAULT_LISTEN}, or off"
         )
-    return said
+    return listen
 
 
-def read_ping_url(url: str) -> str:
-    """The URL, which may hold a secret: no message quotes it."""
-    if url and not url.startswith(("http://", "https://")):
-        raise SettingsError("ping_url is no http(s) URL", advice="see docs/service.md")
+def read_ping_url(value: Any, where: str) -> str:
+    """Return the URL, which may hold a secret: no message quotes it."""
+    url = text(value, where)
+    try:
+        parts = urlsplit(url)
+        is_known = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
+    except ValueError:  # a port or an address that is none
+        is_known = False
+    if url and (not is_known or " " in url or not url.isascii()):
+        raise SettingsError(f"{where} is not an http(s) URL", advice="see docs/service.md")
     return url
 
 
-def read_log_format(said: str) -> str:
-    """One of `LOG_FORMATS`."""
-    if said not in LOG_FORMATS:
+def read_log_format(value: Any, where: str) -> str:
+    """Return one of `LOG_FORMATS`."""
+    form = text(value, where)
+    if form not in LOG_FORMATS:
         raise SettingsError(
-            f"log_format is {said!r}", advice=f"it is one of {', '.join(LOG_FORMATS)}"
+            f"{where} is {form!r}", advice=f"it must be one of {', '.join(LOG_FORMATS)}"
         )
-    return said
+    return form
 
 
-def read_schedule(said: str, written: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
-    """Cadences by resource: those of the environment, `instances=2m; bills=0 * * * *`, win over
-    those written in the config file."""
-    parts = [part.strip() for part in said.split(";") if part.strip()]
-    if any("=" not in part for part in parts):
-        raise SettingsError(
-            f"{SCHEDULE_VARIABLE} is not understood", advice="write instances=2m; bills=1h"
-        )
-    pairs = (part.split("=", 1) for part in parts)
-    named = {name.strip(): cadence for name, cadence in pairs}
+def read_schedule(variable: str, written: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
+    """Return cadences by resource.
+
+    Those of the environment, `instances=2m; bills=0 * * * *`, win over those of the config file.
+    """
+    named: dict[str, str] = {}
+    for part in clean(variable, SCHEDULE_VARIABLE).split(";"):
+        name, equals, cadence = (word.strip() for word in part.partition("="))
+        if part.strip() and not equals:
+            raise SettingsError(
+                f"{SCHEDULE_VARIABLE} is not understood", advice="write instances=2m; bills=1h"
+            )
+        if name in named:
+            raise SettingsError(f"{SCHEDULE_VARIABLE} names {name!r} twice", advice="name it once")
+        if part.strip():
+            named[name] = cadence
     return {**read_cadences(written, where), **read_cadences(named, SCHEDULE_VARIABLE)}
 
 
-def read_cadences(said: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
-    """Cadences by resource, of a table of the config file or of pairs of words."""
-    for name in said:
+def read_cadences(written: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
+    """Return cadences by resource. Raises `SettingsError` for an odd one."""
+    for name in written:
         if name not in RESOURCES:
             raise SettingsError(
-                f"{where} names {name!r}, which is not collected",
-                advice=f"it may name {', '.join(RESOURCES)}",
+                f"{where} names {name!r}, which is not collected", advice=nearest(name, RESOURCES)
             )
-    return {name: _cadence(value, f"{where}: {name}") for name, value in said.items()}
+    return {name: _cadence(value, f"{where}: {name}") for name, value in written.items()}
 
 
 def _cadence(value: Any, where: str) -> Cadence:
-    found = read_cadence(value, where)
-    if found.cron and not can_fire(found.cron):
+    cadence = read_cadence(value, where)
+    if cadence.cron and not can_fire(cadence.cron):
         raise SettingsError(
-            f"{where}: {found.cron!r} never fires",
+            f"{where}: {cadence.cron!r} never fires",
             advice="minute hour day month weekday, as in '*/5 8-20 * * 1-5'",
         )
-    return found
+    return cadence

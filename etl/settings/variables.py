@@ -1,4 +1,4 @@
-"""Environment variables that look like ours: a mistyped one is read by nobody, and says nothing."""
+"""Environment variables that look like ours: a mistyped one is read by nobody, without a word."""
 
 from __future__ import annotations
 
@@ -19,34 +19,36 @@ from etl.settings import (
 )
 
 OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG", "CHENYU_LANG")
-"""Variables of options that are no settings."""
+"""Variables of options that are not settings."""
 _OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
 """In names that Kubernetes sets for a service called chenyu-etl."""
 
 
 def known_variables() -> set[str]:
-    """Every variable of ours that is read whatever the config file says."""
+    """Every variable of ours that is read whatever the config file names."""
     names = {f.name for f in fields(Settings)} - {"accounts", "alerts"}
     return {*map(variable, names), KEY_VARIABLE, KEY_FILE_VARIABLE, *OPTION_VARIABLES}
 
 
-def strange_variables(environ: Mapping[str, str], config: Path | None = None) -> list[str]:
-    """What to say of each variable that looks like ours and that nothing reads: neither we, nor the
-    config file, which may name variables that hold secrets."""
+def unread_variables(environ: Mapping[str, str], config: Path | None = None) -> list[str]:
+    """One warning for each variable that looks like ours and that nothing reads.
+
+    The config file may name variables that hold secrets: those are read.
+    """
     path = config_path(environ, config)
-    known = known_variables() | set(_named(read_config(path) if path.exists() else {}))
-    said = []
+    known = known_variables() | set(named_variables(read_config(path) if path.exists() else {}))
+    warnings = []
     for name in sorted(environ):
         if name.startswith("CHENYU_") and name not in known and not _OF_A_CLUSTER.search(name):
             near = difflib.get_close_matches(name, sorted(known), 1)
-            said.append(f"{name} is not read" + (f"; did you mean {near[0]}?" if near else ""))
-    return said
+            warnings.append(f"{name} is not read" + (f"; did you mean {near[0]}?" if near else ""))
+    return warnings
 
 
-def _named(written: Mapping[str, Any]) -> Iterator[str]:
+def named_variables(written: Mapping[str, Any]) -> Iterator[str]:
     """The variables that a config file names: `api_key_env`, `url_env`, …"""
     for name, value in written.items():
         if isinstance(value, dict):
-            yield from _named(value)
+            yield from named_variables(value)
         elif name.endswith("_env") and isinstance(value, str):
             yield value

@@ -1,0 +1,56 @@
+"""Commands that look at the settings: config check, config show."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from etl.cli.common import Context, fail, json_option, print_json, print_lines, say
+
+
+@click.group()
+def config() -> None:
+    """Look at the settings: what is wrong with them, and where each one comes from."""
+
+
+@config.command()
+@click.pass_obj
+def check(context: Context) -> None:
+    """Check the config file, variables and key files, without a network; name everything wrong.
+
+    Exit code 2 if anything is wrong. Keys are read, and shown nowhere; whether the source takes them is
+    for doctor to find out.
+    """
+    from etl.settings.checking import notes, problems
+
+    reading = context.read()
+    errors = [*reading.problems, *problems(reading, os.environ)]
+    for error in errors:
+        fail(error)
+    for note in notes(reading, os.environ):
+        say(f"note: {note}")
+    if errors:
+        raise SystemExit(errors[0].exit_code)
+    where = reading.config if reading.config.exists() else "no config file"
+    say(f"nothing is wrong ({where}; {len(reading.settings.accounts)} accounts)")
+
+
+@config.command()
+@json_option
+@click.pass_obj
+def show(context: Context, as_json: bool) -> None:
+    """Print each setting, its value and where that comes from. Secrets are masked."""
+    from etl.settings.showing import rows
+
+    reading = context.read()
+    for error in reading.problems:
+        fail(error)
+    shown = rows(reading, os.environ)
+    if as_json:
+        print_json([{"name": n, "value": v, "origin": o} for n, v, o in shown])
+    else:
+        width = max(len(name) for name, _, _ in shown)
+        print_lines(f"{name:{width}}  {value}  ({origin})" for name, value, origin in shown)
+    if reading.problems:
+        raise SystemExit(reading.problems[0].exit_code)

@@ -1,0 +1,189 @@
+"""The accounts that are polled, and where the key of each is."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from etl.errors import SettingsError
+from etl.paths import file_name
+from etl.settings.file import table, unknown_names
+from etl.settings.problems import Problems
+from etl.settings.readers import base_url, home_expanded, only_text
+from etl.settings.service import read_cadences
+from etl.settings.text import clean_key
+from etl.timing.cadence import Cadence
+
+DEFAULT_ACCOUNT: Final = "default"
+LONGEST_ACCOUNT: Final = 100
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what `LoadCredential=` names."""
+KEY_VARIABLE: Final = "CHENYU_API_KEY"
+KEY_FILE_VARIABLE: Final = "CHENYU_API_KEY_FILE"
+WHERE_KEYS_ARE: Final = (
+    "make a key in the console of chenyu.cn, then: export CHENYU_API_KEY=cy_…"
+    " (or put it into a file and name that: CHENYU_API_KEY_FILE)"
+)
+ACCOUNT_KEYS: Final = {
+    "api_key_env",
+    "api_key_file",
+    "api_key_credential",
+    "base_url",
+    "schedule",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account and where its key is. The key itself is read when it is needed, never kept.
+
+    `schedule` holds cadences by resource that are its own, `base_url` where its API is if not where
+    that of the others is. `key_credential` names a systemd credential; without one, a credential
+    `ACCOUNT.key` stands in for the key file.
+    """
+
+    name: str
+    key_env: str | None = None
+    key_file: Path | None = None
+    key_credential: str | None = None
+    base_url: str | None = None
+    schedule: Mapping[str, Cadence] = field(default_factory=dict)
+
+    @property
+    def credential(self) -> str:
+        """The name of its systemd credential."""
+        return self.key_credential or f"{file_name(self.name)}.key"
+
+    def key(self, environ: Mapping[str, str]) -> str:
+        """Return the API key. Raises `SettingsError` if there is none, with how to set it."""
+        written = environ.get(self.key_env, "") if self.key_env else ""
+        where = f"the API key of account {self.name!r} ({self.key_env})"
+        file = self._credential_file(environ) or self.key_file
+        if not written.strip() and file is not None:
+            written, where = _read_key(file), f"API key file {file}"
+        key = clean_key(written, where)
+        if not key:
+            own = self.key_env if self.key_env != KEY_VARIABLE else None
+            raise SettingsError(
+                f"there is no API key for account {self.name!r}",
+                advice=f"export {own}=cy_…, as the config file says" if own else WHERE_KEYS_ARE,
+            )
+        return key
+
+    def key_origin(self, environ: Mapping[str, str]) -> str:
+        """Name the variable or the file that the key comes from."""
+        if self.key_env and environ.get(self.key_env, "").strip():
+            return self.key_env
+        file = self._credential_file(environ) or self.key_file
+        return str(file) if file is not None else "nowhere"
+
+    def _credential_file(self, environ: Mapping[str, str]) -> Path | None:
+        given = Path(environ.get(CREDENTIALS) or f"${CREDENTIALS}", self.credential)
+        return given if self.key_credential or given.exists() else None
+
+
+def read_accounts(
+    written: Mapping[str, Any],
+    environ: Mapping[str, str],
+    chosen: str | None,
+    path: Path,
+    problems: Problems,
+) -> tuple[Account, ...]:
+    """Return the accounts of the config file, and the one whose key is outside of `[accounts]`: in the
+    environment, or at the top of the file. That is the key of `chosen`, else of the default account.
+    """
+    tables = problems.catch({}, table, written.get("accounts", {}), "accounts", str(path))
+    accounts = {name: _account(name, keys, path, problems) for name, keys in tables.items()}
+    name = chosen or DEFAULT_ACCOUNT
+    has_key = bool(environ.get(KEY_VARIABLE) or environ.get(KEY_FILE_VARIABLE))
+    if name not in accounts:
+        if not accounts or has_key or "api_key_file" in written:
+            accounts[name] = _plain_account(name, written, environ, path, problems)
+        elif chosen:
+            problems.add(
+                f"{path} knows no account {chosen!r}",
+                f"it knows {', '.join(accounts)}; or export {KEY_VARIABLE}=cy_…",
+            )
+    elif has_key:
+        accounts[name] = _plain_account(name, {}, environ, path, problems, accounts[name])
+    if chosen:
+        return (accounts[chosen],) if chosen in accounts else ()
+    return tuple(accounts.values())
+
+
+def _plain_account(
+    name: str,
+    written: Mapping[str, Any],
+    environ: Mapping[str, str],
+    path: Path,
+    problems: Problems,
+    known: Account | None = None,
+) -> Account:
+    problems.catch(None, refuse_odd_name, name)
+    where = KEY_FILE_VARIABLE if environ.get(KEY_FILE_VARIABLE) else str(path)
+    file = environ.get(KEY_FILE_VARIABLE) or written.get("api_key_file")
+    key_file = problems.catch(None, _key_file, {"api_key_file": file}, where)
+    if known is None:
+        return Account(name, KEY_VARIABLE, key_file)
+    # the environment brings another key to an account that the file describes
+    return Account(name, KEY_VARIABLE, key_file, None, known.base_url, known.schedule)
+
+
+def _account(name: str, keys: Any, path: Path, problems: Problems) -> Account:
+    at = f"{path}: accounts.{name}"
+    problems.catch(None, refuse_odd_name, name, f"{path}: ")
+    keys = problems.catch({}, table, keys, f"accounts.{name}", str(path))
+    for error in unknown_names(keys, ACCOUNT_KEYS, f"{path}: accounts.{name}"):
+        problems.append(error)
+    own = problems.catch(
+        {}, table, keys.get("schedule", {}), f"accounts.{name}.schedule", str(path)
+    )
+    address = keys.get("base_url")
+    return Account(
+        name,
+        problems.catch(None, only_text, keys, "api_key_env", at),
+        problems.catch(None, _key_file, keys, at),
+        problems.catch(None, _credential, keys, at),
+        address and problems.catch(None, base_url, address, f"base_url ({at})"),
+        problems.catch({}, read_cadences, own, f"{at}.schedule"),
+    )
+
+
+def _key_file(keys: Mapping[str, Any], where: str) -> Path | None:
+    file = only_text(keys, "api_key_file", where)
+    return home_expanded(Path(file), f"api_key_file ({where})") if file else None
+
+
+def _credential(keys: Mapping[str, Any], where: str) -> str | None:
+    name = only_text(keys, "api_key_credential", where)
+    if name is not None and "/" in name:
+        raise SettingsError(
+            f"api_key_credential ({where}) is a name, not a path", advice="see docs/service.md"
+        )
+    return name
+
+
+def refuse_odd_name(name: str, where: str = "") -> None:
+    """Raises `SettingsError` for what cannot be an account's name."""
+    plain = name.strip() == name != "" and unicodedata.normalize("NFC", name) == name
+    if not plain or len(name) > LONGEST_ACCOUNT or not name.isprintable():
+        short = name if len(name) <= 40 else f"{name[:40]}…"
+        raise SettingsError(
+            f"{where}account {short!r} needs a short plain name",
+            advice=f"for example lab; {LONGEST_ACCOUNT} characters at most, on one line, no space"
+            " at its ends",
+        )
+
+
+def _read_key(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(
+            f"API key file {path} cannot be read: {reason}",
+            advice="check its place and permissions",
+        ) from None

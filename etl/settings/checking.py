@@ -1,0 +1,60 @@
+"""Checks of settings that need this machine, and no network: files that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from etl.errors import SettingsError
+from etl.settings import Reading
+from etl.settings.file import open_to_others
+from etl.settings.variables import unread_variables
+
+
+def problems(reading: Reading, environ: Mapping[str, str]) -> Iterator[SettingsError]:
+    """Everything that would stop a sync: keys that are not there, a folder that cannot be."""
+    for account in reading.settings.accounts:
+        try:
+            account.key(environ)
+        except SettingsError as error:
+            yield error
+    for channel in reading.settings.alerts.channels:
+        for secret in (channel.url, channel.secret):
+            if secret:
+                try:
+                    secret.read(environ, f"alerts.channels.{channel.name}")
+                except SettingsError as error:
+                    yield error
+    folder = reading.settings.archive
+    if folder is not None and folder.exists() and not folder.is_dir():
+        yield SettingsError(f"archive {folder} is not a folder", advice="name another")
+
+
+def notes(reading: Reading, environ: Mapping[str, str]) -> Iterator[str]:
+    """What is likely not meant, and does not stop a sync."""
+    config = reading.config
+    if config.exists() and not reading.problems:
+        yield from unread_variables(environ, config)
+    if _holds_secret(reading) and open_to_others(config):
+        yield f"{config} holds a secret and others can read it: chmod 600 {config}"
+    for account in reading.settings.accounts:
+        if account.key_file is not None and open_to_others(account.key_file):
+            yield f"others can read the key file {account.key_file}: chmod 600 {account.key_file}"
+    for name, path in _relative_paths(reading):
+        yield f"{name} is a relative path, {path}: it depends on the folder of each start"
+
+
+def _holds_secret(reading: Reading) -> bool:
+    """Whether the config file holds a password of the database or the URL to ping."""
+    written = reading.written
+    url = written.get("database_url")
+    return bool(written.get("ping_url")) or (isinstance(url, str) and "@" in url and "://" in url)
+
+
+def _relative_paths(reading: Reading) -> Iterator[tuple[str, Path]]:
+    settings = reading.settings
+    paths = [("archive", settings.archive)]
+    paths += [(f"accounts.{a.name}.api_key_file", a.key_file) for a in settings.accounts]
+    for name, path in paths:
+        if path is not None and not path.is_absolute():
+            yield name, path

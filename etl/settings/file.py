@@ -1,0 +1,83 @@
+"""The config file: read, and names in it that are unknown refused with the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from etl.errors import SettingsError
+from etl.settings.text import clean
+
+EXAMPLE: Final = "see docs/configuration.md for an example"
+
+
+def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
+    """Return where the config file is, or would be."""
+    if given is not None:
+        return Path(clean(str(given), "--config")).expanduser()
+    if named := environ.get("CHENYU_CONFIG"):
+        return Path(clean(named, "CHENYU_CONFIG")).expanduser()
+    import platformdirs
+
+    try:
+        return platformdirs.user_config_path("chenyu-etl") / "config.toml"
+    except RuntimeError:  # a user without a home, as in a container
+        return Path("/etc/chenyu-etl/config.toml")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the tables of a config file. Raises `SettingsError` if it cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"config file {path} cannot be read: {_reason(error)}", advice=EXAMPLE
+        ) from None  # a syntax error may quote the line, and the line may hold a secret
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    at = re.search(r" \(at (line \d+, column \d+|end of document)\)$", str(error))
+    is_double = re.match(r"Cannot (overwrite|declare|mutate)", str(error))
+    return ("it sets one name twice" if is_double else "it is not TOML") + (at[0] if at else "")
+
+
+def unknown_names(
+    names: Collection[str], known: Collection[str], where: str
+) -> Iterator[SettingsError]:
+    """One error for each name that is not known, with the nearest that is."""
+    for name in names:
+        if name == "api_key":
+            yield SettingsError(
+                f"{where} holds an API key", advice="put it into a file of its own: api_key_file"
+            )
+        elif name not in known:
+            yield SettingsError(
+                f"{where} sets {name!r}, which is not a setting", advice=nearest(name, known)
+            )
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Advice for a name that is not known."""
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    return f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
+
+
+def table(value: Any, name: str, where: str) -> Mapping[str, Any]:
+    """Return the table. Raises `SettingsError` if the value is anything else."""
+    if not isinstance(value, dict):
+        raise SettingsError(f"{where}: {name} must be a table", advice=EXAMPLE)
+    return value
+
+
+def open_to_others(path: Path) -> bool:
+    """Whether other users of this machine can read the file."""
+    return os.name == "posix" and path.exists() and bool(path.stat().st_mode & 0o044)

@@ -1,0 +1,27 @@
+"""What is wrong with the settings, all of it, so that one look is enough to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from etl.errors import SettingsError
+
+T = TypeVar("T")
+D = TypeVar("D")
+P = ParamSpec("P")
+
+
+class Problems(list[SettingsError]):
+    """The errors of settings, in the order in which they were met."""
+
+    def add(self, message: str, advice: str) -> None:
+        self.append(SettingsError(message, advice=advice))
+
+    def catch(self, default: D, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | D:
+        """Return what `read` returns, or `default` if that refuses."""
+        try:
+            return read(*args, **kwargs)
+        except SettingsError as error:
+            self.append(error)
+            return default

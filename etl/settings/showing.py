@@ -1,0 +1,103 @@
+"""Settings for people: each value, where it comes from, and no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from etl.errors import SettingsError
+from etl.settings import Reading, Settings
+from etl.timing.cadence import Cadence
+
+MASK: Final = "[secret]"
+
+Row = tuple[str, str, str]
+"""Name, value, origin."""
+
+
+def rows(reading: Reading, environ: Mapping[str, str]) -> list[Row]:
+    """Return every setting, also those that nobody set."""
+    return [
+        ("config", str(reading.config), "read" if reading.config.exists() else "not there"),
+        *_plain(reading),
+        *_accounts(reading, environ),
+        *_alerts(reading),
+    ]
+
+
+def _plain(reading: Reading) -> Iterator[Row]:
+    for field in fields(Settings):
+        if field.name not in ("accounts", "alerts"):
+            value = getattr(reading.settings, field.name)
+            yield (
+                field.name,
+                _masked(field.name, value),
+                reading.origins.get(field.name, "default"),
+            )
+
+
+def _accounts(reading: Reading, environ: Mapping[str, str]) -> Iterator[Row]:
+    for account in reading.settings.accounts:
+        at = f"accounts.{account.name}"
+        try:
+            key = MASK if account.key(environ) else "none"
+        except SettingsError as error:
+            key = error.message
+        yield f"{at}.key", key, account.key_origin(environ)
+        origin = str(reading.config)
+        if account.base_url:
+            yield f"{at}.base_url", account.base_url, origin
+        if account.schedule:
+            yield f"{at}.schedule", _text(account.schedule), origin
+
+
+def _alerts(reading: Reading) -> Iterator[Row]:
+    """What the config file sets of alerts; their defaults are in docs/alerts.md."""
+    written = reading.written.get("alerts", {})
+    yield from _flat("alerts", written if isinstance(written, dict) else {}, str(reading.config))
+
+
+def _flat(at: str, written: Mapping[str, Any], origin: str) -> Iterator[Row]:
+    for name, value in written.items():
+        if isinstance(value, dict):
+            yield from _flat(f"{at}.{name}", value, origin)
+        else:
+            # a command may hold a token among its words
+            is_secret = name in ("command", "on_alert", "url", "secret")
+            yield f"{at}.{name}", MASK if is_secret else str(value), origin
+
+
+def _masked(name: str, value: Any) -> str:
+    if name == "database_url":
+        return _without_password(value)
+    if name == "ping_url" and value:
+        return f"{urlsplit(value).scheme}://{urlsplit(value).hostname}/{MASK}"
+    if name == "listen" and not value:
+        return "off"
+    return _text(value)
+
+
+def _without_password(url: str) -> str:
+    """The place of the database: the path of a file, or the server and the name."""
+    if not url.startswith("sqlite:"):
+        from etl.dialect import open_database
+
+        try:
+            return open_database(url).place
+        except SettingsError as error:
+            return error.message
+    return url.removeprefix("sqlite:///")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return (
+            "; ".join(f"{name} {cadence}" for name, cadence in value.items()) or "of each resource"
+        )
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, Cadence):
+        return str(value)
+    return "none" if value in (None, "") else str(value)

@@ -1,0 +1,98 @@
+"""The commands that look at the settings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands import KEY, Command, home, run
+
+__all__ = ["home", "run"]
+
+GOOD = """\
+page_size = 7
+ping_url = "https://hc.example/S3CRET-ping"
+[accounts.lab]
+api_key_file = "lab.key"
+base_url = "https://lab.example/v2"
+[alerts.channels.ops]
+url_env = "OPS_URL"
+"""
+
+
+@pytest.fixture
+def config(home: Path) -> Path:
+    (home / "lab.key").write_text(KEY)
+    (home / "lab.key").chmod(0o600)
+    path = home / "c.toml"
+    path.write_text(GOOD)
+    path.chmod(0o600)
+    return path
+
+
+def test_a_good_config_is_said_to_be_good(run: Command, config: Path) -> None:
+    done = run("--config", str(config), "config", "check", OPS_URL="https://hook.example/x")
+    assert done.exit_code == 0, done.output
+    assert f"nothing is wrong ({config}; 1 accounts)" in done.stderr
+    assert "accounts.lab.api_key_file is a relative path, lab.key" in done.stderr
+
+
+def test_everything_wrong_is_named_at_once_and_nothing_is_connected_to(
+    run: Command, config: Path
+) -> None:
+    (config.parent / "lab.key").unlink()
+    config.write_text(GOOD.replace("page_size", "page_siz"))
+    done = run("--config", str(config), "config", "check", CHENYU_ATTEMPTS="0")
+    assert done.exit_code == 2
+    for words in ("page_siz", "did you mean page_size?", "CHENYU_ATTEMPTS", "lab.key", "OPS_URL"):
+        assert words in done.stderr
+    assert done.stderr.count("error: ") == 4
+    missing = run("--config", str(config) + "x", "config", "check")
+    assert (missing.exit_code, "there is no config file" in missing.stderr) == (2, True)
+
+
+def test_a_config_that_holds_a_secret_and_that_others_can_read_is_noted(
+    run: Command, config: Path
+) -> None:
+    config.chmod(0o644)
+    (config.parent / "lab.key").chmod(0o644)
+    done = run("--config", str(config), "config", "check", OPS_URL="x")
+    assert done.exit_code == 0
+    assert f"chmod 600 {config}" in done.stderr
+    assert "chmod 600 lab.key" in done.stderr
+
+
+def test_each_setting_is_shown_with_its_origin_and_without_its_secret(
+    run: Command, config: Path
+) -> None:
+    environ = {
+        "CHENYU_DATABASE_URL": "postgresql://me:S3CRET@db.example/x",
+        "CHENYU_ATTEMPTS": "3",
+        "OPS_URL": "https://hook.example/S3CRET",
+    }
+    done = run("--config", str(config), "config", "show", "--json", **environ)
+    assert done.exit_code == 0, done.output
+    shown = {row["name"]: (row["value"], row["origin"]) for row in json.loads(done.stdout)}
+    assert shown["page_size"] == ("7", str(config))
+    assert shown["attempts"] == ("3", "CHENYU_ATTEMPTS")
+    assert shown["concurrency"] == ("4", "default")
+    assert shown["ping_url"] == ("https://hc.example/[secret]", str(config))
+    assert "db.example" in shown["database_url"][0]
+    assert shown["accounts.lab.key"] == ("[secret]", "lab.key")
+    assert shown["accounts.lab.base_url"][0] == "https://lab.example/v2"
+    assert shown["alerts.channels.ops.url_env"] == ("OPS_URL", str(config))
+    assert "S3CRET" not in done.output
+    plain = run("--config", str(config), "config", "show", **environ)
+    assert f"page_size                    7  ({config})" in plain.stdout
+    assert "S3CRET" not in plain.output
+
+
+def test_a_variable_with_a_line_end_names_the_account_that_is_meant(
+    run: Command, home: Path
+) -> None:
+    done = run("sync", CHENYU_ACCOUNT="lab\r\n")
+    assert "there is no API key for account 'lab'" in done.stderr
+    odd = run("sync", CHENYU_ACCOUNT="'lab")
+    assert (odd.exit_code, "begins or ends with a quote" in odd.stderr) == (2, True)
