@@ -168,6 +168,16 @@ MACRO is_payer_of(w, u, at_s) AS w.account_id = u.account_id AND w.instance_uuid
 -- Whether two rows are about one instance.
 MACRO is_instance_of(i, u) AS i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid;
 
+-- What of an amount that is spread evenly from `starts_s` to `ends_s` lies between two seconds; the
+-- parts of a time that is cut add up to the amount.
+MACRO amount_within(amount, starts_s, ends_s, from_s, to_s) AS CASE
+    WHEN ends_s > starts_s
+    THEN amount * (clamped(to_s, starts_s, ends_s) - starts_s) / (ends_s - starts_s)
+        - amount * (clamped(from_s, starts_s, ends_s) - starts_s) / (ends_s - starts_s)
+    WHEN from_s <= starts_s AND to_s > starts_s THEN amount
+    ELSE 0
+END;
+
 -- A sum of costs, null if one of them is not known.
 MACRO known_sum(microcny) AS CASE
     WHEN COUNT(*) = COUNT(microcny) THEN sum_of(microcny)
