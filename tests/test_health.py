@@ -353,7 +353,7 @@ def test_no_log_line_holds_a_secret(form: str, monkeypatch: pytest.MonkeyPatch) 
         assert word not in said.getvalue()
     if form == "json":
         lines = [json.loads(line) for line in said.getvalue().splitlines()]
-        assert lines[0]["message"] == "of Bearer [secret] here"
+        assert lines[0]["message"] == "of Bearer *** here"
         assert "traceback" in lines[1]
 
 

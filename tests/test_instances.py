@@ -147,7 +147,8 @@ def test_unknown_fields_are_kept_in_extra_without_secrets() -> None:
         shutdown_regular={"shutdown_time": 5, "enable": False, "reason": "n\x00ight"},
     )
     assert json.loads(str(seen.extra)) == {
-        "disk": {"size": 9, "url": "https://x/y"},
+        "auth_token": "***",
+        "disk": {"size": 9, "url": "https://x/y", "password": "***"},
         "shutdown_regular": {"reason": "n\ufffdight"},
         "zone": "gz",
     }
@@ -182,7 +183,7 @@ def test_the_order_of_lists_and_new_secrets_make_no_other_facts() -> None:
         ("title", {"zh": "x"}, "$.title"),
         ("create_time", {}, "$.create_time"),
         ("create_time", True, "$.create_time"),
-        ("server_map", "none", "$.server_map"),
+        ("server_map", 5, "$.server_map"),
         ("shutdown_regular", {"enable": "perhaps"}, "$.shutdown_regular.enable"),
         ("shutdown_regular", [], "$.shutdown_regular"),
     ],

@@ -145,7 +145,7 @@ def test_a_price_for_some_units_only_is_null_for_the_others() -> None:
 
 def test_unknown_members_are_kept_without_secrets() -> None:
     found = columns(GPU_PRICES, {**PRICE, "vram": 24, "token": "t", "at": "https://u:p@h/x?k=1"})
-    assert found["extra"] == '{"at":"https://h/x","vram":24}'
+    assert found["extra"] == '{"at":"https://h/x","token":"***","vram":24}'
 
 
 def test_a_line_without_a_window_settles_the_moment_of_its_order() -> None:

@@ -98,10 +98,14 @@ READ: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     (
         {"region": {"b": 1, "a": [BIG, "\x00"]}, "api_key": "hush"},
-        {"extra": {"region": {"a": [BIG, "\ufffd"], "b": 1}}},
+        {"extra": {"api_key": "***", "region": {"a": [BIG, "\ufffd"], "b": 1}}},
     ),
     ({"server_url": "http://u:p@h:8/p?token=x#f"}, {"server_url": "http://h:8/p"}),
-    ({"server_map": {"z": 1, "password": "hush"}}, {"server_map": {"z": 1}}),
+    ({"server_map": {"z": 1, "password": "hush"}}, {"server_map": {"z": 1, "password": "***"}}),
+    (
+        {"server_map": '[{"ssh_info": {"password": "hush"}}]'},
+        {"server_map": '[{"ssh_info": {"password": "***"}}]'},
+    ),
 ]
 
 
@@ -142,7 +146,7 @@ REJECTED: list[tuple[str, str, bool]] = [
     (record(title=5), "$.title", True),
     (record(shutdown_regular=[]), "$.shutdown_regular", True),
     (record(shutdown_regular={"enable": "perhaps"}), "$.shutdown_regular.enable", True),
-    (record(server_map="text"), "$.server_map", True),
+    (record(server_map=5), "$.server_map", True),
     (record(start_time={}), "$.start_time", True),
     (record(gpu_name=float("nan")), "$.gpu_name", True),
     ('{"instance_uuid": "inst_odd"}', "$: ", True),

@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 from etl.address import read_address
 from etl.dialect.types import CalendarDay, UtcInstant
 from etl.errors import Busy, SettingsError, StoreError
+from etl.redact import remember_url
 
 Row = Sequence[Any]
 OURS: Final = "instance_history"
@@ -95,6 +96,7 @@ class Database(Protocol):
 
 def open_database(value: str) -> Database:
     """Return the database of an address as people write it. Nothing is connected to yet."""
+    remember_url(value)
     address = read_address(value)
     if isinstance(address, Path):
         from etl.dialect.sqlite import Sqlite

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from etl.dialect.postgres_session import Server
 from etl.errors import Away, Busy, StoreError
+from etl.redact import scrub
 
 CHECK: Final = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
 _HUNG_UP: Final = (psycopg.OperationalError, psycopg.InterfaceError)
@@ -60,7 +61,7 @@ that speaks another language gets the general advice."""
 def to_store_error(error: DBAPIError, server: Server) -> StoreError:
     """Return our error for one of the driver."""
     state = getattr(error.orig, "sqlstate", None) or ""
-    text = server.scrubbed(str(error.orig)).strip()
+    text = scrub(str(error.orig)).strip()
     what = f"{server.place()}: {text.partition(chr(10))[0]}"
     if state in _BUSY:
         return Busy(

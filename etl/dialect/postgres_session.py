@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from etl.address import FORMS
 from etl.errors import SettingsError
+from etl.redact import remember
 
 CONNECT_TIMEOUT_S: Final = 15
 KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -56,6 +57,8 @@ class Server:
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._said = _parsed(url)
+        remember(*(str(self._said.get(name) or "") for name in SECRETS))
+        remember(os.environ.get("PGPASSWORD", ""))
         settings, rest = _split_options(
             self._said.get("options") or os.environ.get("PGOPTIONS", "")
         )
@@ -93,13 +96,6 @@ class Server:
             if not host.startswith("/")  # the folder of a socket
         )
         return f"postgresql://{there}/{self.name or ''}"
-
-    def scrubbed(self, text: str) -> str:
-        """Return a driver's text without the secrets of the URL."""
-        for name in SECRETS:
-            if secret := self._said.get(name):
-                text = text.replace(str(secret), "***")
-        return text
 
     def dump_command(self, target: Path) -> str:
         """Return the line that makes a backup, without a password."""

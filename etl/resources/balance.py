@@ -6,7 +6,7 @@ from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, content_of
 from etl.resources.values import OddValue, amount
 
-VERSION = 1
+VERSION = 2
 IDENTITY = "balance"
 """There is one, and it has no name."""
 

@@ -16,7 +16,7 @@ from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.values import Extra, OddValue, amount, code, instant_of, words
 
-VERSION = 1
+VERSION = 2
 LIST_KEY = "order_list"
 LINE_NO, NAME = "_line_no", "_name"
 

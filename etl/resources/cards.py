@@ -8,7 +8,7 @@ from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.values import Extra, amount, code, instant_of, json_text, words
 
-VERSION = 1
+VERSION = 2
 LIST_KEY = "card_list"
 
 

@@ -13,11 +13,11 @@ import msgspec
 
 from etl.errors import Changed
 from etl.poll import Instant
-from etl.redact import redact
+from etl.redact import mask, redact, redact_words
 from etl.resources.listing import Reject, is_identity, parse, records_of
 from etl.resources.values import canonical, instant_of, reject_of, text_of
 
-VERSION: Final = 1
+VERSION: Final = 2
 LIST_KEY: Final = "instance_list"
 
 Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
@@ -77,7 +77,7 @@ class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     create_time: Moment = None
     start_time: Moment = None
     server_url: list[Any] | str | None = None
-    server_map: list[Any] | dict[str, Any] | None = None
+    server_map: list[Any] | dict[str, Any] | str | None = None
     save_image_status: Code | None = None
     charging_type: Code | None = None
     shutdown_regular: _Shutdown | None = None
@@ -96,7 +96,7 @@ class _Ssh(msgspec.Struct, forbid_unknown_fields=True):
     username: Leaf = msgspec.UNSET
 
 
-class _Service(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Service(msgspec.Struct, forbid_unknown_fields=True):
     port_type: Leaf = msgspec.UNSET
     protocol: Leaf = msgspec.UNSET
     ssh_info: _Ssh | str | msgspec.UnsetType | None = msgspec.UNSET
@@ -186,7 +186,7 @@ def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
     facts = Instance(
         instance_uuid=wire.instance_uuid,
         status=wire.status,
-        title=text_of(wire.title),
+        title=redact_words(text_of(wire.title)),
         create_time=instant_of(wire.create_time, "create_time", extra),
         start_time=instant_of(wire.start_time, "start_time", extra),
         charging_type=wire.charging_type,
@@ -194,10 +194,10 @@ def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
         shutdown_enabled=shutdown.enable,
         save_image_status=wire.save_image_status,
         image_uuid=text_of(wire.image_uuid),
-        image_name=text_of(wire.image_name),
-        image_tag=text_of(wire.image_tag),
+        image_name=redact_words(text_of(wire.image_name)),
+        image_tag=redact_words(text_of(wire.image_tag)),
         gpu_uuid=text_of(wire.gpu_uuid),
-        gpu_name=text_of(wire.gpu_name),
+        gpu_name=redact_words(text_of(wire.gpu_name)),
         gpu_nums=wire.gpu_nums,
         server_url=services(wire.server_url),
         server_map=services(wire.server_map),
@@ -226,10 +226,23 @@ def _usual_services(services: Any) -> str | None:
     """`_services` of texts or of `_Service`s, whose members are declared in canonical order."""
     if type(services) is not list:
         return _services(services)
-    for service in services:
-        if type(service) is _Service and type(service.ssh_info) is _Ssh:
-            service.ssh_info.password = msgspec.UNSET
-    text = f"[{','.join(sorted(_CANONICAL.encode(service).decode() for service in services))}]"
-    if "?" in text or "@" in text or "#" in text or "\\u0000" in text:
-        return _services(msgspec.json.decode(text))
-    return text
+    plain = [redact(s) if type(s) is str else _without_secrets(s) for s in services]
+    text = f"[{','.join(sorted([_CANONICAL.encode(service).decode() for service in plain]))}]"
+    return _services(msgspec.json.decode(text)) if "\\u0000" in text else text
+
+
+def _without_secrets(service: _Service) -> _Service:
+    """The same service, whose members are redacted in place: `redact` would need it as a dict."""
+    service.port_type = redact(service.port_type)
+    service.protocol = redact(service.protocol)
+    service.title = redact_words(service.title)
+    service.url = redact(service.url)
+    ssh = service.ssh_info
+    if type(ssh) is _Ssh:
+        ssh.host = redact(ssh.host)
+        ssh.password = mask(ssh.password)
+        ssh.port = redact(ssh.port)
+        ssh.username = redact(ssh.username)
+    elif type(ssh) is str:
+        service.ssh_info = redact(ssh)
+    return service

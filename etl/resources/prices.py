@@ -6,7 +6,7 @@ from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.values import amount, code, words
 
-VERSION = 1
+VERSION = 2
 LIST_KEY = "gpu_list"
 UNITS = ("hour", "day", "week", "month", "year")
 

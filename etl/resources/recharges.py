@@ -14,7 +14,7 @@ from etl.resources.listing import Listing, Reject, is_identity, total
 from etl.resources.records import Form, Listed, Member, Record, content_of
 from etl.resources.values import Extra, amount, canonical, instant_of, words
 
-VERSION = 1
+VERSION = 2
 CHINA = timezone(timedelta(hours=8))
 ID = "_recharge_id"
 LIST_KEY = "recharge_list"

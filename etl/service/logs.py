@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import warnings
 from datetime import UTC, datetime
-from typing import Any, Final, TextIO
+from typing import Any, TextIO
 
-from etl.redact import redact_urls
-
-_SECRETS: Final = (
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{4,}"), r"\1 [secret]"),
-    (re.compile(r"\b(?:cy|sk)[_-][\w-]{6,}"), "[key]"),
-    (
-        re.compile(
-            r"(?i)\b((?:api_?)?key|token|secret|passw(?:or)?d|passwd|pwd)\b(['\"]?\s*[=:]\s*)"
-            r"(['\"]?)[^\s'\",;&]+"
-        ),
-        r"\1\2\3[secret]",
-    ),
-)
-
-
-def without_secrets(text: str) -> str:
-    """`text` with URLs cut down, and without what looks like a key, a password or a token."""
-    text = redact_urls(text)
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
-    return text
+from etl.redact import scrub
 
 
 class TextLines(logging.Formatter):
@@ -41,7 +20,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         record.level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
-        return without_secrets(super().format(record))
+        return scrub(super().format(record))
 
 
 class JsonLines(logging.Formatter):
@@ -57,8 +36,8 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             said["traceback"] = self.formatException(record.exc_info)
-        clean = {k: without_secrets(v) if isinstance(v, str) else v for k, v in said.items()}
-        return json.dumps(clean, ensure_ascii=False, default=lambda v: without_secrets(str(v)))
+        clean = {k: scrub(v) if isinstance(v, str) else v for k, v in said.items()}
+        return json.dumps(clean, ensure_ascii=False, default=lambda v: scrub(str(v)))
 
 
 def configure(form: str, stream: TextIO | None = None, *, debug: bool = False) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from etl.errors import SettingsError
 from etl.paths import file_name
+from etl.redact import remember
 from etl.settings.file import table, unknown_names
 from etl.settings.problems import Problems
 from etl.settings.readers import base_url, home_expanded, only_text
@@ -71,6 +72,7 @@ class Account:
                 f"there is no API key for account {self.name!r}",
                 advice=f"export {own}=cy_…, as the config file says" if own else WHERE_KEYS_ARE,
             )
+        remember(key)
         return key
 
     def key_origin(self, environ: Mapping[str, str]) -> str:

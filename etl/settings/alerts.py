@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from etl.errors import SettingsError
+from etl.redact import remember_address
 
 RULES: Final = (
     "long_run",
@@ -65,6 +66,7 @@ class Secret:
                 f"{what} is not set",
                 advice=f"export {self.env}=…" if self.env else "put it into its file",
             )
+        remember_address(found.strip())
         return found.strip()
 
     def __bool__(self) -> bool:

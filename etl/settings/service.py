@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from etl.errors import SettingsError
+from etl.redact import remember_address
 from etl.resources import RESOURCES
 from etl.settings.file import nearest
 from etl.settings.readers import text
@@ -51,6 +52,7 @@ def read_ping_url(value: Any, where: str) -> str:
         is_known = False
     if url and (not is_known or " " in url or not url.isascii()):
         raise SettingsError(f"{where} is not an http(s) URL", advice="see docs/service.md")
+    remember_address(url)
     return url
 
 

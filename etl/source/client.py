@@ -20,7 +20,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, Final, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -29,7 +29,7 @@ from stamina.instrumentation import set_on_retry_hooks
 
 from etl import __version__
 from etl.errors import Changed, Refused, SettingsError, SourceError, Unavailable
-from etl.redact import redact_urls
+from etl.redact import remember, scrub
 from etl.resources.listing import parse
 from etl.source.deadline import Budget, bind
 
@@ -102,7 +102,7 @@ class Client:
         self.retries = 0
         self.limited = 0
         self._base_url = _checked_url(base_url)
-        self._key = _checked_key(key)
+        remember(_checked_key(key))
         self._clock = clock
         self._retrying = retrying
         self._body_limit = body_limit
@@ -292,10 +292,7 @@ class Client:
         """What a foreign side said, fit for a message: without the key, URLs cut down, one line."""
         if not isinstance(text, str):
             return ""
-        said: str = text
-        for form in (self._key, quote(self._key, safe="")):
-            said = re.sub(re.escape(form), "[key]", said, flags=re.IGNORECASE)
-        said = redact_urls(said[: 10 * SAID_LIMIT])
+        said = scrub(text)[: 10 * SAID_LIMIT]
         said = "".join(c if c.isprintable() else " " for c in said).strip()
         return said if len(said) <= SAID_LIMIT else said[: SAID_LIMIT - 1] + "…"
 

@@ -14,7 +14,7 @@ import msgspec
 
 from etl import __version__
 from etl.errors import DeliveryError
-from etl.redact import redact_urls
+from etl.redact import scrub
 from etl.settings.alerts import Channel
 from etl.source.deadline import Budget, bind
 
@@ -105,7 +105,7 @@ def _told(content: Any, secrets: Sequence[str]) -> str:
 def _clean(text: str, secrets: Sequence[str]) -> str:
     for part in sorted({p for s in secrets for p in _parts(s)}, key=len, reverse=True):
         text = re.sub(re.escape(part), "[secret]", text, flags=re.IGNORECASE)
-    text = redact_urls(text)
+    text = scrub(text)
     text = "".join(c if c.isprintable() else " " for c in text).strip()
     return text if len(text) <= SAID_LIMIT else text[: SAID_LIMIT - 1] + "…"
 

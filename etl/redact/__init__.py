@@ -1,0 +1,201 @@
+"""Secrets out of what the source said, and out of every text that this program writes.
+
+They are recognised by the name of what holds them (`names`), by their form (`text`), and because the
+process itself knows them (`known`). `MASK` stands for what was cut.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+from etl.redact.known import MASK, known, remember, remember_address, remember_url
+from etl.redact.names import is_card_number, is_secret
+from etl.redact.text import cut_secrets, cut_sure_secrets
+
+_IDENTITIES: Final = frozenset(
+    {"instance_uuid", "image_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no"}
+)
+"""They are compared: a name must stay what it is."""
+_WORDS: Final = frozenset({"title", "remark", "image_name", "image_tag", "gpu_name"})
+"""Written by people, to be read by people: only what is surely a secret is cut."""
+_NAMING: Final = ("name", "key", "Name", "Key", "k", "field", "label")
+_NAMED: Final = frozenset({"value", "val", "Value", "v", "content"})
+"""Members that make a pair: `{"name": "PASSWORD", "value": "…"}`."""
+_LONGEST_PAIR: Final = 6
+_NAME: Final = re.compile(r"[\w. -]{1,60}")
+_NESTED: Final = frozenset({dict, list})
+_KEPT: Final = 10_000
+_LONGEST: Final = 300
+_USUAL: Final = re.compile(
+    r"(([a-z]{2,8}://)?(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?(?:/[a-z0-9/]{0,40})?)"
+    r"(?(2)(?:\?[\w=&.~-]*)?)"
+)
+"""An address without anything that could hide a secret, and its query."""
+
+
+def redact(value: Any) -> Any:
+    """The same JSON value without secrets.
+
+    `MASK` stands in the place of what goes by a secret's name and of secrets in texts; of a URL
+    scheme, host, port and path remain, of a card number the last four characters. JSON inside of
+    a text is treated likewise. Identities are left as they are, and of what people wrote only what
+    is surely a secret is cut. `redact(redact(v)) == redact(v)`; `value` is not changed.
+    """
+    kind = type(value)
+    if kind is str:
+        return _strings[value]
+    if kind is dict:
+        return _redact_members(value)
+    if kind is list:
+        return _redact_items(value)
+    return value
+
+
+def scrub(text: str) -> str:
+    """`text` for a log, an error or a screen: without secrets, those that the process knows as well."""
+    return cut_secrets(known.cut(text))
+
+
+def redact_words(value: Any) -> Any:
+    """`redact` of what a person wrote, such as a title: only what is surely a secret is cut."""
+    return _words[value] if type(value) is str else redact(value)
+
+
+def mask(value: Any) -> Any:
+    """What stands in the place of a secret's value; nothing, and yes or no, are no secrets."""
+    return value if not value or value is True else MASK
+
+
+class _Strings(dict[str, str]):
+    """Texts without secrets, remembered: an answer says the same again and again."""
+
+    def __missing__(self, text: str) -> str:
+        usual = _USUAL.fullmatch(text)
+        if usual is not None and "k-" not in text and "y-" not in text:
+            left = usual[1]
+        elif text.lstrip()[:1] in _OPENING:
+            left = _redact_json(text)
+        else:
+            left = cut_secrets(text)
+        if len(text) <= _LONGEST:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[text] = left
+        return left
+
+
+class _Words(dict[str, str]):
+    """What people wrote without what is surely a secret, remembered."""
+
+    def __missing__(self, text: str) -> str:
+        left = text if len(text) < _SHORTEST_WORDS else cut_sure_secrets(text)
+        if len(text) <= _LONGEST:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[text] = left
+        return left
+
+
+_OPENING: Final = ("{", "[", '"')
+_SHORTEST_WORDS: Final = 6
+_strings: Final = _Strings()
+_words: Final = _Words()
+
+
+Reading = Callable[[Any], Any]
+
+
+class _Readings(dict[str, Reading]):
+    """How the value of a member is redacted, by the member's name."""
+
+    def __missing__(self, name: str) -> Reading:
+        if len(self) >= _KEPT:
+            self.clear()
+            _renamed.clear()
+        if _strings[name] != name:
+            _renamed[name] = _strings[name]
+        reading = self[name] = _reading(name)
+        return reading
+
+
+_renamed: Final[dict[str, str]] = {}
+"""Names that hold a secret themselves."""
+_readings: Final = _Readings()
+
+
+def _reading(name: str) -> Reading:
+    if name in _IDENTITIES:
+        return _redact_identity
+    if name in _WORDS:
+        return redact_words
+    if is_secret(name):
+        return mask
+    return _last_four if is_card_number(name) else redact
+
+
+def _redact_identity(value: Any) -> Any:
+    return value if type(value) is str else redact(value)
+
+
+def _last_four(value: Any) -> Any:
+    return str(value)[-4:] if type(value) in (str, int) else redact(value)
+
+
+def _redact_members(members: dict[str, Any]) -> dict[str, Any]:
+    left = {}
+    for name, value in members.items():
+        reading = _readings[name]
+        if reading is not redact:
+            value = reading(value)
+        elif type(value) is str:  # what `redact` does, without its call: most values are texts
+            value = _strings[value]
+        elif type(value) in _NESTED:
+            value = redact(value)
+        left[name] = value
+    if len(left) <= _LONGEST_PAIR and _names_a_secret(members):
+        left.update({name: mask(members[name]) for name in _NAMED if name in members})
+    if _renamed:
+        left = {_renamed.get(name, name): value for name, value in left.items()}
+    return left
+
+
+def _names_a_secret(members: dict[str, Any]) -> bool:
+    """Whether a member says that another, its value, is a secret."""
+    if _NAMED.isdisjoint(members):
+        return False
+    return any(_is_secret_name(members[member]) for member in _NAMING if member in members)
+
+
+def _is_secret_name(value: Any) -> bool:
+    return type(value) is str and _NAME.fullmatch(value) is not None and is_secret(value)
+
+
+def _redact_items(items: list[Any]) -> list[Any]:
+    if len(items) == 2 and _is_secret_name(items[0]):
+        return [items[0], mask(items[1])]
+    return [redact(item) for item in items]
+
+
+def _redact_json(text: str) -> str:
+    """A text that may be JSON, as it is if that holds no secret."""
+    try:
+        value = json.loads(text)
+        left = redact(value)
+    except (ValueError, RecursionError):
+        return cut_secrets(text)
+    return text if left == value else json.dumps(left, ensure_ascii=False)
+
+
+__all__ = [
+    "MASK",
+    "mask",
+    "redact",
+    "redact_words",
+    "remember",
+    "remember_address",
+    "remember_url",
+    "scrub",
+]

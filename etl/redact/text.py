@@ -1,0 +1,188 @@
+"""Secrets in running text, recognised by their form.
+
+No pattern goes back over a text again and again: what it reads comes from outside and may be long.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import unquote
+
+from etl.redact.known import MASK
+from etl.redact.names import is_card_number, is_secret
+
+_DECODINGS: Final = 5
+"""So often a text may be percent-encoded over and over."""
+_VALUE: Final = r"('[^']*'|\"[^\"]*\"|[^\s'\"]+)"
+
+_PRIVATE_KEY: Final = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10}-----"
+    r".*?(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10}-----|\Z)",
+    re.DOTALL,
+)
+_VENDOR_KEY: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:eyJ[\w-]{6,}\.[\w-]{4,}(?:\.[\w-]*)?"  # a JWT
+    r"|(?:AKIA|ASIA|LTAI|AKID|AIza)[\w-]{12,}"
+    r"|(?:gh[opusr]|github_pat|glpat|xox[abeprs]|hf|npm|pypi|dop_v1)[_-][\w-]{12,})"
+)
+_KEY: Final = re.compile(r"(?<![A-Za-z0-9])(?:cy|sk|pk|rk)[_-][\w-]{6,}")
+_SURE_KEY: Final = re.compile(
+    r"(?<![A-Za-z0-9])(?:cy|sk|pk|rk)[_-]"
+    r"(?=[\w-]{0,80}[0-9])(?=[\w-]{0,80}[A-Za-z0-9]{12})[\w-]{16,}"
+)
+"""With a digit, and a run without separators: `sk-learn-tuning` is a title, no key."""
+_BEARER: Final = re.compile(r"(?i)(?<!\w)(bearer\s+)([\w.~+/=-]{6,})")
+_BASIC: Final = re.compile(r"(?i)(?<!\w)(basic\s+)([A-Za-z0-9+/_-]{4,}={0,2})")
+_COOKIE: Final = re.compile(r"(?i)(?<!\w)((?:set-)?cookie2?\s{0,4}[:=]\s{0,4}+)[^\n\"'*][^\n\"']*")
+_USER_INFO: Final = re.compile(
+    r"(?<![\w.+%-])(?<!://)(?!mailto:|sip:|[0-9]{1,2}:[0-9]{2}@)([\w.+%-]{0,64}:(?!//))([^\s\"'<>]{1,256})(?=@[A-Za-z0-9\[])(?!@sha256:)"
+)
+_SURE_USER_INFO: Final = re.compile(
+    r"(?<![\w.+%-])(?!mailto:|sip:)([\w.+%-]{1,64}:)([^\s\"'<>]{4,256})"
+    r"(?=@(?:[A-Za-z][\w-]{0,62}\.[A-Za-z][\w.-]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|localhost\b))"
+)
+_OPTION: Final = re.compile(rf"(?<![\w-])(--?([A-Za-z][\w-]*+)\s+)(?!-){_VALUE}")
+_PROGRAM: Final = re.compile(
+    r"(?<!\w)((?i:sshpass)\b[^\n|;&]{0,60}?\s-p\s*"
+    r"|(?i:mysql|mariadb)\w{0,8}[^\n|;&]{0,200}?\s-p"
+    r"|(?i:mongo)\w{0,8}[^\n|;&]{0,200}?\s-p\s*"
+    r"|(?i:docker|podman|skopeo)\s+login\b[^\n|;&]{0,200}?\s-p\s*"
+    r"|(?i:redis-cli)\b[^\n|;&]{0,200}?\s-a\s*"
+    rf"|(?i:curl|wget)\b[^\n|;&]{{0,400}}?\s-u\s*[\w.@+-]{{1,64}}:){_VALUE}"
+)
+_SPACED: Final = re.compile(
+    r"(?i)(?<!\w)((?:password|passwd|passphrase|pwd|密码|口令)(?:\s{0,4}(?:is|是|为))?\s{1,4})"
+    r"(?=[^\s]{0,60}[0-9])([^\s\"'<>=:]{4,})"
+)
+_NAME: Final = re.compile(r"(?<![\w-])([\w-]++)(\]?\\*[\"']?\s{0,4}(=>|[:=：＝])\s{0,4})")
+_ASSIGNED: Final = re.compile(
+    r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)|((?:(?i:bearer|basic|digest)\s+)?[^\s\"'<>]+)", re.DOTALL
+)
+_SURELY: Final = re.compile(
+    r"[=:：＝@]|[_-][\w-]{12}|eyJ|AKIA|ASIA|LTAI|AKID|AIza|-----BEGIN"
+    r"|(?i:bearer|basic|sshpass|mysql|mariadb|mongo|login|redis-cli|curl|wget)\s"
+)
+"""Without one of these a text holds nothing that is surely a secret."""
+_STRONG: Final = re.compile(r"pass|pwd|pw$|secret|密|口令|mima", re.IGNORECASE)
+"""Names whose value is a secret even if it is an ordinary word."""
+_ORDINARY: Final = re.compile(r"[a-z]{1,12}[.,;:!)]?|[^\w*]*", re.ASCII)
+_WORDS_LONGEST: Final = 6
+"""Chinese has no spaces: of a run of its characters, these many before the colon are the name."""
+
+_URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*+://)([^\s\"'<>]*)")
+_BARE_URL: Final = re.compile(
+    r"(?<![\w.\-/:@])([\w-]++(?:\.[\w-]++)++(?::[0-9]{1,5})?+(?:/[^\s?#\"'<>]*+)?+)"
+    r"[?#][^\s\"'<>]*=[^\s\"'<>]*"
+)
+_USER: Final = re.compile(r"[^/?#\[\]]*:(?![0-9]{0,5}(?:[/?#]|\Z)).*@")
+"""A user's name and password, in which `/`, `?`, `#` and `@` may be as they are."""
+_SESSION: Final = re.compile(r";([\w-]++)=[^/?#]*+")
+
+
+def cut_secrets(text: str) -> str:
+    """`text` without what looks like a secret; URLs are cut down to scheme, host, port and path."""
+    return _cut(_decoded(text))
+
+
+def cut_sure_secrets(text: str) -> str:
+    """`text` that a person wrote, such as a title, without what is surely a secret."""
+    if _SURELY.search(text) is None:
+        return text
+    if _SURELY.search(text) is None:
+        return text
+    text = _SURE_KEY.sub(MASK, _cut_forms(text))
+    text = _SURE_USER_INFO.sub(rf"\1{MASK}", text)
+    return _cut_assigned(text, _surely)
+
+
+def _cut(text: str) -> str:
+    text = _KEY.sub(MASK, _cut_forms(_cut_urls(text)))
+    if "@" in text:
+        text = _USER_INFO.sub(rf"\1{MASK}", text)
+    text = _OPTION.sub(lambda m: m[1] + MASK if is_secret(m[2]) else m[0], text)
+    text = _cut_assigned(_COOKIE.sub(rf"\1{MASK}", text), _probably)
+    return _SPACED.sub(rf"\1{MASK}", text)
+
+
+def _cut_forms(text: str) -> str:
+    """`text` without what no other text looks like."""
+    if "-----BEGIN" in text:
+        text = _PRIVATE_KEY.sub(MASK, text)
+    text = _VENDOR_KEY.sub(MASK, text)
+    text = _BEARER.sub(rf"\1{MASK}", text)
+    text = _BASIC.sub(lambda m: m[1] + MASK if _is_user_info(m[2]) else m[0], text)
+    return _PROGRAM.sub(rf"\1{MASK}", text)
+
+
+def _decoded(text: str) -> str:
+    """`text` percent-decoded if it hides a secret, else as it is."""
+    if "%" not in text:
+        return text
+    plain = text
+    for _ in range(_DECODINGS):
+        before, plain = plain, unquote(plain)
+        if plain == before:
+            break
+    return text if plain == text or _cut(plain) == plain else plain
+
+
+def _is_user_info(encoded: str) -> bool:
+    """Whether this is the base64 of a user's name and password."""
+    try:
+        return b":" in b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_")
+    except ValueError:
+        return False
+
+
+Choice = Callable[[str, str, str], bool]
+"""Whether the value of a secret's name is cut: (name, separator, value)."""
+
+
+def _cut_assigned(text: str, is_cut: Choice) -> str:
+    """`text` without those values of secrets' names that `is_cut` chooses."""
+    parts, done = [], 0
+    for match in _NAME.finditer(text):
+        name = match[1] if match[1].isascii() else match[1].rstrip("是为")[-_WORDS_LONGEST:]
+        if match.start() < done or not (is_secret(name) or is_card_number(name)):
+            continue
+        value = _ASSIGNED.match(text, match.end())
+        if value is None:
+            continue
+        quote, content = value[1] or "", value[3] or value[2] or ""
+        if is_card_number(name):
+            left = content[-4:]
+        elif content != MASK and is_cut(name, match[2], content):
+            left = MASK
+        else:
+            continue
+        parts += [text[done : value.start()], quote, left, quote]
+        done = value.end()
+    return "".join([*parts, text[done:]])
+
+
+def _probably(name: str, separator: str, value: str) -> bool:
+    is_prose = separator.endswith((" ", "\n")) and _ORDINARY.fullmatch(value) is not None
+    return not is_prose or (_STRONG.search(name) is not None and value.isalnum())
+
+
+def _surely(name: str, separator: str, value: str) -> bool:
+    if _STRONG.search(name):
+        return any(character.isalnum() for character in value)
+    return separator == "=" and len(value) >= 8 and any(c.isdigit() for c in value)
+
+
+def _cut_urls(text: str) -> str:
+    """`text` with every URL in it cut down to scheme, host, port and path."""
+    if "://" in text:
+        text = _URL.sub(_bare_url, text)
+    return _BARE_URL.sub(r"\1", text) if "?" in text or "#" in text else text
+
+
+def _bare_url(match: re.Match[str]) -> str:
+    user = _USER.match(match[2])
+    rest = re.split(r"[?#]", match[2][user.end() if user else 0 :], maxsplit=1)[0]
+    authority, slash, path = rest.partition("/")
+    return match[1] + authority.rpartition("@")[2] + slash + _SESSION.sub("", path)
