@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from etl import store
-from etl.dialect import open_database
-from etl.errors import EtlError, Refused
+from etl import archive, store
+from etl.dialect import Database, open_database
+from etl.errors import Busy, EtlError, Refused, StoreError
 from etl.history.days import iso
 from etl.resources import RESOURCES, Resource
 from etl.settings import Account, default_urls
 from etl.status import status
+from etl.store import schema
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -36,7 +39,7 @@ def examine(app: App) -> Iterator[Finding]:
     for account in app.settings.accounts:
         yield from _examine_account(app, account)
     yield from _examine_database(app)
-    yield from _examine_archive(app.settings.archive)
+    yield from _examine_archive(app)
 
 
 def _examine_account(app: App, account: Account) -> Iterator[Finding]:
@@ -99,7 +102,7 @@ def _examine_clock(offset_s: float) -> Finding:
 def _examine_database(app: App) -> Iterator[Finding]:
     try:
         yield from _examine_other_database(app)
-        if not app.database.exists():
+        if not app.database.exists() or schema.is_empty(app.database):
             yield Finding(
                 "note",
                 f"there is no database yet at {app.database.place}",
@@ -112,8 +115,11 @@ def _examine_database(app: App) -> Iterator[Finding]:
         with store.reading(app.database) as known:
             rejected = known.status.rejected(SHOWN_REJECTS)
             version = known.status.database_version()
+        store.try_writing(app.database)
+        for account in app.settings.accounts:
+            yield from _examine_lock(app, account.name)
     except EtlError as error:
-        yield Finding("bad", error.message, error.advice)
+        yield _refusal(error)
         return
     yield Finding("ok", f"database {app.database.place} ({version}), days of {zone}")
     if zone != app.settings.timezone:
@@ -151,7 +157,7 @@ def _examine_other_database(app: App) -> Iterator[Finding]:
     """A default database that is not the one in use: the sync of another user, or of a service."""
     for url in default_urls(app.environ):
         other = open_database(url)
-        if other.place != app.database.place and other.exists():
+        if other.place != app.database.place and _is_there(other):
             yield Finding(
                 "note",
                 f"there is another database at {other.place}",
@@ -159,10 +165,43 @@ def _examine_other_database(app: App) -> Iterator[Finding]:
             )
 
 
-def _examine_archive(folder: Path | None) -> Iterator[Finding]:
-    if folder is not None:
-        verdict: Verdict = "ok" if folder.is_dir() else "note"
-        yield Finding(
-            verdict,
-            f"polls are archived in {folder}" + ("" if folder.is_dir() else " (not made yet)"),
-        )
+def _is_there(database: Database) -> bool:
+    try:
+        return database.exists()
+    except StoreError:  # in a folder that this user cannot look into
+        return False
+
+
+def _refusal(error: EtlError) -> Finding:
+    """Return the finding of a file or a database that refuses; which user asked is half of the reason."""
+    return Finding("bad", f"{error.message} (as user {_user()})", error.advice)
+
+
+def _examine_archive(app: App) -> Iterator[Finding]:
+    folder, own_id = app.settings.archive, None
+    if folder is None:
+        return
+    with suppress(EtlError), app.store("").reading() as known:  # a refusal was said before
+        own_id = known.database_id()
+    try:
+        archive.check_folder(folder, own_id)
+        if folder.is_dir():
+            yield Finding("ok", f"polls are archived in {folder}")
+        else:
+            yield Finding("note", f"polls are archived in {folder} (not made yet)")
+    except EtlError as error:
+        yield _refusal(error)
+
+
+def _examine_lock(app: App, account: str) -> Iterator[Finding]:
+    try:
+        with app.store(account).account_lock():
+            yield Finding("ok", f"{account}: a sync may lock the account and write to the database")
+    except Busy as error:
+        yield Finding("note", error.message, error.advice)
+
+
+def _user() -> str:
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return str(getattr(os, "geteuid", lambda: "unknown")())

@@ -49,6 +49,14 @@ _ADVICE_BY_NUMBER: Final = {
 ANY_ADVICE: Final = "check that place, or name another one"
 
 
+def give_to_owner_of(like: Path, path: Path) -> None:
+    """Give what root made to the owner of another file or folder. Else a command by root would leave files that
+    keep the user of the service out."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def advice_on(error: OSError) -> str:
     """Return what a person can do about a file that the system refuses."""
     return _ADVICE_BY_NUMBER.get(error.errno or 0, ANY_ADVICE)

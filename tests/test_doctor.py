@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from etl.dialect import Database
@@ -176,3 +177,40 @@ def test_only_the_account_chosen_is_asked(
     environ = {"CHENYU_CONFIG": "c.toml", "CHENYU_API_KEY": "", "A": KEY, "B": "cy_wrong"}
     assert len(of(examine(**environ), "bad")) == 1
     assert of(examine(**environ, CHENYU_ACCOUNT="a"), "bad") == []
+
+
+def test_a_database_that_nobody_synced_to_is_not_bad(
+    server: Server, run: Command, fresh_url: Callable[[], str], kind: str, tmp_path: Path
+) -> None:
+    url = str(tmp_path / "empty.db")
+    if kind == "sqlite":
+        Path(url).touch()
+    else:
+        url = fresh_url()
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("DROP SCHEMA public CASCADE")
+            conn.execute("CREATE SCHEMA public")
+    result = run("doctor", "--json", CHENYU_DATABASE_URL=url)
+    assert result.exit_code == 0, result.stdout
+    (note,) = of(json.loads(result.stdout), "note")
+    assert "no database yet" in note
+    assert "chenyu-etl sync" in note
+
+
+def test_what_a_sync_may_not_do_is_tried_and_said(
+    server: Server, examine: Examine, path: Path
+) -> None:
+    path.with_name(f"{path.name}.default.lock").mkdir()
+    path.with_name("polls").touch()
+    before = sorted(path.parent.iterdir())
+    lock, polls = of(examine(CHENYU_ARCHIVE=str(path.with_name("polls"))), "bad")
+    assert f"{path.name}.default.lock cannot be locked" in lock
+    assert "as user " in lock
+    assert "polls cannot be read or written" in polls
+    assert sorted(path.parent.iterdir()) == before
+
+
+def test_a_sync_at_work_is_no_fault(server: Server, examine: Examine, filled: Database) -> None:
+    with filled.account_lock("default"):
+        (note,) = of(examine(), "note")
+    assert "another sync of account 'default' is at work" in note

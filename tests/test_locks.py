@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +19,7 @@ from etl import rebuild
 from etl.dialect import Database, open_database
 from etl.dialect.postgres import Postgres
 from etl.dialect.sqlite import Sqlite
-from etl.errors import Away, Busy, StalePoll, StoreError
+from etl.errors import Away, Busy, LockError, StalePoll, StoreError
 from etl.history.diff import Changes, Ended, Presence, Version
 from etl.history.usage import Stretch, Terms
 from etl.resources.instances import Instance
@@ -192,6 +194,89 @@ def test_a_server_that_starts_or_stops_is_away(state: str, kind_of_error: type[E
     database = Postgres("postgresql://postgres@localhost/lab")
     foreign = psycopg.errors.lookup(state)("as the server said it")
     assert type(database.error(DBAPIError("SELECT 1", None, foreign))) is kind_of_error
+
+
+# lock files
+
+
+@pytest.fixture
+def locked(tmp_path: Path, sqlite_template: Path) -> Iterator[Living]:
+    (tmp_path / "t.db").write_bytes(sqlite_template.read_bytes())
+    with living(lambda: f"sqlite:///{tmp_path}/t.db") as make:
+        yield make
+
+
+REFUSALS = {
+    "ENOLCK": "a disk of this machine",
+    "ENOTSUP": "a disk of this machine",
+    "ENOSYS": "a disk of this machine",
+    "EIO": "its disk",
+    "EMFILE": "ulimit",
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_lock_that_the_system_refuses_fails_the_poll_with_a_row(
+    locked: Living, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))
+
+    lab = locked(Story())
+    with monkeypatch.context() as patch:
+        patch.setattr("fcntl.flock", refuse)
+        error = lab.polls().error
+    assert isinstance(error, LockError)
+    assert "t.db.lab.lock" in error.message
+    assert REFUSALS[name] in str(error.advice)
+    assert (lab.run()["outcome"], lab.run()["error"]) == ("failed", error.message)
+    assert lab.polls(minutes=2).exit_code == 0, "nothing was left behind"
+
+
+@pytest.mark.parametrize("left", ["1\n0a1b2c3d4e5f\n1\n", "999999\n"])
+def test_what_is_written_in_a_lock_file_locks_nothing(
+    locked: Living, tmp_path: Path, left: str
+) -> None:
+    (tmp_path / "t.db.lab.lock").write_text(left)
+    assert locked(Story()).polls().exit_code == 0
+
+
+def test_a_lock_file_that_is_a_folder_or_a_link_is_refused(locked: Living, tmp_path: Path) -> None:
+    lab, lock = locked(Story()), tmp_path / "t.db.lab.lock"
+    (tmp_path / "target").write_text("kept")
+    for odd in (lock.mkdir, lambda: lock.symlink_to(tmp_path / "target")):
+        odd()
+        assert isinstance(lab.polls(minutes=2).error, LockError)
+        lock.unlink() if lock.is_symlink() else lock.rmdir()
+    assert (tmp_path / "target").read_text() == "kept"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_lock_file_belongs_to_the_owner_of_the_database(
+    locked: Living, tmp_path: Path, is_there: bool
+) -> None:
+    lab, lock = locked(Story()), tmp_path / "t.db.lab.lock"
+    os.chown(tmp_path / "t.db", 65_534, 65_534)
+    (tmp_path / "t.db").chmod(0o660)
+    if is_there:
+        lock.touch(0o600)
+    assert lab.polls().exit_code == 0
+    assert (lock.stat().st_uid, lock.stat().st_gid) == (65_534, 65_534)
+    assert is_there or lock.stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")
+def test_what_root_makes_in_the_folder_of_a_service_belongs_to_the_service(tmp_path: Path) -> None:
+    home = tmp_path / "service"
+    home.mkdir()
+    os.chown(home, 65_534, 65_534)
+    with living(lambda: f"sqlite:///{home}/t.db") as make:
+        lab = make(Story(), archive=home / "polls")
+        lab.app.prepare()
+        assert lab.polls().exit_code == 0
+        made = [path for path in home.rglob("*") if path.stat().st_uid != 65_534]
+    assert made == []
 
 
 # foreign locks

@@ -10,6 +10,7 @@ applies: archive and database say the same again. A torn end is cut off.
 """
 
 from etl.archive.files import Archive as Archive
+from etl.archive.files import check_folder as check_folder
 from etl.archive.line import Archived as Archived
 from etl.archive.line import read_line as read_line
 from etl.archive.packed import lines as lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,17 @@ class Owner(msgspec.Struct):
     database_id: str
 
 
+def check_folder(folder: Path, database_id: str | None) -> None:
+    """Try to keep polls in a folder, and leave nothing there. Raises `ArchiveError` if this user cannot, or if it
+    belongs to another database."""
+    with _refused_as_archive_error(folder):
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    if database_id is not None:
+        _belongs_to(folder, database_id)
+
+
 class Archive:
     """The archive of one account and resource below a folder. Its user holds the account lock."""
 
@@ -74,17 +86,10 @@ class Archive:
     def claim(self, database_id: str) -> None:
         """Make the folder the archive of this database. Raises `ArchiveError` if it is that of another one,
         whose polls would be taken for this one's."""
-        mark = self._folder / OWNER
-        with _refused_as_archive_error(mark):
-            owner = _read_owner(mark)
-            if owner is None:
+        if not _belongs_to(self._folder, database_id):
+            mark = self._folder / OWNER
+            with _refused_as_archive_error(mark):
                 _write_whole(mark, msgspec.json.encode(Owner(database_id)))
-        if owner is not None and owner.database_id != database_id:
-            raise ArchiveError(
-                f"{self._folder} is the archive of another database",
-                advice="name another folder for this one (setting archive); if this one was filled from"
-                f" it by chenyu-etl replay, remove {mark}",
-            )
 
     def unapplied(self, last: LastPoll | None) -> Iterator[Archived]:
         """The archived polls newer than `last`, the newest that the database has, oldest first and with
@@ -126,9 +131,12 @@ def _age(path: Path) -> tuple[str, bool]:
 
 
 @contextmanager
-def _refused_as_archive_error(path: Path) -> Iterator[None]:
+def _refused_as_archive_error(path: Path, *passed: type[OSError]) -> Iterator[None]:
+    """Raise `ArchiveError` for what the system refuses, but for the kinds that are to be `passed` on."""
     try:
         yield
+    except passed:
+        raise
     except OSError as error:
         raise ArchiveError(
             f"{path} cannot be read or written: {error.strerror or error}",
@@ -224,12 +232,22 @@ def _newer(path: Path, last: LastPoll | None) -> Iterator[Archived]:
             yield archived
 
 
-def _read_owner(mark: Path) -> Owner | None:
-    """The database that a folder belongs to; None if it is no archive yet, or was killed at becoming one."""
+def _belongs_to(folder: Path, database_id: str) -> bool:
+    """Whether a folder is the archive of this database; False if it is nobody's yet, or if a sync was killed
+    while it claimed it. Raises `ArchiveError` if it is another one's."""
+    mark = folder / OWNER
     try:
-        return msgspec.json.decode(mark.read_bytes(), type=Owner)
+        with _refused_as_archive_error(mark, FileNotFoundError):
+            owner = msgspec.json.decode(mark.read_bytes(), type=Owner)
     except (FileNotFoundError, msgspec.MsgspecError):
-        return None
+        return False
+    if owner.database_id != database_id:
+        raise ArchiveError(
+            f"{folder} is the archive of another database",
+            advice="name another folder for this one (setting archive); if this one was filled from it by"
+            f" chenyu-etl replay, remove {mark}",
+        )
+    return True
 
 
 def _pack(path: Path) -> None:

@@ -15,6 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+from etl.paths import give_to_owner_of
+
 CHUNK: Final = 2**18
 GZIP: Final = b"\x1f\x8b"
 XZ: Final = b"\xfd7"
@@ -59,9 +61,14 @@ def pack(path: Path, packed: Path) -> bool:
 
 
 def private(path: Path) -> Any:
-    """The file, open to read and write, made where it is not there: for its owner only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+b")
+    """Open a file to read and write; if it is not there, it is made, for the owner of the folder only."""
+    folder = path.parent
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        give_to_owner_of(folder.parent, folder)
+    file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+b")
+    give_to_owner_of(folder, path)
+    return file
 
 
 def beside(path: Path, what: str) -> Path:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from etl.errors import Busy, LockError
-from etl.paths import advice_on
+from etl.paths import advice_on, give_to_owner_of
 
 NO_LOCKS: Final = frozenset(
     getattr(errno, name)
@@ -59,9 +59,7 @@ def _make(path: Path, like: Path) -> None:
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_LINKS, 0o600))
         path.chmod(_mode(like))
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        owner = like.stat()
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+    give_to_owner_of(like, path)
 
 
 def _mode(like: Path) -> int:

@@ -68,7 +68,7 @@ class Sqlite:
         self.engine = self._make_engine()
 
     def exists(self) -> bool:
-        return self.path.exists()
+        return self._file.exists()
 
     def create(self, *, with_folder: bool = False) -> bool:
         return self._file.create(with_folder=with_folder)

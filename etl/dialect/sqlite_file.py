@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from etl.dialect import DATABASE_ID
 from etl.errors import StoreError
-from etl.paths import advice_on, refuse_spared
+from etl.paths import advice_on, give_to_owner_of, refuse_spared
 
 COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 RESTORE: Final = "put it back, or restore a backup (docs/backup.md), then start again"
@@ -34,6 +34,16 @@ class DatabaseFile:
         self._id: str | None = None
         self._key: FileKey | None = None
 
+    def exists(self) -> bool:
+        """Whether there is a file. Raises `StoreError` if this user cannot tell."""
+        try:
+            self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise self._unreachable(error) from error
+        return True
+
     def key(self) -> FileKey:
         """Return what tells this file from another one of the same path. Raises `StoreError` if it is gone."""
         try:
@@ -50,6 +60,7 @@ class DatabaseFile:
             if with_folder:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            give_to_owner_of(self.path.parent, self.path)
         except FileExistsError:
             return False
         except OSError as error:

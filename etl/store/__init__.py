@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, false, insert, select, update
 
 from etl import tables
 from etl.dialect import Database, translated
@@ -27,6 +27,13 @@ def writing(database: Database) -> Iterator[Writing]:
     """All accounts in one write transaction. Raises `Busy` if the database is locked."""
     with translated(database), database.writing() as conn:
         yield Writing(database, conn)
+
+
+def try_writing(database: Database) -> None:
+    """Do all that writing needs, and write nothing. Raises `StoreError` if it is refused."""
+    setting = tables.setting
+    with translated(database), database.writing() as conn:
+        conn.execute(update(setting).values(value=setting.c.value).where(false()))
 
 
 class Store:

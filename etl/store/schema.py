@@ -79,6 +79,12 @@ def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
     return Upgrade.CREATED if is_new else Upgrade.UPGRADED
 
 
+def is_empty(database: Database) -> bool:
+    """Whether nothing was ever synced here. Raises if a newer program or another one made what is there."""
+    with translated(database), database.reading() as conn:
+        return _usable_revision(conn) is None
+
+
 def require(conn: Connection) -> None:
     """Raises where the database is not one that this program can read."""
     at = _usable_revision(conn)
