@@ -33,8 +33,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(home: Path) -> Command:
     """Run a command: words, and environment variables as keywords."""
 
-    def command(*words: str, **environ: str) -> Result:
-        result = CliRunner(env=environ).invoke(main, words)
+    def command(*words: str, stdin: str | bytes | None = None, **environ: str) -> Result:
+        result = CliRunner(env=environ).invoke(main, words, input=stdin)
         assert KEY not in result.output
         return result
 

@@ -26,7 +26,7 @@ ROOMS = (
     " timing.clock source.deadline",
     "source.span money.pricing resources source.wholeness",
     "history.usage history.months timing.triggers dialect source.client settings archive money",
-    "books.entries history.diff history.versions source.reading source.fetching source.walk tables",
+    "books.entries books.grids books.spelling history.diff history.versions source.reading source.fetching source.walk tables",
     "store alerts status reports",
     "apply rebuild books exports",
     "replay",
@@ -49,6 +49,7 @@ ONLY_IN = {
     "click": ("etl/cli",),
     "apscheduler": ("etl/service/jobs.py", "etl/service/schedule.py"),
     "prometheus_client": ("etl/service/metrics.py",),
+    "openpyxl": ("etl/books/grids.py",),
     "xlsxwriter": ("etl/reports/render/xlsx.py",),
     "pyarrow": ("etl/reports/render/parquet.py",),
     "duckdb": (),
@@ -184,6 +185,7 @@ def test_help_loads_nothing_heavy() -> None:
         "msgspec",
         "platformdirs",
         "xlsxwriter",
+        "openpyxl",
         "pyarrow",
     )
     code = (

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from etl.books.entries import read
 from etl.books.price_files import (
+    COLUMNS,
     export_prices,
     import_prices,
     model,
     prices_in_use,
-    read_prices,
+    prices_of,
 )
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
@@ -73,14 +75,18 @@ def written(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+def in_file(path: Path, zone: Zone) -> list[Override]:
+    return prices_of(read(path, COLUMNS), zone)
+
+
 def kept(database: Database) -> list[tuple[object, ...]]:
     names = "gpu_name, image_uuid, charging_type, unit, price_microcny, valid_from, source"
     return rows(database, f"SELECT {names} FROM price_override ORDER BY price_override_id")
 
 
 def test_both_forms_say_the_same(tmp_path: Path) -> None:
-    by_csv = read_prices(written(tmp_path, "p.csv", CSV), SHANGHAI)
-    by_toml = read_prices(written(tmp_path, "p.toml", TOML), SHANGHAI)
+    by_csv = in_file(written(tmp_path, "p.csv", CSV), SHANGHAI)
+    by_toml = in_file(written(tmp_path, "p.toml", TOML), SHANGHAI)
     assert by_csv == by_toml
     assert [each.price_microcny for each in by_csv] == [
         5_500_000,
@@ -94,7 +100,7 @@ def test_both_forms_say_the_same(tmp_path: Path) -> None:
 def test_an_entry_without_a_line_of_its_own_is_named_by_its_number(tmp_path: Path) -> None:
     text = 'price = [{unit = "hour", price = 1},\n{unit = "eon", price = 2}]'
     with pytest.raises(SettingsError, match="entry 2: unit cannot be 'eon'"):
-        read_prices(written(tmp_path, "p.toml", text), SHANGHAI)
+        in_file(written(tmp_path, "p.toml", text), SHANGHAI)
 
 
 @pytest.mark.parametrize("form", ["csv", "toml"])
@@ -113,19 +119,19 @@ def test_what_is_exported_is_imported_as_the_same(
 
 WRONG = {
     "price\n5": "line 2: unit is missing: hour, day",
-    "unit,price\nhour,5.5\nhours,1": "line 3: unit cannot be 'hours'",
-    "unit,price\nhour,five": "line 2: price must be yuan",
+    "unit,price\nhour,5.5\nhours,1": "line 3, column A: unit cannot be 'hours'",
+    "unit,price\nhour,five": "line 2, column B: price must be yuan",
     "unit,price\nhour,0.0000001": "at most six decimals",
     "unit,price\nhour,NaN": "price must be yuan",
-    "unit,price\nhour,1e99": "price must be from 0 to 1000000",
+    "unit,price\nhour,1e99": "price must be yuan",
     "unit,price\nhour,-1": "price must be from 0",
-    "unit,prize\nhour,1": "line 2: there is no 'prize' in a price",
+    "unit,prize\nhour,1": "line 1, column B: there is no column 'prize': did you mean price?",
     "unit,price,valid_from\nhour,1,2026-02-30": "valid_from must be a day",
     "unit,price,valid_from\nhour,1,2026-02-03T04:05:06": "valid_from must be a day",
     "unit,price,valid_from,valid_to\nhour,1,2026-02-03,2026-02-03": "must be later",
     "unit,price,gpu_name,gpu_uuid\nhour,1,a,b": "not both",
     "unit,price,no_card\nhour,1,maybe": "no_card must be true or false",
-    "unit,price\nhour,1,2": "line 2: there are more cells than columns",
+    "unit,price\nhour,1,2": "line 2, column C: there are more cells than columns",
     "unit,price,gpu_name\nhour,1,a\nday,1,a\nhour,2,a": "line 4: it is about the same as line 2",
 }
 
@@ -145,7 +151,7 @@ def test_a_file_is_refused_as_a_whole_with_the_line(
 def test_the_line_of_a_table_is_that_of_its_heading(tmp_path: Path) -> None:
     bad = TOML + '\n[[price]]\nunit = "hour"\nprice = 1\ngpu_name = "A100"\nvalid_to = 2026\n'
     with pytest.raises(SettingsError, match="line 27: valid_to"):
-        read_prices(written(tmp_path, "p.toml", bad), SHANGHAI)
+        in_file(written(tmp_path, "p.toml", bad), SHANGHAI)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +161,7 @@ def test_the_line_of_a_table_is_that_of_its_heading(tmp_path: Path) -> None:
 def test_a_file_that_is_no_list_is_refused(name: str, text: str | None, tmp_path: Path) -> None:
     path = tmp_path / name if text is None else written(tmp_path, name, text)
     with pytest.raises(SettingsError) as caught:
-        read_prices(path, SHANGHAI)
+        in_file(path, SHANGHAI)
     assert caught.value.advice
 
 

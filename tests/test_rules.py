@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from etl import reports
-from etl.books.rule_files import export_rules, import_rules, read_rules, rules_in_force, try_rules
+from etl.books.entries import read
+from etl.books.rule_files import (
+    COLUMNS,
+    export_rules,
+    import_rules,
+    rules_in_force,
+    rules_of,
+    try_rules,
+)
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone
@@ -115,8 +123,9 @@ def test_what_no_rule_matches_is_said_of_nobody() -> None:
 
 def test_both_forms_say_the_same(tmp_path: Path) -> None:
     zone = Zone(ZONE)
-    by_toml = read_rules(written(tmp_path, "r.toml", TOML), zone)
-    assert read_rules(written(tmp_path, "r.csv", CSV), zone) == by_toml
+    by_toml = rules_of(read(written(tmp_path, "r.toml", TOML), COLUMNS), zone)
+    by_csv = rules_of(read(written(tmp_path, "r.csv", CSV), COLUMNS), zone)
+    assert (by_csv.rules, by_csv.budgets) == (by_toml.rules, by_toml.budgets)
     assert [b.amount_microcny for b in by_toml.budgets] == [100_500_000, 30 * YUAN, 40 * YUAN]
 
 
@@ -285,9 +294,9 @@ def test_a_rule_that_matches_nothing_is_imported_and_said(
     done = import_rules(allocated, written(tmp_path, "r.csv", text))
     assert str(done) == "4 rules in place of 2, 4 budgets in place of 3"
     assert list(done.remarks) == [
-        "rule 1 matches no instance known: title trian*",
-        "rule 3 matches no instance known: account lba",
-        "rule 4 matches no instance known: image no-such:*",
+        "rule 1 (line 2) matches no instance known: title trian*",
+        "rule 3 (line 4) matches no instance known: account lba",
+        "rule 4 (line 5) matches no instance known: image no-such:*",
         "a budget is of project 'typo', but no rule names that project",
         "a budget is of account 'bal', but it is not known",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from etl import store
@@ -10,24 +11,27 @@ from etl.errors import SettingsError
 from etl.history.days import iso
 from etl.history.months import Month
 from etl.poll import Instant
-from etl.store.books import AccountKey, BooksReader, FrozenMonth
+from etl.store.books import AccountKey, BooksReader, CostShare, FrozenMonth
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The accounts for which a month was closed, by name, and remarks on months that were not
-    observed whole."""
+    """The accounts for which a month was closed, by name, the costs that are frozen by it, and
+    remarks on months that were not observed whole."""
 
     accounts: list[str]
     remarks: list[str]
+    costs: Counter[CostShare]
 
 
-def close(database: Database, month: str, account: str | None, now: Instant) -> Closing:
+def close(
+    database: Database, month: str, account: str | None, now: Instant, *, dry_run: bool = False
+) -> Closing:
     """Freeze a month's costs, of one account or of all that were observed in it.
 
-    Raises `SettingsError` if the month is not observed to its end, or at all, or is closed already.
+    With `dry_run` nothing is changed. Raises `SettingsError` if the month is not observed to its end, or at all, or is closed already.
     """
-    closing, chosen = Closing([], []), Month.parse(month)
+    closing, chosen = Closing([], [], Counter()), Month.parse(month)
     with store.writing(database) as db:
         book = db.books
         starts, ends = chosen.bounds(book.zone())
@@ -37,10 +41,13 @@ def close(database: Database, month: str, account: str | None, now: Instant) -> 
                 remark = f"{month} of {key.name} was observed since {iso(since)} only"
                 closing.remarks.append(remark + (": it stays open" if since >= ends else ""))
             if since < ends:
-                book.freeze(key, chosen, now)
                 closing.accounts.append(key.name)
+                if not dry_run:
+                    book.freeze(key, chosen, now)
         if not closing.accounts:
             raise SettingsError("; ".join(closing.remarks), advice="there is nothing to close")
+        costs = book.monthly_costs(chosen)
+        closing.costs.update({s: c for s, c in costs.items() if s.account in closing.accounts})
     return closing
 
 

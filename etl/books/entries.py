@@ -1,7 +1,7 @@
-"""Lists that a person writes, as CSV or TOML: read with the number of each line, and written again.
+"""Lists that a person writes, as CSV, .xlsx or TOML: read with the place of each value, and written again.
 
-An entry is a table `[[price]]` of a TOML file, or a line of a CSV file; a CSV file with several kinds
-of entries has a column `kind`. Amounts are exact: they are read as decimal text.
+An entry is a table `[[price]]` of a TOML file, or a row of a spreadsheet; rows of several kinds have a
+column `kind`. Amounts are exact: they are read as decimal text.
 """
 
 from __future__ import annotations
@@ -10,170 +10,209 @@ import csv
 import io
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from etl.books.grids import Grid, Row, decoded, letter, read_grid
+from etl.books.spelling import (
+    flag_of,
+    instant_of_cell,
+    instant_of_text,
+    month_of,
+    name_of,
+    value_of,
+)
 from etl.errors import SettingsError
-from etl.history.days import Zone, from_iso, iso
+from etl.history.days import Zone, iso
+from etl.money.amounts import NoAmount, yuan_of
 from etl.poll import Instant
 from etl.units import MICRO
 
+EXACT_DIGITS: Final = 15
+"""A spreadsheet keeps no more digits of a number."""
 _RUN: Final = re.compile(r"\s*[=+\-@＝＋－＠']")
 FORMS: Final = ("csv", "toml")
+STANDARD_INPUT: Final = Path("-")
 
 
 class Wrong(Exception):
-    """What is wrong with an entry, without its place."""
+    """An entry that is not understood: why, and the name of the value if it is about one."""
+
+    def __init__(self, reason: str, name: str | None = None) -> None:
+        super().__init__(reason)
+        self.name = name
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What one line or table says; `said` holds no empty values. `line` is negative, its number,
-    where a table has no line of its own."""
+    """The values of one row or table, without empty ones.
+
+    `line` is negative, the table's number, if a table has no line of its own. `columns` maps names to
+    the columns of a spreadsheet, and `word` is `row` for a workbook's cells, which have types.
+    """
 
     line: int
     kind: str
-    said: Mapping[str, Any]
+    values: Mapping[str, Any]
+    columns: Mapping[str, str] = field(default_factory=dict)
+    word: Literal["line", "row"] = "line"
+
+    def place(self, name: str | None = None) -> str:
+        """Name the entry, or one of its values, for people."""
+        where = f"{self.word} {self.line}" if self.line > 0 else f"entry {-self.line}"
+        return f"{where}, column {self.columns[name]}" if name and name in self.columns else where
 
     def text(self, name: str) -> str | None:
-        value = self.said.get(name)
-        if value is not None and not isinstance(value, str):
-            raise Wrong(f"{name} must be text")
-        return value
+        value = self.values.get(name)
+        if value is None or isinstance(value, str):
+            return value
+        if self.word == "row" and isinstance(value, int | float) and not isinstance(value, bool):
+            return _digits(name, value)
+        reason = f"{name} must be text"
+        if isinstance(value, date):
+            reason += ": the sheet holds a date, so format the cell as text and type it again"
+        raise Wrong(reason, name)
 
     def one_of(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         value = self.text(name) or default
+        value = value and value_of(value)
         if value is None or value not in choices:
             what = f"{name} is missing" if value is None else f"{name} cannot be {value!r}"
-            raise Wrong(f"{what}: {', '.join(choices)}")
+            raise Wrong(f"{what}: {', '.join(choices)}", name)
         return value
 
     def number(self, name: str) -> int | None:
-        value = self.said.get(name)
+        value = self.values.get(name)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value):
             return int(value)
-        raise Wrong(f"{name} must be a whole number")
+        raise Wrong(f"{name} must be a whole number", name)
 
     def flag(self, name: str) -> bool:
-        value = self.said.get(name, False)
-        if isinstance(value, str):
-            value = {
-                "true": True,
-                "yes": True,
-                "1": True,
-                "false": False,
-                "no": False,
-                "0": False,
-            }.get(value.casefold(), value)
-        if not isinstance(value, bool):
-            raise Wrong(f"{name} must be true or false")
-        return value
+        value = self.values.get(name, False)
+        if value in (0, 1):  # a workbook's number, or already true or false
+            return bool(value)
+        flag = flag_of(value) if isinstance(value, str) else None
+        if flag is None:
+            raise Wrong(f"{name} must be true or false", name)
+        return flag
 
     def microcny(self, name: str, most: int) -> int:
-        """Yuan as millionths, exactly."""
-        value = self.said.get(name)
+        """Return yuan as millionths, exactly."""
+        value = self.values.get(name)
         if value is None or isinstance(value, bool):
-            raise Wrong(f"{name} is missing" if value is None else f"{name} must be yuan")
-        try:
-            amount = Decimal(str(value)) * MICRO
-        except InvalidOperation:
-            raise Wrong(f"{name} must be yuan, such as 5.50") from None
+            what = f"{name} is missing" if value is None else f"{name} must be yuan"
+            raise Wrong(what, name)
+        amount = _yuan(name, value) * MICRO
         if not amount.is_finite() or amount != amount.to_integral_value():
-            raise Wrong(f"{name} must be yuan with at most six decimals")
+            raise Wrong(f"{name} must be yuan with at most six decimals", name)
         if not 0 <= amount <= most:
-            raise Wrong(f"{name} must be from 0 to {most // MICRO}")
+            raise Wrong(f"{name} must be from 0 to {most // MICRO}", name)
         return int(amount)
 
     def instant(self, name: str, zone: Zone) -> Instant | None:
-        """A day (its first second in `zone`), or a moment with its zone."""
-        value = self.said.get(name)
+        """Return the instant of a day (its first second in `zone`), or of a moment."""
+        value = self.values.get(name)
         if value is None:
             return None
         try:
-            text = value.isoformat() if isinstance(value, date | datetime) else str(value)
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-                return zone.starts(date.fromisoformat(text))
-            return from_iso(text)
+            if self.word == "row":
+                return instant_of_cell(value, zone)
+            text = value.isoformat() if isinstance(value, date) else str(value)
+            return instant_of_text(text, zone)
         except (ValueError, OverflowError):
-            raise Wrong(f"{name} must be a day, or a moment such as 2026-10-01T08:00:00Z") from None
+            reason = f"{name} must be a day, or a moment such as 2026-10-01T08:00:00Z"
+            raise Wrong(reason, name) from None
+
+    def month(self, name: str) -> str | None:
+        """Return the name of a month, such as `2026-10`."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        try:
+            return month_of(value)
+        except ValueError:
+            raise Wrong(f"{name} must be a month such as 2026-10", name) from None
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import put in place of what: by kind, how many there are now, and were before.
-    `remarks` name entries that hold for nothing that is known."""
+class Document:
+    """A file's name for people, its content and its form; `remarks` are about what was not read."""
 
-    counts: Mapping[str, tuple[int, int]]
+    name: str
+    entries: list[Entry]
     remarks: Sequence[str] = ()
 
-    def __str__(self) -> str:
-        return ", ".join(
-            f"{now} {kind}s" + (f" in place of {before}" if before else "")
-            for kind, (now, before) in self.counts.items()
+    def wrong(self, entry: Entry, error: Wrong) -> SettingsError:
+        """Return the error of an entry, with its place."""
+        return SettingsError(
+            f"{self.name}, {entry.place(error.name)}: {error}",
+            advice="nothing was changed; mend it first",
         )
 
 
-def refuse_empty(path: Path, counts: Mapping[str, tuple[int, int]]) -> None:
-    """Raises where a file would take all entries of a kind away, or says nothing at all."""
-    lost = [f"{before} {kind}s" for kind, (now, before) in counts.items() if before and not now]
-    if lost or not any(now for now, _ in counts.values()):
-        what = f"that would take {' and '.join(lost)} away" if lost else "nothing would be imported"
-        kinds = " or ".join(kind for kind, (now, _) in counts.items() if not now)
-        raise SettingsError(
-            f"{path} holds no {kinds}: {what}",
-            advice="nothing was changed; if that is meant, add --allow-empty",
-        )
+def read(path: Path, columns: Mapping[str, Sequence[str]]) -> Document:
+    """Read the entries of a file, or of standard input if it is `-`.
 
-
-def read(path: Path, columns: Mapping[str, Sequence[str]]) -> list[Entry]:
-    """The entries of a file; `columns` says what each kind may say, the first kind is the default.
-
-    Raises `SettingsError` with the line of the first thing that is not understood.
+    `columns` names the values of each kind; the first kind is the default. Raises `SettingsError` with
+    the place of the first thing that is not understood.
     """
+    if path == STANDARD_INPUT:
+        return parse("standard input", sys.stdin.buffer.read(), columns)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        what = getattr(error, "strerror", None) or "it is no UTF-8 text"
-        raise SettingsError(f"{path} cannot be read: {what}", advice="check its place") from error
-    form = path.suffix.lower().removeprefix(".")
-    if form not in FORMS:
+        content = path.read_bytes()
+    except OSError as error:
         raise SettingsError(
-            f"{path} is neither CSV nor TOML by its name", advice="call it .csv or .toml"
+            f"{path} cannot be read: {error.strerror}", advice="check its place"
+        ) from error
+    form = path.suffix.lower().removeprefix(".")
+    if form not in ("csv", "tsv", "txt", "xlsx", "toml"):
+        raise SettingsError(
+            f"{path} is neither CSV, .xlsx nor TOML by its name",
+            advice="call it .csv, .xlsx or .toml",
         )
-    entries = list((_csv if form == "csv" else _toml)(path, text, next(iter(columns))))
-    for entry in entries:
-        _refuse_unknown(path, entry, columns)
-    return entries
+    return parse(str(path), content, columns, is_toml=form == "toml")
 
 
-def wrong(path: Path, line: int, what: str) -> SettingsError:
-    """The error for a line of a file, or for a table by its number."""
-    return SettingsError(
-        f"{path}, {place(line)}: {what}", advice="nothing was changed; mend it first"
-    )
-
-
-def place(line: int) -> str:
-    """An entry's `line` in words."""
-    return f"line {line}" if line > 0 else f"entry {-line}"
+def parse(
+    name: str,
+    content: bytes,
+    columns: Mapping[str, Sequence[str]],
+    *,
+    is_toml: bool | None = None,
+) -> Document:
+    """Read the entries of a file's content; unless it is said, its first sign tells whether it is TOML."""
+    if is_toml is None:
+        is_toml = re.match(rb"(\s*#[^\n]*\n|\s)*(\[\[|\w+ *= *\[)", content) is not None
+    if is_toml:
+        document = Document(name, list(_toml(name, decoded(name, content), next(iter(columns)))))
+    else:
+        grid = read_grid(name, content)
+        document = Document(name, list(_rows(name, grid, columns)), grid.remarks)
+    for entry in document.entries:
+        _refuse_unknown(document, entry, columns)
+    return document
 
 
 def write(
     form: str, columns: Mapping[str, Sequence[str]], entries: Iterable[Entry]
 ) -> Iterator[str]:
-    """Lines of a file that reads as `entries`."""
+    """Yield the lines of a file that reads as `entries`."""
     return (_to_csv if form == "csv" else _to_toml)(columns, list(entries))
 
 
 def day_or_moment(instant: Instant | None, zone: Zone) -> str | None:
-    """As `Entry.instant` reads it."""
+    """Return an instant in the form that `Entry.instant` reads."""
     if instant is None:
         return None
     day = zone.local_date(instant)
@@ -181,39 +220,98 @@ def day_or_moment(instant: Instant | None, zone: Zone) -> str | None:
 
 
 def yuan(microcny: int) -> str:
-    """Exact decimal text, with fen at least."""
-    whole, rest = divmod(microcny, MICRO)
+    """Return exact decimal text, with fen at least."""
+    sign = "-" if microcny < 0 else ""
+    whole, rest = divmod(abs(microcny), MICRO)
     fraction = f"{rest:06}".rstrip("0").ljust(2, "0")
-    return f"{whole}.{fraction}"
+    return f"{sign}{whole}.{fraction}"
 
 
-def _csv(path: Path, text: str, default: str) -> Iterator[Entry]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), restkey="", strict=True)
+def _digits(name: str, value: float) -> str:
+    """Return a workbook's number as the text that it stands for, such as a cost centre."""
+    if abs(value) >= 10**EXACT_DIGITS:
+        reason = f"{name} is a number of which a spreadsheet keeps {EXACT_DIGITS} digits: format it as text"
+        raise Wrong(reason, name)
+    return str(int(value)) if value == int(value) else f"{value:.{EXACT_DIGITS}g}"
+
+
+def _yuan(name: str, value: Any) -> Decimal:
+    if isinstance(value, float):
+        return Decimal(f"{value:.{EXACT_DIGITS}g}")  # 0.1 + 0.2 is 0.3 in a cell
+    if isinstance(value, int | Decimal):
+        return Decimal(value)
     try:
-        for row in reader:
-            if "" in row:
-                raise wrong(path, reader.line_num, "there are more cells than columns")
-            said = {n: _unquoted(cell.strip()) for n, cell in row.items() if cell and cell.strip()}
-            if said:
-                yield Entry(reader.line_num, said.pop("kind", default), said)
-    except csv.Error as error:
-        raise wrong(path, reader.line_num, str(error)) from error
+        return yuan_of(str(value))
+    except NoAmount as error:
+        raise Wrong(f"{name} {error}", name) from None
 
 
-def _toml(path: Path, text: str, default: str) -> Iterator[Entry]:
+def _rows(name: str, grid: Grid, columns: Mapping[str, Sequence[str]]) -> Iterator[Entry]:
+    if not grid.rows:
+        return
+    default, (heading, *rows) = next(iter(columns)), grid.rows
+    names = _names(name, grid, heading, {n for known in columns.values() for n in known} | {"kind"})
+    for row in rows:
+        _refuse_outside(name, grid, names, row)
+        values = {
+            names[at]: _unquoted(cell) for at, cell in enumerate(row.cells) if cell is not None
+        }
+        shown = {n: _column(at, n, heading.cells[at]) for at, n in names.items()}
+        kind = value_of(str(values.pop("kind", default)))
+        if values:
+            yield Entry(row.line, kind, values, shown, grid.word)
+
+
+def _names(name: str, grid: Grid, heading: Row, known: set[str]) -> dict[int, str]:
+    """Map the columns to the names that their headings mean. Raises for an unknown or doubled one."""
+    names: dict[int, str] = {}
+    for at, cell in enumerate(heading.cells):
+        if cell is None:
+            continue
+        meant = name_of(str(cell))
+        reason = None
+        if meant not in known:
+            near = get_close_matches(meant, known, 1)
+            reason = f"there is no column {cell!r}" + (f": did you mean {near[0]}?" if near else "")
+        elif meant in names.values():
+            first = next(letter(i) for i, other in names.items() if other == meant)
+            reason = f"the heading {cell!r} stands twice: column {first} is {meant} already"
+        if reason is not None:
+            raise SettingsError(
+                f"{name}, {grid.place(heading.line, at)}: {reason}",
+                advice=f"the first row holds the headings: {', '.join(sorted(known))}",
+            )
+        names[at] = meant
+    return names
+
+
+def _refuse_outside(name: str, grid: Grid, names: Mapping[int, str], row: Row) -> None:
+    for at, cell in enumerate(row.cells):
+        if cell is not None and at not in names:
+            raise SettingsError(
+                f"{name}, {grid.place(row.line, at)}: there are more cells than columns with a heading",
+                advice="nothing was changed; mend it first",
+            )
+
+
+def _column(at: int, name: str, heading: Any) -> str:
+    return letter(at) if heading == name else f"{letter(at)} ({heading})"
+
+
+def _toml(name: str, text: str, default: str) -> Iterator[Entry]:
     try:
         written = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is no TOML: {error}", advice="nothing was changed") from error
+        raise SettingsError(f"{name} is no TOML: {error}", advice="nothing was changed") from error
     for kind, tables in written.items():
         lines = _headings(text, kind)
-        if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise SettingsError(
-                f"{path}: {kind} is no list of tables", advice=f"write [[{default}]] before each"
+                f"{name}: {kind} is no list of tables", advice=f"write [[{default}]] before each"
             )
-        for number, said in enumerate(tables):
+        for number, values in enumerate(tables):
             line = lines[number] if number < len(lines) else -number - 1
-            yield Entry(line, kind, {n: v for n, v in said.items() if v != ""})
+            yield Entry(line, kind, {n: v for n, v in values.items() if v != ""})
 
 
 def _headings(text: str, kind: str) -> list[int]:
@@ -221,23 +319,25 @@ def _headings(text: str, kind: str) -> list[int]:
     return [number for number, line in enumerate(text.splitlines(), 1) if heading.match(line)]
 
 
-def _refuse_unknown(path: Path, entry: Entry, columns: Mapping[str, Sequence[str]]) -> None:
+def _refuse_unknown(document: Document, entry: Entry, columns: Mapping[str, Sequence[str]]) -> None:
     if entry.kind not in columns:
-        raise wrong(path, entry.line, f"{entry.kind!r} is none of {', '.join(columns)}")
-    for name in entry.said:
+        raise document.wrong(
+            entry, Wrong(f"{entry.kind!r} is none of {', '.join(columns)}", "kind")
+        )
+    for name in entry.values:
         if name not in columns[entry.kind]:
-            raise wrong(path, entry.line, f"there is no {name!r} in a {entry.kind}")
+            raise document.wrong(entry, Wrong(f"there is no {name!r} in a {entry.kind}", name))
 
 
 def _to_csv(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iterator[str]:
-    names = list(dict.fromkeys(name for each in columns.values() for name in each))
+    names = list(dict.fromkeys(name for known in columns.values() for name in known))
     if len(columns) > 1:
         names.insert(0, "kind")
     out = io.StringIO()
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     for entry in entries:
-        row = {name: _cell(value) for name, value in entry.said.items() if value is not None}
+        row = {name: _cell(value) for name, value in entry.values.items() if value is not None}
         writer.writerow({"kind": entry.kind, **row} if len(columns) > 1 else row)
     yield from out.getvalue().splitlines()
 
@@ -248,18 +348,19 @@ def _to_toml(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iter
             yield ""
         yield f"[[{entry.kind}]]"
         for name in columns[entry.kind]:
-            value = entry.said.get(name)
+            value = entry.values.get(name)
             if value is not None:
                 yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _cell(value: Any) -> str:
-    """Text that a spreadsheet would run as a formula is quoted with an apostrophe, and so is what
-    begins with one: `_unquoted` undoes it."""
+    """Return a cell of CSV; text that a spreadsheet would run as a formula, or that begins with an
+    apostrophe, is quoted with one, which `_unquoted` undoes."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}" if isinstance(value, str) and _RUN.match(value) else str(value)
 
 
-def _unquoted(cell: str) -> str:
-    return cell[1:] if cell.startswith("'") and _RUN.match(cell[1:]) else cell
+def _unquoted(cell: Any) -> Any:
+    is_quoted = isinstance(cell, str) and cell.startswith("'") and _RUN.match(cell[1:])
+    return cell[1:] if is_quoted else cell

@@ -9,23 +9,22 @@ from typing import Any, Final
 
 from etl import store
 from etl.books.entries import (
+    Document,
     Entry,
-    Imported,
     Wrong,
     day_or_moment,
-    place,
     read,
-    refuse_empty,
     write,
-    wrong,
     yuan,
 )
+from etl.books.imports import Imported, refuse_empty, run
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.codes import UNITS
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
 from etl.money.pricing import HIGHEST_MICROCNY, Override, clashes
+from etl.store import Writing
 from etl.store.books import PriceInUse
 
 KIND: Final = "price"
@@ -51,40 +50,44 @@ STEPS: Final = {"second": 1, "minute": 60, "hour": 3_600}
 LONGEST_BOOT_S: Final = 3_600
 
 
-def import_prices(database: Database, path: Path, *, allow_empty: bool = False) -> Imported:
-    """Take the overrides of a file in place of those that there are.
+def import_prices(
+    database: Database, path: Path, *, allow_empty: bool = False, dry_run: bool = False
+) -> Imported:
+    """Take the overrides of a file in place of those that there are; `-` is standard input.
 
-    The file is checked as a whole first. Learned prices are replaced only if the file holds some.
-    Raises `SettingsError` with the line, and for a file without a price unless `allow_empty`.
+    The file is checked as a whole first. Learned prices are replaced only if the file holds some. With
+    `dry_run` nothing is changed, and the effects say what would be. Raises `SettingsError` with the
+    place of what is wrong, and for a file without a price unless `allow_empty`.
     """
-    with store.writing(database) as db:
+    document = read(path, COLUMNS)
+
+    def work(db: Writing) -> Imported:
         book = db.books
-        chosen = read_prices(path, book.zone())
+        chosen = prices_of(document, book.zone())
         sources = {"user"} | {override.source for override in chosen}
         before = sum(override.source in sources for override in book.overrides())
-        remarks = list(_unknown(book.known_terms(), chosen))
+        remarks = [*document.remarks, *_unknown(book.known_terms(), chosen)]
         imported = Imported({KIND: (len(chosen), before)}, remarks)
         if not allow_empty:
-            refuse_empty(path, imported.counts)
+            refuse_empty(document.name, imported.counts)
         book.replace_overrides(chosen)
-    return imported
+        return imported
+
+    return run(database, work, dry_run=dry_run)
 
 
-def read_prices(path: Path, zone: Zone) -> list[Override]:
-    """Read the overrides of a file. Raises `SettingsError` with the line of what is wrong."""
-    entries = read(path, COLUMNS)
+def prices_of(document: Document, zone: Zone) -> list[Override]:
+    """Return the overrides of a file. Raises `SettingsError` with the place of what is wrong."""
     chosen: list[Override] = []
-    for entry in entries:
+    for entry in document.entries:
         try:
             chosen.append(_override(entry, zone))
         except Wrong as error:
-            raise wrong(path, entry.line, str(error)) from error
+            raise document.wrong(entry, error) from error
     for first, then in clashes(chosen):
-        raise wrong(
-            path,
-            entries[then].line,
-            f"it is about the same as {place(entries[first].line)}, and both hold at a time",
-        )
+        other = document.entries[first].place()
+        reason = f"it is about the same as {other}, and both hold at a time"
+        raise document.wrong(document.entries[then], Wrong(reason))
     return chosen
 
 

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from etl import store
 from etl.books.entries import (
+    STANDARD_INPUT,
+    Document,
     Entry,
-    Imported,
     Wrong,
     day_or_moment,
+    parse,
     read,
-    refuse_empty,
     write,
-    wrong,
     yuan,
 )
+from etl.books.imports import Imported, refuse_empty, run
+from etl.books.rule_remarks import RuleFile, rule_remarks
 from etl.dialect import Database
+from etl.errors import SettingsError
 from etl.history.days import Zone
-from etl.history.months import is_month
 from etl.money.allocation import Allocation, Rule, allocations
 from etl.money.budget import MonthlyBudget
-from etl.store.books import InstanceBatch
+from etl.poll import Instant
+from etl.store import Writing
+from etl.store.books import BooksWriter, InstanceBatch, RuleVersion
 
 COLUMNS: Final = {
     "rule": (
@@ -45,14 +49,6 @@ HIGHEST_BUDGET_MICROCNY: Final = 10**15
 """A thousand million yuan."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFile:
-    """The rules and budgets of a file."""
-
-    rules: list[Rule]
-    budgets: list[MonthlyBudget]
-
-
 class RuleInForce(NamedTuple):
     """A rule, and the number of instances that it holds for now."""
 
@@ -69,53 +65,123 @@ class RuleTrial(NamedTuple):
     allocations: list[Allocation]
 
 
-def import_rules(database: Database, path: Path, *, allow_empty: bool = False) -> Imported:
-    """Take the rules and budgets of a file in place of those that there are.
+def import_rules(
+    database: Database,
+    path: Path,
+    *,
+    allow_empty: bool = False,
+    dry_run: bool = False,
+    now: Instant | None = None,
+) -> Imported:
+    """Take the rules and budgets of a file in place of those that there are; `-` is standard input.
 
-    The file is checked as a whole first. Closed months stay as they are. Raises `SettingsError` with
-    the line, and if all rules or all budgets would be gone unless `allow_empty`.
+    The file is checked as a whole first. Closed months stay as they are. With `dry_run` nothing is
+    changed, and the effects say what would be. With `now` the expired rules are named, and a version is
+    kept to come back to. Raises `SettingsError` with the place of what is wrong, and if all rules or
+    all budgets would be gone unless `allow_empty`.
     """
-    with store.writing(database) as db:
-        book = db.books
-        chosen = read_rules(path, book.zone())
-        counts = {
-            "rule": (len(chosen.rules), len(book.rules())),
-            "budget": (len(chosen.budgets), len(book.budgets())),
-        }
-        if not allow_empty:
-            refuse_empty(path, counts)
-        batches = list(book.batches())
-        remarks = [*_idle(batches, chosen.rules), *_unspent(book.account_names(), chosen)]
-        book.replace_rules(chosen.rules, batches)
-        book.replace_budgets(chosen.budgets)
+    document = read(path, COLUMNS)
+    source = path.name if path != STANDARD_INPUT else document.name
+    work = partial(_replace, document, source, allow_empty, now)
+    return run(database, work, dry_run=dry_run)
+
+
+def rule_history(database: Database) -> list[RuleVersion]:
+    """Return all versions of the rules and budgets, oldest first; the last one is in force."""
+    with store.reading(database) as db:
+        return db.books.rule_versions()
+
+
+def restore_rules(
+    database: Database, version: int, now: Instant, *, dry_run: bool = False
+) -> Imported:
+    """Take the rules and budgets of an earlier version in place of those that there are.
+
+    Raises `SettingsError` if there is no such version.
+    """
+    kept = next((v for v in rule_history(database) if v.version == version), None)
+    if kept is None:
+        raise SettingsError(
+            f"there is no version {version} of the rules", advice="see chenyu-etl rules history"
+        )
+    document = parse(f"version {version}", kept.content.encode(), COLUMNS, is_toml=True)
+    work = partial(_replace, document, f"version {version}", True, now)
+    return run(database, work, dry_run=dry_run)
+
+
+def _replace(
+    document: Document, source: str, allow_empty: bool, now: Instant | None, db: Writing
+) -> Imported:
+    book = db.books
+    zone = book.zone()
+    chosen = rules_of(document, zone)
+    counts = {
+        "rule": (len(chosen.rules), len(book.rules())),
+        "budget": (len(chosen.budgets), len(book.budgets())),
+    }
+    if not allow_empty:
+        refuse_empty(document.name, counts)
+    batches = list(book.batches())
+    remarks = [*document.remarks, *rule_remarks(chosen, batches, book.account_names(), now)]
+    if now is not None:
+        _keep(book, "before the first version", book.rules(), book.budgets(), now, is_first=True)
+        _keep(book, source, chosen.rules, chosen.budgets, now)
+    book.replace_rules(chosen.rules, batches)
+    book.replace_budgets(chosen.budgets)
     return Imported(counts, remarks)
 
 
-def read_rules(path: Path, zone: Zone) -> RuleFile:
-    """Read the rules and budgets of a file. Raises `SettingsError` with the line of what is wrong."""
-    rules: list[Rule] = []
-    budgets: dict[tuple[str, str, str], MonthlyBudget] = {}
-    for entry in read(path, COLUMNS):
+def _keep(
+    book: BooksWriter,
+    source: str,
+    rules: Sequence[Rule],
+    budgets: Sequence[MonthlyBudget],
+    now: Instant,
+    *,
+    is_first: bool = False,
+) -> None:
+    """Keep a version to come back to, unless the newest is the same; a first one only if there is none."""
+    versions = book.rule_versions()
+    content = "\n".join(_lines("toml", rules, budgets, book.zone()))
+    if (versions and (is_first or versions[-1].content == content)) or (is_first and not content):
+        return
+    number = versions[-1].version + 1 if versions else 1
+    book.add_rule_version(RuleVersion(number, now, source, len(rules), len(budgets), content))
+
+
+def rules_of(document: Document, zone: Zone) -> RuleFile:
+    """Return the rules and budgets of a file. Raises `SettingsError` with the place of what is wrong."""
+    chosen = RuleFile([], [], [])
+    for entry in document.entries:
         try:
             if entry.kind == "rule":
-                rules.append(_rule(len(rules) + 1, entry, zone))
+                chosen.rules.append(_rule(len(chosen.rules) + 1, entry, zone))
+                chosen.places.append(entry.place())
                 continue
             budget = _budget(entry)
-            if (key := (budget.scope, budget.name, budget.month)) in budgets:
+            if any(
+                (b.scope, b.name, b.month) == (budget.scope, budget.name, budget.month)
+                for b in chosen.budgets
+            ):
                 raise Wrong(f"{budget.scope} {budget.name!r} has a budget for that already")
-            budgets[key] = budget
+            chosen.budgets.append(budget)
         except Wrong as error:
-            raise wrong(path, entry.line, str(error)) from error
-    return RuleFile(rules, list(budgets.values()))
+            raise document.wrong(entry, error) from error
+    return chosen
 
 
 def export_rules(database: Database, form: str) -> list[str]:
     """Return the lines of a file that `import_rules` reads as what there is."""
     with store.reading(database) as db:
         book = db.books
-        zone = book.zone()
-        entries = [Entry(0, "rule", _rule_values(rule, zone)) for rule in book.rules()]
-        entries += [Entry(0, "budget", _budget_values(budget)) for budget in book.budgets()]
+        return _lines(form, book.rules(), book.budgets(), book.zone())
+
+
+def _lines(
+    form: str, rules: Sequence[Rule], budgets: Sequence[MonthlyBudget], zone: Zone
+) -> list[str]:
+    entries = [Entry(0, "rule", _rule_values(rule, zone)) for rule in rules]
+    entries += [Entry(0, "budget", _budget_values(budget)) for budget in budgets]
     return list(write(form, COLUMNS, entries))
 
 
@@ -137,42 +203,8 @@ def try_rules(
     with store.reading(database) as db:
         book = db.books
         zone = book.zone()
-        rules = book.rules() if path is None else read_rules(path, zone).rules
+        rules = book.rules() if path is None else rules_of(read(path, COLUMNS), zone).rules
         return [trial for batch in book.batches() for trial in _trials(batch, rules, words)], zone
-
-
-def condition(rule: Rule) -> str:
-    """Put into words what a rule asks of an instance."""
-    asked = {
-        "account": rule.account,
-        "instance": rule.instance_uuid,
-        "title": rule.title,
-        "image": rule.image,
-    }
-    return ", ".join(f"{name} {value}" for name, value in asked.items() if value) or "anything"
-
-
-def _idle(batches: Sequence[InstanceBatch], rules: Sequence[Rule]) -> Iterator[str]:
-    """Yield a remark for each rule that matches no instance that was ever seen; none before the first."""
-    idle, is_any = list(rules), False
-    for batch in batches:
-        for uuid, looks in batch.looks.items():
-            is_any, name = True, batch.account.name
-            idle = [r for r in idle if not any(r.matches(name, uuid, look) for look in looks)]
-    for rule in idle if is_any else []:
-        yield f"rule {rule.rule_no} matches no instance known: {condition(rule)}"
-
-
-def _unspent(accounts: set[str], chosen: RuleFile) -> Iterator[str]:
-    """Yield a remark for each budget of a project that no rule names, or of an unknown account."""
-    known: dict[str, set[str]] = {
-        "project": {rule.project for rule in chosen.rules if rule.project},
-        "account": accounts,
-    }
-    for budget in chosen.budgets:
-        if known[budget.scope] and budget.name not in known[budget.scope]:
-            why = "no rule names that project" if budget.scope == "project" else "it is not known"
-            yield f"a budget is of {budget.scope} {budget.name!r}, but {why}"
 
 
 def _trials(batch: InstanceBatch, rules: Sequence[Rule], words: str | None) -> Iterator[RuleTrial]:
@@ -208,9 +240,7 @@ def _budget(entry: Entry) -> MonthlyBudget:
     project, account = entry.text("project"), entry.text("account")
     if (project is None) == (account is None):
         raise Wrong("a budget is of a project or of an account")
-    month = entry.text("month") or ""
-    if month and not is_month(month):
-        raise Wrong("month must be one such as 2026-10, or left out for every month")
+    month = entry.month("month") or ""
     amount = entry.microcny("amount", HIGHEST_BUDGET_MICROCNY)
     if project is not None:
         return MonthlyBudget("project", project, month, amount)

@@ -8,7 +8,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,9 @@ class NamedPath(click.Path):
 
 CREATED: Final = "created: a new, empty history"
 FILE: Final = NamedPath(dir_okay=False, path_type=Path)
+STREAM: Final = "-"
+"""Names standard input or output in place of a file."""
+FILE_OR_STREAM: Final = NamedPath(dir_okay=False, path_type=Path, allow_dash=True)
 json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -134,6 +137,19 @@ def print_lines(lines: Iterable[str]) -> None:
     """To standard output, as they come."""
     for line in lines:
         print_text(f"{line}\n")
+
+
+def warn(remarks: Iterable[str]) -> None:
+    """Print remarks to people."""
+    for remark in remarks:
+        say(f"warning: {remark}")
+
+
+def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:
+    """Print rows as a table, or as JSON by the names of their columns."""
+    from etl.reports.render import render
+
+    print_lines(render("json" if as_json else "table", columns, list(rows)))
 
 
 def print_json(value: Any) -> None:

@@ -1,17 +1,29 @@
-"""Commands about money: prices, rules, month."""
+"""Commands about money: prices, rules."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import FILE, Context, account_option, json_option, print_lines, say
+from etl.cli.common import (
+    FILE,
+    FILE_OR_STREAM,
+    STREAM,
+    Context,
+    json_option,
+    print_lines,
+    print_rows,
+    say,
+    warn,
+)
+from etl.units import MICRO
 
 if TYPE_CHECKING:
     from etl.app import App
+    from etl.books.imports import Imported
     from etl.books.rule_files import RuleInForce, RuleTrial
     from etl.history.days import Zone
     from etl.money.charging import ChargingModel
@@ -19,6 +31,11 @@ if TYPE_CHECKING:
 
 _empty_option = click.option(
     "--allow-empty", is_flag=True, help="A file without an entry takes away what there is."
+)
+_dry_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Change nothing; print what each month would cost instead, and who would pay.",
 )
 
 
@@ -28,25 +45,28 @@ def prices() -> None:
 
 
 @prices.command(name="import")
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE_OR_STREAM)
 @_empty_option
+@_dry_option
+@json_option
 @click.pass_obj
-def import_prices(context: Context, file: Path, allow_empty: bool) -> None:
-    """Take your prices from FILE (.csv or .toml), in place of those imported before.
+def import_prices(
+    context: Context, file: Path, allow_empty: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Take your prices from FILE (.csv, .xlsx or .toml), in place of those imported before.
 
     An entry is for what it says: account, gpu_uuid or gpu_name, image_uuid, charging_type, no_card
     (runs without a GPU); what it leaves out is any. unit (hour, day, week, month, year) and price
     (yuan), per gpu or instance; adds = true puts it on top of the price. valid_from, valid_to: days or
     moments. The most specific entry holds. All of the file is checked before anything is written.
-    Examples of both forms: docs/billing.md.
+    FILE can be - for standard input. Examples: docs/billing.md.
     """
     from etl.books.price_files import import_prices as take
 
     app = context.app()
     app.require_database()
-    done = take(app.database, file, allow_empty=allow_empty)
-    _remark(done.remarks)
-    say(f"imported: {done}; costs follow, but for closed months")
+    imported = take(app.database, file, allow_empty=allow_empty, dry_run=dry_run)
+    _report_import(imported, "; costs follow, but for closed months", dry_run, as_json)
 
 
 @prices.command(name="show")
@@ -71,14 +91,17 @@ def show_prices(context: Context, as_json: bool) -> None:
         "yuan_flat",
         "source",
     ]
-    _print_rows(columns, (_price_row(price, zone) for price in prices), as_json)
+    print_rows(columns, (_price_row(price, zone) for price in prices), as_json)
 
 
 @prices.command(name="export")
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE_OR_STREAM)
 @click.pass_obj
 def export_prices(context: Context, file: Path) -> None:
-    """Write your prices, and those learned from bills, to FILE (.csv or .toml), to import again."""
+    """Write your prices, and those learned from bills, to FILE (.csv or .toml), to import again.
+
+    FILE can be - for standard output, as CSV.
+    """
     from etl.books.price_files import export_prices as lines
 
     app = context.app()
@@ -139,28 +162,70 @@ def rules() -> None:
 
 
 @rules.command(name="import")
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE_OR_STREAM)
 @_empty_option
+@_dry_option
+@json_option
 @click.pass_obj
-def import_rules(context: Context, file: Path, allow_empty: bool) -> None:
-    """Take rules and budgets from FILE (.csv or .toml), in place of those imported before.
+def import_rules(
+    context: Context, file: Path, allow_empty: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Take rules and budgets from FILE (.csv, .xlsx or .toml), in place of those imported before.
 
     A rule matches by account, instance (uuid), title and image (patterns with * and ?), from valid_from
     to valid_to; what it leaves out is any. It says project, owner, cost_centre. The first rule that
     matches holds. A budget has a project or an account, an amount in yuan, and a month, or none for
-    every month. Closed months stay as they are. Examples of both forms: docs/billing.md.
+    every month. Closed months stay as they are. FILE can be - for standard input. Examples:
+    docs/billing.md.
     """
     from etl.books.rule_files import import_rules as take
 
     app = context.app()
     app.require_database()
-    done = take(app.database, file, allow_empty=allow_empty)
-    _remark(done.remarks)
-    say(f"imported: {done}")
+    imported = take(app.database, file, allow_empty=allow_empty, dry_run=dry_run, now=app.now())
+    _report_import(imported, "", dry_run, as_json)
+
+
+@rules.command(name="history")
+@json_option
+@click.pass_obj
+def history_of_rules(context: Context, as_json: bool) -> None:
+    """List the versions of the rules and budgets: each import that changed them. The last holds."""
+    from etl.books.rule_files import rule_history
+    from etl.history.days import iso
+
+    app = context.app()
+    app.require_database()
+    columns = ["version", "imported_at", "source", "rules", "budgets"]
+    rows = (
+        (v.version, iso(v.imported_at), v.source, v.rules, v.budgets)
+        for v in rule_history(app.database)
+    )
+    print_rows(columns, rows, as_json)
+
+
+@rules.command(name="restore")
+@click.argument("version", type=int)
+@_dry_option
+@json_option
+@click.pass_obj
+def restore_rules(context: Context, version: int, dry_run: bool, as_json: bool) -> None:
+    """Go back to the rules and budgets of VERSION, as rules history numbers them."""
+    from etl.books.rule_files import restore_rules as restore
+
+    app = context.app()
+    app.require_database()
+    restored = restore(app.database, version, app.now(), dry_run=dry_run)
+    _report_import(restored, "", dry_run, as_json)
 
 
 @rules.command(name="show")
-@click.option("--export", "file", type=FILE, help="Write them to a file (.csv, .toml) instead.")
+@click.option(
+    "--export",
+    "file",
+    type=FILE_OR_STREAM,
+    help="Write them to a file (.csv, .toml) instead; - is standard output, as CSV.",
+)
 @json_option
 @click.pass_obj
 def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
@@ -174,7 +239,7 @@ def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
         return
     rules, zone = rules_in_force(app.database)
     columns = ["rule", "if", "project", "owner", "cost_centre", "from", "instances"]
-    _print_rows(columns, (_rule_row(rule, zone) for rule in rules), as_json)
+    print_rows(columns, (_rule_row(rule, zone) for rule in rules), as_json)
 
 
 @rules.command(name="test")
@@ -201,74 +266,22 @@ def trial_of_rules(context: Context, words: str | None, file: Path | None, as_js
         "cost_centre",
     ]
     rows = (row for trial in trials for row in _trial_rows(trial, zone))
-    _print_rows(columns, rows, as_json)
+    print_rows(columns, rows, as_json)
 
 
-@click.group()
-def month() -> None:
-    """Months that are closed: their costs are frozen, whatever is learned later."""
-
-
-@month.command(name="close")
-@click.argument("month", metavar="YYYY-MM")
-@account_option("Only this account.")
-@click.pass_obj
-def close_month(context: Context, month: str, account: str | None) -> None:
-    """Freeze the costs of a month, and who pays them. Bill lines that come later are adjustments.
-
-    A month that was not observed from its beginning is closed with a warning, one that was not observed
-    at all is not closed.
-    """
-    from etl.books.closing import close
-
-    app = context.app()
-    app.require_database()
-    closed = close(app.database, month, account, app.now())
-    _remark(closed.remarks)
-    say(f"{month} is closed for {', '.join(closed.accounts)}")
-
-
-@month.command(name="reopen")
-@click.argument("month", metavar="YYYY-MM")
-@account_option("Only this account.")
-@click.pass_obj
-def reopen_month(context: Context, month: str, account: str | None) -> None:
-    """Let the costs of a month follow what is known again."""
-    from etl.books.closing import reopen
-
-    app = context.app()
-    app.require_database()
-    say(f"{month} is open again for {', '.join(reopen(app.database, month, account))}")
-
-
-@month.command(name="show")
-@json_option
-@click.pass_obj
-def show_months(context: Context, as_json: bool) -> None:
-    """The closed months: what each cost when it was closed, and by what is known today."""
-    from etl.books.closing import frozen_months
-    from etl.history.days import iso
-
-    app = context.app()
-    app.require_database()
-    columns = ["account", "month", "closed_at", "frozen_yuan", "known_today_yuan"]
+def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) -> None:
+    """Say what an import did, or print what a trial of it would change."""
+    warn(imported.remarks)
+    if not dry_run:
+        say(f"imported: {imported}{also}")
+        return
+    columns = "account month project owner cost_centre now_yuan then_yuan change_yuan"
     rows = [
-        (
-            m.account,
-            m.month,
-            iso(m.closed_at),
-            m.frozen_microcny / 1e6,
-            m.known_today_microcny / 1e6,
-        )
-        for m in frozen_months(app.database)
+        (*share, before / MICRO, after / MICRO, (after - before) / MICRO)
+        for share, before, after in imported.effects
     ]
-    _print_rows(columns, rows, as_json)
-
-
-def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:
-    from etl.reports.render import render
-
-    print_lines(render("json" if as_json else "table", columns, list(rows)))
+    print_rows(columns.split(), rows, as_json)
+    say(f"nothing was changed; it would import {imported}")
 
 
 def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
@@ -292,7 +305,7 @@ def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
 
 def _rule_row(held: RuleInForce, zone: Zone) -> Sequence[Any]:
     from etl.books.entries import day_or_moment
-    from etl.books.rule_files import condition
+    from etl.books.rule_remarks import condition
 
     rule = held.rule
     payers = rule.project, rule.owner, rule.cost_centre
@@ -314,11 +327,6 @@ def _trial_rows(trial: RuleTrial, zone: Zone) -> Iterator[Sequence[Any]]:
             yield (*instance, since, held.rule_no, held.project, held.owner, held.cost_centre)
 
 
-def _remark(remarks: Iterable[str]) -> None:
-    for each in remarks:
-        say(f"warning: {each}")
-
-
 def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:
     lines = [f"counts from {chosen.counts_from}", f"by the begun {steps[chosen.step_s]}"]
     if chosen.counts_from == "running":
@@ -327,6 +335,8 @@ def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:
 
 
 def _form(file: Path) -> str:
+    if str(file) == STREAM:
+        return "csv"
     form = file.suffix.lower().removeprefix(".")
     if form not in ("csv", "toml"):
         raise click.UsageError(f"{file} is neither .csv nor .toml by its name")
@@ -336,6 +346,9 @@ def _form(file: Path) -> str:
 def _write(app: App, file: Path, lines: list[str]) -> None:
     from etl import paths
 
+    if str(file) == STREAM:
+        print_lines(lines)
+        return
     with paths.replacing(file, app.database.files) as written:
         written.write("".join(f"{line}\n" for line in lines).encode())
     say(f"written to {file}")

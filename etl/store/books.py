@@ -84,6 +84,27 @@ class PriceInUse(NamedTuple):
     is_assumed: int
 
 
+class CostShare(NamedTuple):
+    """The cost of an account in a month that one payer bears; None if no rule says who."""
+
+    account: str
+    month: str
+    project: str | None
+    owner: str | None
+    cost_centre: str | None
+
+
+class RuleVersion(NamedTuple):
+    """Rules and budgets as they were imported once, as the text of a TOML file."""
+
+    version: int
+    imported_at: Instant
+    source: str
+    rules: int
+    budgets: int
+    content: str
+
+
 class FrozenMonth(NamedTuple):
     """A closed month: its cost as it was frozen, and by what is known today."""
 
@@ -176,6 +197,14 @@ class BooksReader(Subject):
         rows = self._conn.execute(asked.order_by(c.scope, c.name, c.month))
         return [MonthlyBudget(*row) for row in rows]
 
+    def rule_versions(self) -> list[RuleVersion]:
+        """Return all imports of rules and budgets that are kept, oldest first."""
+        c = tables.rule_version.c
+        rows = self._conn.execute(
+            select(*(c[name] for name in RuleVersion._fields)).order_by(c.version)
+        )
+        return [RuleVersion(*row) for row in rows]
+
     def account_names(self) -> set[str]:
         return set(self._conn.scalars(select(tables.account.c.name)))
 
@@ -193,6 +222,23 @@ class BooksReader(Subject):
             uuids = reader.all_uuids()
             for at in range(0, len(uuids), BATCH):
                 yield InstanceBatch(account, reader.deriver().looks(uuids[at : at + BATCH]))
+
+    def monthly_costs(self, month: Month | None = None) -> Counter[CostShare]:
+        """Return the cost of each month, or of one, by who pays it, in millionths of a yuan."""
+        chosen = "" if month is None else "WHERE c.month = :month"
+        rows = self._ask(
+            "SELECT l.account, c.month, l.project, l.owner, l.cost_centre,"
+            " CAST(SUM(l.cost_microcny) AS BIGINT) AS cost FROM cost_line l"
+            f" JOIN calendar_day c ON c.day = l.day {chosen}"
+            " GROUP BY l.account, c.month, l.project, l.owner, l.cost_centre",
+            **({} if month is None else {"month": str(month)}),
+        )
+        return Counter(
+            {
+                CostShare(r.account, r.month, r.project, r.owner, r.cost_centre): r.cost or 0
+                for r in rows
+            }
+        )
 
     # closed months
 
@@ -282,6 +328,10 @@ class BooksWriter(BooksReader):
         self._conn.execute(delete(tables.budget))
         rows = [astuple(budget) for budget in chosen]
         self._database.insert(self._conn, tables.budget, _BUDGET_COLUMNS, rows)
+
+    def add_rule_version(self, version: RuleVersion) -> None:
+        """Keep rules and budgets to come back to."""
+        self._conn.execute(insert(tables.rule_version).values(**version._asdict()))
 
     def freeze(self, account: AccountKey, month: Month, now: Instant) -> None:
         """Keep an account's costs of a month as they are now."""

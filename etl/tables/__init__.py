@@ -23,6 +23,7 @@ from etl.tables.pricing import (
     closed_month,
     price_override,
     price_period,
+    rule_version,
     usage_cost,
 )
 from etl.tables.sums import cost_sum, running_sum
@@ -56,6 +57,7 @@ __all__ = [
     "price_period",
     "recharge",
     "rejected_record",
+    "rule_version",
     "running_sum",
     "setting",
     "sync_run",

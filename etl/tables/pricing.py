@@ -185,6 +185,18 @@ allocation_rule = Table(
     comment="Who pays: the first rule that matches holds",
 )
 
+rule_version = Table(
+    "rule_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False, comment="1, 2, 3 …"),
+    Column("imported_at", UtcInstant, nullable=False, comment="when it was imported"),
+    Column("source", Text, nullable=False, comment="the file's name, or what it was restored from"),
+    Column("rules", Integer, nullable=False, comment="number of rules in it"),
+    Column("budgets", Integer, nullable=False, comment="number of budgets in it"),
+    Column("content", Text, nullable=False, comment="all of it, as the text of a TOML file"),
+    comment="Rules and budgets as they were imported, to come back to",
+)
+
 allocation = Table(
     "allocation",
     metadata,

@@ -1,0 +1,185 @@
+"""Files as spreadsheets save them, as rows of cells: CSV in any usual encoding, and .xlsx."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from etl.errors import SettingsError
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet.worksheet import Worksheet
+
+MOST_ROWS: Final = 100_000
+DELIMITERS: Final = (",", ";", "\t")
+_OLD_EXCEL: Final = bytes.fromhex("d0cf11e0")
+_ZIP: Final = b"PK\x03\x04"
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of one row, empty ones as None; `line` counts from 1 as editors do."""
+
+    line: int
+    cells: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The rows of a file that hold anything; remarks are about what was not read."""
+
+    rows: list[Row]
+    word: Literal["line", "row"]
+    remarks: Sequence[str] = ()
+
+    def place(self, line: int, column: int | None = None) -> str:
+        """Name a row, or a cell of it by the letter of its column."""
+        where = f"{self.word} {line}"
+        return where if column is None else f"{where}, column {letter(column)}"
+
+
+def letter(column: int) -> str:
+    """Return the letters of a column, counted from 0: A, B, … Z, AA."""
+    letters = ""
+    column += 1
+    while column:
+        column, rest = divmod(column - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def read_grid(name: str, content: bytes) -> Grid:
+    """Read the rows of a CSV or .xlsx file. Raises `SettingsError` for any other file."""
+    if content.startswith(_OLD_EXCEL):
+        raise SettingsError(
+            f"{name} is an .xls file, or a workbook with a password",
+            advice="save it as .xlsx or CSV, without a password",
+        )
+    if content.startswith(_ZIP) or name.lower().endswith(".xlsx"):
+        return _read_xlsx(name, content)
+    return _read_csv(name, decoded(name, content))
+
+
+def decoded(name: str, content: bytes) -> str:
+    """Decode a text file: UTF-8 or UTF-16 with or without a mark, else GBK."""
+    for mark, encoding in _BOMS:
+        if content.startswith(mark):
+            return _decode(name, content.removeprefix(mark), encoding)
+    if b"\0" in content:  # neither UTF-8 nor GBK has it in a text
+        return _decode(name, content, _utf_16(content))
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return _decode(name, content, "gb18030")
+
+
+def _utf_16(content: bytes) -> str:
+    """Tell the byte order of UTF-16: the zero of an ASCII character comes last in little-endian."""
+    return "utf-16-le" if content[1::2].count(0) >= content[::2].count(0) else "utf-16-be"
+
+
+def _decode(name: str, content: bytes, encoding: str) -> str:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{name} cannot be read: it is no text in UTF-8, UTF-16 or GBK",
+            advice="save it as CSV UTF-8, or as .xlsx",
+        ) from error
+
+
+def _read_csv(name: str, text: str) -> Grid:
+    grid = Grid([], "line")
+    delimiter, body, skipped = _delimiter(text)
+    reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            kept = [cell.strip() or None for cell in cells]
+            if any(kept):
+                grid.rows.append(Row(reader.line_num + skipped, kept))
+    except csv.Error as error:
+        place = grid.place(reader.line_num + skipped)
+        raise SettingsError(
+            f"{name}, {place}: {error}", advice="nothing was changed; mend it first"
+        ) from error
+    return grid
+
+
+def _delimiter(text: str) -> tuple[str, str, int]:
+    """Return the delimiter, the text to read with it, and the lines of Excel's `sep=` before it."""
+    if declared := re.match(r"sep=(.)\r?\n", text, re.IGNORECASE):
+        return declared[1], text[declared.end() :], 1
+    heading = next((line for line in text.splitlines() if line.strip()), "")
+    unquoted = re.sub(r'"[^"]*"', "", heading)
+    return max(DELIMITERS, key=unquoted.count), text, 0
+
+
+def _read_xlsx(name: str, content: bytes) -> Grid:
+    from openpyxl import load_workbook
+
+    try:
+        book = load_workbook(io.BytesIO(content))
+    except Exception as error:  # openpyxl raises whatever a broken file makes it meet
+        raise SettingsError(
+            f"{name} cannot be read as .xlsx: {type(error).__name__}",
+            advice="open it in a spreadsheet and save it again",
+        ) from error
+    if not book.worksheets:
+        raise SettingsError(f"{name} has no sheet", advice="save a sheet of cells as .xlsx")
+    sheet, *others = book.worksheets
+    _refuse_merged(name, sheet)
+    formulas = any(cell.data_type == "f" for row in _cells(name, sheet) for cell in row)
+    values = load_workbook(io.BytesIO(content), data_only=True).worksheets[0] if formulas else sheet
+    used = [other.title for other in others if other.max_row > 1 or other["A1"].value is not None]
+    remarks = [f"only the sheet {sheet.title!r} was read, not {', '.join(used)}"] if used else []
+    grid = Grid([], "row", remarks)
+    for row in _cells(name, sheet):
+        kept = [_value(name, grid, cell, values) for cell in row]
+        if any(value is not None for value in kept):
+            grid.rows.append(Row(row[0].row, kept))
+    return grid
+
+
+def _cells(name: str, sheet: Worksheet) -> Iterator[Sequence[Any]]:
+    if sheet.max_row > MOST_ROWS:
+        raise SettingsError(
+            f"{name} has {sheet.max_row:,} rows",
+            advice="delete the empty rows below the last entry",
+        )
+    yield from sheet.iter_rows()
+
+
+def _refuse_merged(name: str, sheet: Worksheet) -> None:
+    for merged in sheet.merged_cells.ranges:
+        raise SettingsError(
+            f"{name}, row {merged.min_row}, column {letter(merged.min_col - 1)}:"
+            f" the cells {merged.coord} are merged",
+            advice="unmerge them, and fill in each cell",
+        )
+
+
+def _value(name: str, grid: Grid, cell: Any, values: Worksheet) -> Any:
+    """Return what a cell holds: text stripped, a formula's result as the spreadsheet kept it."""
+    shown = values.cell(cell.row, cell.column) if cell.data_type == "f" else cell
+    problem = None
+    if cell.data_type == "f" and shown.value is None:
+        problem = "the formula has no result: open the file in a spreadsheet and save it again"
+    elif shown.data_type == "e":
+        problem = f"the cell shows {shown.value}"
+    if problem is not None:
+        place = grid.place(cell.row, cell.column - 1)
+        raise SettingsError(
+            f"{name}, {place}: {problem}", advice="nothing was changed; mend it first"
+        )
+    value = shown.value
+    return value.strip() or None if isinstance(value, str) else value

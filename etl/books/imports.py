@@ -1,0 +1,79 @@
+"""Changes to the books, done or only tried: what they replace, and what that does to months."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from etl import store
+from etl.dialect import Database
+from etl.errors import SettingsError
+from etl.store import Writing
+from etl.store.books import CostShare
+
+
+class Effect(NamedTuple):
+    """A share of a month's cost that a change of the books changes, in millionths of a yuan."""
+
+    share: CostShare
+    before_microcny: int
+    after_microcny: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import put in place of what: by kind, how many there are now, and were before.
+    `remarks` name entries without effect, `effects` what a trial would change."""
+
+    counts: Mapping[str, tuple[int, int]]
+    remarks: Sequence[str] = ()
+    effects: Sequence[Effect] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{now} {kind}s" + (f" in place of {before}" if before else "")
+            for kind, (now, before) in self.counts.items()
+        )
+
+
+def refuse_empty(name: str, counts: Mapping[str, tuple[int, int]]) -> None:
+    """Raise `SettingsError` if a file would take all entries of a kind away, or holds none at all."""
+    lost = [f"{before} {kind}s" for kind, (now, before) in counts.items() if before and not now]
+    if lost or not any(now for now, _ in counts.values()):
+        what = f"that would take {' and '.join(lost)} away" if lost else "nothing would be imported"
+        kinds = " or ".join(kind for kind, (now, _) in counts.items() if not now)
+        raise SettingsError(
+            f"{name} holds no {kinds}: {what}",
+            advice="nothing was changed; if that is meant, add --allow-empty",
+        )
+
+
+class _Undone(Exception):
+    """Ends a transaction that was only a trial."""
+
+
+def run(database: Database, work: Callable[[Writing], Imported], *, dry_run: bool) -> Imported:
+    """Do the work in one transaction; with `dry_run` undo it, and return its effects too."""
+    if not dry_run:
+        with store.writing(database) as db:
+            return work(db)
+    imported = Imported({})
+    with suppress(_Undone), store.writing(database) as db:
+        before = db.books.monthly_costs()
+        imported = work(db)
+        imported = replace(imported, effects=effects(before, db.books.monthly_costs()))
+        raise _Undone
+    return imported
+
+
+def effects(before: Counter[CostShare], after: Counter[CostShare]) -> list[Effect]:
+    """Return the shares of months that differ, in order."""
+    shares = sorted(before.keys() | after.keys(), key=lambda share: [part or "" for part in share])
+    return [
+        Effect(share, before[share], after[share])
+        for share in shares
+        if before[share] != after[share]
+    ]

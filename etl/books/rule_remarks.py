@@ -1,0 +1,110 @@
+"""Remarks on rules and budgets without effect: nothing matches, an earlier rule takes all, expired. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from etl.history.days import iso
+from etl.money.allocation import Rule
+from etl.money.budget import MonthlyBudget
+from etl.money.pricing import BEGINNING, FOREVER
+from etl.poll import Instant
+from etl.store.books import InstanceBatch
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFile:
+    """The rules and budgets of a file; `places` are the rules' places in it, in words."""
+
+    rules: list[Rule]
+    places: list[str]
+    budgets: list[MonthlyBudget]
+
+
+def rule_remarks(
+    chosen: RuleFile, batches: Sequence[InstanceBatch], accounts: set[str], now: Instant | None
+) -> Iterator[str]:
+    """Yield a remark for each rule or budget of a file that has no effect."""
+    yield from _idle(chosen, batches)
+    yield from _hidden(chosen)
+    yield from _expired(chosen, now)
+    yield from _unspent(chosen, accounts)
+
+
+def condition(rule: Rule) -> str:
+    """Put into words what a rule asks of an instance."""
+    asked = {
+        "account": rule.account,
+        "instance": rule.instance_uuid,
+        "title": rule.title,
+        "image": rule.image,
+    }
+    return ", ".join(f"{name} {value}" for name, value in asked.items() if value) or "anything"
+
+
+def _idle(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
+    """Yield the rules that match no instance that was ever seen; none before the first."""
+    idle, is_any = list(chosen.rules), False
+    for batch in batches:
+        for uuid, looks in batch.looks.items():
+            is_any, name = True, batch.account.name
+            idle = [r for r in idle if not any(r.matches(name, uuid, look) for look in looks)]
+    for rule in idle if is_any else []:
+        yield f"{_named(chosen, rule)} matches no instance known: {condition(rule)}"
+
+
+def _hidden(chosen: RuleFile) -> Iterator[str]:
+    for number, rule in enumerate(chosen.rules):
+        earlier = next((r for r in chosen.rules[:number] if takes_all(r, rule)), None)
+        if earlier is not None:
+            first = _named(chosen, earlier)
+            yield f"{_named(chosen, rule)} can never hold: {first} takes all that it matches"
+
+
+def _expired(chosen: RuleFile, now: Instant | None) -> Iterator[str]:
+    for rule in chosen.rules:
+        if now is not None and rule.valid_to is not None and rule.valid_to <= now:
+            until = iso(rule.valid_to)
+            yield f"{_named(chosen, rule)} expired at {until}: it holds for earlier usage only"
+
+
+def _unspent(chosen: RuleFile, accounts: set[str]) -> Iterator[str]:
+    """Yield the budgets of a project that no rule names, or of an unknown account."""
+    known: dict[str, set[str]] = {
+        "project": {rule.project for rule in chosen.rules if rule.project},
+        "account": accounts,
+    }
+    for budget in chosen.budgets:
+        if known[budget.scope] and budget.name not in known[budget.scope]:
+            why = "no rule names that project" if budget.scope == "project" else "it is not known"
+            yield f"a budget is of {budget.scope} {budget.name!r}, but {why}"
+
+
+def takes_all(earlier: Rule, rule: Rule) -> bool:
+    """Whether `earlier` surely holds whenever `rule` would."""
+    return (
+        earlier.account in (None, rule.account)
+        and earlier.instance_uuid in (None, rule.instance_uuid)
+        and _is_wider(earlier.title, rule.title)
+        and _is_wider(earlier.image, rule.image)
+        and (earlier.valid_from or BEGINNING) <= (rule.valid_from or BEGINNING)
+        and (earlier.valid_to or FOREVER) >= (rule.valid_to or FOREVER)
+    )
+
+
+def _is_wider(wide: str | None, narrow: str | None) -> bool:
+    """Whether a pattern matches every text that `narrow` matches, `None` being any text."""
+    if wide is None:
+        return True
+    if narrow is None:
+        narrow = "*"
+    # a `?` stands for one character, so it covers a `?` of the other pattern, but none of its `*`
+    words = {"*": ".*", "?": "[^*]"}
+    pattern = "".join(words.get(character, re.escape(character)) for character in wide.casefold())
+    return re.fullmatch(pattern, narrow.casefold(), re.DOTALL) is not None
+
+
+def _named(chosen: RuleFile, rule: Rule) -> str:
+    return f"rule {rule.rule_no} ({chosen.places[rule.rule_no - 1]})"

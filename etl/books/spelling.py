@@ -1,0 +1,144 @@
+"""Words, days and months as people spell them in lists, in English and Chinese. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from unicodedata import normalize
+
+from etl.history.days import Zone, from_iso
+from etl.history.months import Month, is_month
+from etl.poll import Instant
+
+HEADINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "kind": ("类别", "种类"),
+    "account": ("账户", "账号", "帐户", "帐号"),
+    "gpu_uuid": ("显卡编号", "GPU编号"),
+    "gpu_name": ("显卡型号", "显卡", "型号", "GPU型号", "GPU"),
+    "image_uuid": ("镜像编号", "镜像UUID"),
+    "charging_type": ("计费类型", "计费方式"),
+    "no_card": ("无卡", "无卡模式"),
+    "per": ("计价对象", "每"),
+    "unit": ("单位", "计费单位"),
+    "price": ("单价", "价格"),
+    "adds": ("附加", "加价"),
+    "valid_from": ("生效日期", "生效时间", "开始日期", "起始日期"),
+    "valid_to": ("失效日期", "失效时间", "结束日期", "截止日期"),
+    "note": ("备注", "说明"),
+    "source": ("来源",),
+    "instance": ("实例", "实例编号"),
+    "title": ("名称", "标题", "实例名称"),
+    "image": ("镜像",),
+    "project": ("项目",),
+    "owner": ("负责人", "使用人"),
+    "cost_centre": ("成本中心", "cost_center"),
+    "month": ("月份",),
+    "amount": ("金额", "预算", "预算金额"),
+}
+"""Other spellings of the names of columns."""
+VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    "rule": ("规则",),
+    "budget": ("预算",),
+    "hour": ("小时", "时", "每小时"),
+    "day": ("天", "日", "每天"),
+    "week": ("周", "每周"),
+    "month": ("月", "每月"),
+    "year": ("年", "每年"),
+    "gpu": ("卡", "每卡"),
+    "instance": ("实例", "每实例", "台"),
+    "user": ("用户",),
+    "bill": ("账单",),
+}
+"""Other spellings of values that are one of a few."""
+FLAGS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("true", "yes", "y", "1", "是", "√", "真"), True),
+    **dict.fromkeys(("false", "no", "n", "0", "否", "×", "假"), False),
+}
+_EXCEL_EPOCH: Final = date(1899, 12, 30)
+_FIRST_SERIAL: Final = 36_526  # 2000-01-01: a smaller number is no day that anybody means here
+_LAST_SERIAL: Final = 109_574  # 2199-12-31
+_DAY: Final = re.compile(
+    r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|\.(\d{1,2})\.(\d{1,2})"
+    r"|年(\d{1,2})月(\d{1,2})日?)(?: +0{1,2}:00(?::00)?)?",
+    re.ASCII,
+)
+_MONTH: Final = re.compile(r"(\d{4}) *(?:[-/.]|年) *(\d{1,2})月?", re.ASCII)
+
+
+def folded(text: str) -> str:
+    """Return a text in one spelling: case, width and outer spaces make no difference."""
+    return normalize("NFKC", text).strip().casefold()
+
+
+def _by_spelling(spellings: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    return {folded(word): name for name, words in spellings.items() for word in (name, *words)}
+
+
+_NAME_OF: Final = _by_spelling(HEADINGS)
+_VALUE_OF: Final = _by_spelling(VALUES)
+
+
+def name_of(heading: str) -> str:
+    """Return the name of the column that a heading means, or the heading itself."""
+    return _NAME_OF.get(folded(heading), heading)
+
+
+def value_of(text: str) -> str:
+    """Return the value that a word means, or the word itself."""
+    return _VALUE_OF.get(folded(text), text)
+
+
+def flag_of(text: str) -> bool | None:
+    return FLAGS.get(folded(text))
+
+
+def instant_of_text(text: str, zone: Zone) -> Instant:
+    """Return the instant of a day, its first second in `zone`, or of a moment with its own zone.
+
+    Raises `ValueError` for anything else.
+    """
+    folded_text = normalize("NFKC", text).strip()
+    if matched := _DAY.fullmatch(folded_text):
+        year, month, day = (int(group) for group in matched.groups() if group is not None)
+        return zone.starts(date(year, month, day))
+    return from_iso(folded_text)
+
+
+def instant_of_cell(value: Any, zone: Zone) -> Instant:
+    """Return the instant of a spreadsheet's cell: a date, a date and time in `zone`, the serial
+    number of a day, or text. Raises `ValueError` for anything else."""
+    if isinstance(value, datetime):
+        return zone.at(value.date(), 60 * value.hour + value.minute) + value.second
+    if isinstance(value, date):
+        return zone.starts(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return zone.starts(_day_of_serial(value))
+    return instant_of_text(str(value), zone)
+
+
+def month_of(value: Any) -> str:
+    """Return the name of a month, such as `2026-10`; of a date, that of its month.
+
+    A spreadsheet makes the first day of the month of what somebody types as a month. Raises
+    `ValueError` for anything else.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = _day_of_serial(value)
+    if isinstance(value, date):  # a datetime is one, too
+        if value.day != 1:
+            raise ValueError(f"{value} is no month")
+        return str(Month.of(date(value.year, value.month, 1)))
+    text = normalize("NFKC", str(value)).strip()
+    matched = _MONTH.fullmatch(text)
+    name = f"{matched[1]}-{int(matched[2]):02}" if matched else text
+    if not is_month(name):
+        raise ValueError(f"{text!r} is no month")
+    return name
+
+
+def _day_of_serial(number: float) -> date:
+    if number != int(number) or not _FIRST_SERIAL <= number <= _LAST_SERIAL:
+        raise ValueError(f"{number} is no day")
+    return _EXCEL_EPOCH + timedelta(days=int(number))
