@@ -22,6 +22,7 @@ from etl.resources import Resource
 from etl.settings import Account, Settings
 from etl.store import Store, schema
 from etl.sync import Job
+from etl.timing.clock import SteadyOffset
 
 if TYPE_CHECKING:
     from etl.alerts import Alerts
@@ -31,15 +32,18 @@ if TYPE_CHECKING:
 
 @dataclass
 class App:
-    """The program over one database. `clock` gives seconds since 1970 on the local clock.
+    """The program over one database. `clock` gives seconds since 1970 on the local clock, which may
+    be set; `monotonic` seconds on one that nobody sets.
     `asked_zone`: the time zone said on the command line, which a database that is there must have."""
 
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
     asked_zone: str | None = None
     _clients: dict[str, tuple[str, Client]] = field(init=False, repr=False, default_factory=dict)
+    _steady: dict[str, SteadyOffset] = field(init=False, repr=False, default_factory=dict)
     _alerts: Alerts | None = field(init=False, repr=False, default=None)
 
     @cached_property
@@ -128,6 +132,8 @@ class App:
             store=self.store(account.name),
             clock=self.clock,
             sleep=self.sleep,
+            monotonic=self.monotonic,
+            steady=self._steady.setdefault(account.name, SteadyOffset()),
             archive=Archive(folder, account.name, resource) if folder else None,
             page_size=self.settings.page_size,
             concurrency=self.settings.concurrency,

@@ -57,6 +57,7 @@ class Demo:
                 ),
                 environ={"CHENYU_API_KEY": KEY},
                 clock=self._clock,
+                monotonic=self._clock,
                 sleep=lambda _: None,
             )
             self.app.database.create(with_folder=True)

@@ -74,11 +74,11 @@ def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> 
         )
         total = resource.open(answer.body).total
     except EtlError as error:
-        verdict: Verdict = "note" if resource.is_side and isinstance(error, Refused) else "bad"
+        verdict: Verdict = "note" if resource.is_optional and isinstance(error, Refused) else "bad"
         yield Finding(verdict, f"{account}: {error.message}", error.advice)
         return
     yield Finding("ok", f"{account}: {resource.path} answers, total {total}")
-    if answer.date is not None and not resource.is_side:
+    if answer.date is not None and not resource.is_optional:
         yield _examine_clock(answer.date - answer.received_at)
 
 

@@ -5,7 +5,9 @@
     ├─ SourceError
     │  ├─ Unavailable        5   the source did not answer as it should; alone is retried
     │  ├─ Refused            4   a person must act: key, permission
-    │  └─ Changed            5   the source answers in a form this program does not know
+    │  ├─ Changed            5   the source answers in a form this program does not know
+    │  │  └─ Missing         5   the source has no such path
+    │  └─ ClockUnsure        5   when the answers were made cannot be told
     ├─ AlreadyPolled         0   nothing to do: another poll covers this tick
     ├─ DeliveryError         5   a channel did not take a message; tried again later
     └─ StoreError            6
@@ -16,17 +18,50 @@
        ├─ SchemaTooNew       6   the database was made by a newer program
        └─ StalePoll          6   a poll that is not newer than the newest applied one
 
-Each is one line of what failed on what, with `advice`: what to do now. No key, password or answer
-body is ever part of a message.
+Each is one line of what failed on what, with `advice`: what to do now, and `kind`: which sort of
+failure it is, for programs. No key, password or answer body is ever part of a message.
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class ErrorKind(StrEnum):
+    """The sorts of failure, as `sync_run.error_kind` holds them."""
+
+    OTHER = "other"
+    SETTINGS = "settings"
+    NO_KEY = "no_key"
+    UNAVAILABLE = "unavailable"
+    LIMITED = "limited"
+    KEY_REFUSED = "key_refused"
+    FORBIDDEN = "forbidden"
+    CHANGED = "changed"
+    MISSING = "missing"
+    CLOCK = "clock"
+    DELIVERY = "delivery"
+    DATABASE = "database"
+    BUSY = "busy"
+    AWAY = "away"
+    LOCK = "lock"
+    ARCHIVE = "archive"
+    SCHEMA = "schema"
+    STALE = "stale"
+
+
+UNFIT_KEY: Final = frozenset({ErrorKind.NO_KEY, ErrorKind.KEY_REFUSED, ErrorKind.FORBIDDEN})
+"""A person must give another key, or more permission."""
+ABSENT: Final = frozenset({ErrorKind.FORBIDDEN, ErrorKind.MISSING, ErrorKind.CHANGED})
+"""A resource that this key, this source or this program does not have: asking again soon is in vain."""
 
 
 class EtlError(Exception):
     """What failed on what, in one line."""
 
     exit_code = 1
+    kind = ErrorKind.OTHER
 
     def __init__(self, message: str, *, advice: str | None = None) -> None:
         super().__init__(message)
@@ -36,6 +71,11 @@ class EtlError(Exception):
 
 class SettingsError(EtlError):
     exit_code = 2
+    kind = ErrorKind.SETTINGS
+
+
+class NoKey(SettingsError):
+    kind = ErrorKind.NO_KEY
 
 
 class SourceError(EtlError):
@@ -45,9 +85,11 @@ class SourceError(EtlError):
 class Unavailable(SourceError):
     """The source failed in a way that may pass.
 
-    `retry_after_s` is the wait that the source asked for, in seconds; None where it said nothing.
+    `retry_after_s` is the wait that the source asked for, in seconds; None if it named none.
     `limited`: the source said that it was asked too often.
     """
+
+    kind = ErrorKind.UNAVAILABLE
 
     def __init__(
         self,
@@ -60,24 +102,57 @@ class Unavailable(SourceError):
         super().__init__(message, advice=advice)
         self.retry_after_s = retry_after_s
         self.limited = limited
+        if limited:
+            self.kind = ErrorKind.LIMITED
 
 
 class Refused(SourceError):
     """The source will not serve this key. `status` is the HTTP status or the envelope's code."""
 
     exit_code = 4
+    kind = ErrorKind.KEY_REFUSED
 
     def __init__(self, message: str, *, advice: str | None = None, status: int = 0) -> None:
         super().__init__(message, advice=advice)
         self.status = status
+        if status == 403:
+            self.kind = ErrorKind.FORBIDDEN
 
 
 class Changed(SourceError):
     """The answer has not the form that is known. `path` says where, e.g. `$.data.instance_list`."""
 
+    kind = ErrorKind.CHANGED
+
     def __init__(self, message: str, *, advice: str | None = None, path: str = "$") -> None:
         super().__init__(message, advice=advice)
         self.path = path
+
+
+class Missing(Changed):
+    kind = ErrorKind.MISSING
+
+
+class ClockUnsure(SourceError):
+    """The clocks contradict each other, so nothing can be said of when the answers were made.
+
+    `offset_s` is the source's clock minus the local one as this attempt measured it, None if it did
+    not; `at` the earlier of the moments that the clocks give for its first request.
+    """
+
+    kind = ErrorKind.CLOCK
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        advice: str | None = None,
+        offset_s: float | None = None,
+        at: int | None = None,
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.offset_s = offset_s
+        self.at = at
 
 
 class AlreadyPolled(EtlError):
@@ -88,31 +163,42 @@ class AlreadyPolled(EtlError):
 
 class DeliveryError(EtlError):
     exit_code = 5
+    kind = ErrorKind.DELIVERY
 
 
 class StoreError(EtlError):
     exit_code = 6
+    kind = ErrorKind.DATABASE
 
 
 class Busy(StoreError):
     exit_code = 7
+    kind = ErrorKind.BUSY
 
 
 class Away(StoreError):
-    pass
+    kind = ErrorKind.AWAY
 
 
 class LockError(StoreError):
-    pass
+    kind = ErrorKind.LOCK
 
 
 class ArchiveError(StoreError):
-    pass
+    kind = ErrorKind.ARCHIVE
 
 
 class SchemaTooNew(StoreError):
-    pass
+    kind = ErrorKind.SCHEMA
 
 
 class StalePoll(StoreError):
-    pass
+    """`offset_s` is the source's clock minus the local one as the poll measured it."""
+
+    kind = ErrorKind.STALE
+
+    def __init__(
+        self, message: str, *, advice: str | None = None, offset_s: float | None = None
+    ) -> None:
+        super().__init__(message, advice=advice)
+        self.offset_s = offset_s

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Instant: TypeAlias = int
 """Whole seconds since 1970-01-01T00:00:00Z."""
+
+
+SKEW_S: Final = 5
+"""The clocks of a source (its servers, its proxy's `Date`, the one that its records are written by)
+differ by no more than this: both instants of a poll are so much wider than they were measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,43 @@ class LastPoll:
     reported_total: int | None
     clock_offset_s: float | None = None
 
+    @property
+    def began_at(self) -> Instant:
+        """About when its first request was sent."""
+        return self.started_at + SKEW_S
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedReading:
+    """The offset that an attempt measured and that nothing confirmed. `at` is when that was, by the
+    earlier of the clocks."""
+
+    offset_s: float
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ClockMemory:
+    """What earlier polls say of the source's clock minus the local one: the offsets of the newest
+    applied ones, newest first; the start of the newest; and the reading that the attempt before this
+    one measured in vain."""
+
+    offsets: tuple[float, ...] = ()
+    started_at: Instant | None = None
+    refused: RefusedReading | None = None
+
+    @property
+    def offset_s(self) -> float:
+        """The offset as it was last; 0, the local clock, if none was ever measured."""
+        return self.offsets[0] if self.offsets else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Poll:
     """One poll of one resource of one account.
 
-    Both instants are on the source's clock: `started_at` is not later than the moment of the first
-    request, `finished_at` not earlier than that of the last answer. `walks` holds the pages of each
+    Both instants are on the source's clock, and wide enough for every clock of it: `started_at` is not
+    later than the moment of the first request, `finished_at` not earlier than that of the last answer. `walks` holds the pages of each
     walk, oldest walk first, pages in the order in which they arrived. `unchanged` means that the
     bytes are those of the last complete poll: `walks` is still given, but need not be decoded.
     `listed` counts distinct identities over all walks. `notes` say why a poll is not complete and

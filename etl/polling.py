@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Final
 
 from etl.errors import (
+    ABSENT,
     AlreadyPolled,
     ArchiveError,
     Busy,
+    ClockUnsure,
     EtlError,
     LockError,
-    Refused,
     SettingsError,
     SourceError,
+    StalePoll,
 )
 from etl.poll import Instant
 from etl.resources import BILLS, RESOURCES, Resource
@@ -28,17 +30,20 @@ if TYPE_CHECKING:
     from etl.app import App
     from etl.source.walk import Progress
 
+RECORDED: Final = (SourceError, ArchiveError, LockError, Busy, SettingsError, StalePoll)
+"""Every other failure is one of the database, which then takes no row either."""
 EXIT_ORDER: Final = (2, 6, 4, 5, 7, 3, 0)
 """Over several accounts the first of these that applies is the exit code."""
-FORBIDDEN: Final = 403
 DUE: Final = 0.9
 """A resource is due when this share of its interval has passed: cron's minutes are not exact."""
+ABSENT_EVERY_S: Final = 86_400
+"""An optional resource that is not there is asked for so often: it may come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of one account's poll of one resource: an outcome or an error. `is_repeated`: the
-    attempt before failed by the same error."""
+    attempt before failed in the same way."""
 
     account: str
     resource: str
@@ -48,12 +53,10 @@ class Result:
 
     @property
     def is_warning(self) -> bool:
-        """Whether the key has no permission for what the program can do without."""
-        return (
-            RESOURCES[self.resource].is_side
-            and isinstance(self.error, Refused)
-            and self.error.status == FORBIDDEN
-        )
+        """Whether only something is absent that the program can do without."""
+        if self.error is None or not RESOURCES[self.resource].is_optional:
+            return False
+        return self.error.kind in ABSENT
 
     @property
     def is_backfill(self) -> bool:
@@ -88,7 +91,7 @@ def sync_all(
             if resources or _is_due(app, account, resource):
                 result = sync_one(app, account, resource, progress)
                 yield result
-                if result.error is not None and not (resources or resource.is_side):
+                if result.error is not None and not (resources or resource.is_optional):
                     break
 
 
@@ -122,25 +125,38 @@ def record_skipped(app: App, account: str, resource: str, began: Instant, why: s
 
 def _is_due(app: App, account: Account, resource: Resource[Any]) -> bool:
     """Whether its newest attempt is as old as it is worth asking again. Instances always are."""
-    if not resource.is_side:
+    if not resource.is_optional:
         return True
     with app.store(account.name).reading() as known:
-        newest = known.newest_attempt_at(resource.name)
-    return newest is None or not 0 <= app.now() - newest < resource.every_s * DUE
+        newest = next(iter(known.attempts(resource.name)), None)
+        source_now = app.now() + known.clock_memory(resource.name).offset_s
+    if newest is None:
+        return True
+    every_s = ABSENT_EVERY_S if newest.error_kind in ABSENT else resource.every_s
+    return not 0 <= source_now - newest.started_at < every_s * DUE
 
 
 def _record_failure(app: App, account: str, resource: str, began: Instant, error: EtlError) -> bool:
-    """Whether the attempt before failed by the same error; this one is recorded."""
-    if not isinstance(error, SourceError | ArchiveError | LockError | Busy | SettingsError):
+    """Whether the attempt before failed in the same way; this one is recorded."""
+    if not isinstance(error, RECORDED):
         return False  # the database itself failed
-    run = Run(
-        started_at=began,
-        finished_at=max(began, ceil(app.clock())),
-        outcome="skipped" if isinstance(error, Busy) else "failed",
-        error=error.message,
-    )
     with suppress(EtlError), app.store(account).writing() as tx:
-        before = tx.newest_error(resource)
-        tx.record(resource, run)
-        return before == error.message
+        before = next(iter(tx.attempts(resource)), None)
+        offset_s = tx.clock_memory(resource).offset_s
+        tx.record(resource, _failed_run(error, began + offset_s, app.clock() + offset_s))
+        return before is not None and before.error_kind == error.kind
     return False
+
+
+def _failed_run(error: EtlError, began: float, ended: float) -> Run:
+    """The row of an attempt, by the source's clock as well as it is known."""
+    at = error.at if isinstance(error, ClockUnsure) else None
+    started_at = floor(began) if at is None else at
+    return Run(
+        started_at=started_at,
+        finished_at=max(started_at, ceil(ended)) if at is None else started_at,
+        outcome="skipped" if isinstance(error, Busy) else "failed",
+        clock_offset_s=error.offset_s if isinstance(error, ClockUnsure | StalePoll) else None,
+        error=error.message,
+        error_kind=error.kind,
+    )

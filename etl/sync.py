@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from etl.apply import apply, digest_seed
 from etl.archive import Archive
-from etl.errors import AlreadyPolled
+from etl.errors import AlreadyPolled, ClockUnsure
 from etl.history.versions import compare_window
-from etl.poll import LastPoll, Poll
+from etl.poll import ClockMemory, LastPoll, Poll
 from etl.replay import catch_up
 from etl.resources import Resource
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
 from etl.store import Run, Store
+from etl.timing.clock import ClockSteps, SteadyOffset
 
 WHOLE_EVERY_S: Final = 86_400
 """A window is read whole at least so often: old lines may have changed."""
 SHARED_SECOND_S: Final = 1.6
 """A poll begins at least so long after the start of the one before it: `started_at` is rounded
 down, and the source's clock is known to half a second."""
-POLLS_AGAIN: Final = 3
-NEAR_S: Final = 10
-"""A poll that seems not newer than the last one by less than this is taken again, not refused."""
+LARGEST_STEP_S: Final = 2.0
+"""The local clock may be set by so much during a poll: less than the clocks of a source may differ."""
 
 Covers = Callable[[LastPoll | None], bool]
 """Whether the newest applied poll makes another one needless."""
@@ -33,7 +34,8 @@ Covers = Callable[[LastPoll | None], bool]
 @dataclass(frozen=True, slots=True)
 class Job:
     """What a poll of one resource of one account works with. `archive` keeps every poll, None for
-    none; `clock` gives seconds since 1970 on the local clock."""
+    none; `clock` gives seconds since 1970 on the local clock, which may be set, `monotonic` seconds on
+    one that nobody sets; `steady` is what earlier polls of this process learned."""
 
     account: str
     resource: Resource[Any]
@@ -41,6 +43,8 @@ class Job:
     store: Store
     clock: Callable[[], float]
     sleep: Callable[[float], None]
+    monotonic: Callable[[], float] = time.monotonic
+    steady: SteadyOffset = field(default_factory=SteadyOffset)
     archive: Archive | None = None
     page_size: int = 100
     concurrency: int = 4
@@ -62,6 +66,7 @@ class _Known:
     are held, None if the whole listing is to be read."""
 
     last: LastPoll | None
+    memory: ClockMemory
     seed: bytes
     front_total: int | None
 
@@ -81,7 +86,7 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
         poll = _poll(job, known)
         with job.store.writing() as tx:
             still_held()  # else another one may have polled meanwhile
-            last = tx.refuse_stale(job.resource.name, poll.started_at)
+            last = tx.refuse_stale(job.resource.name, poll.started_at, poll.clock_offset_s)
             if poll.unchanged and (last is None or last.digest != poll.digest):
                 poll = replace(poll, unchanged=False)  # another poll came in between
             run = apply(job.resource, poll, tx, last)
@@ -106,36 +111,21 @@ def _look(job: Job) -> _Known:
     resource = job.resource
     with job.store.reading() as known:
         last, seed = known.last_poll(resource.name), digest_seed(resource, known)
+        memory = known.clock_memory(resource.name)
+        steady_s = job.steady.offset_s(job.clock(), job.monotonic())
+        if steady_s is not None:
+            memory = replace(memory, offsets=(steady_s, *memory.offsets))
         if resource.keeping != "window" or last is None:
-            return _Known(last, seed, None)
+            return _Known(last, memory, seed, None)
         total, whole_at = known.window(resource.name)
     is_due_whole = last.started_at - whole_at >= WHOLE_EVERY_S
-    return _Known(last, seed, None if is_due_whole else total)
+    return _Known(last, memory, seed, None if is_due_whole else total)
 
 
 def _poll(job: Job, known: _Known) -> Poll:
-    last = known.last
-    _wait_for_next_second(job, last)
-    poll = _walk(job, known)
-    for _ in range(POLLS_AGAIN):
-        # slow answers leave the source's clock less well known than it was
-        if last is None or not 0 <= last.started_at - poll.started_at < NEAR_S:
-            break
-        job.sleep(last.started_at - poll.started_at + 1)
-        poll = _walk(job, known)
-    return poll
-
-
-def _wait_for_next_second(job: Job, last: LastPoll | None) -> None:
-    if last is None:
-        return
-    source_now = job.clock() + (last.clock_offset_s or 0.0)
-    wait_s = last.started_at + SHARED_SECOND_S - source_now
-    if 0 < wait_s <= SHARED_SECOND_S:
-        job.sleep(wait_s)
-
-
-def _walk(job: Job, known: _Known) -> Poll:
+    """Read the listing. Raises `ClockUnsure` if it cannot be said when that was."""
+    _wait_for_next_second(job, known)
+    steps = ClockSteps(job.clock() - job.monotonic())
     walker = Walker(
         job.client,
         job.resource,
@@ -144,7 +134,25 @@ def _walk(job: Job, known: _Known) -> Poll:
         progress=job.progress,
     )
     reading = _read_front(job, known, walker) or walker.read_whole(known.last, known.seed)
-    return walker.poll(job.account, reading)
+    step_s = steps.step_s(job.clock(), job.monotonic())
+    if abs(step_s) > LARGEST_STEP_S:
+        raise ClockUnsure(
+            f"this machine's clock was set by {step_s:.0f} s during the poll, or it was suspended",
+            advice="the next poll tries again",
+        )
+    poll = walker.poll(job.account, reading, known.memory)
+    if poll.clock_offset_s is not None:
+        job.steady.learn(poll.clock_offset_s, job.clock(), job.monotonic())
+    return poll
+
+
+def _wait_for_next_second(job: Job, known: _Known) -> None:
+    if known.last is None:
+        return
+    source_now = job.clock() + known.memory.offset_s
+    wait_s = known.last.began_at + SHARED_SECOND_S - source_now
+    if 0 < wait_s <= SHARED_SECOND_S:
+        job.sleep(wait_s)
 
 
 def _read_front(job: Job, known: _Known, walker: Walker) -> ReadListing | None:

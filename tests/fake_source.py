@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from etl.poll import LastPoll, Page, Poll
+from etl.poll import ClockMemory, LastPoll, Page, Poll
 from etl.resources import INSTANCES, Resource
 from etl.source.client import Answer
 from etl.source.walk import YOUNG_S, Walker
@@ -53,11 +53,12 @@ def read(
     *,
     last: LastPoll | None = None,
     seed: bytes = b"",
+    memory: ClockMemory = ClockMemory(),  # noqa: B008 - immutable
     **options: Any,
 ) -> Poll:
     """A poll of a whole listing."""
     walker = Walker(client, resource, **options)
-    return walker.poll("lab", walker.read_whole(last, seed))
+    return walker.poll("lab", walker.read_whole(last, seed), memory)
 
 
 def poll_of(fake: Fake, **options: Any) -> Poll:

@@ -125,7 +125,7 @@ def other_polls() -> tuple[Poll, ...]:
     found = []
     for t in range(START + 300, START + DAYS * 86_400, OTHER_EVERY_S):
         for resource in RESOURCES.values():
-            if resource.is_side:
+            if resource.is_optional:
                 body = routes[resource.path](t, {"page": "1", "page_size": "100000"})
                 assert isinstance(body, bytes)
                 found.append(poll_of([body], t, t + 2, resource=resource))

@@ -143,6 +143,7 @@ def living(fresh_url: Callable[[], str]) -> Iterator[Living]:
             )
             live = Live(cloud, server, app)
             app.clock = lambda: cloud.clock() + live.off_s
+            app.monotonic = cloud.clock
             app.sleep = lambda seconds: app_sleep(cloud, seconds)
             stack.callback(app.close)
             return live

@@ -29,9 +29,9 @@ KILLS = 5
 INSTANCES_LISTED = 120
 PAGE_SIZE = 20
 ACCOUNT = Account("default", key_env="CHENYU_API_KEY")
-BEHIND_S = 10_000
-"""The local clock of the syncs in this process: known to be wrong, so that none waits for the
-second of the poll before to pass."""
+BEHIND_S = 2
+"""The local clock of the syncs in this process: a little wrong, so that none waits for the second of
+the poll before to pass."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Lab:
 
     def some_time_passes(self) -> None:
         """So that any two polls are of different moments."""
-        self.ahead.s += 10
+        self.ahead.s += 2
         self.cloud.now = int(self.ahead.clock())
 
     def something_happens(self) -> None:

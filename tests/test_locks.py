@@ -412,7 +412,7 @@ def test_unchanged_is_judged_by_the_poll_that_is_newest_at_the_end(database: Dat
     cloud.renames(a, "other")
 
     def overtaken(_page: int, _size: int) -> bytes:
-        apply(database, poll_of([cloud.body()], cloud.now - 1))
+        apply(database, poll_of([cloud.body()], cloud.now - 10))
         return old
 
     sync(job_of(fake_of(cloud, overtaken), store))

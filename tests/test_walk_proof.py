@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import _thread
-import math
 import threading
 import time
 from collections.abc import Mapping
@@ -19,7 +18,6 @@ from etl.resources import INSTANCES
 from etl.source import walk
 from etl.source.client import Answer
 from etl.source.fetching import Fetches
-from etl.source.span import Span
 from etl.source.walk import MAX_WALKS
 from etl.source.wholeness import Verdict, digest, judge
 from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of, read
@@ -280,66 +278,6 @@ def test_the_bound_on_pages_holds_where_every_page_differs(
         assert fake.requests == 50
         assert not found.complete
         assert "more than 50 pages" in found.notes
-
-
-# the clock
-
-
-def test_instants_are_those_of_the_sources_clock() -> None:
-    """The source is between 99.6 and 101 s ahead, as of both answers."""
-    ticks = iter([NOW + s for s in (0.0, 0.4, 3.9, 5.8)])
-    dates = iter([NOW + 100, NOW + 105])
-    fake = of("abc", clock=lambda: next(ticks), date=lambda: next(dates))
-    found = poll_of(fake)
-    assert (found.started_at, found.finished_at) == (NOW + 99, NOW + 107)
-    assert found.clock_offset_s == 100.3
-
-
-@pytest.mark.parametrize(
-    ("ticks", "dates", "note"),
-    [
-        ([1000.5, 1001.5], [None], ""),
-        ([1000.5, 1001.5], [1000 + 2 * 86_400], "s off"),
-        ([1000.5, 1001.5], [1000 - 2 * 86_400], "s off"),
-        ([1001.5, 1000.5], [1000], ""),
-        ([1005.5, 1001.5], [1005], "jumped"),
-    ],
-)
-def test_a_clock_that_cannot_be_compared_is_taken_as_it_is(
-    ticks: list[float], dates: list[int | None], note: str
-) -> None:
-    left, right = iter(ticks), iter(dates)
-    fake = Fake(lambda n, size: body("a", 1), clock=lambda: next(left), date=lambda: next(right))
-    found = poll_of(fake)
-    assert found.started_at <= found.finished_at
-    if note:
-        assert note in found.notes[0]
-    if note or dates == [None]:
-        assert found.clock_offset_s is None
-        assert found.started_at == math.floor(ticks[0])
-        assert found.finished_at == max(found.started_at, math.ceil(ticks[-1]))
-
-
-@given(
-    st.floats(0, 2e9),
-    st.floats(-80_000, 80_000),
-    st.lists(st.tuples(st.floats(0, 5), st.floats(0, 5), st.floats(0, 1)), min_size=1, max_size=9),
-)
-def test_the_span_always_holds_what_happened(
-    local: float, offset: float, answers: list[tuple[float, float, float]]
-) -> None:
-    """With a steady local clock, however wrong, no answer was made outside the poll."""
-    span, made = Span(), []
-    for before_s, takes_s, share in answers:
-        sent_at = local + before_s
-        local = sent_at + takes_s
-        made.append(sent_at + takes_s * share + offset)
-        span.add(Answer(b"", sent_at, local, math.floor(made[-1])))
-    started_at, finished_at, offset_s, notes = span.instants()
-    assert notes == ()
-    assert offset_s is not None
-    assert started_at - 1e-5 <= made[0]
-    assert made[-1] <= finished_at + 1e-5
 
 
 # the work itself

@@ -49,8 +49,8 @@ class Resource(Generic[T]):
         return self.keeping != "window"
 
     @property
-    def is_side(self) -> bool:
-        """Whether the program is of use without it: no permission for it is only a warning."""
+    def is_optional(self) -> bool:
+        """Whether the program is of use without it: if it is not there, that is only a warning."""
         return self.keeping != "instances"
 
 

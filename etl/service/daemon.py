@@ -116,7 +116,7 @@ class Daemon:
     def readiness(self) -> Answer:
         """Fresh: the newest complete poll of each account's main resource is young enough, and the
         database is the one that the daemon began with."""
-        main = [w for w in self.schedule.watches.values() if not w.is_side]
+        main = [w for w in self.schedule.watches.values() if not w.is_optional]
         found = [self._freshness(watch) for watch in main]
         lost = self._database_lost()
         is_ready = bool(found) and all(each["fresh"] for each in found) and lost is None
@@ -207,7 +207,7 @@ class Daemon:
     def _due(self, account: str, at: float) -> float:
         """The newest tick for an account's instances not after `at`; before all time where they
         are not polled."""
-        main = (w for w in self.schedule.watches.values() if not w.is_side)
+        main = (w for w in self.schedule.watches.values() if not w.is_optional)
         found = [watch.trigger.latest(at) for watch in main if watch.account.name == account]
         return max(found, default=float("-inf"))
 

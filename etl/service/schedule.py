@@ -144,7 +144,7 @@ class Schedule:
         first: float | None = now
         if executor.has(key):
             first = watch.trigger.following(now)
-        elif not watch.is_side:  # the earliest is polled first
+        elif not watch.is_optional:  # the earliest is polled first
             first = watch.trigger.latest(now)
         if first is not None:
             self._jobs.add_job(

@@ -16,13 +16,14 @@ from etl.errors import (
     AlreadyPolled,
     Away,
     Busy,
+    ClockUnsure,
     EtlError,
     SettingsError,
     SourceError,
     Unavailable,
 )
 from etl.history.days import iso
-from etl.poll import LastPoll
+from etl.poll import SKEW_S, LastPoll
 from etl.polling import Result
 from etl.resources import Resource
 from etl.settings import Account
@@ -77,9 +78,9 @@ class Watch:
     listed: int | None = None
 
     @property
-    def is_side(self) -> bool:
+    def is_optional(self) -> bool:
         """Whether the program does without it."""
-        return self.resource.is_side
+        return self.resource.is_optional
 
     @property
     def name(self) -> str:
@@ -232,10 +233,11 @@ class Ticks:
             run = result.outcome.run
             watch.offset_s, watch.listed = run.clock_offset_s or 0.0, run.listed
             if run.outcome == "complete":
-                watch.complete_at = run.started_at - watch.offset_s
+                watch.complete_at = run.started_at + SKEW_S - watch.offset_s
         gap_s = watch.trigger.gap_s(self.app.clock())
         # a database that is away, or a full disk, is asked again at every tick
         failed = isinstance(error, SourceError | SettingsError)
+        failed = failed and not isinstance(error, ClockUnsure)  # the next reading may confirm it
         if failed:
             watch.failed_at = self.app.clock()
         away = isinstance(error, Unavailable) and not error.limited
@@ -292,7 +294,7 @@ class Ticks:
             last = known.last_poll(watch.resource.name)
             complete_at = known.newest_complete_at(watch.resource.name)
         if complete_at is not None:
-            watch.complete_at = complete_at - self._offset_s(watch, last)
+            watch.complete_at = complete_at + SKEW_S - self._offset_s(watch, last)
         is_covered = turn.covers(last)
         if is_covered:
             log.debug("%s: another process polled", watch.name)
@@ -305,7 +307,7 @@ class Ticks:
         """
         if last is None:
             return False
-        began = last.started_at - self._offset_s(watch, last)
+        began = last.began_at - self._offset_s(watch, last)
         slack_s = max(LEAST_SLACK_S, watch.trigger.gap_s(slot_at) * SLACK)
         return slot_at - slack_s <= began <= self.app.clock() + slack_s
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from etl.errors import SettingsError
+from etl.errors import NoKey, SettingsError
 from etl.paths import file_name
 from etl.redact import remember
 from etl.settings.file import table, unknown_names
@@ -68,7 +68,7 @@ class Account:
         key = clean_key(written, where)
         if not key:
             own = self.key_env if self.key_env != KEY_VARIABLE else None
-            raise SettingsError(
+            raise NoKey(
                 f"there is no API key for account {self.name!r}",
                 advice=f"export {own}=cy_…, as the config file says" if own else WHERE_KEYS_ARE,
             )

@@ -28,7 +28,7 @@ import stamina
 from stamina.instrumentation import set_on_retry_hooks
 
 from etl import __version__
-from etl.errors import Changed, Refused, SettingsError, SourceError, Unavailable
+from etl.errors import Changed, Missing, Refused, SettingsError, SourceError, Unavailable
 from etl.redact import remember, scrub
 from etl.resources.listing import parse
 from etl.source.deadline import Budget, bind
@@ -40,6 +40,7 @@ MAX_REDIRECTS: Final = 3
 BODY_LIMIT: Final = 64 * 2**20
 SAID_LIMIT: Final = 200
 TOO_MANY: Final = 429
+NOT_FOUND: Final = 404
 
 ADVICE_KEY: Final = (
     "set CHENYU_API_KEY or api_key_file to a valid key; keys are made in the console of chenyu.cn"
@@ -272,6 +273,8 @@ class Client:
             return Refused(what, advice=_REFUSALS[refusal], status=refusal)
         if not faults and envelope is not None:
             return Changed(f"{what}, without a readable code", advice=ADVICE_CHANGED, path="$.code")
+        if NOT_FOUND in faults:
+            return Missing(what, advice=ADVICE_CHANGED)
         if faults and 300 <= faults[0] < 500 and faults[0] not in _PASSING:
             return Changed(what, advice=ADVICE_CHANGED)
         limited = TOO_MANY in faults

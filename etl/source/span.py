@@ -1,14 +1,59 @@
-"""When a poll was, on the source's clock."""
+"""When a poll was, on the source's clock, and whether that can be believed. Pure.
+
+Each answer's `Date` confines the source's clock minus the local one (the offset) to an interval as
+wide as the request took, and a second. Why a reading is believed or not, and why both instants are
+wider than the readings, stands in `docs/design.md`, "Instants".
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from etl.units import DAY_S
+from etl.errors import ClockUnsure
+from etl.history.days import iso
+from etl.poll import SKEW_S, ClockMemory, Instant
 
 if TYPE_CHECKING:
     from etl.source.client import Answer
+
+NEAR_S: Final = 60
+"""A reading that differs from the ones before by up to this widens the instants; beyond, it is not
+believed alone."""
+DRIFT: Final = 1 / 2_000
+"""A clock that nobody disciplines gains or loses up to this share of the time that passes."""
+CONFIRMED_AFTER_S: Final = 10
+"""A second reading comes at least so much later: a cached `Date` would differ from it by then."""
+LARGEST_OFFSET_S: Final = 999_999_999
+"""The most that the database holds: beyond it the local clock is decades off."""
+ADVICE: Final = (
+    "see that this machine's clock is right (NTP); what another poll reads alike,"
+    f" {CONFIRMED_AFTER_S} s later or more, is believed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Instants:
+    """Both instants of a poll, the measured offset (None if no answer had a date), and notes."""
+
+    started_at: Instant
+    finished_at: Instant
+    offset_s: float | None
+    notes: tuple[str, ...] = ()
+
+
+class _Interval(NamedTuple):
+    lo: float
+    hi: float
+
+    @property
+    def middle(self) -> float:
+        return (self.lo + self.hi) / 2
+
+    def is_near(self, offset_s: float, by_s: float) -> bool:
+        return self.lo - by_s <= offset_s <= self.hi + by_s
 
 
 class Span:
@@ -17,37 +62,103 @@ class Span:
     def __init__(self) -> None:
         self._first_sent_at = math.inf
         self._last_received_at = -math.inf
-        self._lo, self._hi = -math.inf, math.inf
+        self._readings: list[_Interval] = []
 
     def add(self, answer: Answer) -> None:
         self._first_sent_at = min(self._first_sent_at, answer.sent_at)
         self._last_received_at = max(self._last_received_at, answer.received_at)
         if answer.date is not None:
-            self._lo = max(self._lo, answer.date - answer.received_at)
-            self._hi = min(self._hi, answer.date + 1 - answer.sent_at)
-
-    def instants(self) -> tuple[int, int, float | None, tuple[str, ...]]:
-        """`started_at`, `finished_at`, `clock_offset_s` and notes, as `Poll` has them."""
-        lo, hi, offset_s, notes = self._offset()
-        started_at = math.floor(self._first_sent_at + lo)
-        return started_at, max(started_at, math.ceil(self._last_received_at + hi)), offset_s, notes
+            self._readings.append(
+                _Interval(answer.date - answer.received_at, answer.date + 1 - answer.sent_at)
+            )
 
     def source_time(self, local: float) -> float:
-        """Not later than the source's clock at `local`; minus infinity where that is not known."""
-        lo, _, offset_s, _ = self._offset()
-        return -math.inf if offset_s is None else local + lo
+        """Not later than the source's clock at `local`; minus infinity if that is not known."""
+        return local + _common(self._readings).lo - SKEW_S if self._readings else -math.inf
 
-    def _offset(self) -> tuple[float, float, float | None, tuple[str, ...]]:
-        """The interval of (source clock - local clock), zero where it is not known."""
-        if math.isinf(self._lo):
-            return 0.0, 0.0, None, ()
-        if self._lo > self._hi:
-            note = (
-                "the clock jumped during the poll, or the source's dates disagree: local clock used"
-            )
-            return 0.0, 0.0, None, (note,)
-        middle = (self._lo + self._hi) / 2
-        if abs(middle) > DAY_S:
-            note = f"the source's clock is {middle:.0f} s off: local clock used"
-            return 0.0, 0.0, None, (note,)
-        return self._lo, self._hi, round(middle, 3), ()
+    def instants(self, memory: ClockMemory) -> Instants:
+        """Both instants. Raises `ClockUnsure` if the readings agree with nothing known before."""
+        known = memory.offsets or (0.0,)
+        by_s = NEAR_S + DRIFT * self._since(memory)
+        believed = [r for r in self._readings if any(r.is_near(k, by_s) for k in known)]
+        if not self._readings:
+            return self._within(_widened(_Interval(known[0], known[0]), known, by_s), memory)
+        if not believed:
+            return self._judged(memory, known, by_s)
+        strange = len(self._readings) - len(believed)
+        notes = (f"{strange} answers had a wrong date",) if strange else ()
+        seen = _common(believed)
+        return self._within(_widened(seen, known, by_s), memory, seen.middle, notes)
+
+    def _since(self, memory: ClockMemory) -> float:
+        """Seconds since the last poll by the local clock, as it was then; not negative."""
+        if memory.started_at is None or not memory.offsets:
+            return 0.0
+        return max(0.0, self._first_sent_at + memory.offsets[0] - memory.started_at)
+
+    def _judged(self, memory: ClockMemory, known: Sequence[float], by_s: float) -> Instants:
+        """The instants by readings that agree with nothing but, at best, the one that was refused."""
+        seen, refused = _common(self._readings), memory.refused
+        if refused is not None:
+            refused_at = refused.at - min(refused.offset_s, memory.offset_s)
+            waited_s = self._first_sent_at - refused_at
+            passed_s = waited_s + seen.middle - refused.offset_s  # by the source's dates
+            if waited_s >= CONFIRMED_AFTER_S and abs(passed_s) < SKEW_S:
+                note = "the source's date stands still: it says nothing"
+                kept = _widened(_Interval(known[0], known[0]), known, by_s)
+                return self._within(kept, memory, notes=(note,))
+            is_same = seen.is_near(refused.offset_s, SKEW_S + DRIFT * abs(waited_s))
+            if waited_s >= CONFIRMED_AFTER_S and is_same:
+                note = f"the source's clock minus this machine's is {seen.middle:.0f} s now"
+                return self._within(seen, memory, seen.middle, (note,))
+        raise self._unsure(memory, seen.middle)
+
+    def _unsure(self, memory: ClockMemory, offset_s: float) -> ClockUnsure:
+        source_at = math.floor(self._first_sent_at + offset_s)
+        expected_at = math.floor(self._first_sent_at + memory.offset_s)
+        ours = "this machine's clock" if not memory.offsets else "the polls before and this machine"
+        return ClockUnsure(
+            f"the source says that it is {iso(source_at)}, by {ours} it is {iso(expected_at)}:"
+            " one of the clocks is wrong",
+            advice=ADVICE,
+            offset_s=round(offset_s, 3) if abs(offset_s) <= LARGEST_OFFSET_S else None,
+            at=min(source_at, expected_at),
+        )
+
+    def _within(
+        self,
+        offset: _Interval,
+        memory: ClockMemory,
+        measured_s: float | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> Instants:
+        earliest = math.floor(self._first_sent_at + offset.lo - SKEW_S)
+        latest = math.floor(self._first_sent_at + offset.hi + SKEW_S)
+        if memory.started_at is not None and earliest <= memory.started_at < latest:
+            earliest = memory.started_at + 1  # this poll was surely made after that one
+        finished_at = math.ceil(self._last_received_at + offset.hi + SKEW_S)
+        return Instants(
+            earliest,
+            max(earliest, finished_at),
+            None if measured_s is None else round(measured_s, 3),
+            notes,
+        )
+
+
+def _common(readings: Sequence[_Interval]) -> _Interval:
+    """What readings say together: what all of them allow, or all that any allows if they differ by
+    more than the source's clocks may."""
+    lo, hi = max(r.lo for r in readings), min(r.hi for r in readings)
+    if lo - SKEW_S <= hi + SKEW_S:
+        return _Interval(min(lo, hi), max(lo, hi))
+    return _Interval(min(r.lo for r in readings), max(r.hi for r in readings))
+
+
+def _widened(seen: _Interval, known: Sequence[float], by_s: float) -> _Interval:
+    """What was seen, and all that was known and is near to it but beyond the skew, which counts
+    anyway: who is right cannot be told."""
+    lo, hi = seen
+    for k in sorted(known, key=lambda k: max(seen.lo - k, k - seen.hi)):
+        if lo - by_s <= k <= hi + by_s and not seen.is_near(k, SKEW_S):
+            lo, hi = min(lo, k), max(hi, k)
+    return _Interval(lo, hi)

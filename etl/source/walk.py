@@ -29,7 +29,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from etl.errors import Changed, Unavailable
-from etl.poll import LastPoll, Page, Poll
+from etl.poll import ClockMemory, LastPoll, Page, Poll
 from etl.resources import Listing, Resource
 from etl.source.fetching import Fetches
 from etl.source.reading import PageRead, ReadListing, Walk
@@ -77,15 +77,15 @@ class Walker:
         self._span = Span()
         self._before = client.requests, client.retries
 
-    def poll(self, account: str, reading: ReadListing) -> Poll:
-        """The poll that a reading makes."""
-        started_at, finished_at, offset_s, notes = self._span.instants()
+    def poll(self, account: str, reading: ReadListing, memory: ClockMemory) -> Poll:
+        """The poll that a reading makes. Raises `ClockUnsure`."""
+        when = self._span.instants(memory)
         requests, retries = self._before
         return Poll(
             account=account,
             resource=self._resource.name,
-            started_at=started_at,
-            finished_at=finished_at,
+            started_at=when.started_at,
+            finished_at=when.finished_at,
             complete=reading.verdict.complete,
             walks=tuple(tuple(walk.pages) for walk in reading.walks),
             unchanged=reading.unchanged,
@@ -94,8 +94,8 @@ class Walker:
             listed=reading.listed,
             requests=self._client.requests - requests,
             retries=self._client.retries - retries,
-            clock_offset_s=offset_s,
-            notes=reading.verdict.notes + notes,
+            clock_offset_s=when.offset_s,
+            notes=reading.verdict.notes + when.notes,
         )
 
     def front(self, last: LastPoll | None, seed: bytes) -> Front:

@@ -9,19 +9,21 @@ from typing import Any, Final
 from sqlalchemy import Connection, Executable
 
 from etl.dialect import Database
-from etl.errors import StalePoll
+from etl.errors import ErrorKind, StalePoll
 from etl.history import days
 from etl.history.codes import Codes
 from etl.history.diff import Known, Usage
 from etl.history.usage import SeenVersion, State
 from etl.history.versions import Lasting
-from etl.poll import Instant, LastPoll
+from etl.poll import SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources import Record
 from etl.store import keeping, statements
 from etl.store.deriving import Deriver
-from etl.store.rows import KeptUsage, Step, by_instance, known_of, step_of, stretch_of
+from etl.store.rows import Attempt, KeptUsage, Step, by_instance, known_of, step_of, stretch_of
 
 APPLIED: Final = ("complete", "partial")
+OFFSETS_KEPT: Final = 3
+"""A reading is compared with those of so many applied polls: one may have been a little off."""
 
 
 class Reader:
@@ -54,10 +56,20 @@ class Reader:
         ]
         return max(newest, key=lambda last: last.started_at, default=None)
 
-    def newest_attempt_at(self, resource: str) -> Instant | None:
-        """The start of the newest attempt that was not skipped, whatever became of it."""
-        found: Instant | None = self._ask(statements.NEWEST_ATTEMPT, resource=resource).scalar()
-        return found
+    def attempts(self, resource: str) -> list[Attempt]:
+        """The newest attempts that were not skipped, in the order in which they were made, newest
+        first: the clock of one may have been wrong, so their instants say nothing of it."""
+        return [Attempt(*row) for row in self._ask(statements.NEWEST_ATTEMPTS, resource=resource)]
+
+    def clock_memory(self, resource: str) -> ClockMemory:
+        """What earlier polls say of the source's clock, those of the instances too."""
+        attempts, last = self.attempts(resource), self.last_poll(resource)
+        offsets = [a.clock_offset_s for a in attempts if a.outcome in APPLIED][:OFFSETS_KEPT]
+        main = self.last_poll("instances") if resource != "instances" else None
+        offsets = [main.clock_offset_s if main else None, *offsets]
+        offsets.append(last.clock_offset_s if last else None)
+        known = tuple(dict.fromkeys(o for o in offsets if o is not None))
+        return ClockMemory(known, last.started_at if last else None, _refused(attempts))
 
     def strayed_steps(self) -> Iterator[tuple[Step, int]]:
         """What complete polls should say of their distance from the one before, and whose
@@ -70,24 +82,22 @@ class Reader:
                 yield step, run_id
             before, last = (step[0], started_at, finished_at), resource
 
-    def newest_error(self, resource: str) -> str | None:
-        """What the newest attempt said, None where all went well."""
-        found: str | None = self._ask(statements.NEWEST_ERROR, resource=resource).scalar()
-        return found
-
     def first_complete_at(self, resource: str) -> Instant | None:
         """The start of the account's first complete poll."""
         found: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
         return found
 
-    def refuse_stale(self, resource: str, started_at: Instant) -> LastPoll | None:
+    def refuse_stale(
+        self, resource: str, started_at: Instant, offset_s: float | None = None
+    ) -> LastPoll | None:
         """The newest applied poll. Raises `StalePoll` where it is not older than `started_at`."""
         last = self.last_poll(resource)
         if last is not None and started_at <= last.started_at:
             raise StalePoll(
                 f"a poll of {days.iso(started_at)} is not newer than the newest applied one,"
                 f" {days.iso(last.started_at)}",
-                advice="check this machine's clock: chenyu-etl doctor",
+                advice="check the clocks: chenyu-etl doctor",
+                offset_s=offset_s,
             )
         return last
 
@@ -201,6 +211,20 @@ class Reader:
             held = stretch if stretch.kind == "held" else was.held
             states[uuid] = State(was.count, was.last_start, running, held)
         return states
+
+
+def _refused(attempts: Sequence[Attempt]) -> RefusedReading | None:
+    """The oldest of the readings that were refused since one was believed, if the newest agrees."""
+    refused: RefusedReading | None = None
+    for attempt in attempts:
+        offset_s = attempt.clock_offset_s
+        if offset_s is None:
+            continue
+        differs = refused is not None and abs(offset_s - refused.offset_s) > SKEW_S
+        if attempt.error_kind != ErrorKind.CLOCK or differs:
+            break
+        refused = RefusedReading(offset_s, attempt.started_at)
+    return refused
 
 
 @lru_cache(maxsize=8)

@@ -66,6 +66,7 @@ class Run:
     clock_offset_s: float | None = None
     digest: str | None = None
     error: str | None = None
+    error_kind: str | None = None
 
     def as_last_poll(self) -> LastPoll:
         """This run, as the next poll needs to know it."""
@@ -77,6 +78,16 @@ class Run:
             self.reported_total,
             self.clock_offset_s,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that was not skipped, as far as the next one needs to know it."""
+
+    outcome: str
+    started_at: Instant
+    error_kind: str | None
+    clock_offset_s: float | None
 
 
 @dataclass(slots=True)

@@ -70,8 +70,12 @@ NEWEST_TOTAL: Final = (
 NEWEST_WHOLE: Final = select(func.max(_run.started_at)).where(
     *_RUNS, _run.outcome == "complete", _run.listed >= _run.reported_total
 )
-NEWEST_ATTEMPT: Final = select(func.max(_run.started_at)).where(*_RUNS, _run.outcome != "skipped")
-NEWEST_ERROR: Final = select(_run.error).where(*_RUNS).order_by(_run.sync_run_id.desc()).limit(1)
+NEWEST_ATTEMPTS: Final = (
+    select(_run.outcome, _run.started_at, _run.error_kind, _run.clock_offset_s)
+    .where(*_RUNS, _run.outcome != "skipped")
+    .order_by(_run.sync_run_id.desc())
+    .limit(20)
+)
 FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 PARTIAL_SINCE: Final = (
     select(_run.finished_at, func.min(_run.started_at))

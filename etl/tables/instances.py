@@ -73,13 +73,13 @@ sync_run = Table(
         "started_at",
         UtcInstant,
         nullable=False,
-        comment="not later than the first request; source's clock",
+        comment="not later than the first request; source's clock, 5 s early for the skew of its servers",
     ),
     Column(
         "finished_at",
         UtcInstant,
         nullable=False,
-        comment="not earlier than the last answer; source's clock",
+        comment="not earlier than the last answer; source's clock, 5 s late",
     ),
     Column(
         "outcome",
@@ -99,7 +99,7 @@ sync_run = Table(
     Column(
         "clock_offset_s",
         Numeric(12, 3, asdecimal=False),
-        comment="source's clock minus this machine's, seconds; null: unknown, local clock taken",
+        comment="source's clock minus this machine's, seconds, as it was measured; null: it was not",
     ),
     Column(
         "digest",
@@ -107,6 +107,11 @@ sync_run = Table(
         comment="of the pages of a complete poll after which nothing was pending; an equal listing needs no decoding",
     ),
     Column("error", Text, comment="why it is not complete, or what was odd"),
+    Column(
+        "error_kind",
+        Text,
+        comment="which sort of failure it was, for programs: unavailable, limited, key_refused, forbidden, missing, changed, clock, stale, settings, no_key, archive, lock, busy, away or database; null where it is applied",
+    ),
     Column(
         "polls_before",
         Integer,
@@ -128,6 +133,7 @@ sync_run = Table(
         "started_at",
         "finished_at",
     ),
+    Index("ix_sync_run_account_id_resource_sync_run_id", "account_id", "resource", "sync_run_id"),
     comment="One attempt to poll one resource of one account, failed and skipped ones too",
     info={"partition": "started_at"},
 )

@@ -1,4 +1,4 @@
-"""Notice that the wall clock was set. Pure."""
+"""Notice that the wall clock was set, and go on knowing another clock when it was. Pure."""
 
 from __future__ import annotations
 
@@ -21,3 +21,21 @@ class ClockSteps:
         """
         before, self.drift_s = self.drift_s, wall_s - monotonic_s
         return self.drift_s - before
+
+
+@dataclass(slots=True)
+class SteadyOffset:
+    """The source's clock as the monotonic clock of this process keeps it, whatever becomes of the wall
+    clock. `source_minus_monotonic_s` is None until a poll has measured it."""
+
+    source_minus_monotonic_s: float | None = None
+
+    def learn(self, offset_s: float, wall_s: float, monotonic_s: float) -> None:
+        """Keep a measured difference of the source's clock and the wall clock."""
+        self.source_minus_monotonic_s = offset_s + wall_s - monotonic_s
+
+    def offset_s(self, wall_s: float, monotonic_s: float) -> float | None:
+        """That difference as it should be now; None if it was never measured."""
+        if self.source_minus_monotonic_s is None:
+            return None
+        return self.source_minus_monotonic_s + monotonic_s - wall_s
