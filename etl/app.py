@@ -25,7 +25,7 @@ from etl.sync import Job
 from etl.timing.clock import SteadyOffset
 
 if TYPE_CHECKING:
-    from etl.alerts import Alerts
+    from etl.alerts.engine import Alerts
     from etl.source.client import Client
     from etl.source.walk import Progress
 
@@ -113,7 +113,7 @@ class App:
     @property
     def alerts(self) -> Alerts:
         """To be called after each poll and each minute: `app.alerts.tick(app.now())`."""
-        from etl.alerts import Alerts
+        from etl.alerts.engine import Alerts
 
         if self._alerts is None:
             names = [account.name for account in self.settings.accounts]

@@ -7,8 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from etl import store
-from etl.alerts import state
-from etl.dialect import Database, translated
+from etl.dialect import Database
 from etl.poll import Instant
 from etl.store.status import Doubled, Fleet, Freshness
 from etl.units import DAY_S
@@ -18,15 +17,14 @@ def status(database: Database, now: Instant) -> dict[str, Any]:
     """Return what an operator asks first: `polls` (`Freshness` of each account and resource), `fleet`
     (`Fleet` of each account), `doubled` (`Doubled` of each two accounts), `alerts` (how many hold)
     and `channels` (`Trouble` of each that did not take a message of late)."""
-    with translated(database), database.reading() as conn:
-        known = store.Reading(database, conn)
+    with store.reading(database) as known:
         return {
             "database": database.place,
             "polls": [asdict(freshness) for freshness in known.status.polls(now)],
             "fleet": [asdict(fleet) for fleet in known.status.fleets()],
             "doubled": [asdict(pair) | {"what": str(pair)} for pair in known.status.doubled()],
-            "alerts": len(state.open_keys(conn)),
-            "channels": [asdict(t) for t in state.troubles(conn, now - DAY_S)],
+            "alerts": len(known.alerts.open_keys()),
+            "channels": [asdict(t) for t in known.alerts.troubles(now - DAY_S)],
         }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from etl.alerts import Alerts
+from etl import store
+from etl.alerts.channels import Recipient
+from etl.alerts.engine import Alerts
 from etl.alerts.message import Message
+from etl.alerts.snapshot import Moment, Snapshot
 from etl.dialect import Database
 from etl.errors import DeliveryError
 from etl.history.days import Zone, from_iso
@@ -28,9 +31,10 @@ TEAM: dict[str, Any] = {"kind": "webhook", "url_env": "TEAM_URL"}
 SECRET_URL = "https://hooks.example/T0KEN-very-secret"
 
 
-def settings(channels: dict[str, Any] | None = None, **said: Any) -> AlertSettings:
-    """`[alerts]` as in a config file; one channel, `team`, where none is given."""
-    return read({"channels": {"team": TEAM} if channels is None else channels, **said}, "here")
+def settings(channels: dict[str, Any] | None = None, **written: Any) -> AlertSettings:
+    """`[alerts]` as in a config file; one channel, `team`, if none is given. In Chinese."""
+    table = {"channels": {"team": TEAM} if channels is None else channels, **written}
+    return read(table, "here", language="zh")
 
 
 def at(text: str) -> Instant:
@@ -40,21 +44,30 @@ def at(text: str) -> Instant:
 
 @dataclass
 class Post:
-    """A channel that remembers what it took, and breaks where told so."""
+    """Channels that remember what they took, and break when told so. `recipients`: names of those
+    of a channel, by its name."""
 
     took: list[tuple[str, Message]] = field(default_factory=list)
     breaks: set[str] = field(default_factory=set)
+    recipients: dict[str, list[str]] = field(default_factory=dict)
+    tried: list[str] = field(default_factory=list)
 
-    def __call__(
-        self, channel: Channel, message: Message, environ: Mapping[str, str], now: Instant
-    ) -> None:
-        if channel.name in self.breaks:
-            raise DeliveryError("webhook hooks.example: no connection")
-        self.took.append((channel.name, message))
+    def __call__(self, channel: Channel, environ: Mapping[str, str]) -> list[Recipient]:
+        names = self.recipients.get(channel.name, [channel.name])
+        return [Recipient(name, self._sender(name)) for name in names]
+
+    def _sender(self, name: str) -> Callable[[Message, Instant], None]:
+        def send(message: Message, now: Instant) -> None:
+            self.tried.append(name)
+            if name in self.breaks:
+                raise DeliveryError("webhook hooks.example: no connection")
+            self.took.append((name, message))
+
+        return send
 
     @property
     def keys(self) -> list[str]:
-        """The causes said so far, in order."""
+        """The causes sent so far, in order."""
         return [item.key for _, message in self.took for item in message.items]
 
     @property
@@ -62,8 +75,18 @@ class Post:
         return [item.rule for _, message in self.took for item in message.items]
 
 
-def alerts_of(database: Database, post: Post, said: AlertSettings | None = None) -> Alerts:
-    return Alerts(database, said or settings(), [ACCOUNT], {"TEAM_URL": SECRET_URL}, post)
+def alerts_of(database: Database, post: Post, given: AlertSettings | None = None) -> Alerts:
+    return Alerts(database, given or settings(), [ACCOUNT], {"TEAM_URL": SECRET_URL}, post)
+
+
+@contextmanager
+def snapshot(
+    database: Database, now: Instant, given: AlertSettings | None = None
+) -> Iterator[Snapshot]:
+    """What rules would look at."""
+    with store.reading(database) as tx:
+        owners = (given or settings()).owners
+        yield Snapshot(tx.alerts.ask, Moment(now, ZONE, owners=owners, accounts=[ACCOUNT]))
 
 
 NOON = at("2026-01-06 12:00")
@@ -73,6 +96,11 @@ NOON = at("2026-01-06 12:00")
 @pytest.fixture
 def cloud(database: Database) -> Story:
     """A machine that has run for nine hours, polled."""
+    return forgotten(database)
+
+
+def forgotten(database: Database) -> Story:
+    """A machine that has run for nine hours, polled in a database."""
     story = Story(NOON - 9 * HOUR)
     story.rents(title="训练 李雷", gpus=2, uuid="a")
     apply(database, poll_story(story))

@@ -1,12 +1,17 @@
-"""Feishu, DingTalk and a webhook, served over real HTTP. They check signatures by the words of the
-services' own pages, and answer as the services do: HTTP 200 with a code inside."""
+"""The services that take messages, served over real HTTP and SMTP.
+
+They check signatures and lengths by the words of the services' own pages, and answer as the services
+do: many of them HTTP 200, with the error inside.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
+import html
 import json
+import socketserver
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +36,8 @@ class Robots:
     took: list[Any] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     delay: threading.Event | None = None
+    moved_to: str = ""
+    """Where a redirect among `answers` leads."""
     drips: bool = False
     """Answers with a header line after the other, for ten seconds."""
 
@@ -43,6 +50,10 @@ class Robots:
         return f"{self.base_url}/robot/send?access_token={TOKEN}"
 
     @property
+    def wecom_url(self) -> str:
+        return f"{self.base_url}/cgi-bin/webhook/send?key={TOKEN}"
+
+    @property
     def webhook_url(self) -> str:
         return f"{self.base_url}/hook/{TOKEN}"
 
@@ -53,13 +64,49 @@ class Robots:
         if self.answers:
             return self.answers.pop(0)
         url, said = urlsplit(target), json.loads(body)
-        kinds = {"/open-apis": self._feishu, "/robot": self._dingtalk, "/hook": self._webhook}
+        kinds = {
+            "/open-apis": self._feishu,
+            "/robot": self._dingtalk,
+            "/hook": self._webhook,
+            "/cgi-bin": self._wecom,
+            "/discord": self._discord,
+            "/bot": self._telegram,
+            "/services": self._slack,
+            "/broken": self._broken,
+        }
         kind = next(kinds[start] for start in kinds if url.path.startswith(start))
         status, content = kind(url.query, said, body, headers)
-        if status == 200 and not any(content.get(k) for k in ("code", "errcode")):
+        told = content if isinstance(content, dict) else {}
+        if 200 <= status < 300 and not any(told.get(k) for k in ("code", "errcode")):
             self.took.append(said)
             self.headers.append(headers)
         return status, content
+
+    def _wecom(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if parse_qs(query).get("key") != [TOKEN]:
+            return 200, {"errcode": 93000, "errmsg": "invalid webhook url"}
+        if len(said["text"]["content"].encode()) > 2_048:
+            return 200, {"errcode": 40058, "errmsg": "text.content exceed max length 2048"}
+        return 200, {"errcode": 0, "errmsg": "ok"}
+
+    def _discord(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(said["content"].encode("utf-16-le")) > 2 * 2_000:
+            return 400, {"code": 50035, "message": "Invalid Form Body"}
+        return 204, {}
+
+    def _telegram(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(html.unescape(said["text"]).encode("utf-16-le")) > 2 * 4_096:
+            words = "Bad Request: message is too long"
+            return 400, {"ok": False, "error_code": 400, "description": words}
+        return 200, {"ok": True}
+
+    def _slack(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(said["attachments"][0]["text"]) > 40_000:
+            return 200, {"ok": False, "error": "msg_too_long"}
+        return 200, b"ok"
+
+    def _broken(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        return 503, {}
 
     def _feishu(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         if len(body) > 20_000:
@@ -108,6 +155,8 @@ def serve_robots(now: int) -> Iterator[Robots]:
             status, content = robots.answer(self.path, body, headers)
             answer = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
+            if robots.moved_to and 300 <= status < 400:
+                self.send_header("Location", robots.moved_to)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)
@@ -133,3 +182,66 @@ def serve_robots(now: int) -> Iterator[Robots]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@dataclass
+class MailServer:
+    """`took`: (recipients, message as it was sent). Addresses in `refuses` are unknown."""
+
+    port: int = 0
+    took: list[tuple[list[str], bytes]] = field(default_factory=list)
+    refuses: set[str] = field(default_factory=set)
+    login: tuple[int, str] = (235, "2.7.0 ok")
+
+
+@contextmanager
+def serve_mail() -> Iterator[MailServer]:
+    mail = MailServer()
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            self._say(220, "mail.example ESMTP")
+            to: list[str] = []
+            while line := self.rfile.readline().decode().strip():
+                word = line.partition(" ")[0].upper()
+                if word == "EHLO":
+                    self.wfile.write(b"250-mail.example\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n")
+                elif word == "AUTH":
+                    self._say(*mail.login)
+                elif word == "RCPT":
+                    self._address(line.partition("<")[2].partition(">")[0], to)
+                elif word == "DATA":
+                    self._say(354, "go on")
+                    mail.took.append((list(to), self._data()))
+                    self._say(250, "taken")
+                elif word == "QUIT":
+                    return self._say(221, "bye")
+                else:
+                    to = [] if word == "MAIL" else to
+                    self._say(250, "ok")
+
+        def _address(self, address: str, to: list[str]) -> None:
+            if address in mail.refuses:
+                return self._say(550, "5.1.1 no such user here")
+            to.append(address)
+            self._say(250, "ok")
+
+        def _data(self) -> bytes:
+            lines = []
+            while (line := self.rfile.readline()) != b".\r\n":
+                lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+            return b"".join(lines)
+
+        def _say(self, code: int, words: str) -> None:
+            self.wfile.write(f"{code} {words}\r\n".encode())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        mail.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield mail
+        finally:
+            server.shutdown()
+            thread.join()

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import SQLAlchemyError
 
-from etl.alerts import Alerts, state
+from etl import store
+from etl.alerts.channels import Recipient
+from etl.alerts.engine import Alerts
 from etl.dialect import Database, open_database
 from etl.errors import DeliveryError, EtlError
 from etl.simcloud import Story
 from etl.status import status
+from etl.store.alerts import CLAIM_S
 from tests.alerting import (
     DAY,
     HOUR,
@@ -27,6 +30,8 @@ from tests.alerting import (
     Post,
     alerts_of,
     cloud,
+    forgotten,
+    polls,
     settings,
 )
 from tests.fake_robots import SECRET, serve_robots
@@ -35,11 +40,27 @@ from tests.support import rows
 __all__ = ["cloud"]
 
 
-def test_of_many_daemons_at_once_one_sends_each_message(
-    database: Database, cloud: Story, fresh_url: Callable[[], str]
-) -> None:
-    url = str(database.engine.url.render_as_string(hide_password=False))
-    others = [open_database(url.replace("+psycopg", "")) for _ in range(4)]
+def raising(error: BaseException) -> Any:
+    """Channels whose only recipient fails by an error."""
+
+    def send(*_: Any) -> None:
+        raise error
+
+    return lambda channel, environ: [Recipient("it", send)]
+
+
+@pytest.fixture
+def url(fresh_url: Callable[[], str]) -> str:
+    """The URL of a database with a forgotten machine."""
+    url = fresh_url()
+    database = open_database(url)
+    forgotten(database)
+    database.engine.dispose()
+    return url
+
+
+def test_of_many_daemons_at_once_one_sends_each_message(url: str) -> None:
+    others = [open_database(url) for _ in range(4)]
     post, errors = Post(), []
     daemons = [alerts_of(each, post) for each in others]
     start = threading.Barrier(len(daemons))
@@ -64,15 +85,12 @@ def test_of_many_daemons_at_once_one_sends_each_message(
     assert len(post.took) == 10
 
 
-def test_of_several_processes_at_once_one_sends(
-    database: Database, cloud: Story, tmp_path: Path
-) -> None:
+def test_of_several_processes_at_once_one_sends(url: str, tmp_path: Path) -> None:
     """Over real HTTP, by the command."""
     config = tmp_path / "config.toml"
     config.write_text(
         '[accounts.lab]\n[alerts.channels.team]\nkind = "feishu"\nurl_env = "URL"\nsecret_env = "SECRET"\n'
     )
-    url = str(database.engine.url.render_as_string(hide_password=False)).replace("+psycopg", "")
     with serve_robots(0) as robots:
         robots.now = _clock()
         environ = {
@@ -89,7 +107,7 @@ def test_of_several_processes_at_once_one_sends(
         ]
         said = [each.communicate(timeout=120)[0] for each in running]
     assert [each.returncode for each in running] == [0, 0, 0]
-    assert "".join(said) == "team: took 1\n"
+    assert "".join(said) == "team: took 1 alert\n"
     assert len(robots.took) == 1
 
 
@@ -103,15 +121,12 @@ def test_a_claim_of_a_process_that_died_expires(database: Database, cloud: Story
     post = Post()
     off = settings(off=["sync_stale"])
 
-    def dies(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    dying = Alerts(database, off, ["lab"], {}, dies)
+    dying = Alerts(database, off, ["lab"], {}, raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         dying.tick(NOON + 2)
     alerts = alerts_of(database, post)
-    assert alerts.tick(NOON + 2 + state.CLAIM_S - 1) == []
-    (sent,) = alerts.tick(NOON + 2 + state.CLAIM_S)
+    assert alerts.tick(NOON + 2 + CLAIM_S - 1) == []
+    (sent,) = alerts.tick(NOON + 2 + CLAIM_S)
     assert (sent.error, sent.attempts) == (None, 2)
     assert post.rules == ["long_run"]
 
@@ -121,12 +136,12 @@ def test_a_claim_that_was_taken_over_is_not_finished_twice(
 ) -> None:
     post = Post(breaks={"team"})
     alerts_of(database, post).tick(NOON)
-    with database.writing() as conn:
-        first = state.claim(conn, 1, "first", NOON + HOUR)
+    with store.writing(database) as tx:
+        first = tx.alerts.claim(1, "first", NOON + HOUR)
         assert first is not None
-        assert state.claim(conn, 1, "second", NOON + HOUR) is None
-        assert state.claim(conn, 1, "second", NOON + 2 * HOUR) is not None
-        state.finish(conn, first, "first", NOON + 2 * HOUR, None)
+        assert tx.alerts.claim(1, "second", NOON + HOUR) is None
+        assert tx.alerts.claim(1, "second", NOON + 2 * HOUR) is not None
+        tx.alerts.finish(first, "first", NOON + 2 * HOUR, None)
     assert rows(database, "SELECT sent_at, claimed_by FROM alert_delivery") == [(None, "second")]
 
 
@@ -178,10 +193,7 @@ def test_a_failing_channel_is_no_matter_for_the_others(database: Database, cloud
 def test_a_tick_never_raises_for_a_channel(
     error: Exception, database: Database, cloud: Story
 ) -> None:
-    def breaks(*_: Any) -> None:
-        raise error
-
-    (sent,) = Alerts(database, settings(), ["lab"], {}, breaks).tick(NOON + 2)
+    (sent,) = Alerts(database, settings(), ["lab"], {}, raising(error)).tick(NOON + 2)
     assert sent.error
     kept = rows(database, "SELECT * FROM alert_delivery") + rows(database, "SELECT * FROM alert")
     assert SECRET_URL not in f"{sent} {kept}"
@@ -201,9 +213,72 @@ def test_no_secret_is_kept(database: Database, cloud: Story) -> None:
         environ = {"URL": robots.feishu_url, "SECRET": SECRET}
         robots.answers.append((500, {"code": 1, "msg": robots.feishu_url}))
         alerts = Alerts(database, said, ["lab"], environ)
-        assert alerts.tick(NOON + 2)[0].error == "feishu 127.0.0.1: HTTP 500, code 1: [secret]"
+        assert alerts.tick(NOON + 2)[0].error == "feishu 127.0.0.1: HTTP 500, code 1: ***"
         assert alerts.tick(NOON + 2 * MINUTE)[0].error is None
         assert len(robots.took) == 1
     kept = f"{rows(database, 'SELECT * FROM alert_delivery')} {alerts!r}"
     assert SECRET not in kept
     assert robots.feishu_url not in kept
+
+
+def test_a_recipient_that_took_a_message_does_not_get_it_again(
+    database: Database, cloud: Story
+) -> None:
+    post = Post(breaks={"dead"}, recipients={"team": ["good", "dead", "fine"]})
+    alerts = alerts_of(database, post, settings(off=["sync_stale"]))
+    (sent,) = alerts.tick(NOON + 2)
+    assert sent.error == "1 of 3 recipients: webhook hooks.example: no connection"
+    for minute in (1, 3, 7):
+        alerts.tick(NOON + 2 + minute * MINUTE)
+    assert [name for name, _ in post.took] == ["good", "fine"]
+    assert post.tried.count("dead") == 4
+    post.breaks.clear()
+    (sent,) = alerts.tick(NOON + 2 + 15 * MINUTE)
+    assert sent.error is None
+    assert [name for name, _ in post.took] == ["good", "fine", "dead"]
+    assert rows(database, "SELECT taken_by, sent_at IS NULL FROM alert_delivery") == [
+        ('["good", "fine", "dead"]', False if database.engine.name == "postgresql" else 0)
+    ]
+
+
+def test_a_process_that_dies_between_two_recipients_repeats_nothing_to_the_first(
+    database: Database, cloud: Story
+) -> None:
+    post = Post(recipients={"team": ["first", "second"]})
+    off = settings(off=["sync_stale"])
+
+    def dies(channel: Any, environ: Any) -> list[Recipient]:
+        return [post(channel, environ)[0], raising(KeyboardInterrupt())(channel, environ)[0]]
+
+    with pytest.raises(KeyboardInterrupt):
+        Alerts(database, off, ["lab"], {}, dies).tick(NOON + 2)
+    alerts_of(database, post, off).tick(NOON + 2 + CLAIM_S)
+    assert [name for name, _ in post.took] == ["first", "second"]
+
+
+def test_a_dead_recipient_holds_no_other_message_back(database: Database, cloud: Story) -> None:
+    """It is tried once in a tick, however many messages wait for it."""
+    post = Post(breaks={"dead"}, recipients={"team": ["good", "dead"]})
+    alerts = alerts_of(database, post, settings(off=["sync_stale"], gather_minutes=0))
+    alerts.tick(NOON + 2)
+    cloud.rents(title="second", uuid="b")
+    polls(database, cloud, minutes=1)
+    now = polls(database, cloud, hours=9)
+    post.tried.clear()
+    alerts.tick(now)
+    assert sorted(post.tried) == ["dead", "good"]
+    assert len(post.took) == 2
+
+
+def test_what_was_given_up_is_sent_anew_while_it_holds(database: Database, cloud: Story) -> None:
+    post = Post(breaks={"team"})
+    alerts = alerts_of(database, post, settings(off=["sync_stale"], long_run_again_hours=1_000))
+    for hour in range(26):
+        alerts.tick(NOON + 2 + hour * HOUR)
+    assert rows(database, "SELECT COUNT(*) FROM alert_delivery WHERE gave_up_at IS NOT NULL") == [
+        (1,)
+    ]
+    post.breaks.clear()
+    alerts.tick(NOON + 28 * HOUR)
+    assert post.rules == ["long_run"]
+    assert alerts.tick(NOON + 40 * HOUR) == []

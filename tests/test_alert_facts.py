@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from etl import tables
+from etl.alerts.rules.budget import RULE as BUDGET
+from etl.alerts.rules.cost_day import day_costs
 from etl.dialect import Database
 from etl.simcloud import Story
 from etl.store import Run, Store
@@ -18,6 +20,7 @@ from tests.alerting import (
     polls,
     put,
     settings,
+    snapshot,
 )
 from tests.priced import lists
 
@@ -54,7 +57,7 @@ def test_balances_and_cards_are_read(database: Database, cloud: Story) -> None:
         ["balance", "24h"],
         ["card_expiry", "c1"],
     ]
-    assert "余额 ¥40.00,按近一天每小时 ¥80.00 计,还够 0.5 小时" in post.took[0][1].text
+    assert "余额 ¥40.00，按近一天的消耗（每小时 ¥80.00）还可用 0.5 小时" in post.took[0][1].text
 
 
 def test_unknown_codes_and_failed_images_are_read(database: Database, cloud: Story) -> None:
@@ -88,7 +91,8 @@ def test_a_failing_sync_is_told_and_clears(database: Database, cloud: Story) -> 
         alerts.tick(NOON + minute * MINUTE)
     assert post.keys == ["sync_stale:lab"]
     assert (
-        "No complete poll since 01-06 12:00: GET /instance/list: HTTP 502" in post.took[0][1].text
+        "No complete poll since 01-06 12:00 UTC+8: GET /instance/list: HTTP 502"
+        in post.took[0][1].text
     )
     alerts.tick(polls(database, cloud, hours=1))
     assert alerts.listed() == []
@@ -126,14 +130,26 @@ def test_costs_of_days_and_budgets_are_read(database: Database, cloud: Story) ->
         )
     post = Post()
     alerts_of(database, post, settings(off=["long_run"])).tick(NOON + 2)
-    assert set(post.keys) == {
-        "budget:account:lab:2026-01:80",
-        "budget:account:lab:2026-01:projected",
-    }
+    assert post.keys == ["budget:account:lab:2026-01:80"]
+
+
+def test_a_budget_is_projected_by_the_days_that_were_observed(
+    database: Database, cloud: Story
+) -> None:
+    """Observed from the morning of the 6th on, at 11 yuan an hour."""
+    lists(database, "RTX 4090", (NOON - DAY, None, None, 5_500_000))
+    with database.writing() as conn:
+        conn.execute(
+            tables.budget.insert(),
+            {"scope": "account", "name": "lab", "month": "", "amount_microcny": 6_000 * MICRO},
+        )
+    for hours, projected in ((62, None), (1, 6_831)):  # from the third day on; 621 hours
+        now = polls(database, cloud, hours=hours)
+        with snapshot(database, now) as state:
+            (row,) = BUDGET.facts(state, BUDGET.options())
+        assert row.projected_microcny == (None if projected is None else projected * MICRO)
 
 
 def read_costs(database: Database) -> list[tuple[str, int]]:
-    alerts = alerts_of(database, Post())
-    with database.reading() as conn:
-        facts = alerts._facts(conn, NOON + 2)
-    return [(row.day, row.cost_microcny) for row in facts.day_costs]
+    with snapshot(database, NOON + 2) as state:
+        return [(row.day, row.cost_microcny) for row in day_costs(state, "2026-01-01")]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 import pytest
 
 from etl import reports, tables
-from etl.alerts.facts import Running, Stopped
-from etl.alerts.machines import Machines
-from etl.alerts.reading import Reading
+from etl.alerts.machines import Running
+from etl.alerts.options import Options
+from etl.alerts.rules.balance import purses
+from etl.alerts.rules.stopped import RULE as STOPPED
+from etl.alerts.rules.stopped import Stop
 from etl.dialect import Database
 from etl.history.days import from_iso
 from etl.money.allocation import Rule
@@ -28,7 +28,6 @@ from tests.alerting import (
     HOUR,
     MICRO,
     NOON,
-    ZONE,
     Post,
     alerts_of,
     at,
@@ -36,6 +35,7 @@ from tests.alerting import (
     polls,
     put,
     settings,
+    snapshot,
 )
 from tests.priced import charges, generated_overrides, lists, says
 from tests.support import apply, poll_of, rows
@@ -50,20 +50,14 @@ MODELS: list[dict[str, Any]] = [
 ]
 
 
-@contextmanager
-def machines(database: Database, said: AlertSettings | None = None) -> Iterator[Machines]:
-    with database.reading() as conn:
-        yield Machines(conn, database.render, said or settings())
+def running(database: Database, given: AlertSettings | None = None) -> tuple[Running, ...]:
+    with snapshot(database, NOON, given) as state:
+        return state.running()
 
 
-def running(database: Database) -> tuple[Running, ...]:
-    with machines(database) as found:
-        return found.running()
-
-
-def stopped(database: Database, now: int, **said: Any) -> tuple[Stopped, ...]:
-    with machines(database, settings(owners=STOPS, **said)) as found:
-        return found.stopped(ZONE, now)
+def stopped(database: Database, now: int, owners: Any = None) -> list[Stop]:
+    with snapshot(database, now, settings(owners=owners or STOPS)) as state:
+        return list(STOPPED.facts(state, Options()))
 
 
 def ruled(database: Database, *rules: Rule) -> None:
@@ -112,8 +106,8 @@ def test_the_roll_call_counts_by_prices_to_come_and_the_charging_model(
     says(database, Override("hour", MICRO, gpu_name="RTX 4090", valid_from=at("2026-01-07 00:00")))
     now = polls(database, cloud, hours=9, minutes=30)
     said = said_at(database, now - 2, off=["long_run"])
-    assert "about ¥45.50 more by 09:00" in said  # 2.5 h at 11 yuan, 9 h at 2
-    assert "about ¥249.00 in all by 09:00" in said  # since 03:00
+    assert "about ¥45.50 more by 09:00 UTC+8 tomorrow" in said  # 2.5 h at 11 yuan, 9 h at 2
+    assert "about ¥249.00 in all by then" in said  # since 03:00
     charges(database, step_s=3_600)
     cloud.passes(minutes=5)
     cloud.stops("a")
@@ -163,7 +157,7 @@ def test_the_yuan_of_a_stop_are_those_of_the_report_runs(
     (row,) = stopped(database, now)
     assert row.cost_microcny == costs_of_runs(database)["a", row.started_at]
     assert row.cost_microcny is not None
-    before_s, after_s = 14 * HOUR + 7, row.running_s - 14 * HOUR - 7
+    before_s, after_s = 14 * HOUR + 7, (row.ended_at - row.started_at) - 14 * HOUR - 7
     by_second = 2 * (before_s * 5_512_345 + after_s * 4_100_001) / HOUR
     more_s = {60: 60, 3_600: HOUR}.get(model.get("step_s", 1), 0)
     assert (
@@ -214,8 +208,7 @@ def test_what_runs_has_cost_so_far_what_the_reports_say(seed: int, database: Dat
     assert found == {uuid: kept.get(uuid) for uuid in found}
     reported = costs_of_runs(database)
     now = start + DAY
-    with machines(database, settings(owners={"x": {"titles": ["*"], "stops": True}})) as facts:
-        ended = facts.stopped(ZONE, now)
+    ended = stopped(database, now, {"x": {"titles": ["*"], "stops": True}})
     assert len(ended) > 10
     for stop in ended:
         assert reported[stop.machine.instance_uuid, stop.started_at] == stop.cost_microcny
@@ -224,12 +217,12 @@ def test_what_runs_has_cost_so_far_what_the_reports_say(seed: int, database: Dat
 def test_what_runs_now_burns_what_the_view_says(database: Database, cloud: Story) -> None:
     lists(database, "RTX 4090", (NOON - DAY, None, None, 5_500_000))
     put(database, tables.balance, {"first_seen_at": NOON, "balance_microcny": 500 * MICRO})
-    with database.reading() as conn:
-        (row,) = Reading(conn, database.render, settings()).balances(NOON + 2)
+    with snapshot(database, NOON + 2) as state:
+        (row,) = purses(state)
     assert rows(database, "SELECT day_microcny FROM burn_now") == [(24 * row.running_microcny,)]
     assert row.running_microcny == 11 * MICRO
     said = said_at(database, NOON + 2, off=["long_run"])
-    assert "¥500.00 left; at ¥11.00 an hour, for what runs now, that lasts 45.5 h" in said
+    assert "¥500.00 left: it lasts 45.5 h at ¥11.00 an hour, what runs now" in said
 
 
 # owners
@@ -258,8 +251,8 @@ def test_patterns_of_the_settings_are_asked_where_no_rule_names_an_owner(
     database: Database, cloud: Story
 ) -> None:
     ruled(database, Rule(1, title="训练*", project="nlp"))
-    with machines(database, settings(owners=STOPS)) as found:
-        assert [row.machine.owner for row in found.running()] == ["李雷"]
+    rows_of_owner = running(database, settings(owners=STOPS))
+    assert [row.machine.owner for row in rows_of_owner] == ["李雷"]
 
 
 def test_who_wants_to_hear_of_stops_hears_of_those_that_the_rules_give_them(
@@ -272,7 +265,7 @@ def test_who_wants_to_hear_of_stops_hears_of_those_that_the_rules_give_them(
     quiet = {"off": ["long_run"]}
     assert said_at(database, now, owners={"李雷": {"stops": True}}, **quiet) == ""
     said = said_at(database, now, owners={"王芳": {"stops": True}}, **quiet)
-    assert "Stopped: 训练 李雷 (王芳), 2 × RTX 4090, at 01-06 12:30 after 9.5 h" in said
+    assert "Stopped: 训练 李雷 (王芳), 2 × RTX 4090, at 01-06 12:30 UTC+8 after 9.5 h" in said
 
 
 def test_whom_the_rules_name_is_mentioned_by_the_id_of_the_settings(
@@ -288,12 +281,12 @@ def test_whom_the_rules_name_is_mentioned_by_the_id_of_the_settings(
 def test_what_is_nobodys_is_said_as_such_where_others_are_somebodys(
     database: Database, cloud: Story
 ) -> None:
-    assert "nobody" not in said_at(database, NOON + 2)
+    assert "unassigned" not in said_at(database, NOON + 2)
     ruled(database, Rule(1, title="x*", owner="王芳"))
-    assert "训练 李雷 (nobody's), 2 × RTX 4090" in said_at(database, NOON + 2 + 10 * DAY)
+    assert "训练 李雷 (unassigned), 2 × RTX 4090" in said_at(database, NOON + 2 + 10 * DAY)
     now = polls(database, cloud, hours=9, minutes=30)
     evening = said_at(database, now, off=["long_run"])
-    assert "Evening roll call (nobody's): 1 still run" in evening
+    assert "Evening roll call (unassigned): 1 is still running" in evening
 
 
 def test_a_failed_image_is_its_owners(database: Database, cloud: Story) -> None:

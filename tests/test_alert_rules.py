@@ -7,26 +7,22 @@ from typing import Any
 
 import pytest
 
-from etl.alerts.cause import MANNERS, Cause
-from etl.alerts.facts import (
-    Balance,
-    Budget,
-    Card,
-    DayCost,
-    FailedImage,
-    Machine,
-    Meter,
-    Polling,
-    Running,
-    Stopped,
-    UnknownCode,
-)
-from etl.alerts.rules import money, runs, syncing
-from etl.alerts.words import hours, one_line, yuan
+from etl.alerts.cause import Cause
+from etl.alerts.machines import Machine, Meter, Running
+from etl.alerts.polling import Polling
+from etl.alerts.rules import RULES, rule
+from etl.alerts.rules.balance import Purse
+from etl.alerts.rules.budget import Spending
+from etl.alerts.rules.card_expiry import Card
+from etl.alerts.rules.cost_day import DayCost
+from etl.alerts.rules.image_failed import FailedImage
+from etl.alerts.rules.stopped import Stop
+from etl.alerts.rules.unknown_code import Code
+from etl.alerts.snapshot import Moment
+from etl.alerts.words import clock, cut, hours, local_time, one_line, yuan
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
 from etl.money.pricing import BEGINNING, FOREVER, PricePeriod
-from etl.settings.alerts import RULES
 from etl.units import DAY_S
 from tests.alerting import at, settings
 
@@ -50,16 +46,23 @@ def runs_since(since: int, machine: Machine = TRAIN, **more: Any) -> Running:
     return Running(machine, since, NOW, meter=meter, **more)
 
 
+def causes(name: str, *facts: Any, now: int = NOW, written: Any = None, **more: Any) -> list[Cause]:
+    """What a rule says of facts; `written` is in `[alerts]`."""
+    given = settings(**(written or {}))
+    moment = Moment(**{"now": now, "zone": ZONE, "owners": given.owners, **more})
+    return list(rule(name).causes(facts, given.options(name), moment))
+
+
 def keys(found: Any) -> list[str]:
     return [cause.key for cause in found]
 
 
-def test_every_rule_has_its_manner() -> None:
-    assert set(MANNERS) == set(RULES)
+def test_a_rule_is_named_as_its_file() -> None:
+    assert [rule(name).name for name in RULES] == list(RULES)
 
 
 def test_quiet_hours_never_hold_back_balance_forgotten_machines_and_refused_keys() -> None:
-    waking = {rule for rule, manner in MANNERS.items() if manner.wakes}
+    waking = {name for name in RULES if rule(name).wakes}
     assert waking == {"balance", "long_run", "roll_call", "key_refused"}
 
 
@@ -79,14 +82,14 @@ def test_quiet_hours_never_hold_back_balance_forgotten_machines_and_refused_keys
     ],
 )
 def test_a_run_is_long_after_eight_hours_without_a_timer(row: Running, fires: bool) -> None:
-    found = keys(runs.long_run([row], settings(), ZONE))
+    found = keys(causes("long_run", row))
     assert bool(found) == fires
 
 
 def test_a_long_run_says_whose_how_long_and_how_much() -> None:
-    (cause,) = runs.long_run([ran(9.5)], settings(), ZONE)
+    (cause,) = causes("long_run", ran(9.5))
     assert cause.words.zh == (
-        "仍在运行:train(李雷),2 × RTX 4090,已 9.5 小时,未设定时关机,已花约 ¥104.50,每小时 ¥11.00"
+        "仍在运行：train（李雷），2 × RTX 4090，已运行 9.5 小时，未设定时关机，已花费约 ¥104.50，每小时 ¥11.00"
     )
     assert cause.words.en == (
         "Still running: train (李雷), 2 × RTX 4090, for 9.5 h without a timer,"
@@ -102,18 +105,18 @@ def test_an_unknown_price_is_left_out() -> None:
     gpus = replace(row, meter=replace(row.meter, gpu_nums=None))
     held = replace(row, meter=replace(row.meter, periods=(replace(PRICE, kind="held"),)))
     for unpriced in (replace(row, meter=None), gpus, held):
-        (cause,) = runs.long_run([unpriced], settings(), ZONE)
+        (cause,) = causes("long_run", unpriced)
         (evening_cause,) = evening("21:30", replace(unpriced, since=NOW))
         assert "¥" not in "".join((*cause.words, *evening_cause.words))
 
 
-def test_what_is_nobodys_is_said_so() -> None:
+def test_an_instance_without_owner_is_said_to_be_unassigned() -> None:
     row = replace(ran(9), machine=replace(TRAIN, owner=None, unclaimed=True))
-    (cause,) = runs.long_run([row], settings(), ZONE)
-    assert cause.words.zh.startswith("仍在运行:train(无归属),2 × RTX 4090")
-    assert cause.words.en.startswith("Still running: train (nobody's), 2 × RTX 4090")
+    (cause,) = causes("long_run", row)
+    assert cause.words.zh.startswith("仍在运行：train（无归属），2 × RTX 4090")
+    assert cause.words.en.startswith("Still running: train (unassigned), 2 × RTX 4090")
     (roll,) = evening("21:30", row)
-    assert roll.words.zh.startswith("晚间点名(无归属):1 台")
+    assert roll.words.zh.startswith("晚间点名（无归属）：1 台")
     assert (roll.owner, roll.key) == (None, "roll_call:lab::2026-11-24")
 
 
@@ -123,7 +126,7 @@ def test_what_is_nobodys_is_said_so() -> None:
 def evening(clock: str, *rows: Running, **said: Any) -> list[Cause]:
     now = at(f"2026-11-24 {clock}")
     moved = [replace(r, as_of=now - 60) for r in rows]
-    return list(runs.roll_call(moved, settings(**said), ZONE, now))
+    return causes("roll_call", *moved, now=now, written=said)
 
 
 @pytest.mark.parametrize(
@@ -138,9 +141,12 @@ def test_the_roll_names_each_owner_and_the_cost_until_morning() -> None:
     found = evening("21:30", ran(1), other, replace(other, timer_at=NOW + 10 * DAY_S))
     assert keys(found) == ["roll_call:lab:李雷:2026-11-24", "roll_call:lab:王芳:2026-11-24"]
     head, line = found[0].words.zh.split("\n")
-    assert head == "晚间点名(李雷):1 台仍在运行且未设定时关机,到明早 09:00 还要花约 ¥126.50"
-    assert line == "  · train(李雷),2 × RTX 4090,自 11-24 09:00,到 09:00 共约 ¥264.00"
-    assert "about ¥126.50 more by 09:00" in found[0].words.en
+    assert (
+        head
+        == "晚间点名（李雷）：1 台仍在运行，未设定时关机，到明早 09:00 UTC+8 还要花费约 ¥126.50"
+    )
+    assert line == "  · train（李雷），2 × RTX 4090，自 11-24 09:00 UTC+8，到明早共约 ¥264.00"
+    assert "about ¥126.50 more by 09:00 UTC+8 tomorrow" in found[0].words.en
 
 
 def test_what_starts_after_the_roll_call_is_not_forgotten_yet() -> None:
@@ -157,26 +163,26 @@ def test_the_roll_call_can_be_moved_and_switched_off() -> None:
 
 
 def test_a_stop_is_told_to_owners_who_asked() -> None:
-    row = Stopped(TRAIN, NOW - 5 * HOUR, NOW - HOUR, 4 * HOUR, 44 * MICRO)
-    assert list(runs.stopped([row], settings(owners={"李雷": {}}), ZONE)) == []
-    (cause,) = runs.stopped([row], settings(owners={"李雷": {"stops": True}}), ZONE)
+    row = Stop(TRAIN, NOW - 5 * HOUR, NOW - HOUR, 44 * MICRO)
+    assert causes("stopped", row, written={"owners": {"李雷": {}}}) == []
+    (cause,) = causes("stopped", row, written={"owners": {"李雷": {"stops": True}}})
     assert cause.words.zh == (
-        "已停止:train(李雷),2 × RTX 4090,11-24 09:00 停止,运行 4.0 小时,约 ¥44.00"
+        "已停止：train（李雷），2 × RTX 4090，11-24 09:00 UTC+8 停止，共运行 4.0 小时，约 ¥44.00"
     )
-    assert cause.words.en.endswith("at 11-24 09:00 after 4.0 h, about ¥44.00")
+    assert cause.words.en.endswith("at 11-24 09:00 UTC+8 after 4.0 h, about ¥44.00")
 
 
 # balance
 
 
-def purse(left: int, an_hour: int, *, back: int = 30, now: int = NOW) -> Balance:
+def purse(left: int, an_hour: int, *, back: int = 30, now: int = NOW) -> Purse:
     """Points of every hour, down to `left` now."""
     points = [(now - i * HOUR, (left + i * an_hour) * MICRO) for i in range(back, -1, -1)]
-    return Balance("lab", now, tuple(points))
+    return Purse("lab", now, tuple(points))
 
 
-def low(row: Balance, *open_keys: str, now: int = NOW, **said: Any) -> list[Cause]:
-    return list(money.balance([row], settings(**said), ZONE, now, open_keys))
+def low(row: Purse, *open_keys: str, now: int = NOW, **said: Any) -> list[Cause]:
+    return causes("balance", row, now=now, written=said, open_keys=frozenset(open_keys))
 
 
 @pytest.mark.parametrize(
@@ -192,10 +198,8 @@ def test_the_lower_limit_speaks_for_the_higher_one() -> None:
     higher, lower = low(purse(100, 10))
     assert (higher.key, higher.silent) == ("balance:lab:72h", True)
     assert (lower.covers, lower.severity) == (("balance:lab:72h",), "urgent")
-    assert (
-        lower.words.en == "¥100.00 left; at ¥10.00 an hour, as in the last day, that lasts 10.0 h"
-    )
-    assert lower.words.zh == "余额 ¥100.00,按近一天每小时 ¥10.00 计,还够 10.0 小时"
+    assert lower.words.en == "¥100.00 left: it lasts 10.0 h at ¥10.00 an hour, the last day's rate"
+    assert lower.words.zh == "余额 ¥100.00，按近一天的消耗（每小时 ¥10.00）还可用 10.0 小时"
 
 
 def test_a_recharge_does_not_count_as_negative_spending() -> None:
@@ -203,25 +207,25 @@ def test_a_recharge_does_not_count_as_negative_spending() -> None:
     charged = [
         (at, left + (5_000 * MICRO if at > NOW - 5 * HOUR else 0)) for at, left in row.points
     ]
-    rate = money.burn_per_s(replace(row, points=tuple(charged)))
+    rate = replace(row, points=tuple(charged)).burn_per_s
     assert rate == pytest.approx(10 * MICRO / HOUR, rel=0.05)
 
 
 def test_a_short_history_and_nothing_spent_say_nothing() -> None:
     assert low(purse(10, 10, back=2)) == []
     assert low(purse(10, 0)) == []
-    assert low(Balance("lab", NOW, ())) == []
+    assert low(Purse("lab", NOW, ())) == []
 
 
 def test_what_runs_now_counts_where_it_costs_more_than_the_last_day_did() -> None:
     row = replace(purse(500, 10), running_microcny=50 * MICRO)
     lower = low(row)[1]
     assert lower.key == "balance:lab:24h"
-    assert lower.words.zh == "余额 ¥500.00,按现在运行的每小时 ¥50.00 计,还够 10.0 小时"
-    assert "at ¥50.00 an hour, for what runs now, that lasts 10.0 h" in lower.words.en
+    assert lower.words.zh == "余额 ¥500.00，按现在的运行（每小时 ¥50.00）还可用 10.0 小时"
+    assert "it lasts 10.0 h at ¥50.00 an hour, what runs now" in lower.words.en
     assert keys(low(replace(row, running_microcny=5 * MICRO))) == ["balance:lab:72h"]
     assert low(replace(purse(10, 10, back=2), running_microcny=10 * MICRO))
-    assert low(Balance("lab", NOW, (), 10 * MICRO)) == []
+    assert low(Purse("lab", NOW, (), 10 * MICRO)) == []
 
 
 def test_an_old_balance_says_nothing() -> None:
@@ -261,7 +265,7 @@ def test_a_card_that_expires_is_told_seven_days_and_one_day_before(
     days: float, said: str | None, held: int
 ) -> None:
     row = Card("lab", "c1", "大卡", 5 * MICRO, NOW + round(days * DAY_S))
-    found = list(money.card_expiry([row], settings(), ZONE, NOW))
+    found = causes("card_expiry", row)
     assert [c.key.rsplit(":", 1)[1] for c in found if not c.silent] == ([said] if said else [])
     assert len(found) == held
 
@@ -273,21 +277,21 @@ def test_a_card_that_expires_is_told_seven_days_and_one_day_before(
 def test_a_budget_is_told_at_half_at_four_fifths_and_when_it_is_used(
     spent: int, said: str | None, severity: str | None
 ) -> None:
-    row = Budget("project", "nlp", "2026-11", 100 * MICRO, spent * MICRO)
-    found = [c for c in money.budget([row], settings()) if not c.silent]
+    row = Spending("project", "nlp", "2026-11", 100 * MICRO, spent * MICRO)
+    found = [c for c in causes("budget", row) if not c.silent]
     assert [(c.key, c.severity) for c in found] == (
         [(f"budget:project:nlp:2026-11:{said}", severity)] if said else []
     )
 
 
 def test_a_budget_that_will_not_do_is_told_before_it_is_used() -> None:
-    row = Budget("project", "nlp", "2026-11", 100 * MICRO, 40 * MICRO, 130 * MICRO)
-    assert keys(money.budget([row], settings())) == ["budget:project:nlp:2026-11:projected"]
+    row = Spending("project", "nlp", "2026-11", 100 * MICRO, 40 * MICRO, 130 * MICRO)
+    assert keys(causes("budget", row)) == ["budget:project:nlp:2026-11:projected"]
     used = replace(row, spent_microcny=110 * MICRO)
-    assert "projected" not in " ".join(keys(money.budget([used], settings())))
+    assert "projected" not in " ".join(keys(causes("budget", used)))
     nearly = replace(row, projected_microcny=97 * MICRO)
-    assert keys(money.budget([nearly], settings())) == []
-    assert keys(money.budget([nearly], settings(), ["budget:project:nlp:2026-11:projected"]))
+    assert keys(causes("budget", nearly)) == []
+    assert causes("budget", nearly, open_keys=frozenset(["budget:project:nlp:2026-11:projected"]))
 
 
 def days(*weeks: int, today: int = 0, yesterday: int = 0) -> list[DayCost]:
@@ -317,14 +321,18 @@ def days(*weeks: int, today: int = 0, yesterday: int = 0) -> list[DayCost]:
 def test_a_day_that_costs_half_more_than_its_weekday_is_told(
     rows: list[DayCost], said: list[str]
 ) -> None:
-    assert keys(money.cost_day(rows, settings(), ZONE, NOW)) == said
+    assert keys(causes("cost_day", *rows)) == said
 
 
 # the sync
 
 
-def stale(row: Polling, watching_since: int = NOW - HOUR) -> list[str]:
-    return keys(syncing.sync_stale([row], settings(), ZONE, NOW, watching_since))
+def stale(row: Polling, watching_since: int = NOW - HOUR, **more: Any) -> list[str]:
+    return keys(causes("sync_stale", row, watching_since=watching_since, **more))
+
+
+def due(at: float) -> Any:
+    return lambda account, until: at
 
 
 def test_a_sync_is_stale_after_half_an_hour() -> None:
@@ -339,11 +347,13 @@ def test_a_machine_that_slept_is_not_stale_when_it_wakes() -> None:
 def test_a_sync_is_not_stale_while_no_poll_was_due() -> None:
     """Polls by the hour, or by a cron expression that rests at night."""
     last = NOW - 9 * HOUR
-    assert stale(Polling("lab", last, due_at=last - 3)) == []
-    assert stale(Polling("lab", last, due_at=last + 400)) == []  # the source's clock is behind
-    assert stale(Polling("lab", last, due_at=last + 500)) == ["sync_stale:lab"]
-    assert stale(Polling("lab", last, due_at=float("-inf"))) == []
-    assert NOW - syncing.done_by(settings(), NOW) == 900
+    assert stale(Polling("lab", last), due=due(last - 3)) == []
+    assert stale(Polling("lab", last), due=due(last + 400)) == []  # the source's clock is behind
+    assert stale(Polling("lab", last), due=due(last + 500)) == ["sync_stale:lab"]
+    assert stale(Polling("lab", last), due=due(float("-inf"))) == []
+    asked: list[float] = []
+    stale(Polling("lab", last), due=lambda account, until: asked.append(until))
+    assert asked == [NOW - 900]
 
 
 def test_failing_polls_are_stale_though_nobody_watches_between_them() -> None:
@@ -368,17 +378,17 @@ def test_failing_polls_are_stale_though_nobody_watches_between_them() -> None:
 )
 def test_a_refused_key_is_told_as_such_and_not_as_stale(error: str | None, refused: bool) -> None:
     row = Polling("lab", NOW - 9 * HOUR, NOW - 8 * HOUR, error)
-    assert keys(syncing.key_refused([row])) == (["key_refused:lab"] if refused else [])
+    assert keys(causes("key_refused", row)) == (["key_refused:lab"] if refused else [])
     assert stale(row) == ([] if refused else ["sync_stale:lab"])
 
 
 def test_unknown_codes_and_failed_images_say_what_to_do() -> None:
-    (code,) = syncing.unknown_code([UnknownCode("lab", "status", 77, 3)])
+    (code,) = causes("unknown_code", Code("lab", "status", 77, 3))
     assert code.key == "unknown_code:lab:status:77"
     assert "codes set status 77" in code.words.zh
-    (image,) = syncing.image_failed([FailedImage(TRAIN, NOW)], ZONE)
+    (image,) = causes("image_failed", FailedImage(TRAIN, NOW))
     assert image.key == "image_failed:lab:u1:2026-11-24T02:00:00Z"
-    assert image.words.zh == "镜像保存失败:train(李雷),2 × RTX 4090,11-24 10:00"
+    assert image.words.zh == "镜像保存失败：train（李雷），2 × RTX 4090，11-24 10:00 UTC+8"
 
 
 # words
@@ -389,6 +399,41 @@ def test_numbers_are_for_people() -> None:
     assert (hours(9.25 * HOUR), hours(1_234 * HOUR)) == ("9.2", "1,234")
 
 
+def test_instants_are_local_and_name_their_zone() -> None:
+    assert local_time(ZONE, NOW) == "11-24 10:00 UTC+8"
+    assert local_time(Zone("UTC"), NOW) == "11-24 02:00 UTC"
+    assert local_time(Zone("Asia/Kolkata"), NOW) == "11-24 07:30 UTC+5:30"
+    assert clock(Zone("America/St_Johns"), NOW) == "22:30 UTC-3:30"
+
+
 def test_a_title_is_one_short_line() -> None:
     assert one_line("a\nb\x1b[2J\u202ec" + "x" * 99).startswith("a b [2J c")
     assert len(one_line("长" * 99)) == 60
+
+
+def test_what_hides_or_turns_text_is_left_out_of_a_title() -> None:
+    assert one_line("a\u202eb\u2066c\u200bd\u00ade\ufeff") == "a b c d e"
+    assert one_line("x\u200dy") == "x y"
+    assert one_line("👨\u200d👩\u200d👧 家") == "👨\u200d👩\u200d👧 家"
+
+
+@pytest.mark.parametrize(
+    "sign", ["👨\u200d👩\u200d👧", "é", "👍🏽", "🇨🇳", "❤\ufe0f", "🏴\U000e0067\U000e0062\U000e007f"]
+)
+def test_a_cut_halves_no_character(sign: str) -> None:
+    text = f"ab{sign}{sign}"
+    for most in range(2, 2 + len(sign)):
+        assert cut(text, most) == "ab"
+    assert cut(text, 2 + len(sign)) == f"ab{sign}"
+
+
+# a budget of nothing
+
+
+def test_a_budget_of_nothing_is_told_at_the_first_fen() -> None:
+    row = Spending("project", "frozen", "2026-11", 0, 10_000)
+    (cause,) = causes("budget", row)
+    assert (cause.key, cause.severity) == ("budget:project:frozen:2026-11:100", "urgent")
+    assert cause.words.zh == "2026-11 项目“frozen”的预算：预算为 ¥0.00，已花费 ¥0.01"
+    assert cause.words.en == "Budget of project frozen, 2026-11: ¥0.01 spent of a budget of ¥0.00"
+    assert causes("budget", replace(row, spent_microcny=0)) == []

@@ -63,8 +63,8 @@ def see(run: Command, home: Path, path: Path, filled: Database, robots: Robots) 
 
 
 def test_check_sends_once_and_list_shows_it(see: Command, robots: Robots) -> None:
-    assert "nothing to say" in see("alerts", "list").stderr
-    assert see("alerts", "check").stdout == "team: took 1\n"
+    assert "no alert holds" in see("alerts", "list").stderr
+    assert see("alerts", "check").stdout == "team: took 1 alert\n"
     assert see("alerts", "check").stdout == ""
     assert len(robots.took) == 1
     said = see("alerts", "list").stdout
@@ -80,7 +80,7 @@ def test_ack_by_key_and_all(see: Command) -> None:
     see("alerts", "check")
     (row,) = json.loads(see("alerts", "list", "--json").stdout)
     assert see("alerts", "ack").exit_code == 2
-    assert "known already: nothing" in see("alerts", "ack", "nothing").stderr
+    assert "acknowledged already: nothing" in see("alerts", "ack", "nothing").stderr
     assert see("alerts", "ack", row["key"]).stdout.strip() == row["key"]
     assert see("alerts", "ack", "--all").stdout == ""
     assert "acknowledged" in see("alerts", "list", "--all").stdout
@@ -88,7 +88,7 @@ def test_ack_by_key_and_all(see: Command) -> None:
 
 def test_test_says_what_each_channel_answered(see: Command, robots: Robots) -> None:
     result = see("alerts", "test")
-    assert (result.exit_code, result.stdout) == (0, "team: took 1\npager: took 1\n")
+    assert (result.exit_code, result.stdout) == (0, "team: took 1 alert\npager: took 1 alert\n")
     robots.answers.append((200, {"code": 19024, "msg": "Key Words Not Found"}))
     result = see("alerts", "test", "team")
     assert result.exit_code == 5
@@ -115,6 +115,6 @@ def test_a_failed_check_exits_with_5_and_status_shows_it(see: Command, robots: R
 def test_a_digest_is_printed_or_sent(see: Command, robots: Robots) -> None:
     said = see("digest", "--period", "week").stdout
     assert said.startswith("Weekly digest, ")
-    assert "1 running now, 1 of them without a timer" in said
-    assert see("digest", "--send").stdout == "team: took 1\n"
+    assert "Running now: 1, 1 of them without a timer" in said
+    assert see("digest", "--send").stdout == "team: took 1 alert\n"
     assert "Digest of " in json.dumps(robots.took, ensure_ascii=False)

@@ -15,6 +15,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from etl.service import logs
 from etl.service.daemon import Daemon
 from etl.service.health import Health, as_json
 from etl.service.watchdog import Bell, Pinger, Systemd
+from etl.settings.alerts import read as read_alerts
 from etl.simcloud import ANY, Behaviour, Fail, Story
 from tests.driven import Stepped
 from tests.live import KEY, Live, Living, living, wait_for
@@ -153,6 +155,26 @@ def test_metrics_count_what_polls_did(daemon: tuple[Live, Daemon]) -> None:
     assert found["chenyu_etl_running_gpus A100"] == 4
     assert 239 <= found["chenyu_etl_last_complete_poll_age_seconds"] <= 242
     assert found["chenyu_etl_database_up"] == 1
+
+
+def test_metrics_count_the_messages_that_a_channel_does_not_take(
+    daemon: tuple[Live, Daemon],
+) -> None:
+    lab, made = daemon
+    table = {"channels": {"team": {"kind": "command", "command": ["/nowhere/at-all"]}}}
+    lab.app.settings = replace(lab.app.settings, alerts=read_alerts(table, "here"))
+    assert 'chenyu_etl_alert_messages{channel="team",state="waiting"} 0.0' in scraped(made)
+    lab.cloud.rents(uuid="odd")
+    lab.cloud.twists("odd", status=77)
+    lab.syncs("instances")
+    (sent,) = lab.app.alerts.tick(lab.app.now())
+    assert sent.error is not None
+    assert 'chenyu_etl_alert_messages{channel="team",state="waiting"} 1.0' in scraped(made)
+    assert 'chenyu_etl_alert_messages{channel="team",state="given_up"} 0.0' in scraped(made)
+
+
+def scraped(made: Daemon) -> str:
+    return made.metrics.text().decode()
 
 
 def test_metrics_say_what_is_left_and_what_all_that_runs_costs(

@@ -1,46 +1,25 @@
-"""A cause for an alert, and what its rule lets it do. Pure."""
+"""A cause for an alert, and the alert that the database keeps of it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from etl.alerts.words import Words
+from etl.poll import Instant
 
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """`wakes`: quiet hours do not hold it back. `prompt`: it does not wait to be gathered with
-    others."""
-
-    wakes: bool = False
-    prompt: bool = False
-
-
-MANNERS: Final[Mapping[str, Manner]] = {
-    "long_run": Manner(wakes=True),
-    "roll_call": Manner(wakes=True, prompt=True),
-    "stopped": Manner(),
-    "balance": Manner(wakes=True, prompt=True),
-    "card_expiry": Manner(),
-    "budget": Manner(),
-    "cost_day": Manner(),
-    "sync_stale": Manner(prompt=True),
-    "key_refused": Manner(wakes=True, prompt=True),
-    "unknown_code": Manner(),
-    "image_failed": Manner(),
-    "digest": Manner(prompt=True),
-}
+SEVERITIES: Final = ("info", "warning", "urgent")
+"""From the least to the most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Something that holds now and is worth a message.
 
-    `key` stays the same while it is the same cause. `repeat_s`: say it again after so long, while it
-    holds. `covers`: keys that are said along with it, so that they need no word of their own; a
-    `silent` cause holds, but is not said.
+    `key` stays the same while it is the same cause. `repeat_s`: it is sent again after so long, while
+    it holds. `covers`: keys that this one speaks for, so that they need no message of their own; a
+    `silent` cause holds, but is not sent.
     """
 
     key: str
@@ -53,6 +32,24 @@ class Cause:
     covers: tuple[str, ...] = ()
     silent: bool = False
 
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A row of table `alert`. `deliveries`: when it was last sent, by channel."""
+
+    key: str
+    rule: str
+    severity: str
+    zh: str
+    en: str
+    first_at: Instant
+    account: str | None = None
+    owner: str | None = None
+    last_sent_at: Instant | None = None
+    cleared_at: Instant | None = None
+    acked_at: Instant | None = None
+    deliveries: Mapping[str, Instant] = field(default_factory=dict)
+
     @property
-    def manner(self) -> Manner:
-        return MANNERS[self.rule]
+    def words(self) -> Words:
+        return Words(self.zh, self.en)

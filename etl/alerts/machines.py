@@ -1,198 +1,108 @@
-"""Facts about instances from the database: what runs and what that costs, what ended, and whose it is."""
+"""Instances as alerts see them: whose they are, whether somebody may have forgotten them, and what they
+cost. Pure."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
-from datetime import timedelta
-from fnmatch import fnmatchcase
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
 
-from sqlalchemy import Connection, text
-
-from etl.alerts.facts import FailedImage, Machine, Meter, Running, Stopped
-from etl.history.codes import PREPAID_UNITS
-from etl.history.days import Zone
+from etl.alerts.words import Words, one_line, same
+from etl.history.days import Zone, cut
+from etl.money.charging import ChargingModel, Part, hour_microcny, pieces
 from etl.money.pricing import PricePeriod
 from etl.poll import Instant
-from etl.settings.alerts import AlertSettings
-from etl.store import schema
-from etl.store.deriving import charging_model
-from etl.units import DAY_S
 
-STOPPED_S: Final = DAY_S
-"""A run that ended longer ago is no news."""
-
-Render = Callable[[str], str]
-Periods = Mapping[tuple[int, str], Sequence[PricePeriod]]
-"""(account, instance) -> its prices from the start of its open stretch on."""
-
-RUNNING: Final = """
-SELECT r.*, w.owner
-FROM (
-    SELECT n.account, n.instance_uuid, n.title, n.charging_unit, n.shutdown_time_s, u.account_id,
-        u.gpu_name, u.gpu_nums, u.evidence, n.running_since_s,
-        epoch(COALESCE(n.last_seen_at, n.as_of)) AS as_of_s
-    FROM instance_now n
-    JOIN account a ON a.name = n.account
-    JOIN instance_usage u ON u.account_id = a.account_id AND u.instance_uuid = n.instance_uuid
-        AND u.ended_at IS NULL AND u.kind = 'running'
-    WHERE n.is_up = 1 AND n.as_of IS NOT NULL
-) r
-LEFT JOIN allocation w ON is_payer_of(w, r, r.as_of_s)
-ORDER BY r.account, r.instance_uuid
-"""
-"""What is missing from one poll, or unreadable, still runs as far as it was seen: its alert stays."""
-PERIODS: Final = f"""
-SELECT u.account_id, u.instance_uuid, {", ".join(f"p.{f.name}" for f in fields(PricePeriod))}
-FROM instance_usage u
-JOIN price_period p
-    ON is_price_of(p, u)
-    AND p.ends_s > epoch(u.started_at)
-WHERE u.ended_at IS NULL AND u.kind = 'running'
-ORDER BY u.account_id, u.instance_uuid, p.starts_s
-"""
-"""Prices of what runs; those to come too, for what it will cost by morning."""
-STOPPED: Final = """
-SELECT a.name AS account, u.instance_uuid, i.title, u.gpu_name, u.gpu_nums, w.owner,
-    epoch(u.started_at) AS started_at, epoch(u.ended_at) AS ended_at, (
-        SELECT known_sum(c.cost_microcny)
-        FROM usage_cost c
-        WHERE c.account_id = u.account_id AND c.instance_uuid = u.instance_uuid
-            AND c.usage_no = u.usage_no
-    ) AS cost_microcny
-FROM (
-    SELECT DISTINCT account_id, instance_uuid, usage_no FROM usage_day
-    WHERE day >= :day AND kind = 'running'
-) d
-JOIN instance_usage u ON u.account_id = d.account_id AND u.instance_uuid = d.instance_uuid
-    AND u.usage_no = d.usage_no
-JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
-JOIN account a ON a.account_id = u.account_id
-LEFT JOIN allocation w ON is_payer_of(w, u, epoch(u.ended_at))
-WHERE is_run(u) AND epoch(u.ended_at) >= :since
-ORDER BY a.name, u.instance_uuid, u.started_at
-"""
-"""By way of the day parts, which have an index on the day. Runs, and their yuan, as report `runs` has
-them."""
-FAILED_IMAGES: Final = """
-SELECT f.*, w.owner
-FROM (
-    SELECT a.name AS account, i.account_id, i.instance_uuid, i.title, i.gpu_name, i.gpu_nums, (
-        SELECT epoch(MIN(h.first_seen_at)) FROM instance_history h
-        WHERE h.account_id = i.account_id AND h.instance_uuid = i.instance_uuid AND h.version > (
-            SELECT MAX(p.version) FROM instance_history p
-            WHERE p.account_id = i.account_id AND p.instance_uuid = i.instance_uuid
-                AND COALESCE(p.save_image_status, 0) <> 3
-        )
-    ) AS failed_at
-    FROM instance i JOIN account a ON a.account_id = i.account_id
-    WHERE i.gone_at IS NULL AND i.save_image_status = 3
-) f
-LEFT JOIN allocation w ON is_payer_of(w, f, f.failed_at)
-WHERE f.failed_at IS NOT NULL
-ORDER BY f.account, f.instance_uuid
-"""
-OWNED: Final = "SELECT COUNT(*) FROM allocation_rule WHERE owner IS NOT NULL"
+TIMER_GRACE_S: Final = 600
+"""A timer that passed so long ago did not stop its instance."""
 
 
-class Machines:
-    """Instances inside one read transaction; what runs is read once."""
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """An instance as a message names it. `unclaimed`: others have owners, it has none."""
 
-    def __init__(self, conn: Connection, render: Render, settings: AlertSettings) -> None:
-        self._conn = conn
-        self._render = render
-        self._settings = settings
-        self._running: tuple[Running, ...] | None = None
-        self._is_owned: bool | None = None
+    account: str
+    instance_uuid: str
+    title: str | None
+    owner: str | None = None
+    gpu_name: str | None = None
+    gpu_nums: int | None = None
+    unclaimed: bool = False
 
-    def running(self) -> tuple[Running, ...]:
-        if self._running is None:
-            rows = self._ask(RUNNING)
-            meters = self._meters(rows)
-            self._running = tuple(self._run(row, meters) for row in rows)
-        return self._running
-
-    def stopped(self, zone: Zone, now: Instant) -> tuple[Stopped, ...]:
-        """Runs that ended of late. Nobody asked to hear of them: none are read."""
-        if not any(owner.stops for owner in self._settings.owners):
-            return ()
-        rows = self._ask(STOPPED, day=days_before(zone, now, 1), since=now - STOPPED_S)
-        return tuple(
-            Stopped(
-                machine=self._machine(row),
-                started_at=row.started_at,
-                ended_at=row.ended_at,
-                running_s=row.ended_at - row.started_at,
-                cost_microcny=row.cost_microcny,
-            )
-            for row in rows
-        )
-
-    def failed_images(self) -> tuple[FailedImage, ...]:
-        """Saves that failed while we looked; they hold until the next save."""
-        return tuple(
-            FailedImage(self._machine(row), row.failed_at) for row in self._ask(FAILED_IMAGES)
-        )
-
-    def _run(self, row: Any, meters: Mapping[tuple[int, str], Meter]) -> Running:
-        return Running(
-            machine=self._machine(row),
-            since=row.running_since_s,
-            as_of=row.as_of_s,
-            timer_at=row.shutdown_time_s,
-            prepaid=row.charging_unit in PREPAID_UNITS,
-            meter=meters.get((row.account_id, row.instance_uuid)),
-        )
-
-    def _meters(self, rows: Sequence[Any]) -> dict[tuple[int, str], Meter]:
-        if not rows:
-            return {}
-        periods: dict[tuple[int, str], list[PricePeriod]] = defaultdict(list)
-        for account_id, uuid, *price in self._ask(PERIODS):
-            periods[account_id, uuid].append(PricePeriod(*price))
-        model, zone = charging_model(self._conn), Zone(schema.stored_timezone(self._conn))
-        return {
-            key: Meter(row.running_since_s, row.gpu_nums, tuple(found), model, zone, row.evidence)
-            for row in rows
-            if (found := periods.get(key := (row.account_id, row.instance_uuid)))
-        }
-
-    def _machine(self, row: Any) -> Machine:
-        owner = row.owner or owner_of(self._settings, row.title)
-        return Machine(
-            account=row.account,
-            instance_uuid=row.instance_uuid,
-            title=row.title,
-            owner=owner,
-            gpu_name=row.gpu_name,
-            gpu_nums=row.gpu_nums,
-            unclaimed=owner is None and self._are_owned(),
-        )
-
-    def _are_owned(self) -> bool:
-        """Whether anybody said whose instances are: else that nobody owns one is no news."""
-        if self._is_owned is None:
-            said = any(owner.titles for owner in self._settings.owners)
-            self._is_owned = said or self._ask(OWNED)[0][0] > 0
-        return self._is_owned
-
-    def _ask(self, sql: str, **parameters: Any) -> Sequence[Any]:
-        return self._conn.execute(text(self._render(sql)), parameters).all()
+    @property
+    def words(self) -> Words:
+        """`train (李雷), 2 × RTX 4090`. An owner who stands in the title is not named again."""
+        title, owner = one_line(self.title) or self.instance_uuid, one_line(self.owner)
+        who = Words("无归属", "unassigned") if self.unclaimed else same(owner)
+        gpus = f"{self.gpu_nums or 0} × {one_line(self.gpu_name) or 'GPU'}"
+        if not who.zh or (owner and owner in title):
+            return Words(f"{title}，{gpus}", f"{title}, {gpus}")
+        return Words(f"{title}（{who.zh}），{gpus}", f"{title} ({who.en}), {gpus}")
 
 
-def owner_of(settings: AlertSettings, title: str | None) -> str | None:
-    """Whose an instance is by the settings: the first owner one of whose patterns its title
-    matches. Asked where no rule names an owner."""
-    if title is None:
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What a run costs, by the prices over time of its terms and the charging model, as `cost_daily`
+    has it for the time that has passed. `days` cuts it as that does, so that both round alike."""
+
+    started_at: Instant
+    gpu_nums: int | None
+    periods: tuple[PricePeriod, ...]
+    model: ChargingModel
+    days: Zone
+    evidence: str = "observed"
+
+    def cost(self, until: Instant) -> int | None:
+        """Millionths of a yuan from the start on, if it runs so long; None if a price of that time
+        is not known."""
+        parts = self._parts(until)
+        costs = [
+            piece.cost_microcny
+            for part in parts
+            for piece in pieces(part, self.periods, self.model)
+        ]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known and len(known) == len(costs) else None
+
+    def hour(self, at: Instant) -> int | None:
+        """What an hour costs at that moment."""
+        for price in self.periods:
+            if price.starts_s <= at < price.ends_s and price.kind == "running":
+                return hour_microcny(price, self.gpu_nums)
         return None
-    for owner in settings.owners:
-        if any(fnmatchcase(title.lower(), pattern.lower()) for pattern in owner.titles):
-            return owner.name
-    return None
+
+    def _parts(self, until: Instant) -> Iterator[Part]:
+        for day in cut(self.days, self.started_at, until, until, until):
+            lengths = day.running_s, day.running_min_s, day.running_max_s
+            yield Part(
+                "running", self.evidence, self.started_at, day.started_at, *lengths, self.gpu_nums
+            )
 
 
-def days_before(zone: Zone, now: Instant, days: int) -> str:
-    """The local day so many days before, as ISO text."""
-    return (zone.local(now).date() - timedelta(days=days)).isoformat()
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An instance that runs: since when, and until when it was surely seen to (`as_of`). `timer_at`:
+    when it will be shut down. `prepaid`: it costs the same whether it runs or not. `meter` is None if
+    nothing is known of its price."""
+
+    machine: Machine
+    since: Instant
+    as_of: Instant
+    timer_at: Instant | None = None
+    prepaid: bool = False
+    meter: Meter | None = field(default=None)
+
+    @property
+    def is_unattended(self) -> bool:
+        """Whether nothing but its owner will stop it, and its time costs money."""
+        timed = self.timer_at is not None and self.as_of < self.timer_at + TIMER_GRACE_S
+        return not self.prepaid and not timed
+
+    @property
+    def hour_microcny(self) -> int | None:
+        """What all its GPUs cost an hour now."""
+        return None if self.meter is None else self.meter.hour(self.as_of)
+
+    def cost(self, until: Instant) -> int | None:
+        """Millionths of a yuan of this run up to a moment, past or to come."""
+        return None if self.meter is None else self.meter.cost(until)

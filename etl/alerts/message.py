@@ -1,24 +1,25 @@
-"""What goes to a channel: several causes in one message."""
+"""What goes to a channel: several causes in one message, and as much of it as a service takes. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from etl.alerts.cause import Cause
-from etl.alerts.words import Words, one_line
+from etl.alerts.cause import SEVERITIES, Cause
+from etl.alerts.words import Words, cut, one_line
 from etl.poll import Instant
-from etl.settings.alerts import SEVERITIES, Channel, Owner
 
-ITEMS: Final = 40
-ITEM_LIMIT: Final = 3_000
-"""Characters of one item; with `TEXT_LIMIT` a message stays below the 20 KB that Feishu takes."""
-TEXT_LIMIT: Final = 5_000
-ADDRESS: Final = Words("晨羽智云", "Chenyu Cloud")
+ITEMS: Final = 200
+TEXT_LIMIT: Final = 20_000
+"""Characters of a message as it is kept: more than nearly all services take."""
+SENDER: Final = Words("晨羽智云", "Chenyu Cloud")
 """In every title: robots that ask for a keyword find it."""
 _MARKS: Final = {"urgent": "🔴", "warning": "🟠", "info": "🔵"}
+
+Fits = Callable[[Sequence[str]], bool]
+"""Whether a service takes these lines as one message."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -31,74 +32,110 @@ class Item(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """The text with its mark, and the account where it has a name of its own."""
+        """The text with its mark, and with the account unless there is only the default one."""
         whose = f"[{one_line(self.account)}] " if self.account not in (None, "default") else ""
         return f"{_MARKS[self.severity]} {whose}{self.text}"
 
 
 class Message(msgspec.Struct, frozen=True):
-    """`mentions` are ids of people in the channel's own terms, `created_at` is epoch seconds."""
+    """`mentions` are ids of people in the channel's own terms, `created_at` is epoch seconds. `total`
+    counts the causes, items and those that had no room."""
 
     title: str
     severity: str
     created_at: Instant
     items: tuple[Item, ...]
     mentions: tuple[str, ...] = ()
-    note: str = ""
+    language: str = "zh"
+    total: int = 0
 
     @property
-    def lines(self) -> list[str]:
-        """The text of every item, then the note."""
-        return [item.line for item in self.items] + ([self.note] if self.note else [])
+    def keys(self) -> tuple[str, ...]:
+        return tuple(item.key for item in self.items)
 
     @property
     def text(self) -> str:
-        return "\n".join(self.lines)
+        """All of it."""
+        return "\n".join(self.lines_within(lambda lines: True))
+
+    def lines_within(self, fits: Fits) -> list[str]:
+        """The lines that a service takes: as many causes as fit, then how many are left out."""
+        lines = [item.line for item in self.items]
+        many = _most(len(lines), lambda n: fits(self._with_rest(lines[:n], n)))
+        whole = lines[:many]
+        if many < len(lines):
+            part = self._part(whole, lines[many], fits)
+            if part:
+                return self._with_rest([*whole, part], many + 1)
+        return self._with_rest(whole, many)
+
+    def _part(self, whole: list[str], line: str, fits: Fits) -> str:
+        """The beginning of a cause that does not fit: some of its lines, or of its characters if it
+        would be the only one."""
+        parts, count = line.split("\n"), len(whole) + 1
+
+        def shortened(many: int) -> str:
+            left = len(parts) - many
+            rest = Words(f"  ……另有 {left} 行", f"  … and {left} more lines")
+            return "\n".join([*parts[:many], rest.in_language(self.language)])
+
+        many = _most(len(parts) - 1, lambda n: fits(self._with_rest([*whole, shortened(n)], count)))
+        if many:
+            return shortened(many)
+        if whole:
+            return ""
+        length = _most(
+            len(parts[0]), lambda n: fits(self._with_rest([cut(parts[0], n) + "…"], count))
+        )
+        return cut(parts[0], length) + "…"
+
+    def _with_rest(self, lines: list[str], many: int) -> list[str]:
+        left = max(self.total, len(self.items)) - many
+        if left <= 0:
+            return lines
+        rest = Words(
+            f"另有 {left} 条：chenyu-etl alerts list", f"and {left} more: chenyu-etl alerts list"
+        )
+        return [*lines, rest.in_language(self.language)]
 
 
 def compose(
-    channel: Channel, causes: Sequence[Cause], owners: Sequence[Owner], now: Instant
+    causes: Sequence[Cause], language: str, mentions: Mapping[str, str], now: Instant
 ) -> Message:
-    """One message of all these causes, the worst first; what is too much is counted."""
+    """One message of all these causes, the worst first. `mentions` are ids by owner."""
     ordered = sorted(causes, key=lambda cause: -SEVERITIES.index(cause.severity))
     items: list[Item] = []
     room = TEXT_LIMIT
     for cause in ordered[:ITEMS]:
-        text = _cut(cause.words.in_language(channel.language), min(ITEM_LIMIT, room))
-        if not text:
-            break
+        text = cause.words.in_language(language)
         room -= len(text)
+        if items and room < 0:
+            break
         items.append(Item(cause.key, cause.rule, cause.severity, text, cause.account, cause.owner))
-    said = {owner.name: owner.mentions.get(channel.name) for owner in owners}
-    mentions = [said.get(item.owner or "") for item in items]
-    severity = ordered[0].severity
+    ids = [mentions.get(item.owner or "") for item in items]
     return Message(
-        title=_title(channel.language, len(causes), severity),
-        severity=severity,
+        title=_title(language, len(causes), ordered[0].severity),
+        severity=ordered[0].severity,
         created_at=now,
         items=tuple(items),
-        mentions=tuple(dict.fromkeys(who for who in mentions if who)),
-        note=_left_out(channel.language, len(causes) - len(items)),
+        mentions=tuple(dict.fromkeys(who for who in ids if who)),
+        language=language,
+        total=len(causes),
     )
+
+
+def _most(most: int, fits: Callable[[int], bool]) -> int:
+    """The largest number up to `most` that fits, if fewer always fit where more do; 0 if none does."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
 
 
 def _title(language: str, count: int, severity: str) -> str:
     urgent = severity == "urgent"
     if language == "zh":
-        return f"{ADDRESS.zh}:{'紧急,' if urgent else ''}{count} 条提醒"
-    return f"{ADDRESS.en}: {'urgent, ' if urgent else ''}{count} alert{'s' if count > 1 else ''}"
-
-
-def _left_out(language: str, count: int) -> str:
-    if count <= 0:
-        return ""
-    words = Words(
-        f"另有 {count} 条:chenyu-etl alerts list", f"{count} more: chenyu-etl alerts list"
-    )
-    return words.in_language(language)
-
-
-def _cut(text: str, limit: int) -> str:
-    if len(text) <= limit:
-        return text
-    return text[: limit - 1] + "…" if limit > 40 else ""
+        return f"{SENDER.zh}：{count} 条{'紧急' if urgent else ''}提醒"
+    word = "urgent alert" if urgent else "alert"
+    return f"{SENDER.en}: {count} {word}{'s' if count > 1 else ''}"

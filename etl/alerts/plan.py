@@ -1,37 +1,20 @@
-"""What a look at the causes changes: which begin, which clear, and who is told of what. Pure."""
+"""What causes change: which alerts begin, which clear, and which channel gets which message. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from etl.alerts.cause import Cause
+from etl.alerts.cause import SEVERITIES, Alert, Cause
 from etl.alerts.message import Message, compose
+from etl.alerts.rules import rule
 from etl.history.days import Zone
 from etl.poll import Instant
-from etl.settings.alerts import SEVERITIES, AlertSettings, Channel
+from etl.settings.alerts import AlertSettings, Channel
 
 REFIRE_S: Final = 6 * 3_600
-"""A cause that comes and goes is said once in so long a time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """A row of table `alert`."""
-
-    key: str
-    rule: str
-    severity: str
-    zh: str
-    en: str
-    first_at: Instant
-    account: str | None = None
-    owner: str | None = None
-    last_sent_at: Instant | None = None
-    cleared_at: Instant | None = None
-    acked_at: Instant | None = None
-    deliveries: Mapping[str, Instant] = field(default_factory=dict)
+"""A cause that comes and goes is sent once in so long a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +45,11 @@ def make(
         due = _due(channel, holding.values(), after, last_message_at, settings, zone, now)
         if not due:
             continue
-        messages.append((channel.name, compose(channel, due, settings.owners, now)))
+        mentions = settings.mentions(channel)
+        messages.append((channel.name, compose(due, channel.language, mentions, now)))
         for cause in due:
             for key in (cause.key, *(k for k in cause.covers if k in holding)):
-                after[key] = _said(after[key], holding[key], channel.name, now)
+                after[key] = _sent(after[key], holding[key], channel.name, now)
     changed = (alert for key, alert in sorted(after.items()) if alert != before[key])
     return Plan(tuple(changed), tuple(messages))
 
@@ -74,17 +58,13 @@ def is_quiet(settings: AlertSettings, zone: Zone, now: Instant) -> bool:
     """Whether `now` is within the quiet hours."""
     if settings.quiet is None:
         return False
-    begins, ends = settings.quiet
     local = zone.local(now)
-    minute = local.hour * 60 + local.minute
-    if begins <= ends:
-        return begins <= minute < ends
-    return minute >= begins or minute < ends
+    return settings.quiet.contains(local.hour * 60 + local.minute)
 
 
 def accepts(channel: Channel, cause: Cause) -> bool:
-    """Whether a channel wants to hear of a cause. One of no account or owner is for everybody but
-    channels of single owners."""
+    """Whether a cause is for a channel. A cause of no account or owner is for all channels but those
+    of single owners."""
     return (
         (not channel.rules or cause.rule in channel.rules)
         and (not channel.accounts or cause.account in (None, *channel.accounts))
@@ -94,7 +74,7 @@ def accepts(channel: Channel, cause: Cause) -> bool:
 
 
 def _judged(cause: Cause | None, was: Alert | None, now: Instant) -> Alert:
-    """The alert of a cause that holds, or of one that holds no longer (None)."""
+    """The alert of a cause that holds, or that holds no longer (None)."""
     if cause is None:
         assert was is not None
         return was if was.cleared_at is not None else replace(was, cleared_at=now)
@@ -122,32 +102,32 @@ def _due(
     zone: Zone,
     now: Instant,
 ) -> Sequence[Cause]:
-    """What a message to this channel would say now; nothing where all of it can wait for more."""
+    """Return the causes of a message to this channel now; none if all of them can wait for more."""
     quiet = is_quiet(settings, zone, now)
     due = [
         cause
         for cause in causes
         if accepts(channel, cause)
-        and (cause.manner.wakes or not quiet)
+        and (rule(cause.rule).wakes or not quiet)
         and _is_due(cause, alerts[cause.key], channel.name, now)
     ]
     last = last_message_at.get(channel.name)
     gathered = last is None or not 0 <= now - last < settings.gather_minutes * 60
-    return due if gathered or any(cause.manner.prompt for cause in due) else ()
+    return due if gathered or any(rule(cause.rule).prompt for cause in due) else ()
 
 
 def _is_due(cause: Cause, alert: Alert, channel: str, now: Instant) -> bool:
     if cause.silent or alert.acked_at is not None:
         return False
-    said_at = alert.deliveries.get(channel)
-    if said_at is None:
+    sent_at = alert.deliveries.get(channel)
+    if sent_at is None:
         return True
-    if said_at < alert.first_at:
-        return now - said_at >= REFIRE_S
-    return cause.repeat_s is not None and now - said_at >= cause.repeat_s
+    if sent_at < alert.first_at:
+        return now - sent_at >= REFIRE_S
+    return cause.repeat_s is not None and now - sent_at >= cause.repeat_s
 
 
-def _said(alert: Alert, cause: Cause, channel: str, now: Instant) -> Alert:
+def _sent(alert: Alert, cause: Cause, channel: str, now: Instant) -> Alert:
     return replace(
         alert,
         severity=cause.severity,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from etl.history.days import Zone
 from etl.poll import Instant
-from etl.units import HOUR_S
+from etl.units import FEN, HOUR_S
+
+LANGUAGES: Final = ("zh", "en")
+ZWJ: Final = "\u200d"
 
 
 class Words(NamedTuple):
-    """One thing said in Chinese and in English. It may have several lines."""
+    """One text in Chinese and in English. It may have several lines."""
 
     zh: str
     en: str
@@ -24,7 +28,7 @@ class Words(NamedTuple):
         return self.zh if language == "zh" else self.en
 
 
-NOTHING = Words("", "")
+NOTHING: Final = Words("", "")
 
 
 def same(text: str) -> Words:
@@ -33,18 +37,20 @@ def same(text: str) -> Words:
 
 
 def joined(parts: Iterable[Words], joint: str = "\n") -> Words:
+    """All parts as one text, with `joint` between them."""
     listed = list(parts)
     return Words(joint.join(p.zh for p in listed), joint.join(p.en for p in listed))
 
 
 def yuan(microcny: int) -> str:
     """`¥1,234.50`, rounded to the fen."""
-    fen = (abs(microcny) + 5_000) // 10_000
-    return f"{'-' if microcny < 0 else ''}¥{fen // 100:,}.{fen % 100:02}"
+    fen = (abs(microcny) + FEN // 2) // FEN
+    sign = "-" if microcny < 0 and fen else ""
+    return f"{sign}¥{fen // 100:,}.{fen % 100:02}"
 
 
 def about(microcny: int | None, zh: str, en: str) -> Words:
-    """An amount inside a sentence (`{}` is its place); nothing where it is not known."""
+    """An amount inside a sentence, in place of its `{}`; nothing if the amount is not known."""
     if microcny is None:
         return NOTHING
     return Words(zh.format(yuan(microcny)), en.format(yuan(microcny)))
@@ -56,12 +62,67 @@ def hours(seconds: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def moment(zone: Zone, at: Instant) -> str:
-    """`11-24 21:30`, local time."""
-    return zone.local(at).strftime("%m-%d %H:%M")
+def clock(zone: Zone, at: Instant) -> str:
+    """`21:30 UTC+8`: the local time of day and its distance from UTC."""
+    return f"{zone.local(at):%H:%M} {_offset(zone, at)}"
+
+
+def local_time(zone: Zone, at: Instant) -> str:
+    """`11-24 21:30 UTC+8`: the local day and time."""
+    return f"{zone.local(at):%m-%d} {clock(zone, at)}"
 
 
 def one_line(text: str | None, limit: int = 60) -> str:
-    """What a user wrote, as one short line without anything that hides or breaks lines."""
-    plain = "".join(c if c.isprintable() else " " for c in text or "").strip()
-    return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+    """A user's text as one short line, without signs that hide text, reverse it or break lines."""
+    given = text or ""
+    plain = "".join(c if _is_harmless(given, i) else " " for i, c in enumerate(given))
+    plain = " ".join(plain.split())
+    return plain if len(plain) <= limit else cut(plain, limit - 1) + "…"
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many code points of a text, without halving what people see as one character."""
+    if len(text) <= most:
+        return text
+    while most > 0 and _continues(text, most):
+        most -= 1
+    return text[:most]
+
+
+def _is_harmless(text: str, at: int) -> bool:
+    """Whether a sign can be seen; the joint inside an emoji such as a family may stay."""
+    if text[at] != ZWJ:
+        return text[at].isprintable()
+    around = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
+    return len(around) == 2 and not any(c.isascii() or c.isspace() for c in around)
+
+
+def _continues(text: str, at: int) -> bool:
+    """Whether the code point at a position belongs to the character before it."""
+    here, before = text[at], text[at - 1]
+    if ZWJ in (here, before) or unicodedata.category(here) in ("Mn", "Me", "Mc"):
+        return True
+    if "\U0001f3fb" <= here <= "\U0001f3ff" or "\U000e0020" <= here <= "\U000e007f":
+        return True  # skin tones; letters inside a flag
+    return _is_flag(here) and _flags_before(text, at) % 2 == 1
+
+
+def _flags_before(text: str, at: int) -> int:
+    count = 0
+    while at - count > 0 and _is_flag(text[at - count - 1]):
+        count += 1
+    return count
+
+
+def _is_flag(sign: str) -> bool:
+    """Whether it is one of the two letters that make a country's flag."""
+    return "\U0001f1e6" <= sign <= "\U0001f1ff"
+
+
+def _offset(zone: Zone, at: Instant) -> str:
+    offset = zone.local(at).utcoffset()
+    minutes = 0 if offset is None else round(offset.total_seconds() / 60)
+    if minutes == 0:
+        return "UTC"
+    whole, part = divmod(abs(minutes), 60)
+    return f"UTC{'+' if minutes > 0 else '-'}{whole}" + (f":{part:02}" if part else "")

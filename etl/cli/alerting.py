@@ -1,4 +1,4 @@
-"""Commands that tell people: alerts, digest."""
+"""Commands that send messages: alerts, digest."""
 
 from __future__ import annotations
 
@@ -7,41 +7,57 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import Context, json_option, print_json, print_lines, say
+from etl.cli.common import Context, Decorator, json_option, print_json, print_lines, say
 
 if TYPE_CHECKING:
-    from etl.alerts import Sent
+    from etl.alerts.cause import Alert
+    from etl.alerts.engine import Sent
+
+UNDELIVERED = 5
+CLEARED_DAYS = 7
+lang_option: Decorator = click.option(
+    "--lang",
+    type=click.Choice(["en", "zh"]),
+    envvar="CHENYU_LANG",
+    show_envvar=True,
+    help="Language of texts. Default: language in [alerts], else the locale's.",
+)
 
 
 @click.group()
 def alerts() -> None:
-    """What is worth a message: what holds now, and the channels that are told."""
+    """Alerts that hold now, and the channels that get them."""
 
 
 @alerts.command(name="list")
 @click.option("--all", "is_all", is_flag=True, help="Also those that cleared in the last 7 days.")
+@lang_option
 @json_option
 @click.pass_obj
-def list_alerts(context: Context, is_all: bool, as_json: bool) -> None:
-    """The alerts that hold, the newest first."""
-    app = context.app()
+def list_alerts(context: Context, is_all: bool, lang: str | None, as_json: bool) -> None:
+    """Print the alerts that hold, the newest first."""
+    app = context.app(lang=lang)
     app.require_database()
-    found = app.alerts.listed(app.now() - 7 * 86_400 if is_all else None)
+    listed = app.alerts.listed(app.now() - CLEARED_DAYS * 86_400 if is_all else None)
     if as_json:
-        print_json([_plain(each) for each in found])
+        print_json([_plain(alert) for alert in listed])
         return
-    print_lines(_lines(found, app.settings.alerts.language))
-    if not found:
-        say("nothing to say")
+    print_lines(_lines(listed, app.settings.alerts.language))
+    if not listed:
+        say("no alert holds")
 
 
 @alerts.command()
 @click.argument("channels", nargs=-1, metavar="[CHANNEL]…")
+@lang_option
 @click.pass_context
-def test(ctx: click.Context, channels: tuple[str, ...]) -> None:
-    """Send a test message to each CHANNEL, or to all; exit with 5 where one does not take it."""
-    app = ctx.obj.app()
-    ctx.exit(_told(app.alerts.test(channels, app.now())))
+def test(ctx: click.Context, channels: tuple[str, ...], lang: str | None) -> None:
+    """Send a test message, as long as any can be, to each CHANNEL, or to all.
+
+    Exits with 5 if one does not take it.
+    """
+    app = ctx.obj.app(lang=lang)
+    ctx.exit(_report(app.alerts.test(channels, app.now())))
 
 
 @alerts.command()
@@ -49,7 +65,7 @@ def test(ctx: click.Context, channels: tuple[str, ...]) -> None:
 @click.option("--all", "is_all", is_flag=True, help="Every alert that holds.")
 @click.pass_obj
 def ack(context: Context, alert: tuple[str, ...], is_all: bool) -> None:
-    """Say that you know: no reminders of these alerts until they clear and come again.
+    """Acknowledge alerts: no reminders of them until they clear and come again.
 
     KEY is as `alerts list` shows it.
     """
@@ -61,16 +77,22 @@ def ack(context: Context, alert: tuple[str, ...], is_all: bool) -> None:
     done = app.alerts.acknowledge(wanted, app.now())
     print_lines(done)
     if missed := set(alert) - set(done):
-        say(f"not open, or known already: {', '.join(sorted(missed))}")
+        say(f"not open, or acknowledged already: {', '.join(sorted(missed))}")
 
 
 @alerts.command()
+@lang_option
 @click.pass_context
-def check(ctx: click.Context) -> None:
-    """Look once, and send what is due: for cron, after `sync`. `run` does it by itself."""
-    app = ctx.obj.app()
+def check(ctx: click.Context, lang: str | None) -> None:
+    """Judge once, and send what is due: for cron, after `sync`. `run` does it by itself.
+
+    Exits with 2 if there is no channel, with 5 if one does not take its message.
+    """
+    app = ctx.obj.app(lang=lang)
     app.require_database()
-    ctx.exit(_told(app.alerts.tick(app.now())))
+    tried = app.alerts.tick(app.now())
+    app.alerts.require_channels()
+    ctx.exit(_report(tried))
 
 
 @click.command()
@@ -82,50 +104,53 @@ def check(ctx: click.Context) -> None:
     help="Yesterday, or the seven days up to yesterday.",
 )
 @click.option("--send", "is_sent", is_flag=True, help="Send it to the channels that take digests.")
+@lang_option
 @click.pass_context
-def digest(ctx: click.Context, period: str, is_sent: bool) -> None:
-    """What ran, what it cost, and what is left: printed, or sent.
+def digest(ctx: click.Context, period: str, is_sent: bool, lang: str | None) -> None:
+    """Print or send a digest: what ran, what it cost, and what is left.
 
     `run` sends it by itself at the times set as daily_digest and weekly_digest.
     """
-    app = ctx.obj.app()
+    app = ctx.obj.app(lang=lang)
     app.require_database()
     if is_sent:
-        ctx.exit(_told(app.alerts.send_digest(period, app.now())))
+        ctx.exit(_report(app.alerts.send_digest(period, app.now())))
     words = app.alerts.written_digest(period, app.now())
     print_lines([words.in_language(app.settings.alerts.language)])
 
 
-def _told(tried: Iterable[Sent]) -> int:
-    """Print what became of each message; the exit code."""
+def _report(tried: Iterable[Sent]) -> int:
+    """Print how each delivery ended; return the exit code."""
     code = 0
     for sent in tried:
-        print_lines([f"{sent.channel}: {sent.error or f'took {len(sent.keys)}'}"])
-        code = 5 if sent.error else code
+        count = len(sent.keys)
+        taken = f"took {count} alert{'s' if count != 1 else ''}"
+        print_lines([f"{sent.channel}: {sent.error or taken}"])
+        code = UNDELIVERED if sent.error else code
     return code
 
 
-def _lines(found: Iterable[Any], language: str) -> Iterator[str]:
+def _lines(listed: Iterable[Alert], language: str) -> Iterator[str]:
     from etl.history.days import iso
     from etl.reports.render import printable
 
-    for each in found:
-        marks = [f"since {iso(each.first_at)}"]
-        marks += [f"cleared {iso(each.cleared_at)}"] if each.cleared_at else []
-        marks += ["acknowledged"] if each.acked_at else []
-        marks += [] if each.last_sent_at else ["not sent"]
-        yield f"{each.severity:8}{printable(each.key)}  ({', '.join(marks)})"
-        for line in (each.zh if language == "zh" else each.en).splitlines():
+    for alert in listed:
+        marks = [f"since {iso(alert.first_at)}"]
+        marks += [f"cleared {iso(alert.cleared_at)}"] if alert.cleared_at else []
+        marks += ["acknowledged"] if alert.acked_at else []
+        marks += [] if alert.last_sent_at else ["not sent"]
+        yield f"{alert.severity:8}{printable(alert.key)}  ({', '.join(marks)})"
+        for line in alert.words.in_language(language).splitlines():
             yield f"        {printable(line)}"
 
 
-def _plain(each: Any) -> dict[str, Any]:
+def _plain(alert: Alert) -> dict[str, Any]:
     from dataclasses import asdict
 
     from etl.history.days import iso
 
-    row = asdict(each)
+    row = asdict(alert)
     for name in ("first_at", "last_sent_at", "cleared_at", "acked_at"):
         row[name] = None if row[name] is None else iso(row[name])
-    row["deliveries"] = {name: iso(at) for name, at in each.deliveries.items()}
+    row["deliveries"] = {name: iso(at) for name, at in alert.deliveries.items()}
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import floor
 from typing import Any, Final
 
 from prometheus_client import (
@@ -20,8 +21,9 @@ from etl.app import App
 from etl.errors import EtlError
 from etl.polling import Result
 from etl.service.ticks import Watch
+from etl.store.alerts import AlertsReader
 from etl.store.status import StatusReader
-from etl.units import MICRO
+from etl.units import DAY_S, MICRO
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -162,12 +164,28 @@ class Metrics(Collector):
             with store.reading(self._app.database) as known:
                 for gauges in GAUGES:
                     found.extend(gauges(known.status))
+                found.append(self._undelivered(known.alerts))
             up.add_metric([], 1)
         except EtlError:
             found.clear()
             up.add_metric([], 0)
         yield up
         yield from found
+
+    def _undelivered(self, known: AlertsReader) -> GaugeMetricFamily:
+        """Gauges of every channel in the settings, and of others that hold messages: 0 if all is well."""
+        gauge = GaugeMetricFamily(
+            "chenyu_etl_alert_messages",
+            "Messages that a channel did not take: to be tried again, or given up in the last day.",
+            labels=["channel", "state"],
+        )
+        troubles = {t.channel: t for t in known.troubles(floor(self._app.clock()) - DAY_S)}
+        channels = [channel.name for channel in self._app.settings.alerts.channels]
+        for name in dict.fromkeys([*channels, *troubles]):
+            trouble = troubles.get(name)
+            gauge.add_metric([name, "waiting"], trouble.waiting if trouble else 0)
+            gauge.add_metric([name, "given_up"], trouble.given_up if trouble else 0)
+        return gauge
 
     def _counter(self, name: str, about: str, *labels: str) -> Any:
         return Counter(f"chenyu_etl_{name}", about, labels, registry=self._registry)

@@ -27,6 +27,7 @@ from etl.settings.accounts import (
 )
 from etl.settings.alerts import AlertSettings
 from etl.settings.file import config_path, read_config, table, unknown_names
+from etl.settings.language import asked_language, locale_language
 from etl.settings.problems import Problems
 from etl.settings.readers import DEFAULT_BASE_URL, Reader, number
 from etl.settings.service import (
@@ -156,7 +157,12 @@ def read(
         schedule=problems.catch({}, read_schedule, by_environ, own, f"{path}: schedule"),
         accounts=read_accounts(written, environ, chosen, path, problems),
         alerts=problems.catch(
-            AlertSettings(), alert_settings.read, written.get("alerts", {}), str(path)
+            AlertSettings(),
+            alert_settings.read,
+            written.get("alerts", {}),
+            str(path),
+            asked=problems.catch(None, asked_language, options.get("lang"), environ),
+            language=locale_language(environ),
         ),
     )
     return Reading(settings, path, written, origins, problems)

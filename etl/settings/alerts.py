@@ -1,6 +1,6 @@
-"""What the config file says of alerts: `[alerts]`, its owners and its channels. Refused early.
+"""Settings of alerts: table `[alerts]` of the config file, with its owners and channels.
 
-A channel's address holds a token, so it is never written here itself: only where it is.
+A channel's address holds a token, so it is never written there itself: only where it is.
 """
 
 from __future__ import annotations
@@ -8,38 +8,40 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 
+import msgspec
+from msgspec import Meta
+
+from etl.alerts.cause import SEVERITIES
+from etl.alerts.options import Options, QuietHours
+from etl.alerts.options import read as read_options
+from etl.alerts.owners import Owner
+from etl.alerts.rules import RULES, rule
 from etl.errors import SettingsError
 from etl.redact import remember_address
 
-RULES: Final = (
-    "long_run",
-    "roll_call",
-    "stopped",
-    "balance",
-    "card_expiry",
-    "budget",
-    "cost_day",
-    "sync_stale",
-    "key_refused",
-    "unknown_code",
-    "image_failed",
-    "digest",
-)
-SEVERITIES: Final = ("info", "warning", "urgent")
-"""From the least to the most."""
-LANGUAGES: Final = ("zh", "en")
-KINDS: Final = ("feishu", "dingtalk", "webhook", "apprise", "command")
-WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+KINDS: Final = ("feishu", "wecom", "dingtalk", "webhook", "apprise", "command")
 ON_ALERT: Final = "on_alert"
 """The channel that setting `on_alert` makes."""
+PAGE: Final = "docs/alerts.md"
+_PLAIN: Final = {
+    "Expected": "expected",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "str": "text",
+    "array": "a list",
+    "object": "a table",
+}
 
-Minute = int
-"""A time of day: minutes since local midnight."""
+Language = Literal["zh", "en"]
+Text = Annotated[str, Meta(min_length=1)]
+Command = Text | tuple[Text, ...]
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +51,29 @@ class Secret:
     env: str | None = None
     file: Path | None = None
 
-    def read(self, environ: Mapping[str, str], what: str) -> str:
-        """Raises `SettingsError` where there is none; `what` names it for people."""
-        found = environ.get(self.env, "") if self.env else ""
-        if not found and self.file is not None:
+    def read(self, environ: Mapping[str, str], purpose: str) -> str:
+        """Return the secret. Raises `SettingsError` if there is none; `purpose` names it for people."""
+        value = environ.get(self.env, "") if self.env else ""
+        if not value and self.file is not None:
             try:
-                found = self.file.read_text(encoding="utf-8")
+                value = self.file.read_text(encoding="utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
                 why = getattr(error, "strerror", None) or "it is no text"
                 raise SettingsError(
-                    f"{what}: file {self.file} cannot be read: {why}",
-                    advice="check its place and permissions",
+                    f"{purpose}: file {self.file} cannot be read: {why}",
+                    advice="check its path and permissions",
                 ) from None
-        if not found.strip():
+        if not value.strip():
             raise SettingsError(
-                f"{what} is not set",
+                f"{purpose} is not set",
                 advice=f"export {self.env}=…" if self.env else "put it into its file",
             )
-        remember_address(found.strip())
-        return found.strip()
+        for line in value.split():  # a channel can have several addresses
+            remember_address(line)
+        return value.strip()
 
     def __bool__(self) -> bool:
         return self.env is not None or self.file is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """A person, and which titles are theirs (`*lilei*`). `mentions` holds their id in a channel, by
-    the channel's name; `stops`: wants to hear of each run that ended."""
-
-    name: str
-    titles: tuple[str, ...] = ()
-    stops: bool = False
-    mentions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,249 +89,213 @@ class Channel:
     accounts: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
     severity: str = "info"
-    language: str = "zh"
+    language: str = "en"
     timeout_s: float = 10.0
+
+
+class _Common(Options, frozen=True, kw_only=True):
+    """Settings of `[alerts]` that belong to no single rule."""
+
+    language: Language | None = None
+    off: tuple[Literal[RULES], ...] = ()  # type: ignore[valid-type]
+    quiet: QuietHours | None = None
+    gather_minutes: Annotated[int, Meta(ge=0, le=1_440)] = 360
+    on_alert: Command | None = None
+
+
+class _WrittenChannel(Options, frozen=True, kw_only=True):
+    """A table `[alerts.channels.NAME]`."""
+
+    kind: Literal[KINDS] = "webhook"  # type: ignore[valid-type]
+    url_env: Text | None = None
+    url_file: Text | None = None
+    secret_env: Text | None = None
+    secret_file: Text | None = None
+    command: Command | None = None
+    rules: tuple[Literal[RULES], ...] = ()  # type: ignore[valid-type]
+    accounts: tuple[Text, ...] = ()
+    owners: tuple[Text, ...] = ()
+    severity: Literal[SEVERITIES] = "info"  # type: ignore[valid-type]
+    language: Language | None = None
+    timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """When to speak, of what, and to whom. Times of day are minutes in the reporting zone."""
+    """When a message is sent, of which causes, and to whom. `table` is as it was written."""
 
-    language: str = "zh"
     off: tuple[str, ...] = ()
-    quiet: tuple[Minute, Minute] | None = None
+    quiet: QuietHours | None = None
     gather_minutes: int = 360
-    long_run_hours: float = 8
-    long_run_again_hours: float = 24
-    roll_call: Minute | None = 21 * 60 + 30
-    morning: Minute = 9 * 60
-    balance_hours: tuple[int, ...] = (72, 24)
-    balance_weekend: bool = True
-    card_days: tuple[int, ...] = (7, 1)
-    budget_percent: tuple[int, ...] = (50, 80, 100)
-    cost_day_factor: float = 1.5
-    cost_day_from_yuan: int = 100
-    stale_minutes: int = 30
-    daily_digest: Minute | None = None
-    weekly_digest: tuple[int, Minute] | None = None
+    table: Mapping[str, Any] = field(default_factory=dict, repr=False)
     owners: tuple[Owner, ...] = ()
     channels: tuple[Channel, ...] = ()
+    language: str = "en"
+
+    def options(self, name: str) -> Any:
+        """The settings of one rule, which alone knows their type."""
+        return read_options(dict(self.table), rule(name).options)
 
     def channel(self, name: str) -> Channel | None:
-        return next((each for each in self.channels if each.name == name), None)
+        return next((channel for channel in self.channels if channel.name == name), None)
+
+    def mentions(self, channel: Channel) -> dict[str, str]:
+        """The ids of people in a channel, by owner."""
+        ids = {owner.name: owner.mentions.get(channel.name) for owner in self.owners}
+        return {name: who for name, who in ids.items() if who}
 
 
-def read(written: Any, where: str) -> AlertSettings:
-    """The settings of a config file's table `[alerts]`. Raises `SettingsError`."""
+def names() -> list[str]:
+    """Every name that `[alerts]` can hold."""
+    kinds: tuple[type[msgspec.Struct], ...] = (_Common, *(rule(name).options for name in RULES))
+    return [f.name for kind in kinds for f in msgspec.structs.fields(kind)] + ["owners", "channels"]
+
+
+def read(
+    written: Any, where: str, *, asked: str | None = None, language: str = "en"
+) -> AlertSettings:
+    """Read table `[alerts]` of a config file. The language `asked` for holds before the one written
+    there, and that before `language`.
+
+    Raises `SettingsError`.
+    """
     table = _table(written, "alerts", where)
-    _refuse_unknown(table, {*_READERS, "owners", "channels", ON_ALERT}, "alerts", where)
-    values = {
-        name: _READERS[name](table[name], f"alerts.{name} ({where})")
-        for name in _READERS
-        if name in table
-    }
-    language = values.get("language", "zh")
+    if table:  # else no rule need be loaded
+        _refuse_unknown(table, names(), "alerts", where)
+    for name in RULES if table else ():
+        _read(table, rule(name).options, "alerts", where)
+    common = _read(table, _Common, "alerts", where)
+    language = asked or common.language or language
     channels = [
         _channel(name, keys, language, where)
         for name, keys in _table(table.get("channels", {}), "alerts.channels", where).items()
     ]
-    if ON_ALERT in table:
-        command = _words(table[ON_ALERT], f"alerts.{ON_ALERT} ({where})")
+    if common.on_alert is not None:
+        command = _words(common.on_alert, f"alerts.{ON_ALERT}", where)
         channels.append(Channel(ON_ALERT, "command", command=command, language=language))
     owners = [
         _owner(name, keys, {c.name for c in channels}, where)
         for name, keys in _table(table.get("owners", {}), "alerts.owners", where).items()
     ]
-    return AlertSettings(**values, owners=tuple(owners), channels=tuple(channels))
+    return AlertSettings(
+        off=common.off,
+        quiet=common.quiet,
+        gather_minutes=common.gather_minutes,
+        table=table,
+        owners=tuple(owners),
+        channels=tuple(channels),
+        language=language,
+    )
 
 
 def _channel(name: str, written: Any, language: str, where: str) -> Channel:
     at = f"alerts.channels.{name}"
-    keys = _table(written, at, where)
+    table = _table(written, at, where)
     for literal in ("url", "secret"):
-        if literal in keys:
+        if literal in table:
             raise SettingsError(
                 f"{where}: {at} holds a {literal}",
                 advice=f"put it into a file of its own ({literal}_file) or a variable ({literal}_env)",
             )
-    _refuse_unknown(keys, {"kind", *_SECRETS, *_CHANNEL_READERS}, at, where)
-    kind = _one_of(KINDS)(keys.get("kind", "webhook"), f"{at}.kind ({where})")
-    values = {
-        key: _CHANNEL_READERS[key](keys[key], f"{at}.{key} ({where})")
-        for key in _CHANNEL_READERS
-        if key in keys
-    }
-    url, secret = (_secret(keys, literal, at, where) for literal in ("url", "secret"))
-    if (kind == "command" and not values.get("command")) or (kind != "command" and not url):
-        needed = "command" if kind == "command" else "url_env or url_file"
-        raise SettingsError(f"{where}: {at} needs {needed}", advice="see docs/alerts.md")
-    return Channel(name, kind, url, secret, **{"language": language, **values})
+    _refuse_unknown(table, [f.name for f in msgspec.structs.fields(_WrittenChannel)], at, where)
+    keys = _read(table, _WrittenChannel, at, where)
+    url, secret = _secret(keys.url_env, keys.url_file), _secret(keys.secret_env, keys.secret_file)
+    is_command = keys.kind == "command"
+    if not (keys.command if is_command else url):
+        needed = "command" if is_command else "url_env or url_file"
+        raise SettingsError(f"{where}: {at} needs {needed}", advice=f"see {PAGE}")
+    return Channel(
+        name=name,
+        kind=keys.kind,
+        url=url,
+        secret=secret,
+        command=_words(keys.command, f"{at}.command", where) if keys.command else (),
+        rules=keys.rules,
+        accounts=keys.accounts,
+        owners=keys.owners,
+        severity=keys.severity,
+        language=keys.language or language,
+        timeout_s=keys.timeout_s,
+    )
 
 
-def _secret(keys: Mapping[str, Any], literal: str, at: str, where: str) -> Secret:
-    env, file = keys.get(f"{literal}_env"), keys.get(f"{literal}_file")
-    for value in (env, file):
-        if value is not None:
-            _text(value, f"{at}.{literal}_… ({where})")
+def _secret(env: str | None, file: str | None) -> Secret:
     return Secret(env, Path(file).expanduser() if file else None)
 
 
 def _owner(name: str, written: Any, channels: set[str], where: str) -> Owner:
     at = f"alerts.owners.{name}"
-    keys = _table(written, at, where)
-    _refuse_unknown(keys, {"titles", "stops", "mentions"}, at, where)
-    mentions = _table(keys.get("mentions", {}), f"{at}.mentions", where)
-    for channel, who in mentions.items():
+    table = _table(written, at, where)
+    _refuse_unknown(table, ["titles", "stops", "mentions"], at, where)
+    owner = msgspec.structs.replace(_read(table, Owner, at, where), name=name)
+    for channel in owner.mentions:
         if channel not in channels:
             raise SettingsError(
-                f"{where}: {at}.mentions names channel {channel!r}, which there is not",
+                f"{where}: {at}.mentions names channel {channel!r}, which does not exist",
                 advice=f"there are: {', '.join(sorted(channels)) or 'none'}",
             )
-        _text(who, f"{at}.mentions.{channel} ({where})")
-    return Owner(
-        name=name,
-        titles=_texts(keys.get("titles", []), f"{at}.titles ({where})"),
-        stops=_flag(keys.get("stops", False), f"{at}.stops ({where})"),
-        mentions=dict(mentions),
-    )
+    return owner
 
 
-def time_of_day(value: Any, where: str) -> Minute:
-    """Minutes since midnight of `21:30`."""
-    found = re.fullmatch(r"(\d{1,2}):(\d\d)", value) if isinstance(value, str) else None
-    if found is None or int(found[1]) > 23 or int(found[2]) > 59:
-        raise SettingsError(f"{where} is no time of day", advice='write "21:30", or "off"')
-    return int(found[1]) * 60 + int(found[2])
-
-
-def _or_off(reader: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    return lambda value, where: None if value in ("off", "", False) else reader(value, where)
-
-
-def _quiet(value: Any, where: str) -> tuple[Minute, Minute]:
-    begins, dash, ends = str(value).partition("-")
-    if not dash:
-        raise SettingsError(f"{where} is no span of time", advice='write "23:00-08:00", or "off"')
-    return time_of_day(begins.strip(), where), time_of_day(ends.strip(), where)
-
-
-def _weekly(value: Any, where: str) -> tuple[int, Minute]:
-    day, _, clock = str(value).partition(" ")
-    if day.lower() not in WEEKDAYS:
-        raise SettingsError(f"{where} names no weekday", advice='write "mon 09:00", or "off"')
-    return WEEKDAYS.index(day.lower()), time_of_day(clock.strip(), where)
-
-
-def _number(low: float, high: float, kind: type = float) -> Callable[[Any, str], Any]:
-    def reader(value: Any, where: str) -> Any:
-        fits = isinstance(value, int if kind is int else (int, float))
-        if not fits or isinstance(value, bool) or not low <= value <= high:
-            raise SettingsError(
-                f"{where} must be a {'whole ' if kind is int else ''}number",
-                advice=f"from {low:g} to {high:g}",
-            )
-        return kind(value)
-
-    return reader
-
-
-def _falling(low: int, high: int, *, rising: bool = False) -> Callable[[Any, str], tuple[int, ...]]:
-    def reader(value: Any, where: str) -> tuple[int, ...]:
-        if not isinstance(value, list):
-            raise SettingsError(f"{where} must be a list of numbers", advice="write [3, 1]")
-        numbers = {_number(low, high, int)(each, where) for each in value}
-        return tuple(sorted(numbers, reverse=not rising))
-
-    return reader
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[Any, str], str]:
-    def reader(value: Any, where: str) -> str:
-        if value not in choices:
-            raise SettingsError(
-                f"{where} cannot be {value!r}", advice=f"one of {', '.join(choices)}"
-            )
-        return str(value)
-
-    return reader
-
-
-def _some_of(choices: tuple[str, ...]) -> Callable[[Any, str], tuple[str, ...]]:
-    one = _one_of(choices)
-    return lambda value, where: tuple(one(each, where) for each in _texts(value, where))
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise SettingsError(f"{where} must be a list of texts", advice='write ["a", "b"]')
-    return tuple(value)
-
-
-def _words(value: Any, where: str) -> tuple[str, ...]:
-    """A command: a list of words, or one text that is split as a shell would."""
+def _words(command: str | tuple[str, ...], at: str, where: str) -> tuple[str, ...]:
+    """A command's words: a list of them, or one text that is split as a shell would."""
     try:
-        words = tuple(shlex.split(value)) if isinstance(value, str) else _texts(value, where)
+        words = tuple(shlex.split(command)) if isinstance(command, str) else command
     except ValueError:
         words = ()
     if not words:
-        raise SettingsError(f"{where} is no command", advice='write ["/path/to/command", "word"]')
+        raise SettingsError(
+            f"{where}: {at} is no command", advice='write ["/path/to/command", "word"]'
+        )
     return words
 
 
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise SettingsError(f"{where} must be text", advice="put it in quotes")
-    return value
+def _read(table: Mapping[str, Any], kind: type[S], at: str, where: str) -> S:
+    """Read settings of one kind. Raises `SettingsError` with the path of the wrong value."""
+    try:
+        return read_options(dict(table), kind)
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `$")
+        choices = _choices(kind, path)
+        raise SettingsError(
+            f"{where}: {at}{path.rstrip('`')}: {_plainly(reason)}",
+            advice=f"one of {', '.join(choices)}" if choices else f"see {PAGE}",
+        ) from None
 
 
-def _flag(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise SettingsError(f"{where} must be true or false", advice="without quotes")
-    return value
+def _choices(kind: type[msgspec.Struct], path: str) -> list[str]:
+    """The values that the setting at a path can have, if they are names."""
+    name = re.match(r"\.(\w+)", path)
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    return [] if name is None else _literals(fields[name[1]])
+
+
+def _literals(annotation: Any) -> list[str]:
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    return [value for inner in get_args(annotation) for value in _literals(inner)]
+
+
+def _plainly(reason: str) -> str:
+    """Say in words for people what msgspec found wrong."""
+    plain = (
+        reason.replace("`", "").replace(" | null", "").replace("Invalid enum value", "it cannot be")
+    )
+    return re.sub(r"\w+", lambda word: _PLAIN.get(word[0], word[0]), plain)
 
 
 def _table(value: Any, name: str, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise SettingsError(f"{where}: {name} must be a table", advice="see docs/alerts.md")
+        raise SettingsError(f"{where}: {name} must be a table", advice=f"see {PAGE}")
     return value
 
 
-def _refuse_unknown(keys: Mapping[str, Any], known: set[str], at: str, where: str) -> None:
-    for name in keys:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], at: str, where: str) -> None:
+    names = sorted(known)
+    for name in table:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
             raise SettingsError(
-                f"{where} sets {at}.{name}, which is no setting",
-                advice=f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}",
+                f"{where}: {at}.{name} is no setting",
+                advice=f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}",
             )
-
-
-_SECRETS: Final = ("url_env", "url_file", "secret_env", "secret_file")
-_READERS: Final[dict[str, Callable[[Any, str], Any]]] = {
-    "language": _one_of(LANGUAGES),
-    "off": _some_of(RULES),
-    "quiet": _or_off(_quiet),
-    "gather_minutes": _number(0, 1440, int),
-    "long_run_hours": _number(0.1, 1000),
-    "long_run_again_hours": _number(1, 1000),
-    "roll_call": _or_off(time_of_day),
-    "morning": time_of_day,
-    "balance_hours": _falling(1, 10_000),
-    "balance_weekend": _flag,
-    "card_days": _falling(0, 365),
-    "budget_percent": _falling(1, 1000, rising=True),
-    "cost_day_factor": _number(1, 100),
-    "cost_day_from_yuan": _number(0, 10**9, int),
-    "stale_minutes": _number(1, 100_000, int),
-    "daily_digest": _or_off(time_of_day),
-    "weekly_digest": _or_off(_weekly),
-}
-_CHANNEL_READERS: Final[dict[str, Callable[[Any, str], Any]]] = {
-    "command": _words,
-    "rules": _some_of(RULES),
-    "accounts": _texts,
-    "owners": _texts,
-    "severity": _one_of(SEVERITIES),
-    "language": _one_of(LANGUAGES),
-    "timeout_s": _number(0.1, 60),
-}

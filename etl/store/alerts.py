@@ -1,13 +1,263 @@
-"""Alerts that hold, messages on their way, and the facts that alert rules judge."""
+"""Alerts that hold, messages on their way, and the facts that alert rules judge.
+
+Several daemons may write them at once: a message is claimed before it is sent.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+
+from etl.alerts.cause import Alert
+from etl.alerts.message import Message
+from etl.history.days import Zone
+from etl.poll import Instant
+from etl.store import schema
 from etl.store.subject import Subject
+from etl.tables import alert, alert_delivery
+from etl.units import DAY_S
+
+CLAIM_S: Final = 300
+"""A claim of a process that died is free again after so long; no channel takes that long."""
+FIRST_WAIT_S: Final = 60
+LONGEST_WAIT_S: Final = 3_600
+GIVE_UP_S: Final = DAY_S
+"""A message that could not be delivered in so long is given up."""
+KEPT_S: Final = 90 * DAY_S
+_BATCH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that is to be sent. `attempts` counts the one in hand; `taken_by` are the recipients
+    that took it before."""
+
+    delivery_id: int
+    channel: str
+    created_at: Instant
+    attempts: int
+    message: Message
+    taken_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A channel that does not take its messages: `waiting` to be tried again, `given_up` of late."""
+
+    channel: str
+    waiting: int
+    given_up: int
+    error: str | None
 
 
 class AlertsReader(Subject):
-    """Reads them; writes nothing."""
+    """Reads them, and whatever their rules ask; writes nothing."""
+
+    def ask(self, sql: str, **parameters: Any) -> Sequence[Any]:
+        """The rows of a query in the words of our views."""
+        rows: Sequence[Any] = self._ask(sql, **parameters).all()
+        return rows
+
+    def zone(self) -> Zone:
+        """The reporting time zone."""
+        return Zone(schema.stored_timezone(self._conn))
+
+    def known(self, keys: Collection[str]) -> dict[str, Alert]:
+        """The alerts with these keys, and all that are open."""
+        c = alert.c
+        opened = self._conn.execute(select(alert).where(c.cleared_at.is_(None)))
+        known = {row.key: _alert(row) for row in opened}
+        left = sorted(set(keys) - known.keys())
+        for at in range(0, len(left), _BATCH):
+            rows = self._conn.execute(select(alert).where(c.key.in_(left[at : at + _BATCH])))
+            known.update({row.key: _alert(row) for row in rows})
+        return known
+
+    def open_keys(self) -> frozenset[str]:
+        return frozenset(
+            self._conn.scalars(select(alert.c.key).where(alert.c.cleared_at.is_(None)))
+        )
+
+    def last_message_at(self, channels: Iterable[str]) -> dict[str, Instant]:
+        """When the newest message to each channel was put together."""
+        c = alert_delivery.c
+        newest = {
+            name: self._conn.scalar(select(func.max(c.created_at)).where(c.channel == name))
+            for name in channels
+        }
+        return {name: at for name, at in newest.items() if at is not None}
+
+    def listed(self, since: Instant | None) -> list[Alert]:
+        """Open alerts, newest first; with `since` also those that cleared after it."""
+        c = alert.c
+        wanted: ColumnElement[bool] = c.cleared_at.is_(None)
+        if since is not None:
+            wanted = or_(wanted, c.cleared_at >= since)
+        query = select(alert).where(wanted).order_by(c.first_at.desc(), c.key)
+        return [_alert(row) for row in self._conn.execute(query)]
+
+    def due(self, now: Instant) -> list[int]:
+        """The ids of messages that nobody is sending and whose time has come, oldest first."""
+        c = alert_delivery.c
+        query = select(c.delivery_id).where(*_free(now)).order_by(c.delivery_id)
+        return list(self._conn.scalars(query))
+
+    def troubles(self, since: Instant) -> list[Trouble]:
+        """Channels with messages that failed and wait, or were given up after `since`."""
+        c = alert_delivery.c
+        is_waiting = c.sent_at.is_(None) & c.gave_up_at.is_(None) & c.error.is_not(None)
+        rows = self._conn.execute(
+            select(c.channel, c.gave_up_at, c.error)
+            .where(or_(is_waiting, c.gave_up_at >= since))
+            .order_by(c.delivery_id)
+        ).all()
+        by_channel = {name: [r for r in rows if r.channel == name] for name in _names(rows)}
+        return [
+            Trouble(
+                channel=name,
+                waiting=sum(row.gave_up_at is None for row in own),
+                given_up=sum(row.gave_up_at is not None for row in own),
+                error=own[-1].error,
+            )
+            for name, own in by_channel.items()
+        ]
 
 
 class AlertsWriter(AlertsReader):
     """Writes them, in a write transaction."""
+
+    def write(
+        self,
+        alerts: Iterable[Alert],
+        messages: Sequence[tuple[str, Message]],
+        known: Collection[str],
+        now: Instant,
+    ) -> None:
+        """Write alerts, of which some are `known` already, and messages to be sent, each with its
+        channel; rows that are long past are dropped on the way."""
+        changed = list(alerts)
+        added = [_row(each) for each in changed if each.key not in known]
+        if added:
+            self._conn.execute(insert(alert), added)
+        for each in changed:
+            if each.key in known:
+                self._update(each)
+        for channel, message in messages:
+            self._add(channel, message, now)
+        if messages:
+            self._forget(now - KEPT_S)
+
+    def acknowledge(self, keys: Collection[str], now: Instant) -> list[str]:
+        """Note that somebody knows of these open alerts; return the keys that this is new for."""
+        c = alert.c
+        fresh = select(c.key).where(c.cleared_at.is_(None), c.acked_at.is_(None))
+        noted = [key for key in self._conn.scalars(fresh.order_by(c.key)) if key in keys]
+        for key in noted:
+            self._conn.execute(update(alert).where(c.key == key).values(acked_at=now))
+        return noted
+
+    def claim(self, delivery_id: int, claimant: str, now: Instant) -> Delivery | None:
+        """The message, to be sent by the claimant alone; None if another was quicker."""
+        c = alert_delivery.c
+        done = self._conn.execute(
+            update(alert_delivery)
+            .where(c.delivery_id == delivery_id, *_free(now))
+            .values(claimed_by=claimant, claimed_until=now + CLAIM_S, attempts=c.attempts + 1)
+        )
+        if done.rowcount != 1:
+            return None
+        row = self._conn.execute(select(alert_delivery).where(c.delivery_id == delivery_id)).one()
+        message = msgspec.json.decode(row.message, type=Message)
+        taken_by = tuple(json.loads(row.taken_by))
+        return Delivery(
+            row.delivery_id, row.channel, row.created_at, row.attempts, message, taken_by
+        )
+
+    def note_taken(self, delivery: Delivery, claimant: str, taken_by: Sequence[str]) -> None:
+        """Note which recipients have taken a claimed message: they do not get it again."""
+        self._change(delivery, claimant, {"taken_by": json.dumps(taken_by, ensure_ascii=False)})
+
+    def finish(self, delivery: Delivery, claimant: str, now: Instant, error: str | None) -> None:
+        """Note the end of an attempt: the message was taken, is to be tried again, or is given up."""
+        values: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "error": error}
+        if error is None:
+            values["sent_at"] = now
+        elif now - delivery.created_at >= GIVE_UP_S:
+            values["gave_up_at"] = now
+        else:
+            values["next_at"] = now + wait_s(delivery.attempts)
+        if self._change(delivery, claimant, values) and "gave_up_at" in values:
+            self._withdraw(delivery)
+
+    def _withdraw(self, delivery: Delivery) -> None:
+        """Causes whose message reached nobody were not sent: while they hold, they are due again."""
+        if delivery.taken_by:
+            return
+        known = self.known(delivery.message.keys)
+        for each in (known[key] for key in delivery.message.keys if key in known):
+            if each.deliveries.get(delivery.channel) == delivery.created_at:
+                left = {k: at for k, at in each.deliveries.items() if k != delivery.channel}
+                values = {"deliveries": json.dumps(left, sort_keys=True)}
+                self._conn.execute(update(alert).where(alert.c.key == each.key).values(values))
+
+    def _change(self, delivery: Delivery, claimant: str, values: Mapping[str, Any]) -> bool:
+        """Change the row of a message unless another took the claim over; whether it did."""
+        c = alert_delivery.c
+        done = self._conn.execute(
+            update(alert_delivery)
+            .where(c.delivery_id == delivery.delivery_id, c.claimed_by == claimant)
+            .values(**values)
+        )
+        return bool(done.rowcount)
+
+    def _update(self, each: Alert) -> None:
+        self._conn.execute(update(alert).where(alert.c.key == each.key).values(_row(each)))
+
+    def _add(self, channel: str, message: Message, now: Instant) -> None:
+        self._conn.execute(
+            insert(alert_delivery).values(
+                channel=channel,
+                created_at=now,
+                next_at=now,
+                attempts=0,
+                taken_by="[]",
+                message=msgspec.json.encode(message).decode(),
+            )
+        )
+
+    def _forget(self, before: Instant) -> None:
+        self._conn.execute(delete(alert).where(alert.c.cleared_at < before))
+        self._conn.execute(delete(alert_delivery).where(alert_delivery.c.created_at < before))
+
+
+def wait_s(attempts: int) -> int:
+    """Seconds from a failed attempt to the next: 1, 2, 4 … minutes, at most an hour."""
+    doubled: int = FIRST_WAIT_S * 2 ** min(attempts - 1, 10)
+    return min(LONGEST_WAIT_S, doubled)
+
+
+def _free(now: Instant) -> tuple[Any, ...]:
+    c = alert_delivery.c
+    return (
+        c.sent_at.is_(None),
+        c.gave_up_at.is_(None),
+        c.next_at <= now,
+        or_(c.claimed_until.is_(None), c.claimed_until <= now),
+    )
+
+
+def _names(rows: Iterable[Any]) -> list[str]:
+    return sorted({row.channel for row in rows})
+
+
+def _alert(row: Any) -> Alert:
+    return Alert(**{**row._mapping, "deliveries": json.loads(row.deliveries)})
+
+
+def _row(each: Alert) -> dict[str, Any]:
+    return {**asdict(each), "deliveries": json.dumps(each.deliveries, sort_keys=True)}

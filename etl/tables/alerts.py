@@ -1,4 +1,4 @@
-"""Alerts: what was noticed and when it was said, and the messages on their way."""
+"""Alerts: causes, when each was sent, and the messages on their way."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ alert = Table(
     Column("account", Text, comment="the account's name; null: of no single account"),
     Column("owner", Text, comment="whose, as the settings say; null: nobody's"),
     Column("severity", Text, nullable=False, comment="info, warning or urgent"),
-    Column("zh", Text, nullable=False, comment="what was said last, in Chinese"),
+    Column("zh", Text, nullable=False, comment="the text that was sent last, in Chinese"),
     Column("en", Text, nullable=False, comment="the same in English"),
     Column("first_at", UtcInstant, nullable=False, comment="since when it holds"),
-    Column("last_sent_at", UtcInstant, comment="when a message last said it; null: never"),
+    Column("last_sent_at", UtcInstant, comment="when it was last sent; null: never"),
     Column("cleared_at", UtcInstant, comment="when it held no longer; null: it holds"),
-    Column(
-        "acked_at", UtcInstant, comment="when somebody said that they know; no reminders after it"
-    ),
+    Column("acked_at", UtcInstant, comment="when somebody acknowledged it; no reminders after it"),
     Column(
         "deliveries",
         Text,
         nullable=False,
-        comment="JSON: when it was last said, epoch seconds by channel",
+        comment="JSON: when it was last sent, epoch seconds by channel",
     ),
     PrimaryKeyConstraint("key"),
     one_of("severity", ("info", "warning", "urgent"), "severity"),
@@ -49,7 +47,14 @@ alert_delivery = Table(
     Column("sent_at", UtcInstant, comment="when the channel took it; null: not yet"),
     Column("gave_up_at", UtcInstant, comment="when it was given up"),
     Column("error", Text, comment="why the last attempt failed, without secrets"),
-    Column("message", Text, nullable=False, comment="JSON: what it says, and of which causes"),
+    Column(
+        "taken_by",
+        Text,
+        nullable=False,
+        server_default="[]",
+        comment="JSON: recipients of the channel that took it, by names without secrets",
+    ),
+    Column("message", Text, nullable=False, comment="JSON: its text, and its causes"),
     CheckConstraint("sent_at IS NULL OR gave_up_at IS NULL", name="ended"),
     comment="A message to a channel, until it is sent or given up",
     info={"internal": True},

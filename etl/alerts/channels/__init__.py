@@ -1,24 +1,24 @@
-"""Where messages go: one file for each kind of channel."""
+"""Where messages go: a file for each kind of channel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Final
 
-from etl.alerts.message import Message
-from etl.poll import Instant
+from etl.alerts.channels.recipient import Recipient
 from etl.settings.alerts import Channel
 
-Send = Callable[[Channel, Message, Mapping[str, str], Instant], None]
-"""Returns when the channel took the message; raises `DeliveryError` or `SettingsError`."""
-
-_MODULES: Final = {"apprise": "many"}
-"""The file of a kind, where it is named otherwise."""
+Recipients = Callable[[Channel, Mapping[str, str]], Sequence[Recipient]]
 
 
-def send(channel: Channel, message: Message, environ: Mapping[str, str], now: Instant) -> None:
-    """Send one message; `now` is for signatures. Bounded in time. No error holds a secret."""
-    name = _MODULES.get(channel.kind, channel.kind)
-    module = import_module(f"etl.alerts.channels.{name}")  # what one kind needs loads with it alone
-    module.send(channel, message, environ, now)
+def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
+    """Everybody who gets the messages of a channel, with secrets from the environment or files.
+
+    Raises `SettingsError` if one is not there, `DeliveryError` if it cannot be used.
+    """
+    module = import_module(f"etl.alerts.channels.{channel.kind}")  # loads its libraries alone
+    found: Sequence[Recipient] = module.recipients(channel, environ)
+    return found
+
+
+__all__ = ["Recipient", "Recipients", "recipients"]

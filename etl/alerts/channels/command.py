@@ -5,52 +5,57 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 
+from etl.alerts.channels.recipient import Recipient
 from etl.alerts.channels.webhook import document
 from etl.alerts.message import Message
 from etl.errors import DeliveryError
-from etl.poll import Instant
 from etl.settings.alerts import Channel
 
-KEPT: Final = frozenset(
+PASSED: Final = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT"}
 )
-"""What it gets of the environment: nothing that could hold a key."""
+"""Variables that a command gets: nothing that could hold a key."""
 
 
-def send(channel: Channel, message: Message, environ: Mapping[str, str], now: Instant) -> None:
-    given = {name: value for name, value in environ.items() if name in KEPT}
+def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
+    passed = {name: value for name, value in environ.items() if name in PASSED}
+    name = f"command {os.path.basename(channel.command[0])}"
+    return [Recipient(name, lambda message, now: _run(channel, message, passed, name))]
+
+
+def _run(channel: Channel, message: Message, environ: Mapping[str, str], name: str) -> None:
     try:
         running = subprocess.Popen(  # noqa: S603 - the operator's own words
             channel.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=given,
+            env=environ,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no command"
-        raise DeliveryError(f"command {_name(channel)}: {why}") from None
+        raise DeliveryError(f"{name}: {why}") from None
     try:
         running.communicate(msgspec.json.encode(document(message)), timeout=channel.timeout_s)
     except subprocess.TimeoutExpired:
         raise DeliveryError(
-            f"command {_name(channel)}: not done in {channel.timeout_s:g} s, so it was ended"
+            f"{name}: not done in {channel.timeout_s:g} s, so it was ended"
         ) from None
     finally:
         _end(running)
     if running.returncode != 0:
-        raise DeliveryError(f"command {_name(channel)}: exit code {running.returncode}")
+        raise DeliveryError(f"{name}: exit code {running.returncode}")
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:
-    """End it, and what it started, where it still runs."""
+    """End it, and whatever it started, if it still runs."""
     if running.poll() is None:
         with suppress(OSError):
             if hasattr(os, "killpg"):
@@ -61,7 +66,3 @@ def _end(running: subprocess.Popen[bytes]) -> None:
     if running.stdin is not None:
         with suppress(OSError):
             running.stdin.close()
-
-
-def _name(channel: Channel) -> str:
-    return os.path.basename(channel.command[0])

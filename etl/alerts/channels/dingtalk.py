@@ -5,48 +5,58 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import quote_plus
 
 import msgspec
 
-from etl.alerts.channels.post import address, post, refused
+from etl.alerts.channels.http import Webhook, webhook
+from etl.alerts.channels.plain import without_markup
+from etl.alerts.channels.recipient import Recipient
 from etl.alerts.message import Message
 from etl.poll import Instant
 from etl.settings.alerts import Channel
 
-_MARKS = str.maketrans("[]()<>*_`#!|~\\", "［］（）＜＞＊＿｀＃！｜～＼")
-"""What would be Markdown in a title, as signs that look alike."""
+BODY_LIMIT: Final = 20_000
+"""Bytes of a request."""
 
 
-def send(channel: Channel, message: Message, environ: Mapping[str, str], now: Instant) -> None:
-    url, secret = address(channel, environ), ""
-    signed = url
-    if channel.secret:
-        secret = channel.secret.read(environ, f"the secret of channel {channel.name!r}")
+def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
+    robot = webhook(channel, environ)
+    return [Recipient(robot.name, lambda message, now: _send(robot, message, now))]
+
+
+def _send(robot: Webhook, message: Message, now: Instant) -> None:
+    url = robot.url
+    if robot.secret:
         joint = "&" if "?" in url else "?"
-        signed = f"{url}{joint}timestamp={now * 1000}&sign={quote_plus(sign(secret, now * 1000))}"
-    secrets = [url, secret] if secret else [url]
-    content = post(channel, signed, msgspec.json.encode(markdown(message)), secrets=secrets)
+        signature = quote_plus(sign(robot.secret, now * 1_000))
+        url = f"{url}{joint}timestamp={now * 1_000}&sign={signature}"
+    lines = message.lines_within(lambda lines: len(_body(message, lines)) <= BODY_LIMIT)
+    content = robot.post(_body(message, lines), url=url)
     if not isinstance(content, dict) or content.get("errcode") != 0:
-        raise refused(channel, signed, content, secrets)
+        raise robot.refused(content)
 
 
 def sign(secret: str, timestamp_ms: int) -> str:
     """HMAC-SHA256 of `timestamp + newline + secret` by the secret, in Base64."""
-    said = f"{timestamp_ms}\n{secret}".encode()
-    return base64.b64encode(hmac.new(secret.encode(), said, hashlib.sha256).digest()).decode()
+    signed = f"{timestamp_ms}\n{secret}".encode()
+    return base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
 
 
-def markdown(message: Message) -> dict[str, Any]:
+def markdown(message: Message, lines: Sequence[str]) -> dict[str, Any]:
     """A Markdown message. People are mentioned by mobile number, which must be in the text too."""
-    lines = [f"#### {message.title.translate(_MARKS)}"]
-    lines += ["  \n".join(line.translate(_MARKS).split("\n")) for line in message.lines]
+    parts = [f"#### {without_markup(message.title)}"]
+    parts += ["  \n".join(without_markup(line).split("\n")) for line in lines]
     if message.mentions:
-        lines.append(" ".join(f"@{who}" for who in message.mentions))
+        parts.append(" ".join(f"@{who}" for who in message.mentions))
     return {
         "msgtype": "markdown",
-        "markdown": {"title": message.title, "text": "\n\n".join(lines)},
+        "markdown": {"title": message.title, "text": "\n\n".join(parts)},
         "at": {"atMobiles": list(message.mentions), "isAtAll": False},
     }
+
+
+def _body(message: Message, lines: Sequence[str]) -> bytes:
+    return msgspec.json.encode(markdown(message, lines))

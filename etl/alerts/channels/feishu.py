@@ -1,7 +1,7 @@
 """A custom robot of a Feishu (飞书) group: a signed card, with its answer read.
 
-Feishu answers HTTP 200 also where it refuses; the answer's `code` says so. What instances are called
-is plain text in the card: a title cannot mention people or carry links.
+Feishu answers HTTP 200 also if it refuses; the answer's `code` says so. Titles of instances are plain
+text in the card: they cannot mention people or carry links.
 """
 
 from __future__ import annotations
@@ -9,46 +9,55 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from etl.alerts.channels.post import address, post, refused
+from etl.alerts.channels.http import Webhook, webhook
+from etl.alerts.channels.recipient import Recipient
 from etl.alerts.message import Message
 from etl.poll import Instant
 from etl.settings.alerts import Channel
 
 COLOURS: Final = {"urgent": "red", "warning": "orange", "info": "blue"}
+BODY_LIMIT: Final = 20_000
+"""Bytes of a request to a custom robot."""
+ELEMENTS: Final = 100
+"""Half of what a card can hold."""
 
 
-def send(channel: Channel, message: Message, environ: Mapping[str, str], now: Instant) -> None:
-    url, secret = address(channel, environ), ""
-    body: dict[str, Any] = {"msg_type": "interactive", "card": card(message)}
-    if channel.secret:
-        secret = channel.secret.read(environ, f"the secret of channel {channel.name!r}")
-        body = {"timestamp": str(now), "sign": sign(secret, now), **body}
-    secrets = [secret] if secret else []
-    content = post(channel, url, msgspec.json.encode(body), secrets=secrets)
+def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
+    robot = webhook(channel, environ)
+    return [Recipient(robot.name, lambda message, now: _send(robot, message, now))]
+
+
+def _send(robot: Webhook, message: Message, now: Instant) -> None:
+    lines = message.lines_within(
+        lambda lines: (
+            len(lines) <= ELEMENTS and len(_body(robot, message, lines, now)) <= BODY_LIMIT
+        )
+    )
+    content = robot.post(_body(robot, message, lines, now))
     code = content.get("code", content.get("StatusCode")) if isinstance(content, dict) else None
     if code != 0:
-        raise refused(channel, url, content, secrets)
+        raise robot.refused(content)
 
 
 def sign(secret: str, now: Instant) -> str:
-    """HMAC-SHA256 of nothing, by the key `timestamp + newline + secret`, in Base64: Feishu's way."""
+    """HMAC-SHA256 of nothing, by the key `timestamp + newline + secret`, in Base64."""
     key = f"{now}\n{secret}".encode()
     return base64.b64encode(hmac.new(key, b"", hashlib.sha256).digest()).decode()
 
 
-def card(message: Message) -> dict[str, Any]:
-    """An interactive card; the people whom it concerns are mentioned in its last element."""
+def card(message: Message, lines: Sequence[str]) -> dict[str, Any]:
+    """An interactive card; the people concerned are mentioned in its last element."""
     elements: list[dict[str, Any]] = [
-        {"tag": "div", "text": {"tag": "plain_text", "content": line}} for line in message.lines
+        {"tag": "div", "text": {"tag": "plain_text", "content": line}} for line in lines
     ]
     if message.mentions:
-        named = " ".join(f"<at id={_plain(who)}></at>" for who in message.mentions)
-        elements.append({"tag": "div", "text": {"tag": "lark_md", "content": named}})
+        mentions = " ".join(f"<at id={_plain(who)}></at>" for who in message.mentions)
+        elements.append({"tag": "div", "text": {"tag": "lark_md", "content": mentions}})
     return {
         "config": {"wide_screen_mode": True},
         "header": {
@@ -57,6 +66,12 @@ def card(message: Message) -> dict[str, Any]:
         },
         "elements": elements,
     }
+
+
+def _body(robot: Webhook, message: Message, lines: Sequence[str], now: Instant) -> bytes:
+    signed = {"timestamp": str(now), "sign": sign(robot.secret, now)} if robot.secret else {}
+    content = card(message, lines)
+    return msgspec.json.encode({**signed, "msg_type": "interactive", "card": content})
 
 
 def _plain(who: str) -> str:

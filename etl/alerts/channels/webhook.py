@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from etl.alerts.channels.post import address, post
+from etl.alerts.channels.http import Webhook, webhook
+from etl.alerts.channels.recipient import Recipient
 from etl.alerts.message import Message
 from etl.history.days import iso
 from etl.poll import Instant
@@ -19,25 +20,27 @@ SIGNATURE: Final = "X-Chenyu-Signature"
 TIMESTAMP: Final = "X-Chenyu-Timestamp"
 
 
-def send(channel: Channel, message: Message, environ: Mapping[str, str], now: Instant) -> None:
-    url = address(channel, environ)
+def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
+    address = webhook(channel, environ)
+    return [Recipient(address.name, lambda message, now: _send(address, message, now))]
+
+
+def _send(address: Webhook, message: Message, now: Instant) -> None:
     body = msgspec.json.encode(document(message))
     headers: dict[str, str] = {}
-    secrets: list[str] = []
-    if channel.secret:
-        secrets = [channel.secret.read(environ, f"the secret of channel {channel.name!r}")]
-        headers = {TIMESTAMP: str(now), SIGNATURE: sign(secrets[0], now, body)}
-    post(channel, url, body, headers=headers, secrets=secrets)
+    if address.secret:
+        headers = {TIMESTAMP: str(now), SIGNATURE: sign(address.secret, now, body)}
+    address.post(body, headers=headers)
 
 
 def sign(secret: str, now: Instant, body: bytes) -> str:
     """`sha256=` and the hex HMAC-SHA256 of `timestamp.body` by the secret."""
-    said = f"{now}.".encode() + body
-    return "sha256=" + hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()
+    signed = f"{now}.".encode() + body
+    return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def document(message: Message) -> dict[str, Any]:
-    """What a program gets of a message, here and on standard input of a command."""
+    """A message as programs get it, here and on standard input of a command."""
     return {
         "version": 1,
         "title": message.title,

@@ -1,33 +1,33 @@
-"""The rules: facts and settings in, the causes that hold now out. Pure; each is a function over
-plain rows, so that the query behind can change."""
+"""The rules: a file for each, named as the rule is, and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-from etl.alerts.cause import Cause
-from etl.alerts.facts import Facts
-from etl.alerts.rules import money, runs, syncing
-from etl.poll import Instant
-from etl.settings.alerts import AlertSettings
+if TYPE_CHECKING:
+    from etl.alerts.rules.base import Rule
+
+RULES: Final = (
+    "long_run",
+    "roll_call",
+    "stopped",
+    "balance",
+    "card_expiry",
+    "budget",
+    "cost_day",
+    "sync_stale",
+    "key_refused",
+    "unknown_code",
+    "image_failed",
+    "digest",
+)
+"""In the order in which a message lists causes of one severity."""
 
 
-def causes(facts: Facts, settings: AlertSettings, now: Instant) -> list[Cause]:
-    """Everything that holds at `now`, but for the rules that are switched off."""
-    return [cause for cause in _all(facts, settings, now) if cause.rule not in settings.off]
-
-
-def _all(facts: Facts, settings: AlertSettings, now: Instant) -> Iterator[Cause]:
-    zone = facts.zone
-    yield from runs.long_run(facts.running, settings, zone)
-    yield from runs.roll_call(facts.running, settings, zone, now)
-    yield from runs.stopped(facts.stopped, settings, zone)
-    yield from money.balance(facts.balances, settings, zone, now, facts.open_keys)
-    yield from money.card_expiry(facts.cards, settings, zone, now)
-    yield from money.budget(facts.budgets, settings, facts.open_keys)
-    yield from money.cost_day(facts.day_costs, settings, zone, now)
-    yield from syncing.sync_stale(facts.polling, settings, zone, now, facts.watching_since)
-    yield from syncing.key_refused(facts.polling)
-    yield from syncing.unknown_code(facts.unknown_codes)
-    yield from syncing.image_failed(facts.failed_images, zone)
-    yield from syncing.digest(facts.digests)
+@cache
+def rule(name: str) -> Rule[Any, Any]:
+    """The rule of a name; its file is loaded when it is needed, since every command reads settings."""
+    found: Rule[Any, Any] = import_module(f"{__name__}.{name}").RULE
+    return found

@@ -1,0 +1,186 @@
+"""The many services that the library apprise knows (extra `alerts`): mail, Telegram, Slack …
+
+Apprise says only whether it sent a message. So the answers of the servers are read besides, text is
+cut to what each service takes, and every address is a recipient of its own.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from etl.alerts.channels import wire
+from etl.alerts.channels.http import TOTAL_S
+from etl.alerts.channels.plain import TITLE_GAP, utf8, utf16, without_markup
+from etl.alerts.channels.recipient import Recipient, distinct
+from etl.alerts.message import Message
+from etl.errors import DeliveryError, SettingsError
+from etl.poll import Instant
+from etl.redact import remember
+from etl.settings.alerts import Channel
+
+Size = Callable[[str], int]
+LIMITS: Final[Mapping[str, tuple[int, Size]]] = {
+    "dingtalk": (18_000, utf8),
+    "discord": (2_000, utf16),
+    "feishu": (18_000, utf8),
+    "gchat": (4_000, utf8),
+    "lark": (18_000, utf8),
+    "msteams": (20_000, utf8),
+    "ntfy": (4_000, utf8),
+    "slack": (35_000, utf16),
+    "tgram": (4_096, utf16),
+    "wecombot": (2_048, utf8),
+    "workflows": (20_000, utf8),
+}
+"""What services take that count bytes, or less than the library says. What a request holds beside the
+text is allowed for."""
+VERBATIM: Final = frozenset(
+    {"form", "forms", "json", "jsons", "mailto", "mailtos", "syslog", "xml", "xmls"}
+)
+"""Nothing there is markup."""
+TARGETS: Final = ("targets", "channels")
+"""Where plugins keep the people or rooms that an address names."""
+KINDS: Final = {"urgent": "failure", "warning": "warning", "info": "info"}
+
+
+def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
+    """Every address of the channel: one a line, and of one line every target that it names."""
+    library = _library()
+    urls = channel.url.read(environ, f"the address of channel {channel.name!r}").splitlines()
+    lines = [url.strip() for url in urls if url.strip() and not url.strip().startswith("#")]
+    return [each for url in dict.fromkeys(lines) for each in _addresses(library, channel, url)]
+
+
+def _addresses(library: Any, channel: Channel, url: str) -> Iterator[Recipient]:
+    service = library.Apprise.instantiate(url, suppress_exceptions=True)
+    label = _label(service, url)
+    if service is None:
+        yield Recipient(distinct(label, url), _not_understood)
+        return
+    service.notify_format, service.retry = library.NotifyFormat.TEXT, 0  # we try again ourselves
+    _remember(service, url)
+    service.socket_connect_timeout = service.socket_read_timeout = channel.timeout_s
+    for key, single in _singles(service, url):
+        yield Recipient(distinct(label, key), _sender(library, channel, single, label))
+
+
+def _singles(service: Any, url: str) -> Iterator[tuple[str, Any]]:
+    """The service once for each of its targets, so that one that fails does not repeat a message to
+    the others."""
+    name = next((n for n in TARGETS if isinstance(getattr(service, n, None), list)), "targets")
+    targets = getattr(service, name, None)
+    copies = [*getattr(service, "cc", ()), *getattr(service, "bcc", ())]
+    if not isinstance(targets, list) or len(targets) + len(copies) < 2:
+        yield url, service
+        return
+    for target in [*targets, *((False, address) for address in copies)]:
+        single = copy.copy(service)
+        setattr(single, name, [target])
+        if copies:
+            single.cc, single.bcc = set(), set()
+        yield f"{url} {target}", single
+
+
+def _sender(
+    library: Any, channel: Channel, service: Any, label: str
+) -> Callable[[Message, Instant], None]:
+    def send(message: Message, now: Instant) -> None:
+        heard = wire.Heard()
+        done: list[bool] = []
+
+        def notify() -> None:
+            with wire.listening(heard):
+                done.append(_notify(library, service, message))
+
+        worker = threading.Thread(target=notify, daemon=True)
+        worker.start()
+        worker.join(TOTAL_S * channel.timeout_s)
+        if worker.is_alive():  # a server that drips bytes would keep it for ever
+            raise DeliveryError(f"{label}: no answer in time")
+        reason = heard.refusal(is_sent=done == [True])
+        if reason is not None:
+            raise DeliveryError(f"{label}: {reason}")
+
+    return send
+
+
+def _notify(library: Any, service: Any, message: Message) -> bool:
+    title, body = _fitted(service, message)
+    notifier = library.Apprise()
+    notifier.add(service)
+    try:
+        return bool(
+            notifier.notify(
+                title=title,
+                body=body,
+                notify_type=KINDS[message.severity],
+                body_format=library.NotifyFormat.TEXT,
+            )
+        )
+    except Exception:  # noqa: BLE001 - a plugin's fault is its own recipient's failure
+        return False
+
+
+def _fitted(service: Any, message: Message) -> tuple[str, str]:
+    """Title and text as the service takes them."""
+    schemas = service.schemas()
+    plain = (lambda text: text) if schemas & VERBATIM else without_markup
+    most, size = _limit(service)
+    title = plain(message.title)
+    room = most - size(title) - TITLE_GAP
+    lines = message.lines_within(
+        lambda lines: size(escape(plain("\n".join(lines)), quote=False)) <= room
+    )
+    return title, plain("\n".join(lines))
+
+
+def _limit(service: Any) -> tuple[int, Size]:
+    known = [LIMITS[schema] for schema in service.schemas() if schema in LIMITS]
+    most, size = known[0] if known else (service.body_maxlen, utf16)
+    return min(most, service.body_maxlen), size
+
+
+def _remember(service: Any, url: str) -> None:
+    """Remember parts of an address that a server could repeat: a token may stand in place of the host."""
+    names = ("password", "token", "webhook_token")
+    parts = [getattr(service, name, None) for name in names]
+    if not service.schemas() & VERBATIM:
+        parts.append(urlsplit(url).netloc)
+    remember(*(part for part in parts if isinstance(part, str) and part))
+
+
+def _label(service: Any, url: str) -> str:
+    """The service, and the host if it is one: elsewhere a token stands in its place."""
+    scheme = url.partition("://")[0].lower()
+    if service is None:
+        return "apprise"
+    if scheme not in service.schemas():
+        scheme = min(service.schemas())
+    host = urlsplit(url).hostname or "" if scheme in VERBATIM else ""
+    return f"{scheme} {host}".strip()
+
+
+def _not_understood(message: Message, now: Instant) -> None:
+    raise DeliveryError(
+        "apprise: an address is not understood",
+        advice="see apprise's list of services for its form",
+    )
+
+
+def _library() -> Any:
+    try:
+        import apprise
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "channels of kind apprise need the library apprise",
+            advice="pip install 'chenyu-etl[alerts]'",
+        ) from error
+    for name in ("apprise", "urllib3"):  # they log addresses
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    return apprise

@@ -1,0 +1,119 @@
+"""One POST of JSON. The whole address of a channel is a secret: errors name its host alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from etl import __version__
+from etl.alerts.channels import answer
+from etl.errors import DeliveryError
+from etl.settings.alerts import Channel
+from etl.source.deadline import Budget, bind
+
+TOTAL_S: Final = 3.0
+"""So many timeouts of a channel are the longest that one POST takes in all."""
+ANSWER_LIMIT: Final = 65_536
+"""Bytes of an answer that are read: no service says more."""
+for _name in ("httpx", "httpcore"):  # they log the address, and headers
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An address that takes JSON, with the secret that signs."""
+
+    channel: Channel
+    url: str
+    secret: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.channel.kind} {urlsplit(self.url).hostname or '?'}"
+
+    def post(
+        self, body: bytes, *, url: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Any:
+        """Return the JSON of the answer (None if it is none) to a POST to `url`, or to the address.
+
+        Raises `DeliveryError` for a failure, also one in the body of an answer that HTTP calls well.
+        """
+        status, content = self._exchange(url or self.url, body, headers or {})
+        decoded = answer.decoded(content)
+        reason = answer.refusal(status, decoded)
+        if reason is not None:
+            raise self.failure(reason)
+        return decoded
+
+    def failure(self, reason: str) -> DeliveryError:
+        return DeliveryError(f"{self.name}: {reason}")
+
+    def refused(self, content: Any) -> DeliveryError:
+        """The error for an answer that does not say that all went well."""
+        return self.failure(answer.told(content) or "the answer is not understood")
+
+    def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        ours = {
+            "Content-Type": "application/json; charset=utf-8",
+            "User-Agent": f"chenyu-etl/{__version__}",
+        }
+        budget, timeout_s = Budget(), self.channel.timeout_s
+        try:
+            # a redirect would carry the message, and often the secret, to another host
+            with httpx.Client(timeout=timeout_s, follow_redirects=False) as http:
+                bind(http, budget)
+                budget.ends = time.monotonic() + TOTAL_S * timeout_s
+                with http.stream("POST", url, content=body, headers={**ours, **headers}) as got:
+                    return got.status_code, _beginning(got)
+        except httpx.HTTPError as error:
+            raise self.failure(_reason(error)) from None
+        except (httpx.InvalidURL, ValueError):
+            raise self.failure("its address cannot be used") from None
+
+
+def webhook(channel: Channel, environ: Mapping[str, str]) -> Webhook:
+    """The channel's address and secret. Raises `SettingsError` if one is not set, `DeliveryError` if
+    the address is no URL."""
+    url = channel.url.read(environ, f"the address of channel {channel.name!r}")
+    if not _is_url(url):
+        raise DeliveryError(
+            f"the address of channel {channel.name!r} is no http(s) URL",
+            advice="copy it whole from the robot's or the service's page",
+        )
+    secret = ""
+    if channel.secret:
+        secret = channel.secret.read(environ, f"the secret of channel {channel.name!r}")
+    return Webhook(channel, url, secret)
+
+
+def _beginning(got: httpx.Response) -> bytes:
+    content = b""
+    for chunk in got.iter_bytes():
+        content += chunk
+        if len(content) > ANSWER_LIMIT:
+            break
+    return content
+
+
+def _is_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    has_space = any(c.isspace() for c in url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not has_space
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    """What failed, without the text of exceptions, which can hold the address."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return "no connection"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return f"the connection or the answer broke ({type(error).__name__})"

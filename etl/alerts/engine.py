@@ -1,0 +1,300 @@
+"""Alerts of one database: causes are judged, messages put together, sent, and tried again.
+
+`Alerts.tick` is all that a daemon calls: after each poll, and each minute. It has no thread and no
+clock of its own. Rules and plan are pure; the store keeps what was sent; channels send.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from etl import store
+from etl.alerts import channels, plan
+from etl.alerts.cause import Alert, Cause
+from etl.alerts.message import TEXT_LIMIT, Message, compose
+from etl.alerts.rules import RULES, digest, rule
+from etl.alerts.snapshot import Due, Moment, Snapshot
+from etl.alerts.words import Words, joined
+from etl.dialect import Database, translated
+from etl.errors import EtlError, SettingsError
+from etl.poll import Instant
+from etl.settings.alerts import AlertSettings, Channel
+from etl.store.alerts import AlertsReader, Delivery
+
+PAUSE_S: Final = 600
+"""After a longer pause between two ticks nobody is taken to have watched."""
+TEST: Final = Words(
+    "这是一条测试消息，渠道可用。以下各行只是为了达到消息的最大长度。",
+    "A test: this channel works. The lines below only make the message as long as any can be.",
+)
+FILLER: Final = Words("第 {} 行", "line {}")
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One attempt to deliver a message. `error` is None if every recipient of the channel has it."""
+
+    channel: str
+    keys: tuple[str, ...]
+    error: str | None = None
+    attempts: int = 1
+
+
+@dataclass
+class Alerts:
+    """Alerts over one database, for the `accounts` named and no others: those may be another daemon's.
+
+    Secrets of channels are in `environ`. `due` is the daemon's schedule, if it runs.
+    """
+
+    database: Database
+    settings: AlertSettings
+    accounts: Sequence[str]
+    environ: Mapping[str, str] = field(repr=False)
+    recipients: channels.Recipients = channels.recipients
+    due: Due | None = None
+    _watching_since: Instant = field(init=False, default=0)
+    _last_tick: Instant | None = field(init=False, default=None)
+    _facts: dict[str, tuple[Instant, Sequence[Any]]] = field(
+        init=False, repr=False, default_factory=dict
+    )
+
+    def tick(self, now: Instant) -> list[Sent]:
+        """Judge, note what changed, send what is due; return what was tried.
+
+        Raises `StoreError`, but never for the failure of a channel: that is noted, and tried again.
+        """
+        with translated(self.database):
+            if not self.database.exists():
+                return []
+        self._keep_watch(now)
+        self._note(now)
+        return list(self._deliver(now))
+
+    def listed(self, since: Instant | None = None) -> list[Alert]:
+        """Open alerts, newest first; with `since` also those that cleared after it."""
+        with store.reading(self.database) as tx:
+            return tx.alerts.listed(since)
+
+    def acknowledge(self, keys: Sequence[str], now: Instant) -> list[str]:
+        """Send no reminders of these alerts until they clear; return the keys that this is new for."""
+        with store.writing(self.database) as tx:
+            return tx.alerts.acknowledge(keys, now)
+
+    def test(self, names: Sequence[str], now: Instant) -> Iterator[Sent]:
+        """Send a test message, as long as a channel takes, to the channels named, or to all."""
+        fill = [Words(*(text.format(i) for text in FILLER)) for i in range(1, TEXT_LIMIT // 8)]
+        cause = Cause("test", "digest", "info", joined([TEST, *fill]))
+        for channel in self._chosen(names):
+            yield self._once(channel, compose([cause], channel.language, {}, now), now)
+
+    def written_digest(self, period: str, now: Instant) -> Words:
+        """The digest of the last `day` or `week`."""
+        with store.reading(self.database) as tx:
+            snapshot = self._snapshot(tx.alerts, now)
+            return digest.compose(snapshot, digest.newest_period(period, snapshot.moment))
+
+    def send_digest(self, period: str, now: Instant) -> Iterator[Sent]:
+        """Send a digest to every channel that takes digests, at once."""
+        cause = Cause("digest", "digest", "info", self.written_digest(period, now))
+        takers = [c for c in self.settings.channels if plan.accepts(c, cause)]
+        if not takers:
+            raise SettingsError(
+                "no channel takes digests" if self.settings.channels else "no channel is set up",
+                advice="add [alerts.channels.NAME]: see docs/alerts.md",
+            )
+        for channel in takers:
+            yield self._once(channel, compose([cause], channel.language, {}, now), now)
+
+    def require_channels(self) -> None:
+        """Raises `SettingsError` if there is no channel."""
+        self._chosen(())
+
+    def _keep_watch(self, now: Instant) -> None:
+        if self._last_tick is None or not 0 <= now - self._last_tick <= PAUSE_S:
+            self._watching_since = now
+        self._last_tick = now
+
+    def _note(self, now: Instant) -> None:
+        """Write what changed, if anything did: most ticks only read."""
+        with store.reading(self.database) as tx:
+            snapshot = self._snapshot(tx.alerts, now)
+            causes = [cause for cause in self._causes(snapshot) if self._is_ours(cause)]
+            made, _ = self._plan(tx.alerts, causes, snapshot.moment)
+            if not made:
+                return
+        with store.writing(self.database) as tx:
+            made, known = self._plan(tx.alerts, causes, snapshot.moment)
+            tx.alerts.write(made.alerts, made.messages, known, now)
+
+    def _causes(self, snapshot: Snapshot) -> Iterator[Cause]:
+        """Everything that holds, except for rules that are off."""
+        for name in RULES:
+            if name not in self.settings.off:
+                facts, own = self._facts_of(name, snapshot), self.settings.options(name)
+                yield from rule(name).causes(facts, own, snapshot.moment)
+
+    def _facts_of(self, name: str, snapshot: Snapshot) -> Sequence[Any]:
+        now = snapshot.moment.now
+        read_at, facts = self._facts.get(name, (None, ()))
+        if read_at is None or not 0 <= now - read_at < rule(name).facts_age_s:
+            facts = rule(name).facts(snapshot, self.settings.options(name))
+            self._facts[name] = now, facts
+        return facts
+
+    def _plan(
+        self, tx: AlertsReader, causes: Sequence[Cause], moment: Moment
+    ) -> tuple[plan.Plan, Mapping[str, Alert]]:
+        kept = tx.known([cause.key for cause in causes])
+        known = {key: alert for key, alert in kept.items() if self._is_ours(alert)}
+        last = tx.last_message_at([channel.name for channel in self.settings.channels])
+        return plan.make(causes, known, last, self.settings, moment.zone, moment.now), known
+
+    def _is_ours(self, subject: Cause | Alert) -> bool:
+        return subject.account is None or subject.account in self.accounts
+
+    def _snapshot(self, tx: AlertsReader, now: Instant) -> Snapshot:
+        moment = Moment(
+            now=now,
+            zone=tx.zone(),
+            watching_since=self._watching_since,
+            open_keys=tx.open_keys(),
+            owners=self.settings.owners,
+            accounts=self.accounts,
+            due=self.due,
+        )
+        return Snapshot(tx.ask, moment)
+
+    def _deliver(self, now: Instant) -> Iterator[Sent]:
+        """Claim each message before it is sent, so that one of several daemons sends it. A recipient
+        that fails is left alone until the next tick."""
+        claimant = uuid.uuid4().hex
+        with store.reading(self.database) as tx:
+            waiting = tx.alerts.due(now)
+        failing: dict[tuple[str, str], str] = {}
+        for delivery_id in waiting:
+            with store.writing(self.database) as tx:
+                delivery = tx.alerts.claim(delivery_id, claimant, now)
+            if delivery is not None:
+                yield self._send(delivery, claimant, now, failing)
+
+    def _send(
+        self,
+        delivery: Delivery,
+        claimant: str,
+        now: Instant,
+        failing: dict[tuple[str, str], str],
+    ) -> Sent:
+        """Send a claimed message to those who do not have it yet, and note who took it."""
+
+        def note(taken_by: Sequence[str]) -> None:
+            with store.writing(self.database) as tx:
+                tx.alerts.note_taken(delivery, claimant, taken_by)
+
+        attempt = Attempt(delivery.message, list(delivery.taken_by), failing)
+        error = self._reach(delivery.channel, attempt, now, note)
+        with store.writing(self.database) as tx:
+            tx.alerts.finish(
+                replace(delivery, taken_by=tuple(attempt.taken_by)), claimant, now, error
+            )
+        return _logged(Sent(delivery.channel, delivery.message.keys, error, delivery.attempts))
+
+    def _once(self, channel: Channel, message: Message, now: Instant) -> Sent:
+        """Send a message that is not kept: a test, or a digest that somebody asked for."""
+        error = self._reach(channel.name, Attempt(message), now, lambda taken_by: None)
+        return _logged(Sent(channel.name, message.keys, error))
+
+    def _reach(
+        self, name: str, attempt: Attempt, now: Instant, note: Callable[[Sequence[str]], None]
+    ) -> str | None:
+        """Try every recipient of a channel; why some of them, or the channel, did not take it."""
+        channel = self.settings.channel(name)
+        if channel is None:
+            return f"the settings know no channel {name!r}"
+        try:
+            everybody = self.recipients(channel, self.environ)
+        except EtlError as error:
+            return error.message
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            return _unexpected(channel.kind, error)
+        errors = []
+        for recipient in everybody:
+            if recipient.name in attempt.taken_by:
+                continue
+            error_text = attempt.try_one(channel.name, recipient, now)
+            if error_text is not None:
+                errors.append(error_text)
+            elif len(everybody) > 1:
+                note(attempt.taken_by)
+        if not everybody:
+            return "the channel names no address"
+        if not errors or len(everybody) == 1:
+            return errors[0] if errors else None
+        return f"{len(errors)} of {len(everybody)} recipients: {'; '.join(errors)}"
+
+    def _chosen(self, names: Sequence[str]) -> Sequence[Channel]:
+        known = {channel.name: channel for channel in self.settings.channels}
+        for name in names:
+            if name not in known:
+                raise SettingsError(
+                    f"there is no channel {name!r}",
+                    advice=f"there are: {', '.join(known) or 'none'}; see docs/alerts.md",
+                )
+        if not known:
+            raise SettingsError(
+                "no channel is set up", advice="add [alerts.channels.NAME]: see docs/alerts.md"
+            )
+        return [known[name] for name in names] or list(known.values())
+
+
+@dataclass
+class Attempt:
+    """A message on its way: who took it, and which recipients failed in this tick, with their error."""
+
+    message: Message
+    taken_by: list[str] = field(default_factory=list)
+    failing: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def try_one(self, channel: str, recipient: channels.Recipient, now: Instant) -> str | None:
+        """Why a recipient did not take the message; None if it did. One that failed already in this
+        tick is not tried again."""
+        key = channel, recipient.name
+        if key not in self.failing:
+            error = _error_of(recipient, self.message, now)
+            if error is None:
+                self.taken_by.append(recipient.name)
+                return None
+            self.failing[key] = error
+        return self.failing[key]
+
+
+def _error_of(recipient: channels.Recipient, message: Message, now: Instant) -> str | None:
+    try:
+        recipient.send(message, now)
+    except EtlError as error:
+        return error.message
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        return _unexpected(recipient.name, error)
+    return None
+
+
+def _unexpected(subject: str, error: Exception) -> str:
+    """The text of a foreign error could hold an address."""
+    return f"{subject}: {type(error).__name__}"
+
+
+def _logged(sent: Sent) -> Sent:
+    if sent.error is None:
+        _log.info("channel %s took a message of %d alerts", sent.channel, len(sent.keys))
+    else:
+        _log.warning("channel %s, attempt %d: %s", sent.channel, sent.attempts, sent.error)
+    return sent
+
+
+__all__ = ["Alerts", "Sent"]

@@ -1,0 +1,65 @@
+"""How the polls of each account's instances go: the facts of two rules. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+from etl.alerts.snapshot import Snapshot
+from etl.poll import Instant
+
+NEWEST: Final = """
+SELECT a.name AS account, r.outcome, r.sync_run_id, r.error, epoch(r.finished_at) AS finished_s
+FROM account a
+CROSS JOIN (SELECT 'complete' AS outcome UNION ALL SELECT 'partial' UNION ALL SELECT 'failed') o
+JOIN sync_run r ON r.account_id = a.account_id AND r.resource = 'instances' AND r.outcome = o.outcome
+    AND r.started_at = (
+        SELECT MAX(n.started_at) FROM sync_run n
+        WHERE n.account_id = a.account_id AND n.resource = 'instances' AND n.outcome = o.outcome
+    )
+ORDER BY a.name, r.sync_run_id
+"""
+"""The newest poll of each outcome: one look into an index each, however many there are."""
+TRIED_SINCE: Final = """
+SELECT epoch(MIN(r.started_at)) AS tried_s
+FROM sync_run r
+JOIN account a ON a.account_id = r.account_id
+WHERE a.name = :account AND r.resource = 'instances' AND r.outcome IN ('partial', 'failed')
+    AND r.started_at > instant(:complete_s)
+"""
+_REFUSED: Final = re.compile(
+    r"^GET \S+: HTTP (?:401|403|\d+, code (?:401|403|2))\b|^there is no API key"
+)
+"""As `etl.source.client` and `etl.settings` word it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """`tried_since`: the first attempt after the last complete poll; `error`: of the newest attempt,
+    None if it went well."""
+
+    account: str
+    last_complete_at: Instant | None
+    tried_since: Instant | None = None
+    error: str | None = None
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the source does not take the key, or there is none: a person must act."""
+        return self.error is not None and _REFUSED.search(self.error) is not None
+
+
+def polling(snapshot: Snapshot) -> list[Polling]:
+    """The polls of the watched accounts that were ever polled."""
+    rows = snapshot.ask(NEWEST)
+    names = sorted({row.account for row in rows} & set(snapshot.moment.accounts))
+    return [_polling(snapshot, name, [r for r in rows if r.account == name]) for name in names]
+
+
+def _polling(snapshot: Snapshot, account: str, newest: list[Any]) -> Polling:
+    complete = next((row.finished_s for row in newest if row.outcome == "complete"), None)
+    last = newest[-1]
+    error = None if last.outcome == "complete" else last.error or last.outcome
+    tried = snapshot.ask(TRIED_SINCE, account=account, complete_s=complete or 0)[0].tried_s
+    return Polling(account, complete, tried, error)

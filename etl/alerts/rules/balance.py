@@ -1,0 +1,184 @@
+"""A balance that will not last: for some hours, and on Friday until Monday noon."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from etl.alerts.cause import Cause
+from etl.alerts.options import Options
+from etl.alerts.rules.base import Rule
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words, hours, yuan
+from etl.poll import Instant
+from etl.units import DAY_S, HOUR_S
+
+READ_S: Final = 2 * DAY_S
+BURN_S: Final = DAY_S
+"""The burn rate is that of so long a time before the newest balance."""
+BURN_LEAST_S: Final = 3 * HOUR_S
+"""A shorter history says nothing of the rate."""
+STALE_S: Final = 6 * HOUR_S
+EASE: Final = 1.25
+"""A low balance is low until it lasts so many times longer: it does not come and go at the limit."""
+FRIDAY, FROM_HOUR, NOON = 4, 9, 12 * 60
+URGENT_HOURS: Final = 24
+BALANCES: Final = """
+SELECT a.account_id, a.name AS account, epoch(b.first_seen_at) AS at_s,
+    COALESCE(b.balance_microcny, 0) + COALESCE(b.card_balance_microcny, 0) AS left_microcny, (
+        SELECT epoch(MAX(r.started_at)) FROM sync_run r
+        WHERE r.account_id = b.account_id AND r.resource = 'balance' AND r.outcome = 'complete'
+    ) AS polled_s
+FROM balance b
+JOIN account a ON a.account_id = b.account_id
+WHERE b.ended_at IS NULL OR b.ended_at >= instant(:since_s)
+ORDER BY a.name, b.first_seen_at
+"""
+
+
+class BalanceOptions(Options, frozen=True, kw_only=True):
+    balance_hours: tuple[Annotated[int, Meta(ge=1, le=10_000)], ...] = (72, 24)
+    balance_weekend: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """All that is left of an account over time, oldest first; each amount holds until the next.
+
+    `as_of`: the newest moment for which the last one is known. `running_microcny`: what runs now
+    costs an hour.
+    """
+
+    account: str
+    as_of: Instant
+    points: tuple[tuple[Instant, int], ...]
+    running_microcny: int = 0
+
+    @property
+    def left_microcny(self) -> int:
+        return self.points[-1][1]
+
+    @property
+    def lasts_s(self) -> float | None:
+        """Seconds that the newest balance lasts at the present rate; None if that is not known, or
+        nothing is spent."""
+        burn = self.burn_per_s
+        return None if not burn or not self.points else max(0, self.left_microcny) / burn
+
+    @property
+    def burn_per_s(self) -> float:
+        """Millionths of a yuan a second: the rate of the last day, or of what runs now, whichever is
+        more. The one knows of charges that no price explains, the other of what began an hour ago."""
+        return max(self.spent_per_s or 0, self.running_microcny / HOUR_S)
+
+    @property
+    def spent_per_s(self) -> float | None:
+        """The rate at which the balance fell over the last day. A rise is a recharge, and what was
+        spent in the same step is left out."""
+        if not self.points:
+            return None
+        begins = max(self.points[0][0], self.as_of - BURN_S)
+        if self.as_of - begins < BURN_LEAST_S:
+            return None
+        falls = (max(0, a - b) for (_, a), (at, b) in pairwise(self.points) if at > begins)
+        return sum(falls) / (self.as_of - begins)
+
+
+class Balance(Rule[Purse, BalanceOptions]):
+    name = "balance"
+    wakes = True
+    prompt = True
+    options = BalanceOptions
+
+    def facts(self, snapshot: Snapshot, options: BalanceOptions) -> Sequence[Purse]:
+        return purses(snapshot)
+
+    def causes(
+        self, facts: Sequence[Purse], options: BalanceOptions, moment: Moment
+    ) -> Iterator[Cause]:
+        for purse in facts:
+            lasts_s = purse.lasts_s
+            if lasts_s is None or moment.now - purse.as_of > STALE_S:
+                continue
+            yield from self._low(purse, lasts_s, options, moment)
+            if options.balance_weekend:
+                yield from self._weekend(purse, lasts_s, moment)
+
+    def _low(
+        self, purse: Purse, lasts_s: float, options: BalanceOptions, moment: Moment
+    ) -> Iterator[Cause]:
+        """The limits that it is under."""
+        steps = []
+        for limit in sorted(options.balance_hours, reverse=True):
+            is_open = f"{self.name}:{purse.account}:{limit}h" in moment.open_keys
+            if lasts_s < limit * HOUR_S * (EASE if is_open else 1):
+                steps.append((f"{limit}h", "urgent" if limit <= URGENT_HOURS else "warning"))
+        yield from self.steps(
+            (purse.account,), steps, _words(purse, lasts_s), account=purse.account
+        )
+
+    def _weekend(self, purse: Purse, lasts_s: float, moment: Moment) -> Iterator[Cause]:
+        local = moment.zone.local(moment.now)
+        if local.weekday() != FRIDAY or local.hour < FROM_HOUR:
+            return
+        if purse.as_of + lasts_s >= moment.zone.at(local.date() + timedelta(days=3), NOON):
+            return
+        until = Words(
+            "周末前请充值，余额撑不到周一中午。",
+            "Recharge before the weekend: the balance will not last until Monday noon. ",
+        )
+        yield self.cause(
+            purse.account,
+            "weekend",
+            local.date(),
+            severity="urgent",
+            account=purse.account,
+            words=until + _words(purse, lasts_s),
+        )
+
+
+def purses(snapshot: Snapshot) -> list[Purse]:
+    """The balances of the watched accounts, as far back as the rate of the last day needs them."""
+    rows = snapshot.ask(BALANCES, since_s=snapshot.moment.now - READ_S)
+    points: dict[str, list[tuple[Instant, int]]] = defaultdict(list)
+    polled: dict[str, Instant] = {}
+    for row in rows:
+        points[row.account].append((row.at_s, int(row.left_microcny)))
+        polled[row.account] = row.polled_s or 0
+    costs = _hourly_costs(snapshot)
+    return [
+        Purse(account, max(known[-1][0], polled[account]), tuple(known), costs[account])
+        for account, known in points.items()
+        if account in snapshot.moment.accounts
+    ]
+
+
+def _hourly_costs(snapshot: Snapshot) -> Counter[str]:
+    """What runs now costs an hour, by account. Prepaid time has no price by the hour, and does not
+    drain a balance."""
+    costs: Counter[str] = Counter()
+    for run in snapshot.running():
+        costs[run.machine.account] += run.hour_microcny or 0
+    return costs
+
+
+def _words(purse: Purse, lasts_s: float) -> Words:
+    left, hour = yuan(purse.left_microcny), yuan(round(purse.burn_per_s * HOUR_S))
+    is_spent = purse.burn_per_s == purse.spent_per_s
+    zh, en = (
+        ("近一天的消耗", "the last day's rate") if is_spent else ("现在的运行", "what runs now")
+    )
+    lasts = hours(lasts_s)
+    return Words(
+        f"余额 {left}，按{zh}（每小时 {hour}）还可用 {lasts} 小时",
+        f"{left} left: it lasts {lasts} h at {hour} an hour, {en}",
+    )
+
+
+RULE = Balance()

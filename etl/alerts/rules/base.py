@@ -1,0 +1,62 @@
+"""What every rule is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Final, Generic, TypeVar
+
+from etl.alerts.cause import Cause
+from etl.alerts.options import Options
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words
+
+F = TypeVar("F")
+S = TypeVar("S", bound=Options)
+COSTS_AGE_S: Final = 3_600
+"""Rules about costs of whole weeks read them anew after so long."""
+
+
+class Rule(Generic[F, S]):
+    """One kind of alert: its settings, the query behind it, and what it says.
+
+    To add one, write a file with a subclass and name it in `etl.alerts.rules.RULES`.
+
+    `wakes`: quiet hours do not hold it back. `prompt`: it does not wait to be gathered with others.
+    `facts_age_s`: its facts may be so old.
+    """
+
+    name: ClassVar[str]
+    wakes: ClassVar[bool] = False
+    prompt: ClassVar[bool] = False
+    facts_age_s: ClassVar[int] = 0
+    options: type[S]
+
+    def facts(self, snapshot: Snapshot, options: S) -> Sequence[F]:
+        """Read what the rule judges."""
+        raise NotImplementedError
+
+    def causes(self, facts: Sequence[F], options: S, moment: Moment) -> Iterator[Cause]:
+        """Yield a cause for every fact that is worth a message. Pure."""
+        raise NotImplementedError
+
+    def cause(self, *key: object, severity: str, words: Words, **more: Any) -> Cause:
+        """A cause of this rule; its key is the rule's name and these parts."""
+        return Cause(":".join(map(str, (self.name, *key))), self.name, severity, words, **more)
+
+    def steps(
+        self, key: tuple[object, ...], steps: Sequence[tuple[str, str]], words: Words, **more: Any
+    ) -> Iterator[Cause]:
+        """Causes for limits (key's end, severity) that were passed one after the other, the worst
+        last: that one is sent, and speaks for the others."""
+        keys = [":".join(map(str, (self.name, *key, end))) for end, _ in steps]
+        for i, (end, severity) in enumerate(steps):
+            is_worst = i == len(steps) - 1
+            yield self.cause(
+                *key,
+                end,
+                severity=severity,
+                words=words,
+                covers=tuple(keys[:-1]) if is_worst else (),
+                silent=not is_worst,
+                **more,
+            )

@@ -1,0 +1,177 @@
+"""A part of a budget that is used up, and a budget that will not do for the month."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+from etl.alerts.cause import Cause
+from etl.alerts.options import Options
+from etl.alerts.rules.base import COSTS_AGE_S, Rule
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words, one_line, yuan
+from etl.poll import Instant
+from etl.units import DAY_S
+
+PROJECTED_FROM_S: Final = 3 * DAY_S
+"""So much of a month must have been observed for a projection: one working day would speak for all."""
+EASE: Final = 0.95
+"""A projection that fell under the budget by less than this is still over it."""
+BUDGETS: Final = (
+    "SELECT scope, name, amount_microcny FROM budget WHERE month IN (:month, '') ORDER BY month"
+)
+SPENT: Final = """
+SELECT account, project, CAST(COALESCE(SUM(cost_microcny), 0) AS BIGINT) AS spent_microcny
+FROM cost_line WHERE day >= :day GROUP BY account, project
+"""
+"""View `cost_line` takes a day to its index; those that group it first do not."""
+OBSERVED: Final = "SELECT account, first_s, last_s FROM sync_span"
+
+
+class BudgetOptions(Options, frozen=True, kw_only=True):
+    budget_percent: tuple[Annotated[int, Meta(ge=1, le=1_000)], ...] = (50, 80, 100)
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What a budget allows and what was spent. `scope` is project or account, `month` like 2026-11.
+
+    `projected_microcny`: by the end of the month; None if that cannot be told yet.
+    """
+
+    scope: str
+    name: str
+    month: str
+    budget_microcny: int
+    spent_microcny: int
+    projected_microcny: int | None = None
+
+    @property
+    def account(self) -> str | None:
+        """None of a project, which may spend in several accounts."""
+        return self.name if self.scope == "account" else None
+
+    @property
+    def used_percent(self) -> float:
+        """A budget of nothing is used up by the first fen."""
+        if self.budget_microcny <= 0:
+            return 100.0 if self.spent_microcny > 0 else 0.0
+        return 100 * self.spent_microcny / self.budget_microcny
+
+
+class Budget(Rule[Spending, BudgetOptions]):
+    name = "budget"
+    facts_age_s = COSTS_AGE_S
+    options = BudgetOptions
+
+    def facts(self, snapshot: Snapshot, options: BudgetOptions) -> Sequence[Spending]:
+        return _spending(snapshot)
+
+    def causes(
+        self, facts: Sequence[Spending], options: BudgetOptions, moment: Moment
+    ) -> Iterator[Cause]:
+        for row in facts:
+            passed = sorted(p for p in options.budget_percent if row.used_percent >= p)
+            if row.budget_microcny <= 0:
+                passed = passed[-1:]  # its steps are passed all at once
+            yield from self.steps(
+                (row.scope, row.name, row.month),
+                [(str(p), "urgent" if p >= 100 else "warning") for p in passed],
+                _used(row),
+                account=row.account,
+            )
+            yield from self._projected(row, moment)
+
+    def _projected(self, row: Spending, moment: Moment) -> Iterator[Cause]:
+        key = (row.scope, row.name, row.month, "projected")
+        if row.projected_microcny is None or row.used_percent >= 100:
+            return
+        is_open = ":".join((self.name, *key)) in moment.open_keys
+        if row.projected_microcny <= row.budget_microcny * (EASE if is_open else 1):
+            return
+        budget, projected = yuan(row.budget_microcny), yuan(row.projected_microcny)
+        yield self.cause(
+            *key,
+            severity="warning",
+            account=row.account,
+            words=_subject(row)
+            + Words(
+                f"按目前的速度，到月底预计 {projected}，超出预算 {budget}",
+                f"on course for {projected} by the end of the month, over the budget of {budget}",
+            ),
+        )
+
+
+def _spending(snapshot: Snapshot) -> list[Spending]:
+    """The budgets of this month, projected as if it went on as it did while it was observed."""
+    moment = snapshot.moment
+    first = moment.zone.local_date(moment.now).replace(day=1)
+    month = first.isoformat()[:7]
+    rows = snapshot.ask(BUDGETS, month=month)
+    amounts = {(row.scope, row.name): row.amount_microcny for row in rows}
+    if not amounts:
+        return []
+    spent: dict[tuple[str, str | None], int] = defaultdict(int)
+    for row in snapshot.ask(SPENT, day=first.isoformat()):
+        spent["account", row.account] += row.spent_microcny
+        spent["project", row.project] += row.spent_microcny
+    starts = moment.zone.starts(first)
+    ends = moment.zone.starts((first + timedelta(days=32)).replace(day=1))
+    observed = snapshot.ask(OBSERVED)
+    return [
+        Spending(
+            scope,
+            name,
+            month,
+            amount,
+            spent[scope, name],
+            _projection(
+                spent[scope, name],
+                [row for row in observed if scope == "project" or row.account == name],
+                starts,
+                ends,
+            ),
+        )
+        for (scope, name), amount in sorted(amounts.items())
+    ]
+
+
+def _projection(spent: int, observed: Sequence[Any], starts: Instant, ends: Instant) -> int | None:
+    """What the month will have cost if it goes on as it did between its first and its newest poll."""
+    if not observed:
+        return None
+    begins = max(starts, min(row.first_s for row in observed))
+    seen_until = min(ends, max(row.last_s for row in observed))
+    seen_s = seen_until - begins
+    if seen_s < PROJECTED_FROM_S:
+        return None
+    projected: int = spent + spent * (ends - seen_until) // seen_s
+    return projected
+
+
+def _subject(row: Spending) -> Words:
+    name = one_line(row.name)
+    kind = Words("账户", "account") if row.scope == "account" else Words("项目", "project")
+    return Words(
+        f"{row.month} {kind.zh}“{name}”的预算：", f"Budget of {kind.en} {name}, {row.month}: "
+    )
+
+
+def _used(row: Spending) -> Words:
+    spent, budget = yuan(row.spent_microcny), yuan(row.budget_microcny)
+    if row.budget_microcny <= 0:
+        return _subject(row) + Words(
+            f"预算为 {budget}，已花费 {spent}", f"{spent} spent of a budget of {budget}"
+        )
+    used = f"{row.used_percent:,.0f}%"
+    return _subject(row) + Words(
+        f"已用 {used}（{spent} / {budget}）", f"{used} used ({spent} of {budget})"
+    )
+
+
+RULE = Budget()

@@ -1,0 +1,69 @@
+"""A compute card that expires soon with something left on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from etl.alerts.cause import Cause
+from etl.alerts.options import Options
+from etl.alerts.rules.base import Rule
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words, local_time, one_line, yuan
+from etl.history.days import iso
+from etl.poll import Instant
+from etl.units import DAY_S
+
+CARDS: Final = """
+SELECT a.name AS account, c.uuid, c.title, c.leave_amount_microcny, epoch(c.expire_date) AS expires_s
+FROM card c
+JOIN account a ON a.account_id = c.account_id
+WHERE c.ended_at IS NULL AND c.missing_since IS NULL
+    AND c.leave_amount_microcny > 0 AND c.expire_date > instant(:now_s)
+ORDER BY a.name, c.uuid
+"""
+
+
+class CardOptions(Options, frozen=True, kw_only=True):
+    card_days: tuple[Annotated[int, Meta(ge=0, le=365)], ...] = (7, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    account: str
+    uuid: str
+    title: str | None
+    left_microcny: int
+    expires_at: Instant
+
+
+class CardExpiry(Rule[Card, CardOptions]):
+    name = "card_expiry"
+    options = CardOptions
+
+    def facts(self, snapshot: Snapshot, options: CardOptions) -> Sequence[Card]:
+        return [Card(*row) for row in snapshot.ask(CARDS, now_s=snapshot.moment.now)]
+
+    def causes(
+        self, facts: Sequence[Card], options: CardOptions, moment: Moment
+    ) -> Iterator[Cause]:
+        for card in facts:
+            lasts_s = card.expires_at - moment.now
+            days = sorted((d for d in options.card_days if 0 < lasts_s <= d * DAY_S), reverse=True)
+            title, at = one_line(card.title) or card.uuid, local_time(moment.zone, card.expires_at)
+            left = yuan(card.left_microcny)
+            yield from self.steps(
+                (card.account, card.uuid, iso(card.expires_at)),
+                [(f"{d}d", "warning") for d in days],
+                Words(
+                    f"算力卡 {title} 将于 {at} 到期，余额 {left}",
+                    f"Compute card {title} expires at {at} with {left} left on it",
+                ),
+                account=card.account,
+            )
+
+
+RULE = CardExpiry()

@@ -1,0 +1,98 @@
+"""A day that costs much more than the same weekday usually does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from statistics import median
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from etl.alerts.cause import Cause
+from etl.alerts.options import Options
+from etl.alerts.rules.base import COSTS_AGE_S, Rule
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words, yuan
+from etl.units import MICRO
+
+READ_DAYS: Final = 64
+WEEKS: Final = 8
+LEAST_WEEKS: Final = 3
+DAY_COSTS: Final = """
+SELECT account, day, CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
+FROM cost_line WHERE day >= :day GROUP BY account, day ORDER BY account, day
+"""
+
+
+class CostDayOptions(Options, frozen=True, kw_only=True):
+    cost_day_factor: Annotated[float, Meta(ge=1, le=100)] = 1.5
+    cost_day_from_yuan: Annotated[int, Meta(ge=0, le=10**9)] = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """What a day cost, so far or in all. `day` is ISO text."""
+
+    account: str
+    day: str
+    cost_microcny: int
+
+
+class CostDay(Rule[DayCost, CostDayOptions]):
+    name = "cost_day"
+    facts_age_s = COSTS_AGE_S
+    options = CostDayOptions
+
+    def facts(self, snapshot: Snapshot, options: CostDayOptions) -> Sequence[DayCost]:
+        return day_costs(snapshot, snapshot.moment.day_before(READ_DAYS))
+
+    def causes(
+        self, facts: Sequence[DayCost], options: CostDayOptions, moment: Moment
+    ) -> Iterator[Cause]:
+        today = moment.zone.local_date(moment.now)
+        costs = {(row.account, row.day): row.cost_microcny for row in facts}
+        for account in sorted({account for account, _ in costs}):
+            for day in (today - timedelta(days=1), today):
+                cost = costs.get((account, day.isoformat()), 0)
+                usual = _usual(costs, account, day)
+                if usual is not None and _is_dear(cost, usual, options):
+                    yield self.cause(
+                        account,
+                        day,
+                        severity="warning",
+                        account=account,
+                        words=_words(day, cost, usual),
+                    )
+
+
+def day_costs(snapshot: Snapshot, since: str) -> list[DayCost]:
+    """The costs of each account and day from a day on, as far as prices are known."""
+    rows = snapshot.ask(DAY_COSTS, day=since)
+    return [DayCost(a, str(day), int(cost)) for a, day, cost in rows if cost is not None]
+
+
+def _is_dear(cost: int, usual: int, options: CostDayOptions) -> bool:
+    return (
+        cost > options.cost_day_factor * usual
+        and cost - usual >= options.cost_day_from_yuan * MICRO
+    )
+
+
+def _usual(costs: Mapping[tuple[str, str], int], account: str, day: date) -> int | None:
+    """The median of the same weekdays before; None if too few are known."""
+    before = [(day - timedelta(weeks=w)).isoformat() for w in range(1, WEEKS + 1)]
+    known = [costs[account, name] for name in before if (account, name) in costs]
+    return round(median(known)) if len(known) >= LEAST_WEEKS else None
+
+
+def _words(day: date, cost: int, usual: int) -> Words:
+    zh = "一二三四五六日"[day.weekday()]
+    return Words(
+        f"{day:%m-%d} 的费用约 {yuan(cost)}，平时的周{zh}约 {yuan(usual)}",
+        f"{day:%m-%d} cost about {yuan(cost)}; a {day:%A} usually costs {yuan(usual)}",
+    )
+
+
+RULE = CostDay()

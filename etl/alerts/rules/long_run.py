@@ -1,0 +1,61 @@
+"""An instance that has run for long without a timer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from msgspec import Meta
+
+from etl.alerts.cause import Cause
+from etl.alerts.machines import Running
+from etl.alerts.options import Options
+from etl.alerts.rules.base import Rule
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words, about, hours
+from etl.history.days import iso
+from etl.units import HOUR_S
+
+
+class LongRunOptions(Options, frozen=True, kw_only=True):
+    long_run_hours: Annotated[float, Meta(ge=0.1, le=1_000)] = 8
+    long_run_again_hours: Annotated[float, Meta(ge=1, le=1_000)] = 24
+
+
+class LongRun(Rule[Running, LongRunOptions]):
+    name = "long_run"
+    wakes = True
+    options = LongRunOptions
+
+    def facts(self, snapshot: Snapshot, options: LongRunOptions) -> Sequence[Running]:
+        return snapshot.running()
+
+    def causes(
+        self, facts: Sequence[Running], options: LongRunOptions, moment: Moment
+    ) -> Iterator[Cause]:
+        for run in facts:
+            if run.is_unattended and run.as_of - run.since >= options.long_run_hours * HOUR_S:
+                yield self.cause(
+                    run.machine.account,
+                    run.machine.instance_uuid,
+                    iso(run.since),
+                    severity="warning",
+                    account=run.machine.account,
+                    owner=run.machine.owner,
+                    repeat_s=round(options.long_run_again_hours * HOUR_S),
+                    words=_words(run),
+                )
+
+
+def _words(run: Running) -> Words:
+    ran = hours(run.as_of - run.since)
+    return (
+        Words("仍在运行：", "Still running: ")
+        + run.machine.words
+        + Words(f"，已运行 {ran} 小时，未设定时关机", f", for {ran} h without a timer")
+        + about(run.cost(run.as_of), "，已花费约 {}", ", about {} so far")
+        + about(run.hour_microcny, "，每小时 {}", ", {} an hour")
+    )
+
+
+RULE = LongRun()

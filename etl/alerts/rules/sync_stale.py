@@ -1,0 +1,77 @@
+"""No complete poll for long, though somebody watched or tried for as long: a machine that was switched
+off for the night is not stale in the morning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from msgspec import Meta
+
+from etl.alerts.cause import Cause
+from etl.alerts.options import Options
+from etl.alerts.polling import Polling, polling
+from etl.alerts.rules.base import Rule
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words, local_time, one_line, same
+from etl.history.days import Zone
+from etl.poll import Instant
+
+
+class StaleOptions(Options, frozen=True, kw_only=True):
+    stale_minutes: Annotated[int, Meta(ge=1, le=100_000)] = 30
+
+
+class SyncStale(Rule[Polling, StaleOptions]):
+    name = "sync_stale"
+    prompt = True
+    options = StaleOptions
+
+    def facts(self, snapshot: Snapshot, options: StaleOptions) -> Sequence[Polling]:
+        return polling(snapshot)
+
+    def causes(
+        self, facts: Sequence[Polling], options: StaleOptions, moment: Moment
+    ) -> Iterator[Cause]:
+        for row in facts:
+            if not row.is_refused and _is_stale(row, options.stale_minutes * 60, moment):
+                yield self.cause(
+                    row.account,
+                    severity="urgent",
+                    account=row.account,
+                    words=_words(row, moment.zone),
+                )
+
+
+def _is_stale(row: Polling, limit_s: int, moment: Moment) -> bool:
+    last, tried, now = row.last_complete_at, row.tried_since, moment.now
+    watched_s = max(now - moment.watching_since, 0 if tried is None else now - tried)
+    if watched_s < limit_s or (last is None and tried is None):
+        return False
+    return last is None or (
+        now - last >= limit_s and not _is_newest_due(row, last, limit_s, moment)
+    )
+
+
+def _is_newest_due(row: Polling, last: Instant, limit_s: int, moment: Moment) -> bool:
+    """Whether no poll was due since: polls may be hours apart, or rest at night.
+
+    `last` is on the source's clock, which differs, and a poll of another daemon comes a little before
+    the tick.
+    """
+    if moment.due is None:
+        return False
+    due_at = moment.due(row.account, moment.now - limit_s / 2)
+    return due_at is not None and last >= due_at - limit_s / 4
+
+
+def _words(row: Polling, zone: Zone) -> Words:
+    reason = same(one_line(row.error, 160))
+    why = Words("：", ": ") + reason if row.error else same("")
+    if row.last_complete_at is None:
+        return Words("从未有过一次完整的同步", "There was never a complete poll") + why
+    since = local_time(zone, row.last_complete_at)
+    return Words(f"自 {since} 起没有一次完整的同步", f"No complete poll since {since}") + why
+
+
+RULE = SyncStale()

@@ -1,0 +1,69 @@
+"""A code of the source that counts as not running, or as not priced, until somebody says what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from etl.alerts.cause import Cause
+from etl.alerts.options import Options
+from etl.alerts.rules.base import Rule
+from etl.alerts.snapshot import Moment, Snapshot
+from etl.alerts.words import Words
+
+CODES: Final = """
+SELECT a.name AS account, u.kind, u.code, COUNT(*) AS instances
+FROM (
+    SELECT account_id, 'status' AS kind, status AS code FROM instance
+    WHERE gone_at IS NULL AND status NOT IN (SELECT status FROM instance_status)
+    UNION ALL
+    SELECT account_id, 'charging', charging_type FROM instance
+    WHERE gone_at IS NULL AND charging_type NOT IN (SELECT charging_type FROM charging_type)
+) u
+JOIN account a ON a.account_id = u.account_id
+GROUP BY a.name, u.kind, u.code
+ORDER BY u.kind DESC, a.name, u.code
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code that the lookups do not know. `kind` is status or charging."""
+
+    account: str
+    kind: str
+    code: int
+    instances: int
+
+
+class UnknownCode(Rule[Code, Options]):
+    name = "unknown_code"
+    options = Options
+
+    def facts(self, snapshot: Snapshot, options: Options) -> Sequence[Code]:
+        return [Code(*row) for row in snapshot.ask(CODES)]
+
+    def causes(self, facts: Sequence[Code], options: Options, moment: Moment) -> Iterator[Cause]:
+        for row in facts:
+            yield self.cause(
+                row.account,
+                row.kind,
+                row.code,
+                severity="warning",
+                account=row.account,
+                words=_words(row),
+            )
+
+
+def _words(row: Code) -> Words:
+    zh = {"status": "状态码", "charging": "计费码"}[row.kind]
+    many = "instance" if row.instances == 1 else "instances"
+    command = f"chenyu-etl codes set {row.kind} {row.code} …"
+    return Words(
+        f"未知的{zh} {row.code}（{row.instances} 台）。请说明其含义：{command}",
+        f"Unknown {row.kind} code {row.code} ({row.instances} {many}). Say what it means: {command}",
+    )
+
+
+RULE = UnknownCode()

@@ -1,0 +1,138 @@
+"""What rules look at: one consistent state of the database, at one moment."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Final, Protocol
+
+from etl.alerts.machines import Machine, Meter, Running
+from etl.alerts.owners import Owner, owner_of
+from etl.history.codes import PREPAID_UNITS
+from etl.history.days import Zone
+from etl.money.charging import ChargingModel
+from etl.money.pricing import PricePeriod
+from etl.poll import Instant
+
+Due = Callable[[str, float], float | None]
+"""The newest tick, not after a moment, at which an account's instances were to be polled."""
+
+RUNNING: Final = """
+SELECT r.*, w.owner
+FROM (
+    SELECT n.account, n.instance_uuid, n.title, n.charging_unit, n.shutdown_time_s, u.account_id,
+        u.gpu_name, u.gpu_nums, u.evidence, n.running_since_s,
+        epoch(COALESCE(n.last_seen_at, n.as_of)) AS as_of_s
+    FROM instance_now n
+    JOIN account a ON a.name = n.account
+    JOIN instance_usage u ON u.account_id = a.account_id AND u.instance_uuid = n.instance_uuid
+        AND u.ended_at IS NULL AND u.kind = 'running'
+    WHERE n.is_up = 1 AND n.as_of IS NOT NULL
+) r
+LEFT JOIN allocation w ON is_payer_of(w, r, r.as_of_s)
+ORDER BY r.account, r.instance_uuid
+"""
+"""An instance that one poll missed, or could not read, runs as far as it was seen: its alert stays."""
+PERIODS: Final = f"""
+SELECT u.account_id, u.instance_uuid, {", ".join(f"p.{f.name}" for f in fields(PricePeriod))}
+FROM instance_usage u
+JOIN price_period p
+    ON is_price_of(p, u)
+    AND p.ends_s > epoch(u.started_at)
+WHERE u.ended_at IS NULL AND u.kind = 'running'
+ORDER BY u.account_id, u.instance_uuid, p.starts_s
+"""
+"""Prices of what runs, also those to come, for what it will cost by morning."""
+MODEL: Final = "SELECT counts_from, step_s, boot_s, boot_max_s FROM charging_model"
+OWNED: Final = "SELECT COUNT(*) FROM allocation_rule WHERE owner IS NOT NULL"
+
+
+class Ask(Protocol):
+    """Runs one query in the transaction of the snapshot."""
+
+    def __call__(self, sql: str, **parameters: Any) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When rules look, and what they may know beside the database.
+
+    `watching_since`: since when somebody has looked without a break; before that, nothing can be said
+    to have stopped. `open_keys` are the causes that held until now. `accounts` are those watched here.
+    `due` is the daemon's schedule, if there is one.
+    """
+
+    now: Instant
+    zone: Zone
+    watching_since: Instant = 0
+    open_keys: frozenset[str] = frozenset()
+    owners: tuple[Owner, ...] = ()
+    accounts: Sequence[str] = ()
+    due: Due | None = None
+
+    def day_before(self, days: int) -> str:
+        """The local day so many days ago, as ISO text."""
+        return (self.zone.local_date(self.now) - timedelta(days=days)).isoformat()
+
+
+class Snapshot:
+    """Questions to the database at one moment; answers that several rules need are kept."""
+
+    def __init__(self, ask: Ask, moment: Moment) -> None:
+        self.ask = ask
+        self.moment = moment
+        self._running: tuple[Running, ...] | None = None
+        self._has_owners: bool | None = None
+
+    def running(self) -> tuple[Running, ...]:
+        """Every instance that runs, with its owner and its price."""
+        if self._running is None:
+            rows = self.ask(RUNNING)
+            meters = self._meters(rows)
+            self._running = tuple(self._run(row, meters) for row in rows)
+        return self._running
+
+    def machine(self, row: Any) -> Machine:
+        """The instance of a row with its account, title, owner and GPUs."""
+        owner = row.owner or owner_of(self.moment.owners, row.title)
+        return Machine(
+            account=row.account,
+            instance_uuid=row.instance_uuid,
+            title=row.title,
+            owner=owner,
+            gpu_name=row.gpu_name,
+            gpu_nums=row.gpu_nums,
+            unclaimed=owner is None and self._are_owned(),
+        )
+
+    def _run(self, row: Any, meters: Mapping[tuple[int, str], Meter]) -> Running:
+        return Running(
+            machine=self.machine(row),
+            since=row.running_since_s,
+            as_of=row.as_of_s,
+            timer_at=row.shutdown_time_s,
+            prepaid=row.charging_unit in PREPAID_UNITS,
+            meter=meters.get((row.account_id, row.instance_uuid)),
+        )
+
+    def _meters(self, rows: Sequence[Any]) -> dict[tuple[int, str], Meter]:
+        if not rows:
+            return {}
+        periods: dict[tuple[int, str], list[PricePeriod]] = defaultdict(list)
+        for account_id, uuid, *price in self.ask(PERIODS):
+            periods[account_id, uuid].append(PricePeriod(*price))
+        model, zone = ChargingModel(*self.ask(MODEL)[0]), self.moment.zone
+        return {
+            key: Meter(row.running_since_s, row.gpu_nums, tuple(prices), model, zone, row.evidence)
+            for row in rows
+            if (prices := periods.get(key := (row.account_id, row.instance_uuid)))
+        }
+
+    def _are_owned(self) -> bool:
+        """Whether anybody named owners: else it is no news that an instance has none."""
+        if self._has_owners is None:
+            by_title = any(owner.titles for owner in self.moment.owners)
+            self._has_owners = by_title or self.ask(OWNED)[0][0] > 0
+        return self._has_owners
