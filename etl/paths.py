@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ REPORTS: Final = _folder("sql") / "reports"
 MACROS: Final = _folder("sql") / "macros.sql"
 
 LONGEST_NAME: Final = 120
+TRIED_BYTES: Final = 2**16
 
 _ADVICE: Final = {
     **dict.fromkeys(
@@ -47,6 +49,15 @@ _ADVICE_BY_NUMBER: Final = {
     getattr(errno, name): text for name, text in _ADVICE.items() if hasattr(errno, name)
 }
 ANY_ADVICE: Final = "check that place, or name another one"
+
+
+def try_folder(folder: Path) -> None:
+    """Write a file of some size in a folder, and leave nothing there. Raises `OSError` with the reason if that
+    fails, which libraries often keep to themselves."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(TRIED_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def give_to_owner_of(like: Path, path: Path) -> None:

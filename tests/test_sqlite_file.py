@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from etl.dialect import open_database, translated
 from etl.dialect.sqlite import Sqlite
@@ -109,3 +112,52 @@ def test_a_file_that_is_no_database_is_an_error_with_advice(
     with pytest.raises(StoreError, match="not a database") as caught:
         schema.upgrade(fresh_file("letter.db"), ZONE, TODAY)
     assert "backup" in str(caught.value.advice)
+
+
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [
+        ("ENOSPC", "make room"),
+        ("EROFS", "read-only"),
+        ("EDQUOT", "quota"),
+        ("EIO", "disk"),
+        ("EMFILE", "ulimit"),
+        ("EACCES", "user"),
+    ],
+)
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR])
+def test_the_reason_of_the_system_is_found_where_sqlite_gives_none(
+    fresh_file: Callable[..., Sqlite],
+    monkeypatch: pytest.MonkeyPatch,
+    code: int,
+    reason: str,
+    advice: str,
+) -> None:
+    number = getattr(errno, reason)
+
+    def refuse(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    database = fresh_file()
+    database.create()
+    foreign = sqlite3.OperationalError("disk I/O error")
+    foreign.sqlite_errorcode = code | 0x300
+    plain = database.error(DBAPIError("SELECT 1", None, foreign))
+    monkeypatch.setattr("etl.dialect.sqlite_file.try_folder", refuse)
+    error = database.error(DBAPIError("SELECT 1", None, foreign))
+    assert plain.message == f"{database.path}: disk I/O error"
+    assert error.message == f"{database.path}: disk I/O error ({os.strerror(number)})"
+    assert advice in str(error.advice)
+    assert list(database.path.parent.iterdir()) == [database.path]
+
+
+def test_a_backup_that_cannot_be_written_can_be_read(
+    fresh_file: Callable[..., Sqlite], tmp_path: Path
+) -> None:
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+    database.backup(tmp_path / "b.db")
+    raw = sqlite3.connect(f"file:{tmp_path}/b.db?mode=ro", uri=True)
+    database._prepare(raw)
+    assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    raw.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import logging
 import os
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from etl.archive.line import Archived, encode, read_line
 from etl.archive.packed import CHUNK, beside, pack, private
 from etl.archive.polls import polls
 from etl.errors import ArchiveError
-from etl.paths import advice_on
+from etl.paths import advice_on, try_folder
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Resource
 
@@ -52,9 +51,7 @@ def check_folder(folder: Path, database_id: str | None) -> None:
     """Try to keep polls in a folder, and leave nothing there. Raises `ArchiveError` if this user cannot, or if it
     belongs to another database."""
     with _refused_as_archive_error(folder):
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        with tempfile.TemporaryFile(dir=there):
-            pass
+        try_folder(next(path for path in (folder, *folder.absolute().parents) if path.exists()))
     if database_id is not None:
         _belongs_to(folder, database_id)
 

@@ -20,7 +20,7 @@ from etl.dialect.rendering import spell_out
 from etl.dialect.sqlite_file import RESTORE, DatabaseFile
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
-from etl.paths import file_name
+from etl.paths import advice_on, file_name
 
 HEARING_STEPS: Final = 500_000
 """Of SQLite's machine, between looks for Ctrl-C: some hundredths of a second."""
@@ -28,6 +28,7 @@ OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
 OPENED: Final = "file"
 """Key of a pooled connection's note of the file that it has open."""
+WAL: Final = "wal"
 PRIMARY: Final = 0xFF
 """The bits of a result code that name its kind."""
 CACHE_KB: Final = 24_000
@@ -44,6 +45,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
+_OF_THE_SYSTEM: Final = frozenset(_ADVICE) - {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _READING: Final = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -212,6 +214,10 @@ class Sqlite:
                 f"{self.place} is locked by another program",
                 advice="end the program that holds a write transaction open, then try again",
             )
+        refusal = self._file.refusal() if code in _OF_THE_SYSTEM else None
+        if refusal is not None:
+            what = f"{self.place}: {error.orig} ({refusal.strerror})"
+            return StoreError(what, advice=advice_on(refusal))
         return StoreError(f"{self.place}: {error.orig}", advice=_ADVICE.get(code))
 
     def _connect(self, *arguments: Any) -> sqlite3.Connection:
@@ -226,8 +232,8 @@ class Sqlite:
 
     def _prepare(self, raw: sqlite3.Connection) -> None:
         raw.isolation_level = None  # transactions begin where we say
-        mode = "wal" if _is_foreign(raw) else raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
+        mode = WAL if _is_foreign(raw) else _use_wal(raw)
+        if mode != WAL:
             warnings.warn(
                 f"{self.place} cannot use write-ahead logging (journal mode {mode}): readers and"
                 " the writer will wait for each other; on a network drive use Postgres",
@@ -250,6 +256,16 @@ def _hear_signals() -> int:
     """Runs Python now and then during a long statement, so that Ctrl-C is heard. What it raises ends
     the statement."""
     return 0
+
+
+def _use_wal(raw: sqlite3.Connection) -> str:
+    """Return the journal mode that SQLite takes. A file that cannot be written needs none."""
+    try:
+        return str(raw.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & PRIMARY == sqlite3.SQLITE_READONLY:
+            return WAL
+        raise
 
 
 def _is_foreign(raw: sqlite3.Connection) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from etl.dialect import DATABASE_ID
 from etl.errors import StoreError
-from etl.paths import advice_on, give_to_owner_of, refuse_spared
+from etl.paths import advice_on, give_to_owner_of, refuse_spared, try_folder
 
 COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 RESTORE: Final = "put it back, or restore a backup (docs/backup.md), then start again"
@@ -53,6 +53,15 @@ class DatabaseFile:
         if stat.S_ISDIR(there.st_mode):
             raise StoreError(f"{self.path} is a folder", advice="name a file in it")
         return there.st_dev, there.st_ino
+
+    def refusal(self) -> OSError | None:
+        """Return why the system does not let SQLite work here, which SQLite does not say; None if it lets."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR))
+            try_folder(self.path.parent)
+        except OSError as error:
+            return error
+        return None
 
     def create(self, *, with_folder: bool) -> bool:
         """Make the file, for its owner only, in a folder that exists. False if it is there already."""
