@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ class Seen:
 @dataclass
 class ScriptedCloud:
     base_url: str = ""
+    tls: ssl.SSLContext | None = None
     seen: list[Seen] = field(default_factory=list)
     _steps: list[Step] = field(default_factory=list)
     _closing: threading.Event = field(default_factory=threading.Event)
@@ -99,8 +101,11 @@ class ScriptedCloud:
         s.sendall("\r\n".join([f"HTTP/1.1 {status} Said", *lines, "", ""]).encode() + body)
         return True
 
+    def _secured(self, s: socket.socket) -> socket.socket:
+        return self.tls.wrap_socket(s, server_side=True) if self.tls else s
+
     def _serve(self, s: socket.socket) -> None:
-        with s, suppress(OSError):
+        with suppress(OSError), self._secured(s) as s:
             while request := _read_request(s):
                 self.seen.append(request)
                 if not self._next()(s):
@@ -119,10 +124,13 @@ def _read_request(s: socket.socket) -> Seen | None:
 
 
 @contextmanager
-def scripted_cloud() -> Iterator[ScriptedCloud]:
+def scripted_cloud(tls: ssl.SSLContext | None = None) -> Iterator[ScriptedCloud]:
     cloud = ScriptedCloud()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         cloud.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v2"
+        if tls:
+            cloud.tls = tls
+            cloud.base_url = cloud.base_url.replace("http://127.0.0.1", "https://localhost")
         thread = threading.Thread(target=_accept, args=(cloud, listener), daemon=True)
         thread.start()
         try:

@@ -385,6 +385,28 @@ def test_the_limit_counts_what_was_packed(cloud: ScriptedCloud, client_of: Clien
     assert isinstance(failure(client_of(cloud, body_limit=100_000)), Changed)
 
 
+@pytest.mark.parametrize("packing", ["gzip, gzip", "br", "zstd", "deflate"])
+def test_a_packing_that_was_not_asked_for_is_not_unpacked(
+    cloud: ScriptedCloud, client_of: ClientOf, packing: str
+) -> None:
+    """Gzip inside of gzip makes a million times as much of a chunk, before anybody can count."""
+    bomb = gzip.compress(gzip.compress(b" " * 10_000_000))
+    cloud.answers(bomb, Content_Encoding=packing)
+    assert isinstance(failure(client_of(cloud)), Unavailable)
+
+
+def test_half_a_packed_answer_is_no_answer(cloud: ScriptedCloud, client_of: ClientOf) -> None:
+    cloud.answers(gzip.compress(b'{"code":0}' + b" " * 9999)[:-9], Content_Encoding="gzip")
+    assert isinstance(failure(client_of(cloud)), Unavailable)
+
+
+def test_a_source_that_repeats_the_key_is_heard_without_it(
+    cloud: ScriptedCloud, client_of: ClientOf
+) -> None:
+    cloud.answers({"code": 0, "data": {"title": f"key {KEY}"}})
+    assert KEY.encode() not in client_of(cloud).get("/x").body
+
+
 def test_a_packed_answer_is_unpacked(cloud: ScriptedCloud, client_of: ClientOf) -> None:
     cloud.answers(gzip.compress(b'{"code":0}'), Content_Encoding="gzip")
     assert client_of(cloud).get("/x").body == b'{"code":0}'

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "address errors poll redact paths units simcloud history.codes history.days timing.cadence"
-    " timing.clock source.deadline",
+    " timing.clock source.deadline source.proxies source.http",
     "source.span money.pricing resources source.wholeness",
     "history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
@@ -46,7 +46,8 @@ ROOMS = (
 with floors of its own, every module is a room."""
 KNOWN = frozenset(" ".join(ROOMS).split())
 ONLY_IN = {
-    "httpx": ("etl/source/client.py", "etl/alerts/channels"),
+    "httpx": ("etl/source/client.py", "etl/source/http.py", "etl/alerts/channels"),
+    "httpcore": ("etl/source/deadline.py", "etl/source/http.py"),
     "apprise": ("etl/alerts/channels/apprise.py",),
     "sqlalchemy.dialects": ("etl/dialect",),
     "click": ("etl/cli",),

@@ -11,10 +11,10 @@ from __future__ import annotations
 import logging
 import random
 import re
-import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -24,14 +24,14 @@ from urllib.parse import urlencode
 
 import httpx
 import msgspec
-import stamina
-from stamina.instrumentation import set_on_retry_hooks
 
 from etl import __version__
 from etl.errors import Changed, Missing, Refused, SettingsError, SourceError, Unavailable
-from etl.redact import remember, scrub
+from etl.redact import MASK, remember, scrub
 from etl.resources.listing import parse
-from etl.source.deadline import Budget, bind
+from etl.source.deadline import Budget
+from etl.source.http import Transport
+from etl.source.proxies import Proxy
 
 Clock = Callable[[], float]
 """Seconds since 1970-01-01T00:00:00Z on the local clock."""
@@ -53,7 +53,6 @@ ADVICE_REDIRECT: Final = "set CHENYU_BASE_URL to the address that really serves 
 ADVICE_WAIT: Final = "it may pass: the next poll tries again"
 
 _log: Final = logging.getLogger(__name__)
-set_on_retry_hooks(())  # stamina's own would warn of every retry; ours tells the log at INFO
 for _name in ("httpx", "httpcore"):  # they log URLs with their query, and headers
     logging.getLogger(_name).setLevel(logging.WARNING)
 
@@ -104,6 +103,7 @@ class Client:
         self.limited = 0
         self._base_url = _checked_url(base_url)
         remember(_checked_key(key))
+        self._key = key.encode()
         self._clock = clock
         self._retrying = retrying
         self._body_limit = body_limit
@@ -111,16 +111,25 @@ class Client:
         # httpcore closes connections in use where requests queue for them (encode/httpcore#1110)
         self._turns = threading.Semaphore(connections)
         self._budget = Budget()
+        self._sent = _Sent()
+        self._notes_writes = transport is None
+        self._proxy: Proxy | None = None
+        if transport is None:
+            transport = Transport(
+                self._base_url, self._budget, connections=connections, on_write=self._note_write
+            )
+            self._proxy = transport.proxy
         timeouts = httpx.Timeout(timeout_s, pool=retrying.total_s)
         self._timeouts = {"timeout": timeouts.as_dict()}
         self._http = httpx.Client(
-            headers={"Authorization": f"Bearer {key}", "User-Agent": f"chenyu-etl/{__version__}"},
+            headers={
+                "Authorization": f"Bearer {key}",
+                "User-Agent": f"chenyu-etl/{__version__}",
+                "Accept-Encoding": "gzip",
+            },
             timeout=timeouts,
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-            verify=_tls(self._base_url),
             transport=transport,
         )
-        bind(self._http, self._budget)
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """The answer to one GET, whose envelope says that it went well.
@@ -128,34 +137,18 @@ class Client:
         Raises `Unavailable` when it still fails after the retries, `Refused` and `Changed` at once.
         """
         ends = time.monotonic() + self._retrying.total_s
-        try:
-            return self._once(path, params, ends)
-        except Unavailable as error:
-            failure = error
-        return self._again(failure, path, params, ends)
-
-    def _again(
-        self, failure: Unavailable, path: str, params: Mapping[str, str] | None, ends: float
-    ) -> Answer:
-        """The answer after a first attempt that failed; stamina, which is slow, is told of it."""
-
-        def wait(error: Exception) -> bool | float:
-            more = attempt.num < self._retrying.attempts
-            return more and self._wait_s(error, attempt.next_wait, ends)
-
-        for attempt in stamina.retry_context(
-            on=wait,
-            attempts=self._retrying.attempts,
-            timeout=self._retrying.total_s,
-            wait_initial=self._retrying.first_wait_s,
-            wait_max=self._retrying.longest_wait_s,
-        ):
-            with attempt:
-                if attempt.num == 1:
-                    raise failure
-                self._count(retries=1)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
                 return self._once(path, params, ends)
-        raise AssertionError("unreachable")
+            except Unavailable as error:
+                wait_s = self._wait_s(error, attempt, ends)
+                if wait_s is None:
+                    raise
+                _log.info("%s; next attempt in %.1f s", error, wait_s)
+            time.sleep(wait_s)
+            self._count(retries=1)
 
     def close(self) -> None:
         self._http.close()
@@ -169,20 +162,17 @@ class Client:
     def __repr__(self) -> str:
         return f"<Client of {self._base_url}>"
 
-    def _wait_s(self, error: Exception, backoff_s: float, ends: float) -> bool | float:
-        """Seconds until the next attempt; False where there is none, as it could not end in time.
-
-        This is what stamina asks after each failure. It would sleep past its own timeout.
-        """
-        if not isinstance(error, Unavailable):
-            return False
+    def _wait_s(self, error: Unavailable, attempt: int, ends: float) -> float | None:
+        """Return the seconds until the next attempt; None if there is none, or it could not end in
+        time."""
+        bounds = self._retrying
+        if attempt >= bounds.attempts:
+            return None
+        backoff_s = min(bounds.first_wait_s * 2 ** (attempt - 1), bounds.longest_wait_s)
         wait_s = max(backoff_s, error.retry_after_s or 0.0)
-        wait_s += random.uniform(0.0, self._retrying.first_wait_s)  # noqa: S311 - jitter
-        wait_s = min(wait_s, self._retrying.longest_wait_s)
-        if time.monotonic() + wait_s >= ends:
-            return False
-        _log.info("%s; next attempt in %.1f s", error, wait_s)
-        return wait_s
+        wait_s += random.uniform(0.0, bounds.first_wait_s)  # noqa: S311 - jitter
+        wait_s = min(wait_s, bounds.longest_wait_s)
+        return wait_s if time.monotonic() + wait_s < ends else None
 
     def _once(self, path: str, params: Mapping[str, str] | None, ends: float) -> Answer:
         query = f"?{urlencode(params)}" if params else ""
@@ -205,30 +195,35 @@ class Client:
     ) -> tuple[httpx.Response, Answer]:
         self._count(requests=1)
         self._budget.ends = ends
-        sent_at = self._clock()
+        self._sent.at = None if self._notes_writes else self._clock()
         try:
             response = self._http.send(request, stream=True)
             try:
                 body = self._read(path, response, ends)
             finally:
                 response.close()
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise Unavailable(f"GET {path}: {self._words(error)}", advice=ADVICE_WAIT) from None
+        except (httpx.RequestError, httpx.InvalidURL, zlib.error) as error:
+            raise Unavailable(
+                f"GET {path}: {self._words(error)}", advice=self._advice(ADVICE_WAIT)
+            ) from None
         date = _epoch(response.headers.get("date"))
-        return response, Answer(body, sent_at, self._clock(), date)
+        assert self._sent.at is not None
+        return response, Answer(body, self._sent.at, self._clock(), date)
+
+    def _note_write(self) -> None:
+        """Note when a request leaves: a slow connection says nothing of when it was answered."""
+        self._sent.at = self._clock()
 
     def _read(self, path: str, response: httpx.Response, ends: float) -> bytes:
-        chunks = []
-        size = 0
-        for chunk in response.iter_bytes():
-            size += len(chunk)
-            if size > self._body_limit:
+        body = bytearray()
+        for piece in _unpacked(response, self._body_limit):
+            body += piece
+            if len(body) > self._body_limit:
                 what = f"GET {path}: the answer is larger than {self._body_limit} bytes"
                 raise Changed(what, advice=ADVICE_CHANGED)
             if time.monotonic() > ends:
                 raise Unavailable(f"GET {path}: the answer took too long", advice=ADVICE_WAIT)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return bytes(body).replace(self._key, MASK.encode())
 
     def _redirected(self, path: str, response: httpx.Response) -> httpx.Request:
         """The request that follows a redirect; refuses to carry the key elsewhere."""
@@ -276,20 +271,29 @@ class Client:
         if NOT_FOUND in faults:
             return Missing(what, advice=ADVICE_CHANGED)
         if faults and 300 <= faults[0] < 500 and faults[0] not in _PASSING:
-            return Changed(what, advice=ADVICE_CHANGED)
+            return Changed(what, advice=self._advice(ADVICE_CHANGED))
         limited = TOO_MANY in faults
         self._count(limited=limited)
-        return Unavailable(what, advice=ADVICE_WAIT, retry_after_s=wait, limited=limited)
+        advice = self._advice(ADVICE_WAIT)
+        return Unavailable(what, advice=advice, retry_after_s=wait, limited=limited)
 
-    def _words(self, error: httpx.RequestError | httpx.InvalidURL) -> str:
-        """What failed, without the text of exceptions that can hold a header or a body."""
-        if isinstance(error, httpx.ConnectTimeout):
-            return "no connection in time"
-        if isinstance(error, httpx.TimeoutException):
-            return "no answer in time"
-        if isinstance(error, httpx.ConnectError):
-            return f"no connection: {self._said(str(error))}"
-        return f"the connection or the answer broke ({type(error).__name__})"
+    def _words(self, error: Exception) -> str:
+        """Map a foreign exception to words, without a text of it that can hold a header or a body."""
+        through = f" through the proxy {self._proxy.label}" if self._proxy else ""
+        match error:
+            case httpx.ConnectTimeout():
+                return f"no connection{through} in time"
+            case httpx.TimeoutException():
+                return "no answer in time"
+            case httpx.ConnectError() | httpx.ProxyError():
+                return f"no connection{through}: {self._said(str(error))}"
+            case _:
+                return f"the connection or the answer broke ({type(error).__name__})"
+
+    def _advice(self, advice: str) -> str:
+        if self._proxy is None:
+            return advice
+        return f"{advice}; check {self._proxy.variable}, or name the host in NO_PROXY"
 
     def _said(self, text: Any) -> str:
         """What a foreign side said, fit for a message: without the key, URLs cut down, one line."""
@@ -306,10 +310,27 @@ class Client:
             self.limited += limited
 
 
-def _tls(base_url: str) -> ssl.SSLContext | bool:
-    """Certificates are verified. Plain http never needs the authorities, whose loading takes longer
-    than a poll: its context trusts none."""
-    return True if base_url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+class _Sent(threading.local):
+    """When the request of the current thread left, on the local clock."""
+
+    at: float | None = None
+
+
+def _unpacked(response: httpx.Response, limit: int) -> Iterator[bytes]:
+    """Yield the body in pieces, none of them much longer than `limit`, however well it is packed."""
+    packing = response.headers.get("content-encoding", "identity").strip().lower()
+    if response.is_stream_consumed:  # it came with its body, as from a transport of tests
+        yield response.content
+    elif packing in ("identity", ""):
+        yield from response.iter_raw()
+    elif packing in ("gzip", "x-gzip"):
+        unpacker = zlib.decompressobj(wbits=31)
+        for chunk in response.iter_raw():
+            yield unpacker.decompress(chunk, limit + 1)
+        if not unpacker.eof:
+            raise zlib.error("the answer ends in the middle")
+    else:
+        raise httpx.DecodingError("a packing that was not asked for")
 
 
 class _Envelope(msgspec.Struct):

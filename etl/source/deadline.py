@@ -1,24 +1,30 @@
-"""A time by which a get must have ended, held over every connect, read and write of a socket.
+"""A time by which an exchange must have ended, held over every connect, read and write of a socket.
 
-httpx and httpcore bound single reads only, so a server that drips bytes keeps a get for ever, and
-while it drips headers nothing of ours runs. This is the network backend that stops it.
+httpx and httpcore bound single reads only, so a server that drips bytes keeps a request for ever, and
+while it drips headers nothing of ours runs. This network backend stops it.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
 import httpcore
 
+ADDRESS_S: Final = 3.0
+"""An address of a host that has others is tried so long: many networks drop what is sent over IPv6."""
+
 
 class Budget(threading.local):
-    """When the get of the current thread must have ended, on the monotonic clock."""
+    """When the exchange of the current thread must have ended, on the monotonic clock."""
 
     ends = float("inf")
 
-    def of(self, timeout: float | None, late: type[Exception] = httpcore.ReadTimeout) -> float:
+    def left(self, timeout: float | None, late: type[Exception] = httpcore.ReadTimeout) -> float:
+        """Return the seconds that a step may take. Raises `late` if none are left."""
         left = self.ends - time.monotonic()
         if left <= 0:
             raise late
@@ -26,29 +32,64 @@ class Budget(threading.local):
 
 
 class TimedBackend(httpcore.NetworkBackend):
-    def __init__(self, inner: httpcore.NetworkBackend, budget: Budget) -> None:
-        self._inner = inner
+    """TCP connections within the budget of the thread that uses them. `on_write` is called before
+    each write."""
+
+    def __init__(self, budget: Budget, on_write: Callable[[], None] = lambda: None) -> None:
+        self._inner = httpcore.SyncBackend()
         self._budget = budget
+        self._on_write = on_write
+        self._newest = _Newest()
+
+    def abandon(self) -> None:
+        """Close the connection that the current thread opened last: httpcore leaves it open if a
+        SOCKS proxy refuses."""
+        if self._newest.stream is not None:
+            self._newest.stream.close()
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, *more: Any, **options: Any
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        timeout = self._budget.of(timeout, httpcore.ConnectTimeout)
-        return TimedStream(
-            self._inner.connect_tcp(host, port, timeout, *more, **options), self._budget
-        )
+        *others, last = _addresses(host, port)
+        for address in others:
+            bound = min(ADDRESS_S, self._budget.left(timeout, httpcore.ConnectTimeout))
+            try:
+                return self._connect(address, port, bound, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                continue
+        bound = self._budget.left(timeout, httpcore.ConnectTimeout)
+        return self._connect(last, port, bound, local_address, socket_options)
+
+    def _connect(self, address: str, port: int, *bounds: Any) -> httpcore.NetworkStream:
+        stream = self._inner.connect_tcp(address, port, *bounds)
+        self._newest.stream = stream
+        return _TimedStream(stream, self._budget, self._on_write)
 
 
-class TimedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream, budget: Budget) -> None:
+class _Newest(threading.local):
+    stream: httpcore.NetworkStream | None = None
+
+
+class _TimedStream(httpcore.NetworkStream):
+    def __init__(
+        self, inner: httpcore.NetworkStream, budget: Budget, on_write: Callable[[], None]
+    ) -> None:
         self._inner = inner
         self._budget = budget
+        self._on_write = on_write
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._budget.of(timeout))
+        return self._inner.read(max_bytes, self._budget.left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._budget.of(timeout, httpcore.WriteTimeout))
+        if buffer:  # h11 ends a request without a body by writing nothing
+            self._on_write()
+        self._inner.write(buffer, self._budget.left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -56,19 +97,18 @@ class TimedStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        timeout = self._budget.of(timeout, httpcore.ConnectTimeout)
-        return TimedStream(
-            self._inner.start_tls(ssl_context, server_hostname, timeout), self._budget
-        )
+        bound = self._budget.left(timeout, httpcore.ConnectTimeout)
+        stream = self._inner.start_tls(ssl_context, server_hostname, bound)
+        return _TimedStream(stream, self._budget, self._on_write)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
-def bind(http: Any, budget: Budget) -> None:
-    """Bound every connect and read of an httpx client by the budget of its thread. httpx has no
-    public way in for a network backend; a test holds this one."""
-    for transport in (http._transport, *http._mounts.values()):
-        pool = getattr(transport, "_pool", None)
-        if pool is not None:
-            pool._network_backend = TimedBackend(pool._network_backend, budget)
+def _addresses(host: str, port: int) -> list[str]:
+    """Return the addresses of a host in the system's order. Raises `httpcore.ConnectError`."""
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return list(dict.fromkeys(str(info[4][0]) for info in infos))

@@ -15,7 +15,8 @@ from etl import __version__
 from etl.alerts.channels import answer
 from etl.errors import DeliveryError
 from etl.settings.alerts import Channel
-from etl.source.deadline import Budget, bind
+from etl.source.deadline import Budget
+from etl.source.http import Transport
 
 TOTAL_S: Final = 3.0
 """So many timeouts of a channel are the longest that one POST takes in all."""
@@ -66,8 +67,8 @@ class Webhook:
         budget, timeout_s = Budget(), self.channel.timeout_s
         try:
             # a redirect would carry the message, and often the secret, to another host
-            with httpx.Client(timeout=timeout_s, follow_redirects=False) as http:
-                bind(http, budget)
+            transport = Transport(url, budget)
+            with httpx.Client(timeout=timeout_s, transport=transport) as http:
                 budget.ends = time.monotonic() + TOTAL_S * timeout_s
                 with http.stream("POST", url, content=body, headers={**ours, **headers}) as got:
                     return got.status_code, _beginning(got)
@@ -112,6 +113,8 @@ def _is_url(url: str) -> bool:
 
 def _reason(error: httpx.HTTPError) -> str:
     """What failed, without the text of exceptions, which can hold the address."""
+    if isinstance(error, httpx.ProxyError):
+        return "no connection through the proxy of the environment"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return "no connection"
     if isinstance(error, httpx.TimeoutException):

@@ -1,0 +1,139 @@
+"""The HTTP client of this program: proxies and certificates of the environment, and a time limit.
+
+It stands on what httpx and httpcore declare as public: an httpcore pool with a network backend of our
+own, inside of an httpx transport of our own.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+import httpcore
+import httpx
+
+from etl.source.deadline import Budget, TimedBackend
+from etl.source.proxies import Proxy, proxy_for, tls_context
+
+KEEPALIVE_S: Final = 5.0
+
+Errors = Mapping[type[Exception], type[httpx.TransportError]]
+"""Errors of httpcore, and those of httpx that stand for them."""
+_AS_HTTPX: Final[Errors] = {
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+    httpcore.PoolTimeout: httpx.PoolTimeout,
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.ProxyError: httpx.ProxyError,
+    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+}
+
+
+class Transport(httpx.BaseTransport):
+    """Requests to one host, through `proxy` if the environment names one for it.
+
+    Raises `SettingsError` for variables of the environment that cannot be used. Plain http never
+    needs the authorities, whose loading takes longer than a poll: its context trusts none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        budget: Budget,
+        *,
+        connections: int = 1,
+        environ: Mapping[str, str] = os.environ,
+        on_write: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.proxy = proxy_for(url, environ)
+        self._backend = TimedBackend(budget, on_write)
+        self._errors = {**_AS_HTTPX, **_socks_errors(self.proxy)}
+        is_secure = url.lower().startswith("https:") or (
+            self.proxy is not None and self.proxy.url.startswith("https:")
+        )
+        context = tls_context(environ) if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            proxy=_as_httpcore(self.proxy, context),
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=KEEPALIVE_S,
+            network_backend=self._backend,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        url = httpcore.URL(
+            scheme=request.url.raw_scheme,
+            host=request.url.raw_host,
+            port=request.url.port,
+            target=request.url.raw_path,
+        )
+        asked = httpcore.Request(
+            request.method,
+            url,
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        try:
+            with _errors_of_httpx(request, self._errors):
+                answer = self._pool.handle_request(asked)
+        except httpx.ProxyError:
+            self._backend.abandon()
+            raise
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(answer, request, self._errors),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response, request: httpx.Request, errors: Errors) -> None:
+        self._answer = answer
+        self._request = request
+        self._errors = errors
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _errors_of_httpx(self._request, self._errors):
+            yield from self._answer.iter_stream()
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+def _as_httpcore(proxy: Proxy | None, context: ssl.SSLContext) -> httpcore.Proxy | None:
+    if proxy is None:
+        return None
+    is_secure = proxy.url.startswith("https:")
+    return httpcore.Proxy(proxy.url, auth=proxy.auth, ssl_context=context if is_secure else None)
+
+
+def _socks_errors(proxy: Proxy | None) -> Errors:
+    """Return what httpcore lets through if a SOCKS proxy answers in another language."""
+    if proxy is None or not proxy.url.startswith("socks5:"):
+        return {}
+    import socksio  # rarely needed
+
+    return {socksio.SOCKSError: httpx.ProxyError, AssertionError: httpx.ProxyError}
+
+
+@contextmanager
+def _errors_of_httpx(request: httpx.Request, errors: Errors) -> Iterator[None]:
+    try:
+        yield
+    except tuple(errors) as error:
+        kind = next(ours for theirs, ours in errors.items() if isinstance(error, theirs))
+        raise kind(str(error), request=request) from error
