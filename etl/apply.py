@@ -3,14 +3,15 @@ the difference is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final
 
 from etl.history import diff
 from etl.history.diff import Window
-from etl.history.versions import compare_versions, compare_window
+from etl.history.versions import compare_versions
+from etl.history.windows import Cover, Matching, WindowChanges, superseded
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Keeping, Reject, Resource
 from etl.store import Reader, Run, Tx
@@ -26,7 +27,9 @@ def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
 
 def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> Run:
     """Write what `poll` says that is new, and its own row. `last` is the newest applied poll."""
-    b = max(poll.finished_at, last.finished_at if last else 0)
+    # what a later poll of a window brings must be later than all that was known: months are closed by it
+    after = 0 if resource.whole else 1
+    b = max(poll.finished_at, last.finished_at + after if last else 0)
     records = _Records(resource, poll)
     written = _Written()
     if not poll.unchanged:
@@ -83,8 +86,10 @@ class _Records:
         Each batch is sorted: an index is read and grows faster in order.
         """
         batch: list[Any] = []
-        for page in (page for walk in reversed(self.poll.walks) for page in reversed(walk)):
-            batch.extend(self._unseen(page.body))
+        counted = self.resource.counts and self.poll.complete
+        walks = self.poll.walks[-1:] if counted else self.poll.walks
+        for page in (page for walk in reversed(walks) for page in reversed(walk)):
+            batch.extend(self._all(page.body) if counted else self._unseen(page.body))
             if len(batch) >= BATCH:
                 yield sorted(batch, key=_identity)
                 batch = []
@@ -98,6 +103,12 @@ class _Records:
             if sighting.identity not in self.seen:
                 self.seen.add(sighting.identity)
                 yield sighting
+
+    def _all(self, body: bytes) -> Sequence[Any]:
+        """Every record of a page: what a whole listing shows twice is there twice."""
+        sightings, rejects = self.resource.read(body)
+        self.rejects.extend(rejects)
+        return sightings
 
     def rejected(self) -> set[str]:
         """The identities of records that could not be understood."""
@@ -154,14 +165,33 @@ def _apply_versions(records: _Records, b: Instant, tx: Tx) -> _Written:
 
 
 def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
-    name = records.poll.resource
-    added = changed = 0
+    name, poll = records.poll.resource, records.poll
+    matching, cover = Matching(records.resource), Cover(records.resource.span_of)
+    written = _Written()
     for batch in records.batches():
-        changes = compare_window(tx.held(name, batch), batch)
-        tx.apply_window(name, changes, b)
-        added += len(changes.added)
-        changed += len(changes.changed)
-    return _Written(added, changed)
+        cover.add(batch)
+        written = _keep(tx, name, matching.match(tx.held(name, batch), batch), b, written)
+    left, is_front = matching.unsettled, poll.complete and not poll.is_whole
+    if left:
+        changes = matching.settle(tx.held(name, left), corrects=not is_front)
+        written = _keep(tx, name, changes, b, written)
+    if poll.is_whole and not records.rejects:
+        unlisted = matching.unlisted(tx.unsuperseded(name))
+        changes = WindowChanges(states=superseded(unlisted, cover, b))
+        written = _keep(tx, name, changes, b, written)
+    return replace(written, is_pending=tx.is_missing(name))
+
+
+def _keep(tx: Tx, resource: str, changes: WindowChanges, b: Instant, before: _Written) -> _Written:
+    """Write changes of a window; the counts of them and of those before."""
+    if not changes.is_news:
+        return before
+    tx.apply_window(resource, changes, b)
+    return _Written(
+        before.added + len(changes.added),
+        before.changed + len(changes.changed) + changes.returned,
+        before.gone + changes.gone,
+    )
 
 
 _APPLY: Final[dict[Keeping, Callable[[_Records, Instant, Tx], _Written]]] = {

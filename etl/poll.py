@@ -96,3 +96,9 @@ class Poll:
     retries: int = 0
     clock_offset_s: float | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it lists all that there is: a complete poll of a window may have read its front."""
+        total = self.reported_total
+        return self.complete and total is not None and self.listed >= total

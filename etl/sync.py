@@ -10,7 +10,7 @@ from typing import Any, Final
 from etl.apply import apply, digest_seed
 from etl.archive import Archive
 from etl.errors import AlreadyPolled, ClockUnsure
-from etl.history.versions import compare_window
+from etl.history.windows import Matching
 from etl.poll import ClockMemory, LastPoll, Poll
 from etl.replay import catch_up
 from etl.resources import Resource
@@ -160,10 +160,14 @@ def _read_front(job: Job, known: _Known, walker: Walker) -> ReadListing | None:
     all of its records: then all of it must be read."""
     if known.front_total is None:
         return None
-    front = walker.front(known.last, known.seed)
+    front, matching = walker.front(known.last, known.seed), Matching(job.resource)
     for page in front:
         records = list(job.resource.read(page.body)[0])
         with job.store.reading() as held:
-            changes = compare_window(held.held(job.resource.name, records), records)
-        front.note(added={r.identity for r in changes.added}, is_changed=bool(changes.changed))
+            changes = matching.match(held.held(job.resource.name, records), records)
+        front.note(
+            added=len(changes.added) + len(matching.unsettled),
+            is_changed=bool(changes.changed or changes.states),
+        )
+        matching.unsettled = []
     return front.reading(known.front_total)

@@ -70,9 +70,12 @@ class Kept:
 
     poll: Poll
 
+    def claim(self, _database_id: str) -> None: ...
+
     def pack(self) -> None: ...
 
-    def unapplied(self, _last: LastPoll | None) -> None: ...
+    def unapplied(self, _last: LastPoll | None) -> tuple[()]:
+        return ()
 
     def append(self, poll: Poll, _last: LastPoll | None) -> None:
         self.poll = poll

@@ -74,7 +74,7 @@ def test_the_frozen_shape_is_that_of_the_last_earlier_revision(
     migrate(new, earlier.FIRST)
     expected = shape(new)
     migrate(old, earlier.FIRST)
-    assert shape(old) == expected
+    assert {**shape(old), "views": []} == expected
 
 
 def test_a_database_is_taken_over_with_every_row(old: Database) -> None:

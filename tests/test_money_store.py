@@ -144,9 +144,12 @@ def test_the_bill_only_comes(database: Database) -> None:
     ]
 
 
-def test_a_line_that_moved_to_the_next_page_is_one_line(database: Database) -> None:
-    run = take(database, BILLS, {**LINE, "remark": "a"}, LINE, LINE, at=T0, pages=3)
-    assert run.added == 2
+def test_a_line_on_two_pages_is_two_lines_only_where_the_listing_is_proven_whole(
+    database: Database,
+) -> None:
+    lines = {**LINE, "remark": "a"}, LINE, LINE
+    assert take(database, BILLS, *lines, at=T0, pages=3, complete=False).added == 2
+    assert take(database, BILLS, *lines, at=T0 + 60, pages=3).added == 1
 
 
 def test_a_recharge_that_is_paid_later_is_the_same(database: Database) -> None:

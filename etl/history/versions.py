@@ -1,9 +1,8 @@
-"""(known, poll) -> changes, of what has versions but no running time (prices, balance, cards), and
-of a window (bill, recharges), whose records only come. Pure."""
+"""(known, poll) -> changes, of what has versions but no running time: prices, balance, cards. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -116,23 +115,3 @@ def _miss(
         was.missing_since,
     ) or shown.ended_at is not None:
         changes.shown.append(shown)
-
-
-@dataclass(slots=True)
-class WindowChanges:
-    """Records that came, and records that came again otherwise."""
-
-    added: list[Record] = field(default_factory=list)
-    changed: list[Record] = field(default_factory=list)
-
-
-def compare_window(held: Mapping[str, Record], records: Sequence[Record]) -> WindowChanges:
-    """What `records`, each identity once, bring beyond what is held. Absence means nothing."""
-    changes = WindowChanges()
-    for record in records:
-        was = held.get(record.identity)
-        if was is None:
-            changes.added.append(record)
-        elif was != record:
-            changes.changed.append(record)
-    return changes

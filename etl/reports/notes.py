@@ -13,6 +13,7 @@ from etl.poll import Instant
 from etl.reports.header import Param, Report
 from etl.reports.observation import SEEN, line_above
 from etl.reports.running import NOW, run
+from etl.units import MICRO
 
 Note = tuple[str, Any]
 _LABELS: Final = {
@@ -25,6 +26,7 @@ _LABELS: Final = {
     "settled until (UTC)": "已结算至 (UTC)",
     "observed since (UTC)": "观测始于 (UTC)",
     "column": "列",
+    "corrected by the source": "账单已更正",
     "gap in observation": "观测缺口",
     "gaps in observation": "观测缺口",
     "program": "程序版本",
@@ -83,6 +85,21 @@ LEFT JOIN sync_bounds b ON b.account_id = a.account_id
 WHERE account_chosen(a.name)
     AND (b.first_whole_s IS NULL OR b.first_whole_s > period_starts_s())
 ORDER BY a.name
+"""
+    ),
+)
+_CORRECTED: Final = Report(
+    "corrected",
+    "",
+    (Param("account", ""), Param("from_day", ""), Param("to_day", "")),
+    {},
+    expanded(
+        """
+SELECT c.account, COUNT(*) AS lines, CAST(SUM(c.amount_microcny) AS BIGINT) AS amount_microcny
+FROM bill_correction c
+WHERE account_chosen(c.account) AND c.day >= :from_day AND c.day <= :to_day
+GROUP BY c.account
+ORDER BY c.account
 """
     ),
 )
@@ -149,6 +166,9 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[
     yield "time zone", zone
     for account, reach in run(database, _SETTLED, arguments)[1]:
         yield "settled until (UTC)", _moment(account, reach)
+    for account, lines, microcny in run(database, _CORRECTED, arguments)[1]:
+        words = f"{lines} bill lines of {microcny / MICRO:.2f} yuan in all no longer count"
+        yield "corrected by the source", f"{account}: {words}"
     for account, since in run(database, _SINCE, arguments)[1]:
         yield "observed since (UTC)", _moment(account, since)
     gaps = list(run(database, _GAPS, arguments)[1])

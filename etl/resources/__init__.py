@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from etl.resources import balance, bills, cards, instances, prices, recharges
 from etl.resources.listing import Listing, Reject, open_listing
-from etl.resources.records import Form, Record
+from etl.resources.records import Form, Record, Span
 
 T = TypeVar("T")
 
@@ -30,6 +30,10 @@ class Resource(Generic[T]):
     listing comes in pages. `form` says how its records are read (instances have no such).
     `births` reads which of the identities in an answer were created before an instant, where the
     source says so: (list's key, identity's member, creation's member).
+
+    Of a window's records the first `group` facts tell which one is corrected by another. `counts`:
+    several that are alike in all are several records. `span_of` facts is the time that they are about,
+    None if that is not known.
     """
 
     name: str
@@ -42,6 +46,9 @@ class Resource(Generic[T]):
     paged: bool = True
     form: Form | None = None
     births: tuple[str, str, str] | None = None
+    group: int = 1
+    counts: bool = False
+    span_of: Callable[[Sequence[Any]], Span | None] = lambda _facts: None
 
     @property
     def whole(self) -> bool:
@@ -109,6 +116,9 @@ BILLS: Resource[Record] = Resource(
     open=bills.open_answer,
     read=bills.read,
     form=bills.FORM,
+    group=bills.GROUP,
+    counts=True,
+    span_of=bills.span_of,
 )
 
 RECHARGES: Resource[Record] = Resource(
@@ -120,6 +130,7 @@ RECHARGES: Resource[Record] = Resource(
     open=recharges.open_answer,
     read=recharges.read,
     form=recharges.FORM,
+    span_of=recharges.span_of,
 )
 
 RESOURCES: dict[str, Resource[Any]] = {
@@ -140,4 +151,5 @@ __all__ = [
     "Record",
     "Reject",
     "Resource",
+    "Span",
 ]

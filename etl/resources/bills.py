@@ -1,8 +1,8 @@
 """The bill: the lines that `/bill/list` shows, each what was charged for one settlement window.
 
-A line has no identity of its own: order, window, channel and remark tell it apart. Lines of one page
-that are alike in all of them are counted, by amount; on different pages they are the same line, which
-moved while the pages were read.
+A line has no identity of its own. Lines that are alike in all that they say are counted; a listing that
+is proven whole may hold them on several pages, else what two pages show alike is one line, which moved
+while they were read. Order, window, channel and remark are what a correction of the amount leaves alone.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from etl.resources.listing import Listing, Reject
-from etl.resources.records import Form, Member, Record, list_in
+from etl.poll import Instant
+from etl.resources.listing import Listing, Reject, numbered
+from etl.resources.records import Form, Member, Record, Span, list_in
 from etl.resources.values import Extra, OddValue, amount, code, instant_of, words
 
-VERSION = 2
-LIST_KEY = "order_list"
-LINE_NO, NAME = "_line_no", "_name"
+VERSION = 3
+LIST_KEY, AMOUNT = "order_list", "amount"
+NAME = "_name"
+"""The member that `_named` adds to a line."""
 
 
 def _order(value: Any, name: str, extra: Extra) -> str:
@@ -57,72 +59,93 @@ def _complete(columns: dict[str, Any]) -> None:
         raise OddValue("the window ends before it starts - at `$.settle_end_time`")
 
 
-KEY_MEMBERS = (
+class Line(NamedTuple):
+    """The facts of a line, in the order of the columns."""
+
+    order_number: str
+    settle_start_at: Instant
+    settle_end_at: Instant
+    charge_channel: int
+    remark: str
+    ordered_at: Instant | None
+    amount_microcny: int
+
+    @property
+    def charged_at(self) -> Instant:
+        """When it was charged."""
+        return self.settle_end_at if self.ordered_at is None else self.ordered_at
+
+
+GROUP = Line._fields.index("ordered_at")
+"""How many of the facts lead the key: lines alike in them are corrected in place."""
+MEMBERS = (
     Member("order_number", "order_number", _order),
     Member("settle_start_at", "settle_start_time", instant_of),
     Member("settle_end_at", "settle_end_time", instant_of),
     Member("charge_channel", "charge_channel", _channel),
     Member("remark", "remark", _remark),
+    Member("ordered_at", "order_time", instant_of),
+    Member("amount_microcny", AMOUNT, _charged),
 )
-ORDERED = Member("ordered_at", "order_time", instant_of)
 
 
 def _name_of(facts: Sequence[Any]) -> str:
-    """A hash of what tells a line apart."""
-    return hashlib.sha256(repr(tuple(facts[: len(KEY_MEMBERS) + 1])).encode()).hexdigest()[:32]
+    """A hash of all that a line says."""
+    return hashlib.sha256(repr(tuple(facts)).encode()).hexdigest()[:32]
 
 
 FORM = Form(
-    members=(
-        *KEY_MEMBERS,
-        Member("line_no", LINE_NO, code),
-        ORDERED,
-        Member("amount_microcny", "amount", _charged),
-    ),
+    members=MEMBERS,
     identify=lambda line: line.get(NAME),
-    own=frozenset({LINE_NO, NAME}),
+    own=frozenset({NAME}),
     name_of=_name_of,
     finish=_complete,
 )
 
 
+def span_of(facts: Sequence[Any]) -> Span:
+    """The window that a line settles, and when it was charged."""
+    line = Line(*facts)
+    what = (line.order_number, line.charge_channel)
+    return Span(what, line.settle_start_at, line.settle_end_at, line.charged_at)
+
+
 def open_answer(body: bytes) -> Listing:
     total, records = list_in(body, LIST_KEY)
-    return Listing(total, tuple(FORM.identity(line) for line in _numbered(records)))
+    return Listing(total, tuple(FORM.identity(line) for line in _named(records)))
 
 
 def read(body: bytes) -> tuple[list[Record], list[Reject]]:
-    return FORM.read(_numbered(list_in(body, LIST_KEY).records))
+    return FORM.read(_named(list_in(body, LIST_KEY).records))
 
 
-def _alike(line: dict[str, Any]) -> tuple[Any, ...]:
-    """What lines that are alike have in common, as its columns hold it. Raises `OddValue`."""
+def _named(records: list[Any]) -> list[Any]:
+    """The lines of a page, each with a name: those that are alike in all are numbered."""
+    counts: Counter[str] = Counter()
+    return [
+        {**line, NAME: _numbered_name(counts, line)} if isinstance(line, dict) else line
+        for line in records
+    ]
+
+
+def _numbered_name(counts: Counter[str], line: dict[str, Any]) -> str | None:
+    try:
+        name = _name_of(_facts_of(line))
+    except OddValue:
+        return None
+    return numbered(counts, name)
+
+
+def _facts_of(line: dict[str, Any]) -> tuple[Any, ...]:
+    """What a line says; of an amount that cannot be read, its text."""
     columns = {
         column: reading(line.get(name), name, {})
-        for column, name, reading in (*KEY_MEMBERS, ORDERED)
+        for column, name, reading in MEMBERS
+        if name != AMOUNT
     }
     _complete(columns)
-    return tuple(columns.values())[: len(KEY_MEMBERS)]
-
-
-def _numbered(records: list[Any]) -> list[Any]:
-    """Each line with its number among those of its page that are alike, and its name."""
-    numbers: Counter[tuple[Any, ...]] = Counter()
-    numbered = list(records)
-    for at in sorted(range(len(records)), key=lambda at: str(_get(records[at], "amount"))):
-        if isinstance(records[at], dict):
-            numbered[at] = {**records[at], **_named(numbers, records[at])}
-    return numbered
-
-
-def _named(numbers: Counter[tuple[Any, ...]], line: dict[str, Any]) -> dict[str, Any]:
     try:
-        alike = _alike(line)
+        columns["amount_microcny"] = _charged(line.get(AMOUNT), AMOUNT, {})
     except OddValue:
-        return {LINE_NO: 1, NAME: None}
-    numbers[alike] += 1
-    return {LINE_NO: numbers[alike], NAME: _name_of((*alike, numbers[alike]))}
-
-
-def _get(record: Any, name: str) -> Any:
-    return record.get(name) if isinstance(record, dict) else None
+        columns["amount_microcny"] = repr(line.get(AMOUNT))
+    return tuple(columns.values())

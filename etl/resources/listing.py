@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +34,14 @@ class Listing:
 
     total: int | None
     identities: tuple[str | None, ...]
+
+
+def numbered(counts: Counter[str], name: str) -> str:
+    """The name of one more of the records that are alike in all: the first is called by the name
+    alone. `counts` goes on counting."""
+    plain = name.partition("/")[0]
+    counts[plain] += 1
+    return plain if counts[plain] == 1 else f"{plain}/{counts[plain]}"
 
 
 def open_listing(body: bytes, list_key: str, identity: str) -> Listing:

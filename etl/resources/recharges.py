@@ -4,6 +4,7 @@ a column, all else is kept as it came."""
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -11,10 +12,10 @@ from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import Listing, Reject, is_identity, total
-from etl.resources.records import Form, Listed, Member, Record, content_of
-from etl.resources.values import Extra, amount, canonical, instant_of, words
+from etl.resources.records import Form, Listed, Member, Record, Span, content_of
+from etl.resources.values import Extra, OddValue, amount, canonical, instant_of, words
 
-VERSION = 2
+VERSION = 3
 CHINA = timezone(timedelta(hours=8))
 ID = "_recharge_id"
 LIST_KEY = "recharge_list"
@@ -68,10 +69,30 @@ def _listed(body: bytes) -> Listed:
 
 
 def _named(record: Any) -> Any:
-    """A record with an identity: the number of its payment, else a hash of all that it says."""
+    """A record with an identity: the number of its payment; else a hash of what does not change while
+    it is paid, if that can be read; else of all that it says."""
     if not isinstance(record, dict):
         return record
     name = str(record.get("out_trade_no") or "").strip()
     if not is_identity(name):
-        name = hashlib.sha256(canonical(redact(record)).encode()).hexdigest()[:32]
+        name = hashlib.sha256(canonical(_lasting(record)).encode()).hexdigest()[:32]
     return {**record, ID: name}
+
+
+def _lasting(record: dict[str, Any]) -> Any:
+    try:
+        paid, created = (
+            amount(record.get("amount"), "", {}),
+            _moment(record.get("created_at"), "", {}),
+        )
+    except OddValue:
+        paid = created = None
+    if paid is None or created is None:
+        return redact(record)
+    return [paid, created, record.get("id")]
+
+
+def span_of(facts: Sequence[Any]) -> Span | None:
+    """When a recharge was ordered."""
+    recharge_id, _amount, created_at, *_ = facts
+    return None if created_at is None else Span((recharge_id,), created_at, created_at, created_at)

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from etl.errors import Changed
+from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import Listing, Reject, is_identity, parse, records_of, total
 from etl.resources.values import Extra, OddValue, Reading, canonical, reject_of
@@ -29,6 +30,16 @@ class Record(NamedTuple):
     identity: str
     facts: tuple[Any, ...]
     extra: str | None
+
+
+class Span(NamedTuple):
+    """The time that a record of a window is about, in epoch seconds. Two of the same `what` that
+    overlap cannot both hold; `at` is by what the source is taken to forget the oldest ones."""
+
+    what: tuple[Any, ...]
+    starts_at: Instant
+    ends_at: Instant
+    at: Instant
 
 
 Identify = Callable[[dict[str, Any]], Any]

@@ -34,7 +34,7 @@ from etl.resources import Listing, Resource
 from etl.source.fetching import Fetches
 from etl.source.reading import PageRead, ReadListing, Walk
 from etl.source.span import Span
-from etl.source.wholeness import Verdict, judge, older, sha256, tally_of
+from etl.source.wholeness import Tally, Verdict, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
     from etl.source.client import Answer
@@ -195,7 +195,7 @@ class Walker:
         walk.drop(tally.unreadable)
         if tally.total is None:
             walk.is_final = True
-        verdict = tally.verdict()
+        verdict = _doubted(tally, seen)
         probed = self._resource.paged and tally.ends_full(self._page_size)
         if verdict.complete and not walk.flaw and probed:
             verdict = self._probed(walk, verdict)
@@ -245,9 +245,8 @@ class Front:
         self._last = last
         self._seed = seed
         self._walk = Walk()
-        self._added: set[str] = set()
-        self._names: set[str | None] = set()
-        self._total: int | None = None
+        self._added = 0
+        self._tally = Tally(counts=resource.counts)
         self._is_repeated = False
         self._is_done = False
 
@@ -258,9 +257,9 @@ class Front:
                 return
             yield page
 
-    def note(self, *, added: AbstractSet[str], is_changed: bool) -> None:
-        """Of the newest page: the identities that are not held yet, and whether others changed."""
-        self._added |= added
+    def note(self, *, added: int, is_changed: bool) -> None:
+        """Of the newest page: how many records are not held yet, and whether others changed."""
+        self._added += added
         self._is_done = not (added or is_changed)
 
     def reading(self, held_total: int) -> ReadListing | None:
@@ -268,11 +267,11 @@ class Front:
         was `held_total`, and those that came since. None if all pages must be read."""
         if self._is_repeated and self._last is not None:
             return ReadListing.unchanged_since(self._last, self._walk)
-        if not self._is_done or self._total != held_total + len(self._added):
+        if not self._is_done or self._tally.total != held_total + self._added:
             return None
-        verdict = Verdict(True, self._total, self._added)
-        digest = self._walk.digest(self._seed)
-        return ReadListing([self._walk], verdict, len(self._names), digest)
+        names = self._tally.identities
+        verdict = Verdict(True, self._tally.total, names)
+        return ReadListing([self._walk], verdict, len(names), self._walk.digest(self._seed))
 
     def _next(self) -> Page | None:
         """The next page; None if the front ends without having accounted for all."""
@@ -286,11 +285,21 @@ class Front:
             return None
         self._walker.take(walk, read, None)
         self._is_repeated = walk.repeats(self._last, self._seed)
-        self._names.update(listing.identities)
-        self._total = listing.total
-        if self._is_repeated or listing.total is None or None in self._names or walk.flaw:
+        self._tally.add(read.page.number, listing)
+        if self._is_repeated or not self._tally.is_steady or walk.flaw:
             return None
         return read.page
+
+
+def _doubted(tally: Tally, seen: AbstractSet[str]) -> Verdict:
+    """The verdict on a walk, doubted if pages list records alike that no earlier walk listed so often:
+    one of them may have moved to the next page while they were read."""
+    verdict = tally.verdict()
+    unproven = tally.repeated - seen
+    if not verdict.complete or not unproven:
+        return verdict
+    note = f"{len(unproven)} records are alike on two pages"
+    return Verdict(False, verdict.total, verdict.identities, (note,))
 
 
 def _pages(first: Listing) -> int | None:

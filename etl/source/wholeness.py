@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Page
 from etl.resources import Listing, Resource
-from etl.resources.listing import is_identity, parse, records_of
+from etl.resources.listing import is_identity, numbered, parse, records_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,14 @@ def digest(seed: bytes, pages: Sequence[Page]) -> str:
 
 
 class Tally:
-    """The pages of a walk, added in the order of their numbers."""
+    """The pages of a walk, added in the order of their numbers. `repeated` are records that pages
+    before listed alike: others, or the same that moved while pages were read."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, counts: bool = False) -> None:
+        """`counts`: what pages list alike several times is several records."""
         self.unreadable: dict[int, str] = {}
+        self.repeated: set[str] = set()
+        self._counts: Counter[str] | None = Counter() if counts else None
         self._lengths: list[tuple[int, int]] = []
         self._totals: list[int | None] = []
         self._identities: set[str] = set()
@@ -56,8 +61,23 @@ class Tally:
         if listing.total not in self._totals:
             self._totals.append(listing.total)
         names = [name for name in listing.identities if name is not None]
-        self._identities.update(names)
+        if self._counts is not None:
+            counted = [numbered(self._counts, name) for name in names]
+            self.repeated.update(set(counted) - set(names))
+            self._identities.update(counted)
+        else:
+            self._identities.update(names)
         self._nameless += len(listing.identities) - len(names)
+
+    @property
+    def identities(self) -> set[str]:
+        """What the pages listed."""
+        return self._identities
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether all pages agree on a total, and every record has an identity."""
+        return len(self._totals) == 1 and self.total is not None and not self._nameless
 
     def ends_full(self, page_size: int) -> bool:
         """Whether no short page shows the end of the list."""
@@ -89,7 +109,7 @@ class Tally:
 
 def tally_of(resource: Resource[Any], pages: Iterable[Page]) -> Tally:
     """All pages of a walk, opened one at a time."""
-    tally = Tally()
+    tally = Tally(counts=resource.counts)
     for page in sorted(pages, key=lambda page: page.number):
         try:
             tally.add(page.number, resource.open(page.body))

@@ -347,7 +347,10 @@ class BooksWriter(BooksReader):
         )
         self._conn.execute(
             insert(tables.closed_month).values(
-                account_id=account.account_id, month=str(month), closed_at=now
+                account_id=account.account_id,
+                month=str(month),
+                closed_at=now,
+                bill_until=self._bill_until(account),
             )
         )
 
@@ -356,6 +359,17 @@ class BooksWriter(BooksReader):
         for table in (tables.closed_cost, tables.closed_month):
             mine = table.c.account_id == account.account_id, table.c.month == str(month)
             self._conn.execute(delete(table).where(*mine))
+
+    def _bill_until(self, account: AccountKey) -> Instant:
+        """Return up to when the bill is known, by the clock of the polls; 0 if nothing is."""
+        run, bill = tables.sync_run.c, tables.bill.c
+        polled = select(func.max(run.finished_at)).where(
+            run.account_id == account.account_id,
+            run.resource == "bills",
+            run.outcome.in_(("complete", "partial")),
+        )
+        came = select(func.max(bill.changed_at)).where(bill.account_id == account.account_id)
+        return max(self._conn.scalar(newest) or 0 for newest in (polled, came))
 
     def _refresh_prices(self) -> None:
         for tx in self._transactions():

@@ -7,25 +7,29 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, Table, bindparam, select, text
+from sqlalchemy import Select, Table, bindparam, literal, select, text
 
 from etl import tables
 from etl.history.days import Zone, share
 from etl.history.versions import Began, Lasting, Shown
+from etl.history.windows import Held
 from etl.poll import Instant
 from etl.resources import RESOURCES, Record
+from etl.resources.bills import Line
 from etl.resources.records import Form
 
 PART_COLUMNS: Final = ("day", "amount_microcny")
 TOGETHER: Final = 5_000
 """Records derived anew at a time."""
 STATE: Final = ("last_seen_at", "missing_since")
+SUPERSEDED: Final = ("missing_since", "superseded_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A table: of versions, which last from the column `began` to the column `ended`; or of a window,
-    whose records are asked for by the column `among`. Of those the columns `derived` and the rows of
+    whose records are asked for by the column `among`, and counted by the last of the key, `number`, where
+    several may be alike. Of those the columns `derived` and the rows of
     `parts` are computed, in the reporting time zone."""
 
     table: Table
@@ -34,10 +38,15 @@ class Place:
     began: str = "first_seen_at"
     ended: str = "ended_at"
     among: str = ""
+    number: str | None = None
     derived: tuple[str, ...] = ()
     derive: Callable[[Record, Zone], tuple[Any, ...]] = lambda _record, _zone: ()
     parts: Table | None = None
     cut: Callable[[Record, Zone], Iterator[tuple[str, int]]] = lambda _record, _zone: iter(())
+
+    def numbers(self, number: int) -> tuple[int, ...]:
+        """The value of the column that counts, if there is one."""
+        return () if self.number is None else (number,)
 
     def record(self, facts: Sequence[Any], extra: str | None) -> Record:
         return Record(self.form.name_of(facts), tuple(facts), extra)
@@ -49,16 +58,15 @@ def _place(resource: str, table: Table, *key: str, **more: Any) -> Place:
     return Place(table, form, key, **more)
 
 
-def _charged_day(line: Record, zone: Zone) -> tuple[str]:
+def _charged_day(record: Record, zone: Zone) -> tuple[str]:
     """The day in which a bill line was charged."""
-    _, _, ends, *_, ordered, _ = line.facts
-    return (zone.day_at(ends if ordered is None else ordered).day,)
+    return (zone.day_at(Line(*record.facts).charged_at).day,)
 
 
-def _days_of_line(line: Record, zone: Zone) -> Iterator[tuple[str, int]]:
+def _days_of_line(record: Record, zone: Zone) -> Iterator[tuple[str, int]]:
     """(day, part of the amount) of a bill line."""
-    _, starts, ends, *_, amount = line.facts
-    return share(zone, starts, ends, amount)
+    line = Line(*record.facts)
+    return share(zone, line.settle_start_at, line.settle_end_at, line.amount_microcny)
 
 
 PLACES: Final[Mapping[str, Place]] = {
@@ -72,6 +80,7 @@ PLACES: Final[Mapping[str, Place]] = {
         tables.bill,
         *tables.BILL_KEY[1:],
         among="order_number",
+        number="line_no",
         derived=("charged_day",),
         derive=_charged_day,
         parts=tables.bill_day,
@@ -94,17 +103,45 @@ def current(resource: str) -> Select[Any]:
 
 @cache
 def everything(resource: str) -> Select[Any]:
-    """All records of a window: extra, then the facts."""
+    """All records of a window, as `held_of` takes them."""
     place = PLACES[resource]
     c = place.table.c
-    chosen = ("extra", *place.form.columns)
-    return select(*(c[name] for name in chosen)).where(c.account_id == bindparam("account"))
+    number = literal(1) if place.number is None else c[place.number]
+    chosen = (c[name] for name in (*SUPERSEDED, "extra", *place.form.columns))
+    return select(number, *chosen).where(c.account_id == bindparam("account"))
 
 
 @cache
 def held(resource: str, among: str) -> Select[Any]:
-    """Records of a window: extra, then the facts."""
+    """Records of a window, superseded ones too, as `held_of` takes them."""
     return everything(resource).where(text(among))
+
+
+@cache
+def unsuperseded(resource: str) -> Select[Any]:
+    """Records of a window that hold, as `held_of` takes them."""
+    return everything(resource).where(PLACES[resource].table.c.superseded_at.is_(None))
+
+
+@cache
+def missing(resource: str) -> Select[Any]:
+    """A row if a record of a window is missing."""
+    c = PLACES[resource].table.c
+    return (
+        select(1)
+        .where(
+            c.account_id == bindparam("account"),
+            c.missing_since.is_not(None),
+            c.superseded_at.is_(None),
+        )
+        .limit(1)
+    )
+
+
+def held_of(place: Place, row: Sequence[Any]) -> Held:
+    """A record of a window, and what became of it."""
+    number, missing_since, superseded_at, extra, *facts = row
+    return Held(number, place.record(facts, extra), missing_since, superseded_at)
 
 
 def lasting_of(place: Place, row: Sequence[Any], seen_at: dict[Instant | None, Instant]) -> Lasting:

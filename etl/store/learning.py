@@ -64,7 +64,9 @@ class EvidenceReader:
             select(func.min(run.finished_at), func.max(run.started_at)).where(*complete)
         ).one()
         newest = self._conn.scalar(
-            select(func.max(bill.settle_end_at)).where(bill.account_id == self._account_id)
+            select(func.max(bill.settle_end_at)).where(
+                bill.account_id == self._account_id, bill.superseded_at.is_(None)
+            )
         )
         if first is None or newest is None:
             return None
@@ -88,6 +90,7 @@ class EvidenceReader:
             select(b.settle_start_at, b.settle_end_at, b.amount_microcny, b.remark)
             .where(b.account_id == self._account_id, b.settle_start_at >= span.since)
             .where(b.settle_end_at >= span.since, b.settle_end_at <= span.until)
+            .where(b.superseded_at.is_(None))
             .order_by(b.settle_start_at, b.settle_end_at)
         )
         return [BillLine(*row) for row in rows]

@@ -15,6 +15,7 @@ from etl.history.codes import Codes
 from etl.history.diff import Known, Usage
 from etl.history.usage import SeenVersion, State
 from etl.history.versions import Lasting
+from etl.history.windows import Held
 from etl.poll import SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources import Record
 from etl.store import keeping, statements
@@ -120,22 +121,36 @@ class Reader:
         )
         return {lasting.record.identity: lasting for lasting in found}
 
-    def held(self, resource: str, records: Sequence[Record]) -> dict[str, Record]:
-        """Those of a window's records that are held, by identity, as they are held."""
+    def held(self, resource: str, records: Sequence[Record]) -> list[Held]:
+        """The records that are held in the groups of these, superseded ones too."""
         place = keeping.PLACES[resource]
         at = place.form.columns.index(place.among)
         names = sorted({record.facts[at] for record in records})
         condition, parameters = self._database.among(place.among, names)
-        found = self._ask(keeping.held(resource, condition), **parameters)
-        kept = [place.record(facts, extra) for extra, *facts in found]
-        return {record.identity: record for record in kept}
+        rows = self._ask(keeping.held(resource, condition), **parameters)
+        return [keeping.held_of(place, row) for row in rows]
+
+    def unsuperseded(self, resource: str) -> Iterator[Held]:
+        """The records of a window that hold, one at a time."""
+        place = keeping.PLACES[resource]
+        streamed = {"stream_results": True, "max_row_buffer": keeping.TOGETHER}
+        rows = self._conn.execute(
+            keeping.unsuperseded(resource),
+            {"account": self._account_id},
+            execution_options=streamed,
+        )
+        return (keeping.held_of(place, row) for row in rows)
 
     def window(self, resource: str) -> tuple[int | None, Instant]:
-        """What the newest complete poll of a window reported as its total, and when a complete poll
-        last read all of it (0: never)."""
+        """The total that the newest complete poll of a window reported, None if a record is missing, so
+        that all must be read; and when a complete poll last read all of it (0: never)."""
         total = self._ask(statements.NEWEST_TOTAL, resource=resource).scalar()
         whole_at = self._ask(statements.NEWEST_WHOLE, resource=resource).scalar()
-        return total, whole_at or 0
+        return None if self.is_missing(resource) else total, whole_at or 0
+
+    def is_missing(self, resource: str) -> bool:
+        """Whether a whole listing lacked a record of a window that is not superseded yet."""
+        return self._ask(keeping.missing(resource)).scalar() is not None
 
     def listed(self) -> set[str]:
         """The instances that are not gone."""

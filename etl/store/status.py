@@ -181,7 +181,7 @@ class StatusReader(Subject):
         rows = self._conn.execute(
             select(tables.account.c.name, amount.filter(cash), amount.filter(~cash))
             .join(tables.account, tables.account.c.account_id == tables.bill.c.account_id)
-            .where(day >= first_day, day < end_day)
+            .where(day >= first_day, day < end_day, tables.bill.c.superseded_at.is_(None))
             .group_by(tables.account.c.name)
             .order_by(tables.account.c.name)
         )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import insert, select, tuple_
 
 from etl import tables
 from etl.history.diff import Changes, Version
 from etl.history.usage import Stretch
-from etl.history.versions import VersionChanges, WindowChanges
+from etl.history.versions import VersionChanges
+from etl.history.windows import Held, WindowChanges
 from etl.money.pricing import PriceTerms
 from etl.poll import Instant
 from etl.resources import Record
@@ -122,62 +124,87 @@ class Tx(Reader):
             self.refresh_prices()
 
     def apply_window(self, resource: str, changes: WindowChanges, b: Instant) -> None:
-        """Write records that came and those that came again otherwise, and what is derived of them."""
+        """Write records that came, are corrected, missing, superseded or back, and what is derived of
+        them."""
         place, account, zone = keeping.PLACES[resource], self._account_id, self.zone()
-        told = len(place.key)  # the key leads the columns
-        own = ("extra", *place.derived)
+        own, group = ("extra", *place.derived), len(place.key) - (place.number is not None)
+        columns = () if place.number is None else (place.number,)
         self._database.insert(
             self._conn,
             place.table,
-            ("account_id", *place.form.columns, *own, "first_seen_at", "changed_at"),
-            [(account, *r.facts, r.extra, *place.derive(r, zone), b, b) for r in changes.added],
+            ("account_id", *columns, *place.form.columns, *own, "first_seen_at", "changed_at"),
+            [
+                (account, *place.numbers(n), *r.facts, r.extra, *place.derive(r, zone), b, b)
+                for r, n in changes.added
+            ],
         )
         self._database.update(
             self._conn,
             place.table,
             ("account_id", *place.key),
-            (*place.form.columns[told:], *own, "changed_at"),
+            (*place.form.columns[group:], *own, "changed_at"),
             [
-                (*r.facts[told:], r.extra, *place.derive(r, zone), b, account, *r.facts[:told])
-                for r in changes.changed
+                (*r.facts[group:], r.extra, *place.derive(r, zone), b, *self._key(place, was))
+                for was, r in changes.changed
             ],
         )
-        self._cut(place, changes.added, changes.changed)
+        self._database.update(
+            self._conn,
+            place.table,
+            ("account_id", *place.key),
+            keeping.SUPERSEDED,
+            [
+                (state.missing_since, state.superseded_at, *self._key(place, state.was))
+                for state in changes.states
+            ],
+        )
+        self._cut_window(place, changes)
 
     def recut(self, resource: str) -> None:
-        """What is derived of all records of a window, anew: days of another time zone."""
-        place, account, zone = keeping.PLACES[resource], self._account_id, self.zone()
-        told = len(place.key)
+        """Compute what is derived of all records of a window anew: days of another time zone."""
+        place, zone = keeping.PLACES[resource], self.zone()
         rows = self._ask(keeping.everything(resource)).all()  # before any of them is updated
         for at in range(0, len(rows), keeping.TOGETHER):
-            some = rows[at : at + keeping.TOGETHER]
-            records = [place.record(facts, extra) for extra, *facts in some]
+            some = [keeping.held_of(place, row) for row in rows[at : at + keeping.TOGETHER]]
             self._database.update(
                 self._conn,
                 place.table,
                 ("account_id", *place.key),
                 place.derived,
-                [(*place.derive(r, zone), account, *r.facts[:told]) for r in records],
+                [(*place.derive(h.record, zone), *self._key(place, h)) for h in some],
             )
-            self._cut(place, (), records)
+            holding = [(self._key(place, h), h.record) for h in some if h.superseded_at is None]
+            self._cut(place, [self._key(place, h) for h in some], holding)
 
-    def _cut(self, place: Place, added: Sequence[Record], changed: Sequence[Record]) -> None:
-        """The parts by day of records, where the resource has such."""
+    def _key(self, place: Place, held: Held) -> tuple[Any, ...]:
+        group = len(place.key) - (place.number is not None)
+        return (self._account_id, *held.record.facts[:group], *place.numbers(held.number))
+
+    def _cut_window(self, place: Place, changes: WindowChanges) -> None:
+        """Cut what came, was corrected or is back; nothing of what is superseded is left."""
+        came = [(self._key(place, Held(n, r)), r) for r, n in changes.added]
+        records = {self._key(place, state.was): state.was.record for state in changes.states}
+        records |= {self._key(place, was): record for was, record in changes.changed}
+        ended = {self._key(place, s.was) for s in changes.states if s.superseded_at is not None}
+        kept = [(key, record) for key, record in records.items() if key not in ended]
+        self._cut(place, list(records), [*came, *kept])
+
+    def _cut(
+        self,
+        place: Place,
+        gone: Sequence[tuple[Any, ...]],
+        records: Sequence[tuple[tuple[Any, ...], Record]],
+    ) -> None:
+        """Replace the parts by day of records, if the resource has such."""
         if place.parts is None:
             return
-        keys, told = ("account_id", *place.key), len(place.key)
-        zone, account = self.zone(), self._account_id
-        gone = [(account, *record.facts[:told]) for record in changed]
+        keys, zone = ("account_id", *place.key), self.zone()
         self._database.delete(self._conn, place.parts, keys, gone)
         self._database.insert(
             self._conn,
             place.parts,
             (*keys, *keeping.PART_COLUMNS),
-            [
-                (account, *record.facts[:told], *part)
-                for record in (*added, *changed)
-                for part in place.cut(record, zone)
-            ],
+            [(*key, *part) for key, record in records for part in place.cut(record, zone)],
         )
 
     def reject(self, resource: str, rejects: Sequence[Reject], b: Instant) -> None:

@@ -134,6 +134,22 @@ BILL_KEY = (
     "line_no",
 )
 
+
+def _superseded() -> list[Column[int]]:
+    return [
+        Column(
+            "missing_since",
+            UtcInstant,
+            comment="end of the first whole listing that lacked it; null while listed",
+        ),
+        Column(
+            "superseded_at",
+            UtcInstant,
+            comment="end of the second such listing in a row: it counts no longer; null: it holds",
+        ),
+    ]
+
+
 bill = Table(
     "bill",
     metadata,
@@ -154,7 +170,7 @@ bill = Table(
         "line_no",
         Integer,
         nullable=False,
-        comment="1; counts on where one page lists several lines that are alike in all before",
+        comment="1; counts on where several lines are alike in all before",
     ),
     Column("amount_microcny", BigInteger, nullable=False, comment="charged; millionths of a yuan"),
     Column("ordered_at", UtcInstant, comment="when it was ordered"),
@@ -171,11 +187,12 @@ bill = Table(
         "changed_at", UtcInstant, nullable=False, comment="end of the poll that last changed it"
     ),
     _extra(),
+    *_superseded(),
     PrimaryKeyConstraint(*BILL_KEY),
     Index("ix_bill_account_id_settle_end_at", "account_id", "settle_end_at"),
     Index("ix_bill_charged_day", "charged_day"),
     CheckConstraint("settle_start_at <= settle_end_at", name="window"),
-    comment="A line of the bill; never deleted",
+    comment="A line of the bill; never deleted: one that the source corrected is superseded",
     info={"partition": "charged_day"},
 )
 
@@ -205,7 +222,7 @@ recharge = Table(
         "recharge_id",
         Text,
         nullable=False,
-        comment="out_trade_no; where the source gives none, a hash of the record",
+        comment="out_trade_no; where the source gives none, a hash of what does not change",
     ),
     _amount("amount_microcny", "paid in"),
     Column("created_at", UtcInstant, comment="when it was ordered"),
@@ -218,6 +235,7 @@ recharge = Table(
         "changed_at", UtcInstant, nullable=False, comment="end of the poll that last changed it"
     ),
     _extra(),
+    *_superseded(),
     PrimaryKeyConstraint("account_id", "recharge_id"),
-    comment="A recharge of the balance; never deleted",
+    comment="A recharge of the balance; never deleted: one that the source corrected is superseded",
 )

@@ -228,6 +228,11 @@ closed_month = Table(
     whose(),
     Column("month", Text, nullable=False, comment="2026-10, of the reporting time zone"),
     Column("closed_at", UtcInstant, nullable=False, comment="when it was closed"),
+    Column(
+        "bill_until",
+        UtcInstant,
+        comment="end of the newest poll of the bill before it was closed; what came later is an adjustment",
+    ),
     PrimaryKeyConstraint("account_id", "month"),
     comment="A month whose costs are frozen",
 )

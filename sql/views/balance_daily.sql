@@ -59,19 +59,21 @@ FROM (
         ) AS card_closing_microcny,
         CAST(COALESCE((
             SELECT SUM(r.amount_microcny) FROM recharge r
-            WHERE r.account_id = a.account_id
+            WHERE r.account_id = a.account_id AND r.superseded_at IS NULL
                 AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > c.seen_from
                 AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) <= c.seen_to
         ), 0) AS BIGINT) AS recharged_microcny,
         CAST(COALESCE((
             SELECT SUM(l.amount_microcny) FROM bill l
-            WHERE l.account_id = a.account_id AND l.charged_day >= c.from_day AND l.charged_day <= c.day
+            WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
+                AND l.charged_day >= c.from_day AND l.charged_day <= c.day
                 AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
                 AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND NOT is_card(l.charge_channel)
         ), 0) AS BIGINT) AS billed_microcny,
         CAST(COALESCE((
             SELECT SUM(l.amount_microcny) FROM bill l
-            WHERE l.account_id = a.account_id AND l.charged_day >= c.from_day AND l.charged_day <= c.day
+            WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
+                AND l.charged_day >= c.from_day AND l.charged_day <= c.day
                 AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
                 AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND is_card(l.charge_channel)
         ), 0) AS BIGINT) AS card_billed_microcny,

@@ -1,8 +1,11 @@
--- Lines of the bill that came, or changed, after the month that they are about was closed. The month
--- is that of the last second of the settlement window, in the reporting time zone.
+-- Lines of the bill that came, or changed, after the month that they are about was closed; and with their
+-- amounts taken back, those that were known then and that the source has corrected since. The month
+-- is that of the last second of the settlement window, in the reporting time zone. What is late is told by
+-- the order of polls: no clock but the source's counts.
 -- @column account the account's name
 -- @column month the closed month
--- @column late_at end of the poll that brought the line, or its change
+-- @column amount_microcny charged, or below 0 taken back; millionths of a yuan
+-- @column late_at end of the poll that brought the line, its change, or the second that lacked it
 -- @column amount_yuan charged, yuan
 SELECT
     a.name AS account,
@@ -14,12 +17,20 @@ SELECT
     b.charge_channel,
     b.remark,
     b.line_no,
-    b.amount_microcny,
-    yuan(b.amount_microcny) AS amount_yuan,
-    b.changed_at AS late_at
+    b.sign * b.amount_microcny AS amount_microcny,
+    yuan(b.sign * b.amount_microcny) AS amount_yuan,
+    b.late_at
 FROM closed_month m
 JOIN account a ON a.account_id = m.account_id
-JOIN bill b ON b.account_id = m.account_id AND b.changed_at > m.closed_at
+JOIN (
+    SELECT l.*, 1 AS sign, l.changed_at AS late_at FROM bill l
+    WHERE l.superseded_at IS NULL
+    UNION ALL
+    SELECT l.*, -1, l.superseded_at FROM bill l
+    WHERE l.superseded_at IS NOT NULL
+) b
+    ON b.account_id = m.account_id AND b.late_at > m.bill_until
+    AND (b.sign = 1 OR b.first_seen_at <= m.bill_until)
 JOIN calendar_day d
     ON d.starts_s < epoch(b.settle_end_at) AND d.ends_s >= epoch(b.settle_end_at)
 WHERE d.month = m.month

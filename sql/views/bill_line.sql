@@ -1,4 +1,4 @@
--- Every line of the bill.
+-- Every line of the bill, but for those that the source corrected.
 -- @column account the account's name
 -- @column day day of the reporting time zone in which it was charged
 -- @column amount_microcny charged; millionths of a yuan
@@ -17,3 +17,4 @@ SELECT
     b.changed_at
 FROM bill b
 JOIN account a ON a.account_id = b.account_id
+WHERE b.superseded_at IS NULL

@@ -17,6 +17,7 @@ FROM (
         MAX((
             SELECT epoch(MAX(b.settle_end_at)) FROM bill b
             WHERE b.account_id = h.account_id AND b.settle_end_at <= h.last_at
+                AND b.superseded_at IS NULL
         )) AS reach_s
     FROM (
         SELECT account_id, MAX(last_at) AS last_at

@@ -21,5 +21,6 @@ FROM (
         k.amount_microcny
     FROM recharge k
     JOIN account a ON a.account_id = k.account_id
+    WHERE k.superseded_at IS NULL
 ) r
 JOIN calendar_day c ON holds(c, r.paid_s)

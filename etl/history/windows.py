@@ -1,0 +1,216 @@
+"""(held, listed) -> changes, of a window: bill and recharges, whose records come, are corrected, and are
+superseded once two whole listings in a row lack them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from etl.poll import Instant
+from etl.resources import Record, Resource, Span
+
+Key = tuple[Any, ...]
+
+
+class Held(NamedTuple):
+    """A record as it is held. `number` counts those that are alike in their group."""
+
+    number: int
+    record: Record
+    missing_since: Instant | None = None
+    superseded_at: Instant | None = None
+
+    def key(self, group: int) -> Key:
+        """What tells the row apart."""
+        return (*self.record.facts[:group], self.number)
+
+
+class Added(NamedTuple):
+    """A record that came, and its number among those that are alike in their group."""
+
+    record: Record
+    number: int
+
+
+class Changed(NamedTuple):
+    """A record that is held otherwise than it is listed now."""
+
+    was: Held
+    record: Record
+
+
+class State(NamedTuple):
+    """What becomes of a record that is held: listed again (both None), missing, or superseded."""
+
+    was: Held
+    missing_since: Instant | None = None
+    superseded_at: Instant | None = None
+
+
+@dataclass(slots=True)
+class WindowChanges:
+    """What a listing changes in what is held."""
+
+    added: list[Added] = field(default_factory=list)
+    changed: list[Changed] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.added or self.changed or self.states)
+
+    @property
+    def gone(self) -> int:
+        """How many records are superseded."""
+        return sum(state.superseded_at is not None for state in self.states)
+
+    @property
+    def returned(self) -> int:
+        """How many superseded records are listed again."""
+        return sum(
+            state.superseded_at is None and state.was.superseded_at is not None
+            for state in self.states
+        )
+
+
+class Matching:
+    """Finds for each record of a listing the one that is held, batch by batch.
+
+    A record that is listed as it is held is that one. Others are corrections of what is held and not
+    listed in the same group, or new. If several may be alike, only a whole listing tells which: till
+    then they wait in `unsettled`.
+    """
+
+    def __init__(self, resource: Resource[Any]) -> None:
+        self._group: Final = resource.group
+        self._counts: Final = resource.counts
+        self._taken: set[Key] = set()
+        self.unsettled: list[Record] = []
+
+    def match(self, held: Iterable[Held], records: Iterable[Record]) -> WindowChanges:
+        """What these records change; `held` are all of their groups, superseded ones too."""
+        groups = self._grouped(held)
+        changes = WindowChanges()
+        left: list[Record] = []
+        for record in records:
+            if not self._counts and (*self._of(record), 1) in self._taken:
+                continue  # it moved to the next page while they were read
+            group = groups.setdefault(self._of(record), _Group())
+            was = group.take(lambda held, to=record: held.record.facts == to.facts)  # type: ignore[misc]
+            if was is None:
+                left.append(record)
+            else:
+                self._found(was, record, changes)
+        for record in left:
+            group = groups[self._of(record)]
+            if self._counts and any(held.superseded_at is None for held in group.free):
+                self.unsettled.append(record)
+            else:
+                self._settle(group, record, changes)
+        return changes
+
+    def settle(self, held: Iterable[Held], *, corrects: bool) -> WindowChanges:
+        """What the unsettled records are: corrections of what is held and was not listed, if
+        `corrects`; else new."""
+        groups = self._grouped(held)
+        changes = WindowChanges()
+        for record in self.unsettled:
+            group = groups.setdefault(self._of(record), _Group())
+            if corrects:
+                self._settle(group, record, changes)
+            else:
+                self._add(group, record, changes)
+        self.unsettled = []
+        return changes
+
+    def unlisted(self, held: Iterable[Held]) -> Iterator[Held]:
+        """Those of the held records that no record was matched with."""
+        return (each for each in held if each.key(self._group) not in self._taken)
+
+    def _of(self, record: Record) -> Key:
+        return record.facts[: self._group]
+
+    def _grouped(self, held: Iterable[Held]) -> dict[Key, _Group]:
+        groups: dict[Key, _Group] = {}
+        for each in sorted(held, key=lambda each: (each.superseded_at is not None, each.number)):
+            group = groups.setdefault(self._of(each.record), _Group())
+            group.highest = max(group.highest, each.number)
+            if each.key(self._group) not in self._taken:
+                group.free.append(each)
+        return groups
+
+    def _found(self, was: Held, record: Record, changes: WindowChanges) -> None:
+        self._taken.add(was.key(self._group))
+        if was.record[1:] != record[1:]:  # the identity counts those alike on a page
+            changes.changed.append(Changed(was, record))
+        if was.missing_since is not None or was.superseded_at is not None:
+            changes.states.append(State(was))
+
+    def _settle(self, group: _Group, record: Record, changes: WindowChanges) -> None:
+        was = group.take(lambda held: held.superseded_at is None or not self._counts)
+        if was is None:
+            self._add(group, record, changes)
+        else:
+            self._found(was, record, changes)
+
+    def _add(self, group: _Group, record: Record, changes: WindowChanges) -> None:
+        group.highest += 1
+        self._taken.add((*self._of(record), group.highest))
+        changes.added.append(Added(record, group.highest))
+
+
+@dataclass(slots=True)
+class _Group:
+    """The held records that are alike in what a correction leaves alone."""
+
+    free: list[Held] = field(default_factory=list)
+    highest: int = 0
+
+    def take(self, fits: Callable[[Held], bool]) -> Held | None:
+        at = next((at for at, held in enumerate(self.free) if fits(held)), None)
+        return None if at is None else self.free.pop(at)
+
+
+class Cover:
+    """What a whole listing covers: the time after the oldest of its records, and whatever overlaps a
+    record of the same order. A source may have forgotten what is older; there absence means nothing."""
+
+    def __init__(self, span_of: Callable[[Sequence[Any]], Span | None]) -> None:
+        self._span_of = span_of
+        self._starts_at: Instant | None = None
+        self._at: Instant | None = None
+        self._spans: dict[Hashable, list[tuple[Instant, Instant]]] = {}
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Take in what is listed."""
+        for span in filter(None, (self._span_of(record.facts) for record in records)):
+            self._starts_at = min(span.starts_at, self._starts_at or span.starts_at)
+            self._at = min(span.at, self._at or span.at)
+            self._spans.setdefault(span.what, []).append((span.starts_at, span.ends_at))
+
+    def covers(self, record: Record) -> bool:
+        """Whether the listing would hold the record if it were still right."""
+        span = self._span_of(record.facts)
+        if span is None or self._starts_at is None or self._at is None:
+            return False
+        if span.starts_at > self._starts_at and span.at > self._at:
+            return True
+        listed = self._spans.get(span.what, ())
+        return any(_overlap(span, starts_at, ends_at) for starts_at, ends_at in listed)
+
+
+def superseded(unlisted: Iterable[Held], cover: Cover, b: Instant) -> list[State]:
+    """What becomes of records that a whole listing, which ended at `b`, lacks: missing by the first
+    such listing in a row, superseded by the second."""
+    return [
+        State(held, b) if held.missing_since is None else State(held, held.missing_since, b)
+        for held in unlisted
+        if held.superseded_at is None and cover.covers(held.record)
+    ]
+
+
+def _overlap(span: Span, starts_at: Instant, ends_at: Instant) -> bool:
+    same = (span.starts_at, span.ends_at) == (starts_at, ends_at)
+    return same or (span.starts_at < ends_at and starts_at < span.ends_at)

@@ -1,0 +1,22 @@
+-- Lines of the bill that counted once and count no longer: the source corrected them, by other lines, or
+-- took them back. Nothing of them is in another view.
+-- @column account the account's name
+-- @column day day of the reporting time zone in which it was charged
+-- @column amount_microcny what it said was charged; millionths of a yuan
+-- @column amount_yuan the same in yuan
+SELECT
+    a.name AS account,
+    b.charged_day AS day,
+    b.order_number,
+    b.settle_start_at,
+    b.settle_end_at,
+    b.charge_channel,
+    b.remark,
+    b.line_no,
+    b.amount_microcny,
+    yuan(b.amount_microcny) AS amount_yuan,
+    b.first_seen_at,
+    b.superseded_at
+FROM bill b
+JOIN account a ON a.account_id = b.account_id
+WHERE b.superseded_at IS NOT NULL
