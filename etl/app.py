@@ -11,8 +11,8 @@ from functools import cached_property
 from math import floor
 from typing import TYPE_CHECKING, Any
 
+from etl import rebuild, store
 from etl import settings as settings_module
-from etl import store
 from etl.archive import Archive
 from etl.dialect import Database, open_database, translated
 from etl.errors import SettingsError
@@ -61,12 +61,15 @@ class App:
         return floor(self.clock())
 
     def prepare(self) -> schema.Upgrade:
-        """Bring the database up to date, after creating it if there is none."""
+        """Bring the database up to date, after creating it if there is none: its shape, and what was
+        derived by the rules of another version."""
         url = self.settings.database_url
         # a folder is made in the default place alone: elsewhere its lack means a mistyped path
         self.database.create(with_folder=url in settings_module.default_urls(self.environ))
         today = datetime.fromtimestamp(self.clock(), UTC).date()
-        return schema.upgrade(self.database, self.settings.timezone, today)
+        change = schema.upgrade(self.database, self.settings.timezone, today)
+        is_renewed = rebuild.renew(self.database)
+        return max(change, schema.Upgrade.UPGRADED) if is_renewed else change
 
     def require_database(self) -> None:
         """Raises `SettingsError` if nothing was ever synced here, instead of making a file."""

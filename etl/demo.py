@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import text
-
-from etl import polling, reports, simcloud
+from etl import polling, reports, simcloud, store
 from etl.app import App
 from etl.errors import SettingsError
 from etl.reports.render import render
@@ -62,8 +60,8 @@ class Demo:
             )
             self.app.database.create(with_folder=True)
             self.app.prepare()
-            with self.app.database.writing() as conn:
-                conn.execute(text(f"INSERT INTO setting VALUES ('{DEMO_MARK}', 'chenyu-etl demo')"))
+            with store.writing(self.app.database) as tx:
+                tx.mark_as_demo()
             for number in range(self.polls):
                 self.now = START + number * self.interval_min * 60
                 for result in polling.sync_all(self.app, self._wanted()):

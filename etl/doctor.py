@@ -115,6 +115,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
         with store.reading(app.database) as known:
             rejected = known.status.rejected(SHOWN_REJECTS)
             version = known.status.database_version()
+            is_current = known.is_derived_by_todays_rules()
         store.try_writing(app.database)
         for account in app.settings.accounts:
             yield from _examine_lock(app, account.name)
@@ -127,6 +128,12 @@ def _examine_database(app: App) -> Iterator[Finding]:
             "bad",
             f"the settings say {app.settings.timezone}, the database counts days in {zone}",
             f"chenyu-etl rebuild --timezone {app.settings.timezone}, or set timezone to {zone}",
+        )
+    if not is_current:
+        yield Finding(
+            "bad",
+            "running time and costs were derived by another version of this program",
+            "run chenyu-etl db upgrade, or chenyu-etl sync: they are made anew",
         )
     for poll in found["polls"]:
         if poll["last_outcome"] not in ("complete", "skipped"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -214,3 +216,13 @@ def test_a_sync_at_work_is_no_fault(server: Server, examine: Examine, filled: Da
     with filled.account_lock("default"):
         (note,) = of(examine(), "note")
     assert "another sync of account 'default' is at work" in note
+
+
+def test_what_other_rules_derived_is_told_and_an_upgrade_makes_it_anew(
+    run: Command, examine: Examine, path: Path, server: Server
+) -> None:
+    with closing(sqlite3.connect(path)) as conn, conn:
+        conn.execute("UPDATE setting SET value = 'older' WHERE name = 'derived'")
+    assert "derived by another version" in of(examine(), "bad")[0]
+    run("--database", str(path), "db", "upgrade")
+    assert of(examine(), "bad") == []

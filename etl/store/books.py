@@ -261,6 +261,11 @@ class BooksReader(Subject):
             for row in rows
         ]
 
+    def closed_months(self) -> list[str]:
+        """Return the months that some account has closed, in order."""
+        c = tables.closed_month.c
+        return list(self._conn.scalars(select(c.month).distinct().order_by(c.month)))
+
     def is_closed(self, account: AccountKey, month: Month) -> bool:
         c = tables.closed_month.c
         mine = c.account_id == account.account_id, c.month == str(month)

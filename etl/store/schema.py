@@ -14,7 +14,7 @@ from etl import paths, tables
 from etl.dialect import DATABASE_ID, OURS, Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 from etl.history.days import FIRST_DAY, Zone
-from etl.store import earlier, views
+from etl.store import derivation, earlier, views
 
 YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
@@ -71,6 +71,8 @@ def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
             is_new = revision(conn) is None
             grants = views.grants(conn)
             migrate(database, conn, head())
+            if is_new:
+                derivation.mark(conn)
             _store_timezone(conn, zone)
             _store_id(conn)
             _extend_calendar(conn, zone, today)
@@ -117,6 +119,7 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
         return
     if at is not None:
         views.drop_views(database, conn)
+        derivation.forget(conn)
     config = alembic_config()
     config.attributes["connection"] = conn
     if at is None or (target != BASE and target > at):

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from functools import cached_property
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, insert, select
 
 from etl import tables
 from etl.dialect import Database
+from etl.history.days import Zone
+from etl.store import derivation, schema
 from etl.store.alerts import AlertsReader, AlertsWriter
 from etl.store.books import BooksReader, BooksWriter
+from etl.store.codes import CodesReader, CodesWriter
 from etl.store.exports import ExportsReader
 from etl.store.learning import LearningReader
 from etl.store.reading import Reader
+from etl.store.schema import DEMO_MARK
 from etl.store.status import StatusReader
 from etl.store.writing import Tx
 
@@ -45,6 +50,18 @@ class Reading:
     def status(self) -> StatusReader:
         return StatusReader(self._database, self._conn)
 
+    @cached_property
+    def codes(self) -> CodesReader:
+        return CodesReader(self._database, self._conn)
+
+    def timezone(self) -> str:
+        """The reporting time zone."""
+        return schema.stored_timezone(self._conn)
+
+    def is_derived_by_todays_rules(self) -> bool:
+        """Whether a rebuild would give what the database holds, as far as the program knows."""
+        return derivation.is_current(self._conn)
+
     def accounts(self) -> Mapping[str, Reader]:
         """What is known of each account, by its name, in the order in which they were first synced."""
         return {name: Reader(self._database, self._conn, i) for i, name in self._account_ids()}
@@ -65,6 +82,36 @@ class Writing(Reading):
     @cached_property
     def books(self) -> BooksWriter:
         return BooksWriter(self._database, self._conn)
+
+    @cached_property
+    def codes(self) -> CodesWriter:
+        return CodesWriter(self._database, self._conn)
+
+    def clear_derived(self) -> None:
+        """Take away running time, prices and costs of all accounts, to be derived again."""
+        derived = (
+            tables.usage_cost,
+            tables.price_period,
+            tables.usage_day,
+            tables.instance_usage,
+        )
+        for table in derived:
+            self._conn.execute(delete(table))
+
+    def mark_derived(self) -> None:
+        """Note that all that is derived was just made by today's rules."""
+        derivation.mark(self._conn)
+
+    def recut_days(self, timezone: Zone, today: date) -> None:
+        """Count days in another time zone: the calendar and the parts of bill lines; the rest of what
+        is derived is to be made anew after it."""
+        schema.recut_calendar(self._conn, timezone, today)
+        for account in self.accounts().values():
+            account.recut("bills")
+
+    def mark_as_demo(self) -> None:
+        """Note that the database is a demo's."""
+        self._conn.execute(insert(tables.setting).values(name=DEMO_MARK, value="chenyu-etl demo"))
 
     def accounts(self) -> Mapping[str, Tx]:
         """The accounts to write to, by name, in the order in which they were first synced."""
