@@ -21,7 +21,7 @@ from etl.history.days import Zone
 from etl.history.usage import Evidence, Stretch, Terms
 from etl.money.pricing import Override
 from etl.store import Run, Store
-from etl.store.deriving import write_overrides
+from etl.store.prices import write_overrides
 
 FIRST, ZONE = date(2025, 1, 1), Zone("Asia/Shanghai")
 MODELS = 12

@@ -26,7 +26,7 @@ from etl.simcloud import gpu_uuid
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.habits import OWNERS
 from etl.store import Store, schema
-from etl.store.deriving import write_rules
+from etl.store.rules import write_rules
 from tests.alerting import Post, alerts_of, at, settings
 from tests.support import ACCOUNT, poll_of
 

@@ -16,7 +16,7 @@ from etl.money.pricing import Override
 from etl.poll import Instant
 from etl.simcloud import gpu_uuid
 from etl.store import Store, writing
-from etl.store.deriving import write_overrides
+from etl.store.prices import write_overrides
 from tests.support import ACCOUNT
 
 YUAN = 1_000_000

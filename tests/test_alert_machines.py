@@ -22,7 +22,7 @@ from etl.settings.alerts import AlertSettings
 from etl.simcloud import Story
 from etl.simcloud.fleet import Fleet
 from etl.store import Tx
-from etl.store.deriving import write_rules
+from etl.store.rules import write_rules
 from tests.alerting import (
     DAY,
     HOUR,

@@ -50,6 +50,7 @@ ONLY_IN = {
     "httpcore": ("etl/source/deadline.py", "etl/source/http.py"),
     "apprise": ("etl/alerts/channels/apprise.py",),
     "sqlalchemy.dialects": ("etl/dialect",),
+    "sqlalchemy": ("etl/tables", "etl/dialect", "etl/store", "etl/reports"),
     "click": ("etl/cli",),
     "apscheduler": ("etl/service/jobs.py", "etl/service/schedule.py"),
     "prometheus_client": ("etl/service/metrics.py",),

@@ -103,7 +103,7 @@ def test_every_macro_is_used_and_says_what_it_is() -> None:
     sources = [path.read_text(encoding="utf-8") for path in [*FILES, paths.MACROS]]
     sources += [
         (ROOT / "etl" / name).read_text(encoding="utf-8")
-        for name in ("store/summing.py", "money/formulas.py")
+        for name in ("store/rollups.py", "money/formulas.py")
     ]
     for name, macro in macros().items():
         calls = [

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from etl.cli.syncing import RESOURCE_NAMES
 from etl.dialect import open_database
 from etl.polling import exit_code
 from etl.replay import replay
@@ -47,10 +46,6 @@ def lab(live: Living) -> Live:
     cloud.recharges(100)
     cloud.passes(hours=3)
     return live(cloud)
-
-
-def test_the_command_knows_every_resource() -> None:
-    assert tuple(RESOURCES) == RESOURCE_NAMES
 
 
 def test_a_first_sync_brings_everything(lab: Live) -> None:

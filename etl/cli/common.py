@@ -19,6 +19,8 @@ import click
 from etl.errors import EtlError, SettingsError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from etl.app import App
     from etl.settings import Reading
 
@@ -208,3 +210,23 @@ def _close(app: App) -> None:
 
 def _holds_password(url: str) -> bool:
     return re.search(r"://([^/:@]*:[^@]*@|.*password=)", url) is not None
+
+
+class LazyChoice(click.ParamType[str]):
+    """A choice among names that take a while to load: they are asked for when they are needed."""
+
+    name = "choice"
+
+    def __init__(self, load: Callable[[], Sequence[str]]) -> None:
+        self._load = load
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str | None:
+        return click.Choice(self._load()).get_metavar(param, ctx)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return click.Choice(self._load()).convert(value, param, ctx)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return click.Choice(self._load()).shell_complete(ctx, param, incomplete)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from etl.cli.common import (
     Context,
+    LazyChoice,
     NamedPath,
     account_option,
     fail,
@@ -26,8 +28,12 @@ if TYPE_CHECKING:
     from etl.polling import Result
 
 
-RESOURCE_NAMES = ("instances", "gpu_prices", "balance", "cards", "bills", "recharges")
-"""As in `etl.resources`, which takes a while to load."""
+def _resource_names() -> Sequence[str]:
+    from etl.resources import RESOURCES
+
+    return tuple(RESOURCES)
+
+
 _SOURCE_VARIABLES = setting_variables(
     "CHENYU_API_KEY",
     "CHENYU_API_KEY_FILE",
@@ -45,7 +51,7 @@ _SOURCE_VARIABLES = setting_variables(
     "--resource",
     "resources",
     multiple=True,
-    type=click.Choice(RESOURCE_NAMES),
+    type=LazyChoice(_resource_names),
     help="Only this resource, due or not; may be repeated.",
 )
 @click.option(

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, false, insert, select, update
 
 from etl import tables
 from etl.dialect import Database, translated
+from etl.store.account import Tx
 from etl.store.reading import Reader
 from etl.store.rows import Run
 from etl.store.transaction import Reading, Writing
-from etl.store.writing import Tx
 
 
 @contextmanager

@@ -19,17 +19,12 @@ from etl.money.charging import ChargingModel
 from etl.money.pricing import FOREVER, Override
 from etl.poll import Instant
 from etl.store import schema
-from etl.store.deriving import (
-    MODEL_SETTINGS,
-    charging_model,
-    overrides,
-    rules,
-    write_overrides,
-    write_rules,
-)
+from etl.store.account import Tx
+from etl.store.costs import MODEL_SETTINGS, charging_model
+from etl.store.prices import overrides, write_overrides
 from etl.store.reading import Reader
+from etl.store.rules import rules, write_rules
 from etl.store.subject import Subject
-from etl.store.writing import Tx
 
 BATCH: Final = 5_000
 _BUDGET_COLUMNS: Final = tuple(f.name for f in fields(MonthlyBudget))

@@ -18,7 +18,8 @@ from etl.money.charging import ChargingModel
 from etl.money.pricing import FOREVER, Prices, PriceTerms
 from etl.poll import Instant
 from etl.store.books import AccountKey
-from etl.store.deriving import charging_model, overrides, price_terms
+from etl.store.costs import charging_model
+from etl.store.prices import overrides, price_terms
 from etl.store.reading import Reader
 from etl.store.subject import Subject
 

@@ -18,8 +18,8 @@ from etl.history.versions import Lasting
 from etl.history.windows import Held
 from etl.poll import SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources import Record
-from etl.store import keeping, statements
-from etl.store.deriving import Deriver
+from etl.store import resource_tables, statements
+from etl.store.allocations import Derived
 from etl.store.rows import Attempt, KeptUsage, Step, by_instance, known_of, step_of, stretch_of
 
 APPLIED: Final = ("complete", "partial")
@@ -36,7 +36,7 @@ class Reader:
         self._account_id = account_id
         self._codes: Codes | None = None
         self._timezone: str | None = None
-        self._deriver: Deriver | None = None
+        self._deriver: Derived | None = None
 
     def codes(self) -> Codes:
         if self._codes is None:
@@ -115,31 +115,32 @@ class Reader:
 
     def versions(self, resource: str) -> dict[str, Lasting]:
         """The current versions of what has versions, by identity."""
-        place, seen_at = keeping.PLACES[resource], self._seen_at(resource)
+        place, seen_at = resource_tables.RESOURCE_TABLES[resource], self._seen_at(resource)
         found = (
-            keeping.lasting_of(place, r, seen_at) for r in self._ask(keeping.current(resource))
+            resource_tables.lasting_of(place, r, seen_at)
+            for r in self._ask(resource_tables.current(resource))
         )
         return {lasting.record.identity: lasting for lasting in found}
 
     def held(self, resource: str, records: Sequence[Record]) -> list[Held]:
         """The records that are held in the groups of these, superseded ones too."""
-        place = keeping.PLACES[resource]
+        place = resource_tables.RESOURCE_TABLES[resource]
         at = place.form.columns.index(place.among)
         names = sorted({record.facts[at] for record in records})
         condition, parameters = self._database.among(place.among, names)
-        rows = self._ask(keeping.held(resource, condition), **parameters)
-        return [keeping.held_of(place, row) for row in rows]
+        rows = self._ask(resource_tables.held(resource, condition), **parameters)
+        return [resource_tables.held_of(place, row) for row in rows]
 
     def unsuperseded(self, resource: str) -> Iterator[Held]:
         """The records of a window that hold, one at a time."""
-        place = keeping.PLACES[resource]
-        streamed = {"stream_results": True, "max_row_buffer": keeping.TOGETHER}
+        place = resource_tables.RESOURCE_TABLES[resource]
+        streamed = {"stream_results": True, "max_row_buffer": resource_tables.TOGETHER}
         rows = self._conn.execute(
-            keeping.unsuperseded(resource),
+            resource_tables.unsuperseded(resource),
             {"account": self._account_id},
             execution_options=streamed,
         )
-        return (keeping.held_of(place, row) for row in rows)
+        return (resource_tables.held_of(place, row) for row in rows)
 
     def window(self, resource: str) -> tuple[int | None, Instant]:
         """The total that the newest complete poll of a window reported, None if a record is missing, so
@@ -150,7 +151,7 @@ class Reader:
 
     def is_missing(self, resource: str) -> bool:
         """Whether a whole listing lacked a record of a window that is not superseded yet."""
-        return self._ask(keeping.missing(resource)).scalar() is not None
+        return self._ask(resource_tables.missing(resource)).scalar() is not None
 
     def listed(self) -> set[str]:
         """The instances that are not gone."""
@@ -186,10 +187,10 @@ class Reader:
         """Every instance there ever was."""
         return list(self._ask(statements.ALL_UUIDS).scalars())
 
-    def deriver(self) -> Deriver:
+    def deriver(self) -> Derived:
         """What follows from prices and rules for the account."""
         if self._deriver is None:
-            self._deriver = Deriver(
+            self._deriver = Derived(
                 self._database, self._conn, self._account_id, self.codes().units
             )
         return self._deriver

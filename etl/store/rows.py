@@ -29,6 +29,7 @@ STATE_NAMES: Final = (
 """What `instance` holds beside the facts of the current version, see `instance_state`."""
 _facts_of: Final[Callable[[Instance], tuple[Any, ...]]] = attrgetter(*FACT_NAMES)
 TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
+_terms_of: Final[Callable[[Terms], tuple[Any, ...]]] = attrgetter(*TERM_NAMES)
 STEP_NAMES: Final = ("polls_before", "step_s", "gap_s")
 Step = tuple[int, int | None, int | None]
 DAY_COLUMNS: Final = (
@@ -142,8 +143,10 @@ def by_instance(rows: Any) -> Iterator[tuple[str, list[SeenVersion]]]:
 
 
 def stretch_of(row: Sequence[Any]) -> Stretch:
-    number, kind, started_at, evidence, *rest = row
-    return Stretch(number, kind, started_at, evidence, Terms(*rest[:5]), *rest[5:])
+    number, kind, started_at, evidence, *terms, ended_min, ended_at, ended_max = row
+    return Stretch(
+        number, kind, started_at, evidence, Terms(*terms), ended_min, ended_at, ended_max
+    )
 
 
 def values_of(facts: Instance) -> tuple[Any, ...]:
@@ -155,8 +158,7 @@ def instance_state(v: Version) -> tuple[Any, ...]:
 
 
 def terms_of(stretch: Stretch) -> tuple[Any, ...]:
-    t = stretch.terms
-    return (t.gpu_uuid, t.gpu_name, t.gpu_nums, t.charging_type, t.image_uuid)
+    return _terms_of(stretch.terms)
 
 
 def ends_of(stretch: Stretch) -> tuple[Any, ...]:

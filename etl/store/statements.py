@@ -10,7 +10,7 @@ from sqlalchemy import Insert, Select, bindparam, func, insert, literal_column, 
 
 from etl import tables
 from etl.dialect import DATABASE_ID
-from etl.store.rows import DAY_COLUMNS, FACT_NAMES
+from etl.store.rows import DAY_COLUMNS, FACT_NAMES, TERM_NAMES
 
 _run: Final = tables.sync_run.c
 _instance: Final = tables.instance.c
@@ -140,11 +140,7 @@ def stretches(among: str, *, only_open: bool) -> Select[Any]:
         _usage.kind,
         _usage.started_at,
         _usage.evidence,
-        _usage.gpu_uuid,
-        _usage.gpu_name,
-        _usage.gpu_nums,
-        _usage.charging_type,
-        _usage.image_uuid,
+        *(_usage[name] for name in TERM_NAMES),
         _usage.ended_min,
         _usage.ended_at,
         _usage.ended_max,

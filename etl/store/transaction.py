@@ -12,6 +12,7 @@ from etl import tables
 from etl.dialect import Database
 from etl.history.days import Zone
 from etl.store import derivation, schema
+from etl.store.account import Tx
 from etl.store.alerts import AlertsReader, AlertsWriter
 from etl.store.books import BooksReader, BooksWriter
 from etl.store.codes import CodesReader, CodesWriter
@@ -20,7 +21,6 @@ from etl.store.learning import LearningReader
 from etl.store.reading import Reader
 from etl.store.schema import DEMO_MARK
 from etl.store.status import StatusReader
-from etl.store.writing import Tx
 
 
 class Reading:

@@ -23,7 +23,7 @@ _KEY: Final = ("day", "account_id", "instance_uuid")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sum:
+class _Rollup:
     """`one` are the columns of which each row has one value, `values` those that are added up, each with
     its SQL. `source` gives the parts; the first of its tables is `usage_day d`, which knows them by day.
     `began` puts the rows of an instance and day in order."""
@@ -49,8 +49,8 @@ class _Sum:
         )
 
 
-_SUMS: Final = (
-    _Sum(
+_ROLLUPS: Final = (
+    _Rollup(
         tables.running_sum,
         "usage_day d JOIN calendar_day c ON c.day = d.day AND d.kind = 'running'",
         ("d.gpu_uuid", "d.gpu_name", "d.gpu_nums"),
@@ -62,7 +62,7 @@ _SUMS: Final = (
         },
         "MIN(d.started_at), MIN(d.usage_no)",
     ),
-    _Sum(
+    _Rollup(
         tables.cost_sum,
         "usage_day d"
         " JOIN usage_cost u ON is_instance_of(u, d) AND u.usage_no = d.usage_no AND u.day = d.day"
@@ -88,7 +88,7 @@ _SUMS: Final = (
 )
 
 
-class Sums:
+class Rollups:
     """Of one account, inside one transaction."""
 
     def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
@@ -118,7 +118,7 @@ class Sums:
         listed, parameters = self._database.listed(
             tables.usage_day, ("day", "instance_uuid"), ordered
         )
-        for each in _SUMS:
+        for each in _ROLLUPS:
             self._database.delete(self._conn, each.table, _KEY, gone)
             self._add(each, f"(d.day, d.instance_uuid) IN {listed}", parameters)
 
@@ -129,7 +129,7 @@ class Sums:
             "(SELECT day, instance_uuid FROM usage_day"
             f" WHERE account_id = :account AND {condition})"
         )
-        for each in _SUMS:
+        for each in _ROLLUPS:
             self._ask(
                 text(
                     f"DELETE FROM {each.table.name}"
@@ -141,7 +141,7 @@ class Sums:
 
     def renew_since(self, first: str = EVER) -> None:
         """All sums of the days from one on."""
-        for each in _SUMS:
+        for each in _ROLLUPS:
             c = each.table.c
             mine = c.account_id == self._account_id, c.day >= first
             self._conn.execute(delete(each.table).where(*mine))
@@ -151,7 +151,7 @@ class Sums:
         """Those of which other sums are kept than their parts add up to."""
         condition, parameters = self._database.among("instance_uuid", uuids)
         found: set[str] = set()
-        for each in _SUMS:
+        for each in _ROLLUPS:
             kept = (
                 f"SELECT {each.columns} FROM {each.table.name}"
                 f" WHERE account_id = :account AND {condition}"
@@ -164,7 +164,7 @@ class Sums:
             found |= set(self._ask(asked, parameters).scalars())
         return found
 
-    def _add(self, each: _Sum, chosen: str, parameters: dict[str, Any]) -> None:
+    def _add(self, each: _Rollup, chosen: str, parameters: dict[str, Any]) -> None:
         numbered = (
             "ROW_NUMBER() OVER (PARTITION BY d.day, d.account_id, d.instance_uuid"
             f" ORDER BY {each.began})"

@@ -26,7 +26,7 @@ SUPERSEDED: Final = ("missing_since", "superseded_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResourceTable:
     """A table: of versions, which last from the column `began` to the column `ended`; or of a window,
     whose records are asked for by the column `among`, and counted by the last of the key, `number`, where
     several may be alike. Of those the columns `derived` and the rows of
@@ -52,10 +52,10 @@ class Place:
         return Record(self.form.name_of(facts), tuple(facts), extra)
 
 
-def _place(resource: str, table: Table, *key: str, **more: Any) -> Place:
+def _table_of(resource: str, table: Table, *key: str, **more: Any) -> ResourceTable:
     form = RESOURCES[resource].form
     assert form is not None
-    return Place(table, form, key, **more)
+    return ResourceTable(table, form, key, **more)
 
 
 def _charged_day(record: Record, zone: Zone) -> tuple[str]:
@@ -69,13 +69,13 @@ def _days_of_line(record: Record, zone: Zone) -> Iterator[tuple[str, int]]:
     return share(zone, line.settle_start_at, line.settle_end_at, line.amount_microcny)
 
 
-PLACES: Final[Mapping[str, Place]] = {
-    "gpu_prices": _place(
+RESOURCE_TABLES: Final[Mapping[str, ResourceTable]] = {
+    "gpu_prices": _table_of(
         "gpu_prices", tables.gpu_price, "gpu_uuid", began="valid_from", ended="valid_to"
     ),
-    "balance": _place("balance", tables.balance),
-    "cards": _place("cards", tables.card, "uuid"),
-    "bills": _place(
+    "balance": _table_of("balance", tables.balance),
+    "cards": _table_of("cards", tables.card, "uuid"),
+    "bills": _table_of(
         "bills",
         tables.bill,
         *tables.BILL_KEY[1:],
@@ -86,14 +86,14 @@ PLACES: Final[Mapping[str, Place]] = {
         parts=tables.bill_day,
         cut=_days_of_line,
     ),
-    "recharges": _place("recharges", tables.recharge, "recharge_id", among="recharge_id"),
+    "recharges": _table_of("recharges", tables.recharge, "recharge_id", among="recharge_id"),
 }
 
 
 @cache
 def current(resource: str) -> Select[Any]:
     """Current versions: began, last_seen_at, missing_since, extra, then the facts."""
-    place = PLACES[resource]
+    place = RESOURCE_TABLES[resource]
     c = place.table.c
     chosen = (place.began, *STATE, "extra", *place.form.columns)
     return select(*(c[name] for name in chosen)).where(
@@ -104,7 +104,7 @@ def current(resource: str) -> Select[Any]:
 @cache
 def everything(resource: str) -> Select[Any]:
     """All records of a window, as `held_of` takes them."""
-    place = PLACES[resource]
+    place = RESOURCE_TABLES[resource]
     c = place.table.c
     number = literal(1) if place.number is None else c[place.number]
     chosen = (c[name] for name in (*SUPERSEDED, "extra", *place.form.columns))
@@ -120,13 +120,13 @@ def held(resource: str, among: str) -> Select[Any]:
 @cache
 def unsuperseded(resource: str) -> Select[Any]:
     """Records of a window that hold, as `held_of` takes them."""
-    return everything(resource).where(PLACES[resource].table.c.superseded_at.is_(None))
+    return everything(resource).where(RESOURCE_TABLES[resource].table.c.superseded_at.is_(None))
 
 
 @cache
 def missing(resource: str) -> Select[Any]:
     """A row if a record of a window is missing."""
-    c = PLACES[resource].table.c
+    c = RESOURCE_TABLES[resource].table.c
     return (
         select(1)
         .where(
@@ -138,13 +138,15 @@ def missing(resource: str) -> Select[Any]:
     )
 
 
-def held_of(place: Place, row: Sequence[Any]) -> Held:
+def held_of(place: ResourceTable, row: Sequence[Any]) -> Held:
     """A record of a window, and what became of it."""
     number, missing_since, superseded_at, extra, *facts = row
     return Held(number, place.record(facts, extra), missing_since, superseded_at)
 
 
-def lasting_of(place: Place, row: Sequence[Any], seen_at: dict[Instant | None, Instant]) -> Lasting:
+def lasting_of(
+    place: ResourceTable, row: Sequence[Any], seen_at: dict[Instant | None, Instant]
+) -> Lasting:
     began_at, last_seen_at, missing_since, extra, *facts = row
     newest = seen_at[None]
     return Lasting(
@@ -161,7 +163,7 @@ def began_row(account: int, began: Began) -> tuple[Any, ...]:
     return (account, *record.facts, record.extra, began.began_at, began.after_at)
 
 
-def shown_row(account: int, place: Place, shown: Shown) -> tuple[Any, ...]:
+def shown_row(account: int, place: ResourceTable, shown: Shown) -> tuple[Any, ...]:
     key = shown.was.record.facts[: len(place.key)]
     state = (shown.last_seen_at, shown.missing_since, shown.ended_at)
     return (*state, account, *key, shown.was.began_at)

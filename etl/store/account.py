@@ -1,0 +1,12 @@
+"""One account inside one write transaction: every subject of it."""
+
+from __future__ import annotations
+
+from etl.store.instances import InstancesWriter
+from etl.store.polls import PollsWriter
+from etl.store.versions import VersionsWriter
+from etl.store.windows import WindowsWriter
+
+
+class Tx(InstancesWriter, VersionsWriter, WindowsWriter, PollsWriter):
+    """The only writer of an account."""

@@ -1,0 +1,114 @@
+"""Who pays for what an instance uses, by the rules and the instance's titles and images over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, fields
+from typing import Any, Final
+
+from sqlalchemy import func, or_, select, text
+
+from etl import tables
+from etl.money.allocation import Allocation, Looks, allocations
+from etl.money.pricing import BEGINNING
+from etl.store.costs import UsageCosts
+
+_ALLOCATION_COLUMNS: Final = tuple(f.name for f in fields(Allocation))
+_LOOKS: Final = ("title", "image_uuid", "image_name", "image_tag")
+
+
+class Derived(UsageCosts):
+    """All that follows from prices and rules for one account, inside one transaction."""
+
+    def allocate(self, versions: Sequence[tuple[str, int]]) -> None:
+        """What the rules say of the instances of which these new versions (uuid and number of each) have
+        another title or image than the one before; nothing where there are no rules."""
+        if not versions or not self.rules():
+            return
+        table = tables.instance_history
+        listed, parameters = self._database.listed(table, ("instance_uuid", "version"), versions)
+        same = " AND ".join(f"COALESCE(h.{n}, '') = COALESCE(p.{n}, '')" for n in _LOOKS)
+        changed = text(
+            f"SELECT DISTINCT h.instance_uuid FROM {table.name} h LEFT JOIN {table.name} p"
+            " ON p.account_id = h.account_id AND p.instance_uuid = h.instance_uuid"
+            " AND p.version = h.version - 1 WHERE h.account_id = :account"
+            f" AND (h.instance_uuid, h.version) IN {listed} AND (p.version IS NULL OR NOT ({same}))"
+        )
+        uuids = self._conn.scalars(changed, {"account": self._account_id, **parameters}).all()
+        if uuids:
+            self.allocate_anew(uuids)
+
+    def allocate_anew(
+        self, uuids: Sequence[str], looks: Mapping[str, Sequence[Looks]] | None = None
+    ) -> None:
+        """Recompute who pays, and the costs and sums that depend on it, even if no rule is left.
+        `looks` are those of `looks()`, if they were asked for already."""
+        wanted, kept = set(self._allocated(uuids, looks)), self._kept_allocations(uuids)
+        keys = ("account_id", "instance_uuid", "starts_s")
+        gone, new = sorted(kept - wanted, key=repr), sorted(wanted - kept, key=repr)
+        table = tables.allocation
+        self._database.delete(self._conn, table, keys, [(self._account_id, *r[:2]) for r in gone])
+        columns = ("account_id", "instance_uuid", *_ALLOCATION_COLUMNS)
+        self._database.insert(self._conn, table, columns, [(self._account_id, *r) for r in new])
+        recut = {row[:2] for row in gone} ^ {row[:2] for row in new}
+        moved = {uuid for uuid, starts_s in recut if starts_s > BEGINNING}
+        if moved:
+            self._charge_instances(sorted(moved))
+        if gone or new:
+            self.sums.renew_instances(sorted({row[0] for row in (*gone, *new)}))
+
+    def wrongly_allocated(self, uuids: Sequence[str]) -> set[str]:
+        """Those of which something else is kept than the rules say."""
+        return {row[0] for row in set(self._allocated(uuids)) ^ self._kept_allocations(uuids)}
+
+    def looks(self, uuids: Sequence[str]) -> dict[str, list[Looks]]:
+        """The titles and images of instances over time, without the versions that changed neither."""
+        h = tables.instance_history.c
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        before = [
+            func.lag(h[name])
+            .over(partition_by=h.instance_uuid, order_by=h.version)
+            .label(f"was_{name}")
+            for name in _LOOKS
+        ]
+        v = (
+            select(h.instance_uuid, h.version, h.first_seen_at, *(h[n] for n in _LOOKS), *before)
+            .where(h.account_id == self._account_id, text(condition))
+            .subquery()
+            .c
+        )
+        rows = self._conn.execute(
+            select(v.instance_uuid, v.first_seen_at, *(v[name] for name in _LOOKS))
+            .where(or_(v.version == 1, *(v[n].is_distinct_from(v[f"was_{n}"]) for n in _LOOKS)))
+            .order_by(v.instance_uuid, v.version),
+            parameters,
+        )
+        found: dict[str, list[Looks]] = {}
+        for uuid, since, title, *image in rows:
+            found.setdefault(uuid, []).append(Looks(since, title or "", _image_names(*image)))
+        return found
+
+    def _allocated(
+        self, uuids: Sequence[str], looks: Mapping[str, Sequence[Looks]] | None = None
+    ) -> Iterator[tuple[Any, ...]]:
+        name, said = self.name(), self.rules()
+        if said:
+            for uuid, seen in (self.looks(uuids) if looks is None else looks).items():
+                for each in allocations(said, name, uuid, seen):
+                    yield (uuid, *astuple(each))
+
+    def _kept_allocations(self, uuids: Sequence[str]) -> set[tuple[Any, ...]]:
+        c = tables.allocation.c
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        rows = self._conn.execute(
+            select(c.instance_uuid, *(c[name] for name in _ALLOCATION_COLUMNS)).where(
+                c.account_id == self._account_id, text(condition)
+            ),
+            parameters,
+        )
+        return {tuple(row) for row in rows}
+
+
+def _image_names(uuid: str | None, name: str | None, tag: str | None) -> tuple[str, ...]:
+    tagged = f"{name}:{tag}" if name and tag else None
+    return tuple(each for each in (uuid, name, tagged) if each)

@@ -1,0 +1,165 @@
+"""What parts of closed stretches cost, by prices, the charging model and who pays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from operator import attrgetter, itemgetter
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, delete, func, select, text
+
+from etl import tables
+from etl.dialect import Database
+from etl.history.usage import Terms
+from etl.money.allocation import Rule
+from etl.money.charging import ChargingModel, Part, Piece, pieces
+from etl.money.pricing import BEGINNING
+from etl.poll import Instant
+from etl.store.prices import STARTS_AT, PricePeriods, price_terms
+from etl.store.rollups import EVER, Rollups
+from etl.store.rows import DAY_COLUMNS, TERM_NAMES
+from etl.store.rules import rules
+
+MODEL_SETTINGS: Final = {
+    "charge_from": "counts_from",
+    "charge_step_s": "step_s",
+    "charge_boot_s": "boot_s",
+    "charge_boot_max_s": "boot_max_s",
+}
+"""Names in table `setting` of what a `ChargingModel` holds; the view `charging_model` reads them too."""
+_HEAD: Final = DAY_COLUMNS.index("day") + 1
+"""How many columns a part and its costs have in common."""
+COST_COLUMNS: Final = (*DAY_COLUMNS[:_HEAD], *(f.name for f in fields(Piece)))
+_terms_in: Final = itemgetter(*map(DAY_COLUMNS.index, TERM_NAMES))
+_part_in: Final = itemgetter(*(DAY_COLUMNS.index(f.name) for f in fields(Part)))
+_UUID: Final = DAY_COLUMNS.index("instance_uuid")
+_piece_row: Final = attrgetter(*(f.name for f in fields(Piece)))
+"""`dataclasses.astuple` copies deeply, which took half the time of costing a year."""
+BATCH: Final = 5_000
+
+
+class UsageCosts(PricePeriods):
+    """The costs of one account inside one transaction."""
+
+    def __init__(
+        self, database: Database, conn: Connection, account_id: int, units: Mapping[int, str | None]
+    ) -> None:
+        super().__init__(database, conn, account_id, units)
+        self.sums = Rollups(database, conn, account_id)
+        self._model: ChargingModel | None = None
+        self._rules: list[Rule] | None = None
+
+    def rules(self) -> list[Rule]:
+        """The rules of who pays, in order."""
+        if self._rules is None:
+            self._rules = rules(self._conn)
+        return self._rules
+
+    def refresh_prices(self) -> None:
+        """Compute all prices anew, and the costs from the first moment on at which one differs."""
+        self._forget()
+        kept, rows = self._kept(), self._rows(self.priced_terms() | self.used_terms())
+        if rows != kept:
+            self._replace_prices(rows)
+            self.charge_anew(since=min(row[STARTS_AT] for row in rows ^ kept))
+
+    def charge(self, day_rows: Sequence[Sequence[Any]]) -> None:
+        """Insert the costs of parts of closed stretches; rows as of `usage_day`, see `DAY_COLUMNS`."""
+        rows = self._cost_rows(day_rows)
+        self._database.insert(self._conn, tables.usage_cost, COST_COLUMNS, rows)
+
+    def charge_anew(self, *, since: Instant | None = None) -> None:
+        """The costs of all parts of closed stretches anew, of the days from `since` on."""
+        self._forget()
+        first = self._first_day(since)
+        cost = tables.usage_cost.c
+        self._conn.execute(
+            delete(tables.usage_cost).where(cost.account_id == self._account_id, cost.day >= first)
+        )
+        self._charge_days(tables.usage_day.c.day >= first)
+        self.sums.renew_since(first)
+
+    def wrongly_charged(self, uuids: Sequence[str]) -> set[str]:
+        """Those of which other costs are kept than prices and the charging model say."""
+        condition, parameters = self._database.among("instance_uuid", uuids)
+
+        def asked(table: Table, names: Sequence[str]) -> Any:
+            mine = table.c.account_id == self._account_id
+            asking = select(*(table.c[name] for name in names)).where(mine, text(condition))
+            return self._conn.execute(asking, parameters)
+
+        kept = {tuple(row) for row in asked(tables.usage_cost, COST_COLUMNS)}
+        wanted = set(self._cost_rows(asked(tables.usage_day, DAY_COLUMNS).all()))
+        return {row[_UUID] for row in kept ^ wanted}
+
+    def _charge_instances(self, uuids: Sequence[str]) -> None:
+        """Recompute the costs of all parts of closed stretches of some instances, sums left alone."""
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        mine = tables.usage_cost.c.account_id == self._account_id
+        self._conn.execute(delete(tables.usage_cost).where(mine, text(condition)), parameters)
+        self._charge_days(text(condition), parameters)
+
+    def _charge_days(self, chosen: Any, parameters: Mapping[str, Any] | None = None) -> None:
+        day = tables.usage_day.c
+        found = self._conn.execute(
+            select(*(day[name] for name in DAY_COLUMNS))
+            .where(day.account_id == self._account_id, chosen)
+            .order_by(day.instance_uuid, day.usage_no, day.day),
+            parameters,
+            execution_options={"stream_results": True, "max_row_buffer": BATCH},
+        )
+        while rows := found.fetchmany(BATCH):
+            self.charge(rows)
+
+    def _cost_rows(self, day_rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        cuts = self._cuts({row[_UUID] for row in day_rows})
+        return [cost for row in day_rows for cost in self._costs_of(row, cuts.get(row[_UUID], ()))]
+
+    def _costs_of(
+        self, day_row: Sequence[Any], cuts: Sequence[Instant]
+    ) -> Iterator[tuple[Any, ...]]:
+        if self._model is None:
+            self._model = charging_model(self._conn)
+        terms = Terms(*_terms_in(day_row))
+        part = Part(*_part_in(day_row))
+        periods = self._periods(price_terms(terms))
+        for piece in pieces(part, periods, self._model, cuts):
+            yield (*day_row[:_HEAD], *_piece_row(piece))
+
+    def _cuts(self, uuids: Collection[str]) -> dict[str, list[Instant]]:
+        """The moments, in order, at which somebody else begins to pay for instances."""
+        if not self.rules():
+            return {}
+        c = tables.allocation.c
+        condition, parameters = self._database.among("instance_uuid", sorted(uuids))
+        rows = self._conn.execute(
+            select(c.instance_uuid, c.starts_s)
+            .where(c.account_id == self._account_id, c.starts_s > BEGINNING, text(condition))
+            .order_by(c.instance_uuid, c.starts_s),
+            parameters,
+        )
+        cuts: dict[str, list[Instant]] = {}
+        for uuid, starts_s in rows:
+            cuts.setdefault(uuid, []).append(starts_s)
+        return cuts
+
+    def _first_day(self, since: Instant | None) -> str:
+        """The day that `since` is in, or one before it: nothing is missed."""
+        c = tables.calendar_day.c
+        begun = c.starts_s <= (BEGINNING if since is None else since)
+        found: str | None = self._conn.scalar(select(func.max(c.day)).where(begun))
+        return found or EVER
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._model = self._rules = None
+
+
+def charging_model(conn: Connection) -> ChargingModel:
+    """As the database holds it, with the defaults where it holds nothing."""
+    c, default = tables.setting.c, ChargingModel()
+    kept = dict(conn.execute(select(c.name, c.value).where(c.name.in_(MODEL_SETTINGS))).all())
+    said = {field: kept[name] for name, field in MODEL_SETTINGS.items() if name in kept}
+    counts_from: Any = said.pop("counts_from", default.counts_from)
+    return replace(default, counts_from=counts_from, **{k: int(v) for k, v in said.items()})

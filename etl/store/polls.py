@@ -1,0 +1,83 @@
+"""Attempts to poll, how far they are apart, and records that were not understood: written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from sqlalchemy import insert, select, tuple_
+
+from etl import tables
+from etl.poll import Instant
+from etl.resources.listing import Reject
+from etl.store import statements
+from etl.store.reading import Reader
+from etl.store.rows import (
+    STEP_NAMES,
+    Run,
+    step_of,
+)
+
+
+class PollsWriter(Reader):
+    """Writes what a poll says of itself."""
+
+    def record(self, resource: str, run: Run) -> None:
+        """One row of `sync_run`."""
+        self._conn.execute(
+            insert(tables.sync_run),
+            {
+                "account_id": self._account_id,
+                "resource": resource,
+                **{name: getattr(run, name) for name in Run.__slots__},
+                **self._step(resource, run),
+            },
+        )
+
+    def correct_steps(self) -> None:
+        """Let every complete poll say how far it is from the one before."""
+        self._database.update(
+            self._conn,
+            tables.sync_run,
+            ("sync_run_id",),
+            STEP_NAMES,
+            [(*step, run_id) for step, run_id in self.strayed_steps()],
+        )
+
+    def reject(self, resource: str, rejects: Sequence[Reject], b: Instant) -> None:
+        """Keep what could not be understood; what is kept already stays as it is."""
+        table = tables.rejected_record
+        rows = {}
+        for reject in rejects:
+            payload_hash = hashlib.sha256(reject.payload.encode()).hexdigest()[:32]
+            rows[reject.reason, payload_hash] = (
+                self._account_id,
+                resource,
+                reject.reason,
+                payload_hash,
+                reject.identity,
+                b,
+                reject.payload,
+            )
+        c = table.c
+        kept = self._conn.execute(
+            select(c.reason, c.payload_hash).where(
+                c.account_id == self._account_id,
+                c.resource == resource,
+                tuple_(c.reason, c.payload_hash).in_(list(rows)),
+            )
+        )
+        for key in kept.all():
+            del rows[key]
+        columns = ("reason", "payload_hash", "identity", "first_seen_at", "payload")
+        self._database.insert(
+            self._conn, table, ("account_id", "resource", *columns), list(rows.values())
+        )
+
+    def _step(self, resource: str, run: Run) -> dict[str, int | None]:
+        """How far a complete poll is from the one before, so that nobody has to read all polls to find
+        the gaps between them."""
+        if run.outcome != "complete":
+            return {}
+        asked = self._ask(statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
+        return dict(zip(STEP_NAMES, step_of(asked.first(), run.started_at), strict=True))

@@ -1,0 +1,28 @@
+"""The rules of who pays, in the order in which they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, fields
+from typing import Final
+
+from sqlalchemy import Connection, delete, select
+
+from etl import tables
+from etl.dialect import Database
+from etl.money.allocation import Rule
+
+_RULE_COLUMNS: Final = tuple(f.name for f in fields(Rule))
+
+
+def rules(conn: Connection) -> list[Rule]:
+    """The rules in the order in which they are asked."""
+    c = tables.allocation_rule.c
+    asked = select(*(c[name] for name in _RULE_COLUMNS)).order_by(c.rule_no)
+    return [Rule(*row) for row in conn.execute(asked)]
+
+
+def write_rules(database: Database, conn: Connection, said: Sequence[Rule]) -> None:
+    """Rules in place of all others."""
+    conn.execute(delete(tables.allocation_rule))
+    database.insert(conn, tables.allocation_rule, _RULE_COLUMNS, [astuple(rule) for rule in said])

@@ -1,0 +1,99 @@
+"""Running time of instances: stretches, their parts by day, and what follows from them: written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etl import tables
+from etl.history.diff import Changes
+from etl.history.usage import Stretch
+from etl.money.pricing import PriceTerms
+from etl.poll import Instant
+from etl.store.prices import price_terms
+from etl.store.reading import Reader
+from etl.store.rollups import Pair
+from etl.store.rows import (
+    DAY_COLUMNS,
+    TERM_NAMES,
+    day_rows_of,
+    ends_of,
+    terms_of,
+)
+
+_DAY, _UUID = DAY_COLUMNS.index("day"), DAY_COLUMNS.index("instance_uuid")
+
+
+class UsageWriter(Reader):
+    """Writes running time, and derives prices, costs and rollups of it."""
+
+    _priced: set[PriceTerms] | None = None
+
+    def write_usage(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> set[Pair]:
+        """Stretches of instances, rewritten ones first, and the day parts of the closed ones. Returns of
+        which days and instances, for their sums to be made anew."""
+        zone = self.zone()
+        table, account = tables.instance_usage, self._account_id
+        ends = ("evidence", "ended_min", "ended_at", "ended_max")
+        self._database.update(
+            self._conn,
+            table,
+            ("account_id", "instance_uuid", "usage_no"),
+            ends,
+            [
+                (*ends_of(s), account, uuid, s.usage_no)
+                for uuid, s, is_new in stretches
+                if not is_new
+            ],
+        )
+        self._database.insert(
+            self._conn,
+            table,
+            ("account_id", "instance_uuid", "usage_no", "kind", "started_at", *TERM_NAMES, *ends),
+            [
+                (account, uuid, s.usage_no, s.kind, s.started_at, *terms_of(s), *ends_of(s))
+                for uuid, s, is_new in stretches
+                if is_new
+            ],
+        )
+        day_rows = [row for uuid, s, _ in stretches for row in day_rows_of(account, uuid, s, zone)]
+        self._database.insert(self._conn, tables.usage_day, DAY_COLUMNS, day_rows)
+        self._price_new({price_terms(s.terms) for _, s, is_new in stretches if is_new})
+        if day_rows:
+            self.deriver().charge(day_rows)
+        return {(row[_DAY], row[_UUID]) for row in day_rows}
+
+    def refresh_prices(self) -> None:
+        """Prices and costs of usage anew, after list prices or overrides changed. Writes only where
+        a price differs, and costs only from the first moment of that on."""
+        self._priced = None
+        self.deriver().refresh_prices()
+
+    def write_last_starts(self, last_starts: Sequence[tuple[str, Instant | None]]) -> None:
+        """The newest believed start_time of each instance."""
+        self._database.update(
+            self._conn,
+            tables.instance,
+            ("account_id", "instance_uuid"),
+            ("last_start_at",),
+            [(last_start, self._account_id, uuid) for uuid, last_start in last_starts],
+        )
+
+    def _price_new(self, terms: set[PriceTerms]) -> None:
+        if terms and self._priced is None:
+            self._priced = self.deriver().priced_terms()
+        if self._priced is not None and not terms <= self._priced:
+            self.deriver().add_prices(terms)
+            self._priced |= terms
+
+    def _undo_usage(self, changes: Changes) -> set[Pair]:
+        """Returns of which days and instances parts were taken away."""
+        undone = [*changes.deleted, *changes.reopened]
+        cut = self.deriver().sums.days_of(undone)
+        keys = ("account_id", "instance_uuid", "usage_no")
+        account = self._account_id
+        deleted = [(account, uuid, no) for uuid, no in changes.deleted]
+        uncut = [(account, uuid, no) for uuid, no in undone]
+        self._database.delete(self._conn, tables.usage_cost, keys, uncut)
+        self._database.delete(self._conn, tables.usage_day, keys, uncut)
+        self._database.delete(self._conn, tables.instance_usage, keys, deleted)
+        return cut
