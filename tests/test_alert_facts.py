@@ -6,6 +6,7 @@ from etl import tables
 from etl.alerts.rules.budget import RULE as BUDGET
 from etl.alerts.rules.cost_day import day_costs
 from etl.dialect import Database
+from etl.errors import ErrorKind
 from etl.simcloud import Story
 from etl.store import Run, Store
 from tests.alerting import (
@@ -78,9 +79,15 @@ def test_unknown_codes_and_failed_images_are_read(database: Database, cloud: Sto
     assert {"unknown_code:lab:status:77", "unknown_code:lab:charging:88"} < set(post.keys)
 
 
-def fails(database: Database, when: int, error: str, outcome: str = "failed") -> None:
+def fails(
+    database: Database,
+    when: int,
+    error: str,
+    outcome: str = "failed",
+    kind: ErrorKind = ErrorKind.UNAVAILABLE,
+) -> None:
     with Store(database, "lab").writing() as tx:
-        tx.record("instances", Run(when, when, outcome, error=error))
+        tx.record("instances", Run(when, when, outcome, error=error, error_kind=kind))
 
 
 def test_a_failing_sync_is_told_and_clears(database: Database, cloud: Story) -> None:
@@ -114,8 +121,8 @@ def test_an_account_that_is_polled_by_the_hour_is_stale_when_an_hour_was_missed(
 def test_a_refused_key_is_told_at_once(database: Database, cloud: Story) -> None:
     post = Post()
     alerts = alerts_of(database, post, settings(off=["long_run"]))
-    fails(database, NOON + 60, "GET /instance/list: HTTP 401: bad key")
-    fails(database, NOON + 61, "another sync", "skipped")
+    fails(database, NOON + 60, "GET /x: HTTP 401: bad key", kind=ErrorKind.KEY_REFUSED)
+    fails(database, NOON + 61, "another sync", "skipped", ErrorKind.BUSY)
     alerts.tick(NOON + 62)
     assert post.keys == ["key_refused:lab"]
 

@@ -23,6 +23,7 @@ from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
 from etl.alerts.snapshot import Moment
 from etl.alerts.words import same
+from etl.errors import ErrorKind
 from tests.alerting import DAY, HOUR, MICRO, MINUTE, ZONE, at, settings
 from tests.test_alert_plan import World
 
@@ -76,7 +77,8 @@ def costs(today: int) -> Sequence[Any]:
 
 
 def polled(now: int, age_s: int, error: str | None = None) -> Sequence[Any]:
-    return (Polling("lab", now - age_s, None, error),)
+    kind = ErrorKind.KEY_REFUSED if error else None
+    return (Polling("lab", now - age_s, None, error, kind),)
 
 
 STOP = Stop(MACHINE, TUESDAY - 9 * HOUR, TUESDAY, 99 * MICRO)

@@ -20,6 +20,7 @@ from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
 from etl.alerts.snapshot import Moment
 from etl.alerts.words import clock, cut, hours, local_time, one_line, yuan
+from etl.errors import ErrorKind
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
 from etl.money.pricing import BEGINNING, FOREVER, PricePeriod
@@ -364,20 +365,21 @@ def test_failing_polls_are_stale_though_nobody_watches_between_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "refused"),
+    ("kind", "refused"),
     [
-        ("GET /instance/list: HTTP 401", True),
-        ("GET /instance/list: HTTP 403, code 7: no", True),
-        ("GET /instance/list: HTTP 200, code 401: no", True),
-        ("GET /instance/list: HTTP 200, code 2: not logged in", True),
-        ("there is no API key for account 'lab'", True),
-        ("GET /instance/list: HTTP 500: code 401 in its words", False),
-        ("GET /instance/list: no answer in time", False),
+        (ErrorKind.KEY_REFUSED, True),
+        (ErrorKind.FORBIDDEN, True),
+        (ErrorKind.NO_KEY, True),
+        (ErrorKind.UNAVAILABLE, False),
+        (ErrorKind.CLOCK, False),
         (None, False),
     ],
 )
-def test_a_refused_key_is_told_as_such_and_not_as_stale(error: str | None, refused: bool) -> None:
-    row = Polling("lab", NOW - 9 * HOUR, NOW - 8 * HOUR, error)
+def test_a_refused_key_is_told_as_such_and_not_as_stale(
+    kind: ErrorKind | None, refused: bool
+) -> None:
+    """Whatever the words of the error are."""
+    row = Polling("lab", NOW - 9 * HOUR, NOW - 8 * HOUR, "GET /x: HTTP 500: code 401", kind)
     assert keys(causes("key_refused", row)) == (["key_refused:lab"] if refused else [])
     assert stale(row) == ([] if refused else ["sync_stale:lab"])
 

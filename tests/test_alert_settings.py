@@ -19,6 +19,7 @@ from etl.alerts.rules.digest import DigestOptions
 from etl.errors import SettingsError
 from etl.settings import alerts as alert_settings
 from etl.settings.alerts import AlertSettings, read
+from etl.settings.problems import Problems
 from tests.alerting import TEAM, settings
 
 PAGE = Path(__file__).parents[1] / "docs/alerts.md"
@@ -138,3 +139,25 @@ def test_the_config_file_is_read_with_the_other_settings(tmp_path: Path) -> None
     path.write_text("[alerts]\nquiet = 3\n")
     with pytest.raises(SettingsError):
         all_settings.load({}, {}, path)
+
+
+def test_all_that_is_wrong_is_noted_at_once() -> None:
+    problems = Problems()
+    wrong = {
+        "quite": 1,
+        "gather_minutes": "5",
+        "card_days": 7,
+        "stale_minutes": 0,
+        "channels": {"a": {"kind": "feishu"}, "b": {**TEAM, "colour": 1}, "c": TEAM},
+        "owners": {"x": {"titles": "x"}},
+    }
+    read(wrong, "here", problems)
+    assert [error.message.partition(":")[2].partition(":")[0].strip() for error in problems] == [
+        "alerts.gather_minutes",
+        "alerts.quite is not a setting",
+        "alerts.card_days",
+        "alerts.stale_minutes",
+        "alerts.channels.a needs url_env or url_file",
+        "alerts.channels.b.colour is not a setting",
+        "alerts.owners.x.titles",
+    ]

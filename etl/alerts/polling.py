@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 from etl.alerts.snapshot import Snapshot
+from etl.errors import UNFIT_KEY
 from etl.poll import Instant
 
 NEWEST: Final = """
-SELECT a.name AS account, r.outcome, r.sync_run_id, r.error, epoch(r.finished_at) AS finished_s
+SELECT a.name AS account, r.outcome, r.sync_run_id, r.error, r.error_kind, epoch(r.finished_at) AS finished_s
 FROM account a
 CROSS JOIN (SELECT 'complete' AS outcome UNION ALL SELECT 'partial' UNION ALL SELECT 'failed') o
 JOIN sync_run r ON r.account_id = a.account_id AND r.resource = 'instances' AND r.outcome = o.outcome
@@ -28,26 +28,23 @@ JOIN account a ON a.account_id = r.account_id
 WHERE a.name = :account AND r.resource = 'instances' AND r.outcome IN ('partial', 'failed')
     AND r.started_at > instant(:complete_s)
 """
-_REFUSED: Final = re.compile(
-    r"^GET \S+: HTTP (?:401|403|\d+, code (?:401|403|2))\b|^there is no API key"
-)
-"""As `etl.source.client` and `etl.settings` word it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """`tried_since`: the first attempt after the last complete poll; `error`: of the newest attempt,
-    None if it went well."""
+    """`tried_since`: the first attempt after the last complete poll; `error` and `error_kind`: of the
+    newest attempt, None if it went well."""
 
     account: str
     last_complete_at: Instant | None
     tried_since: Instant | None = None
     error: str | None = None
+    error_kind: str | None = None
 
     @property
     def is_refused(self) -> bool:
         """Whether the source does not take the key, or there is none: a person must act."""
-        return self.error is not None and _REFUSED.search(self.error) is not None
+        return self.error_kind in UNFIT_KEY
 
 
 def polling(snapshot: Snapshot) -> list[Polling]:
@@ -61,5 +58,6 @@ def _polling(snapshot: Snapshot, account: str, newest: list[Any]) -> Polling:
     complete = next((row.finished_s for row in newest if row.outcome == "complete"), None)
     last = newest[-1]
     error = None if last.outcome == "complete" else last.error or last.outcome
+    kind = None if last.outcome == "complete" else last.error_kind
     tried = snapshot.ask(TRIED_SINCE, account=account, complete_s=complete or 0)[0].tried_s
-    return Polling(account, complete, tried, error)
+    return Polling(account, complete, tried, error, kind)

@@ -156,11 +156,10 @@ def read(
         database_url=url,
         schedule=problems.catch({}, read_schedule, by_environ, own, f"{path}: schedule"),
         accounts=read_accounts(written, environ, chosen, path, problems),
-        alerts=problems.catch(
-            AlertSettings(),
-            alert_settings.read,
+        alerts=alert_settings.read(
             written.get("alerts", {}),
             str(path),
+            problems,
             asked=problems.catch(None, asked_language, options.get("lang"), environ),
             language=locale_language(environ),
         ),

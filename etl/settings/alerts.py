@@ -5,10 +5,9 @@ A channel's address holds a token, so it is never written there itself: only whe
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
@@ -23,6 +22,8 @@ from etl.alerts.owners import Owner
 from etl.alerts.rules import RULES, rule
 from etl.errors import SettingsError
 from etl.redact import remember_address
+from etl.settings.file import nearest
+from etl.settings.problems import Problems
 
 KINDS: Final = ("feishu", "wecom", "dingtalk", "webhook", "apprise", "command")
 ON_ALERT: Final = "on_alert"
@@ -152,43 +153,67 @@ def names() -> list[str]:
 
 
 def read(
-    written: Any, where: str, *, asked: str | None = None, language: str = "en"
+    written: Any,
+    where: str,
+    problems: Problems | None = None,
+    *,
+    asked: str | None = None,
+    language: str = "en",
 ) -> AlertSettings:
     """Read table `[alerts]` of a config file. The language `asked` for holds before the one written
     there, and that before `language`.
 
-    Raises `SettingsError`.
+    Adds all that is wrong to `problems`; raises the first of it if there are none to add to.
     """
-    table = _table(written, "alerts", where)
+    noted = Problems() if problems is None else problems
+    count = len(noted)
+    table = noted.catch({}, _table, written, "alerts", where)
+    common = noted.catch(_Common(), _read, table, _Common, "alerts", where)
     if table:  # else no rule need be loaded
-        _refuse_unknown(table, names(), "alerts", where)
+        noted.extend(_unknown(table, names(), "alerts", where))
     for name in RULES if table else ():
-        _read(table, rule(name).options, "alerts", where)
-    common = _read(table, _Common, "alerts", where)
+        noted.catch(None, _read, table, rule(name).options, "alerts", where)
     language = asked or common.language or language
-    channels = [
-        _channel(name, keys, language, where)
-        for name, keys in _table(table.get("channels", {}), "alerts.channels", where).items()
-    ]
-    if common.on_alert is not None:
-        command = _words(common.on_alert, f"alerts.{ON_ALERT}", where)
-        channels.append(Channel(ON_ALERT, "command", command=command, language=language))
+    channels = _channels(table, common, language, where, noted)
     owners = [
-        _owner(name, keys, {c.name for c in channels}, where)
-        for name, keys in _table(table.get("owners", {}), "alerts.owners", where).items()
+        noted.catch(None, _owner, name, keys, {c.name for c in channels}, where)
+        for name, keys in _tables(table, "owners", where, noted)
     ]
+    if problems is None and len(noted) > count:
+        raise noted[0]
     return AlertSettings(
         off=common.off,
         quiet=common.quiet,
         gather_minutes=common.gather_minutes,
         table=table,
-        owners=tuple(owners),
-        channels=tuple(channels),
+        owners=tuple(owner for owner in owners if owner is not None),
+        channels=channels,
         language=language,
     )
 
 
-def _channel(name: str, written: Any, language: str, where: str) -> Channel:
+def _channels(
+    table: Mapping[str, Any], common: _Common, language: str, where: str, noted: Problems
+) -> tuple[Channel, ...]:
+    """The channels that are understood, and the one of `on_alert`."""
+    found = [
+        noted.catch(None, _channel, name, keys, language, where, noted)
+        for name, keys in _tables(table, "channels", where, noted)
+    ]
+    channels = [channel for channel in found if channel is not None]
+    if common.on_alert is not None:
+        command = noted.catch((), _words, common.on_alert, f"alerts.{ON_ALERT}", where)
+        channels.append(Channel(ON_ALERT, "command", command=command, language=language))
+    return tuple(channels)
+
+
+def _tables(
+    table: Mapping[str, Any], name: str, where: str, noted: Problems
+) -> Iterable[tuple[str, Any]]:
+    return noted.catch({}, _table, table.get(name, {}), f"alerts.{name}", where).items()
+
+
+def _channel(name: str, written: Any, language: str, where: str, noted: Problems) -> Channel:
     at = f"alerts.channels.{name}"
     table = _table(written, at, where)
     for literal in ("url", "secret"):
@@ -197,7 +222,8 @@ def _channel(name: str, written: Any, language: str, where: str) -> Channel:
                 f"{where}: {at} holds a {literal}",
                 advice=f"put it into a file of its own ({literal}_file) or a variable ({literal}_env)",
             )
-    _refuse_unknown(table, [f.name for f in msgspec.structs.fields(_WrittenChannel)], at, where)
+    known = [field.name for field in msgspec.structs.fields(_WrittenChannel)]
+    noted.extend(_unknown(table, known, at, where))
     keys = _read(table, _WrittenChannel, at, where)
     url, secret = _secret(keys.url_env, keys.url_file), _secret(keys.secret_env, keys.secret_file)
     is_command = keys.kind == "command"
@@ -226,7 +252,8 @@ def _secret(env: str | None, file: str | None) -> Secret:
 def _owner(name: str, written: Any, channels: set[str], where: str) -> Owner:
     at = f"alerts.owners.{name}"
     table = _table(written, at, where)
-    _refuse_unknown(table, ["titles", "stops", "mentions"], at, where)
+    for error in _unknown(table, ["titles", "stops", "mentions"], at, where):
+        raise error
     owner = msgspec.structs.replace(_read(table, Owner, at, where), name=name)
     for channel in owner.mentions:
         if channel not in channels:
@@ -290,12 +317,12 @@ def _table(value: Any, name: str, where: str) -> Mapping[str, Any]:
     return value
 
 
-def _refuse_unknown(table: Mapping[str, Any], known: Iterable[str], at: str, where: str) -> None:
-    names = sorted(known)
+def _unknown(
+    table: Mapping[str, Any], known: Collection[str], at: str, where: str
+) -> Iterator[SettingsError]:
+    """One error for each name that is not known, with the nearest that is."""
     for name in table:
-        if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            raise SettingsError(
-                f"{where}: {at}.{name} is no setting",
-                advice=f"did you mean {near[0]}?" if near else f"known: {', '.join(names)}",
+        if name not in known:
+            yield SettingsError(
+                f"{where}: {at}.{name} is not a setting", advice=nearest(name, known)
             )
