@@ -44,6 +44,8 @@ VERBATIM: Final = frozenset(
     {"form", "forms", "json", "jsons", "mailto", "mailtos", "syslog", "xml", "xmls"}
 )
 """Nothing there is markup."""
+MAIL: Final = frozenset({"mailto", "mailtos"})
+"""Both plain text and HTML are sent."""
 TARGETS: Final = ("targets", "channels")
 """Where plugins keep the people or rooms that an address names."""
 KINDS: Final = {"urgent": "failure", "warning": "warning", "info": "info"}
@@ -63,7 +65,9 @@ def _addresses(library: Any, channel: Channel, url: str) -> Iterator[Recipient]:
     if service is None:
         yield Recipient(distinct(label, url), _not_understood)
         return
-    service.notify_format, service.retry = library.NotifyFormat.TEXT, 0  # we try again ourselves
+    service.retry = 0  # we try again ourselves
+    if not service.schemas() & MAIL:
+        service.notify_format = library.NotifyFormat.TEXT
     _remember(service, url)
     service.socket_connect_timeout = service.socket_read_timeout = channel.timeout_s
     for key, single in _singles(service, url):
@@ -112,6 +116,9 @@ def _sender(
 
 def _notify(library: Any, service: Any, message: Message) -> bool:
     title, body = _fitted(service, message)
+    body_format = library.NotifyFormat.TEXT
+    if service.notify_format == library.NotifyFormat.HTML:
+        body, body_format = _as_html(body), service.notify_format
     notifier = library.Apprise()
     notifier.add(service)
     try:
@@ -120,7 +127,7 @@ def _notify(library: Any, service: Any, message: Message) -> bool:
                 title=title,
                 body=body,
                 notify_type=KINDS[message.severity],
-                body_format=library.NotifyFormat.TEXT,
+                body_format=body_format,
             )
         )
     except Exception:  # noqa: BLE001 - a plugin's fault is its own recipient's failure
@@ -138,6 +145,11 @@ def _fitted(service: Any, message: Message) -> tuple[str, str]:
         lambda lines: size(escape(plain("\n".join(lines)), quote=False)) <= room
     )
     return title, plain("\n".join(lines))
+
+
+def _as_html(text: str) -> str:
+    """Text as HTML that shows it as it is; apprise would make every space one that breaks no line."""
+    return "<br/>".join(escape(line).replace("  ", "&nbsp; ") for line in text.split("\n"))
 
 
 def _limit(service: Any) -> tuple[int, Size]:
