@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, content_of
+from etl.resources.resource import Resource
 from etl.resources.values import OddValue, amount
 
 VERSION = 2
@@ -34,3 +35,17 @@ def open_answer(body: bytes) -> Listing:
 
 def read(body: bytes) -> tuple[list[Record], list[Reject]]:
     return FORM.read([content_of(body)])
+
+
+RESOURCE: Resource[Record] = Resource(
+    name="balance",
+    path="/balance/info",
+    keeping="versions",
+    every_s=600,
+    version=VERSION,
+    table="balance",
+    open=open_answer,
+    read=read,
+    paged=False,
+    form=FORM,
+)

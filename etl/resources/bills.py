@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from etl.history.days import Zone, share
 from etl.poll import Instant
 from etl.resources.listing import Listing, Reject, numbered
 from etl.resources.records import Form, Member, Record, Span, list_in
+from etl.resources.resource import Resource
 from etl.resources.values import Extra, OddValue, amount, code, instant_of, words
 
 VERSION = 3
@@ -110,6 +112,17 @@ def span_of(facts: Sequence[Any]) -> Span:
     return Span(what, line.settle_start_at, line.settle_end_at, line.charged_at)
 
 
+def _charged_day(facts: Sequence[Any], zone: Zone) -> tuple[str]:
+    """The day in which a line was charged."""
+    return (zone.day_at(Line(*facts).charged_at).day,)
+
+
+def _days_of(facts: Sequence[Any], zone: Zone) -> Iterator[tuple[str, int]]:
+    """(day, part of the amount) of a line, spread evenly over the window that it settles."""
+    line = Line(*facts)
+    return share(zone, line.settle_start_at, line.settle_end_at, line.amount_microcny)
+
+
 def open_answer(body: bytes) -> Listing:
     total, records = list_in(body, LIST_KEY)
     return Listing(total, tuple(FORM.identity(line) for line in _named(records)))
@@ -149,3 +162,23 @@ def _facts_of(line: dict[str, Any]) -> tuple[Any, ...]:
     except OddValue:
         columns["amount_microcny"] = repr(line.get(AMOUNT))
     return tuple(columns.values())
+
+
+RESOURCE: Resource[Record] = Resource(
+    name="bills",
+    path="/bill/list",
+    keeping="window",
+    every_s=3_600,
+    version=VERSION,
+    table="bill",
+    open=open_answer,
+    read=read,
+    form=FORM,
+    group=GROUP,
+    counts=True,
+    span_of=span_of,
+    derived=("charged_day",),
+    derive=_charged_day,
+    parts="bill_day",
+    cut=_days_of,
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
+from etl.resources.resource import Resource
 from etl.resources.values import Extra, amount, code, instant_of, json_text, words
 
 VERSION = 2
@@ -42,3 +43,16 @@ def open_answer(body: bytes) -> Listing:
 
 def read(body: bytes) -> tuple[list[Record], list[Reject]]:
     return FORM.read(list_in(body, LIST_KEY).records)
+
+
+RESOURCE: Resource[Record] = Resource(
+    name="cards",
+    path="/card/list",
+    keeping="versions",
+    every_s=3_600,
+    version=VERSION,
+    table="card",
+    open=open_answer,
+    read=read,
+    form=FORM,
+)

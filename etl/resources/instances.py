@@ -14,7 +14,8 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import mask, redact, redact_words
-from etl.resources.listing import Reject, is_identity, parse, records_of
+from etl.resources.listing import Reject, is_identity, open_listing, parse, records_of
+from etl.resources.resource import Resource
 from etl.resources.values import canonical, instant_of, reject_of, text_of
 
 VERSION: Final = 2
@@ -246,3 +247,16 @@ def _without_secrets(service: _Service) -> _Service:
     elif type(ssh) is str:
         service.ssh_info = redact(ssh)
     return service
+
+
+RESOURCE: Resource[Sighting] = Resource(
+    name="instances",
+    path="/instance/list",
+    keeping="instances",
+    every_s=120,
+    version=VERSION,
+    table="instance",
+    open=lambda body: open_listing(body, LIST_KEY, "instance_uuid"),
+    read=read,
+    births=(LIST_KEY, "instance_uuid", "create_time"),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
+from etl.resources.resource import Resource
 from etl.resources.values import amount, code, words
 
 VERSION = 2
@@ -27,3 +28,17 @@ def open_answer(body: bytes) -> Listing:
 
 def read(body: bytes) -> tuple[list[Record], list[Reject]]:
     return FORM.read(list_in(body, LIST_KEY).records)
+
+
+RESOURCE: Resource[Record] = Resource(
+    name="gpu_prices",
+    path="/gpu/list",
+    keeping="versions",
+    every_s=1_800,
+    version=VERSION,
+    table="gpu_price",
+    open=open_answer,
+    read=read,
+    paged=False,
+    form=FORM,
+)

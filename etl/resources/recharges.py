@@ -13,6 +13,7 @@ from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import Listing, Reject, is_identity, total
 from etl.resources.records import Form, Listed, Member, Record, Span, content_of
+from etl.resources.resource import Resource
 from etl.resources.values import Extra, OddValue, amount, canonical, instant_of, words
 
 VERSION = 3
@@ -96,3 +97,17 @@ def span_of(facts: Sequence[Any]) -> Span | None:
     """When a recharge was ordered."""
     recharge_id, _amount, created_at, *_ = facts
     return None if created_at is None else Span((recharge_id,), created_at, created_at, created_at)
+
+
+RESOURCE: Resource[Record] = Resource(
+    name="recharges",
+    path="/recharge/list",
+    keeping="window",
+    every_s=3_600,
+    version=VERSION,
+    table="recharge",
+    open=open_answer,
+    read=read,
+    form=FORM,
+    span_of=span_of,
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -10,39 +10,54 @@ from typing import Any, Final
 from sqlalchemy import Select, Table, bindparam, literal, select, text
 
 from etl import tables
-from etl.history.days import Zone, share
+from etl.history.days import Zone
 from etl.history.versions import Began, Lasting, Shown
 from etl.history.windows import Held
 from etl.poll import Instant
-from etl.resources import RESOURCES, Record
-from etl.resources.bills import Line
+from etl.resources import RESOURCES, Record, Resource
 from etl.resources.records import Form
 
 PART_COLUMNS: Final = ("day", "amount_microcny")
 TOGETHER: Final = 5_000
 """Records derived anew at a time."""
 STATE: Final = ("last_seen_at", "missing_since")
+ENDED: Final = {"first_seen_at": "ended_at", "valid_from": "valid_to"}
+"""Where versions that begin at a column end."""
 SUPERSEDED: Final = ("missing_since", "superseded_at")
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceTable:
-    """A table: of versions, which last from the column `began` to the column `ended`; or of a window,
-    whose records are asked for by the column `among`, and counted by the last of the key, `number`, where
-    several may be alike. Of those the columns `derived` and the rows of
-    `parts` are computed, in the reporting time zone."""
+    """The table of a resource: of versions, which last from the column `began` to the column `ended`; or
+    of a window, whose records are asked for by the first column of the key, and counted by the last,
+    `number`, if several may be alike. `parts` holds what is cut by day."""
 
+    resource: Resource[Any]
     table: Table
     form: Form
     key: tuple[str, ...]
     began: str = "first_seen_at"
     ended: str = "ended_at"
-    among: str = ""
     number: str | None = None
-    derived: tuple[str, ...] = ()
-    derive: Callable[[Record, Zone], tuple[Any, ...]] = lambda _record, _zone: ()
     parts: Table | None = None
-    cut: Callable[[Record, Zone], Iterator[tuple[str, int]]] = lambda _record, _zone: iter(())
+
+    @property
+    def among(self) -> str:
+        """The column by which records of a window are asked for."""
+        return self.key[0]
+
+    @property
+    def derived(self) -> tuple[str, ...]:
+        """The columns that are computed in the reporting time zone."""
+        return self.resource.derived
+
+    def derive(self, record: Record, zone: Zone) -> tuple[Any, ...]:
+        """The values of `derived`."""
+        return self.resource.derive(record.facts, zone)
+
+    def cut(self, record: Record, zone: Zone) -> Iterator[tuple[str, int]]:
+        """The parts of a record by day."""
+        return self.resource.cut(record.facts, zone)
 
     def numbers(self, number: int) -> tuple[int, ...]:
         """The value of the column that counts, if there is one."""
@@ -52,41 +67,24 @@ class ResourceTable:
         return Record(self.form.name_of(facts), tuple(facts), extra)
 
 
-def _table_of(resource: str, table: Table, *key: str, **more: Any) -> ResourceTable:
-    form = RESOURCES[resource].form
-    assert form is not None
-    return ResourceTable(table, form, key, **more)
-
-
-def _charged_day(record: Record, zone: Zone) -> tuple[str]:
-    """The day in which a bill line was charged."""
-    return (zone.day_at(Line(*record.facts).charged_at).day,)
-
-
-def _days_of_line(record: Record, zone: Zone) -> Iterator[tuple[str, int]]:
-    """(day, part of the amount) of a bill line."""
-    line = Line(*record.facts)
-    return share(zone, line.settle_start_at, line.settle_end_at, line.amount_microcny)
+def _table_of(resource: Resource[Any]) -> ResourceTable:
+    """Where a resource lives: its key is that of the table, without the account and, of versions,
+    without the column that says when they began."""
+    assert resource.form is not None
+    table = tables.metadata.tables[resource.table]
+    key = tuple(c.name for c in table.primary_key)[1:]
+    parts = tables.metadata.tables[resource.parts] if resource.parts is not None else None
+    if resource.keeping == "window":
+        number = key[-1] if resource.counts else None
+        return ResourceTable(resource, table, resource.form, key, number=number, parts=parts)
+    *key_alone, began = key
+    return ResourceTable(resource, table, resource.form, tuple(key_alone), began, ENDED[began])
 
 
 RESOURCE_TABLES: Final[Mapping[str, ResourceTable]] = {
-    "gpu_prices": _table_of(
-        "gpu_prices", tables.gpu_price, "gpu_uuid", began="valid_from", ended="valid_to"
-    ),
-    "balance": _table_of("balance", tables.balance),
-    "cards": _table_of("cards", tables.card, "uuid"),
-    "bills": _table_of(
-        "bills",
-        tables.bill,
-        *tables.BILL_KEY[1:],
-        among="order_number",
-        number="line_no",
-        derived=("charged_day",),
-        derive=_charged_day,
-        parts=tables.bill_day,
-        cut=_days_of_line,
-    ),
-    "recharges": _table_of("recharges", tables.recharge, "recharge_id", among="recharge_id"),
+    name: _table_of(resource)
+    for name, resource in RESOURCES.items()
+    if resource.keeping != "instances"
 }
 
 
