@@ -16,7 +16,7 @@ import msgspec
 
 from etl import paths
 from etl.archive.line import Archived, encode, read_line
-from etl.archive.packed import CHUNK, beside, pack, private
+from etl.archive.packed import CHUNK, LINE_LIMIT, beside, pack, private
 from etl.archive.polls import polls
 from etl.errors import ArchiveError
 from etl.paths import advice_on, try_folder
@@ -215,8 +215,12 @@ def _members(path: Path, begins: int) -> Iterator[tuple[int, int, bytes]]:
                 chunk = file.read(CHUNK)
                 if not chunk:
                     return
-                line += member.decompress(chunk)
-                line = line[line.rfind(b"\n", 0, -1) + 1 :]
+                while chunk:
+                    line += member.decompress(chunk, CHUNK)
+                    chunk = member.unconsumed_tail
+                    line = line[line.rfind(b"\n", 0, -1) + 1 :]
+                    if len(line) > LINE_LIMIT:
+                        return
             ends = file.tell() - len(member.unused_data)
             yield at, ends, line
             at = ends

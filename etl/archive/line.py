@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
@@ -14,10 +15,15 @@ import msgspec
 from etl.history.days import from_iso, iso
 from etl.poll import Instant, Page, Poll
 from etl.redact import redact
-from etl.resources.listing import parse
+from etl.resources.listing import LIMIT_BODY, parse
 
 VERSION: Final = 1
 LIMIT_ACCOUNT: Final = 100
+LIMIT_PAGES: Final = 40_000
+"""More than all walks of a poll may ask for."""
+LONG: Final = 2**22
+LEAST_BYTES: Final = 12
+"""A comma of a poll stands for more bytes than these: a record has one in about twenty."""
 
 
 class Line(msgspec.Struct, omit_defaults=True):
@@ -52,11 +58,32 @@ class Archived:
     walks: tuple[tuple[Page, ...], ...] | None
 
 
+def is_json(line: bytes) -> bool:
+    """Return whether this is JSON of any kind, and not the beginning of it."""
+    with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        msgspec.json.decode(line, type=msgspec.Raw)
+        return True
+    if len(line) > LIMIT_BODY:
+        return False
+    with suppress(ValueError, RecursionError):
+        parse(line)
+        return True
+    return False
+
+
 def read_line(line: bytes) -> Archived:
-    """The poll of one line. Raises `ValueError` for one that is none."""
+    """Return the poll of one line. Raises `ValueError` for one that is none.
+
+    A page is no larger than a live answer may be. A long line that is all commas is refused before
+    it is read: each of them would become an object of many times its size.
+    """
+    if len(line) > LONG and line.count(b",") * LEAST_BYTES > len(line):
+        raise ValueError("the line is no poll: it is nothing but short values")
     try:
         said = _LINE.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        if len(line) > LIMIT_BODY:
+            raise ValueError("the line is too long for what is not strict JSON") from None
         said = _read_patiently(line)
     if said.v != VERSION:
         raise ValueError(f"version {said.v} of the format is not known")
@@ -68,6 +95,10 @@ def read_line(line: bytes) -> Archived:
     walks = said.walks if said.pages is None else [said.pages]
     if not said.same and not (walks and all(walks)):
         raise ValueError("the line has no pages")
+    if sum(map(len, walks or ())) > LIMIT_PAGES:
+        raise ValueError(f"the line has more than {LIMIT_PAGES} pages")
+    if any(len(bytes(page)) > LIMIT_BODY for walk in walks or () for page in walk):
+        raise ValueError(f"a page of the line is larger than {LIMIT_BODY} bytes")
     return Archived(
         said.account,
         said.resource,

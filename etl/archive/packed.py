@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
+import logging
 import lzma
 import os
 import shutil
@@ -15,29 +15,67 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+from etl.archive.line import is_json
 from etl.paths import give_to_owner_of
+
+log = logging.getLogger("etl.archive")
 
 CHUNK: Final = 2**18
 GZIP: Final = b"\x1f\x8b"
 XZ: Final = b"\xfd7"
 PRESET: Final = 2
 """Looks back 2 MB, some twenty polls of 100 instances; takes 17 MB of memory."""
+LINE_LIMIT: Final = 2**28
+"""Bytes of the longest line, unpacked: three walks over 100,000 instances."""
+SIGHT: Final = 4 * LINE_LIMIT
+"""So far the end of a line that is too long is looked for."""
+UNPACKING_LIMIT: Final = 2**27
+"""Bytes that unpacking xz may take; `xz -9` asks for half of it."""
 DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError)
 
 
 def lines(path: str) -> Iterator[bytes | None]:
-    """The lines of a file (`-`: standard input), as they are or packed by gzip or xz; a torn end
-    comes as None and is the last."""
+    """Yield the lines of a file (`-`: standard input), plain or packed by gzip or xz.
+
+    None stands for a line that is longer than `LINE_LIMIT`, and for a torn end, which is the last.
+    """
     with _reader(path) as file:
         try:
-            for line in file:
-                if line.endswith(b"\n"):
+            while line := file.readline(LINE_LIMIT + 1):
+                if len(line) > LINE_LIMIT:
+                    yield None
+                    if not _passes_over(path, file, line):
+                        return
+                elif line.endswith(b"\n"):
                     if line.strip():
                         yield line
                 elif line.strip():
-                    yield line if _is_json(line) else None
+                    yield line if is_json(line) else None
         except DAMAGED:
             yield None
+
+
+def _passes_over(path: str, file: Any, line: bytes) -> bool:
+    """Read on to the end of a line that is too long; False if that does not come in sight."""
+    size = len(line)
+    while line and not line.endswith(b"\n"):
+        line = file.readline(CHUNK)
+        size += len(line)
+        if size > SIGHT:
+            log.warning(
+                "%s: a line has no end after %d MB: the rest of the file is not read;"
+                " see where it comes from",
+                path,
+                SIGHT // 2**20,
+            )
+            return False
+    log.warning(
+        "%s: a line of %d MB is passed over: no poll is longer than %d MB; see where it comes from",
+        path,
+        size // 2**20,
+        LINE_LIMIT // 2**20,
+    )
+    return True
 
 
 def pack(path: Path, packed: Path) -> bool:
@@ -108,7 +146,11 @@ class _Unpacked(io.RawIOBase):
                 return False
             self._unread = packed.lstrip(b"\0")
         is_xz = self._unread.startswith(XZ[:1])
-        self._part = lzma.LZMADecompressor(lzma.FORMAT_XZ) if is_xz else zlib.decompressobj(31)
+        self._part = (
+            lzma.LZMADecompressor(lzma.FORMAT_XZ, UNPACKING_LIMIT)
+            if is_xz
+            else zlib.decompressobj(wbits=31)
+        )
         return True
 
     def _text(self, most: int) -> bytes:
@@ -132,14 +174,6 @@ def _reader(path: str) -> Iterator[Any]:
         stream: Any = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
         is_packed = stream.peek(2)[:2] in (GZIP, XZ)
         yield io.BufferedReader(_Unpacked(stream), CHUNK) if is_packed else stream
-
-
-def _is_json(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except (ValueError, RecursionError):
-        return False
-    return True
 
 
 def _write_packed(path: Path, packed: Path, fresh: Path) -> None:

@@ -13,6 +13,8 @@ import msgspec
 
 from etl.errors import Changed
 
+LIMIT_BODY = 64 * 2**20
+"""Bytes of the largest answer that is read, live or from an archive."""
 LIMIT_IDENTITY = 255
 """Longer names are no identity."""
 

@@ -28,7 +28,7 @@ import msgspec
 from etl import __version__
 from etl.errors import Changed, Missing, Refused, SettingsError, SourceError, Unavailable
 from etl.redact import MASK, remember, scrub
-from etl.resources.listing import parse
+from etl.resources.listing import LIMIT_BODY, parse
 from etl.source.deadline import Budget
 from etl.source.http import Transport
 from etl.source.proxies import Proxy
@@ -37,7 +37,6 @@ Clock = Callable[[], float]
 """Seconds since 1970-01-01T00:00:00Z on the local clock."""
 
 MAX_REDIRECTS: Final = 3
-BODY_LIMIT: Final = 64 * 2**20
 SAID_LIMIT: Final = 200
 TOO_MANY: Final = 429
 NOT_FOUND: Final = 404
@@ -94,7 +93,7 @@ class Client:
         clock: Clock,
         timeout_s: float = 30.0,
         retrying: Retrying = Retrying(),
-        body_limit: int = BODY_LIMIT,
+        body_limit: int = LIMIT_BODY,
         connections: int = 4,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
