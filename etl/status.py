@@ -23,6 +23,7 @@ def status(database: Database, now: Instant) -> dict[str, Any]:
             "polls": [asdict(freshness) for freshness in known.status.polls(now)],
             "fleet": [asdict(fleet) for fleet in known.status.fleets()],
             "doubled": [asdict(pair) | {"what": str(pair)} for pair in known.status.doubled()],
+            "unread": [asdict(unread) for unread in known.status.unread()],
             "alerts": len(known.alerts.open_keys()),
             "channels": [asdict(t) for t in known.alerts.troubles(now - DAY_S)],
         }

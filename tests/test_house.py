@@ -25,7 +25,7 @@ FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "address errors poll redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock source.deadline source.proxies source.http",
-    "source.span money.pricing resources source.wholeness",
+    "source.span money.pricing money.amounts resources source.wholeness",
     "history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.polling alerts.rules alerts.message",

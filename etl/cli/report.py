@@ -168,6 +168,9 @@ def _show(
     if chosen.param("from_day") is not None:
         say(f"{first} to {last}, days of {zone}")
         rows = _or_told(rows, app, arguments["account"])
+    if reports.is_about_money(chosen):
+        for words in reports.unread(app.database, arguments.get("account")):
+            say(f"not understood, and in no sum: {words}")
     line = reports.line_above(app.database, chosen, arguments, lang)
     if form not in ("table", "xlsx"):
         say(line)

@@ -60,6 +60,11 @@ def _status_lines(found: dict[str, Any]) -> Any:
             yield f"  unknown status codes {codes} count as not running: chenyu-etl codes set"
     for each in found["doubled"]:
         yield f"{each['what']}; one key may be under both names"
+    for each in found["unread"]:
+        yield (
+            f"{each['account']}: {each['records']} records of {each['resource']} are not understood and in"
+            " no sum: see table rejected_record"
+        )
     if found["alerts"]:
         yield f"{found['alerts']} alerts hold: chenyu-etl alerts list"
     for each in found["channels"]:

@@ -14,7 +14,7 @@ from etl.reports.header import (
     parse,
     refuse_no_numbers,
 )
-from etl.reports.notes import Note, notes, notes_of_month, observed
+from etl.reports.notes import Note, is_about_money, notes, notes_of_month, observed, unread
 from etl.reports.observation import (
     Observation,
     line_above,
@@ -36,6 +36,7 @@ __all__ = [
     "bound_values",
     "day_range",
     "first_sentence",
+    "is_about_money",
     "line_above",
     "load",
     "load_own",
@@ -50,4 +51,5 @@ __all__ = [
     "plain",
     "refuse_no_numbers",
     "run",
+    "unread",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ _LABELS: Final = {
     "corrected by the source": "账单已更正",
     "gap in observation": "观测缺口",
     "gaps in observation": "观测缺口",
+    "records not understood": "未能读取的记录",
     "program": "程序版本",
     "made at (UTC)": "生成时间 (UTC)",
 }
@@ -103,6 +105,19 @@ ORDER BY c.account
 """
     ),
 )
+_UNREAD: Final = Report(
+    "unread",
+    "",
+    (Param("account", ""),),
+    {},
+    expanded(
+        """
+SELECT account, resource, records FROM money_unread
+WHERE account_chosen(account)
+ORDER BY account, resource
+"""
+    ),
+)
 _OBSERVED: Final = Report(
     "observed",
     "",
@@ -160,6 +175,20 @@ def observed(database: Database, account: str | None) -> tuple[Instant, Instant]
     return None if first is None else (first, last)
 
 
+def unread(database: Database, account: str | None) -> list[str]:
+    """Return the records of money that were not understood, and are in no sum, in words."""
+    rows = run(database, _UNREAD, {"account": account})[1]
+    return [f"{name}: {records} of {resource}" for name, resource, records in rows]
+
+
+def is_about_money(report: Report) -> bool:
+    """Whether a report reads prices, costs, bills, balances, cards or recharges."""
+    return (
+        re.search(r"\b(cost|bill|balance|card|recharge|reconcil|budget|burn)", report.sql)
+        is not None
+    )
+
+
 def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[Note]:
     """Yield until when the bill has settled, since when somebody looked if that is within the period,
     and when nobody did."""
@@ -177,6 +206,8 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[
         yield "gap in observation", f"{account}: {iso(start_s)} – {iso(end_s)}, {minutes} min"
     if not gaps:
         yield "gaps in observation", 0
+    for words in unread(database, arguments.get("account")):
+        yield "records not understood", words
 
 
 def _moment(account: str, at: Instant | None) -> str:

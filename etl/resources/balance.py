@@ -7,7 +7,7 @@ from etl.resources.records import Form, Member, Record, content_of
 from etl.resources.resource import Resource
 from etl.resources.values import OddValue, amount
 
-VERSION = 2
+VERSION = 3
 IDENTITY = "balance"
 """There is one, and it has no name."""
 

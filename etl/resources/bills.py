@@ -19,7 +19,7 @@ from etl.resources.records import Form, Member, Record, Span, list_in
 from etl.resources.resource import Resource
 from etl.resources.values import Extra, OddValue, amount, code, instant_of, words
 
-VERSION = 3
+VERSION = 4
 LIST_KEY, AMOUNT = "order_list", "amount"
 NAME = "_name"
 """The member that `_named` adds to a line."""

@@ -9,7 +9,7 @@ from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.resource import Resource
 from etl.resources.values import Extra, amount, code, instant_of, json_text, words
 
-VERSION = 2
+VERSION = 3
 LIST_KEY = "card_list"
 
 

@@ -7,7 +7,7 @@ from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.resource import Resource
 from etl.resources.values import amount, code, words
 
-VERSION = 2
+VERSION = 3
 LIST_KEY = "gpu_list"
 UNITS = ("hour", "day", "week", "month", "year")
 

@@ -14,11 +14,11 @@ from etl.redact import redact
 from etl.resources.listing import Listing, Reject, is_identity, total
 from etl.resources.records import Form, Listed, Member, Record, Span, content_of
 from etl.resources.resource import Resource
-from etl.resources.values import Extra, OddValue, amount, canonical, instant_of, words
+from etl.resources.values import Extra, OddValue, amount, canonical, code, instant_of, words
 
-VERSION = 3
+VERSION = 4
 CHINA = timezone(timedelta(hours=8))
-ID = "_recharge_id"
+ID, PAID = "_recharge_id", "_is_paid"
 LIST_KEY = "recharge_list"
 """A guess from its sisters: any other list in the answer will do."""
 
@@ -46,9 +46,10 @@ FORM = Form(
         Member("created_at", "created_at", _moment),
         Member("paid_at", "pay_time", _moment),
         Member("pay_channel", "pay_channel", _word),
+        Member("is_paid", PAID, code),
     ),
     identify=lambda record: record.get(ID),
-    own=frozenset({ID}),
+    own=frozenset({ID, PAID}),
 )
 
 
@@ -71,13 +72,15 @@ def _listed(body: bytes) -> Listed:
 
 def _named(record: Any) -> Any:
     """A record with an identity: the number of its payment; else a hash of what does not change while
-    it is paid, if that can be read; else of all that it says."""
+    it is paid, if that can be read; else of all that it says. An empty `pay_time` is that of a recharge
+    that was not paid."""
     if not isinstance(record, dict):
         return record
     name = str(record.get("out_trade_no") or "").strip()
     if not is_identity(name):
         name = hashlib.sha256(canonical(_lasting(record)).encode()).hexdigest()[:32]
-    return {**record, ID: name}
+    is_paid = "pay_time" not in record or str(record["pay_time"] or "0").strip() not in ("", "0")
+    return {**record, ID: name, PAID: int(is_paid)}
 
 
 def _lasting(record: dict[str, Any]) -> Any:

@@ -3,7 +3,8 @@
 - A number as text (`"2"`) and a whole number as float (`2.0`) are that number.
 - An instant with a fraction loses it; one that is missing, null, zero or negative is null; one that is
   none (later than the year 9999, or text) is null, and what came is kept.
-- An amount is exact to the millionth of a yuan; finer ones are rounded, and what came is kept.
+- An amount may be spelled `1,100.00`, `￥12.50` or `12.50元`; what could be two amounts is none. It is exact
+  to the millionth of a yuan; finer ones are rounded, and what came is kept.
 - A NUL character or half a surrogate pair in a text becomes U+FFFD.
 """
 
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from etl.money.amounts import NoAmount, yuan_of
 from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import Reject, clean_text
@@ -78,7 +80,7 @@ def amount(value: Any, name: str, extra: Extra) -> int | None:
     """Yuan, number or text, as millionths. Raises `OddValue`."""
     if value is None or value == "":
         return None
-    exact = _decimal(value) * MICRO
+    exact = _yuan(value) * MICRO
     micro = exact.to_integral_value(rounding=ROUND_HALF_EVEN)
     if abs(micro) >= LIMIT_MICROCNY:
         raise OddValue("Expected an amount of yuan")
@@ -112,6 +114,19 @@ def reject_of(record: Any, message: str, identity: str | None) -> Reject:
         identity=identity,
         payload=canonical(redact(record)),
     )
+
+
+def _yuan(value: Any) -> Decimal:
+    """An amount as a number, or as text in a usual spelling, such as `1,100.00` or `￥12.50`."""
+    try:
+        return _decimal(value)
+    except OddValue:
+        if not isinstance(value, str):
+            raise
+    try:
+        return _decimal(yuan_of(value))
+    except NoAmount as error:
+        raise OddValue(f"the amount {error}") from None
 
 
 def _decimal(value: Any) -> Decimal:

@@ -82,6 +82,15 @@ class Left(NamedTuple):
     card_microcny: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Records of money that the newest whole poll could not understand: they are in no sum."""
+
+    account: str
+    resource: str
+    records: int
+
+
 class Rejected(NamedTuple):
     """A record that could not be understood, and the end of the poll that first brought it."""
 
@@ -186,6 +195,13 @@ class StatusReader(Subject):
             .order_by(tables.account.c.name)
         )
         return [(name, int(balance or 0), int(cards or 0)) for name, balance, cards in rows]
+
+    def unread(self) -> list[Unread]:
+        """The records of money that were not understood, by account and resource."""
+        rows = self._ask(
+            "SELECT account, resource, records FROM money_unread ORDER BY account, resource"
+        )
+        return [Unread(*row) for row in rows]
 
     def rejected(self, limit: int) -> list[Rejected]:
         """Some records that could not be understood."""

@@ -229,6 +229,13 @@ recharge = Table(
     Column("paid_at", UtcInstant, comment="when it was paid"),
     Column("pay_channel", Text, comment="the source's word for how it was paid"),
     Column(
+        "is_paid",
+        Integer,
+        nullable=False,
+        server_default="1",
+        comment="0 where the source gives an empty pay_time: it is no money yet",
+    ),
+    Column(
         "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
     ),
     Column(

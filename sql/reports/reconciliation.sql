@@ -14,7 +14,7 @@
 -- @column estimated_yuan_min {zh=至少, unit=yuan, total} at least
 -- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most
 -- @column difference_yuan {zh=差额, unit=yuan, total} billed less estimated
--- @column cause {zh=原因} within_bounds, unsettled, no_instance, prepaid, price, coverage_gap, unexplained
+-- @column cause {zh=原因} within_bounds, unsettled, no_instance, prepaid, unread, price, coverage_gap, unexplained
 -- @column no_instance_yuan {zh=无实例金额, unit=yuan, total} of the bill, what no usage explains
 -- @column settled_percent {zh=结算覆盖率, unit=%} share of the time that the bill reaches
 WITH unseen AS unseen_in_period(),

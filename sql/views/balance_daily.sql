@@ -59,7 +59,7 @@ FROM (
         ) AS card_closing_microcny,
         CAST(COALESCE((
             SELECT SUM(r.amount_microcny) FROM recharge r
-            WHERE r.account_id = a.account_id AND r.superseded_at IS NULL
+            WHERE r.account_id = a.account_id AND r.superseded_at IS NULL AND r.is_paid = 1
                 AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > c.seen_from
                 AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) <= c.seen_to
         ), 0) AS BIGINT) AS recharged_microcny,

@@ -1,4 +1,5 @@
--- Recharges of the balance, each with the day of the reporting time zone on which it was paid.
+-- Recharges of the balance, each with the day of the reporting time zone on which it was paid;
+-- those that were ordered and not paid are left out.
 -- @column account the account's name
 -- @column paid_s when it was paid, epoch seconds
 -- @column amount_yuan paid in, yuan
@@ -21,6 +22,6 @@ FROM (
         k.amount_microcny
     FROM recharge k
     JOIN account a ON a.account_id = k.account_id
-    WHERE k.superseded_at IS NULL
+    WHERE k.superseded_at IS NULL AND k.is_paid = 1
 ) r
 JOIN calendar_day c ON holds(c, r.paid_s)

@@ -2,6 +2,7 @@
 -- `within_bounds` (the bill lies between the estimate's minimum and maximum, or off by the rounding of
 -- its lines), `unsettled` (the bill does not reach past the day yet), `no_instance` (lines at times when
 -- nothing was used), `prepaid` (prepaid time is billed otherwise than it passes, running time agrees),
+-- `unread` (less was billed, and lines of the bill could not be understood: see `money_unread`),
 -- `price` (usage at a price that is not known, or assumed), `coverage_gap` (more was billed than can be
 -- explained, and not all of the day was observed), `unexplained`.
 -- @column account the account's name
@@ -48,6 +49,7 @@ SELECT
             AND ABS(prepaid_difference_microcny) >= unsettled_microcny
         THEN 'prepaid'
         WHEN unsettled_microcny > 0 THEN 'unsettled'
+        WHEN difference_microcny < 0 AND unread_lines > 0 THEN 'unread'
         WHEN unpriced_s > 0 OR assumed = 1 THEN 'price'
         WHEN difference_microcny > 0 AND (
             observed_from_s > starts_s
@@ -88,6 +90,7 @@ FROM (
             c.starts_s,
             c.ends_s,
             COALESCE(b.reach_s, 0) AS reach_s,
+            COALESCE(n.records, 0) AS unread_lines,
             COALESCE(o.first_s, c.ends_s) AS observed_from_s,
             COALESCE(o.last_s, c.starts_s) AS observed_to_s,
             CASE
@@ -164,5 +167,6 @@ FROM (
         JOIN calendar_day c ON c.day = d.day
         LEFT JOIN bill_reach b ON b.account_id = d.account_id
         LEFT JOIN sync_span o ON o.account = d.account
+        LEFT JOIN money_unread n ON n.account = d.account AND n.resource = 'bills'
     ) e
 ) r
