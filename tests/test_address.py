@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from etl import paths
 from etl.address import read_address
+from etl.dialect import open_database
 from etl.errors import SettingsError
-from tests.commands import Command, home, run
+from etl.simcloud import Server
+from etl.store import schema
+from tests.commands import Command, cloud, home, run, server
+from tests.conftest import TODAY, ZONE
 
-__all__ = ["home", "run"]
+__all__ = ["cloud", "home", "run", "server"]
 
 ODD = "a b%20c?d#e'é数"
 """A name of signs that mean something in URLs, printf or shells, and nothing in a path."""
@@ -130,3 +135,27 @@ def test_the_folder_of_the_default_place_is_made(
     run("db", "upgrade", STATE_DIRECTORY=str(state))
     assert (state / "chenyu-etl.db").exists()
     assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_every_sign_of_the_path_of_an_archive_is_taken_as_it_is(
+    run: Command, server: Server, tmp_path: Path
+) -> None:
+    polls = tmp_path / ODD / "polls [*]"
+    words = ("--database", str(tmp_path / f"{ODD}.db"), "sync")
+    for _ in range(2):
+        assert run(*words, "--archive", str(polls)).exit_code == 0
+    (file,) = polls.glob("*.jsonl.gz")
+    again = tmp_path / f"again {ODD}.db"
+    assert run("--database", str(again), "replay", str(file)).exit_code == 0
+    assert run("--database", str(again), "db", "backup", str(tmp_path / f"b{ODD}")).exit_code == 0
+
+
+def test_a_program_that_lives_below_any_path_migrates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / ODD
+    home.symlink_to(paths.MIGRATIONS, target_is_directory=True)
+    monkeypatch.setattr(paths, "MIGRATIONS", home)
+    database = open_database(str(tmp_path / "x.db"))
+    assert schema.upgrade(database, ZONE, TODAY) is schema.Upgrade.CREATED
+    database.engine.dispose()
