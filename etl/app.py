@@ -71,14 +71,18 @@ class App:
         is_renewed = rebuild.renew(self.database)
         return max(change, schema.Upgrade.UPGRADED) if is_renewed else change
 
+    def require_file(self) -> None:
+        """Raise `SettingsError` if there is no database, of whichever revision."""
+        if not self.database.exists():
+            raise SettingsError(
+                f"there is no database at {self.database.place}",
+                advice="run chenyu-etl sync first, or name the right one: --database",
+            )
+
     def require_database(self) -> None:
-        """Raises `SettingsError` if nothing was ever synced here, instead of making a file."""
+        """Raise `SettingsError` if nothing was ever synced here, instead of making a file."""
         with translated(self.database):
-            if not self.database.exists():
-                raise SettingsError(
-                    f"there is no database at {self.database.place}",
-                    advice="run chenyu-etl sync first, or name the right one: --database",
-                )
+            self.require_file()
             with self.database.reading() as conn:
                 schema.require(conn)
                 if self.asked_zone is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sqlite3
 import threading
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import text
 
 from etl.dialect import open_database, translated
@@ -21,9 +23,13 @@ from etl.errors import Busy, SettingsError, StoreError
 from etl.service.daemon import Daemon
 from etl.simcloud import Story
 from etl.store import Store, schema
+from tests.commands import Command, home, run
 from tests.conftest import TODAY, ZONE
-from tests.live import Living, living
+from tests.driven import Stepped
+from tests.live import Live, Living, living
 from tests.support import rows
+
+__all__ = ["home", "run"]
 
 Accident = Callable[[Path, Path], object]
 """Is done to the file of a database; the second path is another database."""
@@ -64,14 +70,14 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(path: Path) -> Iterator[Sqlite]:
-    database = made(path)
+    database = new_database(path)
     yield database
     database.engine.dispose()
 
 
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
-    database = made(tmp_path / "other.db")
+    database = new_database(tmp_path / "other.db")
     database.engine.dispose()
     return database.path
 
@@ -82,7 +88,7 @@ def live(opened: Sqlite) -> Iterator[Living]:
         yield make
 
 
-def made(path: Path) -> Sqlite:
+def new_database(path: Path) -> Sqlite:
     database = open_database(str(path))
     assert isinstance(database, Sqlite)
     schema.upgrade(database, ZONE, TODAY)
@@ -193,15 +199,27 @@ def test_links_to_a_database_share_its_locks(opened: Sqlite, tmp_path: Path) -> 
         pass
 
 
-def test_a_daemon_without_its_file_is_not_ready_and_invents_nothing(
-    live: Living, opened: Sqlite
-) -> None:
+@pytest.fixture
+def daemon(
+    live: Living, opened: Sqlite, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Live, Daemon]]:
+    """A daemon whose ticks the test makes."""
     lab = live(Story())
     lab.app.settings = replace(lab.app.settings, accounts=(lab.account,), resources=("instances",))
     lab.database.reopen_each_time()
     opened.engine.dispose()
-    daemon = Daemon(lab.app, lambda: lab.app.settings)
-    (watch,) = daemon.schedule.watches.values()
+    monkeypatch.setattr("etl.service.schedule.BackgroundScheduler", Stepped)
+    made = Daemon(lab.app, lambda: lab.app.settings)
+    yield lab, made
+    made.schedule.stop(10)
+    made._bell.stop(10)
+
+
+def test_a_daemon_without_its_file_is_not_ready_and_invents_nothing(
+    daemon: tuple[Live, Daemon], opened: Sqlite
+) -> None:
+    lab, made = daemon
+    (watch,) = made.schedule.watches.values()
     away = opened.path.with_name("away.db")
     answers = []
     for happens in (
@@ -211,8 +229,8 @@ def test_a_daemon_without_its_file_is_not_ready_and_invents_nothing(
     ):
         happens()
         lab.cloud.passes(minutes=2)
-        daemon.schedule.ticks.tick(watch, lab.app.clock())
-        status, _, body = daemon.readiness()
+        made.schedule.ticks.tick(watch, lab.app.clock())
+        status, _, body = made.readiness()
         answers.append((status, json.loads(body)["status"], opened.path.exists()))
     assert answers == [(200, "ready", True), (503, "database lost", False), (200, "ready", True)]
     polled = rows(lab.database, "SELECT outcome FROM sync_run")
@@ -247,6 +265,35 @@ def test_a_backup_is_whole_while_others_write(opened: Sqlite, tmp_path: Path) ->
     assert 0 < count <= rows(opened, "SELECT count(*) FROM account")[0][0]
     assert target.stat().st_mode & 0o777 == 0o600
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["b.db", "home"]
+
+
+def test_a_database_of_any_revision_can_be_copied_and_none_is_made(
+    opened: Sqlite, run: Command, tmp_path: Path
+) -> None:
+    with opened.writing() as conn:
+        conn.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    assert run("--database", str(opened.path), "db", "backup", "b.db").exit_code == 0
+    with closing(sqlite3.connect(tmp_path / "b.db")) as raw:
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    assert run("--database", str(tmp_path / "none.db"), "db", "backup", "c.db").exit_code == 2
+    assert not list(tmp_path.glob("none.db*"))
+    assert not (tmp_path / "c.db").exists()
+
+
+def test_a_backup_of_postgres_is_a_command_without_a_password(run: Command) -> None:
+    url = "postgresql://u:S3CRET@db.example:6543/lab?sslmode=require&options=-csearch_path%3Dx"
+    result = run("db", "backup", "/b b/lab.dump", CHENYU_DATABASE_URL=url)
+    assert result.exit_code == 0
+    assert "S3CRET" not in result.output
+    words = shlex.split(result.stdout)
+    assert words[:3] == ["pg_dump", "--format=custom", "--file=/b b/lab.dump"]
+    assert conninfo_to_dict(words[3].removeprefix("--dbname=")) == {
+        "user": "u",
+        "host": "db.example",
+        "port": "6543",
+        "dbname": "lab",
+        "sslmode": "require",
+    }
 
 
 def test_a_backup_that_fails_leaves_the_older_one(opened: Sqlite, tmp_path: Path) -> None:

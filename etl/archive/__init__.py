@@ -6,7 +6,8 @@ torn and never half. A finished day is packed into `….jsonl.xz`: gzip looks ba
 one page, xz sees the polls before and makes a hundredth of it. A poll is written to disk just before
 its transaction commits; a small hidden file beside (`.tail`) says how long the file is and where its
 last line begins. So a sync that was killed in between leaves a line that the next one finds and
-applies: archive and database say the same again. A torn end is cut off.
+applies, and a restored backup gets back all that it lacks: archive and database agree again. A torn
+end is cut off. The folder belongs to one database, whose id is in `.database.json`.
 """
 
 from etl.archive.files import Archive as Archive

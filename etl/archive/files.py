@@ -1,4 +1,4 @@
-"""The files of an archive: one a day, whose end is whole, and the finished ones packed."""
+"""The files of an archive: one for each day, with a whole last line; finished days are packed."""
 
 from __future__ import annotations
 
@@ -89,9 +89,9 @@ class Archive:
                 _write_whole(mark, msgspec.json.encode(Owner(database_id)))
 
     def unapplied(self, last: LastPoll | None) -> Iterator[Archived]:
-        """The archived polls newer than `last`, the newest that the database has, oldest first and with
-        their pages. As a rule there are none: only a sync that was killed before its commit leaves one,
-        and a backup that is older than the archive leaves all that came after it."""
+        """Read the archived polls newer than `last`, the newest poll in the database, oldest first and with
+        their pages. Usually there are none: a sync that was killed before its commit leaves one, and a
+        restored backup lacks all that came after it."""
         paths = sorted(self._files(), key=_age)
         if not paths:
             return
@@ -106,7 +106,7 @@ class Archive:
                     yield from _newer(path, last)
 
     def pack(self) -> None:
-        """Finished days, which still have their `.tail`, are packed; a damaged one is left as it is."""
+        """Pack finished days, which still have their `.tail`. A damaged one is left as it is."""
         newest = max(self._files(), key=_age, default=None)
         for tail in sorted(self._folder.glob(f".{glob.escape(self._stem)}.{DAY}.jsonl.gz.tail")):
             path = tail.with_name(tail.name.removeprefix(".").removesuffix(".tail"))
@@ -123,7 +123,7 @@ class Archive:
 
 
 def _age(path: Path) -> tuple[str, bool]:
-    """What sorts files: by day; what came for a day that was packed is newer than the pack."""
+    """Return a sort key: by day, and a loose file, which came after its day was packed, last."""
     return path.stem, path.suffix == LOOSE
 
 
@@ -168,15 +168,15 @@ def _write_whole(path: Path, text: bytes) -> None:
 
 
 def _mended_tail(path: Path) -> Tail | None:
-    """The state of a file, after a look at what a killed sync may have left behind it. What is
-    torn is cut off; a file without `.tail`, or with that of another file, is looked at whole."""
+    """Return the state of a file after cutting off the torn line that a killed sync may have left. A file
+    without its own `.tail` is read whole."""
     tail, size = _read_tail(path), path.stat().st_size
     if tail is not None and tail.size == size:
         return tail
-    found = _found_tail(path, tail.last_at) if tail is not None else None
-    if found is None or tail is None or tail.size not in found:
-        found = _found_tail(path, 0)
-    mended = found[max(found)] if found else None
+    states = _states(path, tail.last_at) if tail is not None else None
+    if states is None or tail is None or tail.size not in states:
+        states = _states(path, 0)
+    mended = states[max(states)] if states else None
     whole = mended.size if mended else 0
     if whole < size:
         log.warning("%s ends in a torn line, which is cut off", path)
@@ -188,15 +188,15 @@ def _mended_tail(path: Path) -> Tail | None:
 
 
 def _member(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """A gzip member, in parts."""
+    """Compress parts into one gzip member."""
     packer = zlib.compressobj(LEVEL, wbits=31)
     for part in parts:
         yield packer.compress(part)
     yield packer.flush()
 
 
-def _found_tail(path: Path, begins: int) -> dict[int, Tail]:
-    """The states that a file had after each whole member from `begins` on, by its size then."""
+def _states(path: Path, begins: int) -> dict[int, Tail]:
+    """Map the size of a file after each whole member from `begins` on to its state then."""
     states = {}
     with suppress(ValueError):
         for at, ends, line in _members(path, begins):
@@ -205,7 +205,7 @@ def _found_tail(path: Path, begins: int) -> dict[int, Tail]:
 
 
 def _members(path: Path, begins: int) -> Iterator[tuple[int, int, bytes]]:
-    """Where each whole member from `begins` on begins and ends, and its last line."""
+    """Yield the begin, the end and the last line of each whole member from `begins` on."""
     at = begins
     with path.open("rb") as file, suppress(zlib.error):
         while True:
@@ -227,7 +227,7 @@ def _members(path: Path, begins: int) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _newer(path: Path, last: LastPoll | None) -> Iterator[Archived]:
-    """The polls of a file that are newer than `last`. Damaged lines are passed over: a sync goes on."""
+    """Read the polls of a file that are newer than `last`. Damaged lines are skipped, and a sync goes on."""
     for archived in polls(str(path)):
         if archived is not None and (last is None or archived.started_at > last.started_at):
             yield archived

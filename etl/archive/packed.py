@@ -1,4 +1,4 @@
-"""What archive files hold, whichever way they are packed; and a finished day packed small."""
+"""Reading archive files, however they are packed, and packing a finished day."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHUNK: Final = 2**18
 GZIP: Final = b"\x1f\x8b"
 XZ: Final = b"\xfd7"
 PRESET: Final = 2
-"""Looks back 2 MB, some twenty polls of 100 instances; takes 17 MB of memory."""
+"""Level of xz. It looks back 2 MB, some twenty polls of 100 instances, and takes 17 MB of memory."""
 LINE_LIMIT: Final = 2**28
 """Bytes of the longest line, unpacked: three walks over 100,000 instances."""
 SIGHT: Final = 4 * LINE_LIMIT
@@ -79,10 +79,10 @@ def _passes_over(path: str, file: Any, line: bytes) -> bool:
 
 
 def pack(path: Path, packed: Path) -> bool:
-    """Move what `path` holds to the end of `packed`, as one xz stream. False, and nothing is done,
-    where either is damaged.
+    """Move the lines of `path` to the end of `packed`, as one xz stream. False if either is damaged; then
+    nothing is done.
 
-    Whenever it is killed, no line is lost; and none is there twice once it was called again.
+    A kill at any moment loses no line, and the next call leaves none twice.
     """
     fresh = beside(packed, "packing")
     fresh.unlink(missing_ok=True)
@@ -110,14 +110,14 @@ def private(path: Path) -> Any:
 
 
 def beside(path: Path, what: str) -> Path:
-    """A file that `*` does not name: it is none to replay."""
+    """Return a hidden name beside `path`, which `*` does not match: the file is none to replay."""
     return path.with_name(f".{path.name}.{what}")
 
 
 class _Unpacked(io.RawIOBase):
     """The text of gzip members and xz streams, one after the other, in any mixture.
 
-    Reading raises one of `DAMAGED` where they are torn or damaged.
+    Reading raises one of `DAMAGED` if they are torn or damaged.
     """
 
     def __init__(self, packed: IO[bytes]) -> None:
@@ -138,7 +138,7 @@ class _Unpacked(io.RawIOBase):
         return len(text)
 
     def _begins(self) -> bool:
-        """Whether there is another member or stream."""
+        """Begin the next member or stream. False at the end of the file."""
         self._unread = self._unread.lstrip(b"\0")  # padding between them
         while not self._unread:
             packed = self._packed.read(CHUNK)
@@ -154,7 +154,7 @@ class _Unpacked(io.RawIOBase):
         return True
 
     def _text(self, most: int) -> bytes:
-        """Some of the text of this part; empty where more must be read first."""
+        """Return some of the text of this part; empty if more must be read first."""
         part, ended = self._part, False
         if not self._unread and getattr(part, "needs_input", True):
             self._unread = self._packed.read(CHUNK)
@@ -177,7 +177,7 @@ def _reader(path: str) -> Iterator[Any]:
 
 
 def _write_packed(path: Path, packed: Path, fresh: Path) -> None:
-    """What `packed` holds, if it is there, and then what `path` holds, to disk."""
+    """Write the content of `packed`, if it exists, and then that of `path`, to disk."""
     with private(fresh) as file:
         if packed.exists():
             with packed.open("rb") as before:
@@ -196,7 +196,7 @@ def _ends_with(packed: Path, path: Path) -> bool:
 
 
 def _size_and_digest(path: Path, begins: int) -> tuple[int, bytes]:
-    """How long the text of a file is, and a digest of it from `begins` on."""
+    """Return the length of a file's text, and a digest of it from `begins` on."""
     size, digest = 0, hashlib.sha256()
     with _reader(str(path)) as file:
         while chunk := file.read(CHUNK):
@@ -206,7 +206,7 @@ def _size_and_digest(path: Path, begins: int) -> tuple[int, bytes]:
 
 
 def _settle(folder: Path) -> None:
-    """New names in a folder to disk, where the system can: before old ones go."""
+    """Put new names in a folder on disk, if the system can, before old ones are removed."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:

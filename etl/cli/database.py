@@ -38,7 +38,7 @@ def backup(context: Context, file: Path) -> None:
     from etl.dialect import translated
 
     app = context.app()
-    app.require_database()
+    app.require_file()
     with translated(app.database):
         command = app.database.backup(file.absolute())
     say_database(app, is_new=False)

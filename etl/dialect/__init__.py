@@ -1,4 +1,4 @@
-"""All that SQLite and Postgres disagree on, one file each behind one set of functions."""
+"""Everything that SQLite and Postgres disagree on, one module each behind one protocol."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from etl.redact import remember_url
 
 Row = Sequence[Any]
 OURS: Final = "instance_history"
-"""A table of every revision, by a name that no other program uses: it tells a database of ours."""
+"""A table that every revision has and no other program: it marks a database as ours."""
 DATABASE_ID: Final = "database_id"
-"""Name of the setting that tells one database from another. A backup that is restored keeps it."""
+"""Name of the setting that identifies a database. A restored backup has the same one."""
 
 
 class Database(Protocol):
-    """What the store needs of a database beyond SQLAlchemy Core.
+    """Operations of a database that SQLAlchemy Core does not cover.
 
     Bulk functions take rows of plain Python values in the order of the columns named, instants as
     whole seconds; each is one statement, or one `executemany`, whatever the number of rows.
@@ -32,19 +32,19 @@ class Database(Protocol):
 
     engine: Engine
     place: str
-    """Where the data is, for people: a path or a URL without password."""
+    """Path of the file, or host, port and name of the database: nothing secret."""
     files: tuple[Path, ...]
-    """What nothing else may be written to; none where a server has the data."""
+    """Files that no output may overwrite; empty if a server holds the data."""
 
     def exists(self) -> bool:
-        """Whether there is a database to look at; nothing is created."""
+        """Whether the database can be looked at. Creates nothing."""
 
     def create(self, *, with_folder: bool = False) -> bool:
-        """Make an empty file for the database, and its folder only `with_folder`. False if there is one,
-        or if a server holds the data."""
+        """Create an empty file for the database, and its folder only `with_folder`. False if there is a
+        file already, or if a server holds the data."""
 
     def verify(self) -> None:
-        """Raises `StoreError` if the file is gone, or is another database than this process opened."""
+        """Raise `StoreError` if the file is gone, or is another database than this process opened."""
 
     def reopen_each_time(self) -> None:
         """Hold no file open between two transactions: for a process that runs for long."""
@@ -60,38 +60,40 @@ class Database(Protocol):
         """A read-only transaction on one state of the data."""
 
     def guarded(self) -> AbstractContextManager[Connection]:
-        """The same for SQL that is not ours, streamed: one statement, and it can only read."""
+        """A read-only transaction for one streamed statement that users wrote."""
 
     def account_lock(self, account: str) -> AbstractContextManager[Callable[[], object]]:
-        """Held over a whole poll. Raises `Busy` at once where another process holds it. What it
-        gives raises `Away` (translated) where the lock was lost since."""
+        """Hold the lock of an account over a whole poll. Raises `Busy` at once if another process has it.
+
+        Calling the value that it yields raises an error if the lock was lost since.
+        """
 
     def insert(self, conn: Connection, table: Table, columns: Row, rows: Sequence[Row]) -> None: ...
 
     def update(
         self, conn: Connection, table: Table, keys: Row, columns: Row, rows: Sequence[Row]
     ) -> None:
-        """Rows hold the new values of `columns`, then the `keys` of the row to change."""
+        """Update rows; each holds the new values of `columns`, then the `keys` of the row to change."""
 
     def delete(self, conn: Connection, table: Table, keys: Row, rows: Sequence[Row]) -> None: ...
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
-        """A condition that `column` is one of `values`, and its parameters: one text for any
-        number of values."""
+        """Return a condition that `column` is one of `values`, and its parameters. The text is the same for
+        any number of values."""
 
     def listed(self, table: Table, columns: Row, rows: Sequence[Row]) -> tuple[str, dict[str, Any]]:
-        """A subselect of rows with the types of these columns, and its parameters: one text for any
-        number of rows."""
+        """Return a subselect of rows with the types of these columns, and its parameters. The text is the
+        same for any number of rows."""
 
     def render(self, sql: str) -> str:
-        """View text with the functions `epoch(instant)` and `instant(seconds)` spelled out."""
+        """Return the text of a view with `epoch(instant)` and `instant(seconds)` spelled out."""
 
     def create_view(self, conn: Connection, name: str, sql: str) -> None: ...
 
     def drop_view(self, conn: Connection, name: str) -> None: ...
 
     def error(self, error: DBAPIError) -> StoreError:
-        """Our error for a foreign one."""
+        """Return our error for one of the driver."""
 
 
 def open_database(value: str) -> Database:
@@ -114,7 +116,7 @@ def open_database(value: str) -> Database:
 
 @contextmanager
 def translated(database: Database) -> Iterator[None]:
-    """Foreign database errors in the block come out as ours."""
+    """Raise errors of the driver as ours."""
     try:
         yield
     except DBAPIError as error:

@@ -26,8 +26,8 @@ READING: Final = (
     "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
     " set_config('cursor_tuple_fraction', '1', true)"
 )
-"""For a reader's transaction. Reports group and sort up to a year of parts, which with the usual 4 MB goes
-through the disk; compiling a plan takes longer than it saves; what is streamed is read to its end."""
+"""Settings of a reader's transaction. Reports group and sort up to a year of parts, which spills to disk with
+the usual 4 MB; compiling a plan takes longer than it saves; a streamed result is read to its end."""
 
 
 class Postgres:
@@ -47,18 +47,18 @@ class Postgres:
         return False
 
     def verify(self) -> None:
-        """Nothing: the server says itself when it has no such database."""
+        """Do nothing: the server itself reports a database that is not there."""
 
     def reopen_each_time(self) -> None:
-        """Nothing: a server's data cannot change places under a session."""
+        """Do nothing: no session outlives its database."""
 
     def backup(self, target: Path) -> str:
         return self._server.dump_command(target)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Writers take turns, as on SQLite: what one reads stays true until it commits, and a
-        commit that a killed client left at work is over."""
+        """Begin a write transaction. Writers take turns, as on SQLite: nothing that one has read changes before
+        it commits, and the commit of a killed client, which goes on in the server, is over."""
         with self.engine.begin() as conn:
             conn.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_key("write"),))
             yield conn
@@ -73,15 +73,15 @@ class Postgres:
 
     @contextmanager
     def guarded(self) -> Iterator[Connection]:
-        """A streamed statement is the query of a cursor in a read-only transaction: the server
-        takes no other statement there, and no second one."""
+        """Stream a statement as the query of a cursor: the server accepts no other kind of statement there,
+        and no second one."""
         with self.reading() as conn:
             yield conn.execution_options(stream_results=True)
 
     @contextmanager
     def account_lock(self, account: str) -> Iterator[Callable[[], object]]:
-        """A session advisory lock on a connection of its own: the server frees it when this process
-        or its connection dies."""
+        """Hold a session advisory lock on a connection of its own. The server frees it when this process or
+        its connection dies."""
         key = _key(f"account {account}")
         with self._lock_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             if not conn.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
@@ -89,7 +89,7 @@ class Postgres:
             try:
                 yield lambda: self._refuse_lost_lock(conn, key)
             finally:
-                # it ends with the connection anyhow: what was committed under it is no failure
+                # the lock ends with the connection anyway, and the poll is committed
                 if not conn.invalidated:
                     with suppress(DBAPIError):
                         conn.exec_driver_sql("SELECT pg_advisory_unlock(%s)", (key,))
@@ -105,7 +105,7 @@ class Postgres:
             with raw.copy(statement) as copy:
                 for row in zip(*turned(table, columns, rows), strict=True):
                     copy.write_row(row)
-        except psycopg.Error as error:  # SQLAlchemy does not see it pass
+        except psycopg.Error as error:  # COPY bypasses SQLAlchemy
             raise DBAPIError(statement, None, error) from error
 
     def update(
@@ -201,19 +201,19 @@ class Postgres:
         return f"(SELECT * FROM unnest({arrays})) AS v({', '.join(columns)})"
 
     def _kind(self, table: Table, column: str) -> str:
-        """The type of a column, as SQL says it."""
+        """Return the type of a column in SQL."""
         return table.c[column].type.compile(self.engine.dialect)
 
 
 def _key(what: str) -> int:
-    """The key of an advisory lock."""
+    """Return the key of an advisory lock."""
     return int.from_bytes(hashlib.sha256(f"chenyu-etl {what}".encode()).digest()[:8], signed=True)
 
 
 def _arrays(
     table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> tuple[list[Any], ...]:
-    """Rows as one array for each column."""
+    """Return rows as one array for each column."""
     return tuple(list(column) for column in turned(table, columns, rows))
 
 

@@ -23,16 +23,16 @@ from etl.errors import Busy, SettingsError, StoreError
 from etl.paths import advice_on, file_name
 
 HEARING_STEPS: Final = 500_000
-"""Of SQLite's machine, between looks for Ctrl-C: some hundredths of a second."""
+"""Steps of SQLite's machine between two checks for Ctrl-C: some hundredths of a second."""
 OLDEST: Final = (3, 37)
 BUSY_TIMEOUT_S: Final = 30
 OPENED: Final = "file"
-"""Key of a pooled connection's note of the file that it has open."""
+"""Key under which a pooled connection notes which file it has open."""
 WAL: Final = "wal"
 PRIMARY: Final = 0xFF
 """The bits of a result code that name its kind."""
 CACHE_KB: Final = 24_000
-"""At most. A first load whose indexes outgrow the cache takes twice as long."""
+"""The largest page cache. A first load whose indexes outgrow it takes twice as long."""
 
 _PERMISSIONS: Final = "let this user read and write the file and its folder, or name another place"
 _DAMAGED: Final = "restore the file from a backup (docs/backup.md), or name another one"
@@ -80,8 +80,8 @@ class Sqlite:
             pass
 
     def reopen_each_time(self) -> None:
-        """The last connection that closes takes `-wal` and `-shm` with it: what lies there between two
-        transactions is one whole file, which can be copied, moved and restored."""
+        """Close each connection after its transaction. The last one removes `-wal` and `-shm`: between two
+        transactions the database is one whole file, which can be copied, moved and restored."""
         self.engine.dispose()
         self.engine = self._make_engine(poolclass=NullPool)
 
@@ -117,23 +117,23 @@ class Sqlite:
                 yield conn
             except OperationalError as error:
                 if str(error.orig) == "interrupted":
-                    raise KeyboardInterrupt from error  # sqlite3 swallowed it
+                    raise KeyboardInterrupt from error  # sqlite3 replaces it by an error of its own
                 raise
             finally:
-                if not conn.invalidated:  # as Ctrl-C leaves it: closed, and not used again
+                if not conn.invalidated:  # Ctrl-C closes it
                     raw.set_progress_handler(None, 0)
                     conn.rollback()
                     conn.exec_driver_sql("PRAGMA query_only = OFF")
 
     @contextmanager
     def guarded(self) -> Iterator[Connection]:
-        """`query_only` alone would let ATTACH make a file and a PRAGMA turn it off."""
+        """Deny all but reading: `query_only` alone lets ATTACH create a file, and a PRAGMA turn it off."""
         with self.reading() as conn:
             raw: Any = conn.connection.driver_connection
             raw.set_authorizer(_allow_reading)
             try:
                 yield conn
-            except sqlite3.Warning as error:  # several statements, which is no Error before 3.12
+            except sqlite3.Warning as error:  # Python before 3.12 warns of several statements
                 raise StoreError(f"{self.place}: {error}") from error
             finally:
                 if not conn.invalidated:
@@ -141,7 +141,7 @@ class Sqlite:
 
     @contextmanager
     def account_lock(self, account: str) -> Iterator[Callable[[], object]]:
-        """A file beside the database: links to the database lead to the same one."""
+        """Hold a lock file beside the real database, so that links to it share the lock."""
         real = self.path.resolve()
         name = f"{real.name}.{file_name(account)}.lock"
         self._file.key()
@@ -188,8 +188,8 @@ class Sqlite:
         self, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> tuple[str, dict[str, Any]]:
         values = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(columns)))
-        told = json.dumps(_plain(table, columns, rows))
-        return f"(SELECT {values} FROM json_each(:listed))", {"listed": told}
+        encoded = json.dumps(_plain(table, columns, rows))
+        return f"(SELECT {values} FROM json_each(:listed))", {"listed": encoded}
 
     def render(self, sql: str) -> str:
         return spell_out(
@@ -231,7 +231,7 @@ class Sqlite:
         return raw
 
     def _prepare(self, raw: sqlite3.Connection) -> None:
-        raw.isolation_level = None  # transactions begin where we say
+        raw.isolation_level = None  # we begin transactions
         mode = WAL if _is_foreign(raw) else _use_wal(raw)
         if mode != WAL:
             warnings.warn(
@@ -247,14 +247,13 @@ class Sqlite:
         record.info[OPENED] = self._file.key()
 
     def _refuse_replaced(self, _: sqlite3.Connection, record: Any, __: Any) -> None:
-        """Of a connection that was kept: SQLite would go on with the file that had this path."""
+        """Refuse a kept connection whose file is no longer under the path; SQLite would go on with it."""
         if record.info[OPENED] != self._file.key():
             raise StoreError(f"{self.place} was replaced by another file", advice=RESTORE)
 
 
 def _hear_signals() -> int:
-    """Runs Python now and then during a long statement, so that Ctrl-C is heard. What it raises ends
-    the statement."""
+    """Let Python run now and then during a long statement, so that Ctrl-C can end it."""
     return 0
 
 
@@ -269,7 +268,7 @@ def _use_wal(raw: sqlite3.Connection) -> str:
 
 
 def _is_foreign(raw: sqlite3.Connection) -> bool:
-    """Whether tables of others are there alone: their file is left in its mode, to be refused."""
+    """Whether all tables are of another program. Its file is refused later, and keeps its journal mode."""
     names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return bool(names) and OURS not in names
 
@@ -290,5 +289,5 @@ def _marks(columns: Sequence[str], joint: str) -> str:
 def _plain(
     table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> list[tuple[Any, ...]]:
-    """Rows as sqlite3 takes them."""
+    """Return rows as sqlite3 takes them."""
     return list(zip(*turned(table, columns, rows), strict=True))

@@ -58,7 +58,7 @@ class CalendarDay(TypeDecorator[str]):
 def turned(
     table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> list[Sequence[Any]]:
-    """Rows as one sequence for each column, instants as text: both databases take that."""
+    """Return rows as one sequence for each column, with instants as text, which both databases take."""
     by_column: list[Sequence[Any]] = list(zip(*rows, strict=True))
     for i, name in enumerate(columns):
         if isinstance(table.c[name].type, UtcInstant):
