@@ -20,6 +20,7 @@ from etl.history.days import Zone
 from etl.poll import Instant
 from etl.resources import Resource
 from etl.settings import Account, Settings
+from etl.settings.accounts import watched
 from etl.store import Store, schema
 from etl.sync import Job
 from etl.timing.clock import SteadyOffset
@@ -105,6 +106,16 @@ class App:
                 f"nothing was synced of an account {name!r}", advice=f"there is {', '.join(known)}"
             )
 
+    def watched(self) -> list[str]:
+        """Return the accounts whose health, age and figures are of interest."""
+        with translated(self.database):
+            if not self.database.exists():
+                return watched(self.settings.accounts, (), ())
+        with store.reading(self.database) as known:
+            names = {a.name: a.retired_at is not None for a in known.registry.known()}
+        retired = [name for name, is_retired in names.items() if is_retired]
+        return watched(self.settings.accounts, list(names), retired)
+
     def stored_timezone(self) -> str:
         """The time zone in which the database counts days."""
         with translated(self.database), self.database.reading() as conn:
@@ -123,8 +134,7 @@ class App:
         from etl.alerts.engine import Alerts
 
         if self._alerts is None:
-            names = [account.name for account in self.settings.accounts]
-            self._alerts = Alerts(self.database, self.settings.alerts, names, self.environ)
+            self._alerts = Alerts(self.database, self.settings.alerts, self.watched(), self.environ)
         return self._alerts
 
     def job(
@@ -166,6 +176,8 @@ class App:
         kept = self._clients.get(account.name)
         if kept is not None and kept[0] == key:
             return kept[1]
+        if kept is not None:
+            kept[1].close()  # an account's polls take turns: none is using it
         client = Client(
             account.base_url or self.settings.base_url,
             key,

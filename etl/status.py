@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from etl import store
 from etl.dialect import Database
 from etl.poll import Instant
+from etl.resources import INSTANCES
 from etl.store.status import Doubled, Fleet, Freshness
+from etl.timing.freshness import why_stale
 from etl.units import DAY_S
 
 
@@ -29,6 +32,20 @@ def status(database: Database, now: Instant) -> dict[str, Any]:
         }
 
 
+def stale(polls: Sequence[Freshness], accounts: Sequence[str], limit_s: float) -> dict[str, str]:
+    """Map each of these accounts that is not fresh to the reason, as far as the database knows."""
+    instances = {poll.account: poll for poll in polls if poll.resource == INSTANCES.name}
+    reasons = {name: _why_stale(instances.get(name), limit_s) for name in accounts}
+    return {name: reason for name, reason in reasons.items() if reason is not None}
+
+
+def _why_stale(poll: Freshness | None, limit_s: float) -> str | None:
+    age_s = None if poll is None else poll.age_s
+    kind = None if poll is None else poll.last_error_kind
+    # an age is a moment before a clock that shows 0
+    return why_stale(None if age_s is None else -age_s, 0.0, limit_s, kind)
+
+
 def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
     """(account, cash, cards) charged in a month (`2026-10`) of the reporting zone, in millionths of a
     yuan; accounts without a line are left out."""
@@ -38,4 +55,4 @@ def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
         return known.status.billed(first.isoformat(), following.isoformat())
 
 
-__all__ = ["Doubled", "Fleet", "Freshness", "billed", "status"]
+__all__ = ["Doubled", "Fleet", "Freshness", "billed", "stale", "status"]

@@ -11,13 +11,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,11 +25,12 @@ from etl.errors import SettingsError
 from etl.service import logs
 from etl.service.daemon import Daemon
 from etl.service.health import Health, as_json
-from etl.service.watchdog import Bell, Pinger, Systemd
 from etl.settings.alerts import read as read_alerts
 from etl.simcloud import ANY, Behaviour, Fail, Story
 from tests.driven import Stepped
 from tests.live import KEY, Live, Living, living, wait_for
+
+PERIODS = ("today", "month")
 
 
 @pytest.fixture
@@ -48,8 +46,6 @@ def daemon(live: Living, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Live
     story.rents_many(3)
     story.rents(gpus=4, model="A100")
     lab = live(story)
-    from dataclasses import replace
-
     lab.app.settings = replace(lab.app.settings, accounts=(lab.account,), resources=("instances",))
     monkeypatch.setattr("etl.service.schedule.BackgroundScheduler", Stepped)
     made = Daemon(lab.app, lambda: lab.app.settings)
@@ -57,7 +53,7 @@ def daemon(live: Living, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Live
     monkeypatch.setattr(made.schedule, "stands_still", lambda: False)
     yield lab, made
     made.schedule.stop(10)
-    made._bell.stop(10)
+    made._alerting.stop(10)
 
 
 def polls(daemon: Daemon) -> None:
@@ -191,6 +187,63 @@ def test_metrics_say_what_is_left_and_what_all_that_runs_costs(
     assert found["chenyu_etl_balance_lasts_seconds"] == 10 * 3_600
 
 
+def test_every_outcome_is_there_from_the_start_and_a_model_that_stops_goes_to_0(
+    daemon: tuple[Live, Daemon],
+) -> None:
+    lab, made = daemon
+    before = figures(made)
+    for outcome in ("complete", "partial", "failed", "skipped"):
+        assert before[f"chenyu_etl_polls_total {outcome}"] == 0
+    assert before["chenyu_etl_requests_total"] == 0
+    assert before["chenyu_etl_burn_yuan_per_hour"] == 0
+    polls(made)
+    assert figures(made)["chenyu_etl_running_gpus A100"] == 4
+    (a100,) = (life for life in lab.cloud.fleet.lives if life.gpu_name == "A100")
+    lab.cloud.stops(a100.instance_uuid)
+    lab.cloud.passes(minutes=5)
+    polls(made)
+    assert figures(made)["chenyu_etl_running_gpus A100"] == 0
+
+
+def test_the_cost_of_today_and_of_the_month_has_bounds(daemon: tuple[Live, Daemon]) -> None:
+    lab, made = daemon
+    lab.cloud.price("RTX 4090", hour=6)
+    lab.cloud.price("A100", hour=10)
+    lab.syncs("gpu_prices")
+    polls(made)
+    lab.cloud.passes(minutes=30)
+    polls(made)
+    text = made.metrics.text().decode()
+    costs = {
+        (s.name.removeprefix("chenyu_etl_cost"), s.labels["period"]): s.value
+        for family in text_string_to_metric_families(text)
+        for s in family.samples
+        if s.name.startswith("chenyu_etl_cost")
+    }
+    assert costs.keys() == {
+        (bound, period) for bound in ("_yuan", "_min_yuan", "_max_yuan") for period in PERIODS
+    }
+    for period in PERIODS:
+        low, cost, high = (costs[name, period] for name in ("_min_yuan", "_yuan", "_max_yuan"))
+        assert 0 < low <= cost <= high
+    assert costs["_yuan", "today"] <= costs["_yuan", "month"]
+
+
+def test_an_account_that_leaves_the_config_leaves_the_metrics(
+    daemon: tuple[Live, Daemon],
+) -> None:
+    lab, made = daemon
+    polls(made)
+    assert 'account="lab"' in made.metrics.text().decode()
+    other = replace(lab.account, name="other")
+    made.schedule.apply(replace(lab.app.settings, accounts=(other,)))
+    text = made.metrics.text().decode()
+    assert 'account="lab"' not in text
+    assert (
+        'chenyu_etl_polls_total{account="other",outcome="failed",resource="instances"} 0.0' in text
+    )
+
+
 def test_metrics_go_on_without_a_database(
     daemon: tuple[Live, Daemon], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,57 +317,6 @@ def test_a_port_that_is_taken_is_said_with_advice() -> None:
     assert "--listen" in str(caught.value.advice)
 
 
-# those who watch
-
-
-def test_systemd_hears_what_is_said(tmp_path: Path) -> None:
-    place = str(tmp_path / "notify")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(place)
-        systemd = Systemd({"NOTIFY_SOCKET": place, "WATCHDOG_USEC": "30000000"})
-        systemd.says("READY=1")
-        assert manager.recv(100) == b"READY=1"
-        assert systemd.every_s == 15
-    systemd.says("STOPPING=1")  # nobody listens any more
-    assert Systemd({}).every_s is None
-    assert Systemd({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}).every_s is None
-
-
-def test_the_watchdog_url_is_asked_and_never_logged(caplog: pytest.LogCaptureFixture) -> None:
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    url = f"http://127.0.0.1:{server.server_port}/s3cret"
-    Pinger(url).ping()
-    wait_for(lambda: asked == ["/s3cret"])
-    server.shutdown()
-    thread.join()
-    server.server_close()
-    with caplog.at_level(logging.INFO):
-        Pinger(url, timeout_s=1).ping()
-        wait_for(lambda: "did not answer" in caplog.text)
-    assert "s3cret" not in caplog.text
-
-
-def test_a_watchdog_url_that_is_no_longer_asked_leaves_no_thread() -> None:
-    before = set(threading.enumerate())
-    pinger = Pinger("http://127.0.0.1:9/")
-    (thread,) = set(threading.enumerate()) - before
-    pinger.stop()
-    thread.join(10)
-    assert not thread.is_alive()
-
-
 def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(
     daemon: tuple[Live, Daemon], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -331,17 +333,6 @@ def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(
     wait_for(lambda: looked == [lab.app.now()])
     wait_for(lambda: "alerts: a fault of this program" in caplog.text)
     assert figures(made)["chenyu_etl_polls_total complete"] == 1
-
-
-def test_a_bell_rings_every_so_often_and_when_it_is_touched() -> None:
-    rung: list[int] = []
-    bell = Bell(lambda: rung.append(1), every_s=60, at_least_s=0)
-    bell.touch()
-    wait_for(lambda: len(rung) == 1)
-    bell.stop(5)
-    often = Bell(lambda: rung.append(2), every_s=0.01, at_least_s=0)
-    wait_for(lambda: rung.count(2) > 2)
-    often.stop(5)
 
 
 # logs

@@ -333,7 +333,9 @@ def stretch(*instants: int | None, no: int = 90, kind: str = "running") -> str:
         pytest.param(stretch(1, 2, 3, 4, no=1), id="the same stretch twice"),
         pytest.param("DELETE FROM instance", id="an instance with versions is deleted"),
         pytest.param("DELETE FROM account", id="an account with instances is deleted"),
-        pytest.param("INSERT INTO account VALUES (2, 'lab')", id="an account's name twice"),
+        pytest.param(
+            "INSERT INTO account (account_id, name) VALUES (2, 'lab')", id="an account's name twice"
+        ),
         pytest.param("UPDATE sync_run SET outcome = 'fine'", id="an unknown outcome"),
         pytest.param(
             "UPDATE instance SET missing_since = '2026-01-01T00:00:08Z',"

@@ -91,6 +91,7 @@ def main(
 
 def _add_commands() -> None:
     from etl.cli import (
+        accounts,
         alerting,
         configuring,
         database,
@@ -110,6 +111,7 @@ def _add_commands() -> None:
         serving.run,
         serving.service,
         configuring.config,
+        accounts.account,
         reporting.status,
         report.report,
         exporting.export,

@@ -14,33 +14,41 @@ from etl.cli.common import json_option, print_json, print_lines, say
 @click.option(
     "--max-age",
     metavar="TIME",
-    help="Exit with 1 where an account's newest complete poll of its instances is older: 15m, 2h, 1d.",
+    help="Exit with 1 if an account is not fresh: its newest complete poll of instances is older than"
+    " this (15m, 2h, 1d), or from the future, or the newest poll was refused.",
 )
 @json_option
 @click.pass_context
 def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
-    """What is synced, how fresh it is, and what is odd."""
+    """Show what is synced, how fresh it is, and what is odd.
+
+    Watched are the accounts of the settings; without any, all that the database knows and that are not
+    retired (chenyu-etl account retire).
+    """
+    from etl.status import Freshness, stale
     from etl.status import status as read
 
     limit_s = None if max_age is None else _seconds(max_age)
     app = ctx.obj.app()
     app.require_database()
-    found = read(app.database, app.now())
+    facts = read(app.database, app.now())
     if as_json:
-        print_json(found)
+        print_json(facts)
     else:
-        say(f"database: {found['database']}")
-        print_lines(_status_lines(found))
-    polls = [p for p in found["polls"] if p["resource"] == "instances"]
-    if limit_s is not None and (
-        not polls or any(p["age_s"] is None or p["age_s"] > limit_s for p in polls)
-    ):
-        ctx.exit(1)
+        say(f"database: {facts['database']}")
+        print_lines(_status_lines(facts))
+    if limit_s is not None:
+        polls = [Freshness(**poll) for poll in facts["polls"]]
+        reasons = stale(polls, app.watched(), limit_s)
+        for account, reason in reasons.items():
+            say(f"not fresh: {account}: {reason}")
+        if reasons or not polls:
+            ctx.exit(1)
 
 
 def _status_lines(found: dict[str, Any]) -> Any:
     for poll in found["polls"]:
-        fresh = "never complete" if poll["age_s"] is None else f"{_age(poll['age_s'])} ago"
+        fresh = "never complete" if poll["age_s"] is None else _ago(poll["age_s"])
         yield (
             f"{poll['account']} {poll['resource']}: last complete {fresh}, last poll"
             f" {poll['last_outcome']} at {poll['last_run_at']}, {poll['polls']} polls,"
@@ -75,6 +83,11 @@ def _status_lines(found: dict[str, Any]) -> Any:
         yield f"  {each['error']}"
     if not found["polls"]:
         yield "nothing is synced yet: chenyu-etl sync"
+
+
+def _ago(age_s: int) -> str:
+    # a second or two come of rounding
+    return f"{_age(age_s)} ago" if age_s > -5 else f"in {_age(-age_s)}, which cannot be"
 
 
 def _age(seconds: int) -> str:

@@ -77,6 +77,7 @@ def run(
     from etl import settings
     from etl.service import logs
     from etl.service.daemon import Daemon
+    from etl.service.watchdog import Systemd
 
     said: dict[str, Any] = {
         "account": account,
@@ -86,7 +87,8 @@ def run(
     }
     app = context.app(**said)
     _require_a_key(app)
-    is_new = prepare_database(app)
+    with Systemd(app.environ).starting("bringing the database up to date"):
+        is_new = prepare_database(app)
     app.database.reopen_each_time()
     path = Path(context.config) if context.config else None
     logs.configure(app.settings.log_format, debug=context.debug)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from etl.cli.common import (
+    FILE,
     Context,
     LazyChoice,
     NamedPath,
@@ -59,6 +61,11 @@ _SOURCE_VARIABLES = setting_variables(
     metavar="DIR",
     help="Keep every poll, without secrets, in daily files below DIR.  [env var: CHENYU_ARCHIVE]",
 )
+@click.option(
+    "--metrics-file",
+    type=FILE,
+    help="Write metrics into this file (NAME.prom), for node_exporter's textfile collector.",
+)
 @json_option
 @click.pass_obj
 def sync(
@@ -66,6 +73,7 @@ def sync(
     account: str | None,
     resources: tuple[str, ...],
     archive: str | None,
+    metrics_file: Path | None,
     as_json: bool,
 ) -> None:
     """One poll of everything due: page through the lists, write what changed. For cron.
@@ -76,17 +84,25 @@ def sync(
     Brings an empty or older database up to date by itself. A poll is one transaction: what is
     killed half-way has never been. Exit code 3 means that the list could not be read whole: what
     was seen is written, nothing is taken for gone.
+
+    The setting ping_url is pinged as Healthchecks wants it: URL/start, then URL if every watched account
+    is fresh, or URL/fail with the reason.
     """
     from etl import polling
+    from etl.service.lookout import pinged
 
     app = context.app(account=account, archive=archive)
-    for each in app.settings.accounts:
-        each.key(app.environ)  # a missing key is said before anything is done
-    say_database(app, is_new=prepare_database(app))
-    results = []
-    for result in polling.sync_all(app, resources, _progress() if is_terminal() else None):
-        results.append(result)
-        _say_result(result)
+    with pinged(app) as results:
+        for each in app.settings.accounts:
+            each.key(app.environ)  # a missing key is said before anything is done
+        say_database(app, is_new=prepare_database(app))
+        for result in polling.sync_all(app, resources, _progress() if is_terminal() else None):
+            results.append(result)
+            _say_result(result)
+    if metrics_file is not None:
+        from etl.service.metrics import write_textfile
+
+        write_textfile(app, metrics_file)
     if any(result.is_backfill for result in results):
         _say_last_month(app)
     if as_json:

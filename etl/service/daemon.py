@@ -18,18 +18,17 @@ from etl.dialect import translated
 from etl.errors import EtlError, SettingsError
 from etl.history.days import iso
 from etl.polling import Result
+from etl.redact import scrub
 from etl.service.health import Answer, Health, as_json
 from etl.service.metrics import CONTENT_TYPE, Metrics
 from etl.service.schedule import SLICE_S, Schedule
 from etl.service.ticks import Ticks, Watch
-from etl.service.watchdog import Bell, Pinger, Systemd
+from etl.service.watchdog import Periodic, Pinger, Systemd
 from etl.settings import Settings
+from etl.timing import freshness
 
 GRACE_S: Final = 5.0
 """How long polls in hand may take when the daemon is to end; then they are as if never begun."""
-FRESH_INTERVALS: Final = 3
-"""An account is fresh while its newest complete poll is not older than so many intervals."""
-SHORTEST_FRESH_S: Final = 60.0
 STUCK_S: Final = 1_800.0
 """A poll in hand for longer than this is a fault of ours: retries are bounded by far less."""
 SILENT_S: Final = 30.0
@@ -62,7 +61,7 @@ class Daemon:
         self._systemd = Systemd(app.environ)
         self._pinger = Pinger(app.settings.ping_url) if app.settings.ping_url else None
         self._after = after
-        self._bell = Bell(self._look_at_alerts)
+        self._alerting = Periodic(self._look_at_alerts)
         ticks = Ticks(app, self._hand_on, self._observe)
         self.schedule = Schedule(ticks, app.settings)
         self._signals: list[int] = []
@@ -74,12 +73,14 @@ class Daemon:
         health = self._health()
         try:
             self._say_start(health)
-            self._systemd.says("READY=1")
+            self._systemd.notify("READY=1")
+            if self._pinger is not None:
+                self._pinger.start()
             code = self._loop()
-            self._systemd.says("STOPPING=1")
+            self._systemd.notify("STOPPING=1")
             return self._end(code)
         finally:
-            self._bell.stop(1.0)
+            self._alerting.stop(1.0)
             if health is not None:
                 health.close()
             for number, handler in before.items():
@@ -98,7 +99,7 @@ class Daemon:
         if self._pinger is not None:
             self._pinger.stop()
         self._pinger = Pinger(settings.ping_url) if settings.ping_url else None
-        log.info("the config was read again: %s", self._said_schedule())
+        log.info("the config was read again: %s", self._schedule_text())
 
     def health(self) -> Answer:
         """Answer `/healthz`: 200 while ticks are started in time and no poll is stuck."""
@@ -114,15 +115,28 @@ class Daemon:
         return as_json(200 if is_well else 503, answer)
 
     def readiness(self) -> Answer:
-        """Fresh: the newest complete poll of each account's main resource is young enough, and the
-        database is the one that the daemon began with."""
-        main = [w for w in self.schedule.watches.values() if not w.is_optional]
-        found = [self._freshness(watch) for watch in main]
+        """Answer `/readyz`: 200 while nothing is blind."""
+        accounts = [self._freshness(watch) for watch in self._main_watches()]
         lost = self._database_lost()
-        is_ready = bool(found) and all(each["fresh"] for each in found) and lost is None
+        is_fresh = bool(accounts) and all(account["fresh"] for account in accounts)
+        is_ready = is_fresh and lost is None
         status = "ready" if is_ready else "stale" if lost is None else "database lost"
-        said = {"status": status, "database": lost or "ok", "accounts": found}
-        return as_json(200 if is_ready else 503, said)
+        return as_json(
+            200 if is_ready else 503,
+            {"status": status, "database": lost or "ok", "accounts": accounts},
+        )
+
+    def blindness(self) -> list[str]:
+        """Say why `/readyz` would answer 503; nothing if it would answer 200."""
+        lost = self._database_lost()
+        accounts = [self._freshness(watch) for watch in self._main_watches()]
+        reasons = [f"{a['account']}: {a['reason']}" for a in accounts if not a["fresh"]]
+        if not accounts:
+            reasons.append("no account is polled")
+        return [*([lost] if lost else []), *reasons]
+
+    def _main_watches(self) -> list[Watch]:
+        return [watch for watch in self.schedule.watches.values() if not watch.is_optional]
 
     def _database_lost(self) -> str | None:
         """Return why the file of the database is not the one that it was."""
@@ -134,29 +148,29 @@ class Daemon:
         return None
 
     def _freshness(self, watch: Watch) -> dict[str, Any]:
-        now = self.app.clock()
-        at = watch.complete_at
-        limit_s = max(watch.trigger.gap_s(now) * FRESH_INTERVALS, SHORTEST_FRESH_S)
-        fresh = at is not None and now - at <= limit_s
+        now, at = self.app.clock(), watch.complete_at
+        limit_s = freshness.limit_s(watch.trigger.gap_s(now))
+        reason = freshness.why_stale(at, now, limit_s, watch.error_kind)
         return {
             "account": watch.account.name,
             "resource": watch.resource.name,
-            "fresh": fresh,
+            "fresh": reason is None,
+            "reason": reason,
             "last_complete_at": None if at is None else iso(int(at)),
-            "age_s": None if at is None else max(0, round(now - at)),
+            "age_s": None if at is None else round(now - at),
             "limit_s": round(limit_s),
             "failures_in_a_row": watch.pace.failures,
         }
 
     def _loop(self) -> int:
-        told_at = float("-inf")
+        notified_at = float("-inf")
         while True:
             self._looked_at = time.monotonic()
             self.schedule.look()
             every_s = self._systemd.every_s
-            if every_s and self._looked_at - told_at >= every_s and self.health()[0] == 200:
-                self._systemd.says("WATCHDOG=1")
-                told_at = self._looked_at
+            if every_s and self._looked_at - notified_at >= every_s and self.health()[0] == 200:
+                self._systemd.notify("WATCHDOG=1")
+                notified_at = self._looked_at
             # signal handlers only make a note: they may interrupt anything, locks too
             while self._signals:
                 number = self._signals.pop(0)
@@ -190,12 +204,12 @@ class Daemon:
         )
 
     def _hand_on(self, result: Result) -> None:
-        self._bell.touch()
+        self._alerting.touch()
         if self._after is not None:
             self._after(result)
 
     def _look_at_alerts(self) -> None:
-        """What a person must know is said, after polls and each minute."""
+        """Send what a person must know: after polls, and each minute."""
         try:
             self.app.alerts.due = self._due
             self.app.alerts.tick(self.app.now())
@@ -205,18 +219,25 @@ class Daemon:
             log.exception("alerts: a fault of this program")
 
     def _due(self, account: str, at: float) -> float:
-        """The newest tick for an account's instances not after `at`; before all time where they
-        are not polled."""
-        main = (w for w in self.schedule.watches.values() if not w.is_optional)
-        found = [watch.trigger.latest(at) for watch in main if watch.account.name == account]
-        return max(found, default=float("-inf"))
+        """Return the newest tick for an account's instances not after `at`, or a time before all time
+        if they are not polled."""
+        ticks = [w.trigger.latest(at) for w in self._main_watches() if w.account.name == account]
+        return max(ticks, default=float("-inf"))
 
     def _observe(
         self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
     ) -> None:
         self.metrics.observe(watch, outcome, result, took_s)
-        if outcome == "complete" and self._pinger is not None:
-            self._pinger.ping()
+        if self._pinger is not None and not watch.is_optional:
+            self._ping(self._pinger, outcome)
+
+    def _ping(self, pinger: Pinger, outcome: str) -> None:
+        """Ping that all is well, or that something is blind: what one failed poll does not show."""
+        reasons = self.blindness()
+        if reasons:
+            pinger.fail(scrub("\n".join(reasons)))
+        elif outcome in ("complete", "covered"):
+            pinger.success()
 
     def _refuse_fixed(self, settings: Settings) -> None:
         """What is bound at the start needs a new one."""
@@ -227,12 +248,12 @@ class Daemon:
 
     def _say_start(self, health: Health | None) -> None:
         log.info("database: %s", self.app.database.place)
-        log.info("polling %s", self._said_schedule())
+        log.info("polling %s", self._schedule_text())
         if health is not None:
             host = self.app.settings.listen.rpartition(":")[0] or "127.0.0.1"
             log.info("health and metrics: http://%s:%d/metrics", host, health.port)
 
-    def _said_schedule(self) -> str:
+    def _schedule_text(self) -> str:
         watches = self.schedule.watches.values()
         by_cadence: dict[str, list[str]] = {}
         for watch in watches:

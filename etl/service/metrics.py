@@ -1,9 +1,10 @@
-"""Figures for Prometheus: what this process did, and what the database says now."""
+"""Figures for Prometheus: what this process did, and what the database holds now."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import floor
+from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import (
@@ -13,71 +14,30 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from etl import __version__, store
 from etl.app import App
 from etl.errors import EtlError
+from etl.paths import replacing
 from etl.polling import Result
+from etl.service import gauges
 from etl.service.ticks import Watch
 from etl.store.alerts import AlertsReader
-from etl.store.status import StatusReader
-from etl.units import DAY_S, MICRO
+from etl.units import DAY_S
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+OUTCOMES: Final = ("complete", "partial", "failed", "skipped")
 POLLED: Final = ("complete", "partial", "failed")
 UNPOLLED: Final = ("covered", "held")
+COSTS_AGE_S: Final = 60.0
+"""Costs are read anew after so long: they add up a month."""
+PUBLIC: Final = 0o644
+"""The mode of a metrics file: another user's program reads it."""
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
-
-Gauges = Callable[[StatusReader], Iterable[GaugeMetricFamily]]
-
-
-def fleet(known: StatusReader) -> Iterator[GaugeMetricFamily]:
-    """Gauges of what runs now, by the newest polls."""
-    running = GaugeMetricFamily(
-        "chenyu_etl_running_instances", "Instances that run.", labels=["account", "model"]
-    )
-    gpus = GaugeMetricFamily(
-        "chenyu_etl_running_gpus", "GPUs of instances that run.", labels=["account", "model"]
-    )
-    for row in known.running():
-        running.add_metric([row.account, row.gpu_name], row.instances)
-        gpus.add_metric([row.account, row.gpu_name], row.gpus)
-    yield running
-    yield gpus
-
-
-def money(known: StatusReader) -> Iterator[GaugeMetricFamily]:
-    """Gauges of what is left, what all that runs costs an hour at the prices of now, and how long
-    that lasts."""
-    left = GaugeMetricFamily(
-        "chenyu_etl_balance_yuan", "What is left.", labels=["account", "channel"]
-    )
-    burn = GaugeMetricFamily(
-        "chenyu_etl_burn_yuan_per_hour", "What all that runs costs an hour.", labels=["account"]
-    )
-    lasts = GaugeMetricFamily(
-        "chenyu_etl_balance_lasts_seconds",
-        "How long cash and cards last if all goes on as it runs.",
-        labels=["account"],
-    )
-    burning = known.burn()
-    for account, cash_microcny, card_microcny in known.left():
-        cash, cards = cash_microcny or 0, card_microcny or 0
-        left.add_metric([account, "cash"], cash / MICRO)
-        left.add_metric([account, "cards"], cards / MICRO)
-        if burning.get(account):
-            lasts.add_metric([account], max(0.0, (cash + cards) * 3600 / burning[account]))
-    for account, microcny in sorted(burning.items()):
-        burn.add_metric([account], microcny / MICRO)
-    yield from (left, burn, lasts)
-
-
-GAUGES: list[Gauges] = [fleet, money]
-"""What is read from the database at each scrape."""
 
 
 class Metrics(Collector):
@@ -110,9 +70,12 @@ class Metrics(Collector):
             buckets=BUCKETS,
             registry=self._registry,
         )
+        self._watched = set[tuple[str, str]]()
+        self._costs: tuple[float, list[str], list[Metric]] = float("-inf"), [], []
         self._registry.register(self)
 
     def text(self) -> bytes:
+        self._follow_watches()
         return generate_latest(self._registry)
 
     def observe(
@@ -130,47 +93,75 @@ class Metrics(Collector):
             self._versions.labels(*names).inc(run.added + run.changed)
             self._rejected.labels(*names).inc(run.rejected)
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        info = GaugeMetricFamily("chenyu_etl_build_info", "The program.", labels=["version"])
-        info.add_metric([__version__], 1)
-        yield info
-        yield from self._freshness()
+    def collect(self) -> Iterator[Metric]:
+        yield build_info()
+        yield from self._ages()
         yield from self._from_database()
 
-    def _freshness(self) -> Iterator[GaugeMetricFamily]:
-        labels = ["account", "resource"]
-        now = self._app.clock()
-        age = GaugeMetricFamily(
-            "chenyu_etl_last_complete_poll_age_seconds",
-            "Time since the newest complete poll.",
-            labels=labels,
-        )
+    def _follow_watches(self) -> None:
+        """Begin every counter of a watch at 0, and end those of accounts that are watched no more."""
+        watched = {(w.account.name, w.resource.name) for w in self._watches()}
+        single = (self._requests, self._retries, self._versions, self._rejected)
+        for names in self._watched - watched:
+            for counter in single:
+                counter.remove(*names)
+            for outcome in OUTCOMES:
+                self._polls.remove(*names, outcome)
+            for reason in UNPOLLED:
+                self._unpolled.remove(*names, reason)
+        for names in watched:
+            for counter in single:
+                counter.labels(*names)
+            for outcome in OUTCOMES:
+                self._polls.labels(*names, outcome)
+            for reason in UNPOLLED:
+                self._unpolled.labels(*names, reason)
+        self._watched = watched
+
+    def _ages(self) -> Iterator[GaugeMetricFamily]:
+        ages = last_polls()
         count = GaugeMetricFamily(
-            "chenyu_etl_listed_records", "Records in the newest listing.", labels=labels
+            "chenyu_etl_listed_records",
+            "Records in the newest listing.",
+            labels=["account", "resource"],
         )
+        now = self._app.clock()
         for watch in self._watches():
             names = [watch.account.name, watch.resource.name]
             if watch.complete_at is not None:
-                age.add_metric(names, max(0.0, now - watch.complete_at))
+                ages[0].add_metric(names, now - watch.complete_at)
+                ages[1].add_metric(names, watch.complete_at)
             if watch.listed is not None:
                 count.add_metric(names, watch.listed)
-        yield age
+        yield from ages
         yield count
 
-    def _from_database(self) -> Iterator[GaugeMetricFamily]:
+    def _from_database(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("chenyu_etl_database_up", "Whether the database could be read.")
-        found: list[GaugeMetricFamily] = []
+        families: list[Metric] = []
+        accounts = list(dict.fromkeys(watch.account.name for watch in self._watches()))
         try:
             with store.reading(self._app.database) as known:
-                for gauges in GAUGES:
-                    found.extend(gauges(known.status))
-                found.append(self._undelivered(known.alerts))
+                families.extend(gauges.fleet(known.status, accounts))
+                families.extend(gauges.money(known.status, accounts))
+                families.append(self._undelivered(known.alerts))
+            families.extend(self._month_costs(accounts))
             up.add_metric([], 1)
         except EtlError:
-            found.clear()
+            families.clear()
             up.add_metric([], 0)
         yield up
-        yield from found
+        yield from families
+
+    def _month_costs(self, accounts: list[str]) -> list[Metric]:
+        now = self._app.clock()
+        read_at, of_accounts, families = self._costs
+        if of_accounts != accounts or not 0 <= now - read_at < COSTS_AGE_S:
+            today = self._app.today()
+            with store.reading(self._app.database) as known:
+                families = list(gauges.costs(known.status, accounts, today))
+            self._costs = now, accounts, families
+        return families
 
     def _undelivered(self, known: AlertsReader) -> GaugeMetricFamily:
         """Gauges of every channel in the settings, and of others that hold messages: 0 if all is well."""
@@ -189,3 +180,77 @@ class Metrics(Collector):
 
     def _counter(self, name: str, about: str, *labels: str) -> Any:
         return Counter(f"chenyu_etl_{name}", about, labels, registry=self._registry)
+
+
+class DatabaseMetrics(Collector):
+    """The figures of the database alone, for a process that polls once and ends."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def collect(self) -> Iterator[Metric]:
+        accounts, now = self._app.watched(), self._app.now()
+        yield build_info()
+        with store.reading(self._app.database) as known:
+            yield from self._polls(known, accounts, now)
+            yield from gauges.fleet(known.status, accounts)
+            yield from gauges.money(known.status, accounts)
+        today = self._app.today()
+        with store.reading(self._app.database) as known:
+            yield from gauges.costs(known.status, accounts, today)
+
+    def _polls(self, known: store.Reading, accounts: list[str], now: int) -> Iterator[Metric]:
+        polls = CounterMetricFamily(
+            "chenyu_etl_polls",
+            "Polls by outcome; skipped ones had no turn.",
+            labels=["account", "resource", "outcome"],
+        )
+        age, at = last_polls()
+        for (account, resource), counts in known.status.outcomes().items():
+            if account in accounts:
+                for outcome in OUTCOMES:
+                    polls.add_metric([account, resource, outcome], counts.get(outcome, 0))
+        for poll in known.status.polls(now):
+            if poll.account in accounts and poll.age_s is not None:
+                age.add_metric([poll.account, poll.resource], poll.age_s)
+                at.add_metric([poll.account, poll.resource], now - poll.age_s)
+        yield from (polls, age, at)
+
+
+def last_polls() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    """Gauges without values yet: the age of the newest complete poll, and its moment.
+
+    An age below 0 is a poll from the future. A file that is written once needs the moment.
+    """
+    labels = ["account", "resource"]
+    return (
+        GaugeMetricFamily(
+            "chenyu_etl_last_complete_poll_age_seconds",
+            "Time since the newest complete poll.",
+            labels=labels,
+        ),
+        GaugeMetricFamily(
+            "chenyu_etl_last_complete_poll_timestamp_seconds",
+            "When the newest complete poll was, on this machine's clock.",
+            labels=labels,
+        ),
+    )
+
+
+def build_info() -> GaugeMetricFamily:
+    info = GaugeMetricFamily("chenyu_etl_build_info", "The program.", labels=["version"])
+    info.add_metric([__version__], 1)
+    return info
+
+
+def write_textfile(app: App, path: Path) -> None:
+    """Write the database's figures for node_exporter's textfile collector, whole or not at all.
+
+    Raises `SettingsError` if the file cannot be written.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(DatabaseMetrics(app))
+    content = generate_latest(registry)
+    with replacing(path) as file:
+        file.write(content)
+    path.chmod(PUBLIC)

@@ -61,6 +61,7 @@ log = logging.getLogger("etl.schedule")
 class Watch:
     """One resource of one account: when it is due, how it goes.
 
+    `error_kind` is that of its newest attempt here, None if it went well or another process polled since.
     `offset_s` is source clock minus local clock at its last poll here, None before the first;
     `complete_at` the start, on the local clock, of its newest complete poll by whichever process,
     `failed_at` that of the newest poll of this process that failed, and `listed` how many records a
@@ -76,6 +77,7 @@ class Watch:
     complete_at: float | None = None
     failed_at: float = float("inf")
     listed: int | None = None
+    error_kind: str | None = None
 
     @property
     def is_optional(self) -> bool:
@@ -227,6 +229,7 @@ class Ticks:
     def _learn(self, watch: Watch, result: Result, began: float, limited: bool) -> None:
         """Pace the next polls by this one, and log it if they come later."""
         error = result.error
+        watch.error_kind = None if error is None else error.kind
         limited = limited or (isinstance(error, Unavailable) and error.limited)
         whole = result.outcome is not None and result.outcome.run.outcome == "complete"
         if result.outcome is not None:
@@ -297,6 +300,7 @@ class Ticks:
             watch.complete_at = complete_at + SKEW_S - self._offset_s(watch, last)
         is_covered = turn.covers(last)
         if is_covered:
+            watch.error_kind = None
             log.debug("%s: another process polled", watch.name)
         return is_covered
 

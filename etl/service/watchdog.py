@@ -1,4 +1,4 @@
-"""Signs of life for those who watch from outside, and what is done beside the polls."""
+"""Signs of life for those who watch from outside, and work that is done beside the polls."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ import queue
 import socket
 import threading
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 PING_TIMEOUT_S: Final = 10
+MOST_PINGS: Final = 2
+"""Pings that wait, at most: the next one says the same, or more."""
+LONGEST_REASON: Final = 10_000
+EXTEND_S: Final = 60
+"""systemd is asked for this much more time, again and again, while a start lasts."""
 
 log = logging.getLogger("etl.watchdog")
 
 
 class Systemd:
-    """Tells the service manager how it goes; says nothing where there is none."""
+    """Reports to the service manager; does nothing if there is none."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._socket = environ.get("NOTIFY_SOCKET", "")
@@ -27,8 +33,8 @@ class Systemd:
         self.every_s: float | None = int(usec) / 2e6 if own and usec.isdecimal() else None
         """How often it wants to hear `WATCHDOG=1`; None: never."""
 
-    def says(self, state: str) -> None:
-        """`READY=1`, `WATCHDOG=1`, `RELOADING=1`, `STOPPING=1`, `STATUS=…`."""
+    def notify(self, state: str) -> None:
+        """Send `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=…`."""
         if not self._socket:
             return
         address = self._socket
@@ -38,69 +44,122 @@ class Systemd:
             s.connect(address)
             s.sendall(state.encode())
 
+    @contextmanager
+    def starting(self, status: str) -> Iterator[None]:
+        """Ask for more time to start, for as long as this lasts: a migration may take hours."""
+        if not self._socket:
+            yield
+            return
+        done = threading.Event()
+        message = f"STATUS={status}\nEXTEND_TIMEOUT_USEC={EXTEND_S * 1_000_000}"
+
+        def extend() -> None:
+            self.notify(message)
+            while not done.wait(EXTEND_S / 3):
+                self.notify(message)
+
+        thread = threading.Thread(target=extend, name="starting", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """The URL is a secret, and whoever answers may not send it elsewhere."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
 
 class Pinger:
-    """Asks a URL after complete polls, in a thread of its own; while it waits, one more is enough.
+    """Pings a dead man's switch by the protocol of Healthchecks, in a thread of its own.
 
-    The URL is a secret by itself: it is never logged.
+    The URL alone means that all is well, `/start` that work begins, `/fail` that it went wrong, with
+    the reason as the body. The URL is a secret by itself: it is never logged.
     """
 
     def __init__(self, url: str, timeout_s: float = PING_TIMEOUT_S) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        self._wanted: queue.Queue[bool] = queue.Queue(1)
+        self._wanted = queue.SimpleQueue[tuple[str, str] | None]()
         self._failing = False
-        threading.Thread(target=self._work, name="pinger", daemon=True).start()
+        self._open = urllib.request.build_opener(_NoRedirects).open
+        self._thread = threading.Thread(target=self._work, name="pinger", daemon=True)
+        self._thread.start()
 
-    def ping(self) -> None:
-        with suppress(queue.Full):
-            self._wanted.put_nowait(True)
+    def start(self) -> None:
+        self._want("start", "")
 
-    def stop(self) -> None:
-        """No more of it; a ping that waits is dropped."""
-        with suppress(queue.Empty):
-            self._wanted.get_nowait()
-        self._wanted.put(False)
+    def success(self) -> None:
+        self._want("", "")
+
+    def fail(self, reason: str) -> None:
+        """`reason` must not hold a secret: it is stored by whoever is pinged."""
+        self._want("fail", reason[:LONGEST_REASON])
+
+    def stop(self, grace_s: float = 0.0) -> None:
+        """Send no more; wait so long for what is on its way."""
+        self._wanted.put(None)
+        self._thread.join(grace_s)
+
+    def _want(self, signal: str, body: str) -> None:
+        if self._wanted.qsize() < MOST_PINGS:
+            self._wanted.put((signal, body))
 
     def _work(self) -> None:
-        while self._wanted.get():
-            try:
-                request = urllib.request.Request(self._url)  # noqa: S310 - settings allow http(s)
-                with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:  # noqa: S310
-                    answer.read(1000)
-                self._failing = False
-            except (OSError, ValueError) as error:
-                if not self._failing:
-                    log.warning("the watchdog URL did not answer: %s", type(error).__name__)
-                self._failing = True
+        while (ping := self._wanted.get()) is not None:
+            self._send(*ping)
+
+    def _send(self, signal: str, body: str) -> None:
+        data = body.encode() if body else None
+        headers = {"Content-Type": "text/plain; charset=utf-8"} if body else {}
+        try:
+            request = urllib.request.Request(signal_url(self._url, signal), data, headers)  # noqa: S310 - settings allow http(s)
+            with self._open(request, timeout=self._timeout_s) as answer:
+                answer.read(1000)
+            self._failing = False
+        except (OSError, ValueError) as error:
+            if not self._failing:
+                log.warning("ping_url did not answer: %s", type(error).__name__)
+            self._failing = True
 
 
-class Bell:
-    """Calls `ring` soon after each `touch`, and every so often, in a thread of its own: what takes
-    long there holds up no poll."""
+def signal_url(url: str, signal: str) -> str:
+    """Return the URL with `/start` or `/fail` at the end of its path."""
+    parts = urlsplit(url)
+    path = f"{parts.path.rstrip('/')}/{signal}" if signal else parts.path
+    return urlunsplit(parts._replace(path=path))
+
+
+class Periodic:
+    """Calls `work` soon after each `touch`, and every so often, in a thread of its own: it may take
+    long and holds up no poll."""
 
     def __init__(
-        self, ring: Callable[[], object], every_s: float = 60.0, at_least_s: float = 5.0
+        self, work: Callable[[], object], every_s: float = 60.0, at_least_s: float = 5.0
     ) -> None:
-        self._ring, self._every_s, self._at_least_s = ring, every_s, at_least_s
+        self._work, self._every_s, self._at_least_s = work, every_s, at_least_s
         self._touched, self._stopping = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._work, name="bell", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="periodic", daemon=True)
         self._thread.start()
 
     def touch(self) -> None:
         self._touched.set()
 
     def stop(self, grace_s: float) -> None:
-        """No more of it; waits so long for what is in hand."""
+        """Begin no more; wait so long for what is in hand."""
         self._stopping.set()
         self._touched.set()
         self._thread.join(grace_s)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             self._touched.wait(self._every_s)
             self._touched.clear()
             if self._stopping.is_set():
                 return
-            self._ring()
+            self._work()
             self._stopping.wait(self._at_least_s)

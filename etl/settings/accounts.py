@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -166,6 +166,21 @@ def _credential(keys: Mapping[str, Any], where: str) -> str | None:
             f"api_key_credential ({where}) is a name, not a path", advice="see docs/service.md"
         )
     return name
+
+
+def watched(
+    accounts: Sequence[Account], known: Collection[str], retired: Collection[str]
+) -> list[str]:
+    """Return the names of the accounts whose health, age and figures are of interest.
+
+    Those are the accounts of the settings. If these name none, as on a machine that only looks, they are
+    all that the database knows and that are not retired.
+    """
+    names = [account.name for account in accounts]
+    is_unnamed = names == [DEFAULT_ACCOUNT] and accounts[0].key_env == KEY_VARIABLE
+    if is_unnamed and DEFAULT_ACCOUNT not in known:
+        return [name for name in known if name not in retired]
+    return names
 
 
 def refuse_odd_name(name: str, where: str = "") -> None:

@@ -21,8 +21,11 @@ _run, _instance, _usage = tables.sync_run.c, tables.instance.c, tables.instance_
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """One resource of one account. `age_s` is the age of its newest complete poll in seconds, None
-    if there was none."""
+    """One resource of one account.
+
+    `age_s` is the age of its newest complete poll in seconds, by the source's clock: None if there was
+    none, negative if it is from the future.
+    """
 
     account: str
     resource: str
@@ -31,6 +34,7 @@ class Freshness:
     last_outcome: str
     last_run_at: str
     last_error: str | None
+    last_error_kind: str | None
     polls: int
     failed: int
 
@@ -129,9 +133,12 @@ class StatusReader(Subject):
         return [self._fleet(number, name) for number, name in self.account_names().items()]
 
     def doubled(self) -> list[Doubled]:
-        """Each two accounts that list the same instances."""
+        """Each two accounts that list the same instances and are both watched."""
         names = self.account_names()
-        listed = _instance.gone_at.is_(None)
+        retired = select(tables.account.c.account_id).where(
+            tables.account.c.retired_at.is_not(None)
+        )
+        listed = _instance.gone_at.is_(None) & _instance.account_id.not_in(retired)
         twice = (
             select(_instance.instance_uuid)
             .where(listed)
@@ -165,6 +172,39 @@ class StatusReader(Subject):
             .order_by(tables.account.c.name, _usage.gpu_name)
         )
         return [Running(account, model, n, int(gpus)) for account, model, n, gpus in rows]
+
+    def models(self) -> list[tuple[str, str]]:
+        """(account, GPU model) of every instance that was ever seen, each pair once."""
+        model = func.coalesce(_instance.gpu_name, "")
+        rows = self._conn.execute(
+            select(tables.account.c.name, model)
+            .join_from(
+                tables.instance,
+                tables.account,
+                tables.account.c.account_id == _instance.account_id,
+            )
+            .distinct()
+        )
+        return [(account, name) for account, name in rows]
+
+    def costs(self, first_day: str, last_day: str) -> dict[str, tuple[int, int, int]]:
+        """Map each account that used anything from one day to another, both included, to what that
+        cost: estimate, at least, at most, in millionths of a yuan."""
+        rows = self._ask(_COSTS, first_day=first_day, last_day=last_day)
+        return {row[0]: (int(row[1] or 0), int(row[2] or 0), int(row[3] or 0)) for row in rows}
+
+    def outcomes(self) -> dict[tuple[str, str], dict[str, int]]:
+        """Map (account, resource) to how many polls had each outcome."""
+        names = self.account_names()
+        rows = self._conn.execute(
+            select(_run.account_id, _run.resource, _run.outcome, func.count()).group_by(
+                _run.account_id, _run.resource, _run.outcome
+            )
+        )
+        counts: dict[tuple[str, str], dict[str, int]] = {}
+        for account, resource, outcome, polls in rows:
+            counts.setdefault((names[account], resource), {})[outcome] = polls
+        return counts
 
     def left(self) -> list[Left]:
         """What is left of each account's money."""
@@ -226,21 +266,27 @@ class StatusReader(Subject):
         now: Instant,
     ) -> Freshness:
         last = self._conn.execute(
-            select(_run.outcome, _run.finished_at, _run.error).where(_run.sync_run_id == newest)
+            select(_run.outcome, _run.finished_at, _run.error, _run.error_kind).where(
+                _run.sync_run_id == newest
+            )
         ).one()
-        complete = self._conn.scalar(
-            select(func.max(_run.finished_at)).where(
+        complete = self._conn.execute(
+            select(_run.finished_at, _run.clock_offset_s)
+            .where(
                 _run.account_id == account, _run.resource == resource, _run.outcome == "complete"
             )
-        )
+            .order_by(_run.started_at.desc(), _run.finished_at.desc())
+            .limit(1)
+        ).first()
         return Freshness(
             account=name,
             resource=resource,
-            last_complete_at=None if complete is None else iso(complete),
-            age_s=None if complete is None else max(0, now - complete),
+            last_complete_at=None if complete is None else iso(complete.finished_at),
+            age_s=None if complete is None else _age_s(now, *complete),
             last_outcome=last.outcome,
             last_run_at=iso(last.finished_at),
             last_error=last.error,
+            last_error_kind=last.error_kind,
             polls=polls,
             failed=failed,
         )
@@ -277,6 +323,11 @@ class StatusReader(Subject):
         return self._conn.scalar(chosen) or 0
 
 
+def _age_s(now: Instant, finished_at: Instant, clock_offset_s: float | None) -> int:
+    """`now` is on the local clock, the end of a poll on the source's."""
+    return round(now - (finished_at - (clock_offset_s or 0.0)))
+
+
 def _pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
     """Each two accounts that hold an instance, once for each instance."""
     holders: dict[str, list[int]] = {}
@@ -301,4 +352,11 @@ _BURN = """
         ON is_price_of(q, u) AND q.kind = u.kind AND q.starts_s = q.newest_s
     WHERE u.ended_at IS NULL
     GROUP BY a.name
+"""
+
+_COSTS = """
+    SELECT account, SUM(cost_microcny), SUM(cost_min_microcny), SUM(cost_max_microcny)
+    FROM cost_daily
+    WHERE day BETWEEN :first_day AND :last_day
+    GROUP BY account
 """

@@ -19,6 +19,7 @@ from etl.store.codes import CodesReader, CodesWriter
 from etl.store.exports import ExportsReader
 from etl.store.learning import LearningReader
 from etl.store.reading import Reader
+from etl.store.registry import RegistryReader, RegistryWriter
 from etl.store.schema import DEMO_MARK
 from etl.store.status import StatusReader
 
@@ -29,6 +30,10 @@ class Reading:
     def __init__(self, database: Database, conn: Connection) -> None:
         self._database = database
         self._conn = conn
+
+    @cached_property
+    def registry(self) -> RegistryReader:
+        return RegistryReader(self._database, self._conn)
 
     @cached_property
     def alerts(self) -> AlertsReader:
@@ -74,6 +79,10 @@ class Reading:
 
 class Writing(Reading):
     """One write transaction: all of it, or nothing."""
+
+    @cached_property
+    def registry(self) -> RegistryWriter:
+        return RegistryWriter(self._database, self._conn)
 
     @cached_property
     def alerts(self) -> AlertsWriter:

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from etl.dialect import CalendarDay
+from etl.dialect import CalendarDay, UtcInstant
 
 metadata = MetaData(
     naming_convention={
@@ -58,6 +58,7 @@ account = Table(
     metadata,
     Column("account_id", Integer, primary_key=True, comment="leads every key of synced facts"),
     Column("name", Text, nullable=False, comment="the configured name"),
+    Column("retired_at", UtcInstant, comment="since when nobody watches it; null: it is watched"),
     UniqueConstraint("name"),
     comment="An account; never its key",
 )

@@ -1,0 +1,95 @@
+"""Commands that name accounts: account list, rename, retire."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from etl.cli.common import Context, json_option, print_json, print_lines, say
+
+
+@click.group()
+def account() -> None:
+    """List, rename and retire accounts. Their history stays."""
+
+
+@account.command(name="list")
+@json_option
+@click.pass_obj
+def list_accounts(context: Context, as_json: bool) -> None:
+    """Show every account that was ever synced, and whether it is watched."""
+    from etl import store
+    from etl.history.days import iso
+
+    app = context.app()
+    app.require_database()
+    watched = app.watched()
+    with store.reading(app.database) as known:
+        accounts = known.registry.known()
+    if as_json:
+        print_json([asdict(a) | {"watched": a.name in watched} for a in accounts])
+        return
+    for a in accounts:
+        since = "" if a.retired_at is None else f", retired at {iso(a.retired_at)}"
+        state = "watched" if a.name in watched else f"not watched{since}"
+        polled = "never polled" if a.last_poll_at is None else f"last poll {iso(a.last_poll_at)}"
+        print_lines([f"{a.name}: {state}, {a.instances} instances, {polled}"])
+    for name in watched:
+        if name not in {a.name for a in accounts}:
+            print_lines([f"{name}: watched, nothing synced yet"])
+
+
+@account.command()
+@click.argument("old")
+@click.argument("new")
+@click.pass_obj
+def rename(context: Context, old: str, new: str) -> None:
+    """Give account OLD the name NEW: its history, prices, rules and budgets go on under it.
+
+    Do this before NEW is synced, and rename it in the config file. Archived polls keep the old name.
+    """
+    from etl import store
+    from etl.settings import refuse_odd_name
+
+    refuse_odd_name(new)
+    app = context.app()
+    app.require_database()
+    with app.store(old).account_lock(), store.writing(app.database) as known:
+        known.registry.rename(old, new, app.now())
+    say(f"{old} is {new} now")
+    if old in app.watched():
+        say(f"next: rename it in the config file, or the next sync begins {old} anew")
+
+
+@account.command()
+@click.argument("name")
+@click.option("--undo", is_flag=True, help="Watch it again.")
+@click.pass_obj
+def retire(context: Context, name: str, undo: bool) -> None:
+    """Watch an account no longer: no alerts, no metrics, no staleness. Its history and costs stay.
+
+    For one that is closed, or that is no longer in the config file.
+    """
+    from etl import store
+    from etl.errors import SettingsError
+
+    app = context.app()
+    app.require_database()
+    if not undo and name in _configured(context):
+        raise SettingsError(
+            f"the config file names account {name!r}, so it is polled and watched",
+            advice="take it out there first",
+        )
+    with store.writing(app.database) as known:
+        if undo:
+            known.registry.take_back(name)
+        else:
+            known.registry.retire(name, app.now())
+    say(f"{name} is watched again" if undo else f"{name} is retired; its history and costs stay")
+
+
+def _configured(context: Context) -> set[str]:
+    """The accounts of the config file."""
+    accounts = context.read().written.get("accounts", {})
+    return set(accounts) if isinstance(accounts, dict) else set()

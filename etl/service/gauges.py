@@ -1,0 +1,75 @@
+"""Figures of the database as gauges for Prometheus: what runs, what is left, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from prometheus_client.core import GaugeMetricFamily
+
+from etl.store.status import StatusReader
+from etl.units import MICRO
+
+
+def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricFamily]:
+    """Gauges of what runs now, by the newest polls; 0 for every model that the account ever had."""
+    running = GaugeMetricFamily(
+        "chenyu_etl_running_instances", "Instances that run.", labels=["account", "model"]
+    )
+    gpus = GaugeMetricFamily(
+        "chenyu_etl_running_gpus", "GPUs of instances that run.", labels=["account", "model"]
+    )
+    counts = dict.fromkeys(known.models(), (0, 0))
+    counts |= {(row.account, row.gpu_name): (row.instances, row.gpus) for row in known.running()}
+    for (account, model), (instances, cards) in sorted(counts.items()):
+        if account in accounts:
+            running.add_metric([account, model], instances)
+            gpus.add_metric([account, model], cards)
+    yield running
+    yield gpus
+
+
+def money(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricFamily]:
+    """Gauges of what is left, what all that runs costs an hour at the prices of now, and how long
+    that lasts."""
+    left = GaugeMetricFamily(
+        "chenyu_etl_balance_yuan", "What is left.", labels=["account", "channel"]
+    )
+    burn = GaugeMetricFamily(
+        "chenyu_etl_burn_yuan_per_hour", "What all that runs costs an hour.", labels=["account"]
+    )
+    lasts = GaugeMetricFamily(
+        "chenyu_etl_balance_lasts_seconds",
+        "How long cash and cards last if all goes on as it runs.",
+        labels=["account"],
+    )
+    burning = dict.fromkeys(accounts, 0) | known.burn()
+    for account, cash_microcny, card_microcny in known.left():
+        if account in accounts:
+            cash, cards = cash_microcny or 0, card_microcny or 0
+            left.add_metric([account, "cash"], cash / MICRO)
+            left.add_metric([account, "cards"], cards / MICRO)
+            if burning[account]:
+                lasts.add_metric([account], max(0.0, (cash + cards) * 3600 / burning[account]))
+    for account in accounts:
+        burn.add_metric([account], burning[account] / MICRO)
+    yield from (left, burn, lasts)
+
+
+def costs(known: StatusReader, accounts: Sequence[str], today: date) -> Iterator[GaugeMetricFamily]:
+    """Gauges of what today and this month cost so far, with the bounds; 0 if nothing was used."""
+    names = {
+        "chenyu_etl_cost_yuan": "Cost so far, by the best estimate.",
+        "chenyu_etl_cost_min_yuan": "Cost so far, at least.",
+        "chenyu_etl_cost_max_yuan": "Cost so far, at most.",
+    }
+    gauges = [
+        GaugeMetricFamily(name, about, labels=["account", "period"])
+        for name, about in names.items()
+    ]
+    for period, first in (("today", today), ("month", today.replace(day=1))):
+        amounts = known.costs(first.isoformat(), today.isoformat())
+        for account in accounts:
+            for gauge, microcny in zip(gauges, amounts.get(account, (0, 0, 0)), strict=True):
+                gauge.add_metric([account, period], microcny / MICRO)
+    yield from gauges

@@ -1,0 +1,105 @@
+"""Accounts by name: renamed, retired and taken back. Their history stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import func, select, update
+
+from etl import tables
+from etl.errors import SettingsError
+from etl.poll import Instant
+from etl.store.subject import Subject
+
+_account, _run, _instance = tables.account.c, tables.sync_run.c, tables.instance.c
+NAMED: Final = (tables.price_override, tables.allocation_rule)
+"""Tables of the user's rules, which name an account in a column `account`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """An account that was synced. `last_poll_at`: the end of its newest attempt."""
+
+    name: str
+    retired_at: Instant | None
+    last_poll_at: Instant | None
+    instances: int
+
+
+class RegistryReader(Subject):
+    """Reads the accounts; writes nothing."""
+
+    def known(self) -> list[KnownAccount]:
+        """Every account that was ever synced, in that order."""
+        last = (
+            select(func.max(_run.finished_at))
+            .where(_run.account_id == _account.account_id)
+            .scalar_subquery()
+        )
+        listed = (
+            select(func.count())
+            .where(_instance.account_id == _account.account_id, _instance.gone_at.is_(None))
+            .scalar_subquery()
+        )
+        rows = self._conn.execute(
+            select(_account.name, _account.retired_at, last, listed).order_by(_account.account_id)
+        )
+        return [KnownAccount(*row) for row in rows]
+
+
+class RegistryWriter(RegistryReader):
+    """Writes them, in a write transaction."""
+
+    def rename(self, old: str, new: str, now: Instant) -> None:
+        """Give an account another name, and so in every rule that names it. Raises `SettingsError`."""
+        names = self._require(old)
+        if new in names:
+            raise SettingsError(
+                f"there is an account {new!r} already, with a history of its own",
+                advice=f"to watch that one alone: chenyu-etl account retire {old}",
+            )
+        self._conn.execute(update(tables.account).where(_account.name == old).values(name=new))
+        for table in NAMED:
+            self._conn.execute(update(table).where(table.c.account == old).values(account=new))
+        budget = tables.budget
+        self._conn.execute(
+            update(budget).where(budget.c.scope == "account", budget.c.name == old).values(name=new)
+        )
+        self._clear_alerts(old, now)
+
+    def retire(self, name: str, now: Instant) -> None:
+        """Watch an account no longer. Raises `SettingsError` if there is none of this name."""
+        self._require(name)
+        self._conn.execute(
+            update(tables.account)
+            .where(_account.name == name, _account.retired_at.is_(None))
+            .values(retired_at=now)
+        )
+        self._clear_alerts(name, now)
+
+    def take_back(self, name: str) -> None:
+        """Watch a retired account again. Raises `SettingsError` if there is none of this name."""
+        self._require(name)
+        self._conn.execute(
+            update(tables.account).where(_account.name == name).values(retired_at=None)
+        )
+
+    def _require(self, name: str) -> Sequence[str]:
+        names = self._conn.scalars(select(_account.name).order_by(_account.account_id)).all()
+        if name not in names:
+            raise SettingsError(
+                f"nothing was synced of an account {name!r}",
+                advice=f"there is {', '.join(names)}" if names else "there is none yet",
+            )
+        return names
+
+    def _clear_alerts(self, account: str, now: Instant) -> None:
+        """What an alert says of the account is said no more under this name."""
+        c = tables.alert.c
+        self._conn.execute(
+            update(tables.alert)
+            .where(c.account == account, c.cleared_at.is_(None))
+            .values(cleared_at=now)
+        )

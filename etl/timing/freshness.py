@@ -1,0 +1,41 @@
+"""Judge whether an account is fresh: the one rule of health, status, metrics and pings. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from etl.errors import UNFIT_KEY, ErrorKind
+from etl.timing.cadence import duration
+
+FRESH_INTERVALS: Final = 3
+"""An account is fresh while its newest complete poll is not older than so many intervals."""
+SHORTEST_FRESH_S: Final = 60.0
+FUTURE_S: Final = 60.0
+"""A poll that is further ahead than this is impossible, and no sign of life."""
+BLINDING: Final = UNFIT_KEY | {ErrorKind.CLOCK, ErrorKind.STALE}
+"""Kinds of errors after which nothing more is seen until something changes: a person must act."""
+
+
+def limit_s(gap_s: float) -> float:
+    """Return how old the newest complete poll may be if polls are `gap_s` seconds apart."""
+    return max(gap_s * FRESH_INTERVALS, SHORTEST_FRESH_S)
+
+
+def why_stale(
+    complete_at: float | None, now: float, limit: float, error_kind: str | None = None
+) -> str | None:
+    """Return why an account is not fresh, in words, or None if it is.
+
+    `complete_at`: its newest complete poll, on the local clock. `error_kind`: that of its newest
+    attempt, None if that went well.
+    """
+    if error_kind in BLINDING:
+        return f"the newest poll was refused ({error_kind})"
+    if complete_at is None:
+        return "there was no complete poll yet"
+    age_s = now - complete_at
+    if age_s < -FUTURE_S:
+        return f"the newest complete poll is {duration(round(-age_s))} in the future"
+    if age_s > limit:
+        return f"the newest complete poll is {duration(round(age_s))} old"
+    return None
