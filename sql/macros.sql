@@ -270,3 +270,14 @@ MACRO line_of_part(a, p, i, w, r) AS
 
 -- A text as the inside of a JSON string.
 MACRO json_text(x) AS REPLACE(REPLACE(x, '\', '\\'), '"', '\"');
+
+-- The share of an amount that is first + second / 1000000 millionths of it, by long multiplication with
+-- digits of a million: 64 bits suffice for every amount that is in 64 bits.
+MACRO long_share(amount, first, second) AS
+    (
+        amount / 1000000 * first + (
+            amount / 1000000 * second
+            + (amount - amount / 1000000 * 1000000) * first
+            + (amount - amount / 1000000 * 1000000) * second / 1000000
+        ) / 1000000
+    );

@@ -13,9 +13,10 @@ from etl.dialect import Database, open_database
 from etl.history.days import iso
 from etl.reports import load
 from etl.reports.notes import notes
-from etl.resources import BILLS, RECHARGES
+from etl.resources import BILLS, GPU_PRICES, RECHARGES
+from etl.simcloud import Story
 from etl.store import Store
-from tests.support import rows
+from tests.support import apply, poll_story, rows
 from tests.test_money_records import LINE, RECHARGE
 from tests.test_money_store import T0, take
 from tests.test_walk_window import SIZE, Bill, line
@@ -247,3 +248,34 @@ def test_after_two_whole_listings_the_bill_is_what_they_list(
         if complete:
             assert fen(database) == [100 * (1 + sum(amount for _, amount in listed))]
     database.engine.dispose()
+
+
+@pytest.mark.parametrize("yuan", ["10000000", "99999999.99"])
+def test_a_bill_of_many_millions_is_shared_out_to_the_millionth(
+    yuan: str, database: Database
+) -> None:
+    cloud = Story()
+    for name in ("a", "b", "c"):
+        cloud.rents(uuid=name)
+    apply(database, poll_story(cloud))
+    for uuid, name in rows(database, "SELECT DISTINCT gpu_uuid, gpu_name FROM instance"):
+        listed = {"gpu_uuid": uuid, "gpu_name": name, "price": {"hour": 5.5}}
+        take(database, GPU_PRICES, listed, at=cloud.now)
+    cloud.passes(hours=10)
+    apply(database, poll_story(cloud))
+    starts = cloud.now - 7_200
+    windows = [
+        {"settle_start_time": starts + 3_600 * n, "settle_end_time": starts + 3_600 * (n + 1)}
+        for n in (0, 1)
+    ]
+    lines = [{**LINE, **window, "amount": yuan, "order_time": starts + 7_200} for window in windows]
+    take(database, BILLS, *lines, at=cloud.now + 60)
+    assert fen(database) == [2 * round(float(yuan) * 100)]
+    shared = rows(database, "SELECT COUNT(DISTINCT instance_uuid) FROM bill_attributed_daily")
+    assert shared == [(3,)]
+
+
+def test_an_amount_that_cannot_be_is_named_and_is_in_no_sum(database: Database) -> None:
+    run = take(database, BILLS, at(1), at(2, amount="3000000000000"), at=T0)
+    assert run.rejected == 1
+    assert fen(database) == [100]

@@ -24,7 +24,8 @@ from etl.units import MICRO
 
 LAST_INSTANT: Final = 253_402_300_799
 """9999-12-31T23:59:59Z."""
-LIMIT_MICROCNY: Final = 2**62
+LIMIT_MICROCNY: Final = 10**14
+"""A hundred million yuan: what is more is no amount, and leaves room for sums and products in 64 bits."""
 NOISE: Final = Decimal("1e-9")
 """What floating point leaves behind the last decimal of an amount: not worth keeping."""
 
@@ -82,7 +83,7 @@ def amount(value: Any, name: str, extra: Extra) -> int | None:
         return None
     exact = _yuan(value) * MICRO
     micro = exact.to_integral_value(rounding=ROUND_HALF_EVEN)
-    if abs(micro) >= LIMIT_MICROCNY:
+    if abs(micro) > LIMIT_MICROCNY:
         raise OddValue("Expected an amount of yuan")
     if abs(exact - micro) > NOISE * max(abs(exact), Decimal(MICRO)):
         extra[name] = str(value)

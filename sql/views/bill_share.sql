@@ -17,12 +17,8 @@ SELECT
     b.is_card,
     CASE
         WHEN w.weight IS NULL THEN b.billed_microcny
-        -- billed x weight / all weights, by long division with digits of a million: 64 bits suffice
-        ELSE (
-            b.billed_microcny * w.to_first + b.billed_microcny * w.to_second / 1000000
-        ) / 1000000 - (
-            b.billed_microcny * w.from_first + b.billed_microcny * w.from_second / 1000000
-        ) / 1000000
+        ELSE long_share(b.billed_microcny, w.to_first, w.to_second)
+            - long_share(b.billed_microcny, w.from_first, w.from_second)
     END AS part_microcny
 FROM (
     SELECT
