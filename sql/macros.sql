@@ -168,6 +168,11 @@ MACRO is_payer_of(w, u, at_s) AS w.account_id = u.account_id AND w.instance_uuid
 -- Whether two rows are about one instance.
 MACRO is_instance_of(i, u) AS i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid;
 
+-- An amount times one number of seconds over another, in 64 bits.
+MACRO scaled(amount, by_s, over_s) AS (
+    amount / over_s * by_s + (amount - amount / over_s * over_s) * by_s / over_s
+);
+
 -- What of an amount that is spread evenly from `starts_s` to `ends_s` lies between two seconds; the
 -- parts of a time that is cut add up to the amount.
 MACRO amount_within(amount, starts_s, ends_s, from_s, to_s) AS CASE

@@ -303,6 +303,11 @@ def test_the_balance_is_burnt_by_what_runs_now(database: Database) -> None:
     balance, card, everything = asked(database, "balance")
     assert balance["unexplained_yuan"] == everything["unexplained_yuan"] == 0
     assert everything["burn_now_yuan"] == 264
+    # a day and six hours are known, not seven days
+    sums = "SUM(known_s), SUM(billed_microcny + card_billed_microcny)"
+    ((known_s, billed),) = rows(database, f"SELECT {sums} FROM balance_daily")
+    assert known_s == pytest.approx(30 * 3_600, abs=1_200)
+    assert everything["burn_7d_yuan"] == pytest.approx(billed * 0.0864 / known_s, abs=1e-5)
     assert card["expires"] is None  # it is used up
     left = balance["closing_yuan"]
     assert everything["days_left"] == int(left * 100 / 264) / 100

@@ -346,11 +346,11 @@ def test_the_report_shows_what_no_rule_matches(allocated: Database) -> None:
 
 
 def test_the_budget_report_projects_the_month(allocated: Database) -> None:
-    """Observed until 2026-01-02T16:00Z: two of 31 days in Shanghai."""
+    """Observed until 2026-01-02T16:00Z, two days of Shanghai: as on the second, for 696 hours more."""
     assert report(allocated, "budget") == [
-        ["2026-01", "account", "lab", 40.0, 80.0, 200.0, 1240.0, 3100.0],
-        ["2026-01", "project", "speech", None, 24.0, None, 372.0, None],
-        ["2026-01", "project", "vision", 30.0, 16.0, 53.33, 248.0, 826.66],
+        ["2026-01", "account", "lab", 40.0, 80.0, 200.0, 1472.0, 3680.0],
+        ["2026-01", "project", "speech", None, 24.0, None, 720.0, None],
+        ["2026-01", "project", "vision", 30.0, 16.0, 53.33, 16.0, 53.33],
     ]
 
 

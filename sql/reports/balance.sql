@@ -1,7 +1,7 @@
 -- Balance: what is left, how fast it goes, and whether it adds up, for cash and for compute cards:
 -- opening + added - billed + unexplained = closing over the period. What runs now costs `burn_now_yuan` a
--- day by estimate, wherever it is paid from; what was charged over the seven days up to the last day is
--- `burn_7d_yuan` a day. `days_left` goes by what runs now, for all of it together, and by the seven days
+-- day by estimate, wherever it is paid from; what was charged over the seven days up to the last day, as
+-- far as they are known and if that is a day at least, is `burn_7d_yuan` a day. `days_left` goes by what runs now, for all of it together, and by the seven days
 -- for each. An expired card shows as unexplained.
 -- @observes balance
 -- @param account only this account, or all
@@ -15,7 +15,7 @@
 -- @column unexplained_yuan {zh=差异, unit=yuan} what does not add up
 -- @column closing_yuan {zh=期末, unit=yuan} at the end of the period, or now
 -- @column burn_now_yuan {zh=当前日耗, unit=yuan} what runs now costs a day
--- @column burn_7d_yuan {zh=七日日耗, unit=yuan} charged a day over seven days
+-- @column burn_7d_yuan {zh=七日日耗, unit=yuan} charged a day over seven days, or those of them that are known; empty: less than a day is
 -- @column days_left {zh=可用天数, unit=d} until it is used up
 -- @column expires {zh=最近到期, instant} when the next card expires that has something left, UTC
 -- @column expiring_yuan {zh=到期金额, unit=yuan} what is left on it
@@ -50,7 +50,8 @@ week AS (
     SELECT
         s.account,
         SUM(b.billed_microcny) AS cash,
-        SUM(b.card_billed_microcny) AS card
+        SUM(b.card_billed_microcny) AS card,
+        SUM(b.known_s) AS known_s
     FROM sums s
     JOIN calendar_day l ON l.day = s.last_day
     JOIN calendar_day c ON c.starts_s < l.ends_s AND c.starts_s >= l.ends_s - 7 * {DAY_S} - 2 * {HOUR_S}
@@ -83,9 +84,12 @@ lines AS (
 burning AS (
     SELECT
         l.*,
-        CAST(
-            CASE l.place WHEN 1 THEN w.cash WHEN 2 THEN w.card ELSE w.cash + w.card END AS BIGINT
-        ) / 7 AS burn_7d,
+        CASE
+            WHEN w.known_s >= {DAY_S}
+            THEN CAST(
+                CASE l.place WHEN 1 THEN w.cash WHEN 2 THEN w.card ELSE w.cash + w.card END AS BIGINT
+            ) * {DAY_S} / CAST(w.known_s AS BIGINT)
+        END AS burn_7d,
         CASE WHEN l.place = 3 THEN COALESCE(n.day_microcny, 0) END AS burn_now
     FROM lines l
     LEFT JOIN week w ON w.account = l.account

@@ -14,6 +14,7 @@
 -- @column card_billed_microcny charged to cards
 -- @column card_closing_microcny on cards at the end of the day
 -- @column card_unexplained_microcny what does not add up for cards, an expired card among it
+-- @column known_s seconds of the day up to the newest poll of the balance
 -- @column closing_yuan cash at the end of the day, in yuan
 -- @column card_closing_yuan on cards at the end of the day, in yuan
 SELECT
@@ -32,11 +33,13 @@ SELECT
     card_closing_microcny - card_opening_microcny - card_added_microcny + card_billed_microcny
         AS card_unexplained_microcny,
     yuan(closing_microcny) AS closing_yuan,
-    yuan(card_closing_microcny) AS card_closing_yuan
+    yuan(card_closing_microcny) AS card_closing_yuan,
+    known_s
 FROM (
     SELECT
         a.name AS account,
         c.day,
+        earlier(observed.last_s, c.ends_s) - c.starts_s AS known_s,
         (
             SELECT b.balance_microcny FROM balance b
             WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)

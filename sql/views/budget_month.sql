@@ -1,35 +1,94 @@
--- What each project and account has cost in each month, and its budget: that of the month, else the one
--- for every month. `project` null in `cost_line` is no project, and has no budget.
+-- What each project and account has cost in each month, what it will have cost at its end, and its
+-- budget: that of the month, else the one for every month. `project` null in `cost_line` is no project,
+-- and has no budget. A month that is not over goes on as the account did since it is observed: from the
+-- day after its first complete poll on, and in the first day after that from the poll itself.
 -- @column scope project or account
 -- @column name of the project or account
 -- @column budget_microcny millionths of a yuan; null: no budget
--- @column spent_microcny estimate
-WITH monthly AS (
+-- @column spent_microcny estimate, up to the newest complete poll
+-- @column projected_microcny at the month's end
+-- @column observed_s seconds of the month from the first to the newest complete poll, the most of the accounts
+WITH observed AS (
     SELECT
         account,
-        project,
-        month_of(day) AS month,
-        SUM(COALESCE(cost_microcny, 0)) AS spent_microcny
-    FROM cost_line
-    GROUP BY account, project, month_of(day)
+        first_s,
+        last_s,
+        CASE WHEN last_s - day_ends_s >= {DAY_S} THEN day_ends_s ELSE first_s END AS from_s,
+        CASE WHEN last_s - day_ends_s >= {DAY_S} THEN next_day ELSE first_day END AS from_day
+    FROM (
+        SELECT s.account, s.first_s, s.last_s, d.day AS first_day, d.ends_s AS day_ends_s, n.day AS next_day
+        FROM sync_span s
+        JOIN calendar_day d ON holds(d, s.first_s)
+        JOIN calendar_day n ON n.starts_s = d.ends_s
+    ) began
+),
+months AS (
+    SELECT month, MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
+    FROM calendar_day
+    GROUP BY month
+),
+monthly AS (
+    SELECT
+        c.account,
+        c.project,
+        month_of(c.day) AS month,
+        SUM(COALESCE(c.cost_microcny, 0)) AS spent_microcny,
+        SUM(CASE WHEN c.day >= o.from_day THEN COALESCE(c.cost_microcny, 0) ELSE 0 END)
+            AS observed_microcny
+    FROM cost_line c
+    LEFT JOIN observed o ON o.account = c.account
+    GROUP BY c.account, c.project, month_of(c.day)
+),
+projected AS (
+    SELECT
+        p.account,
+        p.project,
+        p.month,
+        p.spent_microcny,
+        p.spent_microcny + CASE
+            WHEN p.seen_s > 0 AND p.left_s > 0 THEN scaled(p.observed_microcny, p.left_s, p.seen_s) ELSE 0
+        END AS projected_microcny,
+        CASE WHEN p.observed_s > 0 THEN p.observed_s ELSE 0 END AS observed_s
+    FROM (
+        SELECT
+            s.account,
+            s.project,
+            s.month,
+            CAST(s.spent_microcny AS BIGINT) AS spent_microcny,
+            CAST(s.observed_microcny AS BIGINT) AS observed_microcny,
+            earlier(o.last_s, m.ends_s) - later(o.from_s, m.starts_s) AS seen_s,
+            earlier(o.last_s, m.ends_s) - later(o.first_s, m.starts_s) AS observed_s,
+            m.ends_s - o.last_s AS left_s
+        FROM monthly s
+        JOIN months m ON m.month = s.month
+        LEFT JOIN observed o ON o.account = s.account
+    ) p
 )
 SELECT
     s.scope,
     s.name,
     s.month,
     COALESCE(b.amount_microcny, e.amount_microcny) AS budget_microcny,
-    s.spent_microcny
+    s.spent_microcny,
+    s.projected_microcny,
+    s.observed_s
 FROM (
-    SELECT scope, name, month, sum_of(spent_microcny) AS spent_microcny
+    SELECT
+        scope,
+        name,
+        month,
+        sum_of(spent_microcny) AS spent_microcny,
+        sum_of(projected_microcny) AS projected_microcny,
+        CAST(MAX(observed_s) AS BIGINT) AS observed_s
     FROM (
-        SELECT 'project' AS scope, project AS name, month, spent_microcny
-        FROM monthly
+        SELECT 'project' AS scope, project AS name, month, spent_microcny, projected_microcny, observed_s
+        FROM projected
         WHERE project IS NOT NULL
         UNION ALL
-        SELECT 'account', account, month, spent_microcny
-        FROM monthly
+        SELECT 'account', account, month, spent_microcny, projected_microcny, observed_s
+        FROM projected
         UNION ALL
-        SELECT b.scope, b.name, m.month, 0
+        SELECT b.scope, b.name, m.month, 0, 0, 0
         FROM budget b
         JOIN (
             SELECT c.month

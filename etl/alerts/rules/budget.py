@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from msgspec import Meta
 
@@ -15,22 +13,21 @@ from etl.alerts.options import Options
 from etl.alerts.rules.base import COSTS_AGE_S, Rule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, one_line, yuan
-from etl.poll import Instant
 from etl.units import DAY_S
 
 PROJECTED_FROM_S: Final = 3 * DAY_S
 """So much of a month must have been observed for a projection: one working day would speak for all."""
 EASE: Final = 0.95
 """A projection that fell under the budget by less than this is still over it."""
-BUDGETS: Final = (
-    "SELECT scope, name, amount_microcny FROM budget WHERE month IN (:month, '') ORDER BY month"
-)
-SPENT: Final = """
-SELECT account, project, CAST(COALESCE(SUM(cost_microcny), 0) AS BIGINT) AS spent_microcny
-FROM cost_line WHERE day >= :day GROUP BY account, project
+BUDGETS: Final = """
+WITH costs AS (SELECT account, project, day, cost_microcny FROM cost_line WHERE day >= :day),
+spent AS budget_month(costs AS cost_line)
+SELECT scope, name, month, budget_microcny, spent_microcny, projected_microcny, observed_s
+FROM spent
+WHERE month = :month AND budget_microcny IS NOT NULL
+ORDER BY scope, name
 """
 """View `cost_line` takes a day to its index; those that group it first do not."""
-OBSERVED: Final = "SELECT account, first_s, last_s FROM sync_span"
 
 
 class BudgetOptions(Options, frozen=True, kw_only=True):
@@ -108,50 +105,20 @@ class Budget(Rule[Spending, BudgetOptions]):
 
 
 def _spending(snapshot: Snapshot) -> list[Spending]:
-    """The budgets of this month, projected as if it went on as it did while it was observed."""
+    """The budgets of this month, projected as view `budget_month` does once three days were observed."""
     moment = snapshot.moment
-    first = moment.zone.local_date(moment.now).replace(day=1)
-    month = first.isoformat()[:7]
-    rows = snapshot.ask(BUDGETS, month=month)
-    amounts = {(row.scope, row.name): row.amount_microcny for row in rows}
-    if not amounts:
-        return []
-    spent: dict[tuple[str, str | None], int] = defaultdict(int)
-    for row in snapshot.ask(SPENT, day=first.isoformat()):
-        spent["account", row.account] += row.spent_microcny
-        spent["project", row.project] += row.spent_microcny
-    starts = moment.zone.starts(first)
-    ends = moment.zone.starts((first + timedelta(days=32)).replace(day=1))
-    observed = snapshot.ask(OBSERVED)
+    first = moment.zone.local_date(moment.now).replace(day=1).isoformat()
     return [
         Spending(
-            scope,
-            name,
-            month,
-            amount,
-            spent[scope, name],
-            _projection(
-                spent[scope, name],
-                [row for row in observed if scope == "project" or row.account == name],
-                starts,
-                ends,
-            ),
+            row.scope,
+            row.name,
+            row.month,
+            row.budget_microcny,
+            row.spent_microcny,
+            None if row.observed_s < PROJECTED_FROM_S else row.projected_microcny,
         )
-        for (scope, name), amount in sorted(amounts.items())
+        for row in snapshot.ask(BUDGETS, day=first, month=first[:7])
     ]
-
-
-def _projection(spent: int, observed: Sequence[Any], starts: Instant, ends: Instant) -> int | None:
-    """What the month will have cost if it goes on as it did between its first and its newest poll."""
-    if not observed:
-        return None
-    begins = max(starts, min(row.first_s for row in observed))
-    seen_until = min(ends, max(row.last_s for row in observed))
-    seen_s = seen_until - begins
-    if seen_s < PROJECTED_FROM_S:
-        return None
-    projected: int = spent + spent * (ends - seen_until) // seen_s
-    return projected
 
 
 def _subject(row: Spending) -> Words:
