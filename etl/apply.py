@@ -175,7 +175,7 @@ def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
     if left:
         changes = matching.settle(tx.held(name, left), corrects=not is_front)
         written = _keep(tx, name, changes, b, written)
-    if poll.is_whole and not records.rejects:
+    if poll.is_whole and not records.rejects and tx.how_many_hold(name) != matching.listed:
         unlisted = matching.unlisted(tx.unsuperseded(name))
         changes = WindowChanges(states=superseded(unlisted, cover, b))
         written = _keep(tx, name, changes, b, written)

@@ -89,6 +89,11 @@ class Matching:
         self._taken: set[Key] = set()
         self.unsettled: list[Record] = []
 
+    @property
+    def listed(self) -> int:
+        """How many records that hold were listed so far, new ones too."""
+        return len(self._taken)
+
     def match(self, held: Iterable[Held], records: Iterable[Record]) -> WindowChanges:
         """What these records change; `held` are all of their groups, superseded ones too."""
         groups = self._grouped(held)

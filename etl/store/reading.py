@@ -129,18 +129,17 @@ class Reader:
         names = sorted({record.facts[at] for record in records})
         condition, parameters = self._database.among(place.among, names)
         rows = self._ask(resource_tables.held(resource, condition), **parameters)
-        return [resource_tables.held_of(place, row) for row in rows]
+        return [resource_tables.held_of(row) for row in rows]
 
     def unsuperseded(self, resource: str) -> Iterator[Held]:
         """The records of a window that hold, one at a time."""
-        place = resource_tables.RESOURCE_TABLES[resource]
         streamed = {"stream_results": True, "max_row_buffer": resource_tables.TOGETHER}
         rows = self._conn.execute(
             resource_tables.unsuperseded(resource),
             {"account": self._account_id},
             execution_options=streamed,
         )
-        return (resource_tables.held_of(place, row) for row in rows)
+        return (resource_tables.held_of(row) for row in rows)
 
     def window(self, resource: str) -> tuple[int | None, Instant]:
         """The total that the newest complete poll of a window reported, None if a record is missing, so
@@ -148,6 +147,10 @@ class Reader:
         total = self._ask(statements.NEWEST_TOTAL, resource=resource).scalar()
         whole_at = self._ask(statements.NEWEST_WHOLE, resource=resource).scalar()
         return None if self.is_missing(resource) else total, whole_at or 0
+
+    def how_many_hold(self, resource: str) -> int:
+        """The number of records of a window that hold."""
+        return int(self._ask(resource_tables.how_many_hold(resource)).scalar_one())
 
     def is_missing(self, resource: str) -> bool:
         """Whether a whole listing lacked a record of a window that is not superseded yet."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, Table, bindparam, literal, select, text
+from sqlalchemy import Select, Table, bindparam, func, literal, select, text
 
 from etl import tables
 from etl.history.days import Zone
@@ -122,6 +122,14 @@ def unsuperseded(resource: str) -> Select[Any]:
 
 
 @cache
+def how_many_hold(resource: str) -> Select[Any]:
+    """The number of records of a window that hold."""
+    c = RESOURCE_TABLES[resource].table.c
+    mine = c.account_id == bindparam("account"), c.superseded_at.is_(None)
+    return select(func.count()).where(*mine)
+
+
+@cache
 def missing(resource: str) -> Select[Any]:
     """A row if a record of a window is missing."""
     c = RESOURCE_TABLES[resource].table.c
@@ -136,10 +144,13 @@ def missing(resource: str) -> Select[Any]:
     )
 
 
-def held_of(place: ResourceTable, row: Sequence[Any]) -> Held:
+def held_of(row: Sequence[Any]) -> Held:
     """A record of a window, and what became of it."""
     number, missing_since, superseded_at, extra, *facts = row
-    return Held(number, place.record(facts, extra), missing_since, superseded_at)
+    record = Record(
+        "", tuple(facts), extra
+    )  # windows are compared by facts: no name is worth its hash
+    return Held(number, record, missing_since, superseded_at)
 
 
 def lasting_of(

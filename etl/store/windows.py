@@ -65,8 +65,7 @@ class WindowsWriter(Reader):
         ).all()  # before any of them is updated
         for at in range(0, len(rows), resource_tables.TOGETHER):
             some = [
-                resource_tables.held_of(place, row)
-                for row in rows[at : at + resource_tables.TOGETHER]
+                resource_tables.held_of(row) for row in rows[at : at + resource_tables.TOGETHER]
             ]
             self._database.update(
                 self._conn,
