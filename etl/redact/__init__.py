@@ -19,7 +19,18 @@ _IDENTITIES: Final = frozenset(
     {"instance_uuid", "image_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no"}
 )
 """They are compared: a name must stay what it is."""
-_WORDS: Final = frozenset({"title", "remark", "image_name", "image_tag", "gpu_name"})
+_WORDS: Final = frozenset(
+    {
+        "title",
+        "remark",
+        "image_name",
+        "image_tag",
+        "gpu_name",
+        "status_txt",
+        "bind_txt",
+        "pay_channel",
+    }
+)
 """Written by people, to be read by people: only what is surely a secret is cut."""
 _NAMING: Final = ("name", "key", "Name", "Key", "k", "field", "label")
 _NAMED: Final = frozenset({"value", "val", "Value", "v", "content"})

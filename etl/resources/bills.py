@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from etl.history.days import Zone, share
 from etl.poll import Instant
+from etl.redact import redact
 from etl.resources.listing import Listing, Reject, numbered
 from etl.resources.records import Form, Member, Record, Span, list_in
 from etl.resources.resource import Resource
-from etl.resources.values import Extra, OddValue, amount, code, instant_of, words
+from etl.resources.values import Extra, OddValue, amount, code, identifier, instant_of, words
 
 VERSION = 4
 LIST_KEY, AMOUNT = "order_list", "amount"
@@ -26,7 +27,7 @@ NAME = "_name"
 
 
 def _order(value: Any, name: str, extra: Extra) -> str:
-    found = words(str(value) if isinstance(value, int) else value, name, extra)
+    found = identifier(str(value) if isinstance(value, int) else value, name, extra)
     if not found:
         raise OddValue("Expected an order number")
     return found
@@ -150,7 +151,8 @@ def _numbered_name(counts: Counter[str], line: dict[str, Any]) -> str | None:
 
 
 def _facts_of(line: dict[str, Any]) -> tuple[Any, ...]:
-    """What a line says; of an amount that cannot be read, its text."""
+    """What a line says; of an amount that cannot be read, its text without secrets,
+    as an archive keeps it."""
     columns = {
         column: reading(line.get(name), name, {})
         for column, name, reading in MEMBERS
@@ -160,7 +162,7 @@ def _facts_of(line: dict[str, Any]) -> tuple[Any, ...]:
     try:
         columns["amount_microcny"] = _charged(line.get(AMOUNT), AMOUNT, {})
     except OddValue:
-        columns["amount_microcny"] = repr(line.get(AMOUNT))
+        columns["amount_microcny"] = repr(redact(line.get(AMOUNT)))
     return tuple(columns.values())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.resource import Resource
-from etl.resources.values import Extra, amount, code, instant_of, json_text, words
+from etl.resources.values import Extra, amount, code, identifier, instant_of, json_text, words
 
 VERSION = 3
 LIST_KEY = "card_list"
@@ -20,7 +20,7 @@ def _last_four(value: Any, name: str, extra: Extra) -> str | None:
 
 FORM = Form(
     members=(
-        Member("uuid", "uuid", words),
+        Member("uuid", "uuid", identifier),
         Member("title", "title", words),
         Member("card_no", "card_no", _last_four),
         Member("face_amount_microcny", "face_amount", amount),

@@ -14,7 +14,16 @@ from etl.redact import redact
 from etl.resources.listing import Listing, Reject, is_identity, total
 from etl.resources.records import Form, Listed, Member, Record, Span, content_of
 from etl.resources.resource import Resource
-from etl.resources.values import Extra, OddValue, amount, canonical, code, instant_of, words
+from etl.resources.values import (
+    Extra,
+    OddValue,
+    amount,
+    canonical,
+    code,
+    identifier,
+    instant_of,
+    words,
+)
 
 VERSION = 4
 CHINA = timezone(timedelta(hours=8))
@@ -41,7 +50,7 @@ def _moment(value: Any, name: str, extra: Extra) -> Instant | None:
 
 FORM = Form(
     members=(
-        Member("recharge_id", ID, words),
+        Member("recharge_id", ID, identifier),
         Member("amount_microcny", "amount", amount),
         Member("created_at", "created_at", _moment),
         Member("paid_at", "pay_time", _moment),

@@ -18,7 +18,7 @@ import msgspec
 
 from etl.money.amounts import NoAmount, yuan_of
 from etl.poll import Instant
-from etl.redact import redact
+from etl.redact import redact, redact_words
 from etl.resources.listing import Reject, clean_text
 from etl.units import MICRO
 
@@ -55,16 +55,22 @@ def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
     except (ValueError, OverflowError, TypeError):
         seconds = LAST_INSTANT + 1
     if seconds > LAST_INSTANT:
-        extra[name] = value if isinstance(value, str) else str(value)
+        extra[name] = value if isinstance(value, str | dict | list) else str(value)
         return None
     return seconds if seconds > 0 else None
 
 
-def words(value: Any, _name: str, _extra: Extra) -> str | None:
-    """A text. Raises `OddValue`."""
+def identifier(value: Any, _name: str, _extra: Extra) -> str | None:
+    """Return a text that is compared, as it came. Raises `OddValue`."""
     if value is None or isinstance(value, str):
         return text_of(value)
     raise OddValue("Expected `str`")
+
+
+def words(value: Any, name: str, extra: Extra) -> str | None:
+    """Return a text that a person reads, without what is surely a secret. Raises `OddValue`."""
+    text: str | None = redact_words(identifier(value, name, extra))
+    return text
 
 
 def code(value: Any, _name: str, _extra: Extra) -> int | None:
