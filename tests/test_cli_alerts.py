@@ -118,3 +118,58 @@ def test_a_digest_is_printed_or_sent(see: Command, robots: Robots) -> None:
     assert "Running now: 1, 1 of them without a timer" in said
     assert see("digest", "--send").stdout == "team: took 1 alert\n"
     assert "Digest of " in json.dumps(robots.took, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("words", [("alerts", "check"), ("digest", "--send"), ("alerts", "test")])
+def test_without_a_channel_nothing_can_be_sent_which_is_said(
+    words: tuple[str, ...], see: Command, home: Path
+) -> None:
+    (home / "c.toml").write_text('[accounts.lab]\n[alerts]\nlanguage = "en"\n')
+    result = see(*words)
+    assert result.exit_code == 2
+    assert "no channel is set up" in result.stderr
+    if words == ("alerts", "check"):
+        assert "Still running" in see("alerts", "list").stdout
+
+
+def test_a_digest_that_no_channel_takes_is_said(see: Command, home: Path) -> None:
+    config = CONFIG.replace('kind = "feishu"', 'kind = "feishu"\nrules = ["balance"]')
+    (home / "c.toml").write_text(config)
+    result = see("digest", "--send")
+    assert result.exit_code == 2
+    assert "no channel takes digests" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "option", "environ", "chinese"),
+    [
+        ("", "", {}, False),
+        ("", "", {"LANG": "zh_CN.UTF-8"}, True),
+        ("", "", {"LC_ALL": "en_US.UTF-8", "LANG": "zh_CN.UTF-8"}, False),
+        ("zh", "", {"LANG": "en_US.UTF-8"}, True),
+        ("zh", "", {"CHENYU_LANG": "en"}, False),
+        ("en", "zh", {"CHENYU_LANG": "en"}, True),
+    ],
+)
+def test_the_language_is_the_options_the_variables_the_files_the_locales(
+    written: str,
+    option: str,
+    environ: dict[str, str],
+    chinese: bool,
+    run: Command,
+    home: Path,
+    path: Path,
+    filled: Database,
+) -> None:
+    (home / "c.toml").write_text(f'[alerts]\nlanguage = "{written}"\n' if written else "")
+    words = ["--lang", option] if option else []
+    plain = {"LC_ALL": "", "LC_MESSAGES": "", "LANG": "", "CHENYU_CONFIG": "c.toml", **environ}
+    result = run("--database", str(path), "digest", *words, **plain)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("日报" if chinese else "Digest of ")
+
+
+def test_a_language_that_is_none_is_refused(run: Command, path: Path, filled: Database) -> None:
+    result = run("--database", str(path), "alerts", "ack", "--all", CHENYU_LANG="fr")
+    assert result.exit_code == 2
+    assert "CHENYU_LANG cannot be 'fr'" in result.stderr

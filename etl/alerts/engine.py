@@ -122,7 +122,7 @@ class Alerts:
         self._last_tick = now
 
     def _note(self, now: Instant) -> None:
-        """Write what changed, if anything did: most ticks only read."""
+        """Write changes, if there are any: most ticks only read."""
         with store.reading(self.database) as tx:
             snapshot = self._snapshot(tx.alerts, now)
             causes = [cause for cause in self._causes(snapshot) if self._is_ours(cause)]

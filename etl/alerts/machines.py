@@ -1,5 +1,4 @@
-"""Instances as alerts see them: whose they are, whether somebody may have forgotten them, and what they
-cost. Pure."""
+"""Instances as alerts see them: owner, cost, and whether somebody may have forgotten them. Pure."""
 
 from __future__ import annotations
 
@@ -42,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """What a run costs, by the prices over time of its terms and the charging model, as `cost_daily`
+    """The cost of a run, by the prices over time of its terms and the charging model, as `cost_daily`
     has it for the time that has passed. `days` cuts it as that does, so that both round alike."""
 
     started_at: Instant
@@ -65,7 +64,7 @@ class Meter:
         return sum(known) if known and len(known) == len(costs) else None
 
     def hour(self, at: Instant) -> int | None:
-        """What an hour costs at that moment."""
+        """The price of an hour at that moment, of all its GPUs."""
         for price in self.periods:
             if price.starts_s <= at < price.ends_s and price.kind == "running":
                 return hour_microcny(price, self.gpu_nums)
@@ -100,7 +99,7 @@ class Running:
 
     @property
     def hour_microcny(self) -> int | None:
-        """What all its GPUs cost an hour now."""
+        """The price of an hour now, of all its GPUs."""
         return None if self.meter is None else self.meter.hour(self.as_of)
 
     def cost(self, until: Instant) -> int | None:

@@ -1,4 +1,4 @@
-"""What goes to a channel: several causes in one message, and as much of it as a service takes. Pure."""
+"""Messages: several causes in one, and as much of it as a service takes. Pure."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole message."""
         return "\n".join(self.lines_within(lambda lines: True))
 
     def lines_within(self, fits: Fits) -> list[str]:
-        """The lines that a service takes: as many causes as fit, then how many are left out."""
+        """Return as many causes as fit, then a line that counts those left out."""
         lines = [item.line for item in self.items]
         many = _most(len(lines), lambda n: fits(self._with_rest(lines[:n], n)))
         whole = lines[:many]
@@ -70,8 +70,8 @@ class Message(msgspec.Struct, frozen=True):
         return self._with_rest(whole, many)
 
     def _part(self, whole: list[str], line: str, fits: Fits) -> str:
-        """The beginning of a cause that does not fit: some of its lines, or of its characters if it
-        would be the only one."""
+        """Return the beginning of a cause that does not fit: some of its lines, or of its characters
+        if it would be the only one."""
         parts, count = line.split("\n"), len(whole) + 1
 
         def shortened(many: int) -> str:
@@ -125,7 +125,7 @@ def compose(
 
 
 def _most(most: int, fits: Callable[[int], bool]) -> int:
-    """The largest number up to `most` that fits, if fewer always fit where more do; 0 if none does."""
+    """Return the largest number up to `most` that fits, by halving: fewer fit if more do. 0: none fits."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2

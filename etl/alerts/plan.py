@@ -1,4 +1,4 @@
-"""What causes change: which alerts begin, which clear, and which channel gets which message. Pure."""
+"""The plan: which alerts begin, which clear, and which channel gets which message. Pure."""
 
 from __future__ import annotations
 

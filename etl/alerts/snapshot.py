@@ -1,4 +1,4 @@
-"""What rules look at: one consistent state of the database, at one moment."""
+"""Snapshots for rules: one consistent state of the database, at one moment."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When rules look, and what they may know beside the database.
+    """The moment at which rules judge, and all that they know beside the database.
 
     `watching_since`: since when somebody has looked without a break; before that, nothing can be said
     to have stopped. `open_keys` are the causes that held until now. `accounts` are those watched here.

@@ -81,7 +81,7 @@ def one_line(text: str | None, limit: int = 60) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """At most so many code points of a text, without halving what people see as one character."""
+    """Return at most so many code points of a text, without halving a character as people see it."""
     if len(text) <= most:
         return text
     while most > 0 and _continues(text, most):

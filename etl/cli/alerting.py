@@ -73,7 +73,7 @@ def ack(context: Context, alert: tuple[str, ...], is_all: bool) -> None:
         raise click.UsageError("name the alerts, or say --all")
     app = context.app()
     app.require_database()
-    wanted = [each.key for each in app.alerts.listed()] if is_all else alert
+    wanted = [open_alert.key for open_alert in app.alerts.listed()] if is_all else alert
     done = app.alerts.acknowledge(wanted, app.now())
     print_lines(done)
     if missed := set(alert) - set(done):
@@ -107,7 +107,7 @@ def check(ctx: click.Context, lang: str | None) -> None:
 @lang_option
 @click.pass_context
 def digest(ctx: click.Context, period: str, is_sent: bool, lang: str | None) -> None:
-    """Print or send a digest: what ran, what it cost, and what is left.
+    """Print or send a digest: usage, cost and balance.
 
     `run` sends it by itself at the times set as daily_digest and weekly_digest.
     """

@@ -196,11 +196,11 @@ def _channels(
     table: Mapping[str, Any], common: _Common, language: str, where: str, noted: Problems
 ) -> tuple[Channel, ...]:
     """The channels that are understood, and the one of `on_alert`."""
-    found = [
+    read_ones = [
         noted.catch(None, _channel, name, keys, language, where, noted)
         for name, keys in _tables(table, "channels", where, noted)
     ]
-    channels = [channel for channel in found if channel is not None]
+    channels = [channel for channel in read_ones if channel is not None]
     if common.on_alert is not None:
         command = noted.catch((), _words, common.on_alert, f"alerts.{ON_ALERT}", where)
         channels.append(Channel(ON_ALERT, "command", command=command, language=language))
@@ -304,7 +304,7 @@ def _literals(annotation: Any) -> list[str]:
 
 
 def _plainly(reason: str) -> str:
-    """Say in words for people what msgspec found wrong."""
+    """Put a finding of msgspec into words for people."""
     plain = (
         reason.replace("`", "").replace(" | null", "").replace("Invalid enum value", "it cannot be")
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -141,12 +141,12 @@ class AlertsWriter(AlertsReader):
         """Write alerts, of which some are `known` already, and messages to be sent, each with its
         channel; rows that are long past are dropped on the way."""
         changed = list(alerts)
-        added = [_row(each) for each in changed if each.key not in known]
+        added = [_row(changed_alert) for changed_alert in changed if changed_alert.key not in known]
         if added:
             self._conn.execute(insert(alert), added)
-        for each in changed:
-            if each.key in known:
-                self._update(each)
+        for changed_alert in changed:
+            if changed_alert.key in known:
+                self._update(changed_alert)
         for channel, message in messages:
             self._add(channel, message, now)
         if messages:
@@ -199,11 +199,10 @@ class AlertsWriter(AlertsReader):
         if delivery.taken_by:
             return
         known = self.known(delivery.message.keys)
-        for each in (known[key] for key in delivery.message.keys if key in known):
-            if each.deliveries.get(delivery.channel) == delivery.created_at:
-                left = {k: at for k, at in each.deliveries.items() if k != delivery.channel}
-                values = {"deliveries": json.dumps(left, sort_keys=True)}
-                self._conn.execute(update(alert).where(alert.c.key == each.key).values(values))
+        for sent in (known[key] for key in delivery.message.keys if key in known):
+            if sent.deliveries.get(delivery.channel) == delivery.created_at:
+                left = {k: at for k, at in sent.deliveries.items() if k != delivery.channel}
+                self._update(replace(sent, deliveries=left))
 
     def _change(self, delivery: Delivery, claimant: str, values: Mapping[str, Any]) -> bool:
         """Change the row of a message unless another took the claim over; whether it did."""
@@ -215,8 +214,9 @@ class AlertsWriter(AlertsReader):
         )
         return bool(done.rowcount)
 
-    def _update(self, each: Alert) -> None:
-        self._conn.execute(update(alert).where(alert.c.key == each.key).values(_row(each)))
+    def _update(self, changed: Alert) -> None:
+        row = _row(changed)
+        self._conn.execute(update(alert).where(alert.c.key == changed.key).values(row))
 
     def _add(self, channel: str, message: Message, now: Instant) -> None:
         self._conn.execute(
@@ -259,5 +259,5 @@ def _alert(row: Any) -> Alert:
     return Alert(**{**row._mapping, "deliveries": json.loads(row.deliveries)})
 
 
-def _row(each: Alert) -> dict[str, Any]:
-    return {**asdict(each), "deliveries": json.dumps(each.deliveries, sort_keys=True)}
+def _row(kept: Alert) -> dict[str, Any]:
+    return {**asdict(kept), "deliveries": json.dumps(kept.deliveries, sort_keys=True)}

@@ -1,4 +1,4 @@
-"""Where messages go: a file for each kind of channel."""
+"""Channels: a file for each kind."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Recipients = Callable[[Channel, Mapping[str, str]], Sequence[Recipient]]
 
 
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
-    """Everybody who gets the messages of a channel, with secrets from the environment or files.
+    """Return everybody who gets the messages of a channel, with secrets from the environment or files.
 
     Raises `SettingsError` if one is not there, `DeliveryError` if it cannot be used.
     """
     module = import_module(f"etl.alerts.channels.{channel.kind}")  # loads its libraries alone
-    found: Sequence[Recipient] = module.recipients(channel, environ)
-    return found
+    everybody: Sequence[Recipient] = module.recipients(channel, environ)
+    return everybody
 
 
 __all__ = ["Recipient", "Recipients", "recipients"]

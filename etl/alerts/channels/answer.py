@@ -1,4 +1,4 @@
-"""What the answer of a service says, in HTTP and in its body. Errors hold no secret. Pure."""
+"""Answers of services: refusals in HTTP and in the body, in words without a secret. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FINE: Final = frozenset({"0", "200", "201", "202"})
 
 
 def decoded(content: bytes) -> Any:
-    """The JSON of an answer's body; None if it is none."""
+    """Decode the JSON of an answer's body; None if it is none."""
     try:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -25,18 +25,18 @@ def decoded(content: bytes) -> Any:
 
 
 def refusal(status: int, content: Any) -> str | None:
-    """Why an answer is a failure; None if it is none.
+    """Return why an answer is a failure; None if it is none.
 
     Many services answer HTTP 200 and say in the body that they refuse: `errcode`, `code`, `ok`.
     """
     if not 200 <= status < 300:
-        reason = told(content)
+        reason = reason_in(content)
         return f"HTTP {status}, {reason}" if reason else f"HTTP {status}"
-    return told(content) or "it refused" if _refuses(content) else None
+    return reason_in(content) or "it refused" if _refuses(content) else None
 
 
-def told(content: Any) -> str:
-    """Code and reason in the body of an answer, fit for people, without secrets."""
+def reason_in(content: Any) -> str:
+    """Return code and reason in the body of an answer, fit for people, without secrets."""
     if not isinstance(content, dict):
         return ""
     code = next((content[k] for k in _CODES if k in content), None)

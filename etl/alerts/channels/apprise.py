@@ -38,8 +38,8 @@ LIMITS: Final[Mapping[str, tuple[int, Size]]] = {
     "wecombot": (2_048, utf8),
     "workflows": (20_000, utf8),
 }
-"""What services take that count bytes, or less than the library says. What a request holds beside the
-text is allowed for."""
+"""Limits of services that count bytes, or take less than the library says. Room is left for the rest of
+the request."""
 VERBATIM: Final = frozenset(
     {"form", "forms", "json", "jsons", "mailto", "mailtos", "syslog", "xml", "xmls"}
 )
@@ -56,7 +56,9 @@ def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipie
     library = _library()
     urls = channel.url.read(environ, f"the address of channel {channel.name!r}").splitlines()
     lines = [url.strip() for url in urls if url.strip() and not url.strip().startswith("#")]
-    return [each for url in dict.fromkeys(lines) for each in _addresses(library, channel, url)]
+    return [
+        recipient for url in dict.fromkeys(lines) for recipient in _addresses(library, channel, url)
+    ]
 
 
 def _addresses(library: Any, channel: Channel, url: str) -> Iterator[Recipient]:

@@ -57,7 +57,7 @@ class Webhook:
 
     def refused(self, content: Any) -> DeliveryError:
         """The error for an answer that does not say that all went well."""
-        return self.failure(answer.told(content) or "the answer is not understood")
+        return self.failure(answer.reason_in(content) or "the answer is not understood")
 
     def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         ours = {
@@ -112,7 +112,7 @@ def _is_url(url: str) -> bool:
 
 
 def _reason(error: httpx.HTTPError) -> str:
-    """What failed, without the text of exceptions, which can hold the address."""
+    """Name the failure without the text of exceptions, which can hold the address."""
     if isinstance(error, httpx.ProxyError):
         return "no connection through the proxy of the environment"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):

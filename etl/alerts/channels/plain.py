@@ -8,7 +8,7 @@ _MENTIONS = str.maketrans("<>@", "＜＞＠")
 _MARKUP = str.maketrans("<>@[]*_`~|\\", "＜＞＠［］＊＿｀～｜＼")
 """Signs that a service could take for HTML, Markdown or a mention, as signs that look alike."""
 TITLE_GAP: Final = 8
-"""Room for what a service puts between title and text."""
+"""Room for the signs that a service puts between title and text."""
 
 
 def without_mentions(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What servers answer to libraries that do not tell: by HTTP through `requests`, by SMTP.
+"""Answers of servers to libraries that keep them to themselves: HTTP through `requests`, and SMTP.
 
 Their sessions are wrapped, once. Only a thread that listens is listened to.
 """
@@ -30,11 +30,11 @@ class Heard:
     replies: list[tuple[int, bytes]] = field(default_factory=list)
 
     def refusal(self, *, is_sent: bool) -> str | None:
-        """Why the message was not taken; None if it was. `is_sent`: so says the library."""
+        """Return why the message was not taken; None if it was. `is_sent` is what the library says."""
         for status, content in self.answers:
             reason = answer.refusal(status, answer.decoded(content))
-            # plugins know errors of HTTP, and may have tried another way; what they do not know is
-            # a refusal inside an answer that HTTP calls well, or a redirect
+            # plugins handle errors of HTTP themselves, and may have tried another way; they miss a
+            # refusal inside an answer that HTTP calls well, and a redirect
             if reason is not None and not (is_sent and status >= 400):
                 return reason
         if is_sent and not self.refused:
@@ -47,7 +47,7 @@ class Heard:
 
 @contextmanager
 def listening(heard: Heard) -> Iterator[None]:
-    """Hear what servers answer to this thread; no redirect of theirs is followed."""
+    """Keep the answers of servers to this thread; no redirect of theirs is followed."""
     _wrap()
     _thread.heard = heard
     try:

@@ -29,5 +29,5 @@ RULES: Final = (
 @cache
 def rule(name: str) -> Rule[Any, Any]:
     """The rule of a name; its file is loaded when it is needed, since every command reads settings."""
-    found: Rule[Any, Any] = import_module(f"{__name__}.{name}").RULE
-    return found
+    made: Rule[Any, Any] = import_module(f"{__name__}.{name}").RULE
+    return made

@@ -160,7 +160,7 @@ def purses(snapshot: Snapshot) -> list[Purse]:
 
 
 def _hourly_costs(snapshot: Snapshot) -> Counter[str]:
-    """What runs now costs an hour, by account. Prepaid time has no price by the hour, and does not
+    """Add up the price of an hour of all that runs, by account. Prepaid time has no price by the hour, and does not
     drain a balance."""
     costs: Counter[str] = Counter()
     for run in snapshot.running():

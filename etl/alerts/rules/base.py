@@ -1,4 +1,4 @@
-"""What every rule is made of."""
+"""The base of every rule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COSTS_AGE_S: Final = 3_600
 
 
 class Rule(Generic[F, S]):
-    """One kind of alert: its settings, the query behind it, and what it says.
+    """One kind of alert: its settings, the query behind it, and its words.
 
     To add one, write a file with a subclass and name it in `etl.alerts.rules.RULES`.
 
@@ -32,7 +32,7 @@ class Rule(Generic[F, S]):
     options: type[S]
 
     def facts(self, snapshot: Snapshot, options: S) -> Sequence[F]:
-        """Read what the rule judges."""
+        """Read the facts that the rule judges."""
         raise NotImplementedError
 
     def causes(self, facts: Sequence[F], options: S, moment: Moment) -> Iterator[Cause]:

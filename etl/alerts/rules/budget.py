@@ -36,9 +36,9 @@ class BudgetOptions(Options, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What a budget allows and what was spent. `scope` is project or account, `month` like 2026-11.
+    """A budget, and the spending of its month. `scope` is project or account, `month` like 2026-11.
 
-    `projected_microcny`: by the end of the month; None if that cannot be told yet.
+    `projected_microcny`: by the end of the month; None if too little was observed.
     """
 
     scope: str

@@ -33,7 +33,7 @@ class CostDayOptions(Options, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class DayCost:
-    """What a day cost, so far or in all. `day` is ISO text."""
+    """The cost of a day, so far or in all. `day` is ISO text."""
 
     account: str
     day: str

@@ -1,4 +1,4 @@
-"""The digest of a day or of seven days: what ran, what it cost, what is left. Sent at its time."""
+"""The digest of a day or of seven days: usage, cost and balance. Sent at its time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MODELS: Final = 6
 LEAST_UNSEEN_S: Final = HOUR_S // 10
 """Less is not worth a line."""
 FRESH_S: Final = HOUR_S
-"""What runs, as of a poll that is older than this, is said with the time of that poll."""
+"""If the newest poll is older than this, its time stands beside the number of running instances."""
 SPANS: Final = "SELECT account, first_s, last_s FROM sync_span WHERE {accounts} ORDER BY account"
 USAGE: Final = """
 SELECT gpu_name, CAST(SUM(running_s) AS BIGINT) AS running_s, CAST(SUM(gpu_s) AS BIGINT) AS gpu_s
@@ -166,7 +166,7 @@ def due(options: DigestOptions, moment: Moment) -> Iterator[Period]:
 
 
 def compose(snapshot: Snapshot, period: Period) -> Words:
-    """The text of a digest."""
+    """Write the text of a digest."""
     return joined([_title(period), *_observed_lines(snapshot, period), *_now_lines(snapshot)])
 
 
@@ -177,7 +177,7 @@ def _title(period: Period) -> Words:
 
 
 def _observed_lines(snapshot: Snapshot, period: Period) -> Iterator[Words]:
-    """What is known of the period, and how much of it nobody saw."""
+    """Lines of the period: usage, cost, polls, and how much of it nobody saw."""
     days = {"from_day": period.first.isoformat(), "to_day": period.last.isoformat()}
     observed = {
         row.account: row for row in _ask(snapshot, OBSERVED, now=snapshot.moment.now, **days)
@@ -233,7 +233,7 @@ def _doubles(snapshot: Snapshot) -> Iterator[Words]:
 
 
 def _unobserved(moment: Moment, period: Period, observed: Mapping[str, Any]) -> Iterator[Words]:
-    """How much of the period was not observed, of each account, and until when it was."""
+    """Lines of the accounts that were not observed all the time."""
     ends = period.bounds(moment.zone)[1]
     for account in moment.accounts:
         name, row = one_line(account), observed.get(account)
@@ -303,7 +303,7 @@ def _days(period: Period) -> dict[str, str]:
 
 
 def _ask(snapshot: Snapshot, sql: str, **parameters: Any) -> Sequence[Any]:
-    """Rows of the watched accounts alone; those of a query without them where none is watched."""
+    """Run a query about the watched accounts alone."""
     names = {f"account_{i}": name for i, name in enumerate(snapshot.moment.accounts)}
     listed = ", ".join(f":{name}" for name in names) or "NULL"
     return snapshot.ask(sql.format(accounts=f"account IN ({listed})"), **names, **parameters)

@@ -1,4 +1,4 @@
-"""An image that could not be saved: what it was meant to keep may be lost with the instance."""
+"""An image that could not be saved: its data may be lost with the instance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In the evening: which instances of each owner still run without a timer, and what that will cost."""
+"""The evening roll call: instances of each owner that run without a timer, and their cost by morning."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _words(
 
 
 def _head(owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone) -> Words:
-    """How many there are, and what they will cost from now until the morning."""
+    """The first line: how many there are, and their cost from now until the morning."""
     tonight = [cost for run in runs if (cost := _between(run, now, morning)) is not None]
     name, count = one_line(owner), len(runs)
     who = Words(f"（{name}）", f" ({name})") if owner else same("")

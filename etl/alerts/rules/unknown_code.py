@@ -1,4 +1,4 @@
-"""A code of the source that counts as not running, or as not priced, until somebody says what it means."""
+"""A code of the source that counts as not running, or as not priced, until it has a meaning."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def _words(row: Code) -> Words:
     many = "instance" if row.instances == 1 else "instances"
     command = f"chenyu-etl codes set {row.kind} {row.code} …"
     return Words(
-        f"未知的{zh} {row.code}（{row.instances} 台）。请说明其含义：{command}",
-        f"Unknown {row.kind} code {row.code} ({row.instances} {many}). Say what it means: {command}",
+        f"未知的{zh} {row.code}（{row.instances} 台）。请设定其含义：{command}",
+        f"Unknown {row.kind} code {row.code} ({row.instances} {many}). Set its meaning: {command}",
     )
 
 
