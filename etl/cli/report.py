@@ -106,8 +106,8 @@ def report(
     """Print a report; without a NAME, the reports there are.
 
     Days are of the database's time zone, both ends included; the default is this month to date. A day
-    can be 2026-01-31, a month 2026-01, today, yesterday, this-week, last-week, this-month, last-month,
-    or 7d: the last seven days. report month --month 2026-10 -o FILE.xlsx is the workbook for the books.
+    can be 2026-01-31, a month 2026-01, a quarter 2026-Q1, a year 2026, today, yesterday, 7d (the last
+    seven days), this- or last- with week, month, quarter or year. report month --month 2026-10 -o FILE.xlsx is the workbook for the books.
     """
     from etl import reports
 

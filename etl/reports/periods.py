@@ -1,4 +1,4 @@
-"""Words for periods of days: `last-month`, `7d`, `2026-10`."""
+"""Words for periods of days: `last-month`, `7d`, `2026-10`, `2026-Q3`, `2026`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Final
 
 from etl.errors import SettingsError
 
+_DAY: Final = timedelta(days=1)
+_CALENDAR: Final = re.compile(r"(\d{4})(?:-Q([1-4])|-(\d\d))?")
+"""A year, a quarter or a month."""
 FOLLOWING: Final = ("before_day", "month_first", "month_last")
 
 
 def day_range(since: str | None, until: str | None, today: date) -> tuple[str, str]:
-    """The first and the last day of `--from` and `--to`: this month to date by default.
+    """Return the first and the last day of `--from` and `--to`: this month to date by default.
 
-    Each is a day, a month (`2026-10`: its first, or last, day), `today`, `yesterday`, `this-week`,
-    `last-week`, `this-month`, `last-month`, or a number of days such as `7d` (that many days up to
-    today). Weeks begin on Monday. Raises `SettingsError`.
+    Each is a day, a month, a quarter or a year (`2026-10`, `2026-Q4`, `2026`: its first, or last, day),
+    `today`, `yesterday`, `this-` or `last-` with `week`, `month`, `quarter` or `year`, or a number of
+    days such as `7d` (that many days up to today). Weeks begin on Monday. Raises `SettingsError`.
     """
     first, last_of_since = _days(since or "this-month", today)
     if until is not None:
@@ -46,33 +49,60 @@ def days_that_follow(first: str, last: str) -> dict[str, str]:
 
 
 def _names_a_period(word: str) -> bool:
-    return re.fullmatch(r"\d{4}-\d\d|last-week|last-month|yesterday", word) is not None
+    """Tell whether a word names a period with an end of its own, so that it needs no `--to`."""
+    return word == "yesterday" or word.startswith("last-") or _CALENDAR.fullmatch(word) is not None
 
 
 def _days(word: str, today: date) -> tuple[date, date]:
-    day = timedelta(days=1)
-    month = today.replace(day=1)
-    monday = today - today.weekday() * day
-    known = {
-        "today": (today, today),
-        "yesterday": (today - day, today - day),
-        "this-week": (monday, today),
-        "last-week": (monday - 7 * day, monday - day),
-        "this-month": (month, today),
-        "last-month": ((month - day).replace(day=1), month - day),
-    }
     try:
-        if word in known:
+        if word in (known := _known(today)):
             return known[word]
         if found := re.fullmatch(r"(\d{1,4})d", word):
-            return today - (int(found[1]) - 1) * day, today
-        if re.fullmatch(r"\d{4}-\d\d", word):
-            first = date.fromisoformat(f"{word}-01")
-            return first, (first + 31 * day).replace(day=1) - day
+            return today - (int(found[1]) - 1) * _DAY, today
+        if found := _CALENDAR.fullmatch(word):
+            return _calendar(int(found[1]), found[2], found[3])
         return (date.fromisoformat(word),) * 2
     except (ValueError, OverflowError):
         raise SettingsError(
             f"{word!r} is no day",
-            advice="use 2026-01-31, 2026-01, today, yesterday, this-week, last-week, this-month,"
-            " last-month or 7d",
+            advice="use 2026-01-31, 2026-01, 2026-Q1, 2026, 7d, today, yesterday, or this- or last-"
+            " with week, month, quarter or year",
         ) from None
+
+
+def _known(today: date) -> dict[str, tuple[date, date]]:
+    monday = today - today.weekday() * _DAY
+    firsts = {
+        "week": (monday, monday - 7 * _DAY),
+        "month": _this_and_last(today, 1),
+        "quarter": _this_and_last(today, 3),
+        "year": _this_and_last(today, 12),
+    }
+    known = {"today": (today, today), "yesterday": (today - _DAY, today - _DAY)}
+    for name, (this, last) in firsts.items():
+        known |= {f"this-{name}": (this, today), f"last-{name}": (last, this - _DAY)}
+    return known
+
+
+def _this_and_last(today: date, months: int) -> tuple[date, date]:
+    """Return the first days of the period of so many months that holds a day, and of the one before."""
+    this = today.replace(month=(today.month - 1) // months * months + 1, day=1)
+    return this, _months_later(this, -months)
+
+
+def _calendar(year: int, quarter: str | None, month: str | None) -> tuple[date, date]:
+    """Return the days of a year, of a quarter or of a month of it."""
+    length = 3 if quarter else 1 if month else 12
+    first = date(year, int(quarter) * 3 - 2 if quarter else int(month or 1), 1)
+    return first, _last(first, length)
+
+
+def _last(first: date, months: int) -> date:
+    """Return the last day of a period; the last year that Python names has none after it."""
+    ends = first.year * 12 + first.month - 1 + months
+    return date.max if ends // 12 > date.max.year else date(ends // 12, ends % 12 + 1, 1) - _DAY
+
+
+def _months_later(first: date, months: int) -> date:
+    at = first.year * 12 + first.month - 1 + months
+    return date(at // 12, at % 12 + 1, 1)
