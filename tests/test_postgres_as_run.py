@@ -262,6 +262,19 @@ def test_a_pooler_that_shares_sessions_is_refused(
         assert conn.execute(held).fetchall() == [(0,)]
 
 
+@pytest.mark.parametrize("key", [5, -5, 2**62, -(2**63)])
+def test_a_session_that_lost_its_lock_is_away(
+    empty: Callable[..., str], opened: Callable[[str], Database], key: int
+) -> None:
+    database = opened(empty())
+    assert isinstance(database, Postgres)
+    with database.engine.connect() as conn:
+        with pytest.raises(Away, match="lost"):
+            database._refuse_lost_lock(conn, key)
+        conn.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key})
+        database._refuse_lost_lock(conn, key)
+
+
 # encodings and defaults
 
 
