@@ -6,10 +6,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import shutil
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
@@ -29,6 +32,7 @@ REPORTS: Final = _folder("sql") / "reports"
 MACROS: Final = _folder("sql") / "macros.sql"
 
 LONGEST_NAME: Final = 120
+STANDARD_OUTPUT: Final = Path("-")
 TRIED_BYTES: Final = 2**16
 
 _ADVICE: Final = {
@@ -81,12 +85,24 @@ def file_name(account: str) -> str:
     return f"{name[:LONGEST_NAME]}~{hashlib.sha256(account.encode()).hexdigest()[:16]}"
 
 
+def _to_standard_output() -> Iterator[BinaryIO]:
+    """Yield a file that is copied to standard output once it is whole: workbooks are not written in order."""
+    with TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
 @contextmanager
 def replacing(path: Path, spared: Iterable[Path] = ()) -> Iterator[BinaryIO]:
     """A file to write that takes the place of `path` once it is whole; else nothing changes.
 
     Raises `SettingsError` where it cannot be written, or is one of those that are to be `spared`.
     """
+    if path == STANDARD_OUTPUT:
+        yield from _to_standard_output()
+        return
     refuse_spared(path, spared)
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from etl.cli.common import FILE, Context, NamedPath, account_option, say
+from etl.cli.common import FILE_OR_STREAM, Context, NamedPath, account_option, say
 from etl.errors import SettingsError
 
 
@@ -56,8 +56,8 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     "--output",
     required=True,
     metavar="FILE",
-    type=FILE,
-    help="The file, .csv or .parquet; replaced once it is whole.",
+    type=FILE_OR_STREAM,
+    help="The file, .csv or .parquet; replaced once it is whole. - is standard output, as CSV.",
 )
 @click.pass_obj
 def focus(context: Context, account: str | None, month: str | None, output: Path) -> None:

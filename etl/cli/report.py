@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import FILE, Context, account_option, json_option, print_json, print_lines, say
+from etl.cli.common import (
+    FILE,
+    FILE_OR_STREAM,
+    STREAM,
+    Context,
+    account_option,
+    json_option,
+    print_json,
+    print_lines,
+    say,
+)
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
@@ -70,8 +80,13 @@ class ReportCommand(click.Command):
     "-o",
     "--output",
     metavar="FILE",
-    type=FILE,
-    help="Write there; a file that is there is replaced once the new one is whole.",
+    type=FILE_OR_STREAM,
+    help="Write there; a file that is there is replaced once the new one is whole. - is standard output.",
+)
+@click.option(
+    "--excel",
+    is_flag=True,
+    help="CSV for Excel: with a byte order mark, order numbers as text. --lang zh does so too.",
 )
 @click.option(
     "--lang",
@@ -100,6 +115,7 @@ def report(
     help_report: bool,
     form: str | None,
     output: Path | None,
+    excel: bool,
     lang: str,
     as_json: bool,
 ) -> None:
@@ -133,7 +149,8 @@ def report(
     form = _form("json" if as_json else form, output)
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_pairs(said)}
     _refuse_unused(chosen, options)
-    _show(context, chosen, {**options, "account": account}, bounds, form, output, lang)
+    asked = {**options, "account": account}
+    _show(context, chosen, asked, bounds, form, output, lang, excel)
 
 
 def _show(
@@ -144,6 +161,7 @@ def _show(
     form: str,
     output: Path | None,
     lang: str,
+    for_excel: bool,
 ) -> None:
     """Run the report and print it, or write it to the file."""
     from etl import paths, reports
@@ -176,9 +194,14 @@ def _show(
         say(line)
     if output is None:
         above = [line] if form == "table" else []
-        print_lines(chain(above, render(form, columns, rows, lang)))
+        print_lines(chain(above, render(form, columns, rows, lang, for_excel=for_excel)))
         return
-    more: dict[str, Any] = {"made_at": app.now(), "lang": lang, "notes": []}
+    more: dict[str, Any] = {
+        "made_at": app.now(),
+        "lang": lang,
+        "notes": [],
+        "for_excel": for_excel,
+    }
     if form == "xlsx":
         more["notes"] = reports.notes(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
@@ -220,7 +243,11 @@ def _month(
     if is_help:
         print_lines(_month_help(SHEETS))
         return
-    if month is None or output is None or output.suffix.lower() != ".xlsx":
+    if (
+        month is None
+        or output is None
+        or (output.suffix.lower() != ".xlsx" and str(output) != STREAM)
+    ):
         raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
     app = context.app()
     app.require_database()
@@ -284,7 +311,7 @@ def _help(chosen: Report) -> Iterator[str]:
 def _form(form: str | None, output: Path | None) -> str:
     from etl.reports.render import ENDINGS, FILE_FORMATS
 
-    if form is None and output is not None:
+    if form is None and output is not None and str(output) != STREAM:
         form = ENDINGS.get(output.suffix.lower())
         if form is None:
             raise click.UsageError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +23,8 @@ PLACES: Final = 10
 INSTANTS: Final = frozenset(
     {"BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"}
 )
+JSON: Final = frozenset({"SkuPriceDetails", "Tags"})
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 NUMBERS: Final = frozenset(
     {
         "BilledCost",
@@ -55,7 +59,7 @@ def export(database: Database, month: str, path: Path, account: str | None = Non
     The ending says the form: `.csv` or `.parquet`. Raises `SettingsError` where it is another, or
     where the file cannot be written.
     """
-    ending = path.suffix.lower()
+    ending = ".csv" if path == paths.STANDARD_OUTPUT else path.suffix.lower()
     if ending not in (".csv", ".parquet"):
         raise SettingsError(
             f"{path} is neither .csv nor .parquet by its name", advice="name another: -o FILE.csv"
@@ -85,9 +89,18 @@ def _write(
 def _typed(columns: Sequence[str], row: Sequence[Any]) -> list[str | None]:
     """Values as text: numbers plain, instants in UTC to the second, null as None."""
     return [
-        None if value is None else decimal(value) if name in NUMBERS else str(plain(value))
+        None if value is None else decimal(value) if name in NUMBERS else _text(name, value)
         for name, value in zip(columns, row, strict=True)
     ]
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a value as text. A control character in JSON, such as a line break in a project's name,
+    can stand in a string alone, and is escaped there."""
+    text = str(plain(value))
+    if name not in JSON or text.isprintable():
+        return text
+    return _CONTROLS.sub(lambda control: json.dumps(control[0])[1:-1], text)
 
 
 Batches = Iterator[list[list[str | None]]]

@@ -18,14 +18,19 @@ ENDINGS: Final = {".txt": "table", **{f".{form}": form for form in FORMATS if fo
 
 
 def render(
-    form: str, columns: Sequence[Column | str], rows: Rows, lang: str = "en"
+    form: str,
+    columns: Sequence[Column | str],
+    rows: Rows,
+    lang: str = "en",
+    *,
+    for_excel: bool = False,
 ) -> Iterator[str]:
     """Lines of output in one of `TEXT_FORMATS`."""
     named = [Column(c) if isinstance(c, str) else c for c in columns]
     if form == "json":
         return json.lines(named, rows)
     if form == "csv":
-        return csv.lines(named, rows, lang)
+        return csv.lines(named, rows, lang, for_excel=for_excel)
     return table.lines(named, rows, lang)
 
 
@@ -39,6 +44,7 @@ def write(
     notes: Sequence[tuple[str, Any]] = (),
     made_at: Instant = 0,
     lang: str = "en",
+    for_excel: bool = False,
 ) -> None:
     """A file in one of `FORMATS`; the notes go where there is room for them: into xlsx."""
     if form == "parquet":
@@ -52,7 +58,7 @@ def write(
             book.sheet(name, columns, rows)
             book.notes(notes)
     else:
-        for line in render(form, columns, rows, lang):
+        for line in render(form, columns, rows, lang, for_excel=for_excel):
             file.write(f"{line}\n".encode())
 
 

@@ -9,6 +9,8 @@ UNPRINTABLE: Final = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
 )
 """What a terminal might obey, or what hides in a line."""
+_DIGITS: Final = re.compile(r"\d{12,}|0\d+|\d+[eE]\d+", re.ASCII)
+"""Text that a spreadsheet would change by taking it for a number."""
 _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
@@ -26,6 +28,14 @@ def is_tame(text: str) -> bool:
 def one_line(text: str) -> str:
     """The same without control characters."""
     return UNPRINTABLE.sub("\ufffd", text)
+
+
+def spreadsheet_text(value: Any) -> Any:
+    """Return a cell of CSV that a spreadsheet shows as it is: of digits alone it would make a number,
+    round it after the fifteenth and drop zeros in front."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return f'="{value}"'
+    return spreadsheet_safe(value)
 
 
 def spreadsheet_safe(value: Any) -> Any:

@@ -6,6 +6,7 @@ begins with. The same rows and notes give the same bytes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
@@ -20,6 +21,8 @@ from etl.reports.render.columns import Column, Rows, rounded
 
 MOST_ROWS: Final = 1_048_576
 LONGEST_TEXT: Final = 32_767
+LONGEST_NAME: Final = 31
+_NOT_IN_NAMES: Final = re.compile(r"[\[\]:*?/\\]")
 EXACT: Final = 10**15
 """A spreadsheet keeps 15 digits: longer numbers are written as text."""
 _SUM: Final = {"en": "total", "zh": "合计"}
@@ -63,7 +66,7 @@ class Book:
 
         Raises `SettingsError` where there are more than a sheet holds.
         """
-        sheet = self._book.add_worksheet(name[:31])
+        sheet = self._book.add_worksheet(self._free_name(name))
         self._head(sheet, columns)
         sums: dict[int, Any] = {i: 0 for i, column in enumerate(columns) if column.is_total}
         written = 0
@@ -87,12 +90,23 @@ class Book:
         """A sheet that says what the others are."""
         name, *heads = _NOTES[self._lang]
         columns = [Column(head) for head in heads]
-        sheet = self._book.add_worksheet(name)
+        sheet = self._book.add_worksheet(self._free_name(name))
         self._head(sheet, columns)
         sheet.set_column(1, 1, 100)
         for number, line in enumerate(lines, 1):
             for i, value in enumerate(line):
                 self._write(sheet, number, i, "", value)
+
+    def _free_name(self, name: str) -> str:
+        """Return a name that a spreadsheet takes for a sheet, and that no other sheet has."""
+        cleaned = _NOT_IN_NAMES.sub("_", one_line(name)).strip("' ")[:LONGEST_NAME] or "_"
+        free, number = cleaned, 1
+        taken = {sheet.get_name().casefold() for sheet in self._book.worksheets()} | {"history"}
+        while free.casefold() in taken:
+            number += 1
+            suffix = f" ({number})"
+            free = cleaned[: LONGEST_NAME - len(suffix)] + suffix
+        return free
 
     def __enter__(self) -> Book:
         return self

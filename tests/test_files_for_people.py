@@ -1,0 +1,107 @@
+"""Files that people open in a spreadsheet: CSV with a mark, numbers that are names, names of sheets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from etl.books.rule_files import import_rules
+from etl.dialect import Database
+from etl.exports import focus
+from etl.reports.render import render
+from etl.reports.render.columns import Column
+from etl.reports.render.xlsx import LONGEST_NAME, Book
+from etl.simcloud import Story
+from tests.commands import Command, filled, home, path, run
+from tests.priced import YUAN, lists
+from tests.support import apply, poll_story
+
+__all__ = ["filled", "home", "path", "run"]
+
+ORDER = "20261101000000012345"
+COLUMNS = [Column("order", zh="订单号"), Column("amount", kind="number")]
+
+
+@pytest.mark.parametrize(("lang", "for_excel"), [("zh", False), ("en", True)])
+def test_csv_for_people_has_a_mark_and_keeps_numbers_that_are_names(
+    lang: str, for_excel: bool
+) -> None:
+    rows = [[ORDER, 12.5], ["0042", 1], ["12e5", 1], ["=1+1", 1], ["abc", 1], ["42", 1]]
+    text = "\n".join(render("csv", COLUMNS, rows, lang, for_excel=for_excel))
+    assert text.startswith("\ufeff")
+    cells = [row[0] for row in csv.reader(io.StringIO(text.removeprefix("\ufeff")))]
+    assert cells[1:] == [f'="{ORDER}"', '="0042"', '="12e5"', "'=1+1", "abc", "42"]
+    assert "\ufeff" not in text[1:]
+
+
+def test_csv_for_programs_stays_as_it_is() -> None:
+    assert list(render("csv", COLUMNS, [[ORDER, 1]])) == ["order,amount", f"{ORDER},1"]
+
+
+def test_names_of_sheets_are_cleaned_and_told_apart() -> None:
+    file = io.BytesIO()
+    names = ["a[b]:*?/\\c", "x" * 40, "X" * 40, "", "History", "'q'", "Bill", "bill"]
+    with Book(file, 0) as book:
+        for name in names:
+            book.sheet(name, COLUMNS, [[ORDER, 1]])
+        book.notes([("a", "b")])
+    made = openpyxl.load_workbook(file).sheetnames
+    assert made == [
+        "a_b______c",
+        "x" * 31,
+        "X" * 27 + " (2)",
+        "_",
+        "History (2)",
+        "q",
+        "Bill",
+        "bill (2)",
+        "Notes",
+    ]
+    assert max(map(len, made)) == LONGEST_NAME
+
+
+def polled(database: Database) -> None:
+    cloud = Story()
+    cloud.rents(title="train")
+    apply(database, poll_story(cloud))
+    lists(database, "RTX 4090", (cloud.now, None, None, YUAN))
+    cloud.passes(hours=2)
+    apply(database, poll_story(cloud))
+
+
+def test_reports_and_exports_go_to_standard_output(
+    run: Command, filled: Database, path: Path
+) -> None:
+    polled(filled)
+    words = ("--database", str(path), "report", "now", "-o", "-")
+    done = run(*words, "--format", "xlsx")
+    assert done.exit_code == 0, done.output
+    assert openpyxl.load_workbook(io.BytesIO(done.stdout_bytes)).sheetnames == ["now", "Notes"]
+    assert run(*words, "--format", "csv", "--excel").stdout_bytes.startswith(b"\xef\xbb\xbf")
+    assert b"train" in run(*words).stdout_bytes
+    month = ("--month", "2026-01", "-o", "-")
+    done = run("--database", str(path), "export", "focus", *month)
+    assert done.stdout_bytes.startswith(b"AvailabilityZone,")
+    done = run("--database", str(path), "report", "month", *month)
+    assert done.stdout_bytes.startswith(b"PK")
+    assert not Path("-").exists()
+
+
+def test_json_in_focus_cells_is_json_whatever_the_text(database: Database, tmp_path: Path) -> None:
+    polled(database)
+    owner = 'Li Lei\nHan\tMei\rMei\x1b\x7f"\\'
+    rule: dict[str, Any] = {"project": "p", "owner": owner}
+    text = "[[rule]]\n" + "\n".join(f"{name} = {json.dumps(said)}" for name, said in rule.items())
+    (tmp_path / "r.toml").write_text(text, encoding="utf-8")
+    import_rules(database, tmp_path / "r.toml")
+    focus.export(database, "2026-01", tmp_path / "f.csv")
+    with (tmp_path / "f.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    assert all(json.loads(row["Tags"]) == rule for row in rows)
