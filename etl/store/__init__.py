@@ -45,8 +45,8 @@ class Store:
 
     @contextmanager
     def account_lock(self) -> Iterator[Callable[[], object]]:
-        """Held over a whole poll. Raises `Busy` at once where another sync is at work. What it gives
-        is to be called before writing: it fails where the server took the lock back by a restart."""
+        """Lock the account for a whole poll. Raises `Busy` at once if another sync is at work. Call what
+        it gives before writing: it fails if the server took the lock back by a restart."""
         with (
             translated(self.database),
             self.database.account_lock(self.account) as still_held,
@@ -55,7 +55,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Tx]:
-        """One transaction: all of it, or nothing. Raises `Busy` where the database is locked."""
+        """One write transaction: all of it, or nothing. Raises `Busy` if the database is locked."""
         with translated(self.database), self.database.writing() as conn:
             yield Tx(self.database, conn, _account_id(conn, self.account))
 

@@ -21,8 +21,8 @@ class Derived(UsageCosts):
     """All that follows from prices and rules for one account, inside one transaction."""
 
     def allocate(self, versions: Sequence[tuple[str, int]]) -> None:
-        """What the rules say of the instances of which these new versions (uuid and number of each) have
-        another title or image than the one before; nothing where there are no rules."""
+        """Recompute who pays for the instances whose new versions (uuid and number) have another title
+        or image than the versions before; nothing if there are no rules."""
         if not versions or not self.rules():
             return
         table = tables.instance_history
@@ -58,7 +58,7 @@ class Derived(UsageCosts):
             self.sums.renew_instances(sorted({row[0] for row in (*gone, *new)}))
 
     def wrongly_allocated(self, uuids: Sequence[str]) -> set[str]:
-        """Those of which something else is kept than the rules say."""
+        """The instances whose kept allocations are not what the rules say."""
         return {row[0] for row in set(self._allocated(uuids)) ^ self._kept_allocations(uuids)}
 
     def looks(self, uuids: Sequence[str]) -> dict[str, list[Looks]]:

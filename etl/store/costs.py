@@ -70,7 +70,7 @@ class UsageCosts(PricePeriods):
         self._database.insert(self._conn, tables.usage_cost, COST_COLUMNS, rows)
 
     def charge_anew(self, *, since: Instant | None = None) -> None:
-        """The costs of all parts of closed stretches anew, of the days from `since` on."""
+        """Recompute the costs of all parts of closed stretches, of the days from `since` on."""
         self._forget()
         first = self._first_day(since)
         cost = tables.usage_cost.c
@@ -81,7 +81,7 @@ class UsageCosts(PricePeriods):
         self.sums.renew_since(first)
 
     def wrongly_charged(self, uuids: Sequence[str]) -> set[str]:
-        """Those of which other costs are kept than prices and the charging model say."""
+        """The instances whose kept costs are not what prices and the charging model say."""
         condition, parameters = self._database.among("instance_uuid", uuids)
 
         def asked(table: Table, names: Sequence[str]) -> Any:
@@ -157,9 +157,9 @@ class UsageCosts(PricePeriods):
 
 
 def charging_model(conn: Connection) -> ChargingModel:
-    """As the database holds it, with the defaults where it holds nothing."""
+    """The charging model that the database holds, with defaults for what it does not hold."""
     c, default = tables.setting.c, ChargingModel()
     kept = dict(conn.execute(select(c.name, c.value).where(c.name.in_(MODEL_SETTINGS))).all())
-    said = {field: kept[name] for name, field in MODEL_SETTINGS.items() if name in kept}
-    counts_from: Any = said.pop("counts_from", default.counts_from)
-    return replace(default, counts_from=counts_from, **{k: int(v) for k, v in said.items()})
+    values = {field: kept[name] for name, field in MODEL_SETTINGS.items() if name in kept}
+    counts_from: Any = values.pop("counts_from", default.counts_from)
+    return replace(default, counts_from=counts_from, **{k: int(v) for k, v in values.items()})

@@ -23,7 +23,7 @@ class PollsWriter(Reader):
     """Writes what a poll says of itself."""
 
     def record(self, resource: str, run: Run) -> None:
-        """One row of `sync_run`."""
+        """Write a row of `sync_run`."""
         self._conn.execute(
             insert(tables.sync_run),
             {
@@ -35,7 +35,7 @@ class PollsWriter(Reader):
         )
 
     def correct_steps(self) -> None:
-        """Let every complete poll say how far it is from the one before."""
+        """Correct how far every complete poll is from the one before."""
         self._database.update(
             self._conn,
             tables.sync_run,

@@ -57,7 +57,7 @@ class PricePeriods:
         return {price_terms(Terms(*row)) for row in rows}
 
     def add_prices(self, terms: Iterable[PriceTerms]) -> None:
-        """Prices for those terms that have none yet."""
+        """Add prices for those terms that have none yet."""
         new = set(terms) - self.priced_terms()
         if new:
             self._insert_prices(self._rows(new))
@@ -151,18 +151,18 @@ def overrides(conn: Connection, source: str | None = None) -> list[Override]:
     return [Override(*row) for row in conn.execute(asked)]
 
 
-def write_overrides(database: Database, conn: Connection, said: Sequence[Override]) -> None:
+def write_overrides(database: Database, conn: Connection, chosen: Sequence[Override]) -> None:
     """Overrides in place of those of the same sources."""
     c = tables.price_override.c
     conn.execute(
-        delete(tables.price_override).where(c.source.in_({o.source for o in said} | {"user"}))
+        delete(tables.price_override).where(c.source.in_({o.source for o in chosen} | {"user"}))
     )
     begins = conn.scalar(select(func.coalesce(func.max(c.price_override_id), 0))) or 0
     database.insert(
         conn,
         tables.price_override,
         ("price_override_id", *_OVERRIDE_COLUMNS),
-        [(begins + n, *astuple(o)) for n, o in enumerate(said, 1)],
+        [(begins + n, *astuple(o)) for n, o in enumerate(chosen, 1)],
     )
 
 

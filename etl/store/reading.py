@@ -49,7 +49,7 @@ class Reader:
         return str(self._ask(statements.OWN_ID).scalar_one())
 
     def last_poll(self, resource: str) -> LastPoll | None:
-        """The newest applied poll; its digest only where an equal listing changes nothing."""
+        """The newest applied poll; its digest only if an equal listing changes nothing."""
         newest = [
             LastPoll(*row)
             for outcome in APPLIED  # one look into the index each, however long the history
@@ -91,7 +91,7 @@ class Reader:
     def refuse_stale(
         self, resource: str, started_at: Instant, offset_s: float | None = None
     ) -> LastPoll | None:
-        """The newest applied poll. Raises `StalePoll` where it is not older than `started_at`."""
+        """The newest applied poll. Raises `StalePoll` unless it is older than `started_at`."""
         last = self.last_poll(resource)
         if last is not None and started_at <= last.started_at:
             raise StalePoll(

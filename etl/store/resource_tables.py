@@ -1,4 +1,4 @@
-"""Where the records of each resource live, and how they are asked for and written: all but instances."""
+"""The table of each resource but instances, and how records are asked of it and written to it."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Rollups:
         self._account_id = account_id
 
     def days_of(self, stretches: Sequence[tuple[str, int]]) -> set[Pair]:
-        """The days of which closed stretches (uuid and number of each) have parts."""
+        """Return the (day, instance) pairs in which closed stretches (uuid and number) have parts."""
         if not stretches:
             return set()
         keys = ("instance_uuid", "usage_no")

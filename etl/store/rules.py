@@ -22,7 +22,7 @@ def rules(conn: Connection) -> list[Rule]:
     return [Rule(*row) for row in conn.execute(asked)]
 
 
-def write_rules(database: Database, conn: Connection, said: Sequence[Rule]) -> None:
+def write_rules(database: Database, conn: Connection, chosen: Sequence[Rule]) -> None:
     """Rules in place of all others."""
     conn.execute(delete(tables.allocation_rule))
-    database.insert(conn, tables.allocation_rule, _RULE_COLUMNS, [astuple(rule) for rule in said])
+    database.insert(conn, tables.allocation_rule, _RULE_COLUMNS, [astuple(rule) for rule in chosen])

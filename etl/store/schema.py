@@ -88,7 +88,7 @@ def is_empty(database: Database) -> bool:
 
 
 def require(conn: Connection) -> None:
-    """Raises where the database is not one that this program can read."""
+    """Raises unless the database is one that this program can read."""
     at = _usable_revision(conn)
     if at != head():
         raise StoreError(

@@ -29,8 +29,8 @@ class UsageWriter(Reader):
     _priced: set[PriceTerms] | None = None
 
     def write_usage(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> set[Pair]:
-        """Stretches of instances, rewritten ones first, and the day parts of the closed ones. Returns of
-        which days and instances, for their sums to be made anew."""
+        """Write stretches, rewritten ones first, and the parts by day of closed ones. Return the (day,
+        instance) pairs whose sums are stale."""
         zone = self.zone()
         table, account = tables.instance_usage, self._account_id
         ends = ("evidence", "ended_min", "ended_at", "ended_max")
@@ -63,13 +63,13 @@ class UsageWriter(Reader):
         return {(row[_DAY], row[_UUID]) for row in day_rows}
 
     def refresh_prices(self) -> None:
-        """Prices and costs of usage anew, after list prices or overrides changed. Writes only where
+        """Recompute prices and costs of usage after list prices or overrides changed. It writes only if
         a price differs, and costs only from the first moment of that on."""
         self._priced = None
         self.deriver().refresh_prices()
 
     def write_last_starts(self, last_starts: Sequence[tuple[str, Instant | None]]) -> None:
-        """The newest believed start_time of each instance."""
+        """Write the newest believed start_time of each instance."""
         self._database.update(
             self._conn,
             tables.instance,
@@ -86,7 +86,7 @@ class UsageWriter(Reader):
             self._priced |= terms
 
     def _undo_usage(self, changes: Changes) -> set[Pair]:
-        """Returns of which days and instances parts were taken away."""
+        """Take running time away; return the (day, instance) pairs whose sums are stale."""
         undone = [*changes.deleted, *changes.reopened]
         cut = self.deriver().sums.days_of(undone)
         keys = ("account_id", "instance_uuid", "usage_no")
