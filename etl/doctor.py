@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from etl import archive, store
 from etl.dialect import Database, open_database
-from etl.errors import Busy, EtlError, Refused, StoreError
+from etl.errors import ABSENT, Busy, EtlError, StoreError
 from etl.history.days import iso
 from etl.resources import RESOURCES, Resource
 from etl.settings import Account, default_urls
@@ -22,6 +22,9 @@ from etl.store import schema
 if TYPE_CHECKING:
     from etl.app import App
     from etl.source.client import Client
+
+FUTURE_S: Final = 60
+"""What is known of the clocks may be so far off."""
 
 Verdict = Literal["ok", "note", "bad"]
 SHOWN_REJECTS: Final = 3
@@ -74,7 +77,7 @@ def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> 
         )
         total = resource.open(answer.body).total
     except EtlError as error:
-        verdict: Verdict = "note" if resource.is_optional and isinstance(error, Refused) else "bad"
+        verdict: Verdict = "note" if resource.is_optional and error.kind in ABSENT else "bad"
         yield Finding(verdict, f"{account}: {error.message}", error.advice)
         return
     yield Finding("ok", f"{account}: {resource.path} answers, total {total}")
@@ -136,9 +139,17 @@ def _examine_database(app: App) -> Iterator[Finding]:
             "run chenyu-etl db upgrade, or chenyu-etl sync: they are made anew",
         )
     for poll in found["polls"]:
-        if poll["last_outcome"] not in ("complete", "skipped"):
+        if poll["age_s"] is not None and poll["age_s"] < -FUTURE_S:
             yield Finding(
                 "bad",
+                f"{poll['account']} {poll['resource']}: the newest poll lies in the future, so that right"
+                " ones are refused",
+                "see that this machine's clock is right (NTP)",
+            )
+        if poll["last_outcome"] not in ("complete", "skipped"):
+            is_optional = RESOURCES[poll["resource"]].is_optional
+            yield Finding(
+                "note" if is_optional and poll["last_error_kind"] in ABSENT else "bad",
                 f"{poll['account']} {poll['resource']}: last poll {poll['last_outcome']}"
                 f" at {poll['last_run_at']}: {poll['last_error']}",
             )

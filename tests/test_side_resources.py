@@ -219,3 +219,40 @@ def test_the_first_sight_of_the_bill_says_what_last_month_cost(
     assert "yuan from the balance" in first.stderr
     assert "only the bill knows" in first.stderr
     assert "yuan from the balance" not in again.stderr
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [Fail(403, 403), Fail(200, 403), Fail(404, 404), Fail(200, 404), Fail(404, 0), Fail(410, 410)],
+)
+def test_an_optional_resource_that_is_not_there_is_a_warning_once_a_day(
+    lab: Live, fail: Fail
+) -> None:
+    lab.server.at(BILL_PATH).fail[ANY] = fail
+    results = {result.resource: result for result in lab.syncs()}
+    assert exit_code(list(results.values())) == 0
+    assert list(results) == list(RESOURCES), "the rest goes on"
+    assert (results["bills"].is_warning, results["bills"].is_repeated) == (True, False)
+    assert rows(lab.database, "SELECT outcome FROM sync_run WHERE resource = 'bills'") == [
+        ("failed",)
+    ]
+    assert "bills" not in [result.resource for result in lab.syncs(minutes=120)]
+    (again,) = [r for r in lab.syncs(minutes=22 * 60) if r.resource == "bills"]
+    assert (again.is_warning, again.is_repeated) == (True, True)
+    lab.server.at(BILL_PATH).fail.clear()
+    (there,) = [r for r in lab.syncs(minutes=24 * 60) if r.resource == "bills"]
+    assert there.outcome is not None
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"code":0}', b'{"code":0,"data":{"list":7}}', b"<html>"])
+def test_an_optional_resource_in_another_form_is_a_warning(lab: Live, body: bytes) -> None:
+    lab.server.at(CARD_PATH).bodies[1] = body
+    results = {result.resource: result for result in lab.syncs()}
+    assert results["cards"].error is not None or body == b"<html>"
+    assert results["cards"].exit_code == (5 if body == b"<html>" else 0)
+
+
+@pytest.mark.parametrize("fail", [Fail(403, 403), Fail(404, 404), Fail(200, 404)])
+def test_instances_alone_are_never_optional(lab: Live, fail: Fail) -> None:
+    lab.server.behaviour = Behaviour(fail={ANY: fail})
+    assert exit_code(lab.syncs()) in (4, 5)

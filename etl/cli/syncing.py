@@ -24,6 +24,7 @@ from etl.cli.common import (
     say_database,
     setting_variables,
 )
+from etl.errors import ErrorKind
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -264,7 +265,7 @@ def _progress() -> Any:
 def _say_result(result: Result) -> None:
     if result.is_warning:
         if not result.is_repeated:
-            say(f"{result.account} {result.resource}: the key has no permission; the rest goes on")
+            say(f"{result.account} {result.resource}: {_absence(result)}; the rest goes on")
         return
     if result.error is not None:
         say(f"{result.account} {result.resource}: failed")
@@ -297,6 +298,14 @@ def _say_last_month(app: App) -> None:
     say("instances are observed from now on: of the time before, only the bill knows")
 
 
+def _absence(result: Result) -> str:
+    """Why a resource that is not needed is not there."""
+    assert result.error is not None
+    if result.error.kind == ErrorKind.FORBIDDEN:
+        return "the key has no permission"
+    return result.error.message
+
+
 def _result_json(result: Result) -> dict[str, Any]:
     said: dict[str, Any] = {"account": result.account, "resource": result.resource}
     if result.error is not None:
@@ -304,6 +313,7 @@ def _result_json(result: Result) -> dict[str, Any]:
             **said,
             "outcome": "failed",
             "error": result.error.message,
+            "error_kind": result.error.kind,
             "advice": result.error.advice,
         }
     assert result.outcome is not None

@@ -243,6 +243,9 @@ class Ticks:
         failed = failed and not isinstance(error, ClockUnsure)  # the next reading may confirm it
         if failed:
             watch.failed_at = self.app.clock()
+        if result.is_warning:
+            watch.pace.rests(began, polling.ABSENT_EVERY_S)
+            return
         away = isinstance(error, Unavailable) and not error.limited
         wait_s = watch.pace.after_poll(
             began, gap_s, failed=failed, limited=limited, whole=whole, away=away

@@ -127,6 +127,10 @@ class Pace:
         self.not_before = at + wait_s - every_s / 2 if wait_s > every_s else float("-inf")
         return wait_s
 
+    def rests(self, at: float, for_s: float) -> None:
+        """Hold polls back for so long after the one that began `at`."""
+        self.not_before = at + for_s
+
     def _backoff_s(self, every_s: float, away: bool) -> float:
         doubled = every_s * float(2 ** min(max(self.failures - 1, 0), 30))
         longest = LONGEST_OUTAGE_BACKOFF_S if away else LONGEST_BACKOFF_S
