@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from etl import streams
+
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line."""
+    streams.prepare()
     try:
         from etl.cli import main as command
 

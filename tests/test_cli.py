@@ -111,7 +111,7 @@ def test_debug_shows_a_traceback(home: Path) -> None:
     environ = {**os.environ, "CHENYU_DEBUG": "1"}
     done = subprocess.run([*BIN, "sync"], capture_output=True, text=True, env=environ)
     assert "Traceback" in done.stderr
-    assert "SettingsError: there is no API key" in done.stderr
+    assert "NoKey: there is no API key" in done.stderr
 
 
 def test_ctrl_c_ends_with_130_and_no_traceback(

@@ -23,7 +23,7 @@ from etl.settings.variables import known_variables
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "address errors poll redact paths units simcloud history.codes history.days timing.cadence"
+    "address errors poll streams redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock timing.freshness source.deadline source.proxies source.http",
     "source.span money.pricing money.amounts resources source.wholeness",
     "history.usage history.months timing.triggers dialect source.client settings archive money"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
+from etl import streams
 from etl.errors import EtlError, SettingsError
 
 if TYPE_CHECKING:
@@ -162,13 +163,15 @@ def print_json(value: Any) -> None:
 
 def print_text(text: str) -> None:
     """To standard output. Raises `SettingsError` where that takes nothing more, such as a full disk."""
+    if sys.stdout is None:
+        raise SettingsError("standard output is closed", advice="open it, or name a file: -o FILE")
     try:
         click.echo(text, nl=False)
     except OSError as error:
         if error.errno == errno.EPIPE:
+            streams.silence(sys.stdout)
             raise  # whoever reads has seen enough: click knows
-        with suppress(OSError):  # what is buffered would fail once more at the end
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.silence(sys.stdout)
         raise SettingsError(
             f"standard output cannot be written: {error.strerror}",
             advice="make room there, or name another place: -o FILE where there is one",

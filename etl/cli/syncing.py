@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +108,8 @@ def sync(
     if any(result.is_backfill for result in results):
         _say_last_month(app)
     if as_json:
-        print_json([_result_json(result) for result in results])
+        with suppress(BrokenPipeError):  # the polls are made, whoever reads of them
+            print_json([_result_json(result) for result in results])
     raise SystemExit(polling.exit_code(results))
 
 

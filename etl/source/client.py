@@ -26,7 +26,7 @@ import httpx
 import msgspec
 
 from etl import __version__
-from etl.errors import Changed, Missing, Refused, SettingsError, SourceError, Unavailable
+from etl.errors import Changed, ErrorKind, Missing, Refused, SettingsError, SourceError, Unavailable
 from etl.redact import MASK, remember, scrub
 from etl.resources.listing import LIMIT_BODY, parse
 from etl.source.deadline import Budget
@@ -274,7 +274,10 @@ class Client:
         limited = TOO_MANY in faults
         self._count(limited=limited)
         advice = self._advice(ADVICE_WAIT)
-        return Unavailable(what, advice=advice, retry_after_s=wait, limited=limited)
+        failure = Unavailable(what, advice=advice, retry_after_s=wait, limited=limited)
+        if not faults:  # such as the front page of a site, for a path that it does not know
+            failure.kind = ErrorKind.CHANGED
+        return failure
 
     def _words(self, error: Exception) -> str:
         """Map a foreign exception to words, without a text of it that can hold a header or a body."""

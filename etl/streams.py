@@ -1,0 +1,52 @@
+"""Standard streams on which words may be lost, but never stop the work."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+
+class LossyStream(io.TextIOWrapper):
+    """A text stream that drops what it cannot write: a full disk, a closed pipe."""
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError:
+            silence(self)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError:
+            silence(self)
+
+
+def silence(stream: TextIO) -> None:
+    """Send a stream to nowhere: what it still buffers would fail again at the end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def prepare() -> None:
+    """Open what the caller closed, and let words to people be lost.
+
+    A closed descriptor would be given to the next file that is opened, and the database would get the
+    words of a library.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        encoding = sys.stderr.encoding
+        sys.stderr = LossyStream(
+            sys.stderr.detach(), encoding, errors="backslashreplace", line_buffering=True
+        )
