@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from etl.cli.common import fail
+from etl.errors import SettingsError
 from etl.redact import MASK, redact, remember_address, remember_url, scrub
 from etl.redact.known import known
 from etl.resources.instances import read
@@ -369,3 +371,13 @@ def test_the_secrets_of_a_whole_fleet_are_gone() -> None:
     assert LEAK_MARK not in json.dumps(redact(cloud.page()))
     seen, rejects = read(cloud.body())
     assert LEAK_MARK not in f"{seen}{rejects}"
+
+
+def test_an_error_on_the_screen_holds_nothing_that_the_process_knows(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    remember_url("postgresql://etl:hunter2@h/a")
+    fail(SettingsError("no user etl with hunter2", advice="try hunter2 again, chenyu-etl"))
+    assert capsys.readouterr().err == (
+        f"error: no user etl with {MASK}\n       try {MASK} again, chenyu-etl\n"
+    )

@@ -185,9 +185,12 @@ def prepare_streams() -> None:
 
 
 def fail(error: EtlError) -> None:
-    say(f"error: {error.message}")
+    """Print an error and its advice, whatever secrets a driver or a service put into it."""
+    from etl.redact import without_known
+
+    say(without_known(f"error: {error.message}"))
     if error.advice:
-        say(f"       {error.advice}")
+        say(without_known(f"       {error.advice}"))
 
 
 def show_warning(

@@ -48,7 +48,7 @@ _USUAL: Final = re.compile(
 
 
 def redact(value: Any) -> Any:
-    """The same JSON value without secrets.
+    """Return a JSON value without its secrets.
 
     `MASK` stands in the place of what goes by a secret's name and of secrets in texts; of a URL
     scheme, host, port and path remain, of a card number the last four characters. JSON inside of
@@ -66,8 +66,13 @@ def redact(value: Any) -> Any:
 
 
 def scrub(text: str) -> str:
-    """`text` for a log, an error or a screen: without secrets, those that the process knows as well."""
+    """Return `text` for a log, an error or a screen: without secrets, those that the process knows as well."""
     return cut_secrets(known.cut(text))
+
+
+def without_known(text: str) -> str:
+    """Return `text` without the secrets that the process itself knows, and otherwise as it is."""
+    return known.cut(text)
 
 
 def redact_words(value: Any) -> Any:
@@ -209,4 +214,5 @@ __all__ = [
     "remember_address",
     "remember_url",
     "scrub",
+    "without_known",
 ]
