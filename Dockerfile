@@ -14,8 +14,7 @@ WORKDIR /var/lib/chenyu-etl
 ENV STATE_DIRECTORY=/var/lib/chenyu-etl CHENYU_LISTEN=0.0.0.0:9469
 VOLUME /var/lib/chenyu-etl
 EXPOSE 9469
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["python", "-c", \
-    "import urllib.request as r; r.urlopen('http://127.0.0.1:9469/healthz', timeout=4)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["python", "-m", "etl.service.probe"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["chenyu-etl"]
 CMD ["run"]

@@ -21,10 +21,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.dialect import Database
-from etl.errors import SettingsError
+from etl.errors import Busy, SettingsError
 from etl.service import logs
 from etl.service.daemon import Daemon
 from etl.service.health import Health, as_json
+from etl.service.probe import lives
 from etl.settings.alerts import read as read_alerts
 from etl.simcloud import ANY, Behaviour, Fail, Story
 from tests.driven import Stepped
@@ -307,6 +308,20 @@ def test_the_port_serves_its_pages_and_no_more() -> None:
         assert ask(health.port, "/a", "POST")[0] == 501
     finally:
         health.close()
+
+
+def test_a_second_daemon_at_the_same_address_says_so() -> None:
+    first = Health("127.0.0.1:0", {"/healthz": lambda: as_json(200, {})})
+    try:
+        listen = f"127.0.0.1:{first.port}"
+        assert lives(listen)
+        assert lives(f"0.0.0.0:{first.port}"), "as a container is asked"
+        with pytest.raises(Busy, match="a daemon is at work already") as caught:
+            Health(listen, {})
+        assert caught.value.exit_code == 7
+    finally:
+        first.close()
+    assert not lives(listen)
 
 
 def test_a_port_that_is_taken_is_said_with_advice() -> None:

@@ -36,7 +36,7 @@ ROOMS = (
     "sync",
     "app",
     "polling",
-    "doctor demo service.logs service.watchdog service.ticks service.units service.jobs"
+    "doctor demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
     " service.gauges",
     "service.schedule service.metrics service.health service.installing service.lookout",
     "service.daemon",

@@ -154,7 +154,71 @@ def test_root_at_a_terminal_is_offered_a_service_of_the_system(
     assert (home / "config/chenyu-etl/config.toml").exists()
 
 
+def test_a_config_of_a_new_name_is_made_and_holds_what_was_given(
+    run: Command, home: Path, server: Server
+) -> None:
+    config = home / "new" / "c.toml"
+    words = ["--config", str(config), "--database", "own.db", "init", "--account", "lab"]
+    done = run(
+        *words, "--no-sync", CHENYU_PAGE_SIZE="7", CHENYU_PING_URL="https://hc.example/S3CRET"
+    )
+    assert done.exit_code == 0, done.output
+    known = load({}, {}, config)
+    assert (known.page_size, known.resources) == (7, ("instances",))
+    assert known.database_url == f"sqlite:///{home / 'own.db'}"
+    assert known.base_url == server.base_url
+    assert "not written there: CHENYU_PING_URL" in done.stderr
+    assert f"--config {config} run" in done.stderr
+    assert "env -u CHENYU_API_KEY" in done.stderr, "else it would be another account's key too"
+    assert "S3CRET" not in config.read_text() + done.output
+
+
+@pytest.mark.skipif(not shutil.which("localedef"), reason="there is no localedef")
+def test_files_are_utf_8_in_every_locale(home: Path, server: Server) -> None:
+    made = ["localedef", "-i", "zh_CN", "-f", "GBK", str(home / "zh_CN.GBK")]
+    if subprocess.run(made, capture_output=True).returncode > 1:
+        pytest.skip("this system has no sources of locales")
+    environ = {
+        **{name: os.environ[name] for name in ("PATH", "CHENYU_BASE_URL", "CHENYU_RESOURCES")},
+        **{"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")},
+        **{"LC_ALL": "zh_CN.GBK", "LOCPATH": str(home), "PYTHONUTF8": "0"},
+    }
+    done = subprocess.run(
+        [str(COMMAND), "init", "--stdin", "--account", "实验室".encode("gbk"), "--no-service"],
+        **{"env": environ, "input": f"{KEY}\n".encode(), "capture_output": True},
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"Traceback" not in done.stderr
+    config = home / "config/chenyu-etl/config.toml"
+    assert [a.name for a in load({}, {}, config).accounts] == ["实验室"]
+
+
 # units
+
+
+def test_a_service_gets_what_this_shell_has_or_refuses_by_name(
+    run: Command, home: Path, server: Server
+) -> None:
+    assert run("init", "--no-sync").exit_code == 0
+    odd = str(home / 'a 50% "b" $c #d')
+    environ = {"CHENYU_ARCHIVE": odd, "HTTPS_PROXY": "http://proxy.example:3128"}
+    unit_text = run("service", "print", "systemd", "--user", **environ).stdout
+    quoted = odd.replace("%", "%%").replace('"', '\\"')
+    assert f'Environment="CHENYU_ARCHIVE={quoted}"\n' in unit_text
+    assert 'Environment="HTTPS_PROXY=http://proxy.example:3128"\n' in unit_text
+    cron = run("service", "print", "cron", **environ).stdout
+    assert r"50\%" in cron
+    listed = plistlib.loads(run("service", "print", "launchd", **environ).stdout.encode())
+    assert listed["EnvironmentVariables"]["CHENYU_ARCHIVE"] == odd
+    for name, value in (
+        ("CHENYU_PING_URL", "https://hc.example/S3CRET"),
+        ("CHENYU_DATABASE_URL", "postgresql://u:S3CRET@h/d"),
+        ("HTTPS_PROXY", "http://u:S3CRET@proxy.example"),
+    ):
+        refused = run("service", "print", "cron", **{name: value})
+        assert (refused.exit_code, name in refused.stderr) == (2, True)
+        assert "S3CRET" not in refused.output
+    assert "--config" not in run("service", "print", "cron", XDG_CONFIG_HOME=str(home / "x")).stdout
 
 
 def test_a_unit_of_the_system_has_a_user_of_its_own_and_the_keys_as_credentials() -> None:
@@ -168,7 +232,7 @@ def test_a_unit_of_the_system_has_a_user_of_its_own_and_the_keys_as_credentials(
 
 def test_odd_paths_are_quoted_for_systemd() -> None:
     odd = Installation(["/opt/a b/100%/$x"], Path("/c"))
-    assert 'ExecStart="/opt/a b/100%%/$$x" --config /c run' in unit(
+    assert 'ExecStart=:"/opt/a b/100%%/$x" --config /c run' in unit(
         odd, settings(LAB), system=False
     )
 
@@ -286,8 +350,10 @@ def test_a_service_is_installed_into_a_folder_and_removed_again(
     assert run("service", "uninstall", *folder).exit_code == 0
     assert list((home / "units").iterdir()) == []
     assert run("service", "uninstall", *folder).exit_code == 2
-    for kind in ("cron", "launchd", "windows"):
+    for kind in ("cron", "launchd"):
         assert "chenyu-etl" in run("service", "print", kind).output
+    refused = run("service", "print", "windows")
+    assert "takes no variables: CHENYU_BASE_URL" in refused.output
 
 
 def test_at_a_terminal_init_asks_for_the_key_and_does_not_show_it(

@@ -40,8 +40,11 @@ class Context:
 
         return settings.read(self.options, os.environ, Path(self.config) if self.config else None)
 
-    def app(self, **options: Any) -> App:
-        """Build the program with the settings of all words together; nothing is connected to yet."""
+    def app(self, *, may_be_new: bool = False, **options: Any) -> App:
+        """Build the program with the settings of all words together; nothing is connected to yet.
+
+        With `may_be_new` a config file that is named need not be there yet.
+        """
         from etl import settings
         from etl.app import App
         from etl.settings.variables import unread_variables
@@ -59,7 +62,8 @@ class Context:
             )
         path = Path(self.config) if self.config else None
         app = App(
-            settings.load(said, os.environ, path), asked_zone=self.options.get("timezone") or None
+            settings.load(said, os.environ, path, may_be_new=may_be_new),
+            asked_zone=self.options.get("timezone") or None,
         )
         for each in unread_variables(os.environ, path):
             say(f"warning: {each}")

@@ -145,12 +145,14 @@ def init(
     path = Path(context.config) if context.config else None
     config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
     installing.refuse_known(config, account)
-    app = context.app()
+    app = context.app(may_be_new=True)
     key = _good_key(app, account, from_stdin)
-    place = installing.write_account(
-        config, account, key, _first_lines(context, system), system=system
-    )
+    is_new = not config.exists()
+    lines, unwritten = _first_lines(context, system)
+    place = installing.write_account(config, account, key, lines, system=system)
     say(f"wrote {config} and {place}")
+    for name in unwritten if is_new else [*unwritten, *(line.partition(" ")[0] for line in lines)]:
+        say(f"not written there: {name}, as you gave it here; it counts only where it is set")
     if not system and first_sync is not False:
         _poll_first(context, config, account)
     if wants_service is None:
@@ -160,8 +162,9 @@ def init(
         known = settings.load({}, os.environ, config)
         print_lines(installing.install(config, known, system=system, folder=None, start=True))
     else:
-        say("next: chenyu-etl run, or chenyu-etl service install, or lines for cron:")
-        say("      chenyu-etl service print cron")
+        command = _command(config, account)
+        say(f"next: {command} run, or {command} service install, or lines for cron:")
+        say(f"      {command} service print cron")
 
 
 def _wants_system(context: Context) -> bool:
@@ -217,17 +220,47 @@ def _asked_key(from_stdin: bool) -> str:
     return key.strip()
 
 
-def _first_lines(context: Context, system: bool) -> list[str]:
-    """Of a new config file: what was said before the command, and differs from the default."""
+def _command(config: Path, account: str) -> str:
+    """Return the words that start this program with this config, to be pasted into a shell."""
+    import shlex
+
+    from etl import settings
+    from etl.service import installing
+
+    words = list(installing.installed(config).words)
+    if config != settings.config_path({}):
+        words += ["--config", str(config.absolute())]
+    # the key in this shell would be that of another account as well
+    takes_off = os.environ.get("CHENYU_API_KEY") and account != settings.DEFAULT_ACCOUNT
+    return ("env -u CHENYU_API_KEY " if takes_off else "") + shlex.join(words)
+
+
+def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
+    """Return the lines of a new config file for what was given here, and the names of what may hold a
+    secret and is not written."""
     import json
 
     from etl.service import units
+    from etl.settings import variable
+    from etl.settings.variables import UNWRITTEN_VARIABLES, plain_settings
 
-    said = {name: value for name, value in context.options.items() if value}
-    said.setdefault("base_url", os.environ.get("CHENYU_BASE_URL", ""))
-    if system:
-        said.setdefault("database_url", f"{units.STATE}/{units.NAME}.db")
-    return [f"{name} = {json.dumps(value)}" for name, value in said.items() if value]
+    values = {name: os.environ.get(variable(name), "") for name in plain_settings()}
+    values |= {name: value for name, value in context.options.items() if value}
+    secret = [v for v in UNWRITTEN_VARIABLES if os.environ.get(v)]
+    if "@" in values["database_url"] and "://" in values["database_url"]:
+        secret.append(variable("database_url"))
+        values["database_url"] = ""
+    if system and not values["database_url"]:
+        values["database_url"] = f"{units.STATE}/{units.NAME}.db"
+    for name in ("database_url", "archive"):
+        if values[name] and "://" not in values[name]:
+            values[name] = str(Path(values[name].strip()).expanduser().absolute())
+    lines = [
+        f"{name} = {json.dumps(value.strip(), ensure_ascii=False)}"
+        for name, value in values.items()
+        if value
+    ]
+    return lines, secret
 
 
 def _poll_first(context: Context, config: Path, account: str) -> None:
@@ -282,7 +315,7 @@ def print_service(context: Context, kind: str, user: bool) -> None:
 
     system = not user and _is_root() and kind == "systemd"
     config, known = _config(context, system=system)
-    here = installing.installed(config)
+    here = installing.installed(config, _carried(context, config, system=system))
     if kind == "systemd":
         text = units.unit(here, known, system=system)
         if system:
@@ -305,7 +338,10 @@ def install(context: Context, user: bool, start: bool, folder: Path | None) -> N
 
     system = not user and _is_root()
     config, known = _config(context, system=system)
-    print_lines(installing.install(config, known, system=system, folder=folder, start=start))
+    environ = _carried(context, config, system=system)
+    print_lines(
+        installing.install(config, known, environ, system=system, folder=folder, start=start)
+    )
 
 
 @service.command()
@@ -331,6 +367,17 @@ def _config(context: Context, *, system: bool) -> tuple[Path, Any]:
     own = {name: said for name, said in os.environ.items() if not name.startswith("CHENYU_API_KEY")}
     state = {"STATE_DIRECTORY": str(units.STATE)} if system else own
     return path, settings.load(context.options, state, path if path.exists() else given)
+
+
+def _carried(context: Context, config: Path, *, system: bool) -> dict[str, str]:
+    """The variables of this shell that the service needs; root's own folders are none of them."""
+    from etl import settings
+    from etl.service import installing
+
+    written = settings.read_config(config) if config.exists() else {}
+    environ = installing.carried(context.options, os.environ, written)
+    own = ("XDG_CONFIG_HOME", "XDG_DATA_HOME") if system else ()
+    return {name: value for name, value in environ.items() if name not in own}
 
 
 def _require_a_key(app: Any) -> None:

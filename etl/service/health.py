@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import socket
@@ -11,7 +12,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from etl.errors import SettingsError
+from etl.errors import Busy, SettingsError
+from etl.service.probe import lives
 from etl.settings.service import listen_address
 
 Answer = tuple[int, str, bytes]
@@ -40,6 +42,11 @@ class Health:
         try:
             self._server: _Listener = listener((host, port), _Handler)
         except (OSError, OverflowError) as error:
+            if getattr(error, "errno", None) == errno.EADDRINUSE and lives(listen):
+                raise Busy(
+                    f"a daemon is at work already: it answers on {listen}",
+                    advice="stop that one first, or give this one another config and --listen",
+                ) from error
             raise SettingsError(
                 f"cannot listen on {listen}: {getattr(error, 'strerror', None) or error}",
                 advice="name another address, or off: --listen (CHENYU_LISTEN)",

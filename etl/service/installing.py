@@ -9,27 +9,69 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from etl.app import App
 from etl.errors import SettingsError
 from etl.paths import file_name
 from etl.resources import INSTANCES
 from etl.service import units
-from etl.settings import Settings, refuse_odd_name
+from etl.settings import Settings, refuse_odd_name, variable
+from etl.settings.text import clean
+from etl.settings.variables import known_variables, named_variables
 
 SYSTEMCTL_S: Final = 60
+_PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+NETWORK: Final = (
+    *_PROXIES,
+    *(name.lower() for name in _PROXIES),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+)
+"""Variables of others that a sync goes by."""
+PATHS: Final = (
+    "CHENYU_ARCHIVE",
+    "CHENYU_API_KEY_FILE",
+    "CHENYU_DATABASE_URL",
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+)
+SECRETS: Final = ("CHENYU_PING_URL",)
+_USER_INFO: Final = re.compile(r"://[^/@]*:[^/@]*@|://.*password=")
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """Folders that the unit of the system hides from its user: ProtectHome, PrivateTmp."""
 
 
-def installed(config: Path) -> units.Installation:
-    """This program as it runs now."""
+def installed(config: Path | None, environ: Mapping[str, str] | None = None) -> units.Installation:
+    """Describe this program as it runs now; a config file that is not there is left out."""
     script = Path(sys.executable).with_name(units.NAME)
     words = [str(script)] if script.exists() else [sys.executable, "-m", "etl.cli"]
-    return units.Installation(words, config.absolute())
+    there = config.absolute() if config is not None and config.exists() else None
+    return units.Installation(words, there, environ or {})
+
+
+def carried(
+    options: Mapping[str, Any], environ: Mapping[str, str], written: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return the variables that a service needs to work as this shell does, paths absolute.
+
+    Raises `SettingsError` for one that may hold a secret: a unit or a crontab is no place for it.
+    """
+    known = known_variables() - {"CHENYU_CONFIG", "CHENYU_DEBUG", "CHENYU_API_KEY"}
+    values = {name: environ[name] for name in sorted(known | set(NETWORK)) if environ.get(name)}
+    values |= {variable(name): str(value) for name, value in options.items() if value}
+    secret = [name for name in (*named_variables(written), *SECRETS) if environ.get(name)]
+    for name in [*secret, *(name for name, value in values.items() if _USER_INFO.search(value))]:
+        raise SettingsError(
+            f"{name} is set in this shell alone, and may hold a secret",
+            advice="write it into the config file or a file of its own, and unset it here",
+        )
+    return {
+        name: str(Path(clean(value, name)).expanduser().absolute())
+        if name in PATHS and "://" not in value
+        else clean(value, name)
+        for name, value in values.items()
+    }
 
 
 # the config
@@ -89,7 +131,9 @@ def write_account(
 
 def _create(place: Path, content: str, mode: int) -> None:
     try:
-        with os.fdopen(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        with os.fdopen(
+            os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
+        ) as file:
             file.write(content)
         place.chmod(mode)
     except OSError as error:
@@ -112,10 +156,16 @@ def _read(config: Path) -> dict[str, dict[str, object]]:
 
 
 def install(
-    config: Path, settings: Settings, *, system: bool, folder: Path | None, start: bool
+    config: Path,
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    *,
+    system: bool,
+    folder: Path | None,
+    start: bool,
 ) -> Iterator[str]:
-    """Put the unit in its place, and start it; what was done, line by line."""
-    here = installed(config)
+    """Put the unit in its place, and start it; yield what was done, line by line."""
+    here = installed(config, environ)
     text = units.unit(here, settings, system=system)
     if system:
         refuse_out_of_reach(config, settings)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import plistlib
 import shlex
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +40,7 @@ RestartSec=10
 WatchdogSec=120
 TimeoutStopSec=20
 UMask=0077
-{own}
+{environ}{own}
 [Install]
 WantedBy={target}
 """
@@ -83,14 +83,16 @@ SystemCallErrorNumber=EPERM
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """This program as it is installed: the words that start it, and the config file it is to use."""
+    """This program as it is installed: the words that start it, the config file that it is to use, if
+    there is one, and the variables that the service needs as this shell has them."""
 
     words: Sequence[str]
-    config: Path
+    config: Path | None
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def command(self) -> list[str]:
-        return [*self.words, "--config", str(self.config)]
+        return [*self.words, *(["--config", str(self.config)] if self.config else [])]
 
 
 def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
@@ -99,10 +101,15 @@ def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
     Raises `SettingsError` where it could not work: a key or a database out of its reach.
     """
     command = " ".join(_quoted(word) for word in [*installed.command, "run"])
+    if "$" in command:
+        command = f":{command.replace('$$', '$')}"  # the path of a program knows no $$
+    environ = "".join(
+        f"Environment={_assigned(name, value)}\n" for name, value in installed.environ.items()
+    )
     if not system:
         _refuse_bare_keys(settings)
         own = "NoNewPrivileges=yes\n"
-        return _UNIT.format(command=command, own=own, target="default.target")
+        return _UNIT.format(command=command, environ=environ, own=own, target="default.target")
     _refuse_foreign_database(settings)
     credentials = "\n".join(
         f"LoadCredential={account.credential}:{account.key_file.absolute()}".replace("%", "%%")
@@ -115,7 +122,7 @@ def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
         credentials=credentials or "# no key files: keys come from EnvironmentFile",
         home="read-only" if is_at_home else "yes",
     )
-    return _UNIT.format(command=command, own=own, target="multi-user.target")
+    return _UNIT.format(command=command, environ=environ, own=own, target="multi-user.target")
 
 
 def unit_path(*, system: bool, home: Path) -> Path:
@@ -126,7 +133,8 @@ def unit_path(*, system: bool, home: Path) -> Path:
 def crontab(installed: Installation) -> str:
     """Lines for `crontab -e`. A sync that finds another at work ends at once, so they never pile
     up; the second line says by mail when nothing complete came for a while."""
-    words = shlex.join(installed.command).replace("%", r"\%")
+    assigned = [f"{name}={shlex.quote(value)}" for name, value in installed.environ.items()]
+    words = " ".join([*assigned, shlex.join(installed.command)]).replace("%", r"\%")
     log = f'"$HOME/{NAME}.log"'
     return (
         f"*/2 * * * *  {words} sync 2>>{log} || [ $? -eq 7 ]\n"
@@ -141,6 +149,7 @@ def launchd(installed: Installation, home: Path) -> str:
     said = {
         "Label": LABEL,
         "ProgramArguments": [*installed.command, "run"],
+        **({"EnvironmentVariables": dict(installed.environ)} if installed.environ else {}),
         "RunAtLoad": True,
         "KeepAlive": True,
         "ProcessType": "Background",
@@ -151,10 +160,30 @@ def launchd(installed: Installation, home: Path) -> str:
 
 
 def windows(installed: Installation) -> str:
-    """A command that makes a task of Windows which runs while its user is logged on."""
+    """A command that makes a task of Windows which runs while its user is logged on.
+
+    Raises `SettingsError` for what such a task cannot be given.
+    """
+    if installed.environ:
+        raise SettingsError(
+            f"a task of Windows takes no variables: {', '.join(installed.environ)}",
+            advice="write them into the config file, or set them for the user and unset them here",
+        )
+    odd = sorted({sign for word in installed.command for sign in word if sign in '%&|<>^!"'})
+    if odd:
+        raise SettingsError(
+            f"the path of the program or of its config holds {' '.join(odd)}",
+            advice="schtasks would not take it as it is: move it",
+        )
     words = subprocess.list2cmdline([*installed.command, "run"])
     inner = words.replace('"', '\\"')
     return f'schtasks /Create /TN "{NAME}" /SC ONLOGON /TR "{inner}"\nschtasks /Run /TN "{NAME}"\n'
+
+
+def _assigned(name: str, value: str) -> str:
+    """A variable of a systemd unit: there $ is a plain sign, % is not."""
+    plain = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{name}={plain}"'
 
 
 def _quoted(word: str) -> str:

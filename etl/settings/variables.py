@@ -20,6 +20,8 @@ from etl.settings import (
 
 OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG", "CHENYU_LANG")
 """Variables of options that are not settings."""
+UNWRITTEN_VARIABLES: Final = ("CHENYU_PING_URL", "CHENYU_SCHEDULE")
+"""Variables that `init` leaves where they are: one is a secret, the other a table in the config file."""
 _OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
 """In names that Kubernetes sets for a service called chenyu-etl."""
 
@@ -28,6 +30,12 @@ def known_variables() -> set[str]:
     """Every variable of ours that is read whatever the config file names."""
     names = {f.name for f in fields(Settings)} - {"accounts", "alerts"}
     return {*map(variable, names), KEY_VARIABLE, KEY_FILE_VARIABLE, *OPTION_VARIABLES}
+
+
+def plain_settings() -> list[str]:
+    """The settings that are one value, and hold no secret but for the address of the database."""
+    tables = {"accounts", "alerts", "schedule", "ping_url"}
+    return [f.name for f in fields(Settings) if f.name not in tables]
 
 
 def unread_variables(environ: Mapping[str, str], config: Path | None = None) -> list[str]:
