@@ -18,13 +18,11 @@ from etl.resources import RESOURCES, Resource
 from etl.settings import Account, default_urls
 from etl.status import status
 from etl.store import schema
+from etl.timing.freshness import FUTURE_S
 
 if TYPE_CHECKING:
     from etl.app import App
     from etl.source.client import Client
-
-FUTURE_S: Final = 60
-"""What is known of the clocks may be so far off."""
 
 Verdict = Literal["ok", "note", "bad"]
 SHOWN_REJECTS: Final = 3
