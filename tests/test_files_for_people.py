@@ -14,11 +14,15 @@ import pytest
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.exports import focus
+from etl.history.months import Month
+from etl.reports.notes import notes_of_month
 from etl.reports.render import render
 from etl.reports.render.columns import Column
 from etl.reports.render.xlsx import LONGEST_NAME, Book
 from etl.simcloud import Story
+from etl.store import writing
 from tests.commands import Command, filled, home, path, run
+from tests.conftest import ZONE
 from tests.priced import YUAN, lists
 from tests.support import apply, poll_story
 
@@ -105,3 +109,15 @@ def test_json_in_focus_cells_is_json_whatever_the_text(database: Database, tmp_p
         rows = list(csv.DictReader(file))
     assert rows
     assert all(json.loads(row["Tags"]) == rule for row in rows)
+
+
+def test_the_workbook_of_a_closed_month_says_since_when_it_is_closed(database: Database) -> None:
+    polled(database)
+    with writing(database) as db:
+        (lab,) = db.books.accounts()
+        db.books.freeze(lab, Month.parse("2026-01"), 1_770_000_000)
+    for month, is_closed in (("2026-01", True), ("2026-02", False)):
+        said = {"account": None, "from_day": f"{month}-01", "to_day": f"{month}-28"}
+        found = notes_of_month(database, month, said, zone=ZONE, made_at=0, lang="zh")
+        note = ("关账时间 (UTC)", "lab: 2026-02-02T02:40:00Z")
+        assert (note in found) is is_closed

@@ -31,6 +31,7 @@ _LABELS: Final = {
     "gap in observation": "观测缺口",
     "gaps in observation": "观测缺口",
     "records not understood": "未能读取的记录",
+    "closed since (UTC)": "关账时间 (UTC)",
     "program": "程序版本",
     "made at (UTC)": "生成时间 (UTC)",
 }
@@ -105,6 +106,19 @@ ORDER BY c.account
 """
     ),
 )
+_CLOSED: Final = Report(
+    "closed",
+    "",
+    (Param("account", ""), Param("from_day", "")),
+    {},
+    expanded(
+        """
+SELECT m.account, m.closed_at FROM month_closed m
+WHERE account_chosen(m.account) AND m.month = month_of(:from_day)
+ORDER BY m.account
+"""
+    ),
+)
 _UNREAD: Final = Report(
     "unread",
     "",
@@ -165,7 +179,12 @@ def notes_of_month(
     """Return labels and values for a workbook of several reports about one month."""
     arguments = {**arguments, NOW: made_at}
     line = line_above(database, SEEN, arguments, lang)
-    lines = [("month", month), ("observation", line), *_seen(database, arguments, zone)]
+    closed = [
+        ("closed since (UTC)", f"{account}: {closed_at}")
+        for account, closed_at in run(database, _CLOSED, arguments)[1]
+    ]
+    seen = _seen(database, arguments, zone)
+    lines = [("month", month), *closed, ("observation", line), *seen]
     return _labelled([*lines, *_made(made_at)], lang)
 
 

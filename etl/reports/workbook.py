@@ -34,6 +34,7 @@ SHEETS: Final = (
     Sheet("Recharges", "充值", "recharges"),
     Sheet("Cards", "算力卡", "cards"),
     Sheet("Balance", "余额平衡", "balance"),
+    Sheet("Budgets", "预算", "budget"),
 )
 
 
