@@ -66,6 +66,12 @@ project = "vision"
 owner = "alice"
 cost_centre = "K-7"
 
+[[rule]]
+title = "李雷*"
+project = "audio"
+owner = "李雷"
+cost_centre = "K-9"
+
 [[budget]]
 project = "vision"
 amount = 5000

@@ -79,6 +79,7 @@ def table(database: Database, name: str, *columns: str, **arguments: Any) -> lis
 
 def test_now(fleet: Database) -> None:
     same = {"account": "lab", "image": "PyTorch 2.0 环境:v2.0", "as_of": "2026-01-01T03:50:00Z"}
+    same |= {"owner": None, "project": None, "yuan_per_hour": None}
     assert rows(fleet, "now") == [
         {
             **same,

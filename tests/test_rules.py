@@ -345,6 +345,18 @@ def test_the_report_shows_what_no_rule_matches(allocated: Database) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["now", "timers", "idle"])
+def test_who_runs_what_at_what_price_is_one_report(name: str, allocated: Database) -> None:
+    """Of the second day the rules give the first to speech; both cost a yuan an hour."""
+    period = {"from_day": "2026-01-01", "to_day": "2026-01-31", "now": newest(allocated)}
+    names, found = reports.run(allocated, reports.load(name), period)
+    wanted = [names.index(column) for column in ("title", "project", "yuan_per_hour")]
+    assert sorted([row[i] for i in wanted] for row in found) == [
+        ["eval", None, 1.0],
+        ["train a", "speech", 1.0],
+    ]
+
+
 def test_the_budget_report_projects_the_month(allocated: Database) -> None:
     """Observed until 2026-01-02T16:00Z, two days of Shanghai: as on the second, for 696 hours more."""
     assert report(allocated, "budget") == [

@@ -10,6 +10,9 @@
 -- @column suspect {zh=可疑, int} 1 where it runs now without a timer for at least that long
 -- @column running_hours {zh=当前已运行, unit=h} hours of the run that goes on now
 -- @column timer {zh=定时关机, instant} when it will be shut down, UTC; empty: no timer, or it does not run
+-- @column owner {zh=负责人} who it is for
+-- @column project {zh=项目} project that pays
+-- @column yuan_per_hour {zh=每小时费用, unit=yuan, total} what it costs an hour while it runs; empty: not running, or not known
 -- @column hours {zh=运行时长, unit=h, total} hours of running time in the period
 -- @column night_hours {zh=夜间时长, unit=h, total} of them between 0 and 8 o'clock
 -- @column weekend_hours {zh=周末时长, unit=h, total} of them on Saturday and Sunday
@@ -37,6 +40,9 @@ lines AS (
     SELECT
         u.*,
         n.shutdown_time,
+        n.owner,
+        n.project,
+        n.hour_microcny,
         CASE WHEN n.as_of_s > n.running_since_s THEN n.as_of_s - n.running_since_s END AS run_s,
         CASE
             WHEN n.shutdown_time_s IS NULL
@@ -54,6 +60,9 @@ SELECT
     suspect,
     hours(run_s) AS running_hours,
     CASE WHEN run_s IS NOT NULL THEN shutdown_time END AS timer,
+    owner,
+    project,
+    yuan(hour_microcny) AS yuan_per_hour,
     hours(running_s) AS hours,
     hours(night_s) AS night_hours,
     hours(weekend_s) AS weekend_hours,

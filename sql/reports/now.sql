@@ -7,6 +7,9 @@
 -- @column running_since {zh=运行自, instant} start of the current run, UTC
 -- @column hours {zh=已运行时长, unit=h} hours since then, up to the newest complete poll
 -- @column timer {zh=定时关机, instant} when it will be shut down, UTC; empty: never
+-- @column owner {zh=负责人} who it is for
+-- @column project {zh=项目} project that pays
+-- @column yuan_per_hour {zh=每小时费用, unit=yuan, total} what it costs an hour while it runs; empty: not running, or not known
 -- @column image {zh=镜像} image and tag
 -- @column instance_uuid {zh=实例ID} identity
 -- @column as_of {zh=截至, instant} start of the newest complete poll, UTC
@@ -18,6 +21,9 @@ SELECT
     running_since,
     hours(as_of_s - running_since_s) AS hours,
     shutdown_time AS timer,
+    owner,
+    project,
+    yuan(hour_microcny) AS yuan_per_hour,
     image_name || COALESCE(':' || image_tag, '') AS image,
     instance_uuid,
     as_of

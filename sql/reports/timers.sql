@@ -11,11 +11,15 @@
 -- @column hours {zh=已运行时长, unit=h} hours since then
 -- @column gpu_nums {zh=卡数, int, total} number of GPUs
 -- @column gpu_name {zh=显卡型号} GPU model
+-- @column owner {zh=负责人} who it is for
+-- @column project {zh=项目} project that pays
+-- @column yuan_per_hour {zh=每小时费用, unit=yuan, total} what it costs an hour while it runs; empty: not running, or not known
 -- @column instance_uuid {zh=实例ID} identity
 -- @column as_of {zh=截至, instant} start of the newest complete poll, UTC
 WITH running AS (
     SELECT
         account, title, shutdown_time, running_since, gpu_nums, gpu_name, instance_uuid, as_of,
+        owner, project, yuan(hour_microcny) AS yuan_per_hour,
         CASE
             WHEN shutdown_time_s IS NULL THEN 'none'
             WHEN shutdown_time_s <= as_of_s THEN 'overdue'
@@ -29,7 +33,7 @@ WITH running AS (
 )
 SELECT
     account, title, timer, shutdown_time, hours_left, running_since, hours, gpu_nums, gpu_name,
-    instance_uuid, as_of
+    owner, project, yuan_per_hour, instance_uuid, as_of
 FROM running
 WHERE account_chosen(account)
     AND CAST(:timer AS TEXT) IN ('any', timer)

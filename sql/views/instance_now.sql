@@ -10,6 +10,7 @@
 -- @column running_since_s the same, epoch seconds
 -- @column as_of start of the newest complete poll
 -- @column as_of_s the same, epoch seconds
+-- @column hour_microcny what it costs an hour by the price in force then; null: nothing, or not known
 -- @column shutdown_time_s shutdown_time, epoch seconds
 -- @column create_time_s creation, epoch seconds
 SELECT
@@ -41,7 +42,17 @@ SELECT
     epoch(h.last_at) AS as_of_s,
     CASE WHEN i.shutdown_enabled THEN epoch(i.shutdown_time) END AS shutdown_time_s,
     epoch(i.create_time) AS create_time_s,
-    i.save_image_status
+    i.save_image_status,
+    w.project,
+    w.owner,
+    CASE
+        WHEN p.kind = 'held' OR u.started_at IS NOT NULL
+        THEN CAST(
+            amount_min(
+                {HOUR_S}, rate(chargeable_gpus(i.gpu_nums), p.price_microcny, p.flat_microcny), p.per_s
+            ) AS BIGINT
+        )
+    END AS hour_microcny
 FROM instance i
 JOIN account a ON a.account_id = i.account_id
 LEFT JOIN instance_status s ON s.status = i.status
@@ -50,4 +61,6 @@ LEFT JOIN instance_usage u
     ON is_instance_of(u, i)
     AND u.ended_at IS NULL AND u.kind = 'running'
 LEFT JOIN sync_horizon h ON h.account_id = i.account_id
+LEFT JOIN allocation w ON is_payer_of(w, i, epoch(h.last_at))
+LEFT JOIN price_period p ON is_price_of(p, i) AND holds(p, epoch(h.last_at))
 WHERE i.gone_at IS NULL
