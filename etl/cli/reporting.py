@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from etl.cli.common import json_option, print_json, print_lines, say
+from etl.poll import SKEW_S
 
 
 @click.command()
@@ -86,8 +87,9 @@ def _status_lines(found: dict[str, Any]) -> Any:
 
 
 def _ago(age_s: int) -> str:
-    # a second or two come of rounding
-    return f"{_age(age_s)} ago" if age_s > -5 else f"in {_age(-age_s)}, which cannot be"
+    if -2 * SKEW_S <= age_s < 0:  # the end of a poll is as late as the clocks of a source allow
+        return "just now"
+    return f"{_age(age_s)} ago" if age_s >= 0 else f"in {_age(-age_s)}, which cannot be"
 
 
 def _age(seconds: int) -> str:
