@@ -35,7 +35,7 @@ _numbers = itertools.count()
 FreshDatabase = Callable[[], Database]
 SHARED = {
     **dict.fromkeys(("cookbook", "daily_views", "export_focus", "export_parquet"), "golden"),
-    **dict.fromkeys(("golden", "report_meaning", "reports"), "golden"),
+    **dict.fromkeys(("golden", "page", "report_meaning", "reports"), "golden"),
     "billing_truth": "told",
     "wheel": "wheel",
     "workbook": "lived",

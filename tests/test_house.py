@@ -36,7 +36,7 @@ ROOMS = (
     "sync",
     "app",
     "polling",
-    "doctor demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
+    "page doctor demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
     " service.gauges",
     "service.schedule service.metrics service.health service.installing service.lookout",
     "service.daemon",
@@ -57,6 +57,7 @@ ONLY_IN = {
     "prometheus_client": ("etl/service/gauges.py", "etl/service/metrics.py"),
     "openpyxl": ("etl/books/grids.py",),
     "xlsxwriter": ("etl/reports/render/xlsx.py",),
+    "jinja2": ("etl/page/build.py",),
     "pyarrow": ("etl/reports/render/parquet.py",),
     "duckdb": (),
 }
@@ -74,6 +75,7 @@ PURE = (
         f"alerts/{name}"
         for name in ("polling", "message", "plan", "channels/plain", "channels/answer")
     ),
+    *(f"page/{name}" for name in ("shapes", "charts", "attention", "words", "amounts")),
 )
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}

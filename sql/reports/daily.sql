@@ -1,0 +1,52 @@
+-- Daily: what each instance cost on each day, with its card-hours and who pays, the oldest day first; with
+-- --bounds also the sure minimum and the maximum. A day on which another begins to pay has a line for each.
+-- @param account only this account, or all
+-- @param from_day first day
+-- @param to_day last day
+-- @column day {zh=日期, day} day of the reporting time zone
+-- @column account {zh=账户} the account's name
+-- @column title {zh=名称} the user's name for the instance
+-- @column project {zh=项目} the project that pays; empty: no rule matches
+-- @column owner {zh=负责人} who it is for; empty: no rule matches
+-- @column gpu_name {zh=显卡型号} GPU model
+-- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate
+-- @column cost_yuan {zh=费用, unit=yuan, total} estimate
+-- @column cost_yuan_min {zh=至少费用, unit=yuan, total} at least
+-- @column cost_yuan_max {zh=至多费用, unit=yuan, total} at most
+-- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known
+-- @column instance_uuid {zh=实例ID} identity
+SELECT
+    day,
+    account,
+    title,
+    project,
+    owner,
+    gpu_name,
+    hours(gpu_s) AS gpu_hours,
+    yuan(cost_microcny) AS cost_yuan,
+    yuan(cost_min_microcny) AS cost_yuan_min,
+    yuan(cost_max_microcny) AS cost_yuan_max,
+    hours(unpriced_s) AS unpriced_hours,
+    instance_uuid
+FROM (
+    SELECT
+        l.day,
+        l.account,
+        l.title,
+        l.project,
+        l.owner,
+        COALESCE(l.gpu_name, l.gpu_uuid) AS gpu_name,
+        l.instance_uuid,
+        sum_of(l.gpu_s) AS gpu_s,
+        sum_of(l.cost_microcny) AS cost_microcny,
+        sum_of(l.cost_min_microcny) AS cost_min_microcny,
+        sum_of(l.cost_max_microcny) AS cost_max_microcny,
+        sum_of(l.unpriced_s) AS unpriced_s,
+        sum_of(l.unpriced_max_s) AS unpriced_max_s
+    FROM cost_line l
+    WHERE in_period(l.day) AND account_chosen(l.account)
+    GROUP BY
+        l.day, l.account, l.title, l.project, l.owner, COALESCE(l.gpu_name, l.gpu_uuid), l.instance_uuid
+) lines
+WHERE cost_max_microcny > 0 OR unpriced_max_s > 0
+ORDER BY day, account, title, instance_uuid, project, owner, gpu_name

@@ -1,0 +1,250 @@
+"""The page: the figures of the reports, one file that asks for nothing, and titles that do no harm."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from etl import reports
+from etl.dialect import Database
+from etl.history.days import Zone, from_iso
+from etl.page import Choice, build
+from etl.page.facts import _days_before, gather
+from etl.page.shapes import LEAST, Scale, boxes, joined, line, steps, ticks
+from etl.page.words import CHINESE
+from etl.simcloud import Story
+from tests.commands import Command, filled, home, path, run
+from tests.conftest import ZONE
+from tests.golden_fleet import PERIOD, move
+from tests.support import apply, poll_story
+
+__all__ = ["filled", "home", "path", "run"]
+
+ROOT = Path(__file__).parents[1]
+CHOICE = Choice(PERIOD["from_day"], PERIOD["to_day"])
+NOW = from_iso("2026-03-12T00:00:00Z")
+VOID = {"meta", "link", "input", "rect", "path", "br"}
+EVIL = "</script><img src=x onerror=alert(1)>\u202e🚀" + "超长的标题" * 40
+
+
+class Page(HTMLParser):
+    """What a browser makes of the page, as far as tests ask."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.figures: dict[str, str] = {}
+        self.tables: dict[str, list[list[str]]] = {}
+        self._figure: str | None = None
+        self._table: str | None = None
+        self._in_body = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        self._figure = given.get("data-figure") or (self._figure if tag != "p" else None)
+        if tag == "table":
+            self._table = given.get("id")
+        elif tag in ("thead", "tbody"):
+            self._in_body = tag == "tbody"
+        elif tag == "tr" and self._table and self._in_body:
+            self.tables.setdefault(self._table, []).append([])
+        elif tag == "td" and self._table and self._in_body:
+            self.tables[self._table][-1].append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._figure = None if tag == "p" else self._figure
+        self._table = None if tag == "table" else self._table
+
+    def handle_data(self, data: str) -> None:
+        if self._figure:
+            self.figures[self._figure] = data
+        if self._table and self._in_body and self.tables.get(self._table, [[]])[-1]:
+            self.tables[self._table][-1][-1] += data.strip()
+
+
+@pytest.fixture
+def html(kind: str, golden: Callable[[str], Database]) -> str:
+    database = golden(kind)
+    move(database, ZONE)
+    return build(database, CHOICE, zone=Zone(ZONE), now=NOW)
+
+
+def asked(database: Database, name: str, **given: str) -> list[dict[str, Any]]:
+    names, rows = reports.run(database, reports.load(name), {**PERIOD, **given})
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_the_figures_are_those_of_the_reports(
+    kind: str, golden: Callable[[str], Database], html: str
+) -> None:
+    database, page = golden(kind), Page(html)
+    cost = asked(database, "cost", by="account")
+    assert page.figures["gpu_hours"] == f"{sum(r['gpu_hours'] for r in cost):,.2f}"
+    assert page.figures["cost_yuan"] == f"¥{sum(r['cost_yuan'] for r in cost):,.2f}"
+    billed = sum(row["billed_yuan"] for row in asked(database, "bills", by="day"))
+    assert page.figures["billed_yuan"] == f"¥{billed:,.2f}"
+    tables: dict[str, tuple[str, dict[str, str]]] = {
+        "cost-day": ("cost", {"by": "day"}),
+        "gpu-day": ("gpu-hours", {"by": "day"}),
+        "projects": ("overview", {}),
+        "causes": ("reconciliation", {"by": "cause"}),
+        "now": ("now", {}),
+    }
+    for table, (name, options) in tables.items():
+        rows = asked(database, name, **options)
+        shown = page.tables[f"{table}-table"]
+        assert len(shown) == len(rows), table
+        for cells, row in zip(shown, rows, strict=True):
+            for cell, value in zip(cells, row.values(), strict=True):
+                if isinstance(value, float):
+                    assert cell == f"{value:,.2f}"
+                elif value is None or isinstance(value, int):
+                    assert cell == ("" if value is None else str(value))
+
+
+def test_stacked_bars_add_up_to_the_day(kind: str, golden: Callable[[str], Database]) -> None:
+    from etl.page import charts
+
+    database = golden(kind)
+    move(database, ZONE)
+    facts = gather(database, CHOICE, Zone(ZONE), NOW)
+    stack = charts.cost_by_day(facts, lambda row: row["project"], "-")
+    most = stack.ticks[-1][0]
+    for row in facts["cost_day"].rows:
+        slot = next(n for n, day in enumerate(stack.days) if day.day == row["what"])
+        x = slot * 1000 / len(stack.days)
+        heights = [b.height for b in stack.bars if x <= b.x < x + 1000 / len(stack.days)]
+        assert sum(heights) / charts.PLOT_HEIGHT * most == pytest.approx(
+            row["cost_yuan"] or 0, abs=1e-4
+        )
+
+
+def test_the_hours_of_the_week_add_up_to_the_period(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
+    from etl.page import charts
+
+    database = golden(kind)
+    move(database, ZONE)
+    facts = gather(database, CHOICE, Zone(ZONE), NOW)
+    whole = sum(map(sum, charts.hours_of_week(facts)))
+    assert whole == pytest.approx(facts["gpu_day"].total("gpu_hours"), rel=0.001)
+
+
+def test_the_page_asks_for_nothing_else(html: str) -> None:
+    page = Page(html)
+    for tag, attributes in page.tags:
+        for name in ("src", "srcset", "action", "data", "poster", "xlink:href"):
+            assert name not in attributes, f"{tag} {name}"
+        href = attributes.get("href")
+        assert href is None or href.startswith(("#", "data:,"))
+    assert not re.search(r"@import|url\((?!#)|fetch\(|XMLHttpRequest|https?://", html)
+    assert "default-src 'none'" in html
+
+
+def test_a_title_does_no_harm(database: Database) -> None:
+    cloud = Story()
+    cloud.rents(title=EVIL)
+    for _ in range(3):
+        cloud.passes(minutes=5)
+        apply(database, poll_story(cloud))
+    choice = Choice("2026-01-01", "2026-01-01")
+    page = build(database, choice, zone=Zone(ZONE), now=int(cloud.now), lang="zh")
+    parsed = Page(page)
+    assert [tag for tag, _ in parsed.tags if tag == "img"] == []
+    assert sum(tag == "script" for tag, _ in parsed.tags) == 2
+    assert any(a.get("title") == EVIL for _, a in parsed.tags), "it is there, whole, as text"
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_an_empty_database_gives_a_page(lang: str, database: Database) -> None:
+    page = build(database, CHOICE, zone=Zone(ZONE), now=NOW, lang=lang)
+    assert ("从未观测" if lang == "zh" else "never observed") in page
+
+
+def test_every_text_is_translated_and_used() -> None:
+    folder = ROOT / "etl" / "page"
+    sources = [p for p in folder.iterdir() if p.suffix in (".py", ".jinja") and p.stem != "words"]
+    text = "\n".join(p.read_text(encoding="utf-8") for p in sources)
+    called = set(re.findall(r'words\(\s*"([^"]+)"', text))
+    assert called - set(CHINESE) == set()
+    assert [key for key in CHINESE if f'"{key}"' not in text] == []
+    for english, chinese in CHINESE.items():
+        assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", chinese)), english
+
+
+def test_days_that_nobody_saw_are_said(kind: str, golden: Callable[[str], Database]) -> None:
+    database = golden(kind)
+    move(database, ZONE)
+    late = from_iso("2026-03-20T00:00:00Z")
+    page = build(database, CHOICE, zone=Zone(ZONE), now=late)
+    assert "days of the period unseen" in page
+    assert "before the first poll" in page
+
+
+def test_the_command_writes_the_file(run: Command, filled: Database, path: Path) -> None:
+    output = path.parent / "page.html"
+    done = run("--database", str(path), "page", "--from", "2026-01", "-o", str(output))
+    assert done.exit_code == 0
+    assert output.read_text(encoding="utf-8").startswith("<!doctype html>")
+    refused = run("--database", str(path), "page", "-o", str(path))
+    assert refused.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "before"),
+    [
+        ("2026-03-01", "2026-03-12", ("2026-02-01", "2026-02-12")),
+        ("2026-03-01", "2026-03-31", ("2026-02-01", "2026-02-28")),
+        ("2026-03-01", "2026-03-30", ("2026-02-01", "2026-02-28")),
+        ("2026-02-01", "2026-02-28", ("2026-01-01", "2026-01-31")),
+        ("2026-01-01", "2026-01-05", ("2025-12-01", "2025-12-05")),
+        ("2026-03-10", "2026-03-12", ("2026-03-07", "2026-03-09")),
+        ("2026-03-01", "2026-05-01", ("2025-12-29", "2026-02-28")),
+    ],
+)
+def test_a_period_is_compared_with_the_same_days_before(
+    first: str, last: str, before: tuple[str, str]
+) -> None:
+    assert _days_before(Choice(first, last)) == before
+
+
+INTERVALS = st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 50)), max_size=20)
+
+
+@given(INTERVALS)
+def test_boxes_cover_just_the_intervals(pairs: list[tuple[float, float]]) -> None:
+    intervals = [(a, a + length) for a, length in pairs]
+    merged = joined(intervals)
+    assert all(one[1] < two[0] for one, two in pairwise(merged))
+    assert all(any(m[0] <= a and b <= m[1] for m in merged) for a, b in intervals)
+    drawn = re.findall(r"M([\d.]+) 1h([\d.]+)v12h-([\d.]+)z", boxes(intervals, 1, 12))
+    assert len(drawn) == len(merged)
+    for (x, width, back), (begins, ends) in zip(drawn, merged, strict=True):
+        assert float(x) == pytest.approx(begins, abs=0.06)
+        assert float(width) == float(back) == pytest.approx(max(ends - begins, LEAST), abs=0.06)
+
+
+@given(st.floats(0, 1e9))
+def test_ticks_are_round_and_reach_the_largest_value(most: float) -> None:
+    marks = ticks(most)
+    assert marks[0] == 0
+    assert marks[-1] >= most
+    assert 2 <= len(marks) <= 6
+
+
+def test_a_line_breaks_where_nothing_is_known() -> None:
+    assert line([(0, 1), (2, 3), None, (4, 5)]) == "M0 1L2 3M4 5"
+    assert steps([(0, 1), (5, 2)], 9) == "M0 1H5V2H9"
+    assert steps([], 9) == ""
+    assert Scale(0, 10, 100)(20) == 100
