@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from etl import polling, reports, simcloud, store
 from etl.app import App
+from etl.books.rule_files import import_rules
 from etl.errors import SettingsError
 from etl.reports.render import render
 from etl.resources import INSTANCES, RESOURCES
@@ -17,8 +20,19 @@ from etl.settings import Account, Settings
 from etl.store.schema import DEMO_MARK
 
 ACCOUNT: Final = "simulated"
-START: Final = 1_767_571_200
-"""2026-01-05T00:00:00Z, a Monday."""
+START: Final = 1_767_600_000
+"""2026-01-05T08:00:00Z: a Monday's afternoon in Shanghai, so that the demo ends while people work."""
+RULES: Final = """\
+title,owner,project
+*李雷*,李雷,vision
+*韩梅梅*,韩梅梅,vision
+*王芳*,王芳,vision
+*张伟*,张伟,speech
+*陈静*,陈静,speech
+*alice*,alice,language
+*bob*,bob,language
+"""
+"""Who pays for what; nobody has said so of the others, as in life."""
 KEY: Final = "sim-key"
 ALL_EVERY_S: Final = 6 * 3_600
 
@@ -68,15 +82,23 @@ class Demo:
                     if result.error is not None:
                         raise result.error
                 yield number
+            self._allocate()
+
+    def _allocate(self) -> None:
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "rules.csv"
+            file.write_text(RULES, encoding="utf-8")
+            import_rules(self.app.database, file, now=self.app.now())
 
     def summary(self) -> Iterator[str]:
-        """What was learned, and how to go on."""
+        """Yield what was learned, and how to go on."""
         yield f"SIMULATED: {self.days} days of an invented fleet, {self.polls} polls. No cloud was asked."
         yield from self._report("running now (the first 10)", "now", 10)
         yield from self._report("uptime by GPU model", "uptime", 10, by="gpu")
         yield from self._report("the last events", "events", 8)
         yield ""
         yield f"All of it is in {self.path}. Go on with, for example:"
+        yield f"  chenyu-etl --database {self.path} page --from 2026-01-05 --to 2026-01-19 -o page.html"
         yield f"  chenyu-etl --database {self.path} report uptime --from 2026-01 --by instance --bounds"
         yield f"  chenyu-etl --database {self.path} status"
         yield f'  sqlite3 {self.path} "SELECT day, title, running_s/3600.0 AS hours FROM uptime_daily'
@@ -86,11 +108,14 @@ class Demo:
         first, last = reports.day_range(f"{self.days + 1}d", None, self.app.today())
         arguments = {"from_day": first, "to_day": last, "by": by, "now": self.app.now()}
         columns, rows = reports.run(self.app.database, reports.load(name), arguments)
-        hidden = {"instance_uuid", "account", "as_of", "image"}
+        hidden = {"instance_uuid", "account", "as_of", "image", "state"}
         kept = [i for i, column in enumerate(columns) if column not in hidden]
         yield ""
         yield f"-- {title}"
-        shown = [[row[i] for i in kept] for row in rows][:limit]
+        since = columns.index("running_since") if "running_since" in columns else None
+        running = (row for row in rows if since is None or row[since] is not None)
+        shown = [[row[i] for i in kept] for row in islice(running, limit)]
+        rows.close()
         yield from render("table", [columns[i] for i in kept], shown)
 
     def _wanted(self) -> list[str]:

@@ -191,6 +191,12 @@ END;
 -- Whether a stretch of usage, whose run may never have been, counts as a run.
 MACRO is_run(u) AS u.evidence <> 'possible_run' AND NOT (u.evidence = 'gone' AND u.ended_at = u.started_at);
 
+-- The most seconds that a run can have lasted: up to now, if it still ran when somebody last looked.
+MACRO most_until_now(is_open, running_max_s, started_s) AS CASE
+    WHEN is_open = 1 THEN later(running_max_s, COALESCE(CAST(:now AS BIGINT), 0) - started_s)
+    ELSE running_max_s
+END;
+
 -- How many GPUs of which model.
 MACRO gpus(gpu_nums, gpu_name) AS CAST(gpu_nums AS TEXT) || ' x ' || gpu_name;
 

@@ -12,6 +12,7 @@ import pytest
 
 from etl import simcloud
 from etl.demo import KEY as SIMULATED_KEY
+from etl.demo import START
 from etl.dialect import open_database
 from etl.rebuild import differences
 from etl.simcloud import Server
@@ -68,9 +69,9 @@ def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
         database,
         "SELECT SUM(running_min_s), SUM(running_s), SUM(running_max_s) FROM uptime_daily",
     )
-    fleet = simcloud.Fleet.generate(1, instances=12, start=1_767_571_200, days=2)
-    truth = fleet.running(1_767_571_201, 1_767_571_200 + 47 * 3_600)
-    before = fleet.running(0, 1_767_571_201)
+    fleet = simcloud.Fleet.generate(1, instances=12, start=START, days=2)
+    truth = fleet.running(START + 1, START + 47 * 3_600)
+    before = fleet.running(0, START + 1)
     assert least - before <= truth <= most
     assert 0 < least <= best <= most
     assert list(differences(database)) == []
@@ -79,9 +80,11 @@ def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
 
 def test_its_advice_works(run: Command, home: Path) -> None:
     said = run("demo", *SMALL, "-o", "sub/mine.db").stdout
-    (uptime, status) = (
+    (page, uptime, status) = (
         line.split("chenyu-etl ")[1].split() for line in said.splitlines() if "--database" in line
     )
+    assert run(*page).exit_code == 0
+    assert (home / "page.html").stat().st_size > 10_000
     assert run(*uptime).exit_code == 0
     assert "simulated" in run(*status).stdout
     sql = said.partition('"')[2].partition('"')[0]

@@ -31,7 +31,7 @@ STACKS: Final[dict[str, Callable[[Row], str | None]]] = {
 
 def build(database: Database, choice: Choice, *, zone: Zone, now: Instant, lang: str = "en") -> str:
     """Return the page of a period: one HTML file that asks for nothing else."""
-    return render(gather(database, choice, zone, now), Words(lang))
+    return render(gather(database, choice, zone, now, lang), Words(lang))
 
 
 def render(facts: Facts, words: Words) -> str:
@@ -67,7 +67,6 @@ def render(facts: Facts, words: Words) -> str:
         week=charts.hours_of_week(facts),
         plot_height=charts.PLOT_HEIGHT,
         row_height=charts.ROW_HEIGHT,
-        unseen_days=_unseen_days(facts),
     )
 
 
@@ -89,13 +88,6 @@ def _choices(rows: Sequence[charts.TimelineRow]) -> dict[str, list[str]]:
         "model": sorted({model for row in rows for model in row.models.split(", ") if model}),
         "account": sorted({row.account for row in rows}),
     }
-
-
-def _unseen_days(facts: Facts) -> int:
-    """Count the days of the period, up to now, that begin after the newest complete poll."""
-    if facts.observed is None:
-        return len(facts.days)
-    return sum(facts.observed[1] < day.starts_s <= facts.now for day in facts.days)
 
 
 def _cell(value: Any, column: Column, zone: Zone) -> str:

@@ -45,12 +45,14 @@ class Table:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that a page is made of. `observed`: start of the first and of the newest complete
-    poll, None if there was none; `now`: when the page is made."""
+    poll, None if there was none; `seen` says how far the period was observed; `now`: when the page is
+    made."""
 
     choice: Choice
     zone: Zone
     now: Instant
     observed: tuple[Instant, Instant] | None
+    seen: str
     before: tuple[str, str]
     tables: Mapping[str, Table]
 
@@ -63,10 +65,11 @@ class Facts:
         return list(self.zone.calendar(first, last))
 
 
-def gather(database: Database, choice: Choice, zone: Zone, now: Instant) -> Facts:
+def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: str = "en") -> Facts:
     """Read every report that the page shows."""
     before = _days_before(choice)
     period = {"from_day": choice.from_day, "to_day": choice.to_day, "account": choice.account}
+    seen = reports.line_above(database, reports.load("runs"), {**period, "now": now}, lang)
     asked: dict[str, tuple[str, dict[str, Any], int | None]] = {
         "now": ("now", {}, None),
         "idle": ("idle", {}, None),
@@ -91,19 +94,22 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant) -> Fact
         "events": ("events", {}, MOST_EVENTS),
     }
     tables = {
-        key: _read(database, name, {**period, **given}, most)
+        key: _read(database, name, {**period, **given}, now, most)
         for key, (name, given, most) in asked.items()
     }
     if choice.project is not None:
         tables = dict(_of_project(tables, choice.project))
-    return Facts(choice, zone, now, reports.observed(database, choice.account), before, tables)
+    observed = reports.observed(database, choice.account)
+    return Facts(choice, zone, now, observed, seen, before, tables)
 
 
-def _read(database: Database, name: str, arguments: Mapping[str, Any], most: int | None) -> Table:
+def _read(
+    database: Database, name: str, arguments: Mapping[str, Any], now: Instant, most: int | None
+) -> Table:
     report = reports.load(name)
     known = {param.name for param in report.params}
     given = {key: value for key, value in arguments.items() if key in known}
-    names, rows = reports.run(database, report, given)
+    names, rows = reports.run(database, report, {**given, "now": now})
     try:
         kept = [dict(zip(names, row, strict=True)) for row in islice(rows, most)]
     finally:

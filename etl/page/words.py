@@ -7,9 +7,7 @@ from typing import Any, Final
 CHINESE: Final = {
     "GPU usage and cost": "GPU 使用与费用",
     "days of {zone}": "按 {zone} 计日",
-    "observed until {until}": "观测截至 {until}",
     "never observed": "从未观测",
-    "{days} days of the period unseen": "本期有 {days} 天未观测",
     "made at {at} by chenyu-etl {version}": "由 chenyu-etl {version} 生成于 {at}",
     "project {project}": "项目 {project}",
     "account {account}": "账户 {account}",

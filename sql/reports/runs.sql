@@ -23,12 +23,7 @@ SELECT
     r.ended_at,
     hours(r.running_s) AS hours,
     hours(r.running_min_s) AS hours_min,
-    hours(
-        CASE
-            WHEN r.is_open = 1 THEN later(r.running_max_s, COALESCE(CAST(:now AS BIGINT), 0) - r.started_s)
-            ELSE r.running_max_s
-        END
-    ) AS hours_max,
+    hours(most_until_now(r.is_open, r.running_max_s, r.started_s)) AS hours_max,
     r.gpu_nums,
     r.gpu_name,
     hours(r.gpu_s) AS gpu_hours,

@@ -9,7 +9,7 @@
 -- @column started_at {zh=开始, instant} when it began, UTC
 -- @column sure_s {zh=确定时长, unit=s, int} seconds that it surely lasted
 -- @column likely_s {zh=估计时长, unit=s, int} seconds by the best estimate
--- @column most_s {zh=至多时长, unit=s, int} seconds at most
+-- @column most_s {zh=至多时长, unit=s, int} seconds at most; until now if it still runs
 -- @column is_open {zh=仍在运行, int} 1 when it still runs
 -- @column gpu_nums {zh=卡数, int} number of GPUs
 -- @column gpu_name {zh=显卡型号} GPU model
@@ -21,7 +21,7 @@ SELECT
     s.started_at,
     s.running_min_s AS sure_s,
     s.running_s AS likely_s,
-    s.running_max_s AS most_s,
+    most_until_now(CASE WHEN s.ended_s IS NULL THEN 1 ELSE 0 END, s.running_max_s, s.started_s) AS most_s,
     CASE WHEN s.ended_s IS NULL THEN 1 ELSE 0 END AS is_open,
     s.gpu_nums,
     s.gpu_name,
