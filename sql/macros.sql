@@ -60,6 +60,37 @@ MACRO account_chosen(account) AS (CAST(:account AS TEXT) IS NULL OR account = CA
 -- Whether a day is in the period of a report.
 MACRO in_period(day) AS day >= :from_day AND day <= :to_day;
 
+-- Rows: of each account the balance and the cards over the days of the period whose opening is known, or
+-- over all of them if none is: opening + added - billed + what is unexplained = closing.
+MACRO balance_of_period() AS (
+    SELECT
+        e.account,
+        e.last_day,
+        MAX(CASE WHEN d.day = e.first_day THEN d.opening_microcny END) AS opening,
+        MAX(CASE WHEN d.day = e.last_day THEN d.closing_microcny END) AS closing,
+        SUM(d.recharged_microcny) AS added,
+        SUM(d.billed_microcny) AS billed,
+        MAX(CASE WHEN d.day = e.first_day THEN d.card_opening_microcny END) AS card_opening,
+        MAX(CASE WHEN d.day = e.last_day THEN d.card_closing_microcny END) AS card_closing,
+        SUM(d.card_added_microcny) AS card_added,
+        SUM(d.card_billed_microcny) AS card_billed,
+        MIN(d.counted_from) AS counted_from,
+        MIN(d.counted_from_day) AS counted_from_day,
+        MAX(d.counted_to) AS counted_to
+    FROM (
+        SELECT
+            account,
+            MIN(CASE WHEN opening_microcny IS NOT NULL THEN day END) AS first_day,
+            MAX(day) AS last_day
+        FROM balance_daily
+        WHERE in_period(day) AND account_chosen(account)
+        GROUP BY account
+    ) e
+    JOIN balance_daily d
+        ON d.account = e.account AND in_period(d.day) AND d.day >= COALESCE(e.first_day, d.day)
+    GROUP BY e.account, e.last_day
+);
+
 -- The first second of the period of a report.
 MACRO period_starts_s() AS (SELECT MIN(starts_s) FROM calendar_day WHERE day >= :from_day);
 

@@ -30,6 +30,7 @@ SHEETS: Final = (
     Sheet("Summary", "汇总", "reconciliation", "month"),
     Sheet("Allocation", "分摊", "allocation"),
     Sheet("Reconciliation", "对账", "reconciliation", "day"),
+    Sheet("Bridge", "账单衔接", "bridge"),
     Sheet("Bill lines", "账单明细", "bill-lines"),
     Sheet("Recharges", "充值", "recharges"),
     Sheet("Cards", "算力卡", "cards"),

@@ -19,33 +19,7 @@
 -- @column days_left {zh=可用天数, unit=d} until it is used up
 -- @column expires {zh=最近到期, instant} when the next card expires that has something left, UTC
 -- @column expiring_yuan {zh=到期金额, unit=yuan} what is left on it
-WITH days AS (
-    SELECT b.*
-    FROM balance_daily b
-    WHERE in_period(b.day)
-        AND account_chosen(b.account)
-),
-ends AS (
-    SELECT account, MIN(CASE WHEN opening_microcny IS NOT NULL THEN day END) AS first_day, MAX(day) AS last_day
-    FROM days
-    GROUP BY account
-),
-sums AS (
-    SELECT
-        e.account,
-        e.last_day,
-        MAX(CASE WHEN d.day = e.first_day THEN d.opening_microcny END) AS opening,
-        MAX(CASE WHEN d.day = e.last_day THEN d.closing_microcny END) AS closing,
-        SUM(d.recharged_microcny) AS added,
-        SUM(d.billed_microcny) AS billed,
-        MAX(CASE WHEN d.day = e.first_day THEN d.card_opening_microcny END) AS card_opening,
-        MAX(CASE WHEN d.day = e.last_day THEN d.card_closing_microcny END) AS card_closing,
-        SUM(d.card_added_microcny) AS card_added,
-        SUM(d.card_billed_microcny) AS card_billed
-    FROM ends e
-    JOIN days d ON d.account = e.account AND (e.first_day IS NULL OR d.day >= e.first_day)
-    GROUP BY e.account, e.last_day
-),
+WITH sums AS balance_of_period(),
 week AS (
     SELECT
         s.account,

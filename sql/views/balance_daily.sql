@@ -14,6 +14,9 @@
 -- @column card_billed_microcny charged to cards
 -- @column card_closing_microcny on cards at the end of the day
 -- @column card_unexplained_microcny what does not add up for cards, an expired card among it
+-- @column counted_from lines and recharges after this instant count: start of the last poll of the balance before the day
+-- @column counted_from_day day of that instant
+-- @column counted_to up to this instant: start of the last poll of the balance in the day
 -- @column known_s seconds of the day up to the newest poll of the balance
 -- @column closing_yuan cash at the end of the day, in yuan
 -- @column card_closing_yuan on cards at the end of the day, in yuan
@@ -34,12 +37,18 @@ SELECT
         AS card_unexplained_microcny,
     yuan(closing_microcny) AS closing_yuan,
     yuan(card_closing_microcny) AS card_closing_yuan,
-    known_s
+    known_s,
+    counted_from,
+    counted_from_day,
+    counted_to
 FROM (
     SELECT
         a.name AS account,
         c.day,
         earlier(observed.last_s, c.ends_s) - c.starts_s AS known_s,
+        c.seen_from AS counted_from,
+        c.from_day AS counted_from_day,
+        c.seen_to AS counted_to,
         (
             SELECT b.balance_microcny FROM balance b
             WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
