@@ -34,7 +34,9 @@ log = logging.getLogger("etl.archive")
 
 
 class Tail(msgspec.Struct):
-    """The state of a file: its length, and where its last line begins and when that poll was."""
+    """State of a file: its length, where its last line begins, and the start of that line's
+    poll.
+    """
 
     size: int
     last_at: int
@@ -57,7 +59,7 @@ def check_folder(folder: Path, database_id: str | None) -> None:
 
 
 class Archive:
-    """The archive of one account and resource below a folder. Its user holds the account lock."""
+    """The archive of one account and resource below a folder. The caller holds the account lock."""
 
     def __init__(self, folder: Path, account: str, resource: Resource[Any]) -> None:
         self._folder = folder
@@ -81,8 +83,9 @@ class Archive:
             _write_tail(path, Tail(ends, size, poll.started_at))
 
     def claim(self, database_id: str) -> None:
-        """Make the folder the archive of this database. Raises `ArchiveError` if it is that of another one,
-        whose polls would be taken for this one's."""
+        """Make the folder the archive of this database. Raises `ArchiveError` if it belongs to
+        another database, whose polls would be taken for ours.
+        """
         if not _belongs_to(self._folder, database_id):
             mark = self._folder / OWNER
             with _refused_as_archive_error(mark):
@@ -129,7 +132,7 @@ def _age(path: Path) -> tuple[str, bool]:
 
 @contextmanager
 def _refused_as_archive_error(path: Path, *passed: type[OSError]) -> Iterator[None]:
-    """Raise `ArchiveError` for what the system refuses, but for the kinds that are to be `passed` on."""
+    """Turn an `OSError` into `ArchiveError`, except the kinds that are to be `passed` on."""
     try:
         yield
     except passed:
@@ -196,7 +199,7 @@ def _member(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _states(path: Path, begins: int) -> dict[int, Tail]:
-    """Map the size of a file after each whole member from `begins` on to its state then."""
+    """Map file sizes to states: one entry for the end of each whole member from `begins` on."""
     states = {}
     with suppress(ValueError):
         for at, ends, line in _members(path, begins):
@@ -234,8 +237,9 @@ def _newer(path: Path, last: LastPoll | None) -> Iterator[Archived]:
 
 
 def _belongs_to(folder: Path, database_id: str) -> bool:
-    """Whether a folder is the archive of this database; False if it is nobody's yet, or if a sync was killed
-    while it claimed it. Raises `ArchiveError` if it is another one's."""
+    """Tell whether a folder is the archive of this database. False if no database owns it yet, or
+    if a sync was killed while it claimed it. Raises `ArchiveError` if another database owns it.
+    """
     mark = folder / OWNER
     try:
         with _refused_as_archive_error(mark, FileNotFoundError):

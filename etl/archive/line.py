@@ -28,7 +28,8 @@ LEAST_BYTES: Final = 12
 
 class Line(msgspec.Struct, omit_defaults=True):
     """One line. `numbers` are the page numbers asked for, in the order of `pages`; lines made by
-    other means have `pages` alone. `same` stands for the pages of the line before."""
+    other means have `pages` alone. `same` means that the pages are those of the line before.
+    """
 
     account: str
     resource: str
@@ -48,7 +49,9 @@ _LINE: Final = msgspec.json.Decoder(Line)
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """A poll as a line tells it. `walks` is None where the pages are those of the line before."""
+    """A poll as an archive line describes it. `walks` is None if the pages are those of the line
+    before.
+    """
 
     account: str
     resource: str
@@ -59,7 +62,7 @@ class Archived:
 
 
 def is_json(line: bytes) -> bool:
-    """Return whether this is JSON of any kind, and not the beginning of it."""
+    """Tell whether this is complete JSON of any kind."""
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         msgspec.json.decode(line, type=msgspec.Raw)
         return True
@@ -72,7 +75,7 @@ def is_json(line: bytes) -> bool:
 
 
 def read_line(line: bytes) -> Archived:
-    """Return the poll of one line. Raises `ValueError` for one that is none.
+    """Return the poll of one line. Raises `ValueError` if it is not a poll.
 
     A page is no larger than a live answer may be. A long line that is all commas is refused before
     it is read: each of them would become an object of many times its size.
@@ -114,13 +117,14 @@ def _is_account(name: str) -> bool:
 
 
 def _end(text: str) -> Instant:
-    """The instant of a text, a begun second as a whole one."""
+    """Return the instant that a text names; a fraction of a second is rounded up."""
     return ceil(datetime.fromisoformat(text).timestamp()) if "." in text else from_iso(text)
 
 
 def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
-    """A line in parts, a page at a time: all pages at once would be as much memory again. `same`
-    where its pages are those of the line before, which are then left out."""
+    """Yield the parts of a line, a page at a time, since all pages at once would need as much
+    memory again. `same`: the pages are those of the line before, and are left out.
+    """
     line = Line(
         account=poll.account,
         resource=poll.resource,
@@ -148,7 +152,7 @@ def _encoded(walk: Sequence[Page]) -> Iterator[bytes]:
 
 
 def _listed(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
-    """The items of a list in JSON."""
+    """Yield the items of a list as JSON."""
     for number, item in enumerate(items):
         if number:
             yield b","
@@ -163,7 +167,7 @@ def _redacted(body: bytes) -> bytes:
 
 
 def _read_patiently(line: bytes) -> Line:
-    """A line that strict JSON refuses, with each page as text of its own."""
+    """Read a line that strict JSON refuses, with each page as text of its own."""
     try:
         said = parse(line)
     except RecursionError:

@@ -56,7 +56,7 @@ def lines(path: str) -> Iterator[bytes | None]:
 
 
 def _passes_over(path: str, file: Any, line: bytes) -> bool:
-    """Read on to the end of a line that is too long; False if that does not come in sight."""
+    """Skip the rest of a line that is too long; return False if its end is not found."""
     size = len(line)
     while line and not line.endswith(b"\n"):
         line = file.readline(CHUNK)
@@ -79,10 +79,10 @@ def _passes_over(path: str, file: Any, line: bytes) -> bool:
 
 
 def pack(path: Path, packed: Path) -> bool:
-    """Move the lines of `path` to the end of `packed`, as one xz stream. False if either is damaged; then
-    nothing is done.
+    """Move the lines of `path` to the end of `packed`, as one xz stream. Return False, and do
+    nothing, if either is damaged.
 
-    A kill at any moment loses no line, and the next call leaves none twice.
+    A process killed at any moment loses no line, and the next call removes duplicates.
     """
     fresh = beside(packed, "packing")
     fresh.unlink(missing_ok=True)
@@ -99,7 +99,9 @@ def pack(path: Path, packed: Path) -> bool:
 
 
 def private(path: Path) -> Any:
-    """Open a file to read and write; if it is not there, it is made, for the owner of the folder only."""
+    """Open a file to read and write. A missing one is created, readable by the folder's owner
+    only.
+    """
     folder = path.parent
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,12 +112,14 @@ def private(path: Path) -> Any:
 
 
 def beside(path: Path, what: str) -> Path:
-    """Return a hidden name beside `path`, which `*` does not match: the file is none to replay."""
+    """Return a hidden name beside `path`, which `*` does not match, so that the file is not
+    replayed.
+    """
     return path.with_name(f".{path.name}.{what}")
 
 
 class _Unpacked(io.RawIOBase):
-    """The text of gzip members and xz streams, one after the other, in any mixture.
+    """Reader of the text of gzip members and xz streams, one after the other, in any mixture.
 
     Reading raises one of `DAMAGED` if they are torn or damaged.
     """
@@ -138,7 +142,7 @@ class _Unpacked(io.RawIOBase):
         return len(text)
 
     def _begins(self) -> bool:
-        """Begin the next member or stream. False at the end of the file."""
+        """Begin the next member or stream; return False at the end of the file."""
         self._unread = self._unread.lstrip(b"\0")  # padding between them
         while not self._unread:
             packed = self._packed.read(CHUNK)
@@ -189,7 +193,9 @@ def _write_packed(path: Path, packed: Path, fresh: Path) -> None:
 
 
 def _ends_with(packed: Path, path: Path) -> bool:
-    """Whether `packed` has the text of `path` already: a sync was killed before it was removed."""
+    """Tell whether `packed` already ends with the text of `path`, as after a sync that was killed
+    before it removed `path`.
+    """
     size, digest = _size_and_digest(path, 0)
     whole, _ = _size_and_digest(packed, 0)
     return whole >= size and _size_and_digest(packed, whole - size)[1] == digest
@@ -206,7 +212,7 @@ def _size_and_digest(path: Path, begins: int) -> tuple[int, bytes]:
 
 
 def _settle(folder: Path) -> None:
-    """Put new names in a folder on disk, if the system can, before old ones are removed."""
+    """Flush a folder's new names to disk, if the system can, before old ones are removed."""
     with suppress(OSError):
         number = os.open(folder, os.O_RDONLY)
         try:

@@ -37,11 +37,12 @@ class Database(Protocol):
     """Files that no output may overwrite; empty if a server holds the data."""
 
     def exists(self) -> bool:
-        """Whether the database can be looked at. Creates nothing."""
+        """Tell whether there is a database to read. Creates nothing."""
 
     def create(self, *, with_folder: bool = False) -> bool:
-        """Create an empty file for the database, and its folder only `with_folder`. False if there is a
-        file already, or if a server holds the data."""
+        """Create an empty file for the database, and its folder only `with_folder`. Return False if
+        there is a file already, or if a server holds the data.
+        """
 
     def verify(self) -> None:
         """Raise `StoreError` if the file is gone, or is another database than this process opened."""
@@ -54,18 +55,18 @@ class Database(Protocol):
         data, nothing is done, and the command to run instead is returned."""
 
     def writing(self) -> AbstractContextManager[Connection]:
-        """A write transaction; writers take turns from its first statement on."""
+        """Open a write transaction; writers take turns from its first statement on."""
 
     def reading(self) -> AbstractContextManager[Connection]:
-        """A read-only transaction on one state of the data."""
+        """Open a read-only transaction on one consistent state of the data."""
 
     def guarded(self) -> AbstractContextManager[Connection]:
-        """A read-only transaction for one streamed statement that users wrote."""
+        """Open a read-only transaction for one streamed statement written by a user."""
 
     def account_lock(self, account: str) -> AbstractContextManager[Callable[[], object]]:
         """Hold the lock of an account over a whole poll. Raises `Busy` at once if another process has it.
 
-        Calling the value that it yields raises an error if the lock was lost since.
+        It yields a function that raises an error if the lock has been lost since.
         """
 
     def insert(self, conn: Connection, table: Table, columns: Row, rows: Sequence[Row]) -> None: ...
@@ -116,7 +117,7 @@ def open_database(value: str) -> Database:
 
 @contextmanager
 def translated(database: Database) -> Iterator[None]:
-    """Raise errors of the driver as ours."""
+    """Turn errors of the driver into errors of ours."""
     try:
         yield
     except DBAPIError as error:

@@ -57,8 +57,10 @@ class Postgres:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Begin a write transaction. Writers take turns, as on SQLite: nothing that one has read changes before
-        it commits, and the commit of a killed client, which goes on in the server, is over."""
+        """Begin a write transaction. Writers take turns, as on SQLite: nothing that a writer has
+        read changes before it commits, and a commit that the server continues after its client was
+        killed has ended.
+        """
         with self.engine.begin() as conn:
             conn.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_key("write"),))
             yield conn
@@ -157,7 +159,9 @@ class Postgres:
         )
 
     def create_view(self, conn: Connection, name: str, sql: str) -> None:
-        """Replace it in place if its columns allow, else drop it, with its grants, and make it again."""
+        """Create or replace a view: in place if its columns allow, else by dropping it with its
+        grants.
+        """
         text = f"VIEW {name} AS\n{self.render(sql)}"
         try:
             with conn.begin_nested():

@@ -1,7 +1,7 @@
 """Sessions with a Postgres server: what its URL says merged with what this program needs.
 
-Everything is set after connecting. Poolers refuse most of it at the start of a session, and what a
-database or a role has as its default would hold else.
+Everything is set after connecting. Poolers refuse most settings at the start of a session, and
+without ours the defaults of a database or a role would apply.
 """
 
 from __future__ import annotations
@@ -52,8 +52,9 @@ _WORD: Final = re.compile(r"(?:\\.|[^\s\\])+")
 
 
 class Server:
-    """A server and a database on it. `connect` gives sessions that are set up; Raises `SettingsError` for a URL
-    that is none."""
+    """A server and a database on it. `connect` opens sessions that are set up. Raises
+    `SettingsError` for a text that is not a URL.
+    """
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._said = _parsed(url)
@@ -86,7 +87,9 @@ class Server:
         return self._said.get("dbname")
 
     def place(self) -> str:
-        """Return where the data is, for people: hosts, ports and the name, without a user or a secret."""
+        """Describe where the data is, for people: hosts, ports and the name, without a user or a
+        secret.
+        """
         hosts = (self._said.get("host") or self._said.get("hostaddr") or "").split(",")
         ports = str(self._said.get("port") or "").split(",")
         pairs = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False)
@@ -118,7 +121,7 @@ class Server:
         return conn
 
     def _set_up(self, conn: psycopg.Connection[Any]) -> int:
-        """Set the session's settings in one round trip; the process on the server that took them."""
+        """Set the session's settings in one round trip; return the server's process id."""
         ours = {
             name: value
             for name, (since, value) in _DEFAULTS.items()
@@ -142,8 +145,10 @@ class Server:
             )
 
     def _refuse_shared_sessions(self, conn: psycopg.Connection[Any]) -> None:
-        """Raise if a pooler lends the session of an idle client to another one, as in transaction pooling: a
-        lock that belongs to a session protects nothing there, and stays behind when we are gone."""
+        """Raise if a pooler lends the session of an idle client to another one, as in transaction
+        pooling: a session lock protects nothing there, and is still held after this program has
+        ended.
+        """
         conn.autocommit = True
         with psycopg.connect(**self._parameters) as other:
             other.autocommit = True
@@ -162,7 +167,7 @@ class Server:
 
 
 def _process(conn: psycopg.Connection[Any]) -> int:
-    """Return the process of the server that serves a client now."""
+    """Return the id of the server process that serves a client now."""
     row = conn.execute("SELECT pg_backend_pid()").fetchone()
     assert row is not None
     return int(row[0])

@@ -1,4 +1,4 @@
-"""Views and reports are one text for all databases; the macros in it are spelled out here.
+"""Render views and reports, one text for all databases: their macros are expanded here.
 
 `sql/macros.sql` holds the macros of SQL, `etl/money/formulas.py` those that Python calls too, and
 `{NAME}` stands for a number of `etl/units.py`. In FROM, or after `name AS`, a view can be called with
@@ -33,7 +33,7 @@ _SIMPLE: Final = re.compile(r"[\w.:]+")
 
 @dataclass(frozen=True, slots=True)
 class Macro:
-    """A word of SQL with parameters, and the text that it stands for."""
+    """A macro of SQL: its parameters, and the text that it stands for."""
 
     name: str
     parameters: tuple[str, ...]
@@ -74,7 +74,9 @@ def expanded(sql: str) -> str:
 
 
 def spell_out(sql: str, functions: Mapping[str, Callable[[str], str]]) -> str:
-    """Return SQL as one database reads it: `functions` says how it writes those of one argument."""
+    """Return SQL in the form that one database reads. `functions` maps each function of one
+    argument to that database's spelling.
+    """
     return _expanded(sql, {**macros(), **functions})
 
 
@@ -140,7 +142,7 @@ def _arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
 
 
 def _replaced(body: str, instead: Mapping[str, str]) -> str:
-    """Replace names that stand for themselves: no columns of a table, nothing in literals."""
+    """Replace whole names only: no column qualified by its table, and nothing in literals."""
     if not instead:
         return body
     word = re.compile(rf"{SILENT}|(?<![\w.:])({'|'.join(instead)})\b", re.DOTALL)
@@ -152,7 +154,7 @@ def _replaced(body: str, instead: Mapping[str, str]) -> str:
 
 
 def _bracketed(argument: str) -> str:
-    """Return an argument that keeps together whatever stands around it."""
+    """Return an argument in brackets if operators around it could split it."""
     if _SIMPLE.fullmatch(argument) or _is_one_call(argument):
         return argument
     return f"({argument})"

@@ -127,7 +127,9 @@ class Sqlite:
 
     @contextmanager
     def guarded(self) -> Iterator[Connection]:
-        """Deny all but reading: `query_only` alone lets ATTACH create a file, and a PRAGMA turn it off."""
+        """Deny everything except reading: `query_only` alone lets ATTACH create a file, and a
+        PRAGMA turn it off.
+        """
         with self.reading() as conn:
             raw: Any = conn.connection.driver_connection
             raw.set_authorizer(_allow_reading)
@@ -258,7 +260,9 @@ def _hear_signals() -> int:
 
 
 def _use_wal(raw: sqlite3.Connection) -> str:
-    """Return the journal mode that SQLite takes. A file that cannot be written needs none."""
+    """Switch to write-ahead logging and return the mode in force. A read-only file needs no
+    switch.
+    """
     try:
         return str(raw.execute("PRAGMA journal_mode = WAL").fetchone()[0])
     except sqlite3.OperationalError as error:
@@ -268,7 +272,9 @@ def _use_wal(raw: sqlite3.Connection) -> str:
 
 
 def _is_foreign(raw: sqlite3.Connection) -> bool:
-    """Whether all tables are of another program. Its file is refused later, and keeps its journal mode."""
+    """Tell whether all tables belong to another program: its file is refused later, and must keep
+    its journal mode.
+    """
     names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return bool(names) and OURS not in names
 

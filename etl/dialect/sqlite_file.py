@@ -1,7 +1,7 @@
 """The file of a SQLite database: created, opened and checked to be the one that it was.
 
-SQLite opens a file by its path and goes on with whatever it opened. Nothing in it notices that the path
-leads elsewhere since: polls would be written into a file without a name.
+SQLite opens a file by its path and goes on with whatever it opened. It does not notice if the path
+later leads elsewhere: polls would be written into a file without a name.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class DatabaseFile:
         return True
 
     def key(self) -> FileKey:
-        """Return what tells this file from another one of the same path. Raises `StoreError` if it is gone."""
+        """Return a key that differs if another file has taken the path. Raises `StoreError` if it
+        is gone.
+        """
         try:
             there = self.path.stat()
         except OSError as error:
@@ -55,7 +57,9 @@ class DatabaseFile:
         return there.st_dev, there.st_ino
 
     def refusal(self) -> OSError | None:
-        """Return why the system does not let SQLite work here, which SQLite does not say; None if it lets."""
+        """Return why the system does not let SQLite work here, which SQLite does not say; None if
+        it does.
+        """
         try:
             os.close(os.open(self.path, os.O_RDWR))
             try_folder(self.path.parent)
@@ -64,7 +68,9 @@ class DatabaseFile:
         return None
 
     def create(self, *, with_folder: bool) -> bool:
-        """Make the file, for its owner only, in a folder that exists. False if it is there already."""
+        """Create the file, for its owner only, in a folder that exists; return False if it is
+        already there.
+        """
         try:
             if with_folder:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,8 +88,9 @@ class DatabaseFile:
         return True
 
     def connect(self, **options: Any) -> sqlite3.Connection:
-        """Open the file, which is never created by that. Raises `StoreError` if it is not the database that
-        was opened here before."""
+        """Open the file, and never create it. Raises `StoreError` if it is not the database that
+        was opened here before.
+        """
         key = self.key()
         if self._key not in (None, key):
             self._refuse_foreign_log()
@@ -129,7 +136,9 @@ class DatabaseFile:
         return fresh
 
     def _refuse_foreign_log(self) -> None:
-        """SQLite would write the log of the former file into the one that took its place."""
+        """Refuse the log of a former file: SQLite would write it into the file that took its
+        place.
+        """
         log = self.files[COMPANIONS.index("-wal")]
         if log.exists() and log.stat().st_size:
             raise StoreError(
@@ -168,7 +177,9 @@ def _database_id(raw: sqlite3.Connection) -> str | None:
 
 
 def _copy(source: Path, fresh: Path) -> None:
-    """Copy in one step, under one read transaction: writers go on, and none makes it begin anew."""
+    """Copy in one step, under one read transaction, so that writers go on and no write restarts the
+    copy.
+    """
     with (
         closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as there,
         closing(sqlite3.connect(fresh)) as copy,

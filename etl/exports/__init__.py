@@ -1,1 +1,1 @@
-"""What other tools read: files of the whole history, one file for each form."""
+"""Files for other tools, made from the whole history; one module for each format."""

@@ -47,17 +47,20 @@ NUMBERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """`unpriced_hours` were charged at a price that nobody knows, and are in no row."""
+    """Summary of an export. `unpriced_hours` were charged at an unknown price, and are in no
+    row.
+    """
 
     rows: int
     unpriced_hours: float
 
 
 def export(database: Database, month: str, path: Path, account: str | None = None) -> Written:
-    """A month (`2026-10`, of the reporting time zone) into a file, which is replaced once it is whole.
+    """Write a month (`2026-10`, of the reporting time zone) to a file, replaced once the new one is
+    whole.
 
-    The ending says the form: `.csv` or `.parquet`. Raises `SettingsError` where it is another, or
-    where the file cannot be written.
+    The file's ending chooses the format: `.csv` or `.parquet`. Raises `SettingsError` for any
+    other, or if the file cannot be written.
     """
     ending = ".csv" if path == paths.STANDARD_OUTPUT else path.suffix.lower()
     if ending not in (".csv", ".parquet"):
@@ -71,7 +74,7 @@ def export(database: Database, month: str, path: Path, account: str | None = Non
 
 
 def decimal(value: Any) -> str:
-    """A number as FOCUS wants it: plain, without exponent, and no longer than it needs to be."""
+    """Return a number as FOCUS wants it: plain, without exponent, and as short as possible."""
     said = f"{Decimal(str(value)):.{PLACES}f}".rstrip("0").rstrip(".")
     return "0" if said in ("-0", "") else said
 
@@ -87,7 +90,7 @@ def _write(
 
 
 def _typed(columns: Sequence[str], row: Sequence[Any]) -> list[str | None]:
-    """Values as text: numbers plain, instants in UTC to the second, null as None."""
+    """Return values as text: numbers plain, instants in UTC to the second, null as None."""
     return [
         None if value is None else decimal(value) if name in NUMBERS else _text(name, value)
         for name, value in zip(columns, row, strict=True)
@@ -136,7 +139,7 @@ def _arrow_type(arrow: Any, name: str) -> Any:
 
 
 class _Utf8:
-    """What `csv` writes to, over a file of bytes."""
+    """Text file for `csv` on top of a file of bytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file

@@ -1,8 +1,9 @@
 """Tables and daily facts as Parquet folders, typed, partitioned, written in batches.
 
-`DIR/instance_usage/in_month=2026-10/part-0.parquet`: readers that know such partitions (DuckDB, Spark,
-pandas) find a column `in_month`. Rows are in the order of their keys, so that the same database gives
-the same files. A run writes beside what is there and puts whole tables in its place at the end.
+`DIR/instance_usage/in_month=2026-10/part-0.parquet`: readers that know such partitions (DuckDB,
+Spark, pandas) find a column `in_month`. Rows are in the order of their keys, so that the same
+database gives the same files. A run writes beside the existing tables, and replaces them with whole
+new ones at the end.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class Written:
 
 
 def export(database: Database, folder: Path, period: str = "month") -> Iterator[Written]:
-    """Each table as it is written; all take their places after the last one.
+    """Yield each table as it is written; all replace the old ones after the last.
 
-    Raises `SettingsError` where the folder holds something else or cannot be written.
+    Raises `SettingsError` if the folder holds something else or cannot be written.
     """
     pyarrow()
     paths.refuse_spared(folder, database.files)
@@ -101,7 +102,7 @@ def _export(known: ExportsReader, each: Exported, stage: Path, period: str) -> W
 def _partitions(
     batches: Iterator[Batch], each: Exported, period: str
 ) -> Iterator[tuple[str | None, Iterator[Batch]]]:
-    """Batches by partition; rows come in the order of partitions."""
+    """Split batches by partition; rows arrive in the order of partitions."""
 
     def pieces() -> Iterator[tuple[str | None, Batch]]:
         for names, rows in batches:
@@ -148,7 +149,9 @@ def _describe(stage: Path, done: Sequence[Written], zone: str, period: str) -> N
 
 
 def duckdb_script() -> str:
-    """SQL that makes tables of the folder it is run in, and our views over them, in DuckDB."""
+    """Return a DuckDB script that makes tables of the folder it runs in, and our views over
+    them.
+    """
     from etl.dialect.rendering import spell_out, text_of_view
 
     functions = {
@@ -177,7 +180,7 @@ def duckdb_script() -> str:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Only an empty folder or an older export is written to."""
+    """Refuse a folder that is neither empty nor an older export."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"{folder} is no folder", advice="name another one")
@@ -189,7 +192,7 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _take_place(folder: Path, stage: Path) -> None:
-    """Put each new table where the old one was; the mark comes last."""
+    """Move each new table to where the old one was; the mark comes last."""
     old = folder / OLD
     shutil.rmtree(old, ignore_errors=True)
     old.mkdir()

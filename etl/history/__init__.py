@@ -1,1 +1,1 @@
-"""Compare what is known with what was seen: versions and running time. Pure."""
+"""Derive versions and running time by comparing known states with sightings. Pure."""

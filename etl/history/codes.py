@@ -1,4 +1,4 @@
-"""What the source's codes mean: the lookups, as the pure parts use them."""
+"""Meanings of the source's codes: the lookups that the pure modules use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ PREPAID_UNITS: Final = frozenset(UNITS) - {"hour"}
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """`states`: status code -> state; `units`: charging code -> unit (None: unknown)."""
+    """Lookups of codes. `states`: status code -> state; `units`: charging code -> unit (None:
+    unknown).
+    """
 
     states: Mapping[int, str] = field(default_factory=dict)
     units: Mapping[int, str | None] = field(default_factory=dict)
@@ -39,7 +41,7 @@ class Codes:
         return charging_type is not None and self.units.get(charging_type) in PREPAID_UNITS
 
     def fingerprint(self) -> bytes:
-        """Bytes that differ where a meaning differs."""
+        """Return bytes that differ if any meaning differs."""
         return repr((sorted(self.states.items()), sorted(self.units.items()))).encode()
 
 

@@ -1,7 +1,7 @@
-"""(known, poll) -> changes. Pure: what is known and what was seen come in, what to write goes out.
+"""Derive the changes that a poll makes to the known instances. Pure: the caller reads and writes.
 
 In two steps, so that the store reads running time only of what moved: `compare` finds the instances
-that are not as they were, `settle` says what that means for versions and running time.
+that changed, `settle` derives their versions and running time.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the store knows of an instance's running time; `history` only where it was gone."""
+    """Known running time of an instance; `history` is filled only if the instance was gone."""
 
     state: State = field(default_factory=State)
     history: tuple[SeenVersion, ...] = ()
@@ -44,8 +44,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The poll in hand. `b` is its end. What was created at `created_since` or later was created
-    while we looked: that is the start of the account's first complete poll, and in that poll itself
+    """The current poll. `b` is its end. Instances created at `created_since` or later were created
+    under observation: it is the start of the account's first complete poll, and in that poll itself
     the second after it (None: there was none yet).
     """
 
@@ -81,7 +81,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether an instance that began no version is listed."""
+    """Whether an instance is still listed, for one that began no version."""
 
     instance_uuid: str
     last_seen_at: Instant | None
@@ -91,10 +91,11 @@ class Presence:
 
 @dataclass(slots=True)
 class Changes:
-    """What one poll, or a part of it, writes.
+    """Changes that one poll, or a part of it, writes.
 
-    `stretches` holds (instance, stretch, whether it is a new row). Before that, the stretches in
-    `deleted` go, and the day parts of those in `reopened`; both hold (instance, usage_no).
+    `stretches` holds (instance, stretch, whether it is a new row). Before they are written, the
+    stretches in `deleted` and the day parts of those in `reopened` are removed; both hold
+    (instance, usage_no).
     """
 
     versions: list[Version] = field(default_factory=list)
@@ -119,7 +120,7 @@ class Changes:
 
 @dataclass(slots=True)
 class Moves:
-    """The instances that are not as they were, of one part of a poll."""
+    """Instances of one part of a poll that changed."""
 
     added: list[Sighting] = field(default_factory=list)
     changed: list[tuple[Known, Sighting]] = field(default_factory=list)
@@ -127,7 +128,7 @@ class Moves:
     presences: list[Presence] = field(default_factory=list)
 
     def moved(self) -> list[str]:
-        """Whose running time must be known to settle them."""
+        """Return the instances whose running time `settle` needs."""
         return [sighting.identity for _, sighting in self.changed] + [
             known.facts.instance_uuid for known in self.left
         ]
@@ -137,7 +138,7 @@ class Moves:
 
 
 def compare(known: Mapping[str, Known], sightings: Iterable[Sighting]) -> Moves:
-    """What moved among the sightings: each instance once, the newest sighting."""
+    """Return the changes among the sightings, by the newest sighting of each instance."""
     moves = Moves()
     for sighting in sightings:
         was = known.get(sighting.identity)
@@ -151,7 +152,7 @@ def compare(known: Mapping[str, Known], sightings: Iterable[Sighting]) -> Moves:
 
 
 def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: Window) -> Moves:
-    """What moved among the instances that were known and are no sighting in this poll.
+    """Return the changes among the known instances that this poll did not sight.
 
     Those in `rejected` are listed, in records that could not be understood: they are not missing,
     but not seen either.
@@ -173,7 +174,7 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
 
 
 def settle(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes:
-    """What the moves mean. `usages` holds the running time of `moves.moved()`."""
+    """Return what to write for these moves. `usages` holds the running time of `moves.moved()`."""
     changes = Changes(presences=list(moves.presences))
     for sighting in moves.added:
         _add(changes, sighting, window)
@@ -221,7 +222,9 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
 def _undo_going(
     changes: Changes, uuid: str, known: Usage, codes: Codes
 ) -> tuple[State, tuple[Stretch, ...]]:
-    """The state before the going, and the stretches that it closed, open again."""
+    """Return the state before the instance was gone, with the stretches that this had closed
+    reopened.
+    """
     *before, last = known.history
     lasting = SeenVersion(last.facts, last.after_at, last.first_seen_at)
     state = usage.fold([*before, lasting], codes).state
@@ -241,5 +244,7 @@ def _leave(changes: Changes, was: Known, known: Usage) -> None:
 
 
 def _write(changes: Changes, uuid: str, count: int, written: Iterable[Stretch]) -> None:
-    """`count` stretches of the instance are in the database."""
+    """Add a step's stretches to the changes; `count` of the instance's are in the database
+    already.
+    """
     changes.stretches.extend((uuid, s, s.usage_no > count) for s in written)

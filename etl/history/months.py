@@ -23,14 +23,16 @@ class Month:
 
     @classmethod
     def parse(cls, text: str) -> Month:
-        """The month of a name such as `2026-10`. Raises `SettingsError` for any other text."""
+        """Return the month of a name such as `2026-10`. Raises `SettingsError` for any other
+        text.
+        """
         if not _NAME.fullmatch(text):
             raise SettingsError(f"{text!r} is no month", advice="use one such as 2026-10")
         return cls(date.fromisoformat(f"{text}-01"))
 
     @classmethod
     def of(cls, day: date) -> Month:
-        """The month that holds a day."""
+        """Return the month that contains a day."""
         return cls(day.replace(day=1))
 
     @property
@@ -44,7 +46,7 @@ class Month:
         return Month.of(self.first - timedelta(days=1))
 
     def bounds(self, zone: Zone) -> tuple[Instant, Instant]:
-        """The first instant of the month in `zone`, and the first one after it."""
+        """Return the first instant of the month in `zone`, and the first one after it."""
         return zone.starts(self.first), zone.starts(self.following().first)
 
     def __str__(self) -> str:
@@ -52,5 +54,5 @@ class Month:
 
 
 def is_month(text: str) -> bool:
-    """Whether `Month.parse` takes it."""
+    """Tell whether `Month.parse` accepts the text."""
     return _NAME.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""The evidence rules: what two successive sightings of an instance say about its running time.
+"""The evidence rules: derive running time from two successive sightings of an instance.
 
 Pure functions. `a` and `b` bound the time between the sightings: the instance was as A when the
 poll that began at `a` read it, and is as B in the poll that ended at `b`. Every stretch carries
@@ -25,7 +25,9 @@ EARLIEST_START: Final = 1_420_070_400
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a stretch is charged by. Another image alone does not end it."""
+    """The terms on which a stretch is charged. A change of the image alone does not end a
+    stretch.
+    """
 
     gpu_uuid: str | None
     gpu_name: str | None
@@ -50,7 +52,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is known of an instance's running time after a sighting.
+    """Known running time of an instance after a sighting.
 
     `count` stretches are written, `running` and `held` are the open ones, `last_start` is the newest
     start_time that was believed.
@@ -72,9 +74,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SeenVersion:
-    """What `instance_history` says of one version, as far as usage needs it.
+    """A version in `instance_history`, as far as usage needs it.
 
-    `gone` is (last_seen_at, missing_since) where the version ended by going.
+    `gone` is (last_seen_at, missing_since) if the version ended because the instance was gone.
     """
 
     facts: Instance
@@ -84,7 +86,9 @@ class SeenVersion:
 
 
 def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -> Step:
-    """The first sighting. `after_at` is the creation, where it was created while we looked."""
+    """Return the step of a first sighting. `after_at` is the creation, if that was under
+    observation.
+    """
     ledger = _Ledger(State())
     start = believed_start(facts, None, b)
     if after_at is not None:
@@ -109,7 +113,9 @@ def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -
 def move(
     state: State, before: Instance, after: Instance, a: Instant, b: Instant, codes: Codes
 ) -> Step:
-    """A pair of sightings of a known instance: A = `before` at `a`, B = `after` at `b`."""
+    """Return the step between two sightings of a known instance: A = `before` at `a`, B = `after`
+    at `b`.
+    """
     ledger = _Ledger(state)
     start = believed_start(after, state.last_start, b)
     if start == state.last_start:
@@ -126,8 +132,9 @@ def move(
 
 
 def leave(state: State, facts: Instance, last_seen_at: Instant, missing_since: Instant) -> Step:
-    """An instance that is gone: last seen in the poll that began at `last_seen_at`, not listed any
-    more in the one that ended at `missing_since`."""
+    """Return the step of an instance that is gone: last seen in the poll that began at
+    `last_seen_at`, no longer listed in the one that ended at `missing_since`.
+    """
     ledger = _Ledger(state)
     lo, hi = last_seen_at, missing_since
     running = state.running
@@ -144,7 +151,7 @@ def leave(state: State, facts: Instance, last_seen_at: Instant, missing_since: I
 
 
 def fold(versions: Iterable[SeenVersion], codes: Codes) -> Step:
-    """Everything that the versions of one instance, oldest first, say of its running time."""
+    """Derive all running time of one instance from its versions, oldest first."""
     step = Step(State(), ())
     written: dict[int, Stretch] = {}
     before: SeenVersion | None = None
@@ -163,7 +170,7 @@ def fold(versions: Iterable[SeenVersion], codes: Codes) -> Step:
 
 
 def believed_start(facts: Instance, last: Instant | None, b: Instant) -> Instant | None:
-    """`start_time` where it can be one, else None (unknown)."""
+    """Return `start_time` if it is plausible, else None (unknown)."""
     start = facts.start_time
     if start is None or start < EARLIEST_START or start > b:
         return None
@@ -177,8 +184,9 @@ def middle(lo: Instant, hi: Instant) -> Instant:
 
 
 def end(lo: Instant, hi: Instant, *facts: Instance) -> Instant:
-    """The estimate of an unseen stop in (lo, hi]: a timer of `facts` that went off in it, else the
-    middle."""
+    """Estimate an unseen stop in (lo, hi]: a timer of `facts` that went off in it, else the
+    middle.
+    """
     for seen in facts:
         timer = seen.shutdown_time
         if seen.shutdown_enabled and timer is not None and lo < timer <= hi:
@@ -269,7 +277,7 @@ def _from_booting(
 def _from_start(
     ledger: _Ledger, before: Instance, after: Instance, start: Instant, b: Instant, codes: Codes
 ) -> None:
-    """What follows a new start_time: a run that is seen up, booting, or over already."""
+    """Return what follows a new start_time: a run that is up, booting, or already over."""
     if codes.is_up(after.status):
         ledger.open(start, "observed", after)
     elif codes.is_booting(after.status):
@@ -281,7 +289,7 @@ def _from_start(
 def _came_up_unseen(
     ledger: _Ledger, after: Instance, a: Instant, b: Instant, evidence: Evidence
 ) -> None:
-    """A run came up at an unknown moment of (a, b]. It is counted once, by the stretch from b."""
+    """Add a run that came up at an unknown moment of (a, b]; the stretch from b alone counts it."""
     estimate = a if evidence == "booting" else middle(a, b)
     ledger.piece(a, a, estimate, b, "possible_run", after)
     ledger.open(b, evidence, after)
@@ -290,10 +298,10 @@ def _came_up_unseen(
 def _move_held(
     ledger: _Ledger, after: Instance, a: Instant, b: Instant, start: Instant | None, codes: Codes
 ) -> None:
-    """Prepaid time goes on until the terms change, at a moment of (a, b] that nobody saw.
+    """Continue prepaid time until the terms change, at an unseen moment of (a, b].
 
-    A start in it is a good estimate of that moment, but no proof: how an instance is charged can
-    change without one.
+    A start in that interval is a good estimate of that moment, but no proof: how an instance is
+    charged can change without one.
     """
     if ledger.held is not None and ledger.held.terms == terms(after):
         return
@@ -305,14 +313,14 @@ def _move_held(
 
 
 def _held_unseen(ledger: _Ledger, after: Instance, a: Instant, at: Instant, b: Instant) -> None:
-    """Open prepaid time from b, and before it a stretch for the time in which it may have begun."""
+    """Open prepaid time from b, preceded by a stretch for the time in which it may have begun."""
     ledger.piece(a, a, a + (b - at), b, "unknown_start", after, kind="held")
     ledger.hold(b, after)
 
 
 @dataclass(slots=True)
 class _Ledger:
-    """One instance's stretches while a pair is judged."""
+    """Stretches of one instance while a pair of sightings is judged."""
 
     began: State
     count: int = field(init=False)
@@ -381,7 +389,7 @@ class _Ledger:
         hi: Instant,
         evidence: Evidence | None = None,
     ) -> None:
-        """Ends are never before the start, and in order."""
+        """Return a stretch whose ends are in order and never before its start."""
         ended_min = max(stretch.started_at, lo)
         ended_max = max(ended_min, hi)
         self.written[stretch.usage_no] = replace(

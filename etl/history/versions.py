@@ -1,4 +1,6 @@
-"""(known, poll) -> changes, of what has versions but no running time: prices, balance, cards. Pure."""
+"""Derive the changes that a poll makes to versioned records without running time: prices, balance,
+cards. Pure.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What becomes of a version: listed (both None), missing, or ended."""
+    """State of a version after a poll: listed (both None), missing, or ended."""
 
     was: Lasting
     last_seen_at: Instant | None = None
@@ -71,10 +73,11 @@ def compare_versions(
     b: Instant,
     complete: bool,
 ) -> VersionChanges:
-    """What a poll that ended at `b` changes. `newest` is the start of the newest complete poll before.
+    """Return what a poll that ended at `b` changes. `newest` is the start of the newest complete
+    poll before.
 
-    As with instances, what two complete polls in a row do not list has ended; what is in `rejected`
-    is listed but could not be understood.
+    As with instances, a record that two complete polls in a row do not list has ended; one in
+    `rejected` is listed but could not be understood.
     """
     changes = VersionChanges()
     seen: set[str] = set()

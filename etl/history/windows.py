@@ -1,5 +1,6 @@
-"""(held, listed) -> changes, of a window: bill and recharges, whose records come, are corrected, and are
-superseded once two whole listings in a row lack them. Pure."""
+"""Derive the changes that a listing makes to a window (bill, recharges): records are added,
+corrected, and superseded once two whole listings in a row lack them. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ Key = tuple[Any, ...]
 
 
 class Held(NamedTuple):
-    """A record as it is held. `number` counts those that are alike in their group."""
+    """A record as the database holds it. `number` counts those that are alike in their group."""
 
     number: int
     record: Record
@@ -22,26 +23,26 @@ class Held(NamedTuple):
     superseded_at: Instant | None = None
 
     def key(self, group: int) -> Key:
-        """What tells the row apart."""
+        """Return the key that identifies the row."""
         return (*self.record.facts[:group], self.number)
 
 
 class Added(NamedTuple):
-    """A record that came, and its number among those that are alike in their group."""
+    """A new record, and its number among those that are alike in their group."""
 
     record: Record
     number: int
 
 
 class Changed(NamedTuple):
-    """A record that is held otherwise than it is listed now."""
+    """A held record whose listed facts have changed."""
 
     was: Held
     record: Record
 
 
 class State(NamedTuple):
-    """What becomes of a record that is held: listed again (both None), missing, or superseded."""
+    """New state of a held record: listed again (both None), missing, or superseded."""
 
     was: Held
     missing_since: Instant | None = None
@@ -50,7 +51,7 @@ class State(NamedTuple):
 
 @dataclass(slots=True)
 class WindowChanges:
-    """What a listing changes in what is held."""
+    """Changes that a listing makes to the held records."""
 
     added: list[Added] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
@@ -58,17 +59,17 @@ class WindowChanges:
 
     @property
     def is_news(self) -> bool:
-        """Whether there is anything to write."""
+        """Tell whether there is anything to write."""
         return bool(self.added or self.changed or self.states)
 
     @property
     def gone(self) -> int:
-        """How many records are superseded."""
+        """Count the superseded records."""
         return sum(state.superseded_at is not None for state in self.states)
 
     @property
     def returned(self) -> int:
-        """How many superseded records are listed again."""
+        """Count the superseded records that are listed again."""
         return sum(
             state.superseded_at is None and state.was.superseded_at is not None
             for state in self.states
@@ -76,11 +77,11 @@ class WindowChanges:
 
 
 class Matching:
-    """Finds for each record of a listing the one that is held, batch by batch.
+    """Matching of listed records with held ones, batch by batch.
 
-    A record that is listed as it is held is that one. Others are corrections of what is held and not
-    listed in the same group, or new. If several may be alike, only a whole listing tells which: till
-    then they wait in `unsettled`.
+    A listed record that equals a held one is that one. Any other is new, or corrects a held record
+    of the same group that is no longer listed. If several may be alike, only a whole listing can
+    tell: until then they wait in `unsettled`.
     """
 
     def __init__(self, resource: Resource[Any]) -> None:
@@ -91,11 +92,13 @@ class Matching:
 
     @property
     def listed(self) -> int:
-        """How many records that hold were listed so far, new ones too."""
+        """Count the valid records listed so far, including new ones."""
         return len(self._taken)
 
     def match(self, held: Iterable[Held], records: Iterable[Record]) -> WindowChanges:
-        """What these records change; `held` are all of their groups, superseded ones too."""
+        """Return what these records change; `held` are all records of their groups, superseded ones
+        too.
+        """
         groups = self._grouped(held)
         changes = WindowChanges()
         left: list[Record] = []
@@ -117,8 +120,9 @@ class Matching:
         return changes
 
     def settle(self, held: Iterable[Held], *, corrects: bool) -> WindowChanges:
-        """What the unsettled records are: corrections of what is held and was not listed, if
-        `corrects`; else new."""
+        """Settle the waiting records: as corrections of held records that were not listed, if
+        `corrects`; else as new ones.
+        """
         groups = self._grouped(held)
         changes = WindowChanges()
         for record in self.unsettled:
@@ -131,7 +135,7 @@ class Matching:
         return changes
 
     def unlisted(self, held: Iterable[Held]) -> Iterator[Held]:
-        """Those of the held records that no record was matched with."""
+        """Return the held records that no listed record was matched with."""
         return (each for each in held if each.key(self._group) not in self._taken)
 
     def _of(self, record: Record) -> Key:
@@ -168,7 +172,7 @@ class Matching:
 
 @dataclass(slots=True)
 class _Group:
-    """The held records that are alike in what a correction leaves alone."""
+    """Held records that are alike in all facts that a correction leaves alone."""
 
     free: list[Held] = field(default_factory=list)
     highest: int = 0
@@ -179,8 +183,10 @@ class _Group:
 
 
 class Cover:
-    """What a whole listing covers: the time after the oldest of its records, and whatever overlaps a
-    record of the same order. A source may have forgotten what is older; there absence means nothing."""
+    """Coverage of a whole listing: the time after the oldest of its records, and whatever overlaps
+    a record of the same order. A source may have forgotten what is older; there absence means
+    nothing.
+    """
 
     def __init__(self, span_of: Callable[[Sequence[Any]], Span | None]) -> None:
         self._span_of = span_of
@@ -189,14 +195,14 @@ class Cover:
         self._spans: dict[Hashable, list[tuple[Instant, Instant]]] = {}
 
     def add(self, records: Iterable[Record]) -> None:
-        """Take in what is listed."""
+        """Match one listed record."""
         for span in filter(None, (self._span_of(record.facts) for record in records)):
             self._starts_at = min(span.starts_at, self._starts_at or span.starts_at)
             self._at = min(span.at, self._at or span.at)
             self._spans.setdefault(span.what, []).append((span.starts_at, span.ends_at))
 
     def covers(self, record: Record) -> bool:
-        """Whether the listing would hold the record if it were still right."""
+        """Tell whether the listing would contain the record if it were still valid."""
         span = self._span_of(record.facts)
         if span is None or self._starts_at is None or self._at is None:
             return False
@@ -207,8 +213,9 @@ class Cover:
 
 
 def superseded(unlisted: Iterable[Held], cover: Cover, b: Instant) -> list[State]:
-    """What becomes of records that a whole listing, which ended at `b`, lacks: missing by the first
-    such listing in a row, superseded by the second."""
+    """Return the states of records that a whole listing, which ended at `b`, lacks: missing by the
+    first such listing in a row, superseded by the second.
+    """
     return [
         State(held, b) if held.missing_since is None else State(held, held.missing_since, b)
         for held in unlisted

@@ -1,4 +1,4 @@
-"""The balance: what `/balance/info` says is left, in cash and on compute cards."""
+"""The balance: the money left in cash and on compute cards, by `/balance/info`."""
 
 from __future__ import annotations
 

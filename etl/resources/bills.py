@@ -1,8 +1,9 @@
-"""The bill: the lines that `/bill/list` shows, each what was charged for one settlement window.
+"""The bill: the lines of `/bill/list`, each the charge of one settlement window.
 
-A line has no identity of its own. Lines that are alike in all that they say are counted; a listing that
-is proven whole may hold them on several pages, else what two pages show alike is one line, which moved
-while they were read. Order, window, channel and remark are what a correction of the amount leaves alone.
+A line has no identity of its own. Lines that are alike in all that they say are counted; a listing
+that is proven whole may hold them on several pages, else what two pages show alike is one line,
+which moved while they were read. A correction of the amount leaves order, window, channel and
+remark alone.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def _charged(value: Any, name: str, extra: Extra) -> int:
 
 
 def _complete(columns: dict[str, Any]) -> None:
-    """A line without a window settles the moment in which it was ordered."""
+    """Give a line without a window the moment of its order as its window."""
     starts, ends, ordered = (
         columns[name] for name in ("settle_start_at", "settle_end_at", "ordered_at")
     )
@@ -75,7 +76,7 @@ class Line(NamedTuple):
 
     @property
     def charged_at(self) -> Instant:
-        """When it was charged."""
+        """Return when the line was charged."""
         return self.settle_end_at if self.ordered_at is None else self.ordered_at
 
 
@@ -93,7 +94,7 @@ MEMBERS = (
 
 
 def _name_of(facts: Sequence[Any]) -> str:
-    """A hash of all that a line says."""
+    """Return a hash of all facts of a line."""
     return hashlib.sha256(repr(tuple(facts)).encode()).hexdigest()[:32]
 
 
@@ -107,19 +108,19 @@ FORM = Form(
 
 
 def span_of(facts: Sequence[Any]) -> Span:
-    """The window that a line settles, and when it was charged."""
+    """Return the window that a line settles, and when it was charged."""
     line = Line(*facts)
     what = (line.order_number, line.charge_channel)
     return Span(what, line.settle_start_at, line.settle_end_at, line.charged_at)
 
 
 def _charged_day(facts: Sequence[Any], zone: Zone) -> tuple[str]:
-    """The day in which a line was charged."""
+    """Return the day in which a line was charged."""
     return (zone.day_at(Line(*facts).charged_at).day,)
 
 
 def _days_of(facts: Sequence[Any], zone: Zone) -> Iterator[tuple[str, int]]:
-    """(day, part of the amount) of a line, spread evenly over the window that it settles."""
+    """Return (day, part of the amount) pairs of a line, spread evenly over its window."""
     line = Line(*facts)
     return share(zone, line.settle_start_at, line.settle_end_at, line.amount_microcny)
 
@@ -134,7 +135,7 @@ def read(body: bytes) -> tuple[list[Record], list[Reject]]:
 
 
 def _named(records: list[Any]) -> list[Any]:
-    """The lines of a page, each with a name: those that are alike in all are numbered."""
+    """Name the lines of a page; lines that are alike in everything are numbered."""
     counts: Counter[str] = Counter()
     return [
         {**line, NAME: _numbered_name(counts, line)} if isinstance(line, dict) else line
@@ -151,8 +152,9 @@ def _numbered_name(counts: Counter[str], line: dict[str, Any]) -> str | None:
 
 
 def _facts_of(line: dict[str, Any]) -> tuple[Any, ...]:
-    """What a line says; of an amount that cannot be read, its text without secrets,
-    as an archive keeps it."""
+    """Return the facts of a line. An amount that cannot be read is given as its text without
+    secrets, as an archive keeps it.
+    """
     columns = {
         column: reading(line.get(name), name, {})
         for column, name, reading in MEMBERS

@@ -1,4 +1,6 @@
-"""Compute cards: the prepaid credit that `/card/list` shows. Of a card's number four characters stay."""
+"""Compute cards: the prepaid credit that `/card/list` shows. Only four characters of a card's
+number are kept.
+"""
 
 from __future__ import annotations
 

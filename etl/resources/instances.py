@@ -1,4 +1,4 @@
-"""Instances: what `/instance/list` says of each, as facts that can be compared.
+"""Instances: the records of `/instance/list`, as facts that can be compared.
 
 Odd values are read as `etl.resources.values` says. A missing or null optional field is null, unknown
 fields are kept in `extra`; a field of another type, or a count out of 32 bits, makes the record a
@@ -56,7 +56,9 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class Sighting(msgspec.Struct, frozen=True):
-    """An instance as one answer shows it. `extra` is canonical JSON of what no fact holds."""
+    """An instance as one answer shows it. `extra` is canonical JSON of the members that no fact
+    holds.
+    """
 
     facts: Instance
     extra: str | None = None
@@ -128,9 +130,9 @@ _SHUTDOWN_FIELDS: Final = frozenset(_Shutdown.__struct_fields__)
 
 
 def read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
-    """The instances of one answer, and the records that could not be understood.
+    """Return the instances of one answer, and the records that could not be understood.
 
-    Raises `Changed` where the answer has no instance list, or is nested too deeply to be read.
+    Raises `Changed` if the answer has no instance list, or is nested too deeply to be read.
     """
     try:
         return _read(body)
@@ -207,7 +209,7 @@ def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
 
 
 def _extra(extra: dict[str, Any]) -> str | None:
-    """What no fact holds, without secrets; null where nothing else is left."""
+    """Return the members that no fact holds, without secrets; None if there are none."""
     plain = redact(extra) if extra else {}
     if plain.get("shutdown_regular") == {}:
         del plain["shutdown_regular"]
@@ -224,7 +226,9 @@ def _services(value: Any) -> str | None:
 
 
 def _usual_services(services: Any) -> str | None:
-    """`_services` of texts or of `_Service`s, whose members are declared in canonical order."""
+    """Return canonical JSON of services given as texts or as `_Service`s, whose members are
+    declared in canonical order.
+    """
     if type(services) is not list:
         return _services(services)
     plain = [redact(s) if type(s) is str else _without_secrets(s) for s in services]
@@ -233,7 +237,7 @@ def _usual_services(services: Any) -> str | None:
 
 
 def _without_secrets(service: _Service) -> _Service:
-    """The same service, whose members are redacted in place: `redact` would need it as a dict."""
+    """Redact the members of a service in place, since `redact` would need it as a dict."""
     service.port_type = redact(service.port_type)
     service.protocol = redact(service.protocol)
     service.title = redact_words(service.title)

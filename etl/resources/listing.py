@@ -21,8 +21,9 @@ LIMIT_IDENTITY = 255
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that could not be understood. `reason` begins with the path in the record; `identity`
-    is None where it could not be read; `payload` is redacted JSON."""
+    """A record that could not be understood. `reason` begins with the path in the record;
+    `identity` is None if it could not be read; `payload` is redacted JSON.
+    """
 
     reason: str
     identity: str | None
@@ -31,23 +32,25 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`total` as the source reported it (None: omitted or unreadable). `identities` in the order of
-    the list, None for a record whose identity cannot be read."""
+    """An answer's listing. `total` is as the source reported it (None: omitted or unreadable).
+    `identities` in the order of the list, None for a record whose identity cannot be read.
+    """
 
     total: int | None
     identities: tuple[str | None, ...]
 
 
 def numbered(counts: Counter[str], name: str) -> str:
-    """The name of one more of the records that are alike in all: the first is called by the name
-    alone. `counts` goes on counting."""
+    """Return the name of one more record that is alike in everything: the first has the bare name.
+    `counts` goes on counting.
+    """
     plain = name.partition("/")[0]
     counts[plain] += 1
     return plain if counts[plain] == 1 else f"{plain}/{counts[plain]}"
 
 
 def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
-    """What an answer lists. Raises `Changed` where it has no such list."""
+    """Return the listing of an answer. Raises `Changed` if it has no such list."""
     try:
         answer = _light_decoder(list_key, identity).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -62,7 +65,7 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
 
 
 def is_identity(value: Any) -> bool:
-    """Whether `value` can tell a record apart in both databases."""
+    """Tell whether `value` can identify a record in both databases."""
     return (
         isinstance(value, str)
         and 0 < len(value) <= LIMIT_IDENTITY
@@ -72,7 +75,7 @@ def is_identity(value: Any) -> bool:
 
 
 def total(value: Any) -> int | None:
-    """A reported total (number or numeric string), None where it is none."""
+    """Return a reported total (number or numeric string), None if it is not a count."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and value.strip().isdecimal():
@@ -83,16 +86,16 @@ def total(value: Any) -> int | None:
 
 
 def parse(body: bytes, number: Callable[[str], Any] = float) -> Any:
-    """The JSON value of `body`, read with more patience than strict JSON deserves.
+    """Return the JSON value of `body`, read more leniently than strict JSON.
 
-    `number` reads a number with a point or an exponent. Bytes that are no UTF-8, lone surrogates and NUL characters become U+FFFD. Raises `ValueError`
-    where it is no JSON at all.
+    `number` reads a number with a point or an exponent. Bytes that are no UTF-8, lone surrogates
+    and NUL characters become U+FFFD. Raises `ValueError` if it is no JSON at all.
     """
     return _clean(json.loads(body.decode("utf-8-sig", "replace"), parse_float=number))
 
 
 def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:
-    """`data` and its list of records (null counts as empty) of a parsed answer."""
+    """Return `data` and its list of records (null counts as empty) of a parsed answer."""
     content = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(content, dict) or list_key not in content:
         raise Changed(f"the answer has no {list_key}", path=f"$.data.{list_key}")
@@ -129,7 +132,7 @@ def _clean(value: Any) -> Any:
 
 
 def clean_text(text: str) -> str:
-    """`text` with what databases refuse (NUL, lone surrogates) replaced by U+FFFD."""
+    """Return `text` with NUL and lone surrogates, which databases refuse, replaced by U+FFFD."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     try:

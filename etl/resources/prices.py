@@ -1,4 +1,4 @@
-"""List prices: what `/gpu/list` asks for one GPU of each model, by unit of time."""
+"""List prices of `/gpu/list`: the price of one GPU of each model, by unit of time."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Recharges of the balance. What the source shows of them is not published: what is understood gets
-a column, all else is kept as it came."""
+"""Recharges of the balance. Their form is not published: members that are understood get a column,
+all others are kept as they came.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ def _word(value: Any, name: str, extra: Extra) -> str | None:
 
 
 def _moment(value: Any, name: str, extra: Extra) -> Instant | None:
-    """Epoch seconds, or a local time of China as text, which is kept as well."""
+    """Read epoch seconds, or a local time of China as text, which is kept as well."""
     if isinstance(value, str) and not value.strip().isdecimal():
         try:
             said = datetime.fromisoformat(value.strip())
@@ -80,9 +81,10 @@ def _listed(body: bytes) -> Listed:
 
 
 def _named(record: Any) -> Any:
-    """A record with an identity: the number of its payment; else a hash of what does not change while
-    it is paid, if that can be read; else of all that it says. An empty `pay_time` is that of a recharge
-    that was not paid."""
+    """Give a record its identity: the number of its payment; else a hash of the members that do not
+    change while it is paid, if they can be read; else a hash of all members. An empty `pay_time` is
+    that of a recharge that was not paid.
+    """
     if not isinstance(record, dict):
         return record
     name = str(record.get("out_trade_no") or "").strip()
@@ -106,7 +108,7 @@ def _lasting(record: dict[str, Any]) -> Any:
 
 
 def span_of(facts: Sequence[Any]) -> Span | None:
-    """When a recharge was ordered."""
+    """Return when a recharge was ordered."""
     recharge_id, _amount, created_at, *_ = facts
     return None if created_at is None else Span((recharge_id,), created_at, created_at, created_at)
 

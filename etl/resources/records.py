@@ -25,7 +25,8 @@ class Member(NamedTuple):
 
 class Record(NamedTuple):
     """A record as one answer shows it. `facts` are in the order of its form's columns, `extra` is
-    canonical JSON of what no column holds."""
+    canonical JSON of the members that no column holds.
+    """
 
     identity: str
     facts: tuple[Any, ...]
@@ -34,7 +35,8 @@ class Record(NamedTuple):
 
 class Span(NamedTuple):
     """The time that a record of a window is about, in epoch seconds. Two of the same `what` that
-    overlap cannot both hold; `at` is by what the source is taken to forget the oldest ones."""
+    overlap cannot both be valid; the source is assumed to forget records in the order of `at`.
+    """
 
     what: tuple[Any, ...]
     starts_at: Instant
@@ -53,13 +55,13 @@ class Listed(NamedTuple):
 
 
 def list_in(body: bytes, list_key: str) -> Listed:
-    """The list of an answer, numbers exact. Raises `Changed` where there is none."""
+    """Return the list of an answer, numbers exact. Raises `Changed` if there is none."""
     content, records = records_of(_parsed(body), list_key)
     return Listed(total(content.get("total")), records)
 
 
 def content_of(body: bytes) -> dict[str, Any]:
-    """The `data` of an answer, numbers exact. Raises `Changed` where it is no object."""
+    """Return the `data` of an answer, numbers exact. Raises `Changed` if it is no object."""
     answer = _parsed(body)
     content = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(content, dict):
@@ -69,7 +71,7 @@ def content_of(body: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the records of a resource are read.
+    """Form of the records of a resource: how they are read.
 
     `identify` gives a record's identity (anything else than a usable name: it has none), `name_of`
     that of facts in the order of the columns; `finish` may complete the columns of a record that was
@@ -87,7 +89,7 @@ class Form:
         return tuple(member.column for member in self.members)
 
     def identity(self, record: Any) -> str | None:
-        """What tells a record apart, None where that cannot be read."""
+        """Return the identity of a record, None if that cannot be read."""
         if not isinstance(record, dict):
             return None
         try:
@@ -100,7 +102,7 @@ class Form:
         return Listing(listed.total, tuple(self.identity(record) for record in listed.records))
 
     def read(self, records: Iterable[Any]) -> tuple[list[Record], list[Reject]]:
-        """What could be understood, and what could not."""
+        """Return the records that could be understood, and those that could not."""
         found: list[Record] = []
         rejects: list[Reject] = []
         for record in records:
@@ -112,7 +114,7 @@ class Form:
         return found, rejects
 
     def _as_it_came(self, record: Any) -> Any:
-        """A record without what its resource added to it."""
+        """Return a record without the members that its resource added."""
         if not isinstance(record, dict):
             return record
         return {name: value for name, value in record.items() if name not in self.own}
@@ -153,7 +155,7 @@ def _member(record: dict[str, Any], name: str) -> Any:
 
 
 def _unread(record: dict[str, Any], members: Iterable[Member]) -> Extra:
-    """What of a record no member of the form takes."""
+    """Return the members of a record that the form does not know."""
     taken = {member.name for member in members}
     inside: dict[str, set[str]] = {}
     for name in taken:

@@ -1,4 +1,4 @@
-"""What the program must know of a thing that is collected."""
+"""Description of a thing that is collected: all that the program must know of it."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Keeping = Literal["instances", "versions", "window"]
 
 @dataclass(frozen=True, slots=True)
 class Resource(Generic[T]):
-    """`path` is below the base URL. `open` says what an answer lists, without reading the records;
-    `read` turns its records into what was understood and what was not. `version` changes when the
-    same bytes are read otherwise than before.
+    """A kind of listing. `path` is below the base URL. `open` finds the list in an answer, without
+    reading the records; `read` splits its records into those that were understood and those that
+    were not. `version` changes when the same bytes are read otherwise than before.
 
-    `keeping`: `instances` and `versions` are whole listings, where what is missing may be gone;
-    a `window` is only added to. `every_s` is how often it is worth asking for. `paged`: whether the
-    listing comes in pages. `form` says how its records are read (instances have no such).
-    `births` reads which of the identities in an answer were created before an instant, where the
-    source says so: (list's key, identity's member, creation's member).
+    `keeping`: `instances` and `versions` are whole listings, where what is missing may be gone; a
+    `window` is only added to. `every_s` is how often it is worth asking for. `paged`: whether the
+    listing comes in pages. `form` says how its records are read (instances have no such). `births`
+    reads which of the identities in an answer were created before an instant, if the source says
+    so: (list's key, identity's member, creation's member).
 
-    Of a window's records the first `group` facts tell which one is corrected by another. `counts`:
-    several that are alike in all are several records. `span_of` facts is the time that they are about,
-    None if that is not known.
+    In a window, a record may correct another one if the first `group` facts of both are equal.
+    `counts`: several records that are alike in everything are several. `span_of` returns the time
+    that some facts are about, None if that is not known.
 
     `table` holds the records. For each of them `derive` computes its columns `derived` in the reporting
     time zone, and `cut` its parts by day (day, millionths of a yuan) in the table `parts`.
@@ -56,10 +56,10 @@ class Resource(Generic[T]):
 
     @property
     def whole(self) -> bool:
-        """Whether what the listing lacks may be gone."""
+        """Tell whether a record that the listing lacks may be gone."""
         return self.keeping != "window"
 
     @property
     def is_optional(self) -> bool:
-        """Whether the program is of use without it: if it is not there, that is only a warning."""
+        """Tell whether the program is useful without it: then its absence is only a warning."""
         return self.keeping != "instances"

@@ -1,11 +1,11 @@
-"""Odd values, read alike by all resources, and what the database can hold of them.
+"""Readers of odd values, shared by all resources, with the limits of the databases.
 
-- A number as text (`"2"`) and a whole number as float (`2.0`) are that number.
-- An instant with a fraction loses it; one that is missing, null, zero or negative is null; one that is
-  none (later than the year 9999, or text) is null, and what came is kept.
-- An amount may be spelled `1,100.00`, `￥12.50` or `12.50元`; what could be two amounts is none. It is exact
-  to the millionth of a yuan; finer ones are rounded, and what came is kept.
-- A NUL character or half a surrogate pair in a text becomes U+FFFD.
+- A number as text (`"2"`) and a whole number as float (`2.0`) are that number. - An instant with a
+fraction loses it; one that is missing, null, zero or negative is null; one that is none (later than
+the year 9999, or text) is null, and what came is kept. - An amount may be spelled `1,100.00`,
+`￥12.50` or `12.50元`; an ambiguous one is refused. It is exact to the millionth of a yuan; finer
+ones are rounded, and what came is kept. - A NUL character or half a surrogate pair in a text
+becomes U+FFFD.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class OddValue(ValueError):
 
 
 def text_of(text: str | None) -> str | None:
-    """`text` as the databases hold it."""
+    """Return `text` in the form that the databases can hold."""
     return text if text is None or text.isprintable() else clean_text(text)
 
 
 def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
-    """Epoch seconds. A value that is no instant is kept, and null."""
+    """Return epoch seconds. A value that is no instant becomes null, and is kept in `extra`."""
     if value is None:
         return None
     try:
@@ -74,7 +74,7 @@ def words(value: Any, name: str, extra: Extra) -> str | None:
 
 
 def code(value: Any, _name: str, _extra: Extra) -> int | None:
-    """A whole number of 32 bits. Raises `OddValue`."""
+    """Read a whole number of 32 bits. Raises `OddValue`."""
     if value is None:
         return None
     number = _decimal(value)
@@ -84,7 +84,7 @@ def code(value: Any, _name: str, _extra: Extra) -> int | None:
 
 
 def amount(value: Any, name: str, extra: Extra) -> int | None:
-    """Yuan, number or text, as millionths. Raises `OddValue`."""
+    """Read yuan, a number or text, as millionths. Raises `OddValue`."""
     if value is None or value == "":
         return None
     exact = _yuan(value) * MICRO
@@ -97,7 +97,7 @@ def amount(value: Any, name: str, extra: Extra) -> int | None:
 
 
 def json_text(value: Any, _name: str, _extra: Extra) -> str | None:
-    """Canonical JSON without secrets, a list sorted."""
+    """Return canonical JSON without secrets; a list is sorted."""
     if value is None:
         return None
     plain = redact(value)
@@ -105,7 +105,7 @@ def json_text(value: Any, _name: str, _extra: Extra) -> str | None:
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys, in text that both databases hold."""
+    """Return JSON with sorted keys, in text that both databases can hold."""
     try:
         text = _CANONICAL.encode(value).decode()
     except (OverflowError, UnicodeEncodeError):
@@ -114,7 +114,9 @@ def canonical(value: Any) -> str:
 
 
 def reject_of(record: Any, message: str, identity: str | None) -> Reject:
-    """A record that could not be understood; `message` ends in ` - at PATH` where it knows one."""
+    """Return the reject of a record that could not be understood; `message` ends in ` - at PATH`
+    where it knows one.
+    """
     what, at, path = message.rpartition(" - at ")
     return Reject(
         reason=f"{path.strip('`')}: {what}" if at else f"$: {message}",
@@ -124,7 +126,9 @@ def reject_of(record: Any, message: str, identity: str | None) -> Reject:
 
 
 def _yuan(value: Any) -> Decimal:
-    """An amount as a number, or as text in a usual spelling, such as `1,100.00` or `￥12.50`."""
+    """Read an amount given as a number, or as text in a usual spelling, such as `1,100.00` or
+    `￥12.50`.
+    """
     try:
         return _decimal(value)
     except OddValue:
@@ -149,7 +153,9 @@ def _decimal(value: Any) -> Decimal:
 
 
 def _encodable(value: Any) -> Any:
-    """`value` with what strict JSON cannot say (huge integers) as text, and NUL replaced."""
+    """Return `value` with huge integers, which strict JSON cannot express, as text, and NUL
+    replaced.
+    """
     if isinstance(value, str):
         return text_of(value)
     if isinstance(value, list):
