@@ -1,1 +1,3 @@
-"""What runs for ever: when accounts are polled, what is told of it, and files for what starts it."""
+"""The long-running service: its schedule, its reports on itself, and the unit files that start
+it.
+"""

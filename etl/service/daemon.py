@@ -44,7 +44,7 @@ log = logging.getLogger("etl.daemon")
 class Daemon:
     """`run` returns the exit code: 0 after SIGTERM, 130 after Ctrl-C.
 
-    `reread` gives the settings anew when SIGHUP asks for it. `after` is called with every poll's
+    `reread` reads the settings again when SIGHUP asks for it. `after` is called with every poll's
     result, in the thread of its account.
     """
 
@@ -87,7 +87,9 @@ class Daemon:
                 signal.signal(number, handler)
 
     def reload(self) -> None:
-        """Take the config as it is now; a broken one is refused, and the old one stays."""
+        """Apply the config file as it is now; a broken one is refused, and the old settings
+        stay.
+        """
         try:
             settings = self._reread()
             self._refuse_fixed(settings)
@@ -180,7 +182,7 @@ class Daemon:
             time.sleep(SLICE_S)
 
     def _end(self, code: int) -> int:
-        """Finish the polls in hand, or leave them as if never begun."""
+        """Let running polls finish, or abandon them as if they had never begun."""
         in_hand = self.schedule.in_hand()
         log.info("ending; polls in hand: %s", ", ".join(in_hand) or "none")
         if self.schedule.stop(GRACE_S):
@@ -209,7 +211,7 @@ class Daemon:
             self._after(result)
 
     def _look_at_alerts(self) -> None:
-        """Send what a person must know: after polls, and each minute."""
+        """Send due alerts: after polls, and each minute."""
         try:
             self.app.alerts.due = self._due
             self.app.alerts.tick(self.app.now())
@@ -232,7 +234,7 @@ class Daemon:
             self._ping(self._pinger, outcome)
 
     def _ping(self, pinger: Pinger, outcome: str) -> None:
-        """Ping that all is well, or that something is blind: what one failed poll does not show."""
+        """Ping success, or failure if an account is blind; a single failed poll is no failure."""
         reasons = self.blindness()
         if reasons:
             pinger.fail(scrub("\n".join(reasons)))
@@ -240,7 +242,7 @@ class Daemon:
             pinger.success()
 
     def _refuse_fixed(self, settings: Settings) -> None:
-        """What is bound at the start needs a new one."""
+        """Refuse to change settings that are bound when the daemon starts."""
         now = self.app.settings
         for name in ("database_url", "listen", "timezone"):
             if getattr(settings, name) != getattr(now, name):
@@ -271,8 +273,8 @@ def use_few_arenas() -> None:
     """Let threads share their memory, where the system's library is glibc.
 
     It gives up to eight heaps for each core to threads, and each keeps what was freed in it: with a
-    thread for each account more was kept than is in use, and it crept up for as long as was
-    measured. The interpreter runs one thread at a time, so they seldom wait for each other.
+    thread for each account, more was kept than used, and it grew for as long as was measured. The
+    interpreter runs one thread at a time, so they seldom wait for each other.
     """
     if sys.platform == "linux":
         with suppress(AttributeError):  # musl has none
@@ -280,7 +282,9 @@ def use_few_arenas() -> None:
 
 
 def _on_signals(note: Callable[[int], object]) -> dict[int, Any]:
-    """Note the signals that end or reload; a second one to end, ends at once. The old handlers."""
+    """Install handlers that note signals to end or reload, and return the old ones. A second signal
+    to end ends at once.
+    """
 
     def noted(number: int, _: object) -> None:
         if number != getattr(signal, "SIGHUP", None):

@@ -12,7 +12,9 @@ from etl.units import MICRO
 
 
 def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricFamily]:
-    """Gauges of what runs now, by the newest polls; 0 for every model that the account ever had."""
+    """Return gauges of what runs now, by the newest polls; 0 for every model that the account ever
+    had.
+    """
     running = GaugeMetricFamily(
         "chenyu_etl_running_instances", "Instances that run.", labels=["account", "model"]
     )
@@ -30,8 +32,9 @@ def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricF
 
 
 def money(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricFamily]:
-    """Gauges of what is left, what all that runs costs an hour at the prices of now, and how long
-    that lasts."""
+    """Return gauges of the money left, the hourly cost of all that runs at current prices, and how
+    long the money lasts.
+    """
     left = GaugeMetricFamily(
         "chenyu_etl_balance_yuan", "What is left.", labels=["account", "channel"]
     )
@@ -57,7 +60,9 @@ def money(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricF
 
 
 def costs(known: StatusReader, accounts: Sequence[str], today: date) -> Iterator[GaugeMetricFamily]:
-    """Gauges of what today and this month cost so far, with the bounds; 0 if nothing was used."""
+    """Return gauges of what today and this month cost so far, with the bounds; 0 if nothing was
+    used.
+    """
     names = {
         "chenyu_etl_cost_yuan": "Cost so far, by the best estimate.",
         "chenyu_etl_cost_min_yuan": "Cost so far, at least.",

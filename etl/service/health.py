@@ -1,4 +1,4 @@
-"""What a machine asks of the daemon over HTTP: /healthz, /readyz, /metrics."""
+"""HTTP pages of the daemon for machines: /healthz, /readyz, /metrics."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def as_json(status: int, said: dict[str, Any]) -> Answer:
 
 
 class Health:
-    """Serves what `pages` give, by path, in threads of its own until `close`.
+    """HTTP server of `pages`, by path, in threads of its own until `close`.
 
-    Raises `SettingsError` where it cannot listen there.
+    Raises `SettingsError` if it cannot listen there.
     """
 
     def __init__(self, listen: str, pages: dict[str, Callable[[], Answer]]) -> None:
@@ -98,4 +98,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+        """Log nothing: every scrape would be a line."""

@@ -1,4 +1,6 @@
-"""A first config, and the service put in its place: files that are new, each for its owner only."""
+"""Write a first config and install the service: new files only, each readable by its owner
+alone.
+"""
 
 from __future__ import annotations
 
@@ -78,8 +80,9 @@ def carried(
 
 
 def refuse_known(config: Path, account: str) -> None:
-    """Raises where the config file has this account already or could not hold it, or cannot be
-    added to."""
+    """Raise if the config file already has this account, could not hold it, or cannot be added
+    to.
+    """
     refuse_odd_name(account)
     written = _read(config)
     known = written.get("accounts", {})
@@ -91,7 +94,7 @@ def refuse_known(config: Path, account: str) -> None:
 
 
 def try_key(app: App, account: str, key: str) -> int:
-    """How many instances the source lists for this key. Raises what the source says against it."""
+    """Return how many instances the source lists for this key. Raises the source's refusal."""
     from etl.source.client import Client, Retrying
 
     settings = app.settings
@@ -110,9 +113,10 @@ def try_key(app: App, account: str, key: str) -> int:
 def write_account(
     config: Path, account: str, key: str, lines: Sequence[str] = (), *, system: bool = False
 ) -> Path:
-    """The new key file, beside the config file, which names it now. `lines` come first in a config
-    file that is new; that of the `system` can be read by the service, which is another user. Raises
-    `SettingsError` where a file is in the way."""
+    """Write a key file beside the config file, name it there, and return its path. `lines` come
+    first in a config file that is new; that of the `system` can be read by the service, which is
+    another user. Raises `SettingsError` if a file is in the way.
+    """
     refuse_known(config, account)
     mode = 0o644 if system else 0o600
     config.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
@@ -164,7 +168,7 @@ def install(
     folder: Path | None,
     start: bool,
 ) -> Iterator[str]:
-    """Put the unit in its place, and start it; yield what was done, line by line."""
+    """Install the unit and start it; yield what was done, line by line."""
     here = installed(config, environ)
     text = units.unit(here, settings, system=system)
     if system:
@@ -195,7 +199,7 @@ def install(
 
 
 def refuse_hidden(*programs: Path) -> None:
-    """Raises where a user without rights could not start one of these."""
+    """Raise if an unprivileged user could not start one of these."""
     for folder in (folder for program in programs for folder in program.parents):
         if not folder.stat().st_mode & 0o001:
             raise SettingsError(
@@ -205,8 +209,9 @@ def refuse_hidden(*programs: Path) -> None:
 
 
 def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path] = HIDDEN) -> None:
-    """Raises where the service's own user could not read the config file, or what its alerts name.
-    Key files are systemd's to read: they may be for root alone."""
+    """Raise if the service's own user could not read the config file, or what its alerts name. Key
+    files are systemd's to read: they may be for root alone.
+    """
     channels = settings.alerts.channels
     secrets = [secret.file for each in channels for secret in (each.url, each.secret)]
     for place in (config, *(file for file in secrets if file is not None)):
@@ -219,7 +224,7 @@ def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path]
 
 
 def _out_of_reach(place: Path, hidden: Sequence[Path]) -> str | None:
-    """Why a user without rights cannot read it behind what the unit hides."""
+    """Return why an unprivileged user cannot read a path, given the folders that the unit hides."""
     for folder in hidden:
         if place.is_relative_to(folder):
             return f"the unit hides {folder}"

@@ -42,7 +42,7 @@ def trigger_of(cadence: Cadence, account: str, timezone: str) -> Trigger:
 
 
 class DueTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
-    """Fires when a trigger of ours is due. Missed ticks become one: the first of them."""
+    """APScheduler trigger that follows one of ours. Missed ticks become one: the first of them."""
 
     def __init__(self, trigger: Trigger) -> None:
         self.trigger = trigger
@@ -54,11 +54,11 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
 
 
 class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
-    """Makes the polls of one account take turns: they share one lock.
+    """Executor that runs the polls of one account in turn, since they share one lock.
 
-    APScheduler's own count of running instances cannot tell a poll that waits from one that is being
-    made; this one can. A tick of a poll that waits is served by it. A tick of a poll that is being
-    made is refused, so that the scheduler reports it.
+    APScheduler's own count of running instances cannot tell a waiting poll from a running one. A
+    new tick of a waiting poll is served by that poll; one of a running poll is refused, so that the
+    scheduler reports it.
     """
 
     def __init__(self, pool: Executor, monotonic: Callable[[], float]) -> None:
@@ -78,14 +78,14 @@ class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
             super().submit_job(job, run_times)
 
     def has(self, job_id: str) -> bool:
-        """Whether this poll waits or is being made."""
+        """Tell whether this poll is waiting or running."""
         with self._guard:
             return job_id in self._waiting or (
                 self._making is not None and self._making[0] == job_id
             )
 
     def making(self) -> tuple[str, float] | None:
-        """The id of the poll that is being made and for how long, seconds."""
+        """Return the id of the running poll, and how long it has run, in seconds."""
         with self._guard:
             if self._making is None:
                 return None
@@ -94,7 +94,7 @@ class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
 
     @contextmanager
     def turn(self, job_id: str) -> Iterator[float]:
-        """Mark this poll as being made; yields when its tick was due, seconds since 1970."""
+        """Mark this poll as running; yields when its tick was due, seconds since 1970."""
         with self._guard:
             due_at = self._waiting.pop(job_id)
             self._making = job_id, self._monotonic()

@@ -24,7 +24,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """An object a line: `at` (UTC), `level`, `message`, and the figures of a poll."""
+    """A JSON object for each line: `at` (UTC), `level`, `message`, and the figures of a poll."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
@@ -41,8 +41,9 @@ class JsonLines(logging.Formatter):
 
 
 def configure(form: str, stream: TextIO | None = None, *, debug: bool = False) -> None:
-    """Send all that is logged, and warnings, to `stream` (standard error). `form`: `text`, `json`,
-    or `auto`, which is text on a terminal."""
+    """Send all log records, and warnings, to `stream` (standard error). `form`: `text`, `json`, or
+    `auto`, which is text on a terminal.
+    """
     stream = stream or sys.stderr
     is_text = form == "text" or (form == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what this process did, and what the database holds now."""
+"""Figures for Prometheus: counters of this process, and gauges of the database."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics(Collector):
-    """Observes ticks; `text` is what Prometheus scrapes."""
+    """Metrics of observed ticks; `text` returns them for Prometheus to scrape."""
 
     def __init__(self, app: App, watches: Callable[[], Iterable[Watch]]) -> None:
         self._app = app
@@ -99,7 +99,9 @@ class Metrics(Collector):
         yield from self._from_database()
 
     def _follow_watches(self) -> None:
-        """Begin every counter of a watch at 0, and end those of accounts that are watched no more."""
+        """Begin every counter of a watch at 0, and drop those of accounts that are no longer
+        watched.
+        """
         watched = {(w.account.name, w.resource.name) for w in self._watches()}
         single = (self._requests, self._retries, self._versions, self._rejected)
         for names in self._watched - watched:
@@ -164,7 +166,9 @@ class Metrics(Collector):
         return families
 
     def _undelivered(self, known: AlertsReader) -> GaugeMetricFamily:
-        """Gauges of every channel in the settings, and of others that hold messages: 0 if all is well."""
+        """Return gauges of undelivered messages, for every channel in the settings and others that
+        hold some.
+        """
         gauge = GaugeMetricFamily(
             "chenyu_etl_alert_messages",
             "Messages that a channel did not take: to be tried again, or given up in the last day.",
@@ -218,7 +222,7 @@ class DatabaseMetrics(Collector):
 
 
 def last_polls() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
-    """Gauges without values yet: the age of the newest complete poll, and its moment.
+    """Return gauges without values yet: the age of the newest complete poll, and its moment.
 
     An age below 0 is a poll from the future. A file that is written once needs the moment.
     """

@@ -1,7 +1,7 @@
 """Ask the daemon of this machine whether it lives: `python -m etl.service.probe`, for a container's check.
 
-It asks where `CHENYU_LISTEN` or the config file says that the daemon listens. Exit code 0 if it lives, 1
-if not, or if it listens nowhere: then nobody can tell.
+It asks where `CHENYU_LISTEN` or the config file says that the daemon listens. Exit code 0 if it
+lives; 1 if not, or if it listens nowhere, as nothing can be known then.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noq
 
 
 def url_of(listen: str) -> str:
-    """Return the URL of /healthz at an address to listen on; one that means all is asked on loopback."""
+    """Return the URL of /healthz at an address to listen on; an address of all interfaces is asked
+    on loopback.
+    """
     host, port = listen_address(listen)
     host = ANYWHERE.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/healthz"
 
 
 def lives(listen: str) -> bool:
-    """Whether a daemon of ours answers there that it is well."""
+    """Tell whether a daemon of ours answers there that it is well."""
     try:
         # no proxy stands between a machine and itself
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

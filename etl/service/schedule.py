@@ -1,4 +1,4 @@
-"""When accounts are polled: ticks in UTC, kept by APScheduler.
+"""Schedule of the polls of all accounts: ticks in UTC, kept by APScheduler.
 
 One job for each (account, resource), one thread for each account: its polls take turns, and no account
 waits for another. APScheduler sleeps until the next job is due and cannot know that the wall clock was
@@ -41,12 +41,12 @@ log = logging.getLogger("etl.schedule")
 
 
 def one_thread() -> Executor:
-    """The thread in which the polls of an account are made."""
+    """Return a pool of one thread, for the polls of one account."""
     return ThreadPoolExecutor(1, "account")
 
 
 def cadences(settings: Settings) -> dict[tuple[str, str], tuple[Account, Resource[Any], Cadence]]:
-    """Map (account, resource) to how often it is polled; what is off is left out."""
+    """Map (account, resource) to how often it is polled; resources that are off are left out."""
     polled = {}
     for account in settings.accounts:
         for name in settings.resources:
@@ -109,7 +109,7 @@ class Schedule:
             self._add(key, watch)
 
     def look(self) -> None:
-        """Notice a clock that was set. To be called every `SLICE_S`."""
+        """Notice a clock that was set. Call it every `SLICE_S`."""
         step_s = self._steps.step_s(self.ticks.app.clock(), self.ticks.monotonic())
         if step_s < -CLOCK_STEP_S:
             log.warning("the clock was set back by %s: polls are timed anew", duration(-step_s))
@@ -119,12 +119,14 @@ class Schedule:
             self._jobs.wakeup()  # it sleeps for as long as seemed right before
 
     def stands_still(self) -> bool:
-        """Whether ticks are due and nobody starts them: a fault of ours, or a machine that hangs."""
+        """Tell whether due ticks are not being started: a fault of ours, or a machine that
+        hangs.
+        """
         limit = self.ticks.app.clock() - OVERDUE_S
         return any(job.next_run_time.timestamp() < limit for job in self._jobs.get_jobs())
 
     def stop(self, grace_s: float) -> bool:
-        """Begin no more polls, and wait so long for those in hand. True if all ended."""
+        """Begin no more polls, and wait that long for running ones; return True if all ended."""
         self.ticks.stopping.set()
         self._jobs.shutdown(wait=False)
         ends = self.ticks.monotonic() + grace_s
@@ -133,7 +135,7 @@ class Schedule:
         return not (self.in_hand() or self._unrecorded)
 
     def in_hand(self, longer_than_s: float = -1.0) -> list[str]:
-        """The polls that are being made, for longer than this."""
+        """Return the polls that have been running for longer than this."""
         making = (executor.making() for executor in self._executors.values())
         return [poll[0].replace("\n", " ") for poll in making if poll and poll[1] > longer_than_s]
 

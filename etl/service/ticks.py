@@ -59,7 +59,7 @@ log = logging.getLogger("etl.schedule")
 
 @dataclass(slots=True)
 class Watch:
-    """One resource of one account: when it is due, how it goes.
+    """Schedule and recent outcomes of one resource of one account.
 
     `error_kind` is that of its newest attempt here, None if it went well or another process polled since.
     `offset_s` is source clock minus local clock at its last poll here, None before the first;
@@ -81,7 +81,7 @@ class Watch:
 
     @property
     def is_optional(self) -> bool:
-        """Whether the program does without it."""
+        """Tell whether the program can do without this resource."""
         return self.resource.is_optional
 
     @property
@@ -90,8 +90,9 @@ class Watch:
 
 
 class Observer(Protocol):
-    """Called after every tick. `outcome`: `complete`, `partial`, `failed`, `skipped` (locked, or the
-    last is not done), `covered` (another process polled), `held` (after failures)."""
+    """Callback after every tick. `outcome`: `complete`, `partial`, `failed`, `skipped` (locked, or
+    the last is not done), `covered` (another process polled), `held` (after failures).
+    """
 
     def __call__(
         self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
@@ -151,9 +152,10 @@ class Ticks:
             pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
 
     def _is_left_alone(self, turn: _Turn) -> bool:
-        """Whether the process that polled well while this one failed polls no more.
+        """Tell whether another process, which polled well while this one failed, has stopped
+        polling.
 
-        Then it is this one's turn again, however long it would still be held back.
+        Then this process polls again, even if it would still be held back.
         """
         watch = turn.watch
         while watch.pace.is_failing and not self._is_polled(turn):
@@ -168,8 +170,8 @@ class Ticks:
     def _is_done(self, turn: _Turn, *, is_last: bool) -> bool:
         """Make one attempt; False if the tick is to be tried again.
 
-        That is so while another process holds the account or the database is away, until the last
-        attempt: the other's poll may come, or that process may die.
+        A tick is tried again, until the last attempt, while another process holds the account or
+        the database is away: the other process may finish its poll, or die.
         """
         try:
             if self._is_polled(turn):
@@ -294,7 +296,7 @@ class Ticks:
         self.observe(watch, outcome, result, took_s)
 
     def _is_polled(self, turn: _Turn) -> bool:
-        """Whether the tick is polled already, by the newest poll in the database."""
+        """Tell whether the tick is already polled, by the newest poll in the database."""
         watch = turn.watch
         with self.app.store(watch.account.name).reading() as known:
             last = known.last_poll(watch.resource.name)
@@ -308,7 +310,7 @@ class Ticks:
         return is_covered
 
     def _covers(self, watch: Watch, slot_at: float, last: LastPoll | None) -> bool:
-        """Whether the newest applied poll, of whichever process, serves the tick `slot_at`.
+        """Tell whether the newest applied poll, by whichever process, serves the tick `slot_at`.
 
         A poll from the future does not: the clock was set back since.
         """
@@ -319,7 +321,7 @@ class Ticks:
         return slot_at - slack_s <= began <= self.app.clock() + slack_s
 
     def _offset_s(self, watch: Watch, last: LastPoll | None) -> float:
-        """Source clock minus local clock, seconds, as far as it is known."""
+        """Return source clock minus local clock in seconds, as far as it is known."""
         if watch.offset_s is not None:
             return watch.offset_s
         return (last.clock_offset_s if last else None) or 0.0

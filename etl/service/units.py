@@ -96,9 +96,9 @@ class Installation:
 
 
 def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
-    """A systemd unit, of the system with a user of its own, or of a user.
+    """Return a systemd unit: for the system, with a user of its own, or for one user.
 
-    Raises `SettingsError` where it could not work: a key or a database out of its reach.
+    Raises `SettingsError` if it could not work: a key or a database out of its reach.
     """
     command = " ".join(_quoted(word) for word in [*installed.command, "run"])
     if "$" in command:
@@ -131,8 +131,9 @@ def unit_path(*, system: bool, home: Path) -> Path:
 
 
 def crontab(installed: Installation) -> str:
-    """Lines for `crontab -e`. A sync that finds another at work ends at once, so they never pile
-    up; the second line says by mail when nothing complete came for a while."""
+    """Return lines for `crontab -e`. A sync ends at once if another is running, so they never pile
+    up; the second line says by mail when nothing complete came for a while.
+    """
     assigned = [f"{name}={shlex.quote(value)}" for name, value in installed.environ.items()]
     words = " ".join([*assigned, shlex.join(installed.command)]).replace("%", r"\%")
     log = f'"$HOME/{NAME}.log"'
@@ -144,7 +145,7 @@ def crontab(installed: Installation) -> str:
 
 
 def launchd(installed: Installation, home: Path) -> str:
-    """A property list for `~/Library/LaunchAgents`."""
+    """Return a property list for `~/Library/LaunchAgents`."""
     log = str(home / f"Library/Logs/{NAME}.log")
     said = {
         "Label": LABEL,
@@ -160,9 +161,9 @@ def launchd(installed: Installation, home: Path) -> str:
 
 
 def windows(installed: Installation) -> str:
-    """A command that makes a task of Windows which runs while its user is logged on.
+    """Return a command that creates a Windows task, which runs while its user is logged on.
 
-    Raises `SettingsError` for what such a task cannot be given.
+    Raises `SettingsError` for options that such a task cannot have.
     """
     if installed.environ:
         raise SettingsError(
@@ -181,13 +182,15 @@ def windows(installed: Installation) -> str:
 
 
 def _assigned(name: str, value: str) -> str:
-    """A variable of a systemd unit: there $ is a plain sign, % is not."""
+    """Return the assignment of a variable in a systemd unit, where $ is a plain character and % is
+    not.
+    """
     plain = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{name}={plain}"'
 
 
 def _quoted(word: str) -> str:
-    """A word of a systemd command line."""
+    """Return a quoted word of a systemd command line."""
     plain = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{plain}"' if plain != word or " " in word else word
 

@@ -1,4 +1,4 @@
-"""Signs of life for those who watch from outside, and work that is done beside the polls."""
+"""Signs of life for outside monitors, and periodic work beside the polls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = logging.getLogger("etl.watchdog")
 
 
 class Systemd:
-    """Reports to the service manager; does nothing if there is none."""
+    """Notifier of the service manager; does nothing if there is none."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._socket = environ.get("NOTIFY_SOCKET", "")
@@ -68,14 +68,16 @@ class Systemd:
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """The URL is a secret, and whoever answers may not send it elsewhere."""
+    """Handler that refuses redirects: the URL is a secret, and an answer must not send it
+    elsewhere.
+    """
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
         return None
 
 
 class Pinger:
-    """Pings a dead man's switch by the protocol of Healthchecks, in a thread of its own.
+    """Client of a dead man's switch by the protocol of Healthchecks, in a thread of its own.
 
     The URL alone means that all is well, `/start` that work begins, `/fail` that it went wrong, with
     the reason as the body. The URL is a secret by itself: it is never logged.
@@ -97,11 +99,11 @@ class Pinger:
         self._want("", "")
 
     def fail(self, reason: str) -> None:
-        """`reason` must not hold a secret: it is stored by whoever is pinged."""
+        """Ping failure. `reason` must not hold a secret: the service that is pinged stores it."""
         self._want("fail", reason[:LONGEST_REASON])
 
     def stop(self, grace_s: float = 0.0) -> None:
-        """Send no more; wait so long for what is on its way."""
+        """Send no more pings; wait that long for those on their way."""
         self._wanted.put(None)
         self._thread.join(grace_s)
 
@@ -135,8 +137,9 @@ def signal_url(url: str, signal: str) -> str:
 
 
 class Periodic:
-    """Calls `work` soon after each `touch`, and every so often, in a thread of its own: it may take
-    long and holds up no poll."""
+    """Runner of `work` soon after each `touch`, and at intervals, in a thread of its own: slow work
+    delays no poll.
+    """
 
     def __init__(
         self, work: Callable[[], object], every_s: float = 60.0, at_least_s: float = 5.0
@@ -150,7 +153,7 @@ class Periodic:
         self._touched.set()
 
     def stop(self, grace_s: float) -> None:
-        """Begin no more; wait so long for what is in hand."""
+        """Begin no more work; wait that long for what is running."""
         self._stopping.set()
         self._touched.set()
         self._thread.join(grace_s)

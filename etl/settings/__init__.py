@@ -47,8 +47,9 @@ RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set. `database_url` and `ping_url` may hold secrets: they have no place
-    in a message. `schedule` holds cadences by resource."""
+    """All settings. `database_url` and `ping_url` may hold secrets: they have no place in a
+    message. `schedule` holds cadences by resource.
+    """
 
     database_url: str = field(repr=False, default="")
     base_url: str = DEFAULT_BASE_URL
@@ -200,7 +201,7 @@ def database_url(said: str | None, environ: Mapping[str, str]) -> str:
 
 
 def default_urls(environ: Mapping[str, str]) -> list[str]:
-    """The default databases, the one that is used first."""
+    """Return the URLs of the default databases, the one in use first."""
     import platformdirs
 
     folders = []

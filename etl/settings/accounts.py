@@ -41,8 +41,8 @@ ACCOUNT_KEYS: Final = {
 class Account:
     """An account and where its key is. The key itself is read when it is needed, never kept.
 
-    `schedule` holds cadences by resource that are its own, `base_url` where its API is if not where
-    that of the others is. `key_credential` names a systemd credential; without one, a credential
+    `schedule` holds its own cadences by resource, `base_url` the address of its API if it differs
+    from that of the others. `key_credential` names a systemd credential; without one, a credential
     `ACCOUNT.key` stands in for the key file.
     """
 
@@ -55,7 +55,7 @@ class Account:
 
     @property
     def credential(self) -> str:
-        """The name of its systemd credential."""
+        """Return the name of the account's systemd credential."""
         return self.key_credential or f"{file_name(self.name)}.key"
 
     def key(self, environ: Mapping[str, str]) -> str:
@@ -173,8 +173,8 @@ def watched(
 ) -> list[str]:
     """Return the names of the accounts whose health, age and figures are of interest.
 
-    Those are the accounts of the settings. If these name none, as on a machine that only looks, they are
-    all that the database knows and that are not retired.
+    Those are the accounts of the settings. If the settings name none, as on a machine that only
+    reads, all accounts in the database that are not retired.
     """
     names = [account.name for account in accounts]
     is_unnamed = names == [DEFAULT_ACCOUNT] and accounts[0].key_env == KEY_VARIABLE
@@ -184,7 +184,7 @@ def watched(
 
 
 def refuse_odd_name(name: str, where: str = "") -> None:
-    """Raises `SettingsError` for what cannot be an account's name."""
+    """Raise `SettingsError` for a text that cannot be an account's name."""
     plain = name.strip() == name != "" and unicodedata.normalize("NFC", name) == name
     if not plain or len(name) > LONGEST_ACCOUNT or not name.isprintable():
         short = name if len(name) <= 40 else f"{name[:40]}…"

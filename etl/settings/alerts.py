@@ -1,6 +1,7 @@
 """Settings of alerts: table `[alerts]` of the config file, with its owners and channels.
 
-A channel's address holds a token, so it is never written there itself: only where it is.
+A channel's address holds a token, so the file never holds the address itself, only where to find
+it.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Where a secret is: an environment variable, or a file. It is read when it is needed."""
+    """Reference to a secret: an environment variable, or a file, read when it is needed."""
 
     env: str | None = None
     file: Path | None = None
@@ -79,7 +80,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """Where messages go. Empty `rules`, `accounts`, `owners` mean all."""
+    """A channel for messages. Empty `rules`, `accounts`, `owners` mean all."""
 
     name: str
     kind: str
@@ -123,7 +124,9 @@ class _WrittenChannel(Options, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class AlertSettings:
-    """When a message is sent, of which causes, and to whom. `table` is as it was written."""
+    """Settings of alerts: when messages are sent, about which causes, and to whom. `table` is as
+    written.
+    """
 
     off: tuple[str, ...] = ()
     quiet: QuietHours | None = None
@@ -134,20 +137,20 @@ class AlertSettings:
     language: str = "en"
 
     def options(self, name: str) -> Any:
-        """The settings of one rule, which alone knows their type."""
+        """Return the settings of one rule, which alone knows their type."""
         return read_options(dict(self.table), rule(name).options)
 
     def channel(self, name: str) -> Channel | None:
         return next((channel for channel in self.channels if channel.name == name), None)
 
     def mentions(self, channel: Channel) -> dict[str, str]:
-        """The ids of people in a channel, by owner."""
+        """Return the ids of people in a channel, by owner."""
         ids = {owner.name: owner.mentions.get(channel.name) for owner in self.owners}
         return {name: who for name, who in ids.items() if who}
 
 
 def names() -> list[str]:
-    """Every name that `[alerts]` can hold."""
+    """Return every name that `[alerts]` can hold."""
     kinds: tuple[type[msgspec.Struct], ...] = (_Common, *(rule(name).options for name in RULES))
     return [f.name for kind in kinds for f in msgspec.structs.fields(kind)] + ["owners", "channels"]
 
@@ -163,7 +166,7 @@ def read(
     """Read table `[alerts]` of a config file. The language `asked` for holds before the one written
     there, and that before `language`.
 
-    Adds all that is wrong to `problems`; raises the first of it if there are none to add to.
+    Adds everything wrong to `problems`; without such a list, raises the first error.
     """
     noted = Problems() if problems is None else problems
     count = len(noted)
@@ -195,7 +198,7 @@ def read(
 def _channels(
     table: Mapping[str, Any], common: _Common, language: str, where: str, noted: Problems
 ) -> tuple[Channel, ...]:
-    """The channels that are understood, and the one of `on_alert`."""
+    """Return the channels that could be read, and the one of `on_alert`."""
     read_ones = [
         noted.catch(None, _channel, name, keys, language, where, noted)
         for name, keys in _tables(table, "channels", where, noted)
@@ -265,7 +268,7 @@ def _owner(name: str, written: Any, channels: set[str], where: str) -> Owner:
 
 
 def _words(command: str | tuple[str, ...], at: str, where: str) -> tuple[str, ...]:
-    """A command's words: a list of them, or one text that is split as a shell would."""
+    """Return the words of a command, given as a list, or as one text to split as a shell would."""
     try:
         words = tuple(shlex.split(command)) if isinstance(command, str) else command
     except ValueError:
@@ -291,7 +294,7 @@ def _read(table: Mapping[str, Any], kind: type[S], at: str, where: str) -> S:
 
 
 def _choices(kind: type[msgspec.Struct], path: str) -> list[str]:
-    """The values that the setting at a path can have, if they are names."""
+    """Return the values that the setting at a path can have, if they are names."""
     name = re.match(r"\.(\w+)", path)
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
     return [] if name is None else _literals(fields[name[1]])
@@ -304,7 +307,7 @@ def _literals(annotation: Any) -> list[str]:
 
 
 def _plainly(reason: str) -> str:
-    """Put a finding of msgspec into words for people."""
+    """Put an error of msgspec into words for people."""
     plain = (
         reason.replace("`", "").replace(" | null", "").replace("Invalid enum value", "it cannot be")
     )
@@ -320,7 +323,7 @@ def _table(value: Any, name: str, where: str) -> Mapping[str, Any]:
 def _unknown(
     table: Mapping[str, Any], known: Collection[str], at: str, where: str
 ) -> Iterator[SettingsError]:
-    """One error for each name that is not known, with the nearest that is."""
+    """Yield one error for each unknown name, with the nearest that is."""
     for name in table:
         if name not in known:
             yield SettingsError(

@@ -12,7 +12,7 @@ from etl.settings.variables import unread_variables
 
 
 def problems(reading: Reading, environ: Mapping[str, str]) -> Iterator[SettingsError]:
-    """Everything that would stop a sync: keys that are not there, a folder that cannot be."""
+    """Yield everything that would stop a sync: keys that are not there, a folder that cannot be."""
     for account in reading.settings.accounts:
         try:
             account.key(environ)
@@ -31,7 +31,7 @@ def problems(reading: Reading, environ: Mapping[str, str]) -> Iterator[SettingsE
 
 
 def notes(reading: Reading, environ: Mapping[str, str]) -> Iterator[str]:
-    """What is likely not meant, and does not stop a sync."""
+    """Yield likely mistakes that do not stop a sync."""
     config = reading.config
     if config.exists() and not reading.problems:
         yield from unread_variables(environ, config)
@@ -45,7 +45,7 @@ def notes(reading: Reading, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _holds_secret(reading: Reading) -> bool:
-    """Whether the config file holds a password of the database or the URL to ping."""
+    """Tell whether the config file holds a password of the database or the URL to ping."""
     written = reading.written
     url = written.get("database_url")
     return bool(written.get("ping_url")) or (isinstance(url, str) and "@" in url and "://" in url)

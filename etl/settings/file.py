@@ -1,4 +1,4 @@
-"""The config file: read, and names in it that are unknown refused with the nearest known one."""
+"""Reader of the config file, which refuses unknown names and suggests the nearest known one."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _reason(error: Exception) -> str:
 def unknown_names(
     names: Collection[str], known: Collection[str], where: str
 ) -> Iterator[SettingsError]:
-    """One error for each name that is not known, with the nearest that is."""
+    """Yield one error for each unknown name, with the nearest that is."""
     for name in names:
         if name == "api_key":
             yield SettingsError(
@@ -66,7 +66,7 @@ def unknown_names(
 
 
 def nearest(name: str, known: Collection[str]) -> str:
-    """Advice for a name that is not known."""
+    """Return advice for an unknown name."""
     near = difflib.get_close_matches(name.lower(), known, 1)
     return f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
 
@@ -79,5 +79,5 @@ def table(value: Any, name: str, where: str) -> Mapping[str, Any]:
 
 
 def open_to_others(path: Path) -> bool:
-    """Whether other users of this machine can read the file."""
+    """Tell whether other users of this machine can read the file."""
     return os.name == "posix" and path.exists() and bool(path.stat().st_mode & 0o044)

@@ -13,7 +13,7 @@ _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 
 def asked_language(option: str | None, environ: Mapping[str, str]) -> str | None:
-    """The language that `--lang` or its variable names. Raises `SettingsError`."""
+    """Return the language that `--lang` or its variable names. Raises `SettingsError`."""
     asked = option or environ.get(VARIABLE) or None
     if asked is not None and asked not in LANGUAGES:
         raise SettingsError(
@@ -23,6 +23,6 @@ def asked_language(option: str | None, environ: Mapping[str, str]) -> str | None
 
 
 def locale_language(environ: Mapping[str, str]) -> str:
-    """Chinese in a Chinese locale, else English."""
+    """Return Chinese in a Chinese locale, else English."""
     name = next((value for key in _LOCALE if (value := environ.get(key))), "")
     return "zh" if name.lower().startswith("zh") else "en"

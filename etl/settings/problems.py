@@ -1,4 +1,4 @@
-"""What is wrong with the settings, all of it, so that one look is enough to mend it."""
+"""Collector of all errors in the settings, so that they can be mended at once."""
 
 from __future__ import annotations
 

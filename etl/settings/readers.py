@@ -1,4 +1,4 @@
-"""Readers of single settings: from a value as it was written to one that is right, or an error.
+"""Readers of single settings: each turns a written value into a valid one, or raises an error.
 
 `where` names the setting and where its value came from.
 """
@@ -27,7 +27,7 @@ def text(value: Any, where: str) -> str:
 
 
 def uncleaned(value: Any, where: str) -> str:
-    """The text as it is written, for a reader that judges it by itself."""
+    """Return the text as it is written, for a reader that cleans it itself."""
     if not isinstance(value, str):
         name = where.partition(" ")[0]
         raise SettingsError(f"{where} must be text", advice=f'write {name} = "…"')
@@ -35,7 +35,7 @@ def uncleaned(value: Any, where: str) -> str:
 
 
 def number(kind: type[int] | type[float], low: float, high: float, example: float) -> Reader:
-    """A reader of numbers from `low` to `high`."""
+    """Return a reader of numbers from `low` to `high`."""
 
     def read(value: Any, where: str) -> Any:
         written = clean(value, where) if isinstance(value, str) else str(value)
@@ -72,7 +72,7 @@ def zone(value: Any, where: str) -> str:
 
 
 def base_url(value: Any, where: str) -> str:
-    """The address of the API without a slash at its end; plain http for this machine alone."""
+    """Return the address of the API without a trailing slash; plain http only for this machine."""
     url = text(value, where)
     try:
         parts = urlsplit(url)
@@ -93,7 +93,7 @@ def base_url(value: Any, where: str) -> str:
 
 
 def resources(value: Any, where: str) -> tuple[str, ...]:
-    """The resources to collect, in the order in which they are polled."""
+    """Return the resources to collect, in the order in which they are polled."""
     names = text(value, where).split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise SettingsError(f"{where} must be a list of names", advice=_choice())
@@ -115,5 +115,5 @@ def _choice() -> str:
 
 
 def only_text(keys: Mapping[str, Any], name: str, where: str) -> str | None:
-    """The text of one key of a table, if it is there."""
+    """Return the text of one key of a table, if present."""
     return None if keys.get(name) is None else text(keys[name], f"{name} ({where})")

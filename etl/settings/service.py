@@ -27,7 +27,7 @@ def listen_address(listen: str) -> tuple[str, int]:
 
 
 def read_listen(value: Any, where: str) -> str:
-    """Return the address to listen on; empty for `off` and for nothing: do not listen."""
+    """Return the address to listen on; empty if it is `off` or not set: do not listen."""
     listen = text(value, where)
     if listen in ("", "off"):
         return ""

@@ -54,7 +54,7 @@ def _accounts(reading: Reading, environ: Mapping[str, str]) -> Iterator[Row]:
 
 
 def _alerts(reading: Reading) -> Iterator[Row]:
-    """What the config file sets of alerts; their defaults are in docs/alerts.md."""
+    """Return the alert settings in the config file; their defaults are in docs/alerts.md."""
     written = reading.written.get("alerts", {})
     yield from _flat("alerts", written if isinstance(written, dict) else {}, str(reading.config))
 
@@ -80,7 +80,9 @@ def _masked(name: str, value: Any) -> str:
 
 
 def _without_password(url: str) -> str:
-    """The place of the database: the path of a file, or the server and the name."""
+    """Return where the database is, without a password: the path of a file, or the server and the
+    name.
+    """
     if not url.startswith("sqlite:"):
         from etl.dialect import open_database
 

@@ -15,11 +15,11 @@ _ODD: Final = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
 
 def clean(text: str, where: str) -> str:
-    """Return `text` without what surrounds it by accident: white space, line ends, a byte order mark,
-    one pair of quotes that a file of variables kept.
+    """Return `text` without accidental surroundings: white space, line ends, a byte order mark, one
+    pair of quotes that a file of variables kept.
 
-    Raises `SettingsError` for quotes at one end, control characters and invisible ones: the text is not
-    what somebody meant. It may be a secret, so the message names `where` alone.
+    Raises `SettingsError` for quotes at one end, control characters and invisible ones: the text is
+    surely a mistake. It may be a secret, so the message names `where` alone.
     """
     bare = text.strip(_AROUND)
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":

@@ -1,4 +1,4 @@
-"""Environment variables that look like ours: a mistyped one is read by nobody, without a word."""
+"""Checks for mistyped environment variables, which would otherwise be ignored silently."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
 
 
 def known_variables() -> set[str]:
-    """Every variable of ours that is read whatever the config file names."""
+    """Return every variable of ours that is read regardless of the config file."""
     names = {f.name for f in fields(Settings)} - {"accounts", "alerts"}
     return {*map(variable, names), KEY_VARIABLE, KEY_FILE_VARIABLE, *OPTION_VARIABLES}
 
 
 def plain_settings() -> list[str]:
-    """The settings that are one value, and hold no secret but for the address of the database."""
+    """Return the settings that are one value and, except the database's address, hold no secret."""
     tables = {"accounts", "alerts", "schedule", "ping_url"}
     return [f.name for f in fields(Settings) if f.name not in tables]
 
 
 def unread_variables(environ: Mapping[str, str], config: Path | None = None) -> list[str]:
-    """One warning for each variable that looks like ours and that nothing reads.
+    """Yield one warning for each variable that looks like ours and that nothing reads.
 
     The config file may name variables that hold secrets: those are read.
     """
@@ -54,7 +54,7 @@ def unread_variables(environ: Mapping[str, str], config: Path | None = None) -> 
 
 
 def named_variables(written: Mapping[str, Any]) -> Iterator[str]:
-    """The variables that a config file names: `api_key_env`, `url_env`, …"""
+    """Return the variables that a config file names: `api_key_env`, `url_env`, …"""
     for name, value in written.items():
         if isinstance(value, dict):
             yield from named_variables(value)

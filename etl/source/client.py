@@ -1,9 +1,9 @@
 """One GET: httpx in, our errors out.
 
-A get ends within `Retrying.total_s`, waits and slow answers included, and sends at most
-`attempts * (1 + MAX_REDIRECTS)` requests. No message, repr or log of this module holds the key, a
-body, a query string or the user-info of a URL: what the source said is cut down by `_said`, and
-foreign exceptions, whose text can hold any of them, are dropped (`from None`).
+A get ends within `Retrying.total_s`, waits and slow answers included, and sends at most `attempts *
+(1 + MAX_REDIRECTS)` requests. No message, repr or log of this module holds the key, a body, a query
+string or the user-info of a URL: words of the source are cut down by `_said`, and foreign
+exceptions, whose text can hold any of them, are dropped (`from None`).
 """
 
 from __future__ import annotations
@@ -72,8 +72,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """How often and how long one get tries. Waits double from `first_wait_s`, with as much jitter;
-    no wait, not even one that the source asked for, is longer than `longest_wait_s`."""
+    """Limits on the attempts of one get, and on the time they take. Waits double from
+    `first_wait_s`, with as much jitter; no wait, not even one that the source asked for, is longer
+    than `longest_wait_s`.
+    """
 
     attempts: int = 5
     total_s: float = 90.0
@@ -131,7 +133,7 @@ class Client:
         )
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        """The answer to one GET, whose envelope says that it went well.
+        """Return the answer to one GET, once its envelope says that it went well.
 
         Raises `Unavailable` when it still fails after the retries, `Refused` and `Changed` at once.
         """
@@ -225,7 +227,7 @@ class Client:
         return bytes(body).replace(self._key, MASK.encode())
 
     def _redirected(self, path: str, response: httpx.Response) -> httpx.Request:
-        """The request that follows a redirect; refuses to carry the key elsewhere."""
+        """Return the request that follows a redirect; refuse to carry the key to another host."""
         target = response.url.join(response.headers["location"])
         if target.userinfo or _origin(target) != _origin(response.url):
             there = self._said(f"{target.scheme}://{target.host}")
@@ -234,11 +236,13 @@ class Client:
         return self._request(target)
 
     def _request(self, url: httpx.URL | str) -> httpx.Request:
-        """`httpx.Client.build_request` without cookies and in half the time."""
+        """Build a request as `httpx.Client.build_request` does, without cookies and in half the
+        time.
+        """
         return httpx.Request("GET", url, headers=self._http.headers, extensions=self._timeouts)
 
     def _check(self, path: str, response: httpx.Response, answer: Answer) -> None:
-        """Raise what the status or the envelope's code says went wrong."""
+        """Raise the error that the status or the envelope's code stands for."""
         status = response.status_code
         envelope = _open_envelope(answer.body)
         code = _number(envelope.code) if envelope else None
@@ -298,7 +302,9 @@ class Client:
         return f"{advice}; check {self._proxy.variable}, or name the host in NO_PROXY"
 
     def _said(self, text: Any) -> str:
-        """What a foreign side said, fit for a message: without the key, URLs cut down, one line."""
+        """Return foreign words in a form that is safe in a message: without the key, URLs cut down,
+        one line.
+        """
         if not isinstance(text, str):
             return ""
         said = scrub(text)[: 10 * SAID_LIMIT]
@@ -313,7 +319,7 @@ class Client:
 
 
 class _Sent(threading.local):
-    """When the request of the current thread left, on the local clock."""
+    """Time at which the current thread's request left, on the local clock."""
 
     at: float | None = None
 
@@ -347,7 +353,7 @@ _PASSING: Final = frozenset({408, 425, 429})
 
 
 def _open_envelope(body: bytes) -> _Envelope | None:
-    """The envelope of an answer, `code` None where it has none; None where it is no JSON."""
+    """Return the envelope of an answer, with `code` None if it has none; None if it is no JSON."""
     try:
         return _ENVELOPE.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -361,7 +367,7 @@ def _open_envelope(body: bytes) -> _Envelope | None:
 
 
 def _number(code: Any) -> int | None:
-    """An envelope's code, a number or a numeric string; None where it is neither."""
+    """Return an envelope's code, a number or a numeric string; None if it is neither."""
     if isinstance(code, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", code):
         return int(code)
     if isinstance(code, bool) or not isinstance(code, int | float) or not abs(code) < 10**9:
@@ -371,7 +377,7 @@ def _number(code: Any) -> int | None:
 
 @lru_cache(maxsize=64)
 def _epoch(date: str | None) -> int | None:
-    """An HTTP date in epoch seconds."""
+    """Return an HTTP date in epoch seconds."""
     try:
         when = parsedate_to_datetime(date) if date else None
         if when is None:
@@ -382,7 +388,9 @@ def _epoch(date: str | None) -> int | None:
 
 
 def _retry_after(response: httpx.Response, answer: Answer) -> float | None:
-    """Seconds that the source asks us to wait; an HTTP date counts from the answer's own Date."""
+    """Return the seconds that the source asks us to wait; an HTTP date counts from the answer's own
+    Date.
+    """
     asked = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]*)?", asked, re.ASCII):
         return float(asked[:12])

@@ -1,4 +1,4 @@
-"""A time by which an exchange must have ended, held over every connect, read and write of a socket.
+"""Deadline of an exchange, enforced over every connect, read and write of a socket.
 
 httpx and httpcore bound single reads only, so a server that drips bytes keeps a request for ever, and
 while it drips headers nothing of ours runs. This network backend stops it.
@@ -19,7 +19,7 @@ ADDRESS_S: Final = 3.0
 
 
 class Budget(threading.local):
-    """When the exchange of the current thread must have ended, on the monotonic clock."""
+    """Time left for the exchange of the current thread, on the monotonic clock."""
 
     ends = float("inf")
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Fetches(Generic[T]):
-    """A few threads that ask for pages; iterating gives what came of each, until all have ended.
+    """A few threads that ask for pages; iterating yields the result of each, until all have ended.
 
     The threads are daemons: those of a `ThreadPoolExecutor` are awaited when the interpreter ends,
     so that Ctrl-C would wait for an answer, or for the wait before a retry.
@@ -56,7 +56,9 @@ class Fetches(Generic[T]):
         self._came.put(None)
 
     def _next(self) -> int | None:
-        """The next page to ask for, where those that came were looked at: they may say enough."""
+        """Return the next page to ask for, once the pages that arrived were handled: they may
+        suffice.
+        """
         self._lead.acquire()
         with self._taking:
             return None if self._stopped.is_set() else next(self._numbers, None)

@@ -122,7 +122,7 @@ def _as_httpcore(proxy: Proxy | None, context: ssl.SSLContext) -> httpcore.Proxy
 
 
 def _socks_errors(proxy: Proxy | None) -> Errors:
-    """Return what httpcore lets through if a SOCKS proxy answers in another language."""
+    """Return the foreign errors that httpcore lets through if a SOCKS proxy breaks the protocol."""
     if proxy is None or not proxy.url.startswith("socks5:"):
         return {}
     import socksio  # rarely needed

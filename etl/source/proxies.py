@@ -1,4 +1,4 @@
-"""Which proxy the environment names for a host, and which certificates it trusts."""
+"""Proxies and trusted certificates that the environment names."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
 
 
 def is_spared(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
-    """Return whether `NO_PROXY` names the host: by its name or a domain, an address or a network,
-    with or without a port, or `*`."""
+    """Tell whether `NO_PROXY` names the host: by its name or a domain, an address or a network,
+    with or without a port, or `*`.
+    """
     entries = environ.get("no_proxy", environ.get("NO_PROXY", ""))
     return any(
         _names(entry.rpartition("://")[2].lower(), host.lower().rstrip("."), port)
@@ -112,7 +113,7 @@ def _read_proxy(value: str, variable: str) -> Proxy:
 
 
 def _names(entry: str, host: str, port: int | None) -> bool:
-    """Return whether an entry of `NO_PROXY` names a host. An entry that is none names nothing."""
+    """Tell whether an entry of `NO_PROXY` names a host. An invalid entry names nothing."""
     if entry == "*":
         return True
     with suppress(ValueError):

@@ -1,4 +1,4 @@
-"""The pages of one walk as they came, and what reading a listing gave."""
+"""Pages of one walk as they arrived, and the result of reading a listing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Walk:
         self.is_final = self.is_final or final
 
     def drop(self, unreadable: Mapping[int, str]) -> None:
-        """Take out pages that are no listing."""
+        """Remove pages that are no listing."""
         self.pages = [page for page in self.pages if page.number not in unreadable]
         for number, reason in unreadable.items():
             self.ends(f"page {number}: {reason}", final=True)
@@ -56,7 +56,7 @@ class Walk:
         return digest_of(seed, [(n, sizes[n], sha256) for sha256, n in self._hashes.items()])
 
     def repeats(self, last: LastPoll | None, seed: bytes) -> bool:
-        """Whether these are the bytes of the newest applied poll."""
+        """Tell whether these are the bytes of the newest applied poll."""
         if last is None or last.digest is None or self.flaw:
             return False
         return self.digest(seed) == last.digest
@@ -64,9 +64,10 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class ReadListing:
-    """What was read of a listing: all walks, the verdict on the last of them, how many records were
-    listed, the digest of a walk that was whole at once, and whether the last poll brought the same
-    bytes."""
+    """Result of reading a listing: all walks, the verdict on the last of them, how many records
+    were listed, the digest of a walk that was whole at once, and whether the last poll brought the
+    same bytes.
+    """
 
     walks: Sequence[Walk]
     verdict: Verdict
@@ -76,7 +77,7 @@ class ReadListing:
 
     @classmethod
     def unchanged_since(cls, last: LastPoll, walk: Walk) -> ReadListing:
-        """The reading of a walk that repeats the last poll, which need not be decoded."""
+        """Return the reading of a walk that repeats the last poll, which need not be decoded."""
         return cls(
             [walk], Verdict(True, last.reported_total, set()), last.listed, last.digest, True
         )

@@ -1,4 +1,4 @@
-"""When a poll was, on the source's clock, and whether that can be believed. Pure.
+"""Instants of a poll on the source's clock, and the check that they can be believed. Pure.
 
 Each answer's `Date` confines the source's clock minus the local one (the offset) to an interval as
 wide as the request took, and a second. Why a reading is believed or not, and why both instants are
@@ -57,7 +57,7 @@ class _Interval(NamedTuple):
 
 
 class Span:
-    """The instants of answers on the local clock, and what their dates say of the source's."""
+    """Instants of answers on the local clock, with the offsets that their dates allow."""
 
     def __init__(self) -> None:
         self._first_sent_at = math.inf
@@ -73,11 +73,13 @@ class Span:
             )
 
     def source_time(self, local: float) -> float:
-        """Not later than the source's clock at `local`; minus infinity if that is not known."""
+        """Return a time not later than the source's clock at `local`; minus infinity if unknown."""
         return local + _common(self._readings).lo - SKEW_S if self._readings else -math.inf
 
     def instants(self, memory: ClockMemory) -> Instants:
-        """Both instants. Raises `ClockUnsure` if the readings agree with nothing known before."""
+        """Return both instants. Raises `ClockUnsure` if the readings agree with nothing known
+        before.
+        """
         known = memory.offsets or (0.0,)
         by_s = NEAR_S + DRIFT * self._since(memory)
         believed = [r for r in self._readings if any(r.is_near(k, by_s) for k in known)]
@@ -91,13 +93,15 @@ class Span:
         return self._within(_widened(seen, known, by_s), memory, seen.middle, notes)
 
     def _since(self, memory: ClockMemory) -> float:
-        """Seconds since the last poll by the local clock, as it was then; not negative."""
+        """Return the seconds since the last poll by the local clock; not negative."""
         if memory.started_at is None or not memory.offsets:
             return 0.0
         return max(0.0, self._first_sent_at + memory.offsets[0] - memory.started_at)
 
     def _judged(self, memory: ClockMemory, known: Sequence[float], by_s: float) -> Instants:
-        """The instants by readings that agree with nothing but, at best, the one that was refused."""
+        """Return the instants by readings that agree with nothing except, at best, the refused
+        reading.
+        """
         seen, refused = _common(self._readings), memory.refused
         if refused is not None:
             refused_at = refused.at - min(refused.offset_s, memory.offset_s)
@@ -146,8 +150,9 @@ class Span:
 
 
 def _common(readings: Sequence[_Interval]) -> _Interval:
-    """What readings say together: what all of them allow, or all that any allows if they differ by
-    more than the source's clocks may."""
+    """Combine readings: the offsets that all of them allow, or that any allows if they differ by
+    more than the source's clocks may.
+    """
     lo, hi = max(r.lo for r in readings), min(r.hi for r in readings)
     if lo - SKEW_S <= hi + SKEW_S:
         return _Interval(min(lo, hi), max(lo, hi))
@@ -155,8 +160,9 @@ def _common(readings: Sequence[_Interval]) -> _Interval:
 
 
 def _widened(seen: _Interval, known: Sequence[float], by_s: float) -> _Interval:
-    """What was seen, and all that was known and is near to it but beyond the skew, which counts
-    anyway: who is right cannot be told."""
+    """Widen a reading by the known ones near it, even those beyond the skew: which of them is right
+    cannot be decided.
+    """
     lo, hi = seen
     for k in sorted(known, key=lambda k: max(seen.lo - k, k - seen.hi)):
         if lo - by_s <= k <= hi + by_s and not seen.is_near(k, SKEW_S):

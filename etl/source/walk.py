@@ -1,9 +1,9 @@
 """A whole listing, or an honest statement that it is not whole.
 
 A walk reads page 1, learns `total` and the page size that the server really uses (the length of
-page 1: it may cap the size, or ignore paging), then the other pages, a few at a time. Where `total`
-is missing, it goes on page by page until one is short, empty or repeated. A poll takes up to
-`MAX_WALKS` walks until one is whole, fewer where another walk cannot do better.
+page 1: it may cap the size, or ignore paging), then the other pages, a few at a time. If `total` is
+missing, it goes on page by page until one is short, empty or repeated. A poll takes up to
+`MAX_WALKS` walks until one is whole, fewer if another walk cannot do better.
 
 Bound: a walk asks for at most `MAX_PAGES + 1` pages (the one more is the probe below), so a poll
 makes at most `MAX_WALKS * (MAX_PAGES + 1)` gets: 30 003. Each get sends at most
@@ -17,7 +17,7 @@ distinct identities can miss m of them only if it lists m others that were creat
 Hence a walk of several pages is taken as complete only if every identity that it lists existed
 before it began: an earlier walk of the same poll listed it, or its `created` member is more than
 `YOUNG_S` older. Then it lists exactly what lived at its first request. A walk of one page is the
-server's own snapshot. What remains believed is `total` itself, at the moment of each answer. Where
+server's own snapshot. What remains believed is `total` itself, at the moment of each answer. If
 page and total leave no short page as evidence of the end, the page behind it is asked for (probe).
 """
 
@@ -48,7 +48,7 @@ Progress = Callable[[int, int | None], None]
 
 
 class Source(Protocol):
-    """What a walk needs of `etl.source.client.Client`."""
+    """Interface that a walk needs of `etl.source.client.Client`."""
 
     @property
     def requests(self) -> int: ...
@@ -58,7 +58,7 @@ class Source(Protocol):
 
 
 class Walker:
-    """Reads one listing once, for one poll: `read_whole`, or as far as `front` goes; then `poll`."""
+    """Reader of one listing, for one poll: `read_whole`, or as far as `front` goes; then `poll`."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Walker:
         self._before = client.requests, client.retries
 
     def poll(self, account: str, reading: ReadListing, memory: ClockMemory) -> Poll:
-        """The poll that a reading makes. Raises `ClockUnsure`."""
+        """Return the poll that a reading makes. Raises `ClockUnsure`."""
         when = self._span.instants(memory)
         requests, retries = self._before
         return Poll(
@@ -99,12 +99,13 @@ class Walker:
         )
 
     def front(self, last: LastPoll | None, seed: bytes) -> Front:
-        """The first pages of a window, to be read one by one."""
+        """Return the first pages of a window, to be read one by one."""
         return Front(self, self._resource, last, seed)
 
     def read_whole(self, last: LastPoll | None, seed: bytes) -> ReadListing:
-        """All of a listing, in up to `MAX_WALKS` walks. Raises `Refused`, and whatever keeps page 1
-        of the first walk away; every other failure makes the reading incomplete."""
+        """Read all of a listing, in up to `MAX_WALKS` walks. Raises `Refused`, and any error of
+        page 1 of the first walk; every other failure makes the reading incomplete.
+        """
         walks = [self._walk()]
         if last is not None and walks[0].repeats(last, seed):
             return ReadListing.unchanged_since(last, walks[0])
@@ -126,7 +127,7 @@ class Walker:
         return ReadListing(walks, verdict, len(seen), walks[0].digest(seed) if one else None)
 
     def _walk(self) -> Walk:
-        """One walk. Raises what keeps page 1 away, and `Refused` whatever the page."""
+        """Make one walk. Raises the error of page 1, and `Refused` whatever the page."""
         walk = Walk()
         first = self.ask(1)
         listing = self._resource.open(first.page.body)
@@ -139,7 +140,7 @@ class Walker:
         return walk
 
     def ask(self, number: int) -> PageRead:
-        """The answer to one request for a page."""
+        """Return the answer to one request for a page."""
         params = {"page": str(number), "page_size": str(self._page_size)}
         if not self._resource.paged:
             params = {}
@@ -153,7 +154,9 @@ class Walker:
         self._progress(len(walk.pages), expected)
 
     def _read_others(self, walk: Walk, expected: int) -> None:
-        """Pages 2 to `expected`, a few at a time. A failure lets those in flight come in."""
+        """Read pages 2 to `expected`, a few at a time. After a failure, pages in flight still
+        count.
+        """
         fetches = Fetches(self.ask, range(2, min(expected, MAX_PAGES) + 1), self._concurrency)
         fatal: BaseException | None = None
         for number, came in fetches:
@@ -171,7 +174,7 @@ class Walker:
             walk.ends(f"more than {MAX_PAGES} pages", final=True)
 
     def _read_on(self, walk: Walk, first: Listing) -> None:
-        """Page by page until one is short, empty or brings nothing new: there is no total."""
+        """Read page by page until one is short, empty or brings nothing new: there is no total."""
         listing, seen, number = first, set(first.identities), 1
         while listing.identities and len(listing.identities) >= len(first.identities):
             number += 1
@@ -190,7 +193,7 @@ class Walker:
             seen.update(listing.identities)
 
     def _verdict(self, walk: Walk, seen: set[str]) -> Verdict:
-        """What a walk proves, given what earlier walks of this poll listed."""
+        """Return what a walk proves, given what earlier walks of this poll listed."""
         tally = tally_of(self._resource, walk.pages)
         walk.drop(tally.unreadable)
         if tally.total is None:
@@ -207,9 +210,10 @@ class Walker:
         return verdict
 
     def _probed(self, walk: Walk, verdict: Verdict) -> Verdict:
-        """The verdict after a look behind the last page, which was full, where nothing new may be.
+        """Return the verdict after asking for the page behind a full last page, which must bring
+        nothing new.
 
-        By the source's own words there is no such page, so an error there proves nothing.
+        By the source's own total there is no such page, so an error there proves nothing.
         """
         number = len(walk.pages) + 1
         try:
@@ -224,7 +228,9 @@ class Walker:
         return judge(self._resource, walk.pages)
 
     def _proven(self, walk: Walk, verdict: Verdict, seen: set[str]) -> Verdict:
-        """The verdict after asking whether all that it lists lived when the walk began."""
+        """Return the verdict after checking that all listed identities existed when the walk
+        began.
+        """
         newcomers = verdict.identities - seen
         before = self._span.source_time(walk.sent_at) - YOUNG_S
         for page in walk.pages:
@@ -258,13 +264,14 @@ class Front:
             yield page
 
     def note(self, *, added: int, is_changed: bool) -> None:
-        """Of the newest page: how many records are not held yet, and whether others changed."""
+        """Note of the newest page how many records are not held yet, and whether others changed."""
         self._added += added
         self._is_done = not (added or is_changed)
 
     def reading(self, held_total: int) -> ReadListing | None:
-        """What the pages make, if they account for all records: those that were held when the total
-        was `held_total`, and those that came since. None if all pages must be read."""
+        """Return the reading of the front, if its pages account for all records: those held when
+        the total was `held_total`, and those added since. None if all pages must be read.
+        """
         if self._is_repeated and self._last is not None:
             return ReadListing.unchanged_since(self._last, self._walk)
         if not self._is_done or self._tally.total != held_total + self._added:
@@ -274,7 +281,7 @@ class Front:
         return ReadListing([self._walk], verdict, len(names), self._walk.digest(self._seed))
 
     def _next(self) -> Page | None:
-        """The next page; None if the front ends without having accounted for all."""
+        """Return the next page; None if the front ends without having accounted for all records."""
         walk = self._walk
         try:
             read = self._walker.ask(len(walk.pages) + 1)
@@ -292,8 +299,9 @@ class Front:
 
 
 def _doubted(tally: Tally, seen: AbstractSet[str]) -> Verdict:
-    """The verdict on a walk, doubted if pages list records alike that no earlier walk listed so often:
-    one of them may have moved to the next page while they were read."""
+    """Return the verdict on a walk, doubted if pages list records alike that no earlier walk listed
+    so often: one of them may have moved to the next page while they were read.
+    """
     verdict = tally.verdict()
     unproven = tally.repeated - seen
     if not verdict.complete or not unproven:
@@ -303,7 +311,7 @@ def _doubted(tally: Tally, seen: AbstractSet[str]) -> Verdict:
 
 
 def _pages(first: Listing) -> int | None:
-    """How many pages there are, by the words and the length of the first."""
+    """Return how many pages there are, by the total and the length of the first."""
     if first.total is None:
         return None
     return max(1, math.ceil(first.total / len(first.identities))) if first.identities else 1

@@ -1,4 +1,4 @@
-"""What the pages of one walk prove. Pure; archives are judged by it as well."""
+"""Proof that the pages of one walk are a whole listing. Pure; archives are judged by it as well."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from etl.resources.listing import is_identity, numbered, parse, records_of
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the pages of one walk prove. `notes` say, for an operator, why it is not whole."""
+    """Verdict on the pages of one walk. `notes` say, for an operator, why it is not whole."""
 
     complete: bool
     total: int | None
@@ -28,22 +28,26 @@ class Verdict:
 
 
 def judge(resource: Resource[Any], pages: Sequence[Page]) -> Verdict:
-    """Whether the pages of one walk are a whole listing: every page agrees on `total`, all but the
-    last are as long as page 1, and the distinct identities add up to `total`."""
+    """Judge whether the pages of one walk are a whole listing: every page agrees on `total`, all
+    but the last are as long as page 1, and the distinct identities add up to `total`.
+    """
     return tally_of(resource, pages).verdict()
 
 
 def digest(seed: bytes, pages: Sequence[Page]) -> str:
-    """A hash of a walk that does not depend on the order in which its pages arrived."""
+    """Return a hash of a walk that does not depend on the order in which its pages arrived."""
     return digest_of(seed, [(p.number, p.page_size, sha256(p.body)) for p in pages])
 
 
 class Tally:
-    """The pages of a walk, added in the order of their numbers. `repeated` are records that pages
-    before listed alike: others, or the same that moved while pages were read."""
+    """The pages of a walk, added in the order of their numbers. `repeated` are records equal to
+    some on earlier pages: different ones, or one that moved while pages were read.
+    """
 
     def __init__(self, *, counts: bool = False) -> None:
-        """`counts`: what pages list alike several times is several records."""
+        """Start an empty tally. `counts`: records that are equal on several pages are several
+        records.
+        """
         self.unreadable: dict[int, str] = {}
         self.repeated: set[str] = set()
         self._counts: Counter[str] | None = Counter() if counts else None
@@ -71,16 +75,16 @@ class Tally:
 
     @property
     def identities(self) -> set[str]:
-        """What the pages listed."""
+        """Return the identities that the pages listed."""
         return self._identities
 
     @property
     def is_steady(self) -> bool:
-        """Whether all pages agree on a total, and every record has an identity."""
+        """Tell whether all pages agree on a total, and every record has an identity."""
         return len(self._totals) == 1 and self.total is not None and not self._nameless
 
     def ends_full(self, page_size: int) -> bool:
-        """Whether no short page shows the end of the list."""
+        """Tell whether no short page shows the end of the list."""
         first, last = self._lengths[0][1], self._lengths[-1][1]
         return 0 < first == last and (len(self._lengths) > 1 or first == page_size)
 
@@ -108,7 +112,7 @@ class Tally:
 
 
 def tally_of(resource: Resource[Any], pages: Iterable[Page]) -> Tally:
-    """All pages of a walk, opened one at a time."""
+    """Return the tally of all pages of a walk, opened one at a time."""
     tally = Tally(counts=resource.counts)
     for page in sorted(pages, key=lambda page: page.number):
         try:
@@ -119,7 +123,9 @@ def tally_of(resource: Resource[Any], pages: Iterable[Page]) -> Tally:
 
 
 def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
-    """The identities on a page that the source created before an instant, by its own words."""
+    """Return the identities on a page that, by the source's own members, were created before an
+    instant.
+    """
     if resource.births is None:
         return set()
     list_key, identity, created = resource.births
@@ -144,7 +150,7 @@ def sha256(content: bytes) -> str:
 
 
 def digest_of(seed: bytes, parts: Iterable[tuple[int, int, str]]) -> str:
-    """The digest of pages known by number, page size and hash."""
+    """Return the digest of pages known by number, page size and hash."""
     whole = hashlib.sha256(sha256(seed).encode())
     for number, page_size, hashed in sorted(parts):
         whole.update(f" {number} {page_size} {hashed}".encode())

@@ -1,4 +1,4 @@
-"""The database as the polls see it: what is known, and the only writer of it."""
+"""The store: the known state of each account, and the only code that writes it."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from etl.store.transaction import Reading, Writing
 
 @contextmanager
 def reading(database: Database) -> Iterator[Reading]:
-    """All accounts in one consistent state, to look at."""
+    """Open a read-only view of all accounts, in one consistent state."""
     with translated(database), database.reading() as conn:
         yield Reading(database, conn)
 
 
 @contextmanager
 def writing(database: Database) -> Iterator[Writing]:
-    """All accounts in one write transaction. Raises `Busy` if the database is locked."""
+    """Open all accounts in one write transaction. Raises `Busy` if the database is locked."""
     with translated(database), database.writing() as conn:
         yield Writing(database, conn)
 
 
 def try_writing(database: Database) -> None:
-    """Do all that writing needs, and write nothing. Raises `StoreError` if it is refused."""
+    """Try to write, without writing anything. Raises `StoreError` if it is refused."""
     setting = tables.setting
     with translated(database), database.writing() as conn:
         conn.execute(update(setting).values(value=setting.c.value).where(false()))
 
 
 class Store:
-    """One account's place in the database."""
+    """Access to one account's data in the database."""
 
     def __init__(self, database: Database, account: str) -> None:
         self.database = database
@@ -45,8 +45,10 @@ class Store:
 
     @contextmanager
     def account_lock(self) -> Iterator[Callable[[], object]]:
-        """Lock the account for a whole poll. Raises `Busy` at once if another sync is at work. Call what
-        it gives before writing: it fails if the server took the lock back by a restart."""
+        """Lock the account for a whole poll. Raises `Busy` at once if another sync is at work. Call
+        the yielded function before writing: it raises an error if a restart of the server freed the
+        lock.
+        """
         with (
             translated(self.database),
             self.database.account_lock(self.account) as still_held,
@@ -55,13 +57,15 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[Tx]:
-        """One write transaction: all of it, or nothing. Raises `Busy` if the database is locked."""
+        """Open one write transaction, which commits whole or not at all. Raises `Busy` if the
+        database is locked.
+        """
         with translated(self.database), self.database.writing() as conn:
             yield Tx(self.database, conn, _account_id(conn, self.account))
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
-        """What is known, in one consistent state, to look at."""
+        """Open a read-only view of the account, in one consistent state."""
         with translated(self.database), self.database.reading() as conn:
             found = conn.scalar(
                 select(tables.account.c.account_id).where(tables.account.c.name == self.account)
@@ -70,7 +74,7 @@ class Store:
 
 
 def account_names(database: Database) -> list[str]:
-    """The accounts that were ever synced, by name."""
+    """Return the names of all accounts that were ever synced."""
     c = tables.account.c
     with translated(database), database.reading() as conn:
         return list(conn.scalars(select(c.name).order_by(c.name)))

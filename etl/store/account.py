@@ -1,4 +1,4 @@
-"""One account inside one write transaction: every subject of it."""
+"""Write transaction on one account, with every subject of it."""
 
 from __future__ import annotations
 

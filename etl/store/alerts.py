@@ -1,4 +1,4 @@
-"""Alerts that hold, messages on their way, and the facts that alert rules judge.
+"""Alerts, queued messages, and the facts that alert rules judge.
 
 Several daemons may write them at once: a message is claimed before it is sent.
 """
@@ -34,8 +34,9 @@ _BATCH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message that is to be sent. `attempts` counts the one in hand; `taken_by` are the recipients
-    that took it before."""
+    """A message to be sent. `attempts` includes the current one; `taken_by` are the recipients that
+    already took it.
+    """
 
     delivery_id: int
     channel: str
@@ -47,7 +48,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A channel that does not take its messages: `waiting` to be tried again, `given_up` of late."""
+    """A channel that fails to take messages: `waiting` to be tried again, `given_up` recently."""
 
     channel: str
     waiting: int
@@ -56,19 +57,19 @@ class Trouble:
 
 
 class AlertsReader(Subject):
-    """Reads them, and whatever their rules ask; writes nothing."""
+    """Reader of alerts and messages, and of all that alert rules ask."""
 
     def ask(self, sql: str, **parameters: Any) -> Sequence[Any]:
-        """The rows of a query in the words of our views."""
+        """Return the rows of a query on our views."""
         rows: Sequence[Any] = self._ask(sql, **parameters).all()
         return rows
 
     def zone(self) -> Zone:
-        """The reporting time zone."""
+        """Return the reporting time zone."""
         return Zone(schema.stored_timezone(self._conn))
 
     def known(self, keys: Collection[str]) -> dict[str, Alert]:
-        """The alerts with these keys, and all that are open."""
+        """Return the alerts with these keys, and all open ones."""
         c = alert.c
         opened = self._conn.execute(select(alert).where(c.cleared_at.is_(None)))
         known = {row.key: _alert(row) for row in opened}
@@ -84,7 +85,7 @@ class AlertsReader(Subject):
         )
 
     def last_message_at(self, channels: Iterable[str]) -> dict[str, Instant]:
-        """When the newest message to each channel was put together."""
+        """Return when the newest message to each channel was put together."""
         c = alert_delivery.c
         newest = {
             name: self._conn.scalar(select(func.max(c.created_at)).where(c.channel == name))
@@ -93,7 +94,7 @@ class AlertsReader(Subject):
         return {name: at for name, at in newest.items() if at is not None}
 
     def listed(self, since: Instant | None) -> list[Alert]:
-        """Open alerts, newest first; with `since` also those that cleared after it."""
+        """Return open alerts, newest first; with `since` also those that cleared after it."""
         c = alert.c
         wanted: ColumnElement[bool] = c.cleared_at.is_(None)
         if since is not None:
@@ -102,13 +103,15 @@ class AlertsReader(Subject):
         return [_alert(row) for row in self._conn.execute(query)]
 
     def due(self, now: Instant) -> list[int]:
-        """The ids of messages that nobody is sending and whose time has come, oldest first."""
+        """Return the ids of messages that are due and not being sent, oldest first."""
         c = alert_delivery.c
         query = select(c.delivery_id).where(*_free(now)).order_by(c.delivery_id)
         return list(self._conn.scalars(query))
 
     def troubles(self, since: Instant) -> list[Trouble]:
-        """Channels with messages that failed and wait, or were given up after `since`."""
+        """Return the channels with messages that failed and wait, or were given up after
+        `since`.
+        """
         c = alert_delivery.c
         is_waiting = c.sent_at.is_(None) & c.gave_up_at.is_(None) & c.error.is_not(None)
         rows = self._conn.execute(
@@ -129,7 +132,7 @@ class AlertsReader(Subject):
 
 
 class AlertsWriter(AlertsReader):
-    """Writes them, in a write transaction."""
+    """Writer of alerts and messages, in a write transaction."""
 
     def write(
         self,
@@ -139,7 +142,8 @@ class AlertsWriter(AlertsReader):
         now: Instant,
     ) -> None:
         """Write alerts, of which some are `known` already, and messages to be sent, each with its
-        channel; rows that are long past are dropped on the way."""
+        channel; old rows are deleted as well.
+        """
         changed = list(alerts)
         added = [_row(changed_alert) for changed_alert in changed if changed_alert.key not in known]
         if added:
@@ -153,7 +157,9 @@ class AlertsWriter(AlertsReader):
             self._forget(now - KEPT_S)
 
     def acknowledge(self, keys: Collection[str], now: Instant) -> list[str]:
-        """Note that somebody knows of these open alerts; return the keys that this is new for."""
+        """Acknowledge these open alerts; return the keys of those that were not acknowledged
+        before.
+        """
         c = alert.c
         fresh = select(c.key).where(c.cleared_at.is_(None), c.acked_at.is_(None))
         noted = [key for key in self._conn.scalars(fresh.order_by(c.key)) if key in keys]
@@ -162,7 +168,9 @@ class AlertsWriter(AlertsReader):
         return noted
 
     def claim(self, delivery_id: int, claimant: str, now: Instant) -> Delivery | None:
-        """The message, to be sent by the claimant alone; None if another was quicker."""
+        """Claim a message, so that this process alone sends it; return None if another one was
+        quicker.
+        """
         c = alert_delivery.c
         done = self._conn.execute(
             update(alert_delivery)
@@ -195,7 +203,9 @@ class AlertsWriter(AlertsReader):
             self._withdraw(delivery)
 
     def _withdraw(self, delivery: Delivery) -> None:
-        """Causes whose message reached nobody were not sent: while they hold, they are due again."""
+        """Mark causes whose message reached nobody as not sent, so that they are due again while
+        they last.
+        """
         if delivery.taken_by:
             return
         known = self.known(delivery.message.keys)
@@ -205,7 +215,9 @@ class AlertsWriter(AlertsReader):
                 self._update(replace(sent, deliveries=left))
 
     def _change(self, delivery: Delivery, claimant: str, values: Mapping[str, Any]) -> bool:
-        """Change the row of a message unless another took the claim over; whether it did."""
+        """Change the row of a message unless another process took over the claim; return whether it
+        changed.
+        """
         c = alert_delivery.c
         done = self._conn.execute(
             update(alert_delivery)
@@ -236,7 +248,7 @@ class AlertsWriter(AlertsReader):
 
 
 def wait_s(attempts: int) -> int:
-    """Seconds from a failed attempt to the next: 1, 2, 4 … minutes, at most an hour."""
+    """Return the seconds from a failed attempt to the next: 1, 2, 4 … minutes, at most an hour."""
     doubled: int = FIRST_WAIT_S * 2 ** min(attempts - 1, 10)
     return min(LONGEST_WAIT_S, doubled)
 

@@ -1,4 +1,4 @@
-"""Who pays for what an instance uses, by the rules and the instance's titles and images over time."""
+"""Allocation of usage to payers, by the rules and each instance's titles and images over time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOOKS: Final = ("title", "image_uuid", "image_name", "image_tag")
 
 
 class Derived(UsageCosts):
-    """All that follows from prices and rules for one account, inside one transaction."""
+    """Writer of all that follows from prices and rules for one account, inside one transaction."""
 
     def allocate(self, versions: Sequence[tuple[str, int]]) -> None:
         """Recompute who pays for the instances whose new versions (uuid and number) have another title
@@ -58,11 +58,13 @@ class Derived(UsageCosts):
             self.sums.renew_instances(sorted({row[0] for row in (*gone, *new)}))
 
     def wrongly_allocated(self, uuids: Sequence[str]) -> set[str]:
-        """The instances whose kept allocations are not what the rules say."""
+        """Return the instances whose stored allocations differ from the rules."""
         return {row[0] for row in set(self._allocated(uuids)) ^ self._kept_allocations(uuids)}
 
     def looks(self, uuids: Sequence[str]) -> dict[str, list[Looks]]:
-        """The titles and images of instances over time, without the versions that changed neither."""
+        """Return the titles and images of instances over time, without versions that changed
+        neither.
+        """
         h = tables.instance_history.c
         condition, parameters = self._database.among("instance_uuid", uuids)
         before = [

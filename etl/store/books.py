@@ -1,4 +1,4 @@
-"""The user's words about money, of all accounts: read, and written with all that follows from them."""
+"""Prices, rules and budgets of all accounts: read, and written with all that follows from them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class AccountKey(NamedTuple):
 
 
 class PriceInUse(NamedTuple):
-    """The price of terms in use from a moment on, as in `price_period`."""
+    """Price of charging terms in use, valid from a moment on, as in `price_period`."""
 
     account: str
     gpu_name: str
@@ -101,7 +101,7 @@ class RuleVersion(NamedTuple):
 
 
 class FrozenMonth(NamedTuple):
-    """A closed month: its cost as it was frozen, and by what is known today."""
+    """A closed month: its cost as frozen, and as computed today."""
 
     account: str
     month: str
@@ -183,7 +183,7 @@ class BooksReader(Subject):
     # rules and budgets
 
     def rules(self) -> list[Rule]:
-        """Return the rules in the order in which they are asked."""
+        """Return the rules in the order in which they are tried."""
         return rules(self._conn)
 
     def budgets(self) -> list[MonthlyBudget]:
@@ -292,22 +292,24 @@ class BooksReader(Subject):
 
 
 class BooksWriter(BooksReader):
-    """The same books, written; costs and allocations follow within the transaction."""
+    """Writer of prices, rules, budgets and closed months; costs and allocations are updated in the
+    same transaction.
+    """
 
     def replace_overrides(self, chosen: Sequence[Override]) -> None:
-        """Keep overrides in place of those from the same sources."""
+        """Replace the overrides from the same sources."""
         write_overrides(self._database, self._conn, chosen)
         self._refresh_prices()
 
     def replace_learned(self, learned: Sequence[Override]) -> None:
-        """Keep prices learned from the bill in place of those learned before."""
+        """Replace the prices learned from the bill."""
         kept = self.overrides("user")
         self._conn.execute(delete(tables.price_override))
         from_bill = [replace(override, source="bill") for override in learned]
         self.replace_overrides([*kept, *from_bill])
 
     def set_charging_model(self, model: ChargingModel) -> None:
-        """Charge by another model from now on, used time too."""
+        """Change the charging model, for past usage as well."""
         c = tables.setting.c
         self._conn.execute(delete(tables.setting).where(c.name.in_(MODEL_SETTINGS)))
         for name, field in MODEL_SETTINGS.items():
@@ -317,24 +319,24 @@ class BooksWriter(BooksReader):
             tx.deriver().charge_anew()
 
     def replace_rules(self, chosen: Sequence[Rule], batches: Sequence[InstanceBatch]) -> None:
-        """Keep rules in place of all others; `batches` are all instances, as `batches()` gives them."""
+        """Replace all rules; `batches` are all instances, as `batches()` gives them."""
         write_rules(self._database, self._conn, chosen)
         for batch in batches:
             tx = Tx(self._database, self._conn, batch.account.account_id)
             tx.deriver().allocate_anew(list(batch.looks), batch.looks)
 
     def replace_budgets(self, chosen: Sequence[MonthlyBudget]) -> None:
-        """Keep budgets in place of all others."""
+        """Replace all budgets."""
         self._conn.execute(delete(tables.budget))
         rows = [astuple(budget) for budget in chosen]
         self._database.insert(self._conn, tables.budget, _BUDGET_COLUMNS, rows)
 
     def add_rule_version(self, version: RuleVersion) -> None:
-        """Keep rules and budgets to come back to."""
+        """Keep an import of rules and budgets, so that it can be restored."""
         self._conn.execute(insert(tables.rule_version).values(**version._asdict()))
 
     def freeze(self, account: AccountKey, month: Month, now: Instant) -> None:
-        """Keep an account's costs of a month as they are now."""
+        """Freeze an account's costs of a month as they are now."""
         names = ", ".join(_FROZEN)
         self._conn.execute(
             text(
@@ -355,13 +357,15 @@ class BooksWriter(BooksReader):
         )
 
     def thaw(self, account: AccountKey, month: Month) -> None:
-        """Let an account's costs of a month follow what is known again."""
+        """Reopen a month of an account: its costs follow the data again."""
         for table in (tables.closed_cost, tables.closed_month):
             mine = table.c.account_id == account.account_id, table.c.month == str(month)
             self._conn.execute(delete(table).where(*mine))
 
     def _bill_until(self, account: AccountKey) -> Instant:
-        """Return up to when the bill is known, by the clock of the polls; 0 if nothing is."""
+        """Return the time until which the bill is known, by the clock of the polls; 0 if it is
+        not.
+        """
         run, bill = tables.sync_run.c, tables.bill.c
         polled = select(func.max(run.finished_at)).where(
             run.account_id == account.account_id,

@@ -1,4 +1,4 @@
-"""What the source's codes mean: asked, and set where the source has new ones."""
+"""Meanings of the source's codes: read, and set if the source has new ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from etl.store.subject import Subject
 
 
 class CodesReader(Subject):
-    """Reads the meanings of codes."""
+    """Reader of the meanings of codes."""
 
     def known(self) -> list[Sequence[Any]]:
-        """(status or charging, code, meaning, name_en, name_zh) of every known code."""
+        """Return (status or charging, code, meaning, name_en, name_zh) of every known code."""
         status, charging = tables.instance_status.c, tables.charging_type.c
         states = self._conn.execute(
             select(status.status, status.state, status.name_en, status.name_zh).order_by(
@@ -35,15 +35,15 @@ class CodesReader(Subject):
 
 
 class CodesWriter(CodesReader):
-    """Sets the meanings of codes."""
+    """Writer of the meanings of codes."""
 
     def set_state(self, code: int, state: str) -> None:
-        """Say what a status code means."""
+        """Set the meaning of a status code."""
         values = {"state": state, "is_up": state in UP_STATES}
         self._put(tables.instance_status, "status", code, values)
 
     def set_unit(self, code: int, unit: str | None) -> None:
-        """Say in what unit a charging code counts."""
+        """Set the unit of a charging code."""
         self._put(tables.charging_type, "charging_type", code, {"unit": unit})
 
     def _put(self, table: Table, key: str, code: int, values: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What parts of closed stretches cost, by prices, the charging model and who pays."""
+"""Costs of the parts of closed stretches, by prices, the charging model and the payers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BATCH: Final = 5_000
 
 
 class UsageCosts(PricePeriods):
-    """The costs of one account inside one transaction."""
+    """Writer of the costs of one account, inside one transaction."""
 
     def __init__(
         self, database: Database, conn: Connection, account_id: int, units: Mapping[int, str | None]
@@ -51,7 +51,7 @@ class UsageCosts(PricePeriods):
         self._rules: list[Rule] | None = None
 
     def rules(self) -> list[Rule]:
-        """The rules of who pays, in order."""
+        """Return the allocation rules, in order."""
         if self._rules is None:
             self._rules = rules(self._conn)
         return self._rules
@@ -81,7 +81,7 @@ class UsageCosts(PricePeriods):
         self.sums.renew_since(first)
 
     def wrongly_charged(self, uuids: Sequence[str]) -> set[str]:
-        """The instances whose kept costs are not what prices and the charging model say."""
+        """Return the instances whose stored costs differ from prices and the charging model."""
         condition, parameters = self._database.among("instance_uuid", uuids)
 
         def asked(table: Table, names: Sequence[str]) -> Any:
@@ -94,7 +94,9 @@ class UsageCosts(PricePeriods):
         return {row[_UUID] for row in kept ^ wanted}
 
     def _charge_instances(self, uuids: Sequence[str]) -> None:
-        """Recompute the costs of all parts of closed stretches of some instances, sums left alone."""
+        """Recompute the costs of all parts of closed stretches of some instances, leaving sums
+        alone.
+        """
         condition, parameters = self._database.among("instance_uuid", uuids)
         mine = tables.usage_cost.c.account_id == self._account_id
         self._conn.execute(delete(tables.usage_cost).where(mine, text(condition)), parameters)
@@ -128,7 +130,7 @@ class UsageCosts(PricePeriods):
             yield (*day_row[:_HEAD], *_piece_row(piece))
 
     def _cuts(self, uuids: Collection[str]) -> dict[str, list[Instant]]:
-        """The moments, in order, at which somebody else begins to pay for instances."""
+        """Return the moments, in order, at which the payer of instances changes."""
         if not self.rules():
             return {}
         c = tables.allocation.c
@@ -145,7 +147,7 @@ class UsageCosts(PricePeriods):
         return cuts
 
     def _first_day(self, since: Instant | None) -> str:
-        """The day that `since` is in, or one before it: nothing is missed."""
+        """Return the day that contains `since`, or an earlier one, so that nothing is missed."""
         c = tables.calendar_day.c
         begun = c.starts_s <= (BEGINNING if since is None else since)
         found: str | None = self._conn.scalar(select(func.max(c.day)).where(begun))
@@ -157,7 +159,7 @@ class UsageCosts(PricePeriods):
 
 
 def charging_model(conn: Connection) -> ChargingModel:
-    """The charging model that the database holds, with defaults for what it does not hold."""
+    """Return the charging model in the database, with defaults for missing values."""
     c, default = tables.setting.c, ChargingModel()
     kept = dict(conn.execute(select(c.name, c.value).where(c.name.in_(MODEL_SETTINGS))).all())
     values = {field: kept[name] for name, field in MODEL_SETTINGS.items() if name in kept}

@@ -1,4 +1,4 @@
-"""Whether what is derived in a database was derived by today's rules."""
+"""Fingerprint of the rules by which derived rows in a database were made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ RULES: Final = (
 
 @cache
 def fingerprint() -> str:
-    """A digest of the text of the rules: nobody has to think of a number that must be raised."""
+    """Return a digest of the rules' source text, so that no version number must be raised by
+    hand.
+    """
     digest = hashlib.sha256()
     for module in RULES:
         digest.update(Path(str(module.__file__)).read_bytes())
@@ -33,17 +35,17 @@ def fingerprint() -> str:
 
 
 def is_current(conn: Connection) -> bool:
-    """Whether all that is derived was made by today's rules, and no migration came after it."""
+    """Tell whether all derived rows were made by today's rules, with no migration since."""
     c = tables.setting.c
     return conn.scalar(select(c.value).where(c.name == SETTING)) == fingerprint()
 
 
 def mark(conn: Connection) -> None:
-    """Note that all that is derived was just made by today's rules."""
+    """Record that all derived rows were just made by today's rules."""
     forget(conn)
     conn.execute(insert(tables.setting).values(name=SETTING, value=fingerprint()))
 
 
 def forget(conn: Connection) -> None:
-    """Note that what is derived must be made anew."""
+    """Record that all derived rows must be made again."""
     conn.execute(delete(tables.setting).where(tables.setting.c.name == SETTING))

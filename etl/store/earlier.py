@@ -34,13 +34,13 @@ VIEWS: Final = (
 
 
 def is_earlier(conn: Connection) -> bool:
-    """Whether a database of ours that has a revision counts it by the earlier numbering."""
+    """Tell whether the revision of a database of ours is of the earlier numbering."""
     c = tables.setting.c
     return conn.scalar(select(c.value).where(c.name == BASELINE)) is None
 
 
 def refuse_unless_last(conn: Connection, at: str) -> None:
-    """Raises unless a database of the earlier numbering has the revision and the shape of `LAST`."""
+    """Raise unless a database of the earlier numbering has the revision and the shape of `LAST`."""
     if at > LAST:
         raise SchemaTooNew(
             f"the database is at revision {at} of a numbering that this program does not know",

@@ -22,14 +22,14 @@ Batch = tuple[list[str], list[Sequence[Any]]]
 
 
 class ExportsReader(Subject):
-    """Reads what is exported, in the order in which it is written."""
+    """Reader of exported rows, in the order in which files hold them."""
 
     def timezone(self) -> str:
-        """The reporting time zone."""
+        """Return the reporting time zone."""
         return stored_timezone(self._conn)
 
     def batches(self, table: Exported) -> Generator[Batch, None, None]:
-        """All rows of a table or view, a batch at a time; nothing for an empty one."""
+        """Yield all rows of a table or view, a batch at a time; nothing if it is empty."""
         order = ", ".join(([table.cut] if table.cut else []) + list(table.order))
         with closing(self._streamed(f"SELECT * FROM {table.name} ORDER BY {order}")) as found:
             names = list(found.keys())
@@ -37,14 +37,15 @@ class ExportsReader(Subject):
                 yield names, [tuple(row) for row in rows]
 
     def columns(self, table: str) -> list[str]:
-        """Names of the columns of a table or view."""
+        """Return the names of the columns of a table or view."""
         with closing(self._ask(f"SELECT * FROM {table} LIMIT 0")) as found:
             return list(found.keys())
 
     def focus(self, month: str, account: str | None) -> tuple[list[str], Iterator[Sequence[Any]]]:
-        """The columns and batches of rows of a month (`2026-10`) of cost and usage in FOCUS.
+        """Return the columns, and the rows in batches, of a month (`2026-10`) of cost and usage in
+        FOCUS.
 
-        Raises `SettingsError` for a month that is none.
+        Raises `SettingsError` for an invalid month.
         """
         found = self._streamed(
             f"""
@@ -60,7 +61,7 @@ class ExportsReader(Subject):
         return list(found.keys()), found.partitions(BATCH)
 
     def unpriced_s(self, month: str, account: str | None) -> int:
-        """Seconds that were charged in a month at a price that nobody knows."""
+        """Return the seconds that were charged in a month at an unknown price."""
         found = self._ask(
             """
             SELECT SUM(unpriced_s) FROM cost_line
@@ -72,7 +73,7 @@ class ExportsReader(Subject):
         return int(found.scalar() or 0)
 
     def _days(self, month: str) -> dict[str, Any]:
-        """The first and the last day of a month."""
+        """Return the first and the last day of a month."""
         found = self._ask(
             "SELECT MIN(day), MAX(day) FROM calendar_day WHERE month = :month", month=month
         )

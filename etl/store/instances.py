@@ -1,4 +1,4 @@
-"""Versions of instances, and whether they are there: written."""
+"""Writer of instances: their versions, and whether they are still listed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ from etl.store.usage import UsageWriter
 
 
 class InstancesWriter(UsageWriter):
-    """Writes what a poll changes of instances, their versions and their running time."""
+    """Writer of the changes that a poll makes to instances, their versions and their running
+    time.
+    """
 
     def apply(self, changes: Changes) -> None:
-        """Write what changed. Ends come before beginnings: one version, one stretch is open."""
+        """Write changes. Ends come before beginnings, since only one version and one stretch may be
+        open.
+        """
         self._end_versions(changes)
         self._show_presences(changes)
         self._add_versions(changes.versions)

@@ -30,22 +30,22 @@ DAY_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class ObservedSpan:
-    """The time of which both the bill and the instances are known."""
+    """Span of time in which both the bill and the instances are known."""
 
     since: Instant
     until: Instant
 
 
 class LearningReader(Subject):
-    """The bills of all accounts inside one transaction."""
+    """Reader of the bills of all accounts, inside one transaction."""
 
     def evidence(self, account: AccountKey) -> EvidenceReader:
-        """Return what can be asked of one account's bill."""
+        """Return the reader of one account's bill."""
         return EvidenceReader(self._database, self._conn, *account)
 
 
 class EvidenceReader:
-    """One account's bill and running time inside one transaction."""
+    """Reader of one account's bill and running time, inside one transaction."""
 
     def __init__(self, database: Database, conn: Connection, account_id: int, name: str) -> None:
         self._conn = conn

@@ -1,4 +1,4 @@
-"""Attempts to poll, how far they are apart, and records that were not understood: written."""
+"""Writer of attempts to poll, their distances in time, and rejected records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from etl.store.rows import (
 
 
 class PollsWriter(Reader):
-    """Writes what a poll says of itself."""
+    """Writer of the rows about a poll itself."""
 
     def record(self, resource: str, run: Run) -> None:
         """Write a row of `sync_run`."""
@@ -45,7 +45,7 @@ class PollsWriter(Reader):
         )
 
     def reject(self, resource: str, rejects: Sequence[Reject], b: Instant) -> None:
-        """Keep what could not be understood; what is kept already stays as it is."""
+        """Keep records that could not be understood; those already kept stay as they are."""
         table = tables.rejected_record
         rows = {}
         for reject in rejects:
@@ -75,8 +75,9 @@ class PollsWriter(Reader):
         )
 
     def _step(self, resource: str, run: Run) -> dict[str, int | None]:
-        """How far a complete poll is from the one before, so that nobody has to read all polls to find
-        the gaps between them."""
+        """Return how far a complete poll is from the one before, stored so that no query must read
+        all polls to find gaps.
+        """
         if run.outcome != "complete":
             return {}
         asked = self._ask(statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)

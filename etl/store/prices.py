@@ -1,4 +1,4 @@
-"""Prices over all time, for all terms in use: what list prices and overrides say."""
+"""Prices over all time for all charging terms in use, from list prices and overrides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PeriodRows = set[tuple[Any, ...]]
 
 
 class PricePeriods:
-    """The prices of one account inside one transaction."""
+    """Prices of one account, inside one transaction."""
 
     def __init__(
         self, database: Database, conn: Connection, account_id: int, units: Mapping[int, str | None]
@@ -39,7 +39,7 @@ class PricePeriods:
         self._known_periods: dict[PriceTerms, list[PricePeriod]] = {}
 
     def priced_terms(self) -> set[PriceTerms]:
-        """The terms that have prices."""
+        """Return the terms that have prices."""
         rows = self._conn.execute(
             select(*(_period[name] for name in _TERM_COLUMNS))
             .where(_period.account_id == self._account_id)
@@ -48,7 +48,7 @@ class PricePeriods:
         return {PriceTerms(*row) for row in rows}
 
     def used_terms(self) -> set[PriceTerms]:
-        """The terms that occur in usage."""
+        """Return the terms that occur in usage."""
         used = tables.instance_usage.c
         names = (used[name] for name in TERM_NAMES)
         rows = self._conn.execute(
@@ -63,11 +63,13 @@ class PricePeriods:
             self._insert_prices(self._rows(new))
 
     def prices_differ(self) -> bool:
-        """Whether prices are not what list prices and overrides say, or terms in use have none."""
+        """Tell whether stored prices differ from list prices and overrides, or terms in use have
+        none.
+        """
         return self._rows(self.priced_terms() | self.used_terms()) != self._kept()
 
     def listed_prices(self) -> list[ListPrice]:
-        """Every version of every list price."""
+        """Return every version of every list price."""
         c = tables.gpu_price.c
         rows = self._conn.execute(
             select(
@@ -85,7 +87,7 @@ class PricePeriods:
         ]
 
     def name(self) -> str:
-        """Of the account."""
+        """Return the account's name."""
         c = tables.account.c
         return str(
             self._conn.execute(select(c.name).where(c.account_id == self._account_id)).scalar_one()
@@ -113,7 +115,7 @@ class PricePeriods:
         return self._known_periods[terms]
 
     def _forget(self) -> None:
-        """Forget what was read before something else was written."""
+        """Drop cached values after something was written."""
         self._prices = None
         self._known_periods.clear()
 
@@ -132,7 +134,7 @@ class PricePeriods:
 
 
 def price_terms(terms: Terms) -> PriceTerms:
-    """What the price of usage on `terms` depends on."""
+    """Return the part of `terms` that the price depends on."""
     return PriceTerms(
         terms.gpu_uuid or "",
         terms.gpu_name or "",
@@ -143,7 +145,7 @@ def price_terms(terms: Terms) -> PriceTerms:
 
 
 def overrides(conn: Connection, source: str | None = None) -> list[Override]:
-    """The overrides in the order of their file."""
+    """Return the overrides in the order of their file."""
     c = tables.price_override.c
     asked = select(*(c[name] for name in _OVERRIDE_COLUMNS)).order_by(c.price_override_id)
     if source is not None:
@@ -152,7 +154,7 @@ def overrides(conn: Connection, source: str | None = None) -> list[Override]:
 
 
 def write_overrides(database: Database, conn: Connection, chosen: Sequence[Override]) -> None:
-    """Overrides in place of those of the same sources."""
+    """Replace the overrides of the same sources."""
     c = tables.price_override.c
     conn.execute(
         delete(tables.price_override).where(c.source.in_({o.source for o in chosen} | {"user"}))
@@ -167,5 +169,5 @@ def write_overrides(database: Database, conn: Connection, chosen: Sequence[Overr
 
 
 def _plain(value: PriceTerms | PricePeriod) -> tuple[Any, ...]:
-    """As the database holds it: a flag is 0 or 1."""
+    """Return a value as the database holds it: a flag is 0 or 1."""
     return tuple(int(v) if isinstance(v, bool) else v for v in astuple(value))

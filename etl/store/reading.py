@@ -1,4 +1,4 @@
-"""What the database knows, as the polls ask for it."""
+"""Reader of all that a poll needs to know from the database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OFFSETS_KEPT: Final = 3
 
 
 class Reader:
-    """One account inside one transaction, read. What no poll changes is asked for once."""
+    """Reader of one account, inside one transaction. Values that no poll changes are read once."""
 
     def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
         self._database = database
@@ -45,11 +45,11 @@ class Reader:
         return self._codes
 
     def database_id(self) -> str:
-        """What tells this database from another one; a backup of it has the same."""
+        """Return the id of this database; a backup of it has the same id."""
         return str(self._ask(statements.OWN_ID).scalar_one())
 
     def last_poll(self, resource: str) -> LastPoll | None:
-        """The newest applied poll; its digest only if an equal listing changes nothing."""
+        """Return the newest applied poll; its digest only if an equal listing changes nothing."""
         newest = [
             LastPoll(*row)
             for outcome in APPLIED  # one look into the index each, however long the history
@@ -58,12 +58,15 @@ class Reader:
         return max(newest, key=lambda last: last.started_at, default=None)
 
     def attempts(self, resource: str) -> list[Attempt]:
-        """The newest attempts that were not skipped, in the order in which they were made, newest
-        first: the clock of one may have been wrong, so their instants say nothing of it."""
+        """Return the newest attempts that were not skipped, newest first by the order in which they
+        were made: their instants cannot order them, as a clock may have been wrong.
+        """
         return [Attempt(*row) for row in self._ask(statements.NEWEST_ATTEMPTS, resource=resource)]
 
     def clock_memory(self, resource: str) -> ClockMemory:
-        """What earlier polls say of the source's clock, those of the instances too."""
+        """Return the offsets of the source's clock that earlier polls measured, those of instances
+        included.
+        """
         attempts, last = self.attempts(resource), self.last_poll(resource)
         offsets = [a.clock_offset_s for a in attempts if a.outcome in APPLIED][:OFFSETS_KEPT]
         main = self.last_poll("instances") if resource != "instances" else None
@@ -73,8 +76,9 @@ class Reader:
         return ClockMemory(known, last.started_at if last else None, _refused(attempts))
 
     def strayed_steps(self) -> Iterator[tuple[Step, int]]:
-        """What complete polls should say of their distance from the one before, and whose
-        `sync_run_id` says otherwise."""
+        """Return the correct distances of complete polls from the one before, for rows that hold
+        others.
+        """
         before: tuple[int | None, Instant, Instant] | None = None
         last = None
         for run_id, resource, started_at, finished_at, *kept in self._ask(statements.STEPS):
@@ -84,14 +88,16 @@ class Reader:
             before, last = (step[0], started_at, finished_at), resource
 
     def first_complete_at(self, resource: str) -> Instant | None:
-        """The start of the account's first complete poll."""
+        """Return the start of the account's first complete poll."""
         found: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
         return found
 
     def refuse_stale(
         self, resource: str, started_at: Instant, offset_s: float | None = None
     ) -> LastPoll | None:
-        """The newest applied poll. Raises `StalePoll` unless it is older than `started_at`."""
+        """Return the newest applied poll. Raises `StalePoll` unless it is older than
+        `started_at`.
+        """
         last = self.last_poll(resource)
         if last is not None and started_at <= last.started_at:
             raise StalePoll(
@@ -103,18 +109,20 @@ class Reader:
         return last
 
     def known(self, uuids: Sequence[str]) -> dict[str, Known]:
-        """Instances by uuid, as the newest applied poll left them; unknown ones are left out."""
+        """Map uuids to instances as the newest applied poll left them; unknown ones are left
+        out.
+        """
         seen_at = self._seen_at("instances")
         found = self._ask_among(statements.known, uuids)
         return {row[0]: known_of(row, seen_at) for row in found}
 
     def newest_complete_at(self, resource: str) -> Instant | None:
-        """The start of the account's newest complete poll."""
+        """Return the start of the account's newest complete poll."""
         found: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
         return found
 
     def versions(self, resource: str) -> dict[str, Lasting]:
-        """The current versions of what has versions, by identity."""
+        """Return the current versions of a resource's records, by identity."""
         place, seen_at = resource_tables.RESOURCE_TABLES[resource], self._seen_at(resource)
         found = (
             resource_tables.lasting_of(place, r, seen_at)
@@ -123,7 +131,7 @@ class Reader:
         return {lasting.record.identity: lasting for lasting in found}
 
     def held(self, resource: str, records: Sequence[Record]) -> list[Held]:
-        """The records that are held in the groups of these, superseded ones too."""
+        """Return all held records in the same groups as these, including superseded ones."""
         place = resource_tables.RESOURCE_TABLES[resource]
         at = place.form.columns.index(place.among)
         names = sorted({record.facts[at] for record in records})
@@ -132,7 +140,7 @@ class Reader:
         return [resource_tables.held_of(row) for row in rows]
 
     def unsuperseded(self, resource: str) -> Iterator[Held]:
-        """The records of a window that hold, one at a time."""
+        """Yield the valid records of a window, one at a time."""
         streamed = {"stream_results": True, "max_row_buffer": resource_tables.TOGETHER}
         rows = self._conn.execute(
             resource_tables.unsuperseded(resource),
@@ -142,41 +150,42 @@ class Reader:
         return (resource_tables.held_of(row) for row in rows)
 
     def window(self, resource: str) -> tuple[int | None, Instant]:
-        """The total that the newest complete poll of a window reported, None if a record is missing, so
-        that all must be read; and when a complete poll last read all of it (0: never)."""
+        """Return the total of a window's newest complete poll, None if a record is missing, so that
+        all must be read; and when a complete poll last read all of it (0: never).
+        """
         total = self._ask(statements.NEWEST_TOTAL, resource=resource).scalar()
         whole_at = self._ask(statements.NEWEST_WHOLE, resource=resource).scalar()
         return None if self.is_missing(resource) else total, whole_at or 0
 
     def how_many_hold(self, resource: str) -> int:
-        """The number of records of a window that hold."""
+        """Count the valid records of a window."""
         return int(self._ask(resource_tables.how_many_hold(resource)).scalar_one())
 
     def is_missing(self, resource: str) -> bool:
-        """Whether a whole listing lacked a record of a window that is not superseded yet."""
+        """Tell whether a whole listing lacked a record of a window that is not superseded yet."""
         return self._ask(resource_tables.missing(resource)).scalar() is not None
 
     def listed(self) -> set[str]:
-        """The instances that are not gone."""
+        """Return the instances that are not gone."""
         return set(self._ask(statements.LISTED).scalars())
 
     def pending(self) -> bool:
-        """Whether an instance is missing, or its record could not be read last time."""
+        """Tell whether an instance is missing, or its record could not be read last time."""
         return self._ask(statements.PENDING).scalar() is not None
 
     def usages(self, uuids: Sequence[str], returned: Sequence[str]) -> dict[str, Usage]:
-        """The running time of each instance, with its versions for those `returned`."""
+        """Return the running time of each instance, with its versions for those `returned`."""
         usages = {uuid: Usage(state) for uuid, state in self._states(uuids).items()}
         for uuid, versions in self.histories(returned):
             usages[uuid] = Usage(usages[uuid].state, tuple(versions))
         return usages
 
     def histories(self, uuids: Sequence[str]) -> Iterator[tuple[str, list[SeenVersion]]]:
-        """The versions of each instance, oldest first."""
+        """Return the versions of each instance, oldest first."""
         return by_instance(self._ask_among(statements.histories, uuids)) if uuids else iter(())
 
     def kept_usage(self, uuids: Sequence[str]) -> KeptUsage:
-        """All that is derived from the versions of these instances, as it is kept."""
+        """Return the stored rows that were derived from the versions of these instances."""
         kept = KeptUsage()
         for uuid, *row in self._ask_among(statements.stretches, uuids, only_open=False):
             kept.stretches.setdefault(uuid, []).append(stretch_of(row))
@@ -187,11 +196,11 @@ class Reader:
         return kept
 
     def all_uuids(self) -> list[str]:
-        """Every instance there ever was."""
+        """Return the uuids of all instances ever seen."""
         return list(self._ask(statements.ALL_UUIDS).scalars())
 
     def deriver(self) -> Derived:
-        """What follows from prices and rules for the account."""
+        """Return the account's writer of costs and allocations."""
         if self._deriver is None:
             self._deriver = Derived(
                 self._database, self._conn, self._account_id, self.codes().units
@@ -199,7 +208,7 @@ class Reader:
         return self._deriver
 
     def zone(self) -> days.Zone:
-        """The reporting time zone."""
+        """Return the reporting time zone."""
         if self._timezone is None:
             self._timezone = self._ask(statements.TIMEZONE).scalar_one()
         return _zone(self._timezone)
@@ -208,13 +217,14 @@ class Reader:
         return self._conn.execute(statement, {"account": self._account_id, **parameters})
 
     def _ask_among(self, question: Any, uuids: Sequence[str], **options: Any) -> Any:
-        """A question about some instances, in one statement whatever their number."""
+        """Run a query about some instances, as one statement whatever their number."""
         condition, parameters = self._database.among("instance_uuid", uuids)
         return self._ask(question(condition, **options), **parameters)
 
     def _seen_at(self, resource: str) -> dict[Instant | None, Instant]:
-        """The starts of the newest complete poll (under None) and, by their ends, of the partial
-        ones since: of them alone is an instance's `changed_at` newer than that."""
+        """Map the end of each later partial poll to its start; None stands for the newest complete
+        poll. Only partial polls can leave a newer `changed_at` on an instance.
+        """
         newest = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
         since = self._ask(statements.PARTIAL_SINCE, resource=resource, since=newest)
         return {**dict(since.all()), None: newest}
@@ -233,7 +243,9 @@ class Reader:
 
 
 def _refused(attempts: Sequence[Attempt]) -> RefusedReading | None:
-    """The oldest of the readings that were refused since one was believed, if the newest agrees."""
+    """Return the oldest clock reading refused since the last believed one, if the newest agrees
+    with it.
+    """
     refused: RefusedReading | None = None
     for attempt in attempts:
         offset_s = attempt.clock_offset_s

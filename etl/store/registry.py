@@ -1,4 +1,4 @@
-"""Accounts by name: renamed, retired and taken back. Their history stays as it is."""
+"""Registry of accounts: rename, retire and restore them. Their history stays as it is."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class KnownAccount:
 
 
 class RegistryReader(Subject):
-    """Reads the accounts; writes nothing."""
+    """Reader of the known accounts."""
 
     def known(self) -> list[KnownAccount]:
-        """Every account that was ever synced, in that order."""
+        """Return every account that was ever synced, in the order of their first sync."""
         last = (
             select(func.max(_run.finished_at))
             .where(_run.account_id == _account.account_id)
@@ -50,10 +50,10 @@ class RegistryReader(Subject):
 
 
 class RegistryWriter(RegistryReader):
-    """Writes them, in a write transaction."""
+    """Writer of accounts, in a write transaction."""
 
     def rename(self, old: str, new: str, now: Instant) -> None:
-        """Give an account another name, and so in every rule that names it. Raises `SettingsError`."""
+        """Rename an account, also in every rule that names it. Raises `SettingsError`."""
         names = self._require(old)
         if new in names:
             raise SettingsError(
@@ -70,7 +70,9 @@ class RegistryWriter(RegistryReader):
         self._clear_alerts(old, now)
 
     def retire(self, name: str, now: Instant) -> None:
-        """Watch an account no longer. Raises `SettingsError` if there is none of this name."""
+        """Retire an account: watch it no longer. Raises `SettingsError` if there is none of this
+        name.
+        """
         self._require(name)
         self._conn.execute(
             update(tables.account)
@@ -96,7 +98,7 @@ class RegistryWriter(RegistryReader):
         return names
 
     def _clear_alerts(self, account: str, now: Instant) -> None:
-        """What an alert says of the account is said no more under this name."""
+        """Clear the alerts about an account under its present name."""
         c = tables.alert.c
         self._conn.execute(
             update(tables.alert)

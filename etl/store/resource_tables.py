@@ -1,4 +1,4 @@
-"""The table of each resource but instances, and how records are asked of it and written to it."""
+"""Tables of all resources except instances, with the queries that read and write their records."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ SUPERSEDED: Final = ("missing_since", "superseded_at")
 
 @dataclass(frozen=True, slots=True)
 class ResourceTable:
-    """The table of a resource: of versions, which last from the column `began` to the column `ended`; or
-    of a window, whose records are asked for by the first column of the key, and counted by the last,
-    `number`, if several may be alike. `parts` holds what is cut by day."""
+    """Table of a resource. Versions last from the column `began` to the column `ended`. Records of
+    a window are selected by the first column of the key, and numbered by the last, `number`, if
+    several may be alike. `parts` holds what is cut by day.
+    """
 
     resource: Resource[Any]
     table: Table
@@ -43,24 +44,24 @@ class ResourceTable:
 
     @property
     def among(self) -> str:
-        """The column by which records of a window are asked for."""
+        """Return the column by which records of a window are selected."""
         return self.key[0]
 
     @property
     def derived(self) -> tuple[str, ...]:
-        """The columns that are computed in the reporting time zone."""
+        """Return the columns that are computed in the reporting time zone."""
         return self.resource.derived
 
     def derive(self, record: Record, zone: Zone) -> tuple[Any, ...]:
-        """The values of `derived`."""
+        """Return the values of the columns `derived`."""
         return self.resource.derive(record.facts, zone)
 
     def cut(self, record: Record, zone: Zone) -> Iterator[tuple[str, int]]:
-        """The parts of a record by day."""
+        """Return the parts of a record by day."""
         return self.resource.cut(record.facts, zone)
 
     def numbers(self, number: int) -> tuple[int, ...]:
-        """The value of the column that counts, if there is one."""
+        """Return the value of the column `number`, if the table has it."""
         return () if self.number is None else (number,)
 
     def record(self, facts: Sequence[Any], extra: str | None) -> Record:
@@ -68,8 +69,9 @@ class ResourceTable:
 
 
 def _table_of(resource: Resource[Any]) -> ResourceTable:
-    """Where a resource lives: its key is that of the table, without the account and, of versions,
-    without the column that says when they began."""
+    """Return the table of a resource, whose key is that of the table, without the account and, of
+    versions, without the column that says when they began.
+    """
     assert resource.form is not None
     table = tables.metadata.tables[resource.table]
     key = tuple(c.name for c in table.primary_key)[1:]
@@ -90,7 +92,7 @@ RESOURCE_TABLES: Final[Mapping[str, ResourceTable]] = {
 
 @cache
 def current(resource: str) -> Select[Any]:
-    """Current versions: began, last_seen_at, missing_since, extra, then the facts."""
+    """Select the current versions: began, last_seen_at, missing_since, extra, then the facts."""
     place = RESOURCE_TABLES[resource]
     c = place.table.c
     chosen = (place.began, *STATE, "extra", *place.form.columns)
@@ -101,7 +103,7 @@ def current(resource: str) -> Select[Any]:
 
 @cache
 def everything(resource: str) -> Select[Any]:
-    """All records of a window, as `held_of` takes them."""
+    """Select all records of a window, in the form that `held_of` takes."""
     place = RESOURCE_TABLES[resource]
     c = place.table.c
     number = literal(1) if place.number is None else c[place.number]
@@ -111,19 +113,19 @@ def everything(resource: str) -> Select[Any]:
 
 @cache
 def held(resource: str, among: str) -> Select[Any]:
-    """Records of a window, superseded ones too, as `held_of` takes them."""
+    """Select records of a window, superseded ones too, in the form that `held_of` takes."""
     return everything(resource).where(text(among))
 
 
 @cache
 def unsuperseded(resource: str) -> Select[Any]:
-    """Records of a window that hold, as `held_of` takes them."""
+    """Select the valid records of a window, in the form that `held_of` takes."""
     return everything(resource).where(RESOURCE_TABLES[resource].table.c.superseded_at.is_(None))
 
 
 @cache
 def how_many_hold(resource: str) -> Select[Any]:
-    """The number of records of a window that hold."""
+    """Select the number of valid records of a window."""
     c = RESOURCE_TABLES[resource].table.c
     mine = c.account_id == bindparam("account"), c.superseded_at.is_(None)
     return select(func.count()).where(*mine)
@@ -131,7 +133,7 @@ def how_many_hold(resource: str) -> Select[Any]:
 
 @cache
 def missing(resource: str) -> Select[Any]:
-    """A row if a record of a window is missing."""
+    """Select one row if any record of a window is missing."""
     c = RESOURCE_TABLES[resource].table.c
     return (
         select(1)
@@ -145,7 +147,7 @@ def missing(resource: str) -> Select[Any]:
 
 
 def held_of(row: Sequence[Any]) -> Held:
-    """A record of a window, and what became of it."""
+    """Return a record of a window, with its state."""
     number, missing_since, superseded_at, extra, *facts = row
     record = Record(
         "", tuple(facts), extra

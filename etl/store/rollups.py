@@ -1,7 +1,7 @@
-"""Closed parts of usage added up by instance and day: tables `running_sum` and `cost_sum`.
+"""Rollups of closed parts of usage by instance and day: tables `running_sum` and `cost_sum`.
 
-What is added up is always what the parts say now: the sums of a day are taken away and made anew, by one
-statement for each table.
+Sums always equal their parts: those of a day are deleted and computed again, by one statement for
+each table.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _KEY: Final = ("day", "account_id", "instance_uuid")
 
 @dataclass(frozen=True, slots=True)
 class _Rollup:
-    """`one` are the columns of which each row has one value, `values` those that are added up, each with
-    its SQL. `source` gives the parts; the first of its tables is `usage_day d`, which knows them by day.
-    `began` puts the rows of an instance and day in order."""
+    """Definition of a rollup. `one` are the columns of which each row has one value, `values` those
+    that are added up, each with its SQL. `source` gives the parts; the first of its tables is
+    `usage_day d`, which knows them by day. `began` puts the rows of an instance and day in order.
+    """
 
     table: Table
     source: str
@@ -39,7 +40,9 @@ class _Rollup:
         return ", ".join([*_KEY, *(each.rpartition(".")[2] for each in self.one), *self.values])
 
     def made(self, chosen: str, *also: str) -> str:
-        """The rows of the chosen parts; `also` are further columns in front."""
+        """Return the SELECT of the rollup's rows from the chosen parts; `also` are further columns
+        in front.
+        """
         keys = ", ".join([*(f"d.{key}" for key in _KEY), *self.one])
         values = ", ".join(f"sum_of({sql}) AS {n}" for n, sql in self.values.items())
         front = "".join(f"{each}, " for each in also)
@@ -89,7 +92,7 @@ _ROLLUPS: Final = (
 
 
 class Rollups:
-    """Of one account, inside one transaction."""
+    """Rollups of one account, inside one transaction."""
 
     def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
         self._database = database
@@ -110,7 +113,7 @@ class Rollups:
         return {(row[0], row[1]) for row in self._ask(asked, parameters)}
 
     def renew(self, pairs: Collection[Pair]) -> None:
-        """The sums of some days of some instances."""
+        """Recompute the sums of some days of some instances."""
         if not pairs:
             return
         ordered = sorted(pairs)
@@ -123,7 +126,7 @@ class Rollups:
             self._add(each, f"(d.day, d.instance_uuid) IN {listed}", parameters)
 
     def renew_instances(self, uuids: Sequence[str]) -> None:
-        """All sums of some instances."""
+        """Recompute all sums of some instances."""
         condition, parameters = self._database.among("instance_uuid", uuids)
         days = (
             "(SELECT day, instance_uuid FROM usage_day"
@@ -140,7 +143,7 @@ class Rollups:
             self._add(each, f"d.{condition}", parameters)
 
     def renew_since(self, first: str = EVER) -> None:
-        """All sums of the days from one on."""
+        """Recompute all sums of a day and all later ones."""
         for each in _ROLLUPS:
             c = each.table.c
             mine = c.account_id == self._account_id, c.day >= first
@@ -148,7 +151,7 @@ class Rollups:
             self._add(each, "d.day >= :first", {"first": first})
 
     def strayed(self, uuids: Sequence[str]) -> set[str]:
-        """Those of which other sums are kept than their parts add up to."""
+        """Return the instances whose stored sums differ from their parts."""
         condition, parameters = self._database.among("instance_uuid", uuids)
         found: set[str] = set()
         for each in _ROLLUPS:

@@ -1,4 +1,4 @@
-"""Rows to values and back."""
+"""Conversion of rows to values and back."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Run:
     error_kind: str | None = None
 
     def as_last_poll(self) -> LastPoll:
-        """This run, as the next poll needs to know it."""
+        """Return this run in the form that the next poll needs."""
         return LastPoll(
             self.started_at,
             self.finished_at,
@@ -93,7 +93,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class KeptUsage:
-    """The derived rows of some instances, to be compared with what their versions give."""
+    """The derived rows of some instances, to be compared with those that their versions yield."""
 
     stretches: dict[str, list[Stretch]] = field(default_factory=dict)
     day_rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class KeptUsage:
         last_start: Instant | None,
         zone: days.Zone,
     ) -> bool:
-        """Whether the rows kept of an instance are not the ones given."""
+        """Tell whether the stored rows of an instance differ from the given ones."""
         day_rows = [row[1:] for s in stretches for row in day_rows_of(0, uuid, s, zone)]
         return (
             self.stretches.get(uuid, []) != list(stretches)
@@ -186,7 +186,7 @@ def day_rows_of(
 
 
 def step_of(before: tuple[int | None, Instant, Instant] | None, started_at: Instant) -> Step:
-    """`STEP_NAMES` of a complete poll, by number, start and end of the one before it."""
+    """Return the values of `STEP_NAMES` of a complete poll, given the one before it."""
     if before is None:
         return (0, None, None)
     number, began_at, finished_at = before

@@ -1,4 +1,4 @@
-"""The rules of who pays, in the order in which they are asked."""
+"""Rules of who pays, in the order in which they are tried."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _RULE_COLUMNS: Final = tuple(f.name for f in fields(Rule))
 
 
 def rules(conn: Connection) -> list[Rule]:
-    """The rules in the order in which they are asked."""
+    """Return the rules in the order in which they are tried."""
     c = tables.allocation_rule.c
     asked = select(*(c[name] for name in _RULE_COLUMNS)).order_by(c.rule_no)
     return [Rule(*row) for row in conn.execute(asked)]
 
 
 def write_rules(database: Database, conn: Connection, chosen: Sequence[Rule]) -> None:
-    """Rules in place of all others."""
+    """Replace all rules."""
     conn.execute(delete(tables.allocation_rule))
     database.insert(conn, tables.allocation_rule, _RULE_COLUMNS, [astuple(rule) for rule in chosen])

@@ -1,4 +1,4 @@
-"""The database's shape: brought up to date, looked at, and never taken for newer than it is."""
+"""Schema of the database: inspected, upgraded and downgraded."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEMO_MARK: Final = "simulated"
 
 
 class Upgrade(IntEnum):
-    """What bringing a database up to date changed: nothing, some of it, or it was empty before."""
+    """Result of bringing a database up to date: nothing, some of it, or it was empty before."""
 
     NONE = 0
     UPGRADED = 1
@@ -37,17 +37,17 @@ class Upgrade(IntEnum):
 
 
 def revisions() -> list[str]:
-    """The revisions that this program knows, oldest first: the files' numbers."""
+    """Return the revisions that this program knows, oldest first: the files' numbers."""
     return sorted(path.name[:4] for path in paths.MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
 def head() -> str:
-    """The newest revision that this program knows."""
+    """Return the newest revision that this program knows."""
     return revisions()[-1]
 
 
 def revision(conn: Connection) -> str | None:
-    """The revision that the database is at, None for an empty one."""
+    """Return the revision of the database, None for an empty one."""
     if not inspect(conn).has_table(VERSION_TABLE):
         return None
     found: str | None = conn.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
@@ -82,13 +82,15 @@ def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
 
 
 def is_empty(database: Database) -> bool:
-    """Whether nothing was ever synced here. Raises if a newer program or another one made what is there."""
+    """Tell whether nothing was ever synced here. Raises if a newer program, or a foreign one, made
+    the tables.
+    """
     with translated(database), database.reading() as conn:
         return _usable_revision(conn) is None
 
 
 def require(conn: Connection) -> None:
-    """Raises unless the database is one that this program can read."""
+    """Raise unless the database is one that this program can read."""
     at = _usable_revision(conn)
     if at != head():
         raise StoreError(
@@ -108,7 +110,7 @@ def _described(at: str | None) -> str:
 
 
 def migrate(database: Database, conn: Connection, target: str) -> None:
-    """Run migrations, forwards or back, in the transaction given. Views are dropped before."""
+    """Run migrations, forwards or back, in the transaction given. Views are dropped first."""
     from alembic import command
 
     at = _usable_revision(conn)
@@ -137,7 +139,7 @@ def downgrade(database: Database, target: str) -> None:
 def downgrade_losses(database: Database, target: str) -> list[str]:
     """List the tables and columns that going back to `target` would drop, with the rows they hold.
 
-    It is tried and undone, so that migrations alone know what they drop.
+    The downgrade is tried and rolled back, so that only migrations need to know what they drop.
     """
     with translated(database), database.writing() as conn:
         before = _columns(conn)
@@ -149,7 +151,7 @@ def downgrade_losses(database: Database, target: str) -> list[str]:
 
 
 def alembic_config() -> Any:
-    """The configuration that Alembic needs to find our migrations."""
+    """Return the configuration that Alembic needs to find our migrations."""
     from alembic.config import Config
 
     config = Config()
@@ -159,7 +161,7 @@ def alembic_config() -> Any:
 
 
 def stored_timezone(conn: Connection) -> str:
-    """The reporting time zone of the database."""
+    """Return the reporting time zone of the database."""
     name: str | None = conn.scalar(
         select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
     )
@@ -169,13 +171,13 @@ def stored_timezone(conn: Connection) -> str:
 
 
 def is_demo(conn: Connection) -> bool:
-    """Whether a demo made the database."""
+    """Tell whether a demo made the database."""
     name = tables.setting.c.name
     return conn.scalar(select(name).where(name == DEMO_MARK)) is not None
 
 
 def recut_calendar(conn: Connection, zone: Zone, today: date) -> None:
-    """The days of another time zone."""
+    """Fill the calendar with the days of another time zone."""
     conn.execute(tables.calendar_day.delete())
     conn.execute(
         update(tables.setting).where(tables.setting.c.name == "timezone").values(value=zone.name)
@@ -200,7 +202,9 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
 
 
 def _usable_revision(conn: Connection) -> str | None:
-    """The revision, or `EARLIER`. Raises if a newer program or another one made what is there."""
+    """Return the revision, or `EARLIER`. Raises if a newer program, or a foreign one, made the
+    tables.
+    """
     at = revision(conn)
     _refuse_foreign(conn, at)
     if at is not None and earlier.is_earlier(conn):
@@ -245,7 +249,7 @@ def _refuse_unknown(target: str) -> None:
 
 
 def refuse_other_zone(stored: str | None, zone: Zone) -> None:
-    """Raises `SettingsError` where the database counts days in another zone."""
+    """Raise `SettingsError` if the database counts days in another zone."""
     if stored is not None and stored != zone.name:
         raise SettingsError(
             f"the database counts days in {stored}, the settings say {zone.name}",
@@ -261,7 +265,7 @@ def _store_timezone(conn: Connection, zone: Zone) -> None:
 
 
 def _store_id(conn: Connection) -> None:
-    """What tells this database from another one, for as long as it lives, backups included."""
+    """Create an id that tells this database, and its backups, from any other."""
     setting = tables.setting
     if conn.scalar(select(setting.c.name).where(setting.c.name == DATABASE_ID)) is None:
         conn.execute(insert(setting).values(name=DATABASE_ID, value=uuid.uuid4().hex))
@@ -291,7 +295,7 @@ def _calendar_row(day: Any) -> dict[str, Any]:
 
 
 def _columns(conn: Connection) -> dict[str, list[str]]:
-    """The columns of each table of ours that the database has."""
+    """Return the columns of each of our tables in the database."""
     look = inspect(conn)
     there = set(look.get_table_names()) & set(tables.metadata.tables)
     return {name: [c["name"] for c in look.get_columns(name)] for name in sorted(there)}

@@ -1,5 +1,6 @@
-"""The questions that every poll asks, put together once: building a statement costs more than
-asking it. Each binds `account`; those about a resource `resource` too."""
+"""Statements that every poll runs, built once: building one costs more than running it. Each binds
+`account`; those about a resource `resource` too.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +105,7 @@ ALL_UUIDS: Final = (
 
 @cache
 def known(among: str) -> Select[Any]:
-    """Instances: facts, then version, changed_at, last_seen_at, missing_since, gone_at."""
+    """Select instances: facts, then version, changed_at, last_seen_at, missing_since, gone_at."""
     return select(
         *(_instance[name] for name in FACT_NAMES),
         _instance.version,
@@ -117,7 +118,7 @@ def known(among: str) -> Select[Any]:
 
 @cache
 def usage_counts(among: str) -> Select[Any]:
-    """Instances: uuid, how many stretches each has, the newest believed start."""
+    """Select instances: uuid, number of stretches, newest believed start."""
     count = (
         select(func.coalesce(func.max(_usage.usage_no), 0))
         .where(
@@ -133,7 +134,7 @@ def usage_counts(among: str) -> Select[Any]:
 
 @cache
 def stretches(among: str, *, only_open: bool) -> Select[Any]:
-    """Stretches in order: uuid, then as `rows.stretch_of` takes them."""
+    """Select stretches in order: uuid, then in the form that `rows.stretch_of` takes."""
     chosen = select(
         _usage.instance_uuid,
         _usage.usage_no,
@@ -161,7 +162,7 @@ def day_parts(among: str) -> Select[Any]:
 
 @cache
 def histories(among: str) -> Select[Any]:
-    """Versions in order, as `rows.by_instance` takes them."""
+    """Select versions in order, in the form that `rows.by_instance` takes."""
     return (
         select(
             *(_version[name] for name in FACT_NAMES),
@@ -178,7 +179,9 @@ def histories(among: str) -> Select[Any]:
 
 @cache
 def copy_as_first_versions(among: str) -> Insert:
-    """Instances just added become their own first versions: their facts need not come twice."""
+    """Copy instances just added as their own first versions, so that their facts are not sent
+    twice.
+    """
     names = [*FACT_NAMES, "version", "first_seen_at"]
     copied = select(
         _instance.account_id,

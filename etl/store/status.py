@@ -1,4 +1,4 @@
-"""What is synced, how fresh it is and what runs: asked of the database as it stands."""
+"""Status of the accounts in the database: what is synced, how fresh it is, and what runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _run, _instance, _usage = tables.sync_run.c, tables.instance.c, tables.instance_
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """One resource of one account.
+    """Freshness of one resource of one account.
 
     `age_s` is the age of its newest complete poll in seconds, by the source's clock: None if there was
     none, negative if it is from the future.
@@ -41,8 +41,9 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What one account runs. `unknown_codes` are status codes whose meaning is not known: they count
-    as not running."""
+    """Counts of what one account runs. `unknown_codes` are status codes whose meaning is not known:
+    they count as not running.
+    """
 
     account: str
     instances: int
@@ -70,7 +71,7 @@ class Doubled:
 
 
 class Running(NamedTuple):
-    """How many instances of one account run with one GPU model, and their GPUs."""
+    """Number of running instances of one account with one GPU model, and of their GPUs."""
 
     account: str
     gpu_name: str
@@ -79,7 +80,7 @@ class Running(NamedTuple):
 
 
 class Left(NamedTuple):
-    """What is left of an account's money, millionths of a yuan; None if it is not known."""
+    """Money left to an account, millionths of a yuan; None if it is not known."""
 
     account: str
     cash_microcny: int | None
@@ -103,7 +104,7 @@ class Rejected(NamedTuple):
 
 
 class StatusReader(Subject):
-    """Reads what an operator asks first. Nothing of it is written by itself."""
+    """Reader of what an operator asks first."""
 
     def account_names(self) -> dict[int, str]:
         """Map the number of each account that was ever synced to its name."""
@@ -112,7 +113,7 @@ class StatusReader(Subject):
         return {row.account_id: row.name for row in rows}
 
     def polls(self, now: Instant) -> list[Freshness]:
-        """How fresh each resource of each account is."""
+        """Return how fresh each resource of each account is."""
         names = self.account_names()
         counted = self._conn.execute(
             select(
@@ -129,11 +130,11 @@ class StatusReader(Subject):
         ]
 
     def fleets(self) -> list[Fleet]:
-        """What each account runs."""
+        """Return what each account runs."""
         return [self._fleet(number, name) for number, name in self.account_names().items()]
 
     def doubled(self) -> list[Doubled]:
-        """Each two accounts that list the same instances and are both watched."""
+        """Return the pairs of watched accounts that list the same instances."""
         names = self.account_names()
         retired = select(tables.account.c.account_id).where(
             tables.account.c.retired_at.is_not(None)
@@ -154,7 +155,7 @@ class StatusReader(Subject):
         return [Doubled((names[a], names[b]), count) for (a, b), count in sorted(pairs.items())]
 
     def running(self) -> list[Running]:
-        """What runs by account and GPU model."""
+        """Return what runs, by account and GPU model."""
         rows = self._conn.execute(
             select(
                 tables.account.c.name,
@@ -174,7 +175,7 @@ class StatusReader(Subject):
         return [Running(account, model, n, int(gpus)) for account, model, n, gpus in rows]
 
     def models(self) -> list[tuple[str, str]]:
-        """(account, GPU model) of every instance that was ever seen, each pair once."""
+        """Return (account, GPU model) of every instance that was ever seen, without duplicates."""
         model = func.coalesce(_instance.gpu_name, "")
         rows = self._conn.execute(
             select(tables.account.c.name, model)
@@ -188,8 +189,9 @@ class StatusReader(Subject):
         return [(account, name) for account, name in rows]
 
     def costs(self, first_day: str, last_day: str) -> dict[str, tuple[int, int, int]]:
-        """Map each account that used anything from one day to another, both included, to what that
-        cost: estimate, at least, at most, in millionths of a yuan."""
+        """Map each account that used anything from one day to another, both included, to the cost:
+        estimate, at least, at most, in millionths of a yuan.
+        """
         rows = self._ask(_COSTS, first_day=first_day, last_day=last_day)
         return {row[0]: (int(row[1] or 0), int(row[2] or 0), int(row[3] or 0)) for row in rows}
 
@@ -207,7 +209,7 @@ class StatusReader(Subject):
         return counts
 
     def left(self) -> list[Left]:
-        """What is left of each account's money."""
+        """Return the money left to each account."""
         b = tables.balance.c
         rows = self._conn.execute(
             select(tables.account.c.name, b.balance_microcny, b.card_balance_microcny)
@@ -218,13 +220,15 @@ class StatusReader(Subject):
         return [Left(*row) for row in rows]
 
     def burn(self) -> dict[str, int]:
-        """What all that runs, or is held prepaid, costs each account at the newest known price;
-        millionths of a yuan an hour."""
+        """Return the hourly cost to each account of all that runs or is held prepaid, at the newest
+        known price, in millionths of a yuan.
+        """
         return {row[0]: int(row[1] or 0) for row in self._ask(_BURN)}
 
     def billed(self, first_day: str, end_day: str) -> list[tuple[str, int, int]]:
-        """(account, cash, cards) charged from one day to before another, in millionths of a yuan;
-        accounts without a line are left out."""
+        """Return (account, cash, cards) charged from one day to before another, in millionths of a
+        yuan; accounts without a line are left out.
+        """
         day, cash = tables.bill.c.charged_day, tables.bill.c.charge_channel != CARD
         amount = func.sum(tables.bill.c.amount_microcny)
         rows = self._conn.execute(
@@ -237,20 +241,20 @@ class StatusReader(Subject):
         return [(name, int(balance or 0), int(cards or 0)) for name, balance, cards in rows]
 
     def unread(self) -> list[Unread]:
-        """The records of money that were not understood, by account and resource."""
+        """Return the records of money that were not understood, by account and resource."""
         rows = self._ask(
             "SELECT account, resource, records FROM money_unread ORDER BY account, resource"
         )
         return [Unread(*row) for row in rows]
 
     def rejected(self, limit: int) -> list[Rejected]:
-        """Some records that could not be understood."""
+        """Return some records that could not be understood."""
         c = tables.rejected_record.c
         rows = self._conn.execute(select(c.reason, c.first_seen_at).limit(limit))
         return [Rejected(*row) for row in rows]
 
     def database_version(self) -> str:
-        """The kind and version of the database, in its own words."""
+        """Return the kind and version of the database, in its own words."""
         is_file = self._conn.dialect.name == "sqlite"
         query = "SELECT 'SQLite ' || sqlite_version()" if is_file else "SELECT version()"
         return str(self._conn.scalar(text(query)))
@@ -324,12 +328,14 @@ class StatusReader(Subject):
 
 
 def _age_s(now: Instant, finished_at: Instant, clock_offset_s: float | None) -> int:
-    """`now` is on the local clock, the end of a poll on the source's."""
+    """Return the age of a poll in seconds; `now` is on the local clock, the poll's end on the
+    source's.
+    """
     return round(now - (finished_at - (clock_offset_s or 0.0)))
 
 
 def _pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
-    """Each two accounts that hold an instance, once for each instance."""
+    """Pair the accounts that hold the same instance, once for each instance."""
     holders: dict[str, list[int]] = {}
     for uuid, account in rows:
         holders.setdefault(uuid, []).append(account)

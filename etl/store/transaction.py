@@ -25,7 +25,7 @@ from etl.store.status import StatusReader
 
 
 class Reading:
-    """All that is known, in one consistent state, to look at."""
+    """Read-only view of all that is known, in one consistent state."""
 
     def __init__(self, database: Database, conn: Connection) -> None:
         self._database = database
@@ -60,15 +60,15 @@ class Reading:
         return CodesReader(self._database, self._conn)
 
     def timezone(self) -> str:
-        """The reporting time zone."""
+        """Return the reporting time zone."""
         return schema.stored_timezone(self._conn)
 
     def is_derived_by_todays_rules(self) -> bool:
-        """Whether a rebuild would give what the database holds, as far as the program knows."""
+        """Tell whether a rebuild would leave the database as it is, as far as the program knows."""
         return derivation.is_current(self._conn)
 
     def accounts(self) -> Mapping[str, Reader]:
-        """What is known of each account, by its name, in the order in which they were first synced."""
+        """Map names to readers of the accounts, in the order in which they were first synced."""
         return {name: Reader(self._database, self._conn, i) for i, name in self._account_ids()}
 
     def _account_ids(self) -> list[tuple[int, str]]:
@@ -78,7 +78,7 @@ class Reading:
 
 
 class Writing(Reading):
-    """One write transaction: all of it, or nothing."""
+    """Write transaction over all accounts: it commits whole or not at all."""
 
     @cached_property
     def registry(self) -> RegistryWriter:
@@ -97,7 +97,9 @@ class Writing(Reading):
         return CodesWriter(self._database, self._conn)
 
     def clear_derived(self) -> None:
-        """Take away running time, prices and costs of all accounts, to be derived again."""
+        """Delete running time, prices and costs of all accounts, so that they can be derived
+        again.
+        """
         derived = (
             tables.usage_cost,
             tables.price_period,
@@ -108,20 +110,21 @@ class Writing(Reading):
             self._conn.execute(delete(table))
 
     def mark_derived(self) -> None:
-        """Note that all that is derived was just made by today's rules."""
+        """Record that all derived rows were just made by today's rules."""
         derivation.mark(self._conn)
 
     def recut_days(self, timezone: Zone, today: date) -> None:
-        """Count days in another time zone: the calendar and the parts of bill lines; the rest of what
-        is derived is to be made anew after it."""
+        """Count days in another time zone: the calendar and the parts of bill lines; all other
+        derived rows must be made again afterwards.
+        """
         schema.recut_calendar(self._conn, timezone, today)
         for account in self.accounts().values():
             account.recut("bills")
 
     def mark_as_demo(self) -> None:
-        """Note that the database is a demo's."""
+        """Record that a demo made the database."""
         self._conn.execute(insert(tables.setting).values(name=DEMO_MARK, value="chenyu-etl demo"))
 
     def accounts(self) -> Mapping[str, Tx]:
-        """The accounts to write to, by name, in the order in which they were first synced."""
+        """Map names to writers of the accounts, in the order in which they were first synced."""
         return {name: Tx(self._database, self._conn, i) for i, name in self._account_ids()}

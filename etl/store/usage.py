@@ -1,4 +1,4 @@
-"""Running time of instances: stretches, their parts by day, and what follows from them: written."""
+"""Writer of the running time of instances: stretches, their parts by day, and all that follows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DAY, _UUID = DAY_COLUMNS.index("day"), DAY_COLUMNS.index("instance_uuid")
 
 
 class UsageWriter(Reader):
-    """Writes running time, and derives prices, costs and rollups of it."""
+    """Writer of running time, which derives prices, costs and rollups from it."""
 
     _priced: set[PriceTerms] | None = None
 
@@ -86,7 +86,7 @@ class UsageWriter(Reader):
             self._priced |= terms
 
     def _undo_usage(self, changes: Changes) -> set[Pair]:
-        """Take running time away; return the (day, instance) pairs whose sums are stale."""
+        """Delete running time; return the (day, instance) pairs whose sums are stale."""
         undone = [*changes.deleted, *changes.reopened]
         cut = self.deriver().sums.days_of(undone)
         keys = ("account_id", "instance_uuid", "usage_no")

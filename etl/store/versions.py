@@ -1,4 +1,4 @@
-"""Versions of list prices, the balance and cards: written."""
+"""Writer of versions of list prices, the balance and cards."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from etl.store.usage import UsageWriter
 
 
 class VersionsWriter(UsageWriter):
-    """Writes versions of what has no running time."""
+    """Writer of versions of records that have no running time."""
 
     def apply_versions(self, resource: str, changes: VersionChanges) -> None:
         """Write versions that ended, are missing or began."""

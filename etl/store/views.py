@@ -26,7 +26,9 @@ def view_names() -> list[str]:
 
 
 def fingerprint() -> str:
-    """A digest of the view texts followed by the names of the views, as the database keeps it."""
+    """Return a digest of the view texts, followed by the names of the views, as the database keeps
+    it.
+    """
     digest = hashlib.sha256()
     for path in sorted(paths.VIEWS.glob("*.sql")):
         digest.update(f"{path.name}{_spelled_out(text_of_view(path))}".encode())
@@ -36,7 +38,8 @@ def fingerprint() -> str:
 def create_views(database: Database, conn: Connection) -> None:
     """Create all views, replaced in place if their columns allow that.
 
-    They do not if a view that others of ours build on has other columns now: then all are made anew.
+    If a view on which others of ours build has new columns, all views are dropped and created
+    again.
     """
     retired = sorted(set(_existing(conn)) - set(view_names()))
     try:
@@ -86,7 +89,7 @@ def grants(conn: Connection) -> list[tuple[str, str, str]]:
 
 
 def grant_again(conn: Connection, kept: list[tuple[str, str, str]]) -> None:
-    """Give back the privileges that `grants` returned, after the views were made anew."""
+    """Restore the privileges that `grants` returned, after the views were created again."""
     named = conn.dialect.identifier_preparer.quote
     for privilege, view, grantee in kept:
         who = grantee if grantee == "PUBLIC" else named(grantee)
@@ -94,7 +97,9 @@ def grant_again(conn: Connection, kept: list[tuple[str, str, str]]) -> None:
 
 
 def readonly_grants(database: Database, name: str) -> list[str]:
-    """SQL that lets a user read the views and nothing else; on SQLite, how to open the file so."""
+    """Return SQL that lets a user read the views and nothing else; on SQLite, how to open the file
+    read-only.
+    """
     if database.engine.dialect.name == "sqlite":
         return [f"-- no users here: open it as file:{quote(database.place)}?mode=ro"]
     named = database.engine.dialect.identifier_preparer.quote_identifier
@@ -113,7 +118,7 @@ def readonly_grants(database: Database, name: str) -> list[str]:
 
 
 def _existing(conn: Connection) -> list[str]:
-    """Names of the views that the database holds by its own account."""
+    """Return the names of the views in the database."""
     c = tables.setting.c
     kept = conn.scalar(select(c.value).where(c.name == SETTING))
     return [] if kept is None else kept.split(" ")[1:]
@@ -124,7 +129,7 @@ def _forget(conn: Connection) -> None:
 
 
 def _view_files() -> list[Path]:
-    """View files, each after those that it names."""
+    """Return the view files, each after those that it names."""
     files = {path.stem: path for path in sorted(paths.VIEWS.glob("*.sql"))}
     ordered: dict[str, Path] = {}
 

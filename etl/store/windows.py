@@ -1,4 +1,4 @@
-"""Records of the bill and of recharges, and their parts by day: written."""
+"""Writer of records of the bill and of recharges, and of their parts by day."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from etl.store.resource_tables import ResourceTable
 
 
 class WindowsWriter(Reader):
-    """Writes what a listing changes in a window."""
+    """Writer of the changes that a listing makes to a window."""
 
     def apply_window(self, resource: str, changes: WindowChanges, b: Instant) -> None:
-        """Write records that came, are corrected, missing, superseded or back, and what is derived of
-        them."""
+        """Write new, corrected, missing, superseded and returned records, and all that is derived
+        from them.
+        """
         place, account, zone = (
             resource_tables.RESOURCE_TABLES[resource],
             self._account_id,
@@ -58,7 +59,9 @@ class WindowsWriter(Reader):
         self._cut_window(place, changes)
 
     def recut(self, resource: str) -> None:
-        """Compute what is derived of all records of a window anew: days of another time zone."""
+        """Recompute all that is derived from the records of a window, for the days of another time
+        zone.
+        """
         place, zone = resource_tables.RESOURCE_TABLES[resource], self.zone()
         rows = self._ask(
             resource_tables.everything(resource)
@@ -82,7 +85,7 @@ class WindowsWriter(Reader):
         return (self._account_id, *held.record.facts[:group], *place.numbers(held.number))
 
     def _cut_window(self, place: ResourceTable, changes: WindowChanges) -> None:
-        """Cut what came, was corrected or is back; nothing of what is superseded is left."""
+        """Cut new, corrected and returned records by day; delete the parts of superseded ones."""
         came = [(self._key(place, Held(n, r)), r) for r, n in changes.added]
         records = {self._key(place, state.was): state.was.record for state in changes.states}
         records |= {self._key(place, was): record for was, record in changes.changed}

@@ -1,4 +1,6 @@
-"""What all tables share: names of constraints, kinds of columns, and the database's own settings."""
+"""Shared parts of all tables: names of constraints, kinds of columns, and the database's own
+settings.
+"""
 
 from __future__ import annotations
 

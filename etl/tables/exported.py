@@ -1,4 +1,4 @@
-"""Which tables are for other tools, and what those need to know of them: order, partition, kinds."""
+"""Tables for other tools, with their order, partition and kinds of columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Exported(NamedTuple):
 
 
 def exported() -> tuple[Exported, ...]:
-    """All tables for other tools, each in the order of its key."""
+    """Return all tables for other tools, each in the order of its key."""
     return tuple(
         Exported(
             table.name,
@@ -45,8 +45,9 @@ def exported() -> tuple[Exported, ...]:
 
 
 def kind(table: str, column: str) -> str:
-    """The kind of a column (instant, day, bool, int, number or text): as the table says, in views as
-    a table's column of that name does, or by the ending of its name."""
+    """Return the kind of a column (instant, day, bool, int, number or text): as the table says, in
+    views as a table's column of that name does, or by the ending of its name.
+    """
     own = metadata.tables.get(table)
     for known in [own] if own is not None else metadata.sorted_tables:
         if column in known.c:

@@ -1,4 +1,4 @@
-"""Instances: what is listed, every version of it, and the running time that follows from it."""
+"""Tables of instances: the current state, every version, and the running time that follows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the source says of money: list prices, the bill, balance, compute cards, recharges.
+"""Tables of the source's money records: list prices, the bill, balance, compute cards, recharges.
 
 Amounts are whole millionths of a yuan.
 """
@@ -32,7 +32,7 @@ def _extra() -> Column[str]:
 
 
 def _lasting(began: str, ended: str) -> list[Column[Any] | CheckConstraint]:
-    """The life of a version: known to hold from `began` on, until `ended`."""
+    """Return the columns of a version's life: known to be valid from `began` on, until `ended`."""
     return [
         Column(
             "after_at", UtcInstant, comment="it began after this moment; null: was there before"

@@ -1,7 +1,7 @@
-"""What usage costs and who pays: the user's words, what follows from them, and what was closed.
+"""Tables of costs and payers: the user's prices and rules, all that follows, and closed months.
 
 Amounts are whole millionths of a yuan. Tables that are read with every part of usage hold epoch
-seconds, and '' or -1 where a term is not known: they are joined on equality.
+seconds, and '' or -1 if a term is not known: they are joined on equality.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _dated() -> list[Column[Any] | CheckConstraint]:
 
 
 def payers() -> list[Column[str]]:
-    """Who pays."""
+    """Return the columns that say who pays."""
     return [
         Column("project", Text, comment="project that pays"),
         Column("owner", Text, comment="who it is for"),

@@ -1,5 +1,6 @@
-"""Closed parts of usage added up by instance and day, where nothing tells them apart: reports over long
-periods read these instead of the parts. Both are read by day, and hold nothing that the parts do not."""
+"""Rollups of closed parts of usage by instance and day, which reports over long periods read
+instead of the parts. They hold nothing that the parts do not.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +13,9 @@ from etl.tables.pricing import PRICE_SOURCES, payers
 
 
 def _summed(name: str, *columns: Column[str] | Column[int], comment: str) -> Table:
-    """On SQLite the rows lie in the order of the key: those of a period together."""
+    """Return a table that SQLite stores in the order of its key, so that the rows of a period lie
+    together.
+    """
     return Table(
         name,
         metadata,

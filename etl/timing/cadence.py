@@ -1,7 +1,7 @@
-"""How often something is polled, and when it is polled less often. Pure.
+"""Intervals between polls, and their stretching after failures. Pure.
 
-A `Cadence` is what the operator set. A `Pace` stretches it after failures and while the source limits
-the rate, and lets go by itself.
+A `Cadence` is what the operator set. A `Pace` stretches it after failures and while the source
+limits the rate, and recovers by itself.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def duration(seconds: float) -> str:
 
 @dataclass(slots=True)
 class Pace:
-    """When the next poll of one resource of one account may begin.
+    """Pace of one resource of one account: when its next poll may begin.
 
     Times are on the monotonic clock, seconds. The second failure in a row waits two intervals, the
     third four, up to an hour, or five minutes while the source is away. A limited rate doubles the
@@ -91,7 +91,7 @@ class Pace:
 
     @property
     def is_failing(self) -> bool:
-        """Whether failures alone hold it back, and no limited rate."""
+        """Tell whether failures alone hold it back, and no limited rate."""
         return self.failures > 0 and self.stretch == 1
 
     def recovers(self) -> None:
@@ -128,7 +128,7 @@ class Pace:
         return wait_s
 
     def rests(self, at: float, for_s: float) -> None:
-        """Hold polls back for so long after the one that began `at`."""
+        """Hold polls back for that long after the one that began `at`."""
         self.not_before = at + for_s
 
     def _backoff_s(self, every_s: float, away: bool) -> float:

@@ -1,4 +1,4 @@
-"""Notice that the wall clock was set, and go on knowing another clock when it was. Pure."""
+"""Detect steps of the wall clock, and keep track of the source's clock across them. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class ClockSteps:
-    """Compares the wall clock with the monotonic one, which nobody can set.
+    """Detector of steps of the wall clock, by the monotonic clock, which cannot be set.
 
     `drift_s` is the difference of the two at the last look, seconds.
     """
@@ -15,7 +15,8 @@ class ClockSteps:
     drift_s: float
 
     def step_s(self, wall_s: float, monotonic_s: float) -> float:
-        """Seconds by which the wall clock was set since the last look; negative if set back.
+        """Return the seconds by which the wall clock was set since the last look; negative if set
+        back.
 
         A suspend counts as a step forward: the monotonic clock of Linux stands still meanwhile.
         """
@@ -35,7 +36,9 @@ class SteadyOffset:
         self.source_minus_monotonic_s = offset_s + wall_s - monotonic_s
 
     def offset_s(self, wall_s: float, monotonic_s: float) -> float | None:
-        """That difference as it should be now; None if it was never measured."""
+        """Return the source's clock minus the wall clock as it should be now; None if never
+        measured.
+        """
         if self.source_minus_monotonic_s is None:
             return None
         return self.source_minus_monotonic_s + monotonic_s - wall_s

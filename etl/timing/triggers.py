@@ -1,4 +1,4 @@
-"""When polls are due, in UTC: on a grid of intervals, or by a cron expression in a time zone. Pure.
+"""Due times of polls, in UTC: on a grid of intervals, or by a cron expression in a time zone. Pure.
 
 Times are seconds since 1970. Both kinds depend on nothing but the clock's reading: daemons on
 several machines tick at the same moments, a restart keeps the rhythm, and a clock that was set asks
@@ -29,18 +29,18 @@ LOOK_BACK: Final = tuple(timedelta(days=days) for days in (1 / 24, 1, 32, 370, 1
 
 class Trigger(Protocol):
     def following(self, at: float) -> float | None:
-        """The first tick after `at`."""
+        """Return the first tick after `at`."""
 
     def latest(self, at: float) -> float:
-        """The newest tick not after `at`; `at` itself if there never was one."""
+        """Return the newest tick not after `at`; `at` itself if there never was one."""
 
     def gap_s(self, at: float) -> float:
-        """Seconds between the ticks around `at`."""
+        """Return the seconds between the ticks around `at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A tick every `every_s` seconds, `phase_s` after the full multiples.
+    """Ticks every `every_s` seconds, `phase_s` after the full multiples.
 
     Both are whole seconds, so that no rounding makes two ticks of one.
     """
@@ -66,7 +66,7 @@ def grid(every_s: int, account: str) -> Grid:
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """The wall-clock times of an expression, each once.
+    """Ticks at the wall-clock times of a cron expression, each once.
 
     A time that the clock skips in spring comes by as much later; one that it shows twice in autumn
     comes the first time only. An expression of every hour goes on through both.
@@ -108,7 +108,7 @@ class Cron:
         return 86_400.0 if tick is None else max(1.0, tick - min(self.latest(at), at))
 
     def _is_steady(self, since: datetime, until: datetime) -> bool:
-        """Whether the zone's clock goes the same way at both."""
+        """Tell whether the zone has the same offset at both instants."""
         return since.astimezone(self.zone).utcoffset() == until.astimezone(self.zone).utcoffset()
 
     def _walls(self, wall: datetime) -> Iterator[datetime]:
@@ -163,7 +163,7 @@ _LONGEST_DAYS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def can_fire(cron: str) -> bool:
-    """Whether a cron expression of five fields ever fires: `0 0 31 2 *` does not."""
+    """Tell whether a cron expression of five fields ever fires: `0 0 31 2 *` does not."""
     *fields, weekday = cron.split()
     try:
         weekdays(weekday)
