@@ -335,7 +335,9 @@ def test_rebuild_can_move_the_days_to_another_time_zone(see: Command, filled: Da
 
 def test_db_upgrade_makes_a_database_and_says_where(run: Command, home: Path) -> None:
     first = run("db", "upgrade", CHENYU_DATABASE_URL="new.db")
-    assert first.stderr == f"database: {home / 'new.db'}\nupgraded\n"
+    assert (
+        first.stderr == f"database: {home / 'new.db'} (created: a new, empty history)\nupgraded\n"
+    )
     again = run("db", "upgrade", CHENYU_DATABASE_URL="new.db")
     assert again.stderr.endswith("up to date already\n")
 

@@ -51,13 +51,15 @@ def printable(value: Any) -> str:
 
 
 def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) -> list[list[Any]]:
-    """A last row with the sums of the columns that add up, where there are several rows."""
-    if len(table) < 2 or not any(column.is_total for column in columns):
+    """Return a last row with the sums of the columns that add up, if there is one and several rows."""
+    if len(table) < 2:
         return []
     sums = [
         total(row[i] for row in table) if column.is_total else None
         for i, column in enumerate(columns)
     ]
+    if all(value is None for value in sums):
+        return []
     if not columns[0].is_total:
         sums[0] = _SUM[lang]
     return [sums]
