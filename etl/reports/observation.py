@@ -166,14 +166,14 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "nothing": "尚未观测",
         "never": "从未观测",
         "until": "观测至 {}",
-        "whole": ",期间内全部已观测",
-        "period": ",期间内有 {} 未观测",
-        "ago": ",{} 之前",
+        "whole": "，期间内全部已观测",
+        "period": "，期间内有 {} 未观测",
+        "ago": "，{} 之前",
         "d": "{:,.1f} 天",
         "h": "{:.1f} 小时",
         "min": "{:.0f} 分钟",
         "more": "另有 {} 个账户",
-        "between": ";",
+        "between": "；",
     },
 }
 
