@@ -212,7 +212,7 @@ def daemon(
     made = Daemon(lab.app, lambda: lab.app.settings)
     yield lab, made
     made.schedule.stop(10)
-    made._bell.stop(10)
+    made._alerting.stop(10)
 
 
 def test_a_daemon_without_its_file_is_not_ready_and_invents_nothing(

@@ -16,6 +16,7 @@ from etl import archive, replay
 from etl.dialect import Database, open_database
 from etl.errors import ArchiveError
 from etl.history.days import from_iso
+from etl.poll import SKEW_S
 from etl.rebuild import differences
 from etl.resources import INSTANCES
 from etl.simcloud import ANY, T0, Behaviour, Fail, Story
@@ -188,10 +189,10 @@ def test_a_poll_archived_but_not_committed_is_applied_by_the_next_sync(
     lab.cloud.stops(a)
     dies_before_its_commit(lab, monkeypatch)
     killed_at = lab.cloud.now
-    assert [run["started_at"] for run in applied(lab.database)] == ["2026-01-01T00:00:00Z"]
+    assert [from_iso(run["started_at"]) for run in applied(lab.database)] == [T0 - SKEW_S]
     lab.polls(minutes=5)
     starts = [run["started_at"] for run in applied(lab.database)]
-    assert [from_iso(at) for at in starts] == [T0, killed_at, lab.cloud.now]
+    assert [from_iso(at) + SKEW_S for at in starts] == [T0, killed_at, lab.cloud.now]
     assert [run["changed"] for run in applied(lab.database)] == [0, 1, 0]
 
 

@@ -204,7 +204,7 @@ def test_a_file_runs_like_a_report(see: Command, home: Path) -> None:
     assert json.loads(see(*words, "--json").stdout) == [
         {"n": 2, "a": "2026-01-01", "b": "2026-01-31", "x": "1"}
     ]
-    assert see(*words, "--format", "csv", "--lang", "zh").stdout.startswith("台数,a,b,x\n")
+    assert see(*words, "--format", "csv", "--lang", "zh").stdout.startswith("\ufeff台数,a,b,x\n")
     assert "2026-01-01 to 2026-01-31" in see(*words).stderr
     assert ":x has no value: add --set x=" in see("report", "--file", "mine.sql").stderr
     assert "column n: how many" in see("report", "--file", "mine.sql", "--help-report").stdout

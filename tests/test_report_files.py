@@ -194,7 +194,7 @@ def test_the_notes_say_what_a_reader_must_know(see: Command, home: Path) -> None
     assert notes["report"] == "uptime"
     assert notes["period"] == "2026-01-01 – 2026-01-31"
     assert notes["time zone"] == "Asia/Shanghai"
-    assert notes["gaps in observation"] == 0
+    assert notes["gap in observation"].startswith("lab: 2026-01-01T02:")
     assert notes["program"].startswith("chenyu-etl ")
     assert notes["made at (UTC)"].endswith("Z")
 
@@ -232,4 +232,4 @@ def test_a_failing_report_leaves_the_older_file_alone(see: Command, home: Path) 
 
 def test_headings_follow_the_language_of_the_environment(see: Command) -> None:
     said = see("report", "now", "--format", "csv", CHENYU_LANG="zh").stdout
-    assert said.startswith("账户,名称,状态,显卡")
+    assert said.startswith("\ufeff账户,名称,状态,显卡")

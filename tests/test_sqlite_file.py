@@ -41,7 +41,7 @@ def test_a_sqlite_file_and_its_companions_are_for_their_owner_only(
     database = fresh_file()
     schema.upgrade(database, ZONE, TODAY)
     with database.account_lock("lab"), database.writing() as conn:
-        conn.execute(text("INSERT INTO account VALUES (1, 'lab')"))
+        conn.execute(text("INSERT INTO account (account_id, name) VALUES (1, 'lab')"))
         found = {p.name: stat.S_IMODE(p.stat().st_mode) for p in database.path.parent.iterdir()}
     assert found == dict.fromkeys(("x.db", "x.db-wal", "x.db-shm", "x.db.lab.lock"), 0o600)
     assert stat.S_IMODE(database.path.parent.stat().st_mode) == 0o700
@@ -55,7 +55,7 @@ def test_readers_and_the_writer_do_not_wait_for_each_other_on_sqlite(
     assert rows(database, "PRAGMA journal_mode") == [("wal",)]
     with database.reading() as reading, database.writing() as writing:
         reading.execute(text("SELECT * FROM account")).all()
-        writing.execute(text("INSERT INTO account VALUES (1, 'lab')"))
+        writing.execute(text("INSERT INTO account (account_id, name) VALUES (1, 'lab')"))
 
 
 def test_where_wal_cannot_be_had_it_says_so_and_goes_on(

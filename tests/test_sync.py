@@ -73,6 +73,7 @@ EXPECTED = {
                 "host": "inst12345678123412341234123456789012.gzxx.chenyu.cn",
                 "port": 22001,
                 "username": "root",
+                "password": "***",
             },
             "title": "SSH Terminal",
             "url": "ssh://ssh-inst123.chenyu.cn:22",

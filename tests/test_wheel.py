@@ -87,8 +87,8 @@ def test_it_names_its_command_and_licence(wheel: Path) -> None:
 def test_it_works_outside_of_the_checkout(unpacked: Path) -> None:
     assert run(unpacked, "--version").stdout.strip().endswith(__version__)
     made = run(unpacked, "--database", "x.db", "db", "upgrade")
-    assert made.stderr.endswith("x.db\nupgraded\n")
-    assert run(unpacked, "--database", "x.db", "report", "now").stdout == "(no rows)\n"
+    assert made.stderr.endswith("x.db (created: a new, empty history)\nupgraded\n")
+    assert run(unpacked, "--database", "x.db", "report", "now").stdout.endswith("(no rows)\n")
     demo = run(unpacked, "demo", "--days", "1", "--instances", "5", "--every", "240")
     assert demo.returncode == 0, demo.stderr
     assert "SIMULATED" in demo.stdout
