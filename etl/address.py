@@ -1,4 +1,4 @@
-"""The address of a database, read from an option, a variable or the config file.
+"""Reader of a database's address, from an option, a variable or the config file.
 
 A value that is not surely a path or a supported URL is refused: taken for a path, a mistyped URL would
 begin a new, empty history in a file of that name. No message repeats a value that may hold a password.
@@ -35,8 +35,8 @@ _QUOTES: Final = "\"'`“”„‘’«»"
 def read_address(value: str) -> Path | str:
     """Return the path of a SQLite file, absolute, or the URL of a Postgres database as libpq reads it.
 
-    Raises `SettingsError` for anything else. White space around the value is dropped: it comes from
-    the end of a line in a file of variables.
+    Raises `SettingsError` for anything else. Surrounding white space is dropped, since files of
+    variables leave it at line ends.
     """
     text = value.strip()
     _refuse_odd_characters(text)

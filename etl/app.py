@@ -1,4 +1,4 @@
-"""Everything built once, from the settings. The clock enters here."""
+"""Construction of the whole program, once, from the settings. The clock enters here."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 @dataclass
 class App:
     """The program over one database. `clock` gives seconds since 1970 on the local clock, which may
-    be set; `monotonic` seconds on one that nobody sets.
-    `asked_zone`: the time zone said on the command line, which a database that is there must have."""
+    be set; `monotonic` seconds on one that nobody sets. `asked_zone`: the time zone given on the
+    command line, which an existing database must have.
+    """
 
     settings: Settings
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
@@ -62,8 +63,9 @@ class App:
         return floor(self.clock())
 
     def prepare(self) -> schema.Upgrade:
-        """Bring the database up to date, after creating it if there is none: its shape, and what was
-        derived by the rules of another version."""
+        """Bring the database up to date, after creating it if there is none: its schema, and all
+        rows derived by the rules of another version.
+        """
         url = self.settings.database_url
         # a folder is made in the default place alone: elsewhere its lack means a mistyped path
         self.database.create(with_folder=url in settings_module.default_urls(self.environ))
@@ -90,7 +92,9 @@ class App:
                     schema.refuse_other_zone(schema.stored_timezone(conn), Zone(self.asked_zone))
 
     def refuse_demo(self) -> None:
-        """Raises `SettingsError` if the database is a demo's: what is real is not mixed with it."""
+        """Raise `SettingsError` if the database is a demo's: real data must not be mixed with
+        it.
+        """
         with translated(self.database), self.database.reading() as conn:
             if schema.is_demo(conn):
                 raise SettingsError(
@@ -99,7 +103,7 @@ class App:
                 )
 
     def refuse_unknown_account(self, name: str | None) -> None:
-        """Raises `SettingsError` if others were synced, and none of this name."""
+        """Raise `SettingsError` if other accounts were synced, and none of this name."""
         known = store.account_names(self.database)
         if name is not None and known and name not in known:
             raise SettingsError(
@@ -117,12 +121,12 @@ class App:
         return watched(self.settings.accounts, list(names), retired)
 
     def stored_timezone(self) -> str:
-        """The time zone in which the database counts days."""
+        """Return the time zone in which the database counts days."""
         with translated(self.database), self.database.reading() as conn:
             return schema.stored_timezone(conn)
 
     def today(self) -> date:
-        """Today in the database's time zone."""
+        """Return today's date in the database's time zone."""
         return Zone(self.stored_timezone()).local_date(self.now())
 
     def store(self, account: str) -> Store:
@@ -130,7 +134,9 @@ class App:
 
     @property
     def alerts(self) -> Alerts:
-        """To be called after each poll and each minute: `app.alerts.tick(app.now())`."""
+        """Return the alert engine, to be called after each poll and each minute:
+        `app.alerts.tick(app.now())`.
+        """
         from etl.alerts.engine import Alerts
 
         if self._alerts is None:
@@ -140,7 +146,7 @@ class App:
     def job(
         self, account: Account, resource: Resource[Any], progress: Progress | None = None
     ) -> Job:
-        """All that a poll of one resource of one account works with."""
+        """Return all that a poll of one resource of one account works with."""
         folder = self.settings.archive
         return Job(
             account=account.name,
@@ -158,18 +164,18 @@ class App:
         )
 
     def limited(self, account: str) -> int:
-        """How often the source answered this account that it asks too often."""
+        """Count the answers to this account that said "too many requests"."""
         kept = self._clients.get(account)
         return kept[1].limited if kept else 0
 
     def take(self, settings: Settings) -> None:
-        """Go on with other settings, over the same database. Polls in hand end with the old ones."""
+        """Switch to other settings, over the same database. Running polls end with the old ones."""
         self.settings = replace(settings, database_url=self.settings.database_url)
         self._clients.clear()
         self._alerts = None
 
     def _client(self, account: Account) -> Client:
-        """The account's client, kept for its connections while the key stays the same."""
+        """Return the account's client, kept for its connections while the key stays the same."""
         from etl.source.client import Client, Retrying
 
         key = account.key(self.environ)
@@ -191,5 +197,7 @@ class App:
 
 
 def database_url() -> str:
-    """The database that the environment and the config file name: for Alembic's own commands."""
+    """Return the URL of the database that the environment and the config file name, for Alembic's
+    own commands.
+    """
     return settings_module.load({}, os.environ).database_url

@@ -1,5 +1,6 @@
-"""One poll into the database, live or archived: what is known is compared with what was seen, and
-the difference is written."""
+"""Apply one poll, live or archived, to the database: compare it with the known state, and write the
+difference.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +22,14 @@ BATCH: Final = 2000
 
 
 def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
-    """What makes equal bytes mean the same: how they are decoded, and the lookups."""
+    """Return a seed that changes if equal bytes would be understood differently: by another
+    decoder, or other lookups.
+    """
     return f"{resource.name} {resource.version} ".encode() + known.codes().fingerprint()
 
 
 def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> Run:
-    """Write what `poll` says that is new, and its own row. `last` is the newest applied poll."""
+    """Write the changes that `poll` brings, and its own row. `last` is the newest applied poll."""
     # what a later poll of a window brings must be later than all that was known: months are closed by it
     after = 0 if resource.whole else 1
     b = max(poll.finished_at, last.finished_at + after if last else 0)
@@ -59,8 +62,9 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """How many records a poll added, changed and retired. `is_pending`: the next poll must be
-    decoded although its bytes may be the same."""
+    """Counts of records that a poll added, changed and retired. `is_pending`: the next poll must be
+    decoded even if its bytes are equal.
+    """
 
     added: int = 0
     changed: int = 0
@@ -81,7 +85,7 @@ class _Records:
     rejects: list[Reject] = field(default_factory=list)
 
     def batches(self) -> Iterator[list[Any]]:
-        """The newest sighting of each identity.
+        """Yield the newest sighting of each identity, in batches.
 
         Each batch is sorted: an index is read and grows faster in order.
         """
@@ -99,19 +103,20 @@ class _Records:
     def _unseen(self, body: bytes) -> Iterator[Any]:
         sightings, rejects = self.resource.read(body)
         self.rejects.extend(rejects)
+        # an instance that moved down a list while it was read shows its newest state last
         for sighting in reversed(sightings):
             if sighting.identity not in self.seen:
                 self.seen.add(sighting.identity)
                 yield sighting
 
     def _all(self, body: bytes) -> Sequence[Any]:
-        """Every record of a page: what a whole listing shows twice is there twice."""
+        """Return every record of a page: a record that a whole listing shows twice exists twice."""
         sightings, rejects = self.resource.read(body)
         self.rejects.extend(rejects)
         return sightings
 
     def rejected(self) -> set[str]:
-        """The identities of records that could not be understood."""
+        """Return the identities of records that could not be understood."""
         return {reject.identity for reject in self.rejects if reject.identity is not None}
 
 
@@ -139,7 +144,7 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
 
 
 def _settle(moves: diff.Moves, window: Window, tx: Tx, before: _Written) -> _Written:
-    """Write what the moves of a batch mean; the counts of it and of the batches before."""
+    """Write what the moves of a batch mean; return the counts of all batches so far."""
     moved = moves.moved()
     usages = tx.usages(moved, moves.returned()) if moved else {}
     changes = diff.settle(moves, usages, window)
@@ -183,7 +188,7 @@ def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
 
 
 def _keep(tx: Tx, resource: str, changes: WindowChanges, b: Instant, before: _Written) -> _Written:
-    """Write changes of a window; the counts of them and of those before."""
+    """Write changes of a window; return the counts of all changes so far."""
     if not changes.is_news:
         return before
     tx.apply_window(resource, changes, b)

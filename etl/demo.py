@@ -39,7 +39,9 @@ ALL_EVERY_S: Final = 6 * 3_600
 
 @dataclass
 class Demo:
-    """`days` of a fleet of some `instances`, polled every `interval_min` minutes into `path`."""
+    """Simulation of `days` of a fleet of some `instances`, polled every `interval_min` minutes into
+    `path`.
+    """
 
     path: Path
     days: int
@@ -54,7 +56,9 @@ class Demo:
         return self.days * 1440 // self.interval_min
 
     def polls_done(self) -> Iterator[int]:
-        """Polls, one after the other. Raises `SettingsError` where `path` is no demo's."""
+        """Yield polls, one after the other. Raises `SettingsError` if `path` is not a demo's
+        database.
+        """
         self._make_room()
         fleet = simcloud.Fleet.generate(
             self.seed, instances=self.instances, start=START, days=self.days
@@ -91,7 +95,7 @@ class Demo:
             import_rules(self.app.database, file, now=self.app.now())
 
     def summary(self) -> Iterator[str]:
-        """Yield what was learned, and how to go on."""
+        """Yield a summary of the result, and how to go on."""
         yield f"SIMULATED: {self.days} days of an invented fleet, {self.polls} polls. No cloud was asked."
         yield from self._report("running now (the first 10)", "now", 10)
         yield from self._report("uptime by GPU model", "uptime", 10, by="gpu")
@@ -119,7 +123,7 @@ class Demo:
         yield from render("table", [columns[i] for i in kept], shown)
 
     def _wanted(self) -> list[str]:
-        """Instances at every poll, all else a few times a day."""
+        """Return the resources to poll now: instances every time, all others a few times a day."""
         return [INSTANCES.name] if self.now % ALL_EVERY_S else list(RESOURCES)
 
     def _clock(self) -> float:

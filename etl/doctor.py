@@ -1,4 +1,6 @@
-"""A look at everything that a sync needs, with advice: key, endpoints, clock, database, codes."""
+"""Examination of everything that a sync needs, with advice: key, endpoints, clock, database,
+codes.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ class Finding:
 
 
 def examine(app: App) -> Iterator[Finding]:
-    """Findings, as they are made. Writes nothing, to the cloud or to the database."""
+    """Yield findings as they are made. Writes nothing, to the cloud or to the database."""
     for account in app.settings.accounts:
         yield from _examine_account(app, account)
     yield from _examine_database(app)
@@ -170,7 +172,9 @@ def _examine_database(app: App) -> Iterator[Finding]:
 
 
 def _examine_other_database(app: App) -> Iterator[Finding]:
-    """A default database that is not the one in use: the sync of another user, or of a service."""
+    """Yield a finding about a default database that is not in use: that of another user, or of a
+    service.
+    """
     for url in default_urls(app.environ):
         other = open_database(url)
         if other.place != app.database.place and _is_there(other):

@@ -58,7 +58,7 @@ ABSENT: Final = frozenset({ErrorKind.FORBIDDEN, ErrorKind.MISSING, ErrorKind.CHA
 
 
 class EtlError(Exception):
-    """What failed on what, in one line."""
+    """Base of all errors: what failed on what, in one line."""
 
     exit_code = 1
     kind = ErrorKind.OTHER
@@ -120,7 +120,7 @@ class Refused(SourceError):
 
 
 class Changed(SourceError):
-    """The answer has not the form that is known. `path` says where, e.g. `$.data.instance_list`."""
+    """The answer does not have the known form. `path` says where, e.g. `$.data.instance_list`."""
 
     kind = ErrorKind.CHANGED
 
@@ -156,7 +156,7 @@ class ClockUnsure(SourceError):
 
 
 class AlreadyPolled(EtlError):
-    """Another process polled this account and resource for the tick in hand."""
+    """Another process already polled this account and resource for the current tick."""
 
     exit_code = 0
 
@@ -193,7 +193,9 @@ class SchemaTooNew(StoreError):
 
 
 class StalePoll(StoreError):
-    """`offset_s` is the source's clock minus the local one as the poll measured it."""
+    """The poll is not newer than the newest applied one. `offset_s` is the source's clock minus the
+    local one as the poll measured it.
+    """
 
     kind = ErrorKind.STALE
 

@@ -1,5 +1,6 @@
-"""Where migrations and SQL are: beside the package in a checkout, inside it in an installed wheel;
-names of files, and files that are whole or not there."""
+"""Paths of migrations and SQL (beside the package in a checkout, inside it in an installed wheel),
+names of files, and files that are replaced only by whole ones.
+"""
 
 from __future__ import annotations
 
@@ -65,8 +66,9 @@ def try_folder(folder: Path) -> None:
 
 
 def give_to_owner_of(like: Path, path: Path) -> None:
-    """Give what root made to the owner of another file or folder. Else a command by root would leave files that
-    keep the user of the service out."""
+    """Give what root made to the owner of another file or folder. Otherwise a command by root would
+    leave files that the service's user cannot open.
+    """
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         owner = like.stat()
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -78,7 +80,7 @@ def advice_on(error: OSError) -> str:
 
 
 def file_name(account: str) -> str:
-    """An account's name as a part of a file name that every file system takes."""
+    """Return an account's name as a part of a file name that every file system accepts."""
     name = quote(account, safe="")
     if len(name) <= LONGEST_NAME:
         return name
@@ -96,9 +98,9 @@ def _to_standard_output() -> Iterator[BinaryIO]:
 
 @contextmanager
 def replacing(path: Path, spared: Iterable[Path] = ()) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` once it is whole; else nothing changes.
+    """Open a file to write that replaces `path` once it is whole; after an error nothing changes.
 
-    Raises `SettingsError` where it cannot be written, or is one of those that are to be `spared`.
+    Raises `SettingsError` if it cannot be written, or is one of the files to be `spared`.
     """
     if path == STANDARD_OUTPUT:
         yield from _to_standard_output()
@@ -119,7 +121,7 @@ def replacing(path: Path, spared: Iterable[Path] = ()) -> Iterator[BinaryIO]:
 
 
 def refuse_spared(path: Path, spared: Iterable[Path]) -> None:
-    """Raises `SettingsError` where `path` is one of the files `spared`, by whatever name."""
+    """Raise `SettingsError` if `path` is one of the files `spared`, by whatever name."""
     if any(_is_same(path, each) for each in spared):
         raise SettingsError(
             f"{path} is the database itself, which the output would destroy",

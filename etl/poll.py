@@ -1,4 +1,4 @@
-"""What one poll brought: the pages as they came, and how much they prove."""
+"""Result of one poll: the pages as they arrived, and how much they prove."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ differ by no more than this: both instants of a poll are so much wider than they
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer. `number` (from 1) and `page_size` are what was asked for, not what came.
+    """One answer. `number` (from 1) and `page_size` are those requested, not those received.
 
     `body` is the whole answer as it came, so it holds secrets: it is decoded and hashed, never
     stored or logged.
@@ -41,14 +41,15 @@ class LastPoll:
 
     @property
     def began_at(self) -> Instant:
-        """About when its first request was sent."""
+        """Return about when its first request was sent."""
         return self.started_at + SKEW_S
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedReading:
-    """The offset that an attempt measured and that nothing confirmed. `at` is when that was, by the
-    earlier of the clocks."""
+    """An offset that an attempt measured and that nothing confirmed. `at` is the time of that
+    attempt, by the earlier of the clocks.
+    """
 
     offset_s: float
     at: Instant
@@ -56,9 +57,10 @@ class RefusedReading:
 
 @dataclass(frozen=True, slots=True)
 class ClockMemory:
-    """What earlier polls say of the source's clock minus the local one: the offsets of the newest
-    applied ones, newest first; the start of the newest; and the reading that the attempt before this
-    one measured in vain."""
+    """Memory of the source's clock minus the local one, from earlier polls: the offsets of the
+    newest applied ones, newest first; the start of the newest; and the reading that the attempt
+    before this one measured in vain.
+    """
 
     offsets: tuple[float, ...] = ()
     started_at: Instant | None = None
@@ -66,7 +68,7 @@ class ClockMemory:
 
     @property
     def offset_s(self) -> float:
-        """The offset as it was last; 0, the local clock, if none was ever measured."""
+        """Return the newest known offset; 0, the local clock, if none was ever measured."""
         return self.offsets[0] if self.offsets else 0.0
 
 
@@ -74,12 +76,13 @@ class ClockMemory:
 class Poll:
     """One poll of one resource of one account.
 
-    Both instants are on the source's clock, and wide enough for every clock of it: `started_at` is not
-    later than the moment of the first request, `finished_at` not earlier than that of the last answer. `walks` holds the pages of each
-    walk, oldest walk first, pages in the order in which they arrived. `unchanged` means that the
-    bytes are those of the last complete poll: `walks` is still given, but need not be decoded.
-    `listed` counts distinct identities over all walks. `notes` say why a poll is not complete and
-    what was odd. `clock_offset_s` is source clock minus local clock, None where unknown.
+    Both instants are on the source's clock, and wide enough for every clock of it: `started_at` is
+    not later than the moment of the first request, `finished_at` not earlier than that of the last
+    answer. `walks` holds the pages of each walk, oldest walk first, pages in the order in which
+    they arrived. `unchanged` means that the bytes are those of the last complete poll: `walks` is
+    still given, but need not be decoded. `listed` counts distinct identities over all walks.
+    `notes` say why a poll is not complete and what was odd. `clock_offset_s` is source clock minus
+    local clock, None if unknown.
     """
 
     account: str
@@ -99,6 +102,8 @@ class Poll:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it lists all that there is: a complete poll of a window may have read its front."""
+        """Tell whether it lists all records: a complete poll of a window may have read only its
+        front.
+        """
         total = self.reported_total
         return self.complete and total is not None and self.listed >= total

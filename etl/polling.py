@@ -1,4 +1,4 @@
-"""Which polls are made, in what order, and what became of each."""
+"""Run polls of several accounts and resources in order, and report the result of each."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ ABSENT_EVERY_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one account's poll of one resource: an outcome or an error. `is_repeated`: the
-    attempt before failed in the same way."""
+    """Result of one account's poll of one resource: an outcome or an error. `is_repeated`: the
+    attempt before failed in the same way.
+    """
 
     account: str
     resource: str
@@ -53,14 +54,14 @@ class Result:
 
     @property
     def is_warning(self) -> bool:
-        """Whether only something is absent that the program can do without."""
+        """Tell whether the only fault is the absence of an optional resource."""
         if self.error is None or not RESOURCES[self.resource].is_optional:
             return False
         return self.error.kind in ABSENT
 
     @property
     def is_backfill(self) -> bool:
-        """Whether this was the first look at the bill: every line is new."""
+        """Tell whether this was the first poll of the bill, in which every line is new."""
         run = self.outcome.run if self.outcome else None
         return self.resource == BILLS.name and run is not None and 0 < run.added == run.listed
 
@@ -73,7 +74,7 @@ class Result:
 
 
 def exit_code(results: Sequence[Result]) -> int:
-    """The exit code of several polls."""
+    """Return the exit code of several polls."""
     codes = {result.exit_code for result in results}
     return next((code for code in EXIT_ORDER if code in codes), 1 if codes else 0)
 
@@ -124,11 +125,12 @@ def record_skipped(app: App, account: str, resource: str, began: Instant, why: s
 
 
 def _is_due(app: App, account: Account, resource: Resource[Any]) -> bool:
-    """Whether its newest attempt is as old as it is worth asking again. Instances always are."""
+    """Tell whether the newest attempt is old enough to ask again. Instances are always due."""
     if not resource.is_optional:
         return True
     with app.store(account.name).reading() as known:
         newest = next(iter(known.attempts(resource.name)), None)
+        # rows of `sync_run` are on the source's clock
         source_now = app.now() + known.clock_memory(resource.name).offset_s
     if newest is None:
         return True
@@ -137,7 +139,7 @@ def _is_due(app: App, account: Account, resource: Resource[Any]) -> bool:
 
 
 def _record_failure(app: App, account: str, resource: str, began: Instant, error: EtlError) -> bool:
-    """Whether the attempt before failed in the same way; this one is recorded."""
+    """Record a failed attempt; return whether the attempt before failed in the same way."""
     if not isinstance(error, RECORDED):
         return False  # the database itself failed
     with suppress(EtlError), app.store(account).writing() as tx:
@@ -149,7 +151,7 @@ def _record_failure(app: App, account: str, resource: str, began: Instant, error
 
 
 def _failed_run(error: EtlError, began: float, ended: float) -> Run:
-    """The row of an attempt, by the source's clock as well as it is known."""
+    """Return the row of an attempt, by the source's clock as well as it is known."""
     at = error.at if isinstance(error, ClockUnsure) else None
     started_at = floor(began) if at is None else at
     return Run(

@@ -1,4 +1,4 @@
-"""Running time computed again, from `instance_history` alone; and what codes mean."""
+"""Rebuild running time from `instance_history` alone, and set the meanings of codes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ BATCH: Final = 5_000
 
 
 def rebuild(database: Database, timezone: str | None, today: date) -> int:
-    """Replace all running time by what the versions say, prices and allocations by what list prices,
-    overrides and rules say, and distances of polls by when they were; returns the number of stretches.
+    """Recompute running time from the versions, prices and allocations from list prices, overrides
+    and rules, and distances of polls from their instants; return the number of stretches.
 
-    With `timezone` the days are cut anew in that zone. All in one transaction. Raises `SettingsError`
-    if a closed month is cut in another.
+    With `timezone`, the days are those of that zone from now on. All in one transaction. Raises
+    `SettingsError` if a closed month is cut in another.
     """
     with store.writing(database) as tx:
         if timezone is not None:
@@ -35,7 +35,9 @@ def rebuild(database: Database, timezone: str | None, today: date) -> int:
 
 
 def renew(database: Database) -> bool:
-    """Rebuild if what is derived was made by other rules, or before a migration. True if it was."""
+    """Rebuild if derived rows were made by other rules, or before a migration; return whether it
+    did.
+    """
     with store.reading(database) as known:
         if known.is_derived_by_todays_rules():
             return False
@@ -65,9 +67,9 @@ def differences(database: Database) -> Iterator[str]:
 
 
 def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
-    """Say what a status or charging code means, and rebuild in the same transaction.
+    """Set the meaning of a status or charging code, and rebuild in the same transaction.
 
-    Returns the number of stretches. Raises `SettingsError` for a meaning that is none.
+    Returns the number of stretches. Raises `SettingsError` for an unknown meaning.
     """
     known = STATES if kind == "status" else (*UNITS, "unknown")
     if meaning not in known:
@@ -83,13 +85,15 @@ def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
 
 
 def known_codes(database: Database) -> tuple[list[str], list[Sequence[Any]]]:
-    """Column names and rows of every known code."""
+    """Return the column names and the rows of all known codes."""
     with store.reading(database) as known:
         return ["kind", "code", "meaning", "name_en", "name_zh"], known.codes.known()
 
 
 def _refuse_closed(tx: Writing, timezone: str) -> None:
-    """The hours between two midnights would be in a frozen month and in the one beside it, or in none."""
+    """Refuse another time zone if months are closed: hours at a frozen month's edge would be
+    counted twice or not at all.
+    """
     zone, months = tx.timezone(), tx.books.closed_months()
     if months and zone != timezone:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Archived polls into the database, by the same path as live ones, in time order."""
+"""Replay archived polls into the database in time order, as if they were live."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ Walks = tuple[tuple[Page, ...], ...]
 
 @dataclass(slots=True)
 class Tally:
-    """`skipped` polls were not newer than what was applied; `damaged` lines could not be read."""
+    """Counts of a replay. `skipped` polls were not newer than the newest applied one; `damaged`
+    lines could not be read.
+    """
 
     applied: int = 0
     skipped: int = 0
@@ -54,9 +56,9 @@ class _Series:
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     def poll(self, archived: Archived) -> Poll:
-        """The poll that a line tells, judged from its pages where the line does not say.
+        """Return the poll of a line, judged from its pages if the line has no verdict.
 
-        Raises `ValueError` where none of its pages is a listing.
+        Raises `ValueError` if none of its pages is a listing.
         """
         assert archived.walks is not None
         if archived.walks is not self.opened:
@@ -98,9 +100,10 @@ class _Series:
 def replay(
     database: Database, paths: Iterable[str], progress: Callable[[int], object] = lambda _: None
 ) -> Tally:
-    """Apply the polls of archive files; `progress` is told how many lines were read since.
+    """Apply the polls of archive files; `progress` is called with the number of lines read since
+    the last call.
 
-    Raises `SettingsError` for a file that is not there, `Busy` where an account is being synced.
+    Raises `SettingsError` for a missing file, `Busy` if an account is being synced.
     """
     tally = Tally()
     polls = _in_time_order(list(paths), tally)
@@ -119,8 +122,8 @@ def replay(
 
 
 def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived]) -> int:
-    """Apply archived polls that the database may lack, oldest first; how many it lacked. The caller holds
-    the account lock.
+    """Apply archived polls that the database may lack, oldest first; return how many it lacked. The
+    caller holds the account lock.
 
     The newest may be there after all: a COMMIT goes on in the server when its client is killed.
     """
@@ -137,7 +140,9 @@ def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived]) -
 
 
 class _Replayer:
-    """Takes each account's lock once, and keeps what the next poll must know."""
+    """Replayer of polls, which takes each account's lock once and remembers what the next poll must
+    know.
+    """
 
     def __init__(self, database: Database, tally: Tally) -> None:
         self._database = database
@@ -145,9 +150,10 @@ class _Replayer:
         self._series: dict[tuple[str, str], _Series] = {}
 
     def apply(self, chunk: list[Archived], locks: ExitStack) -> None:
-        """Polls in time order; those of one account in one transaction."""
+        """Apply polls in time order, those of one account in one transaction."""
         for account in dict.fromkeys(archived.account for archived in chunk):
             store = Store(self._database, account)
+            # held until the replay ends: a live poll in between would make the rest stale
             if not any(name == account for name, _ in self._series):
                 locks.enter_context(store.account_lock())
             self.apply_held([each for each in chunk if each.account == account], store)
@@ -169,6 +175,7 @@ class _Replayer:
         if series is None:
             seed = digest_seed(resource, tx)
             series = self._series[key] = _Series(resource, seed, tx.last_poll(resource.name))
+        # replaying a file twice changes nothing
         if series.last is not None and archived.started_at <= series.last.started_at:
             self._tally.skipped += 1
             return
@@ -184,7 +191,9 @@ class _Replayer:
 
 
 def _in_time_order(paths: list[str], tally: Tally) -> Iterator[Archived]:
-    """The polls of all files by their start; a file is open only while its time has come."""
+    """Yield the polls of all files by their start; a file is open only during its own time
+    range.
+    """
     begins = sorted((_first_start(path), number, path) for number, path in enumerate(paths))
     open_files: list[tuple[Instant, int, Archived, Iterator[Archived]]] = []
 
@@ -206,7 +215,7 @@ def _in_time_order(paths: list[str], tally: Tally) -> Iterator[Archived]:
 
 
 def _failed(page: Page) -> bool:
-    """Whether an answer says that it is none: a saved one was checked by nobody."""
+    """Tell whether an answer reports a failure: saved answers were never checked."""
     try:
         answer = parse(page.body)
     except (ValueError, RecursionError):
@@ -222,7 +231,7 @@ def _first_start(path: str) -> Instant:
 
 
 def _polls(path: str, tally: Tally) -> Iterator[Archived]:
-    """The polls of a file; lines that cannot be used are counted."""
+    """Yield the polls of a file; unusable lines are counted."""
     try:
         for archived in archive.polls(path):
             if archived is None:

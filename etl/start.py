@@ -1,4 +1,4 @@
-"""The command `chenyu-etl`: Ctrl-C ends it as it should even while its modules load."""
+"""Entry point of `chenyu-etl`, which handles Ctrl-C properly even while its modules load."""
 
 from __future__ import annotations
 

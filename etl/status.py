@@ -1,4 +1,4 @@
-"""What is synced, how fresh it is, and what is odd: read from the database alone."""
+"""Status from the database alone: what is synced, how fresh it is, and what is odd."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def _why_stale(poll: Freshness | None, limit_s: float) -> str | None:
 
 
 def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
-    """(account, cash, cards) charged in a month (`2026-10`) of the reporting zone, in millionths of a
-    yuan; accounts without a line are left out."""
+    """Return (account, cash, cards) charged in a month (`2026-10`) of the reporting zone, in
+    millionths of a yuan; accounts without a line are left out.
+    """
     first = date.fromisoformat(f"{month}-01")
     following = (first + timedelta(days=32)).replace(day=1)
     with store.reading(database) as known:

@@ -1,4 +1,4 @@
-"""Standard streams on which words may be lost, but never stop the work."""
+"""Standard streams that may lose output, but never stop the work."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class LossyStream(io.TextIOWrapper):
 
 
 def silence(stream: TextIO) -> None:
-    """Send a stream to nowhere: what it still buffers would fail again at the end."""
+    """Send a stream to nowhere: otherwise its buffered text would fail again at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def prepare() -> None:
-    """Open what the caller closed, and let words to people be lost.
+    """Reopen standard streams that the caller closed, and make them lossy.
 
-    A closed descriptor would be given to the next file that is opened, and the database would get the
-    words of a library.
+    A closed descriptor would be given to the next file that is opened, and a library's messages
+    would go into the database.
     """
     for number in (0, 1, 2):
         try:

@@ -33,9 +33,10 @@ Covers = Callable[[LastPoll | None], bool]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a poll of one resource of one account works with. `archive` keeps every poll, None for
-    none; `clock` gives seconds since 1970 on the local clock, which may be set, `monotonic` seconds on
-    one that nobody sets; `steady` is what earlier polls of this process learned."""
+    """Inputs of a poll of one resource of one account. `archive` keeps every poll, None for none;
+    `clock` gives seconds since 1970 on the local clock, which may be set, `monotonic` seconds on
+    one that nobody sets; `steady` is the clock offset that earlier polls of this process learned.
+    """
 
     account: str
     resource: Resource[Any]
@@ -53,7 +54,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a poll did: its row of `sync_run`."""
+    """Outcome of a poll: its row of `sync_run`."""
 
     account: str
     resource: str
@@ -62,8 +63,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What a poll must know before it asks the source. `front_total` is how many records of a window
-    are held, None if the whole listing is to be read."""
+    """State that a poll must know before it asks the source. `front_total` is how many records of a
+    window are held, None if the whole listing is to be read.
+    """
 
     last: LastPoll | None
     memory: ClockMemory
@@ -84,6 +86,7 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
         if covers is not None and covers(known.last):
             raise AlreadyPolled(f"{job.account} {job.resource.name} is polled already")
         poll = _poll(job, known)
+        # the source was asked outside of any transaction, so that slow answers block no writer
         with job.store.writing() as tx:
             still_held()  # else another one may have polled meanwhile
             last = tx.refuse_stale(job.resource.name, poll.started_at, poll.clock_offset_s)
@@ -96,8 +99,9 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
 
 
 def _catch_up(job: Job) -> None:
-    """Apply the polls of the archive that the database lacks: the one of a sync that was killed before its
-    commit, and all that came after a backup that was restored."""
+    """Apply the polls of the archive that the database lacks: the one of a sync that was killed
+    before its commit, and all that came after a backup that was restored.
+    """
     if job.archive is None:
         return
     with job.store.reading() as known:
@@ -118,12 +122,13 @@ def _look(job: Job) -> _Known:
         if resource.keeping != "window" or last is None:
             return _Known(last, memory, seed, None)
         total, whole_at = known.window(resource.name)
+    # a front never shows corrections of old records
     is_due_whole = last.started_at - whole_at >= WHOLE_EVERY_S
     return _Known(last, memory, seed, None if is_due_whole else total)
 
 
 def _poll(job: Job, known: _Known) -> Poll:
-    """Read the listing. Raises `ClockUnsure` if it cannot be said when that was."""
+    """Read the listing. Raises `ClockUnsure` if the time of the poll cannot be determined."""
     _wait_for_next_second(job, known)
     steps = ClockSteps(job.clock() - job.monotonic())
     walker = Walker(
@@ -135,6 +140,7 @@ def _poll(job: Job, known: _Known) -> Poll:
     )
     reading = _read_front(job, known, walker) or walker.read_whole(known.last, known.seed)
     step_s = steps.step_s(job.clock(), job.monotonic())
+    # instants taken before and after such a step cannot be compared
     if abs(step_s) > LARGEST_STEP_S:
         raise ClockUnsure(
             f"this machine's clock was set by {step_s:.0f} s during the poll, or it was suspended",
@@ -151,15 +157,18 @@ def _wait_for_next_second(job: Job, known: _Known) -> None:
         return
     source_now = job.clock() + known.memory.offset_s
     wait_s = known.last.began_at + SHARED_SECOND_S - source_now
+    # two polls that share a second of the source cannot be told apart in time
     if 0 < wait_s <= SHARED_SECOND_S:
         job.sleep(wait_s)
 
 
 def _read_front(job: Job, known: _Known, walker: Walker) -> ReadListing | None:
-    """The first pages of a window, as long as they bring news; None if that does not account for
-    all of its records: then all of it must be read."""
+    """Return the first pages of a window, read as long as they bring news; None if they do not
+    account for all of its records, so that all of it must be read.
+    """
     if known.front_total is None:
         return None
+    # held records are compared page by page, in short read transactions: pages take seconds
     front, matching = walker.front(known.last, known.seed), Matching(job.resource)
     for page in front:
         records = list(job.resource.read(page.body)[0])

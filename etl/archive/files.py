@@ -50,8 +50,9 @@ class Owner(msgspec.Struct):
 
 
 def check_folder(folder: Path, database_id: str | None) -> None:
-    """Try to keep polls in a folder, and leave nothing there. Raises `ArchiveError` if this user cannot, or if it
-    belongs to another database."""
+    """Try to keep polls in a folder, and leave nothing there. Raises `ArchiveError` if this user
+    cannot, or if it belongs to another database.
+    """
     with _refused_as_archive_error(folder):
         try_folder(next(path for path in (folder, *folder.absolute().parents) if path.exists()))
     if database_id is not None:
@@ -73,6 +74,7 @@ class Archive:
             size = tail.size if tail else 0
             follows = tail is not None and last is not None and tail.started_at == last.started_at
             with private(path) as file:
+                # cut a torn line off, or the next member would follow garbage
                 file.truncate(size)
                 file.seek(size)
                 for part in _member(encode(poll, same=poll.unchanged and follows)):
@@ -80,6 +82,7 @@ class Archive:
                 file.flush()
                 os.fsync(file.fileno())
                 ends = file.tell()
+            # last: a tail that is behind is mended by reading on from it
             _write_tail(path, Tail(ends, size, poll.started_at))
 
     def claim(self, database_id: str) -> None:
@@ -92,9 +95,10 @@ class Archive:
                 _write_whole(mark, msgspec.json.encode(Owner(database_id)))
 
     def unapplied(self, last: LastPoll | None) -> Iterator[Archived]:
-        """Read the archived polls newer than `last`, the newest poll in the database, oldest first and with
-        their pages. Usually there are none: a sync that was killed before its commit leaves one, and a
-        restored backup lacks all that came after it."""
+        """Read the archived polls newer than `last`, the newest poll in the database, oldest first
+        and with their pages. Usually there are none: a sync that was killed before its commit
+        leaves one, and a restored backup lacks all that came after it.
+        """
         paths = sorted(self._files(), key=_age)
         if not paths:
             return
@@ -104,6 +108,7 @@ class Archive:
             return
         first_day = self._path(last.started_at).stem if last is not None else ""
         for path in paths:
+            # days before the newest applied poll hold nothing that the database lacks
             if path.stem >= first_day:
                 with _refused_as_archive_error(path):
                     yield from _newer(path, last)
@@ -171,8 +176,9 @@ def _write_whole(path: Path, text: bytes) -> None:
 
 
 def _mended_tail(path: Path) -> Tail | None:
-    """Return the state of a file after cutting off the torn line that a killed sync may have left. A file
-    without its own `.tail` is read whole."""
+    """Return the state of a file after cutting off the torn line that a killed sync may have left.
+    A file without its own `.tail` is read whole.
+    """
     tail, size = _read_tail(path), path.stat().st_size
     if tail is not None and tail.size == size:
         return tail

@@ -87,9 +87,11 @@ def pack(path: Path, packed: Path) -> bool:
     fresh = beside(packed, "packing")
     fresh.unlink(missing_ok=True)
     try:
+        # an earlier call may have been killed between the replacement and the unlink
         if not packed.exists() or not _ends_with(packed, path):
             _write_packed(path, packed, fresh)
             os.replace(fresh, packed)
+            # the new name must be on disk before the only other copy is removed
             _settle(packed.parent)
     except DAMAGED:
         fresh.unlink(missing_ok=True)
@@ -107,6 +109,7 @@ def private(path: Path) -> Any:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         give_to_owner_of(folder.parent, folder)
     file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+b")
+    # a command by root must not leave files that the service's user cannot open
     give_to_owner_of(folder, path)
     return file
 
@@ -185,6 +188,7 @@ def _write_packed(path: Path, packed: Path, fresh: Path) -> None:
     with private(fresh) as file:
         if packed.exists():
             with packed.open("rb") as before:
+                # xz streams may follow one another: the old ones need not be compressed again
                 shutil.copyfileobj(before, file, CHUNK)
         with _reader(str(path)) as loose, lzma.open(file, "wb", preset=PRESET) as stream:
             shutil.copyfileobj(loose, stream, CHUNK)

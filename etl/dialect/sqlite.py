@@ -275,6 +275,7 @@ def _is_foreign(raw: sqlite3.Connection) -> bool:
     """Tell whether all tables belong to another program: its file is refused later, and must keep
     its journal mode.
     """
+    # the journal mode is kept in the file: switching it would change another program's file
     names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return bool(names) and OURS not in names
 

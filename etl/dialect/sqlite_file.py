@@ -35,7 +35,7 @@ class DatabaseFile:
         self._key: FileKey | None = None
 
     def exists(self) -> bool:
-        """Whether there is a file. Raises `StoreError` if this user cannot tell."""
+        """Tell whether there is a file. Raises `StoreError` if this user cannot tell."""
         try:
             self.path.stat()
         except (FileNotFoundError, NotADirectoryError):

@@ -163,6 +163,7 @@ def duckdb_script() -> str:
         "-- The command-line tool: duckdb -init duckdb.sql (pip install duckdb brings the module alone).",
         "-- From Python, statement by statement: split it at each semicolon that ends a line.",
         "SET TimeZone = 'UTC';",
+        # our views divide integers as SQLite and Postgres do
         "SET integer_division = true;",
     ]
     names = views.view_names()

@@ -128,6 +128,7 @@ def share(
     while at < ended_at:
         day = zone.day_at(at)
         at = min(day.ends_s, ended_at)
+        # rounded from the start each time, so that the parts add up to the amount
         due = amount * (at - started_at) // length
         yield day.day, due - given
         given = due

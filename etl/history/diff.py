@@ -81,7 +81,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """Whether an instance is still listed, for one that began no version."""
+    """Presence in the listing of an instance that began no version."""
 
     instance_uuid: str
     last_seen_at: Instant | None
@@ -163,9 +163,11 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
         if was.gone_at is not None:
             continue
         if uuid in rejected:
+            # a complete poll counts as a sighting of all instances that have no `last_seen_at`
             last_seen_at = was.seen_at if window.complete else was.last_seen_at
             if (last_seen_at, None) != (was.last_seen_at, was.missing_since):
                 moves.presences.append(Presence(uuid, last_seen_at, None))
+        # one complete poll without it proves little: the source may hide an instance for a moment
         elif window.complete and was.missing_since is None:
             moves.presences.append(Presence(uuid, was.seen_at, window.b))
         elif window.complete:
@@ -188,6 +190,7 @@ def settle(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes
 def _add(changes: Changes, sighting: Sighting, window: Window) -> None:
     facts, since = sighting.facts, window.created_since
     created = facts.create_time
+    # older than the first complete poll: it ran unobserved, so its creation bounds nothing
     is_new = created is not None and since is not None and since <= created <= window.b
     after_at = created if is_new else None
     step = usage.begin(facts, after_at, window.b, window.codes)
@@ -226,6 +229,7 @@ def _undo_going(
     reopened.
     """
     *before, last = known.history
+    # its absence was an error of the listing: fold the versions as if it had never been gone
     lasting = SeenVersion(last.facts, last.after_at, last.first_seen_at)
     state = usage.fold([*before, lasting], codes).state
     undone = tuple(s for s in (state.running, state.held) if s is not None)

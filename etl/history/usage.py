@@ -118,6 +118,7 @@ def move(
     """
     ledger = _Ledger(state)
     start = believed_start(after, state.last_start, b)
+    # the source repeats the start_time of the last run for as long as the instance is off
     if start == state.last_start:
         start = None  # no news
     if state.running is None:
@@ -174,6 +175,7 @@ def believed_start(facts: Instance, last: Instant | None, b: Instant) -> Instant
     start = facts.start_time
     if start is None or start < EARLIEST_START or start > b:
         return None
+    # before the creation nothing can have run: the source is wrong
     if facts.create_time is not None and start < facts.create_time:
         return None
     return None if last is not None and start < last else start
@@ -188,6 +190,7 @@ def end(lo: Instant, hi: Instant, *facts: Instance) -> Instant:
     middle.
     """
     for seen in facts:
+        # the platform stops an instance when its timer goes off: better than the middle
         timer = seen.shutdown_time
         if seen.shutdown_enabled and timer is not None and lo < timer <= hi:
             return timer
@@ -213,6 +216,7 @@ def _from_up(
     lo = max(a, running.started_at)
     if start is None:
         if not codes.is_up(after.status):
+            # nobody saw the stop: it surely ran until lo, and may have run until b
             ledger.close(lo=lo, at=end(lo, b, before, after), hi=b)
         elif terms(after) != running.terms:
             ledger.close(lo=lo, at=middle(lo, b), hi=b)
@@ -221,6 +225,7 @@ def _from_up(
     if start > a:
         ledger.close(lo=lo, at=end(lo, start, before, after), hi=start)
     else:
+        # a late listing: the sighting at `a` already showed an old state, so it proves nothing
         ledger.close(lo=running.started_at, at=start, hi=start)
     _from_start(ledger, before, after, start, b, codes)
 
@@ -271,6 +276,7 @@ def _from_booting(
         ledger.close(lo=began, at=began, hi=b)
         _came_up_unseen(ledger, after, a, b, "unknown_start" if up else "booting")
     elif up:
+        # it came up with this start, so its boot counts as running after all
         ledger.rewrite(replace(running, evidence="observed"))
 
 
@@ -290,6 +296,7 @@ def _came_up_unseen(
     ledger: _Ledger, after: Instance, a: Instant, b: Instant, evidence: Evidence
 ) -> None:
     """Add a run that came up at an unknown moment of (a, b]; the stretch from b alone counts it."""
+    # a boot is no running time until it is seen up
     estimate = a if evidence == "booting" else middle(a, b)
     ledger.piece(a, a, estimate, b, "possible_run", after)
     ledger.open(b, evidence, after)

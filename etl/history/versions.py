@@ -97,6 +97,7 @@ def compare_versions(
 
 def _replace(changes: VersionChanges, was: Lasting, record: Record, b: Instant) -> None:
     began_at = max(b, was.began_at + 1)  # two polls may end in the same second
+    # the old version ends when the new one is seen: the change itself was not observed
     changes.shown.append(Shown(was, was.seen_at, was.missing_since, began_at))
     changes.began.append(Began(record, began_at, was.seen_at))
     changes.replaced += 1

@@ -111,6 +111,7 @@ class Matching:
                 left.append(record)
             else:
                 self._found(was, record, changes)
+        # only after all equal records were matched can the rest be corrections
         for record in left:
             group = groups[self._of(record)]
             if self._counts and any(held.superseded_at is None for held in group.free):
@@ -143,6 +144,7 @@ class Matching:
 
     def _grouped(self, held: Iterable[Held]) -> dict[Key, _Group]:
         groups: dict[Key, _Group] = {}
+        # valid records first: a superseded one comes back only if none of them fits
         for each in sorted(held, key=lambda each: (each.superseded_at is not None, each.number)):
             group = groups.setdefault(self._of(each.record), _Group())
             group.highest = max(group.highest, each.number)
@@ -158,6 +160,7 @@ class Matching:
             changes.states.append(State(was))
 
     def _settle(self, group: _Group, record: Record, changes: WindowChanges) -> None:
+        # if equal records count, a superseded one may be another charge: never correct it
         was = group.take(lambda held: held.superseded_at is None or not self._counts)
         if was is None:
             self._add(group, record, changes)
@@ -195,7 +198,7 @@ class Cover:
         self._spans: dict[Hashable, list[tuple[Instant, Instant]]] = {}
 
     def add(self, records: Iterable[Record]) -> None:
-        """Match one listed record."""
+        """Extend the coverage by listed records."""
         for span in filter(None, (self._span_of(record.facts) for record in records)):
             self._starts_at = min(span.starts_at, self._starts_at or span.starts_at)
             self._at = min(span.at, self._at or span.at)
@@ -206,6 +209,7 @@ class Cover:
         span = self._span_of(record.facts)
         if span is None or self._starts_at is None or self._at is None:
             return False
+        # a record exactly as old as the oldest one may already be forgotten by the source
         if span.starts_at > self._starts_at and span.at > self._at:
             return True
         listed = self._spans.get(span.what, ())

@@ -59,6 +59,7 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
     if records is msgspec.UNSET:
         raise Changed(f"the answer has no {list_key}", path=f"$.data.{list_key}")
     found = tuple(record.identity for record in records or ())
+    # the fast decoder took an identity that a database would refuse or change
     if not all(is_identity(name) for name in found):
         return _open_slowly(body, list_key, identity)
     return Listing(total(answer.data.total), found)
@@ -76,6 +77,7 @@ def is_identity(value: Any) -> bool:
 
 def total(value: Any) -> int | None:
     """Return a reported total (number or numeric string), None if it is not a count."""
+    # `True` is an int in Python
     if isinstance(value, bool):
         return None
     if isinstance(value, str) and value.strip().isdecimal():

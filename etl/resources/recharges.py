@@ -89,6 +89,7 @@ def _named(record: Any) -> Any:
         return record
     name = str(record.get("out_trade_no") or "").strip()
     if not is_identity(name):
+        # a hash has a fixed length, and shows nothing of the members
         name = hashlib.sha256(canonical(_lasting(record)).encode()).hexdigest()[:32]
     is_paid = "pay_time" not in record or str(record["pay_time"] or "0").strip() not in ("", "0")
     return {**record, ID: name, PAID: int(is_paid)}

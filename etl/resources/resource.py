@@ -21,8 +21,8 @@ class Resource(Generic[T]):
     reading the records; `read` splits its records into those that were understood and those that
     were not. `version` changes when the same bytes are read otherwise than before.
 
-    `keeping`: `instances` and `versions` are whole listings, where what is missing may be gone; a
-    `window` is only added to. `every_s` is how often it is worth asking for. `paged`: whether the
+    `keeping`: `instances` and `versions` are whole listings, in which a missing record may be gone;
+    a `window` is only added to. `every_s` is how often it is worth asking for. `paged`: whether the
     listing comes in pages. `form` says how its records are read (instances have no such). `births`
     reads which of the identities in an answer were created before an instant, if the source says
     so: (list's key, identity's member, creation's member).

@@ -91,6 +91,7 @@ def amount(value: Any, name: str, extra: Extra) -> int | None:
     micro = exact.to_integral_value(rounding=ROUND_HALF_EVEN)
     if abs(micro) > LIMIT_MICROCNY:
         raise OddValue("Expected an amount of yuan")
+    # a float's noise is not kept, a truly finer amount is
     if abs(exact - micro) > NOISE * max(abs(exact), Decimal(MICRO)):
         extra[name] = str(value)
     return int(micro)
@@ -114,8 +115,8 @@ def canonical(value: Any) -> str:
 
 
 def reject_of(record: Any, message: str, identity: str | None) -> Reject:
-    """Return the reject of a record that could not be understood; `message` ends in ` - at PATH`
-    where it knows one.
+    """Return the reject of a record that could not be understood; `message` ends in ` - at PATH` if
+    it knows one.
     """
     what, at, path = message.rpartition(" - at ")
     return Reject(

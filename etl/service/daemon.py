@@ -42,7 +42,7 @@ log = logging.getLogger("etl.daemon")
 
 
 class Daemon:
-    """`run` returns the exit code: 0 after SIGTERM, 130 after Ctrl-C.
+    """The daemon. `run` returns the exit code: 0 after SIGTERM, 130 after Ctrl-C.
 
     `reread` reads the settings again when SIGHUP asks for it. `after` is called with every poll's
     result, in the thread of its account.
@@ -270,7 +270,7 @@ class Daemon:
 
 
 def use_few_arenas() -> None:
-    """Let threads share their memory, where the system's library is glibc.
+    """Let threads share their memory, if the system's library is glibc.
 
     It gives up to eight heaps for each core to threads, and each keeps what was freed in it: with a
     thread for each account, more was kept than used, and it grew for as long as was measured. The

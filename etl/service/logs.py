@@ -13,7 +13,7 @@ from etl.redact import scrub
 
 
 class TextLines(logging.Formatter):
-    """`10:02:07 lab instances: complete in 0.31 s: …`, in local time, for people."""
+    """Lines such as `10:02:07 lab instances: complete in 0.31 s: …`, in local time, for people."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(level)s%(message)s", "%H:%M:%S")

@@ -1,8 +1,8 @@
 """A simulated cloud, bundled: for `chenyu-etl demo`, for tests, and for trying things out.
 
-A `Fleet` lives by people's habits and knows the truth; a `Story` is a fleet that a test scripts;
-`Money` is what they cost under a `Charging` model, and what is left. `serve` puts it all behind real
-HTTP, with whatever `Behaviour` a bad day brings.
+A `Fleet` is generated from habits of use and knows the truth; a `Story` is a fleet that a test
+scripts; `Money` is what they cost under a `Charging` model, and what is left. `serve` puts it all
+behind real HTTP, with whatever `Behaviour` a bad day brings.
 """
 
 from etl.simcloud.behaviour import ANY, Behaviour, Fail

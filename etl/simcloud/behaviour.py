@@ -1,4 +1,4 @@
-"""How a server answers: by the book, or as real ones do on bad days."""
+"""Behaviour of the server: as documented, or as real ones behave on bad days."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Times = int | None
 
 @dataclass(slots=True)
 class Fail:
-    """An answer that is a failure, `times` times more (None: for ever)."""
+    """A failing answer, `times` times more (None: for ever)."""
 
     status: int = 500
     code: int | str = 500
@@ -37,7 +37,8 @@ FAULTS: Final[tuple[Fail | Cut, ...]] = (
 
 @dataclass(slots=True)
 class Behaviour:
-    """Changeable while the server runs. Dictionaries are by page number, `ANY` for every page.
+    """Behaviour of a server or a path, changeable while the server runs. Dictionaries are by page
+    number, `ANY` for every page.
 
     Paging: `ignore_paging` (everything on every page), `cap` of the page size, `omit_total`,
     `total` shown instead, `null_when_empty` (list), `repeat_page` (that page whatever is asked),
@@ -71,11 +72,11 @@ class Behaviour:
     _asked: Counter[int] = field(default_factory=Counter, init=False, repr=False)
 
     def pause_s(self, page: int) -> float:
-        """How long an answer takes."""
+        """Return how long an answer takes, in seconds."""
         return self.latency_s + self.stall.get(page, self.stall.get(ANY, 0.0))
 
     def trouble(self, page: int) -> Fail | Cut:
-        """What goes wrong with this request of a page, the empty text where nothing does."""
+        """Return the fault of this request of a page, the empty text if there is none."""
         for number in (page, ANY):
             fail = self.fail.get(number)
             if fail is not None and fail.times != 0:
@@ -88,7 +89,7 @@ class Behaviour:
         return self._fault(page) if self.fault_rate else ""
 
     def asks_for(self, number: int, page_size: int) -> tuple[int, int]:
-        """The page and page size that are served where these are asked for."""
+        """Return the page and page size that are served for those asked for."""
         if self.ignore_paging:
             return 1, 2**31
         size = page_size if self.cap is None else min(page_size, self.cap)
@@ -96,7 +97,7 @@ class Behaviour:
 
     @property
     def retells(self) -> bool:
-        """Whether a listing is told otherwise than it is."""
+        """Tell whether a listing is altered before it is sent."""
         return self.omit_total or self.total is not None or self.null_when_empty
 
     def _fault(self, page: int) -> Fail | Cut:

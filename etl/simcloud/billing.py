@@ -1,4 +1,4 @@
-"""What is settled when: the cost of lives as charges, each rounded to the fen."""
+"""Settlement of the cost of lives as charges, each rounded to the fen."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ class Charge:
 def charges_of(
     lives: Iterable[Life], charging: Charging, prices: PriceList, until: Instant
 ) -> list[Charge]:
-    """The charges of lives that are due by `until`, oldest first. They do not depend on what
-    happens later."""
+    """Return the charges of lives that are due by `until`, oldest first. They do not depend on what
+    happens later.
+    """
     found = (
         charge
         for life in lives
@@ -55,13 +56,13 @@ def charges_of(
 
 
 def to_fen(amount: int, rounding: str) -> int:
-    """Millionths rounded to whole fen, as `Charging.rounding` says."""
+    """Return millionths rounded to whole fen, as `Charging.rounding` says."""
     more = {"half_up": FEN // 2, "down": 0, "up": FEN - 1}[rounding]
     return (amount + more) // FEN * FEN
 
 
 def windows(begins: Instant, ends: Instant, every_s: int, until: Instant) -> Iterator[Window]:
-    """The windows of a run that are over by `until`."""
+    """Yield the windows of a run that have ended by `until`."""
     at = begins
     while at < ends:
         to = min(at + every_s, ends)
@@ -105,5 +106,5 @@ def _charge(
 
 
 def order_number(order: str) -> str:
-    """A number of twenty digits, as the source's are: too long for a float."""
+    """Return an order number of twenty digits, as the source's are: too long for a float."""
     return str(int(sha256(order.encode()).hexdigest()[:16], 16) % 10**18 + 20 * 10**18)

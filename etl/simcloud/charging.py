@@ -1,6 +1,6 @@
-"""How the simulated cloud charges, and what each life truly costs by it.
+"""Charging model of the simulated cloud, and the true cost of each life by it.
 
-Amounts are whole millionths of a yuan. A cost is known as what is charged up to an instant, rounded
+Amounts are whole millionths of a yuan. A cost is defined as the charge up to an instant, rounded
 down to a millionth once, so that the costs of adjoining stretches of time always add up.
 """
 
@@ -23,15 +23,15 @@ STEPS_S: Final = {"second": 1, "minute": 60, "hour": 3_600}
 
 @dataclass(frozen=True, slots=True)
 class Charging:
-    """What nobody outside knows about the bill.
+    """Hidden parameters of the bill.
 
-    A run costs GPUs x list price (a run without GPUs: `no_card_hour`), and what `image_hour` says
-    of its image, once a run or, with `image_per_gpu`, for each GPU. It counts from its start_time
-    or, without booting, from running; a run that ends while it boots is free. Time counts `by`
-    second, minute or hour: each is charged when it has begun, or, `rounds` to the nearest, when
-    half of it has passed, at the price in force at its beginning. A stopped instance costs
-    `stopped_hour`, by the second. Prepaid periods begin with the charging type, at the price of
-    that moment, and are renewed until the instance is destroyed or charged otherwise.
+    A run costs GPUs x list price (a run without GPUs: `no_card_hour`), and the `image_hour` of its
+    image, once a run or, with `image_per_gpu`, for each GPU. It counts from its start_time or,
+    without booting, from running; a run that ends while it boots is free. Time counts `by` second,
+    minute or hour: each is charged when it has begun, or, `rounds` to the nearest, when half of it
+    has passed, at the price in force at its beginning. A stopped instance costs `stopped_hour`, by
+    the second. Prepaid periods begin with the charging type, at the price of that moment, and are
+    renewed until the instance is destroyed or charged otherwise.
 
     It settles `settle_every_s` (of a run, from where it counts) and at its end; stopped time every
     24 hours and at its end; a prepaid period when it begins. The line appears `lag_s` later. Each
@@ -64,7 +64,7 @@ class Cost(Protocol):
     def ends(self) -> Instant: ...
 
     def by(self, t: Instant) -> int:
-        """What it cost up to t, all of it in the end."""
+        """Return the cost up to t."""
         ...
 
 
@@ -88,11 +88,11 @@ class Metered:
         return total // HOUR_S
 
     def _steps(self, seconds: int) -> int:
-        """How many steps are charged after so many seconds."""
+        """Return how many steps are charged after that many seconds."""
         return (seconds + (self.step_s // 2 if self.nearest else self.step_s - 1)) // self.step_s
 
     def _first_step(self, at: Instant) -> int:
-        """The number of the first step that begins at an instant or after it."""
+        """Return the number of the first step that begins at an instant or after it."""
         return max(0, -((self.begins - at) // self.step_s))
 
 
@@ -118,7 +118,7 @@ class Period:
 def costs_of(
     life: Life, charging: Charging, prices: PriceList, until: Instant
 ) -> Iterator[Metered | Period]:
-    """All that costs of a life and begins by `until`."""
+    """Return the costs of a life that begin by `until`."""
     for run in life.runs:
         cost = _of_run(life, run, charging, prices)
         if cost is not None and cost.begins <= until:
@@ -158,7 +158,9 @@ def _rates(
 
 
 def _stopped(life: Life, charging: Charging) -> Iterator[Metered]:
-    """The time between runs, from creation to destruction, where it is not prepaid."""
+    """Yield the costs of the time between runs, from creation to destruction, unless it is
+    prepaid.
+    """
     begins, charging_type = life.create_time, life.charging_type
     gone = life.destroyed_at or FOREVER
     for until, after, then in (
@@ -181,7 +183,7 @@ def _periods(life: Life, prices: PriceList, until: Instant) -> Iterator[Period]:
 
 
 def _held(life: Life) -> Iterator[tuple[Instant, Instant, str]]:
-    """From when to when it is held by which prepaid unit."""
+    """Yield when an instance is held, and by which prepaid unit."""
     terms = [(life.create_time, life.charging_type)]
     terms += [(run.start, run.charging_type) for run in life.runs]
     changes = [
@@ -194,7 +196,7 @@ def _held(life: Life) -> Iterator[tuple[Instant, Instant, str]]:
 
 
 def _hardware(life: Life, t: Instant) -> tuple[str, int]:
-    """The GPUs that are held at t: those of the newest run that had any."""
+    """Return the GPUs that are held at t: those of the newest run that had any."""
     index = bisect_right(life.runs, t, key=lambda run: run.start)
     for run in reversed(life.runs[:index]):
         if run.gpu_nums:

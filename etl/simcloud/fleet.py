@@ -1,4 +1,4 @@
-"""A fleet that lives: many lives, listed, paged and answered as the source does, truth known."""
+"""Simulated fleet: many lives, listed and paged as the source does, with known truth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMELESS: Final[Record] = {"instance_uuid": None}
 class Fleet:
     """The lives of one account. It takes the lives over and gives them its `options`.
 
-    A life or `lives` changed by other means than the methods below asks for `refresh()`.
+    Call `refresh()` after changing a life or `lives` by other means than the methods below.
     """
 
     def __init__(self, lives: Iterable[Life] = (), options: Options | None = None) -> None:
@@ -40,7 +40,7 @@ class Fleet:
         options: Options | None = None,
         **habits: Any,
     ) -> Self:
-        """A fleet as people who rent GPUs make it, the same for the same arguments.
+        """Generate a fleet like that of people who rent GPUs; equal arguments give equal fleets.
 
         `instances` is the most that is ever listed: some are created later, and one that is
         destroyed may be re-created as another life. `habits` are the fields of `Habits`.
@@ -49,7 +49,7 @@ class Fleet:
         return cls(lives, options)
 
     def refresh(self, *changed: Life) -> None:
-        """Look at the lives anew (at those named, where named). `version` counts it."""
+        """Recompute what depends on the lives, or on the named ones, and raise `version`."""
         self.version += 1
         if not changed:
             self._timelines: dict[str, Timeline] = {}
@@ -59,7 +59,7 @@ class Fleet:
         self._ordered: list[tuple[Life, Timeline]] | None = None
 
     def life(self, instance_uuid: str) -> Life:
-        """The life of an instance; KeyError where there is none."""
+        """Return the life of an instance. Raises `KeyError` if there is none."""
         for life in self.lives:
             if life.instance_uuid == instance_uuid:
                 return life
@@ -68,11 +68,11 @@ class Fleet:
     # truth
 
     def running(self, t0: Instant, t1: Instant) -> int:
-        """Seconds of true running time of all lives in [t0, t1)."""
+        """Return the seconds of true running time of all lives in [t0, t1)."""
         return sum(life.running(t0, t1) for life in self.lives)
 
     def gpu_seconds(self, t0: Instant, t1: Instant) -> dict[str, int]:
-        """Rented card-seconds of all lives in [t0, t1) by GPU model."""
+        """Return the rented card-seconds of all lives in [t0, t1) by GPU model."""
         sums: dict[str, int] = {}
         for life in self.lives:
             for gpu_name, seconds in life.gpu_seconds(t0, t1).items():
@@ -82,23 +82,25 @@ class Fleet:
     # what the source shows
 
     def listed(self, t: Instant) -> list[Life]:
-        """The lives that a listing made at t names, in its order."""
+        """Return the lives in a listing made at t, in its order."""
         return [life for life, timeline in self._in_order() if timeline.record(t)]
 
     def records(self, t: Instant) -> list[Record]:
-        """The records of a listing made at t, in its order. They are shared: not to be changed."""
+        """Return the records of a listing made at t, in its order. They are shared: do not change
+        them.
+        """
         found = (timeline.record(t) for _, timeline in self._in_order())
         return [record for record in found if record]
 
     def page(self, t: Instant, number: int = 1, page_size: int = 100) -> Record:
-        """The whole answer as a value."""
+        """Return the whole answer as a value."""
         records = self.records(t)
         shown = records[(number - 1) * page_size : number * page_size]
         listing = {"instance_list": shown, "total": len(records)}
         return {"code": 0, "msg": "success", "data": listing}
 
     def body(self, t: Instant, number: int = 1, page_size: int = 100) -> bytes:
-        """The whole answer as bytes, equal where nothing changed."""
+        """Return the whole answer as bytes, equal if nothing changed."""
         fragments = self._fragments(t)
         shown = b",".join(fragments[(number - 1) * page_size : number * page_size])
         return b'{"code":0,"msg":"success","data":{"instance_list":[%b],"total":%d}}' % (
@@ -107,14 +109,14 @@ class Fleet:
         )
 
     def changes(self) -> list[Instant]:
-        """All instants at which the listing changes, or could, sorted."""
+        """Return all instants at which the listing changes, or could, sorted."""
         self._in_order()
         return self._edges
 
     # disturbances; none changes the truth
 
     def hide(self, instance_uuid: str, begins: Instant, ends: Instant = FOREVER) -> None:
-        """The source does not list it from `begins` to `ends`, though it lives."""
+        """Hide an instance from listings from `begins` to `ends`, though it still exists."""
         life = self.life(instance_uuid)
         life.hidden.append((begins, ends))
         self.refresh(life)
@@ -127,25 +129,25 @@ class Fleet:
         *,
         nameless: bool = False,
     ) -> None:
-        """Its record can't be understood; its identity can, unless `nameless`."""
+        """Make a record unreadable, except for its identity, unless `nameless`."""
         self.twist(instance_uuid, begins, ends, **(NAMELESS if nameless else UNREADABLE))
 
     def twist(
         self, instance_uuid: str, begins: Instant, ends: Instant = FOREVER, /, **members: Any
     ) -> None:
-        """Its record shows these members, whatever is true."""
+        """Make a record show these members, whatever is true."""
         life = self.life(instance_uuid)
         life.twists.append(Twist(begins, ends, members))
         self.refresh(life)
 
     def delay(self, instance_uuid: str, lag_s: int) -> None:
-        """The source shows it as it was `lag_s` ago."""
+        """Make the source show an instance as it was `lag_s` ago."""
         life = self.life(instance_uuid)
         life.lag_s = lag_s
         self.refresh(life)
 
     def choose(self, **options: Any) -> None:
-        """Change `options` (fields of `Options`)."""
+        """Change the options (fields of `Options`)."""
         self.options = replace(self.options, **options)
         self.refresh()
 

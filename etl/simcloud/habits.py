@@ -1,4 +1,4 @@
-"""How people rent GPUs: the lives of a generated fleet, the same for the same seed."""
+"""Habits of people who rent GPUs: the lives of a generated fleet, equal for equal seeds."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ IMAGES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How often what happens. The kinds are weights, the others shares from 0 to 1, but for the
-    ranges in seconds; `kind` makes all instances of one kind. `prepaid` is by the day. `no_card`:
-    runs without GPUs."""
+    """Frequencies of events in a generated fleet. The kinds are weights, the others shares from 0
+    to 1, but for the ranges in seconds; `kind` makes all instances of one kind. `prepaid` is by the
+    day. `no_card`: runs without GPUs.
+    """
 
     kind: str | None = None
     office: float = 0.40
@@ -73,7 +74,7 @@ class Habits:
 
 
 def lives_of(seed: int, instances: int, start: Instant, end: Instant, habits: Habits) -> list[Life]:
-    """The lives of `instances` places, each held by one instance at a time."""
+    """Return the lives of a fleet of `instances` slots, each held by one instance at a time."""
     return [
         life
         for place in range(instances)
@@ -111,7 +112,9 @@ def _born(dice: Random, created: Instant, owner: str, habits: Habits) -> Life:
 
 
 def _charging_type(share: float, habits: Habits) -> int:
-    """One draw decides, so that the fleets of a seed differ by no more than the type."""
+    """Draw a charging type, always by one draw, so that fleets of one seed differ only in the
+    type.
+    """
     for code, part in ((2, habits.prepaid), (3, habits.prepaid_week), (4, habits.prepaid_month)):
         if share < part:
             return code
@@ -162,7 +165,9 @@ def _run(dice: Random, life: Life, begins: Instant, seconds: int, habits: Habits
 
 
 def _unknown_statuses(dice: Random, life: Life, share: float) -> None:
-    """An unknown code now and then while it is stopped, where it hides no running time."""
+    """Add an unknown status code now and then while the instance is stopped, which hides no running
+    time.
+    """
     for run, after in pairwise(life.runs):
         begins = (run.end or after.start) + run.stopping_s
         if begins < after.start and dice.random() < share:
@@ -195,7 +200,7 @@ def _add(life: Life, run: Run) -> None:
 
 
 def _destroyed(dice: Random, life: Life, at: Instant) -> None:
-    """Destroyed at about `at`: most people stop a machine first, some do not."""
+    """Destroy an instance at about `at`: most people stop it first, some do not."""
     run = life.run_at(at)
     if run and run.end and run.end > at and dice.random() < 0.6:
         at = run.end + run.stopping_s + dice.randint(10, HOUR)
@@ -245,7 +250,7 @@ def _idle(dice: Random, midnight: Instant, workday: bool) -> list[Plan]:
 
 
 def _flapping(dice: Random, midnight: Instant, workday: bool) -> list[Plan]:
-    """Something starts it over and over, and it dies within minutes."""
+    """Add runs of a flapping instance, started again and again and ending within minutes."""
     at = midnight + dice.randint(8 * HOUR, 20 * HOUR)
     plans = []
     for _ in range(dice.randint(10, 60)):

@@ -1,4 +1,4 @@
-"""One instance's life as plain data: what happened when, what the source shows of it, the truth."""
+"""Life of one instance as plain data: its events, the source's view of it, and the truth."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ UP: Final = frozenset({RUNNING, RESTARTING})
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What nobody outside knows about the source. `start_time_at_boot`: a booting instance already
-    shows its new start_time (else only when it runs). `never_started`: what stands for a start_time
-    that is not there. `order` is that of the listing."""
+    """Hidden behaviour of the source. `start_time_at_boot`: a booting instance already shows its
+    new start_time (else only when it runs). `never_started`: the value that stands for a missing
+    start_time. `order` is that of the listing.
+    """
 
     start_time_at_boot: bool = True
     restart_moves_start_time: bool = False
@@ -33,7 +34,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Shows 27 for `lasts_s` from `at`; the instance stays up."""
+    """Restart, which shows status 27 for `lasts_s` from `at`; the instance stays up."""
 
     at: Instant
     lasts_s: int = 20
@@ -73,7 +74,7 @@ class Run:
 
     @property
     def end(self) -> Instant | None:
-        """When it was stopped, or the timer then in force stopped it."""
+        """Return when the run was stopped, by hand or by the timer then in force."""
         until = [timer.set_at for timer in self.timers[1:]] + [FOREVER]
         due = (t.at for t, to in zip(self.timers, until, strict=False) if t.at and t.at <= to)
         return min((at for at in (self.stop, *due) if at is not None), default=None)
@@ -90,13 +91,13 @@ class Span:
     charging_type: int
 
     def seconds(self, t0: Instant, t1: Instant) -> int:
-        """How much of it lies in [t0, t1)."""
+        """Return the seconds of the span in [t0, t1)."""
         return max(0, min(t1, self.ended_at or FOREVER) - max(t0, self.started_at))
 
 
 @dataclass(frozen=True, slots=True)
 class Twist:
-    """What the source shows wrongly or oddly for a while: members laid over the record."""
+    """Wrong or odd members that the source shows for a while in place of the record's own."""
 
     begins: Instant
     ends: Instant
@@ -108,7 +109,7 @@ class Life:
     """One instance from creation to destruction. All lists are sorted by time.
 
     `gpu_name`, `gpu_nums` and `charging_type` are those chosen at creation, shown until the first
-    run. `hidden`: spells in which the source does not list it though it lives. `lag_s`: the source
+    run. `hidden`: spells in which the source does not list it though it exists. `lag_s`: the source
     shows it as it was that long ago. None of the three disturbances changes the truth.
     """
 
@@ -132,7 +133,7 @@ class Life:
 
     @property
     def spans(self) -> list[Span]:
-        """The running time as it truly was, one span a run; from start_time to leaving up."""
+        """Return the true running time, one span a run; from start_time to leaving up."""
         at_boot = self.options.start_time_at_boot
         return [
             Span(
@@ -147,11 +148,11 @@ class Life:
         ]
 
     def running(self, t0: Instant, t1: Instant) -> int:
-        """Seconds of true running time in [t0, t1)."""
+        """Return the seconds of true running time in [t0, t1)."""
         return sum(span.seconds(t0, t1) for span in self.spans)
 
     def gpu_seconds(self, t0: Instant, t1: Instant) -> dict[str, int]:
-        """Rented card-seconds in [t0, t1) by GPU model."""
+        """Return the rented card-seconds in [t0, t1) by GPU model."""
         sums: dict[str, int] = {}
         for span in self.spans:
             if seconds := span.seconds(t0, t1) * span.gpu_nums:
@@ -164,16 +165,16 @@ class Life:
     # what the source shows
 
     def is_listed(self, t: Instant) -> bool:
-        """Whether a listing made at t names it."""
+        """Tell whether a listing made at t contains it."""
         return self.exists(t - self.lag_s) and not any(a <= t < b for a, b in self.hidden)
 
     def run_at(self, t: Instant) -> Run | None:
-        """The newest run begun by t."""
+        """Return the newest run begun by t."""
         index = bisect_right(self.runs, t, key=lambda run: run.start)
         return self.runs[index - 1] if index else None
 
     def is_on(self, t: Instant) -> bool:
-        """Whether a run is under way, booting included."""
+        """Tell whether a run is under way, booting included."""
         run = self.run_at(t)
         return run is not None and t < self._end(run)
 
@@ -190,7 +191,7 @@ class Life:
         return RESTARTING if restarting else RUNNING
 
     def start_time_at(self, t: Instant) -> Instant | None:
-        """As the source shows it; None before the first start."""
+        """Return the start_time that the source shows; None before the first start."""
         index = bisect_right(self.runs, t, key=lambda run: run.start)
         for run in reversed(self.runs[:index]):
             starts = [run.start if self.options.start_time_at_boot else run.up_at]
@@ -202,7 +203,7 @@ class Life:
         return None
 
     def timer_at(self, t: Instant) -> Instant | None:
-        """The scheduled shutdown in force at t."""
+        """Return the scheduled shutdown in force at t."""
         run = self.run_at(t)
         if run is None or t >= self._end(run):
             return None
@@ -215,7 +216,7 @@ class Life:
         return latest(self.image_saves, t, 2)
 
     def moments(self) -> list[Instant]:
-        """The instants at which the listing of it changes, or could, sorted."""
+        """Return the instants at which its listing changes, or could, sorted."""
         shown = {at + self.lag_s for at in self._state_moments() if self.create_time <= at}
         for begins, ends in [*self.hidden, *((w.begins, w.ends) for w in self.twists)]:
             shown |= {begins, ends}
@@ -236,6 +237,6 @@ class Life:
 
 
 def latest(changes: Sequence[tuple[Instant, T]], t: Instant, default: T) -> T:
-    """The value of the last change made by t."""
+    """Return the value of the last change made by t."""
     index = bisect_right(changes, t, key=lambda change: change[0])
     return changes[index - 1][1] if index else default

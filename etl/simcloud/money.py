@@ -1,4 +1,4 @@
-"""The money of one account: what its lives truly cost, what is charged, and what is left."""
+"""Money of one account: the true cost of its lives, the charges, and the balance."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ REFILL: Final = microcny(10_000)
 class Money:
     """The fleet's money under a charging model. Amounts are millionths of a yuan.
 
-    What it says of an instant t is what the source would show then: it does not depend on what
-    was asked before, or happens later. `order` is that of bills and recharges.
+    Answers about an instant t are those that the source would give then: they depend neither on
+    earlier questions nor on later events. `order` is that of bills and recharges.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class Money:
 
     @classmethod
     def usual(cls, fleet: Fleet) -> Money:
-        """At list prices, with a card from the first instance on, and recharged when it is empty."""
+        """Return the usual money of a fleet: list prices, a card from the first instance on, and a
+        recharge whenever the balance is empty.
+        """
         money = cls(fleet)
         if fleet.lives:
             first = min(life.create_time for life in fleet.lives)
@@ -62,13 +64,13 @@ class Money:
         return money
 
     def refresh(self) -> None:
-        """Look anew, after a member was changed by other means than the methods here."""
+        """Drop cached results, after a member was changed by other means than the methods here."""
         self._version += 1
 
     # what happens
 
     def recharge(self, at: Instant, yuan: Yuan, pay_channel: str = "alipay") -> None:
-        """Somebody pays into the balance."""
+        """Pay into the balance."""
         self.recharges.append(Recharge(at, microcny(yuan), pay_channel))
         self.refresh()
 
@@ -83,7 +85,7 @@ class Money:
         uuid: str | None = None,
         pods: tuple[tuple[str, str], ...] = (),
     ) -> Card:
-        """A compute card is bound at `at`; bought at its face amount unless told otherwise."""
+        """Bind a compute card at `at`, bought at its face amount by default."""
         face = microcny(face_amount)
         paid = face if sale_price is None else microcny(sale_price)
         name = uuid or f"card_{len(self.cards) + 1:08d}"
@@ -99,7 +101,7 @@ class Money:
         remark: str = "其他费用",
         window: tuple[Instant, Instant] | None = None,
     ) -> None:
-        """A charge that no instance explains; one below zero is paid back."""
+        """Add a charge that no instance explains; a negative one is paid back."""
         begins, ends = window or (at, at)
         order = f"~{len(self.further):08d}"  # sorts after what lives cost
         self.further.append(Charge(at, begins, ends, microcny(yuan), remark, order))
@@ -108,24 +110,25 @@ class Money:
     # truth
 
     def true_cost(self, instance_uuid: str, t0: Instant, t1: Instant) -> int:
-        """What an instance cost in [t0, t1): rounded down to a millionth once, not by window, so
-        adjoining windows add up. KeyError for an instance that there is not."""
+        """Return the cost of an instance in [t0, t1), rounded down to a millionth once, not by
+        window, so that adjoining windows add up. Raises `KeyError` for an unknown instance.
+        """
         return self._cost(self.fleet.life(instance_uuid), t0, t1)
 
     def true_costs(self, t0: Instant, t1: Instant) -> dict[str, int]:
-        """The same of every instance that cost anything."""
+        """Return the true cost in [t0, t1) of every instance that cost anything."""
         found = {life.instance_uuid: self._cost(life, t0, t1) for life in self.fleet.lives}
         return {uuid: cost for uuid, cost in found.items() if cost}
 
     def unused(self, instance_uuid: str, t: Instant) -> int:
-        """What was paid by t for prepaid time that was not held, or not yet, by then."""
+        """Return the amount paid by t for prepaid time that was not held by then."""
         costs = costs_of(self.fleet.life(instance_uuid), self.charging, self.prices, t)
         return sum(cost.price - cost.by(t) for cost in costs if isinstance(cost, Period))
 
     # what is charged and left
 
     def ledger(self, t: Instant) -> Ledger:
-        """Everything paid up to t, and some of what comes after."""
+        """Return everything paid up to t, and some later payments."""
         state = self._state()
         if self._paid is None or state != self._paid_for or t > self._paid_until:
             first = min((life.create_time for life in self.fleet.lives), default=t)
@@ -135,20 +138,20 @@ class Money:
         return self._paid
 
     def lines(self, t: Instant) -> list[Line]:
-        """The lines of the bill at t, oldest first."""
+        """Return the lines of the bill at t, oldest first."""
         lines = self.ledger(t).lines
         return lines[: bisect_right(lines, t, key=lambda line: line.order_time)]
 
     def paid_in(self, t: Instant) -> list[Recharge]:
-        """The recharges by t, oldest first."""
+        """Return the recharges by t, oldest first."""
         return [recharge for recharge in self.ledger(t).recharges if recharge.at <= t]
 
     def balance(self, t: Instant) -> int:
-        """`opening`, and the recharges, less the lines of channel 1, by t."""
+        """Return the balance at t: `opening`, plus the recharges, less the lines of channel 1."""
         return self.ledger(t).balance(t)
 
     def card_balance(self, t: Instant) -> int:
-        """What is left at t on cards that are valid then."""
+        """Return the amount left at t on cards that are valid then."""
         return self.ledger(t).card_balance(t)
 
     def left_on(self, card: Card, t: Instant) -> int:
@@ -159,7 +162,7 @@ class Money:
         return sum(cost.by(t1) - cost.by(t0) for cost in near)
 
     def _costs(self, life: Life, t: Instant) -> list[Metered | Period]:
-        """All that costs of a life by t, and some of what comes after, kept."""
+        """Return the costs of a life by t, and some later ones, from a cache."""
         if self._known_for != self._state():
             self._known, self._known_for = {}, self._state()
         until, costs = self._known.get(life.instance_uuid, (-1, []))
@@ -170,7 +173,7 @@ class Money:
         return costs
 
     def _state(self) -> State:
-        """Differs where something changed."""
+        """Return a value that differs if anything changed."""
         return self.fleet.version, self.prices.version, self._version
 
     def _settled(self, until: Instant) -> Ledger:

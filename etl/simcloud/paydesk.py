@@ -24,7 +24,7 @@ Desk: TypeAlias = Callable[[float, Query], bytes | Fail]
 
 
 def desks(money: Money) -> dict[str, Desk]:
-    """What answers each path: (time, query) -> the answer, or that the query is bad."""
+    """Map each path to its handler: (time, query) -> the answer, or an error about the query."""
     return {
         GPU_PATH: lambda t, query: _answer(_prices(money, int(t))),
         BILL_PATH: lambda t, query: _bill(money, int(t), query),
@@ -35,12 +35,12 @@ def desks(money: Money) -> dict[str, Desk]:
 
 
 def yuan(amount: int) -> int | float:
-    """Millionths as the JSON number that is written as exactly this many yuan."""
+    """Return millionths as a JSON number of exactly that many yuan."""
     return amount / 1_000_000 if amount % 1_000_000 else amount // 1_000_000
 
 
 def count(query: Query, name: str, default: int) -> int:
-    """A parameter that must be 1 or more, 0 where it is none."""
+    """Return a parameter that must be 1 or more, 0 if it is not such a number."""
     text = query.get(name, str(default))
     return int(text) if text.isdecimal() else 0
 

@@ -20,7 +20,7 @@ UNITS: Final = ("hour", *PERIODS_S)
 
 
 def microcny(yuan: Yuan) -> int:
-    """An amount in millionths. ValueError where it has more than six decimals."""
+    """Return an amount in millionths. Raises `ValueError` if it has more than six decimals."""
     exact = Decimal(str(yuan)).scaleb(6)
     if exact != exact.to_integral_value():
         raise ValueError(f"{yuan} yuan is no whole number of millionths")
@@ -29,7 +29,7 @@ def microcny(yuan: Yuan) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one GPU costs for each unit (None: not offered). `status` 1: can be rented."""
+    """Price of one GPU for each unit (None: not offered). `status` 1: can be rented."""
 
     hour: int | None = None
     day: int | None = None
@@ -40,23 +40,23 @@ class Price:
 
     @classmethod
     def of(cls, **yuan: Yuan | None) -> Price:
-        """A price in yuan by unit."""
+        """Return a price given in yuan by unit."""
         return cls().but(status=None, **yuan)
 
     def but(self, *, status: int | None = None, **yuan: Yuan | None) -> Price:
-        """The same but for the units named. TypeError for a unit that there is not."""
+        """Return a price with the named units replaced. Raises `TypeError` for an unknown unit."""
         named = {unit: None if y is None else microcny(y) for unit, y in yuan.items()}
         return replace(self, status=self.status if status is None else status, **named)
 
     def units(self) -> Iterator[tuple[str, int]]:
-        """The units that are offered, with their prices."""
+        """Return the units that are offered, with their prices."""
         for unit in UNITS:
             amount = getattr(self, unit)
             if amount is not None:
                 yield unit, amount
 
     def for_unit(self, unit: str) -> int:
-        """The price for a unit; where it is not offered, as many hours as it has."""
+        """Return the price for a unit; if it is not offered, that of as many hours as it has."""
         amount: int | None = getattr(self, unit)
         if amount is None:
             return (self.hour or 0) * PERIODS_S.get(unit, HOUR_S) // HOUR_S
@@ -74,7 +74,7 @@ LISTED: Final[Mapping[str, Price]] = {
 
 
 class PriceList:
-    """What each model costs when. A model that is not listed is charged as `unlisted`."""
+    """Prices of each model over time. A model that is not listed is charged as `unlisted`."""
 
     def __init__(
         self, listed: Mapping[str, Price] = LISTED, *, unlisted: Price = LISTED["RTX 4090"]
@@ -88,8 +88,9 @@ class PriceList:
     def change(
         self, gpu_name: str, at: Instant, *, status: int | None = None, **yuan: Yuan | None
     ) -> None:
-        """From `at` on these units cost this much (None: no longer offered), the others what they
-        cost then. ValueError where a later change is known."""
+        """Set the price of these units from `at` on (None: no longer offered); others stay. Raises
+        `ValueError` if a later change is known.
+        """
         changes = self._changes.setdefault(gpu_name, [])
         if changes and changes[-1][0] > at:
             raise ValueError(f"the price of {gpu_name} changes later, at {changes[-1][0]}")
@@ -100,16 +101,16 @@ class PriceList:
         self.version += 1
 
     def at(self, gpu_name: str, t: Instant) -> Price:
-        """What is charged at t."""
+        """Return the price that is charged at t."""
         return self._listed(gpu_name, t) or self.unlisted
 
     def changes(self, gpu_name: str) -> list[tuple[Instant, Price]]:
-        """What is charged from when on, from 0 on, sorted."""
+        """Return the prices with the instants from which they are charged, from 0 on, sorted."""
         listed = self._changes.get(gpu_name, [])
         return listed if listed and listed[0][0] == 0 else [(0, self.unlisted), *listed]
 
     def listed(self, t: Instant) -> Iterable[tuple[str, Price]]:
-        """What the list shows at t."""
+        """Return the price that the list shows at t."""
         for gpu_name in self._changes:
             price = self._listed(gpu_name, t)
             if price is not None:

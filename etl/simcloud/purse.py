@@ -1,4 +1,4 @@
-"""What charges are paid from: compute cards as long as they have money, and the balance."""
+"""Payment of charges: from compute cards as long as they have money, and from the balance."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ class Card:
         return self.bind_time <= t < self.expire_date
 
     def pays(self, t: Instant) -> bool:
-        """Whether it pays what is due at t: what was due when it was bound is paid already."""
+        """Tell whether the card pays a charge due at t: one due when it was bound is already
+        paid.
+        """
         return self.bind_time < t < self.expire_date
 
 
 @dataclass(frozen=True, slots=True)
 class Recharge:
-    """Paid into the balance."""
+    """A payment into the balance."""
 
     at: Instant
     amount: int
@@ -52,7 +54,7 @@ class Recharge:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of the bill: what one channel paid of a charge."""
+    """A line of the bill: the part of a charge that one channel paid."""
 
     order_number: str
     order_time: Instant
@@ -76,19 +78,19 @@ class Ledger:
     by_card: dict[str, list[tuple[Instant, int]]] = field(default_factory=dict)
 
     def balance(self, t: Instant) -> int:
-        """What is left in cash at t; below zero where more was used than paid in."""
+        """Return the cash left at t; below zero if more was used than paid in."""
         return _last(self.cash, t, self.opening)
 
     def left_on(self, card: Card, t: Instant) -> int:
-        """What is left on a card at t, though it may have expired."""
+        """Return the amount left on a card at t, though it may have expired."""
         return _last(self.by_card.get(card.uuid, ()), t, card.face_amount)
 
     def card_balance(self, t: Instant) -> int:
-        """What is left at t on cards that are valid then."""
+        """Return the amount left at t on cards that are valid then."""
         return sum(self.left_on(card, t) for card in self.cards if card.is_valid(t))
 
     def expired(self, t: Instant) -> int:
-        """What was lost by t on cards that expired."""
+        """Return the amount lost by t on cards that expired."""
         return sum(self.left_on(card, t) for card in self.cards if card.expire_date <= t)
 
 
@@ -103,9 +105,9 @@ def settle(
 ) -> Ledger:
     """Pay charges, sorted by time, one after the other.
 
-    The card that expires first pays first; the balance pays what no card does. Where the balance
-    would fall below zero, it is recharged by as many times `refill` as it takes (None: never). A
-    charge below zero is paid back into the balance.
+    The card that expires first pays first; the balance pays what no card does. If the balance would
+    fall below zero, it is recharged by as many times `refill` as it takes (None: never). A charge
+    below zero is paid back into the balance.
     """
     ledger = Ledger(opening, sorted(cards, key=lambda card: (card.expire_date, card.uuid)))
     waiting = sorted(recharges, key=lambda recharge: recharge.at)
@@ -127,7 +129,7 @@ def settle(
 
 
 def _use_cards(ledger: Ledger, charge: Charge) -> int:
-    """Take as much of a charge from cards as they have; how much that is."""
+    """Take as much of a charge from cards as they have; return that amount."""
     paid = 0
     for card in ledger.cards:
         spent = ledger.by_card.setdefault(card.uuid, [])

@@ -1,4 +1,4 @@
-"""A life in the source's own form: the record of `/instance/list`, and it as bytes."""
+"""Records of `/instance/list`, in the source's own form, and as bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Record = dict[str, Any]
 
 
 class Timeline:
-    """What the listing shows of one life, made once per stretch without change."""
+    """Records of one life in listings, made once per stretch without change."""
 
     __slots__ = ("_bytes", "_life", "_records", "edges")
 
@@ -30,7 +30,7 @@ class Timeline:
         self._bytes: list[bytes | None] = [None] * len(self.edges)
 
     def record(self, t: Instant) -> Record | None:
-        """The record in a listing made at t, None where it is not listed. Not to be changed."""
+        """Return the record in a listing made at t, None if it is not listed. Do not change it."""
         index = bisect_right(self.edges, t) - 1
         if index < 0:
             return None
@@ -39,7 +39,7 @@ class Timeline:
         return self._records[index] or None
 
     def fragment(self, t: Instant) -> bytes:
-        """The record as JSON, empty where it is not listed."""
+        """Return the record as JSON, empty if it is not listed."""
         index = bisect_right(self.edges, t) - 1
         if index < 0:
             return b""
@@ -55,7 +55,7 @@ def to_json(value: Any) -> bytes:
 
 
 def record_of(life: Life, t: Instant) -> Record:
-    """What a listing made at t shows of a life; an empty record where it does not list it."""
+    """Return the record of a life in a listing made at t; an empty one if it is not listed."""
     if not life.is_listed(t):
         return {}
     record = _as_it_is(life, t - life.lag_s)
@@ -67,7 +67,7 @@ def record_of(life: Life, t: Instant) -> Record:
 
 @cache
 def gpu_uuid(gpu_name: str) -> str:
-    """The source's identity of a GPU model."""
+    """Return the source's identity of a GPU model."""
     return f"gpu_{uuid5(NAMESPACE_URL, gpu_name)}"
 
 
@@ -105,7 +105,7 @@ def _as_it_is(life: Life, t: Instant) -> Record:
 
 
 def _services(life: Life, run: Run | None) -> Record:
-    """The addresses; password and token are new with every start."""
+    """Return the addresses of services; password and token change with every start."""
     if run is None:
         return {"server_url": [], "server_map": None}
     secret = LEAK_MARK + sha256(f"{life.instance_uuid}/{run.start}".encode()).hexdigest()[:16]

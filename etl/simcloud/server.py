@@ -31,13 +31,15 @@ LIMIT_REQUEST: Final = 1_000_000
 
 
 class Source(Protocol):
-    """What a server lists from: a `Fleet`, or anything with its `body`."""
+    """Source of a server's listing: a `Fleet`, or anything with its `body`."""
 
     def body(self, t: int, number: int = 1, page_size: int = 100) -> bytes: ...
 
 
 class Request(NamedTuple):
-    """A request that came. `path` is below the base path; header names are in lower case."""
+    """A request that was received. `path` is below the base path; header names are in lower
+    case.
+    """
 
     path: str
     query: dict[str, str]
@@ -47,7 +49,7 @@ class Request(NamedTuple):
 
 
 def real_time() -> float:
-    """The clock of a server that is told none."""
+    """Return the real time, the default clock of a server."""
     return time.time()
 
 
@@ -66,7 +68,8 @@ class Answer:
 class Server:
     """A running server. `behaviour` is that of the instance list and of the server as a whole; it
     may be changed or replaced at any time. `at` gives that of another path. `requests` holds every
-    request that came, oldest first, `money` what the routes about money answer from."""
+    request, oldest first; the routes about money answer from `money`.
+    """
 
     def __init__(
         self,
@@ -90,28 +93,29 @@ class Server:
         self._one_at_a_time = threading.RLock()
 
     def pages_asked(self) -> list[int]:
-        """The pages of the instance list in the order in which they were asked for."""
+        """Return the pages of the instance list in the order in which they were requested."""
         return [count(r.query, "page", 1) for r in self.requests if r.path == LIST_PATH]
 
     def at(self, path: str) -> Behaviour:
-        """How a path behaves, by the book unless it is changed here. What concerns the whole
-        server (`redirect`, `retry_after`, the clock) is the business of `behaviour` alone."""
+        """Return the behaviour of a path, as documented unless it is changed here. Behaviour of the
+        whole server (`redirect`, `retry_after`, the clock) is set in `behaviour` alone.
+        """
         if path == LIST_PATH:
             return self.behaviour
         return self._behaviours.setdefault(path, Behaviour())
 
     def forbids(self, path: str) -> None:
-        """The key has no permission for a path."""
+        """Deny the key permission for a path."""
         self.at(path).fail[ANY] = Fail(403, 403, "no permission")
 
     def date(self) -> str | None:
-        """The `Date` header of an answer made now."""
+        """Return the `Date` header of an answer made now."""
         if self.behaviour.no_date:
             return None
         return formatdate(self.clock() + self.behaviour.clock_off_s, usegmt=True)
 
     def answer(self, request: Request) -> Answer:
-        """What the source answers. Waits as long as its behaviour says."""
+        """Return the source's answer, after waiting as long as its behaviour says."""
         self.requests.append(request)
         if request.method != "GET":
             return self._failed(Fail(405, 405, "method not allowed"))
@@ -124,7 +128,7 @@ class Server:
         return self._behaving(request.path, request.query)
 
     def _behaving(self, path: str, query: dict[str, str]) -> Answer:
-        """The answer of a path, as its behaviour lets it be."""
+        """Return the answer of a path, altered by its behaviour."""
         number, page_size = count(query, "page", 1), count(query, "page_size", 10)
         if not number or not page_size:
             return self._failed(Fail(400, 400, "bad parameter"))
@@ -172,7 +176,7 @@ def serve(
     money: Money | None = None,
     port: int = 0,
 ) -> Iterator[Server]:
-    """A server on a port of 127.0.0.1 (0: one that is free) while the context lasts.
+    """Run a server on a port of 127.0.0.1 (0: one that is free) while the context lasts.
 
     It lists `source` as of `clock` (seconds; a story's own, else the real time), which its `Date`
     headers show too, to those who send `key`. Prices, bills, balance, cards and recharges are those
@@ -220,7 +224,7 @@ class _Listener(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hung up is no news; a fault of ours, or of a test's hook, is."""
+        """Ignore clients that hung up; report a fault of ours, or of a test's hook."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -277,12 +281,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _reset(self) -> None:
-        """Close at once, so that the client's side is reset."""
+        """Close at once, so that the client's connection is reset."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+        """Log nothing: tests read `requests` instead."""
 
 
 def _retold(body: bytes, behaviour: Behaviour) -> bytes:

@@ -19,10 +19,10 @@ T0: Final[Instant] = 1_767_225_600
 
 
 class Story:
-    """Every event happens at `now` and at once, unless it is told how long it takes.
+    """A scripted fleet. Every event happens at `now` and takes no time, unless a duration is given.
 
-    Instances are named by the uuid that `rents` returns. ValueError where an event makes no sense
-    (starting what is on), KeyError for an instance that was never rented.
+    Instances are named by the uuid that `rents` returns. Raises `ValueError` if an event makes no
+    sense (starting what is on), `KeyError` for an instance that was never rented.
     """
 
     def __init__(
@@ -40,12 +40,12 @@ class Story:
     def passes(
         self, *, seconds: int = 0, minutes: float = 0, hours: float = 0, days: float = 0
     ) -> Instant:
-        """Let time pass; the new `now`."""
+        """Let time pass; return the new `now`."""
         self.now += seconds + round(minutes * 60 + hours * 3_600 + days * 86_400)
         return self.now
 
     def clock(self) -> float:
-        """`now`, as a clock for `serve`."""
+        """Return `now`, as a clock for `serve`."""
         return float(self.now)
 
     # the life of an instance
@@ -62,7 +62,7 @@ class Story:
         image: tuple[str, str] = ("PyTorch 2.0 环境", "v2.0"),
         uuid: str | None = None,
     ) -> str:
-        """Create an instance and start it (unless `starts` is False); its uuid."""
+        """Create an instance, start it (unless `starts` is False) and return its uuid."""
         name = uuid or f"inst_00000000-0000-4000-8000-{len(self.fleet.lives) + 1:012d}"
         life = Life(name, self.now, title, image=image, options=self.fleet.options)
         life.gpu_name, life.gpu_nums, life.charging_type = model, gpus, charging_type
@@ -73,7 +73,7 @@ class Story:
         return name
 
     def rents_many(self, instances: int, **same: Any) -> list[str]:
-        """Rent several alike, as `rents`; their uuids."""
+        """Rent several equal instances, as `rents` does; return their uuids."""
         return [self.rents(**same) for _ in range(instances)]
 
     def starts(
@@ -85,7 +85,7 @@ class Story:
         charging_type: int | None = None,
         boot_s: int = 0,
     ) -> None:
-        """Start it, on other GPUs where told so."""
+        """Start an instance, on other GPUs if they are named."""
         life = self._alive(a)
         if life.is_on(self.now):
             raise ValueError(f"{a} is on")
@@ -101,17 +101,19 @@ class Story:
         self.fleet.refresh(life)
 
     def stops(self, a: str, *, stopping_s: int = 0, status: int = 22) -> None:
-        """Stop it; `status` is what a stopped instance shows (23: stopped abnormally)."""
+        """Stop an instance; `status` is what a stopped instance shows (23: stopped abnormally)."""
         run = self._on(a)
         self._run(a, replace(run, stop=self.now, stopping_s=stopping_s, stopped_status=status))
 
     def restarts(self, a: str, *, lasts_s: int = 20) -> None:
-        """Restart it: 27 is shown for `lasts_s`."""
+        """Restart an instance: status 27 is shown for `lasts_s`."""
         run = self._on(a)
         self._run(a, replace(run, restarts=(*run.restarts, Restart(self.now, lasts_s))))
 
     def sets_timer(self, a: str, at: Instant | None) -> None:
-        """Schedule its shutdown, which the platform does exactly then; None takes it back."""
+        """Schedule an instance's shutdown, which the platform does exactly then; None takes it
+        back.
+        """
         if at is not None and at <= self.now:
             raise ValueError(f"{at} is not ahead of {self.now}")
         run = self._on(a)
@@ -123,7 +125,7 @@ class Story:
         self.fleet.refresh(life)
 
     def saves_image(self, a: str, state: int = 2) -> None:
-        """Its image is 1 uploading, 2 uploaded, 3 failed to upload."""
+        """Set the state of an instance's image: 1 uploading, 2 uploaded, 3 failed to upload."""
         life = self._alive(a)
         life.image_saves.append((self.now, state))
         self.fleet.refresh(life)
@@ -136,55 +138,55 @@ class Story:
     # money
 
     def price(self, gpu_name: str, *, status: int | None = None, **yuan: Yuan | None) -> None:
-        """Its list price by unit (`hour=5.5`) is this from now on; None: no longer offered."""
+        """Set a model's list price by unit (`hour=5.5`) from now on; None: no longer offered."""
         self.money.prices.change(gpu_name, self.now, status=status, **yuan)
 
     def recharges(self, yuan: Yuan) -> None:
-        """Somebody pays into the balance, which begins at 0 and may fall below it."""
+        """Pay into the balance, which begins at 0 and may fall below it."""
         self.money.recharge(self.now, yuan)
 
     def gives_card(
         self, face_amount: Yuan, *, sale_price: Yuan | None = None, valid_days: int = 90
     ) -> str:
-        """A compute card is bound, which pays from now on; its uuid."""
+        """Bind a compute card, which pays from now on; return its uuid."""
         card = self.money.give_card(
             self.now, face_amount, sale_price=sale_price, valid_days=valid_days
         )
         return card.uuid
 
     def is_charged(self, yuan: Yuan, remark: str = "其他费用") -> None:
-        """The bill has a line that no instance explains; one below zero is paid back."""
+        """Add a bill line that no instance explains; a negative one is paid back."""
         self.money.charge(self.now, yuan, remark)
 
     # disturbances; none changes the truth
 
     def hides(self, a: str) -> None:
-        """It is not listed from now on, though it lives."""
+        """Hide an instance from listings from now on, though it still exists."""
         self.fleet.hide(a, self.now)
 
     def shows(self, a: str) -> None:
-        """It is listed again."""
+        """List a hidden instance again."""
         life = self.life(a)
         life.hidden = [(begins, min(ends, self.now)) for begins, ends in life.hidden]
         self.fleet.refresh(life)
 
     def breaks_record(self, a: str, *, nameless: bool = False) -> None:
-        """Its record can't be understood from now on; its identity can, unless `nameless`."""
+        """Make a record unreadable from now on, except for its identity, unless `nameless`."""
         self.twists(a, **(NAMELESS if nameless else UNREADABLE))
 
     def twists(self, a: str, /, **members: Any) -> None:
-        """Its record shows these members from now on, whatever is true (`status=77`)."""
+        """Make a record show these members from now on, whatever is true (`status=77`)."""
         self.life(a).twists.append(Twist(self.now, FOREVER, members))
         self.fleet.refresh(self.life(a))
 
     def mends_record(self, a: str) -> None:
-        """Its record shows what is true again."""
+        """Make a record show the truth again."""
         life = self.life(a)
         life.twists = [replace(w, ends=min(w.ends, self.now)) for w in life.twists]
         self.fleet.refresh(life)
 
     def lags(self, a: str, lag_s: int) -> None:
-        """It is shown as it was `lag_s` ago, at all times."""
+        """Make the source show an instance as it was `lag_s` ago, at all times."""
         self.fleet.delay(a, lag_s)
 
     # truth
@@ -193,26 +195,30 @@ class Story:
         return self.fleet.life(a)
 
     def spans(self, a: str) -> list[Span]:
-        """Its true running time so far, one span a run."""
+        """Return the true running time of an instance so far, one span a run."""
         return self.life(a).spans
 
     def running(self, a: str, t0: Instant = 0, t1: Instant | None = None) -> int:
-        """Seconds that it truly ran in [t0, t1), until now by default."""
+        """Return the seconds that an instance truly ran in [t0, t1), until now by default."""
         return self.life(a).running(t0, self.now if t1 is None else t1)
 
     def true_cost(self, a: str, t0: Instant = 0, t1: Instant | None = None) -> int:
-        """What it truly cost in [t0, t1), until now by default; millionths of a yuan."""
+        """Return the true cost of an instance in [t0, t1), until now by default; millionths of a
+        yuan.
+        """
         return self.money.true_cost(a, t0, self.now if t1 is None else t1)
 
     # what the source shows now
 
     def records(self) -> list[Record]:
-        """The records of a listing made now, yours to change."""
+        """Return the records of a listing made now, which the caller may change."""
         copies: list[Record] = json.loads(json.dumps(self.fleet.records(self.now)))
         return copies
 
     def record(self, a: str) -> Record:
-        """Its record in a listing made now; KeyError where it is not listed."""
+        """Return the record of an instance in a listing made now. Raises `KeyError` if it is not
+        listed.
+        """
         for record in self.records():
             if record["instance_uuid"] == a:
                 return record

@@ -60,8 +60,8 @@ for _name in ("httpx", "httpcore"):  # they log URLs with their query, and heade
 class Answer:
     """A whole answer with `code` 0.
 
-    `sent_at` and `received_at` are those of the request that brought it, on the local clock;
-    `date` is its Date header in epoch seconds, None where it has no readable one.
+    `sent_at` and `received_at` are those of the request that brought it, on the local clock; `date`
+    is its Date header in epoch seconds, None if it has no readable one.
     """
 
     body: bytes

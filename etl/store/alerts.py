@@ -177,6 +177,7 @@ class AlertsWriter(AlertsReader):
             .where(c.delivery_id == delivery_id, *_free(now))
             .values(claimed_by=claimant, claimed_until=now + CLAIM_S, attempts=c.attempts + 1)
         )
+        # the condition and the update are one statement: two daemons cannot both claim it
         if done.rowcount != 1:
             return None
         row = self._conn.execute(select(alert_delivery).where(c.delivery_id == delivery_id)).one()
@@ -195,6 +196,7 @@ class AlertsWriter(AlertsReader):
         values: dict[str, Any] = {"claimed_by": None, "claimed_until": None, "error": error}
         if error is None:
             values["sent_at"] = now
+        # news this old would mislead whoever reads it
         elif now - delivery.created_at >= GIVE_UP_S:
             values["gave_up_at"] = now
         else:

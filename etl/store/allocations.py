@@ -50,6 +50,7 @@ class Derived(UsageCosts):
         self._database.delete(self._conn, table, keys, [(self._account_id, *r[:2]) for r in gone])
         columns = ("account_id", "instance_uuid", *_ALLOCATION_COLUMNS)
         self._database.insert(self._conn, table, columns, [(self._account_id, *r) for r in new])
+        # costs are cut where the payer changes: only a moved cut changes them, not another payer
         recut = {row[:2] for row in gone} ^ {row[:2] for row in new}
         moved = {uuid for uuid, starts_s in recut if starts_s > BEGINNING}
         if moved:

@@ -316,6 +316,7 @@ class BooksWriter(BooksReader):
             value = f"{getattr(model, field)}"
             self._conn.execute(insert(tables.setting).values(name=name, value=value))
         for tx in self._transactions():
+            # the model applies to past usage too, so that one month has one rule
             tx.deriver().charge_anew()
 
     def replace_rules(self, chosen: Sequence[Rule], batches: Sequence[InstanceBatch]) -> None:

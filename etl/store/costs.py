@@ -57,11 +57,12 @@ class UsageCosts(PricePeriods):
         return self._rules
 
     def refresh_prices(self) -> None:
-        """Compute all prices anew, and the costs from the first moment on at which one differs."""
+        """Recompute all prices, and the costs from the first moment on at which a price differs."""
         self._forget()
         kept, rows = self._kept(), self._rows(self.priced_terms() | self.used_terms())
         if rows != kept:
             self._replace_prices(rows)
+            # costs before the first difference stay: they need not be written again
             self.charge_anew(since=min(row[STARTS_AT] for row in rows ^ kept))
 
     def charge(self, day_rows: Sequence[Sequence[Any]]) -> None:
@@ -109,6 +110,7 @@ class UsageCosts(PricePeriods):
             .where(day.account_id == self._account_id, chosen)
             .order_by(day.instance_uuid, day.usage_no, day.day),
             parameters,
+            # years of parts do not fit in memory
             execution_options={"stream_results": True, "max_row_buffer": BATCH},
         )
         while rows := found.fetchmany(BATCH):
@@ -151,6 +153,7 @@ class UsageCosts(PricePeriods):
         c = tables.calendar_day.c
         begun = c.starts_s <= (BEGINNING if since is None else since)
         found: str | None = self._conn.scalar(select(func.max(c.day)).where(begun))
+        # before the calendar begins there is no day to start from
         return found or EVER
 
     def _forget(self) -> None:

@@ -83,6 +83,7 @@ class InstancesWriter(UsageWriter):
                 if v.began_by != "first_seen"
             ],
         )
+        # a first load adds thousands: their facts are copied inside the database
         copied = [v.facts.instance_uuid for v in added if v.after_at is None]
         if copied:
             self._ask_among(statements.copy_as_first_versions, copied)

@@ -99,6 +99,7 @@ class Reader:
         `started_at`.
         """
         last = self.last_poll(resource)
+        # asked inside the write transaction, so that order does not rest on the account lock
         if last is not None and started_at <= last.started_at:
             raise StalePoll(
                 f"a poll of {days.iso(started_at)} is not newer than the newest applied one,"
@@ -252,6 +253,7 @@ def _refused(attempts: Sequence[Attempt]) -> RefusedReading | None:
         if offset_s is None:
             continue
         differs = refused is not None and abs(offset_s - refused.offset_s) > SKEW_S
+        # only an unbroken row of equal readings confirms that a clock was set
         if attempt.error_kind != ErrorKind.CLOCK or differs:
             break
         refused = RefusedReading(offset_s, attempt.started_at)

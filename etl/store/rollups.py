@@ -116,6 +116,7 @@ class Rollups:
         """Recompute the sums of some days of some instances."""
         if not pairs:
             return
+        # in one order for all writers, and in that of the key
         ordered = sorted(pairs)
         gone = [(day, self._account_id, uuid) for day, uuid in ordered]
         listed, parameters = self._database.listed(
@@ -123,6 +124,7 @@ class Rollups:
         )
         for each in _ROLLUPS:
             self._database.delete(self._conn, each.table, _KEY, gone)
+            # made again from the parts: a difference would carry every earlier error along
             self._add(each, f"(d.day, d.instance_uuid) IN {listed}", parameters)
 
     def renew_instances(self, uuids: Sequence[str]) -> None:

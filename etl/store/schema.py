@@ -69,6 +69,7 @@ def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
 
         with database.writing() as conn:
             is_new = revision(conn) is None
+            # dropping a view drops the grants on it
             grants = views.grants(conn)
             migrate(database, conn, head())
             if is_new:
@@ -121,9 +122,11 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
         return
     if at is not None:
         views.drop_views(database, conn)
+        # a migration may have changed the tables from which derived rows follow
         derivation.forget(conn)
     config = alembic_config()
     config.attributes["connection"] = conn
+    # revisions are zero-padded numbers, so that text compares as they do
     if at is None or (target != BASE and target > at):
         command.upgrade(config, target)
     else:
@@ -265,7 +268,7 @@ def _store_timezone(conn: Connection, zone: Zone) -> None:
 
 
 def _store_id(conn: Connection) -> None:
-    """Create an id that tells this database, and its backups, from any other."""
+    """Store an id that tells this database, and its backups, from any other, unless it has one."""
     setting = tables.setting
     if conn.scalar(select(setting.c.name).where(setting.c.name == DATABASE_ID)) is None:
         conn.execute(insert(setting).values(name=DATABASE_ID, value=uuid.uuid4().hex))

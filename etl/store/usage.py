@@ -55,8 +55,10 @@ class UsageWriter(Reader):
                 if is_new
             ],
         )
+        # open stretches have no parts yet: reports cut them at the moment of reading
         day_rows = [row for uuid, s, _ in stretches for row in day_rows_of(account, uuid, s, zone)]
         self._database.insert(self._conn, tables.usage_day, DAY_COLUMNS, day_rows)
+        # before charging, which looks the prices up
         self._price_new({price_terms(s.terms) for _, s, is_new in stretches if is_new})
         if day_rows:
             self.deriver().charge(day_rows)
@@ -88,6 +90,7 @@ class UsageWriter(Reader):
     def _undo_usage(self, changes: Changes) -> set[Pair]:
         """Delete running time; return the (day, instance) pairs whose sums are stale."""
         undone = [*changes.deleted, *changes.reopened]
+        # asked before the parts are deleted, from which the days are known
         cut = self.deriver().sums.days_of(undone)
         keys = ("account_id", "instance_uuid", "usage_no")
         account = self._account_id

@@ -43,6 +43,7 @@ def create_views(database: Database, conn: Connection) -> None:
     """
     retired = sorted(set(_existing(conn)) - set(view_names()))
     try:
+        # on Postgres a failed statement would end the whole transaction
         with conn.begin_nested():
             for name in retired:
                 database.drop_view(conn, name)
@@ -68,6 +69,7 @@ def drop_views(database: Database, conn: Connection) -> None:
                 database.drop_view(conn, name)
             except StoreError as error:
                 failures[name] = error
+        # a whole round without progress: what remains is held by a foreign view
         if len(failures) == len(names):
             raise failures[names[0]]
         names = [*failures]

@@ -118,6 +118,7 @@ class Pace:
         """
         self.failures = self.failures + 1 if failed else 0
         self.healed = self.healed + 1 if limited and whole else 0
+        # a limit that a retry healed cost nothing, unless poll after poll meets it
         if limited and (not whole or self.healed >= HEALED_IN_A_ROW):
             self.stretch = min(self.stretch * 2, LONGEST_STRETCH)
         elif not (failed or limited):
@@ -132,6 +133,8 @@ class Pace:
         self.not_before = at + for_s
 
     def _backoff_s(self, every_s: float, away: bool) -> float:
+        # 30: an outage of months must not overflow
         doubled = every_s * float(2 ** min(max(self.failures - 1, 0), 30))
+        # an outage ends by itself: after it nobody should wait an hour for the next poll
         longest = LONGEST_OUTAGE_BACKOFF_S if away else LONGEST_BACKOFF_S
         return max(every_s, min(doubled, longest))
