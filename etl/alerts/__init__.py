@@ -1,1 +1,1 @@
-"""Alerts: whatever is worth a message, sent once, to the right channel."""
+"""Alerts: decide which facts are worth a message, and send each once, to the right channel."""

@@ -10,16 +10,16 @@ from etl.alerts.words import Words
 from etl.poll import Instant
 
 SEVERITIES: Final = ("info", "warning", "urgent")
-"""From the least to the most."""
+"""Severities, the mildest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """Something that holds now and is worth a message.
 
-    `key` stays the same while it is the same cause. `repeat_s`: it is sent again after so long, while
-    it holds. `covers`: keys that this one speaks for, so that they need no message of their own; a
-    `silent` cause holds, but is not sent.
+    `key` identifies the cause for as long as it holds. `repeat_s`: seconds after which it is sent again
+    while it holds. `covers`: keys of causes that need no message of their own, since this one includes
+    them. A `silent` cause holds, but is not sent.
     """
 
     key: str

@@ -26,7 +26,7 @@ from etl.settings.alerts import AlertSettings, Channel
 from etl.store.alerts import AlertsReader, Delivery
 
 PAUSE_S: Final = 600
-"""After a longer pause between two ticks nobody is taken to have watched."""
+"""The longest pause between two ticks over which we still count as watching."""
 TEST: Final = Words(
     "这是一条测试消息，渠道可用。以下各行只是为了达到消息的最大长度。",
     "A test: this channel works. The lines below only make the message as long as any can be.",
@@ -66,7 +66,7 @@ class Alerts:
     )
 
     def tick(self, now: Instant) -> list[Sent]:
-        """Judge, note what changed, send what is due; return what was tried.
+        """Judge the rules, write changed alerts, send due messages; return the attempts.
 
         Raises `StoreError`, but never for the failure of a channel: that is noted, and tried again.
         """
@@ -78,12 +78,12 @@ class Alerts:
         return list(self._deliver(now))
 
     def listed(self, since: Instant | None = None) -> list[Alert]:
-        """Open alerts, newest first; with `since` also those that cleared after it."""
+        """Return open alerts, newest first; with `since` also those that cleared after it."""
         with store.reading(self.database) as tx:
             return tx.alerts.listed(since)
 
     def acknowledge(self, keys: Sequence[str], now: Instant) -> list[str]:
-        """Send no reminders of these alerts until they clear; return the keys that this is new for."""
+        """Send no reminders of these alerts until they clear; return the keys newly acknowledged."""
         with store.writing(self.database) as tx:
             return tx.alerts.acknowledge(keys, now)
 
@@ -95,7 +95,7 @@ class Alerts:
             yield self._once(channel, compose([cause], channel.language, {}, now), now)
 
     def written_digest(self, period: str, now: Instant) -> Words:
-        """The digest of the last `day` or `week`."""
+        """Return the text of the digest of the last `day` or `week`."""
         with store.reading(self.database) as tx:
             snapshot = self._snapshot(tx.alerts, now)
             return digest.compose(snapshot, digest.newest_period(period, snapshot.moment))
@@ -113,7 +113,7 @@ class Alerts:
             yield self._once(channel, compose([cause], channel.language, {}, now), now)
 
     def require_channels(self) -> None:
-        """Raises `SettingsError` if there is no channel."""
+        """Raise `SettingsError` if there is no channel."""
         self._chosen(())
 
     def _keep_watch(self, now: Instant) -> None:
@@ -122,7 +122,7 @@ class Alerts:
         self._last_tick = now
 
     def _note(self, now: Instant) -> None:
-        """Write changes, if there are any: most ticks only read."""
+        """Write changed alerts and new messages, if there are any: most ticks only read."""
         with store.reading(self.database) as tx:
             snapshot = self._snapshot(tx.alerts, now)
             causes = [cause for cause in self._causes(snapshot) if self._is_ours(cause)]
@@ -134,7 +134,7 @@ class Alerts:
             tx.alerts.write(made.alerts, made.messages, known, now)
 
     def _causes(self, snapshot: Snapshot) -> Iterator[Cause]:
-        """Everything that holds, except for rules that are off."""
+        """Yield the causes that hold now, by every rule that is on."""
         for name in RULES:
             if name not in self.settings.off:
                 facts, own = self._facts_of(name, snapshot), self.settings.options(name)
@@ -213,7 +213,7 @@ class Alerts:
     def _reach(
         self, name: str, attempt: Attempt, now: Instant, note: Callable[[Sequence[str]], None]
     ) -> str | None:
-        """Try every recipient of a channel; why some of them, or the channel, did not take it."""
+        """Try every recipient of a channel; return why any, or the channel, failed, or None."""
         channel = self.settings.channel(name)
         if channel is None:
             return f"the settings know no channel {name!r}"
@@ -255,15 +255,17 @@ class Alerts:
 
 @dataclass
 class Attempt:
-    """A message on its way: who took it, and which recipients failed in this tick, with their error."""
+    """A message being sent: who took it, and the error of each recipient that failed in this tick."""
 
     message: Message
     taken_by: list[str] = field(default_factory=list)
     failing: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def try_one(self, channel: str, recipient: channels.Recipient, now: Instant) -> str | None:
-        """Why a recipient did not take the message; None if it did. One that failed already in this
-        tick is not tried again."""
+        """Return why a recipient did not take the message; None if it did.
+
+        One that failed already in this tick is not tried again.
+        """
         key = channel, recipient.name
         if key not in self.failing:
             error = _error_of(recipient, self.message, now)
@@ -285,7 +287,7 @@ def _error_of(recipient: channels.Recipient, message: Message, now: Instant) -> 
 
 
 def _unexpected(subject: str, error: Exception) -> str:
-    """The text of a foreign error could hold an address."""
+    """Return an error by its type alone: the text of a foreign one could hold an address."""
     return f"{subject}: {type(error).__name__}"
 
 

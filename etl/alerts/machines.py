@@ -13,12 +13,12 @@ from etl.money.pricing import PricePeriod
 from etl.poll import Instant
 
 TIMER_GRACE_S: Final = 600
-"""A timer that passed so long ago did not stop its instance."""
+"""Seconds after which a timer that passed evidently did not stop its instance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """An instance as a message names it. `unclaimed`: others have owners, it has none."""
+    """An instance as a message names it. `unclaimed`: it has no owner, though owners are in use."""
 
     account: str
     instance_uuid: str
@@ -30,7 +30,7 @@ class Machine:
 
     @property
     def words(self) -> Words:
-        """`train (李雷), 2 × RTX 4090`. An owner who stands in the title is not named again."""
+        """Return `train (李雷), 2 × RTX 4090`. An owner whom the title names is not named again."""
         title, owner = one_line(self.title) or self.instance_uuid, one_line(self.owner)
         who = Words("无归属", "unassigned") if self.unclaimed else same(owner)
         gpus = f"{self.gpu_nums or 0} × {one_line(self.gpu_name) or 'GPU'}"
@@ -41,8 +41,11 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """The cost of a run, by the prices over time of its terms and the charging model, as `cost_daily`
-    has it for the time that has passed. `days` cuts it as that does, so that both round alike."""
+    """The cost of a run by its prices over time and the charging model, now or at a later moment.
+
+    For time that has passed it agrees with view `cost_daily`: `days` cuts the run at the same moments,
+    so that both round alike.
+    """
 
     started_at: Instant
     gpu_nums: int | None
@@ -52,8 +55,10 @@ class Meter:
     evidence: str = "observed"
 
     def cost(self, until: Instant) -> int | None:
-        """Millionths of a yuan from the start on, if it runs so long; None if a price of that time
-        is not known."""
+        """Return the millionths of a yuan that it costs if it runs until then.
+
+        None if a price of that time is not known.
+        """
         parts = self._parts(until)
         costs = [
             piece.cost_microcny
@@ -64,7 +69,7 @@ class Meter:
         return sum(known) if known and len(known) == len(costs) else None
 
     def hour(self, at: Instant) -> int | None:
-        """The price of an hour at that moment, of all its GPUs."""
+        """Return the price of an hour of all its GPUs at that moment."""
         for price in self.periods:
             if price.starts_s <= at < price.ends_s and price.kind == "running":
                 return hour_microcny(price, self.gpu_nums)
@@ -80,9 +85,11 @@ class Meter:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """An instance that runs: since when, and until when it was surely seen to (`as_of`). `timer_at`:
-    when it will be shut down. `prepaid`: it costs the same whether it runs or not. `meter` is None if
-    nothing is known of its price."""
+    """An instance that runs, and since when.
+
+    `as_of`: until when it was surely seen to run. `timer_at`: when it will be shut down. `prepaid`: it
+    costs the same whether it runs or not. `meter` is None if nothing is known of its price.
+    """
 
     machine: Machine
     since: Instant
@@ -93,15 +100,15 @@ class Running:
 
     @property
     def is_unattended(self) -> bool:
-        """Whether nothing but its owner will stop it, and its time costs money."""
+        """Tell whether its time costs money, and no timer will stop it."""
         timed = self.timer_at is not None and self.as_of < self.timer_at + TIMER_GRACE_S
         return not self.prepaid and not timed
 
     @property
     def hour_microcny(self) -> int | None:
-        """The price of an hour now, of all its GPUs."""
+        """Return the price of an hour of all its GPUs at the time last seen."""
         return None if self.meter is None else self.meter.hour(self.as_of)
 
     def cost(self, until: Instant) -> int | None:
-        """Millionths of a yuan of this run up to a moment, past or to come."""
+        """Return the millionths of a yuan that the run costs up to a moment, past or to come."""
         return None if self.meter is None else self.meter.cost(until)

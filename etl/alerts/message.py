@@ -1,4 +1,4 @@
-"""Messages: several causes in one, and as much of it as a service takes. Pure."""
+"""Messages of several causes each, shortened to the length that a service takes. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ITEMS: Final = 200
 TEXT_LIMIT: Final = 20_000
 """Characters of a message as it is kept: more than nearly all services take."""
 SENDER: Final = Words("晨羽智云", "Chenyu Cloud")
-"""In every title: robots that ask for a keyword find it."""
+"""The name in every title: group robots can be set to require a keyword."""
 _MARKS: Final = {"urgent": "🔴", "warning": "🟠", "info": "🔵"}
 
 Fits = Callable[[Sequence[str]], bool]
-"""Whether a service takes these lines as one message."""
+"""Tells whether a service takes these lines as one message."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -32,14 +32,17 @@ class Item(msgspec.Struct, frozen=True):
 
     @property
     def line(self) -> str:
-        """The text with its mark, and with the account unless there is only the default one."""
+        """Return the text with its mark, and with the account unless that is the only, default one."""
         whose = f"[{one_line(self.account)}] " if self.account not in (None, "default") else ""
         return f"{_MARKS[self.severity]} {whose}{self.text}"
 
 
 class Message(msgspec.Struct, frozen=True):
-    """`mentions` are ids of people in the channel's own terms, `created_at` is epoch seconds. `total`
-    counts the causes, items and those that had no room."""
+    """A message for one channel.
+
+    `mentions` are ids of people in the channel's own terms, `created_at` is epoch seconds. `total`
+    counts the causes, both the items and those that had no room.
+    """
 
     title: str
     severity: str
@@ -55,7 +58,7 @@ class Message(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """The whole message."""
+        """Return the text of the whole message."""
         return "\n".join(self.lines_within(lambda lines: True))
 
     def lines_within(self, fits: Fits) -> list[str]:
@@ -102,7 +105,7 @@ class Message(msgspec.Struct, frozen=True):
 def compose(
     causes: Sequence[Cause], language: str, mentions: Mapping[str, str], now: Instant
 ) -> Message:
-    """One message of all these causes, the worst first. `mentions` are ids by owner."""
+    """Return one message of all causes, the worst first. `mentions` are ids by owner."""
     ordered = sorted(causes, key=lambda cause: -SEVERITIES.index(cause.severity))
     items: list[Item] = []
     room = TEXT_LIMIT
@@ -125,7 +128,7 @@ def compose(
 
 
 def _most(most: int, fits: Callable[[int], bool]) -> int:
-    """Return the largest number up to `most` that fits, by halving: fewer fit if more do. 0: none fits."""
+    """Return the largest number up to `most` that fits, by binary search; 0 if none does."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2

@@ -9,7 +9,7 @@ import msgspec
 
 WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 OFF: Final = ("off", "", False)
-"""Each of them switches off a setting that can be off."""
+"""Values that switch off a setting which can be off."""
 S = TypeVar("S", bound=msgspec.Struct)
 
 
@@ -41,8 +41,10 @@ class TimeOfWeek(tuple[int, int]):
 
 
 class QuietHours(tuple[int, int]):
-    """From one minute of the day to another, past midnight if it must be; from text such as
-    `23:00-08:00`."""
+    """Quiet hours from one minute of the day to another, from text such as `23:00-08:00`.
+
+    They may span midnight.
+    """
 
     def __new__(cls, text: str) -> QuietHours:
         begins, dash, ends = str(text).partition("-")

@@ -1,4 +1,4 @@
-"""People, and which instances are theirs by the settings. Pure."""
+"""Owners of instances as the settings name them. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import msgspec
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """A person, and which titles are theirs (`*lilei*`). `mentions` holds their id in a channel, by
-    the channel's name; `stops`: wants a message of each run that ended."""
+    """A person, with patterns of the titles that are theirs (`*lilei*`).
+
+    `mentions` maps names of channels to the person's id there; `stops`: wants a message of each run
+    that ended.
+    """
 
     name: str = ""
     titles: tuple[str, ...] = ()
@@ -19,7 +22,7 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def owner_of(owners: Iterable[Owner], title: str | None) -> str | None:
-    """The first owner one of whose patterns a title matches. Rules of the database come before it."""
+    """Return the first owner with a pattern that matches a title; rules of the database go first."""
     if title is None:
         return None
     for owner in owners:

@@ -14,7 +14,7 @@ from etl.poll import Instant
 from etl.settings.alerts import AlertSettings, Channel
 
 REFIRE_S: Final = 6 * 3_600
-"""A cause that comes and goes is sent once in so long a time."""
+"""The shortest time between two messages about a cause that comes and goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ def make(
     zone: Zone,
     now: Instant,
 ) -> Plan:
-    """`known`: the alerts of these causes and all open ones; `last_message_at` by channel."""
+    """Return the plan for the causes that hold now.
+
+    `known` holds the alerts of these causes and all open ones, `last_message_at` is by channel.
+    """
     holding = {cause.key: cause for cause in causes}
     before = {key: known.get(key) for key in {*holding, *known}}
     after = {key: _judged(holding.get(key), known.get(key), now) for key in before}
@@ -55,7 +58,7 @@ def make(
 
 
 def is_quiet(settings: AlertSettings, zone: Zone, now: Instant) -> bool:
-    """Whether `now` is within the quiet hours."""
+    """Tell whether `now` is within the quiet hours."""
     if settings.quiet is None:
         return False
     local = zone.local(now)
@@ -63,8 +66,10 @@ def is_quiet(settings: AlertSettings, zone: Zone, now: Instant) -> bool:
 
 
 def accepts(channel: Channel, cause: Cause) -> bool:
-    """Whether a cause is for a channel. A cause of no account or owner is for all channels but those
-    of single owners."""
+    """Tell whether a cause is for a channel.
+
+    A cause of no account or owner is for all channels but those of single owners.
+    """
     return (
         (not channel.rules or cause.rule in channel.rules)
         and (not channel.accounts or cause.account in (None, *channel.accounts))
@@ -74,7 +79,7 @@ def accepts(channel: Channel, cause: Cause) -> bool:
 
 
 def _judged(cause: Cause | None, was: Alert | None, now: Instant) -> Alert:
-    """The alert of a cause that holds, or that holds no longer (None)."""
+    """Return the alert of a cause that holds, or, for None, that holds no longer."""
     if cause is None:
         assert was is not None
         return was if was.cleared_at is not None else replace(was, cleared_at=now)

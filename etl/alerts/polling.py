@@ -1,4 +1,4 @@
-"""How the polls of each account's instances go: the facts of two rules. Pure."""
+"""Facts about the polls of each account's instances, for two rules. Pure."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ WHERE a.name = :account AND r.resource = 'instances' AND r.outcome IN ('partial'
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """`tried_since`: the first attempt after the last complete poll; `error` and `error_kind`: of the
-    newest attempt, None if it went well."""
+    """The state of polls of one account's instances.
+
+    `tried_since`: the first attempt after the last complete poll; `error` and `error_kind`: of the
+    newest attempt, None if it went well.
+    """
 
     account: str
     last_complete_at: Instant | None
@@ -43,12 +46,12 @@ class Polling:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the source does not take the key, or there is none: a person must act."""
+        """Tell whether the source refuses the key, or there is none: a person must act."""
         return self.error_kind in UNFIT_KEY
 
 
 def polling(snapshot: Snapshot) -> list[Polling]:
-    """The polls of the watched accounts that were ever polled."""
+    """Return the state of polls of every watched account that was ever polled."""
     rows = snapshot.ask(NEWEST)
     names = sorted({row.account for row in rows} & set(snapshot.moment.accounts))
     return [_polling(snapshot, name, [r for r in rows if r.account == name]) for name in names]

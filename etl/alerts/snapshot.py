@@ -17,7 +17,7 @@ from etl.money.pricing import PricePeriod
 from etl.poll import Instant
 
 Due = Callable[[str, float], float | None]
-"""The newest tick, not after a moment, at which an account's instances were to be polled."""
+"""Returns the newest tick, not after a moment, at which an account's instances were due."""
 
 RUNNING: Final = """
 SELECT r.*, w.owner
@@ -34,7 +34,7 @@ FROM (
 LEFT JOIN allocation w ON is_payer_of(w, r, r.as_of_s)
 ORDER BY r.account, r.instance_uuid
 """
-"""An instance that one poll missed, or could not read, runs as far as it was seen: its alert stays."""
+"""Instances that run. One that a poll missed or could not read still counts: its alert stays."""
 PERIODS: Final = f"""
 SELECT u.account_id, u.instance_uuid, {", ".join(f"p.{f.name}" for f in fields(PricePeriod))}
 FROM instance_usage u
@@ -44,7 +44,7 @@ JOIN price_period p
 WHERE u.ended_at IS NULL AND u.kind = 'running'
 ORDER BY u.account_id, u.instance_uuid, p.starts_s
 """
-"""Prices of what runs, also those to come, for what it will cost by morning."""
+"""Prices of instances that run, present and future, for their cost by the morning."""
 MODEL: Final = "SELECT counts_from, step_s, boot_s, boot_max_s FROM charging_model"
 OWNED: Final = "SELECT COUNT(*) FROM allocation_rule WHERE owner IS NOT NULL"
 
@@ -57,10 +57,10 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The moment at which rules judge, and all that they know beside the database.
+    """The moment at which rules judge, and everything that they know besides the database.
 
-    `watching_since`: since when somebody has looked without a break; before that, nothing can be said
-    to have stopped. `open_keys` are the causes that held until now. `accounts` are those watched here.
+    `watching_since`: since when a daemon has looked without a break; nothing is stale for longer than
+    that. `open_keys` are the causes that held until now. `accounts` are those watched here.
     `due` is the daemon's schedule, if there is one.
     """
 
@@ -73,12 +73,12 @@ class Moment:
     due: Due | None = None
 
     def day_before(self, days: int) -> str:
-        """The local day so many days ago, as ISO text."""
+        """Return the local day `days` days ago, as ISO text."""
         return (self.zone.local_date(self.now) - timedelta(days=days)).isoformat()
 
 
 class Snapshot:
-    """Questions to the database at one moment; answers that several rules need are kept."""
+    """Queries on the database at one moment; results that several rules need are kept."""
 
     def __init__(self, ask: Ask, moment: Moment) -> None:
         self.ask = ask
@@ -87,7 +87,7 @@ class Snapshot:
         self._has_owners: bool | None = None
 
     def running(self) -> tuple[Running, ...]:
-        """Every instance that runs, with its owner and its price."""
+        """Return every instance that runs, with its owner and its price."""
         if self._running is None:
             rows = self.ask(RUNNING)
             meters = self._meters(rows)
@@ -95,7 +95,7 @@ class Snapshot:
         return self._running
 
     def machine(self, row: Any) -> Machine:
-        """The instance of a row with its account, title, owner and GPUs."""
+        """Return the instance of a row with its account, title, owner and GPUs."""
         owner = row.owner or owner_of(self.moment.owners, row.title)
         return Machine(
             account=row.account,
@@ -131,7 +131,7 @@ class Snapshot:
         }
 
     def _are_owned(self) -> bool:
-        """Whether anybody named owners: else it is no news that an instance has none."""
+        """Tell whether owners are in use: if not, it is no news that an instance has none."""
         if self._has_owners is None:
             by_title = any(owner.titles for owner in self.moment.owners)
             self._has_owners = by_title or self.ask(OWNED)[0][0] > 0

@@ -32,48 +32,48 @@ NOTHING: Final = Words("", "")
 
 
 def same(text: str) -> Words:
-    """Words that are alike in both languages."""
+    """Return words that are alike in both languages."""
     return Words(text, text)
 
 
 def joined(parts: Iterable[Words], joint: str = "\n") -> Words:
-    """All parts as one text, with `joint` between them."""
+    """Join all parts to one text, with `joint` between them."""
     listed = list(parts)
     return Words(joint.join(p.zh for p in listed), joint.join(p.en for p in listed))
 
 
 def yuan(microcny: int) -> str:
-    """`¥1,234.50`, rounded to the fen."""
+    """Write an amount as `¥1,234.50`, rounded to the fen."""
     fen = (abs(microcny) + FEN // 2) // FEN
     sign = "-" if microcny < 0 and fen else ""
     return f"{sign}¥{fen // 100:,}.{fen % 100:02}"
 
 
 def about(microcny: int | None, zh: str, en: str) -> Words:
-    """An amount inside a sentence, in place of its `{}`; nothing if the amount is not known."""
+    """Put an amount in place of a sentence's `{}`; return no words if it is not known."""
     if microcny is None:
         return NOTHING
     return Words(zh.format(yuan(microcny)), en.format(yuan(microcny)))
 
 
 def hours(seconds: float) -> str:
-    """`9.2`; from 100 hours on without the fraction."""
+    """Write seconds as hours, such as `9.2`; from 100 hours on without the fraction."""
     value = seconds / HOUR_S
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def clock(zone: Zone, at: Instant) -> str:
-    """`21:30 UTC+8`: the local time of day and its distance from UTC."""
+    """Write the local time of day and its offset from UTC, such as `21:30 UTC+8`."""
     return f"{zone.local(at):%H:%M} {_offset(zone, at)}"
 
 
 def local_time(zone: Zone, at: Instant) -> str:
-    """`11-24 21:30 UTC+8`: the local day and time."""
+    """Write the local day and time, such as `11-24 21:30 UTC+8`."""
     return f"{zone.local(at):%m-%d} {clock(zone, at)}"
 
 
 def one_line(text: str | None, limit: int = 60) -> str:
-    """A user's text as one short line, without signs that hide text, reverse it or break lines."""
+    """Return a user's text as one short line, without characters that hide, reverse or break it."""
     given = text or ""
     plain = "".join(c if _is_harmless(given, i) else " " for i, c in enumerate(given))
     plain = " ".join(plain.split())
@@ -81,7 +81,7 @@ def one_line(text: str | None, limit: int = 60) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """Return at most so many code points of a text, without halving a character as people see it."""
+    """Return at most `most` code points of a text, without splitting what people see as one."""
     if len(text) <= most:
         return text
     while most > 0 and _continues(text, most):
@@ -90,7 +90,7 @@ def cut(text: str, most: int) -> str:
 
 
 def _is_harmless(text: str, at: int) -> bool:
-    """Whether a sign can be seen; the joint inside an emoji such as a family may stay."""
+    """Tell whether a character is visible; the joiner inside an emoji such as a family may stay."""
     if text[at] != ZWJ:
         return text[at].isprintable()
     around = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
@@ -98,7 +98,7 @@ def _is_harmless(text: str, at: int) -> bool:
 
 
 def _continues(text: str, at: int) -> bool:
-    """Whether the code point at a position belongs to the character before it."""
+    """Tell whether the code point at a position belongs to the character before it."""
     here, before = text[at], text[at - 1]
     if ZWJ in (here, before) or unicodedata.category(here) in ("Mn", "Me", "Mc"):
         return True
@@ -115,7 +115,7 @@ def _flags_before(text: str, at: int) -> int:
 
 
 def _is_flag(sign: str) -> bool:
-    """Whether it is one of the two letters that make a country's flag."""
+    """Tell whether it is one of the two letters that make a country's flag."""
     return "\U0001f1e6" <= sign <= "\U0001f1ff"
 
 

@@ -1,1 +1,1 @@
-"""Read and write what people say about money: prices, rules, closed months, charging models."""
+"""Read and write people's records about money: prices, rules, closed months, charging models."""

@@ -16,8 +16,10 @@ from etl.store.books import AccountKey, BooksReader, CostShare, FrozenMonth
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The accounts for which a month was closed, by name, the costs that are frozen by it, and
-    remarks on months that were not observed whole."""
+    """The outcome of closing a month: accounts by name, frozen costs, and remarks.
+
+    Remarks are about months that were not observed whole.
+    """
 
     accounts: list[str]
     remarks: list[str]
@@ -29,7 +31,8 @@ def close(
 ) -> Closing:
     """Freeze a month's costs, of one account or of all that were observed in it.
 
-    With `dry_run` nothing is changed. Raises `SettingsError` if the month is not observed to its end, or at all, or is closed already.
+    With `dry_run` nothing is changed. Raises `SettingsError` if the month is not observed to its end,
+    or at all, or is closed already.
     """
     closing, chosen = Closing([], [], Counter()), Month.parse(month)
     with store.writing(database) as db:

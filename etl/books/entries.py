@@ -1,4 +1,4 @@
-"""Lists that a person writes, as CSV, .xlsx or TOML: read with the place of each value, and written again.
+"""Read and write lists that people keep as CSV, .xlsx or TOML, with the place of each value.
 
 An entry is a table `[[price]]` of a TOML file, or a row of a spreadsheet; rows of several kinds have a
 column `kind`. Amounts are exact: they are read as decimal text.
@@ -36,14 +36,14 @@ from etl.poll import Instant
 from etl.units import MICRO
 
 EXACT_DIGITS: Final = 15
-"""A spreadsheet keeps no more digits of a number."""
+"""Digits of a number that a spreadsheet keeps."""
 _RUN: Final = re.compile(r"\s*[=+\-@＝＋－＠']")
 FORMS: Final = ("csv", "toml")
 STANDARD_INPUT: Final = Path("-")
 
 
 class Wrong(Exception):
-    """An entry that is not understood: why, and the name of the value if it is about one."""
+    """The reason why an entry is not understood, and the name of the value if one is wrong."""
 
     def __init__(self, reason: str, name: str | None = None) -> None:
         super().__init__(reason)
@@ -191,7 +191,7 @@ def parse(
     *,
     is_toml: bool | None = None,
 ) -> Document:
-    """Read the entries of a file's content; unless it is said, its first sign tells whether it is TOML."""
+    """Read the entries of a file's content; its first character tells if it is TOML, unless given."""
     if is_toml is None:
         is_toml = re.match(rb"(\s*#[^\n]*\n|\s)*(\[\[|\w+ *= *\[)", content) is not None
     if is_toml:
@@ -220,7 +220,7 @@ def day_or_moment(instant: Instant | None, zone: Zone) -> str | None:
 
 
 def yuan(microcny: int) -> str:
-    """Return exact decimal text, with fen at least."""
+    """Return an amount as exact decimal text, with two decimals at least."""
     sign = "-" if microcny < 0 else ""
     whole, rest = divmod(abs(microcny), MICRO)
     fraction = f"{rest:06}".rstrip("0").ljust(2, "0")
@@ -354,8 +354,10 @@ def _to_toml(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iter
 
 
 def _cell(value: Any) -> str:
-    """Return a cell of CSV; text that a spreadsheet would run as a formula, or that begins with an
-    apostrophe, is quoted with one, which `_unquoted` undoes."""
+    """Return a cell of CSV that no spreadsheet runs as a formula.
+
+    Such text, and text that begins with an apostrophe, gets one in front, which `_unquoted` undoes.
+    """
     if isinstance(value, bool):
         return str(value).lower()
     return f"'{value}" if isinstance(value, str) and _RUN.match(value) else str(value)

@@ -1,4 +1,4 @@
-"""Files as spreadsheets save them, as rows of cells: CSV in any usual encoding, and .xlsx."""
+"""Read spreadsheet files as rows of cells: CSV in any usual encoding, and .xlsx."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _refuse_merged(name: str, sheet: Worksheet) -> None:
 
 
 def _value(name: str, grid: Grid, cell: Any, values: Worksheet) -> Any:
-    """Return what a cell holds: text stripped, a formula's result as the spreadsheet kept it."""
+    """Return a cell's value: text stripped, a formula's result as the spreadsheet kept it."""
     shown = values.cell(cell.row, cell.column) if cell.data_type == "f" else cell
     problem = None
     if cell.data_type == "f" and shown.value is None:

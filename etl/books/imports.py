@@ -1,4 +1,4 @@
-"""Changes to the books, done or only tried: what they replace, and what that does to months."""
+"""Change the books, or only try to; report the entries replaced and the effect on months."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etl.store.books import CostShare
 
 
 class Effect(NamedTuple):
-    """A share of a month's cost that a change of the books changes, in millionths of a yuan."""
+    """A share of a month's cost before and after a change of the books, in millionths of a yuan."""
 
     share: CostShare
     before_microcny: int
@@ -25,8 +25,10 @@ class Effect(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import put in place of what: by kind, how many there are now, and were before.
-    `remarks` name entries without effect, `effects` what a trial would change."""
+    """The outcome of an import: numbers of entries by kind, now and before.
+
+    `remarks` name entries without effect, `effects` the costs that a trial would change.
+    """
 
     counts: Mapping[str, tuple[int, int]]
     remarks: Sequence[str] = ()
@@ -40,7 +42,7 @@ class Imported:
 
 
 def refuse_empty(name: str, counts: Mapping[str, tuple[int, int]]) -> None:
-    """Raise `SettingsError` if a file would take all entries of a kind away, or holds none at all."""
+    """Raise `SettingsError` if a file would remove all entries of a kind, or holds none at all."""
     lost = [f"{before} {kind}s" for kind, (now, before) in counts.items() if before and not now]
     if lost or not any(now for now, _ in counts.values()):
         what = f"that would take {' and '.join(lost)} away" if lost else "nothing would be imported"

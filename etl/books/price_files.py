@@ -53,7 +53,7 @@ LONGEST_BOOT_S: Final = 3_600
 def import_prices(
     database: Database, path: Path, *, allow_empty: bool = False, dry_run: bool = False
 ) -> Imported:
-    """Take the overrides of a file in place of those that there are; `-` is standard input.
+    """Replace the overrides by those of a file; `-` is standard input.
 
     The file is checked as a whole first. Learned prices are replaced only if the file holds some. With
     `dry_run` nothing is changed, and the effects say what would be. Raises `SettingsError` with the
@@ -92,7 +92,7 @@ def prices_of(document: Document, zone: Zone) -> list[Override]:
 
 
 def export_prices(database: Database, form: str) -> list[str]:
-    """Return the lines of a file that `import_prices` reads as what there is."""
+    """Return the lines of a file from which `import_prices` restores the prices of today."""
     with store.reading(database) as db:
         book = db.books
         zone = book.zone()
@@ -115,7 +115,7 @@ def model(database: Database) -> ChargingModel:
 
 
 def set_model(database: Database, chosen: ChargingModel) -> None:
-    """Charge by another model from now on, used time too; closed months stay.
+    """Charge by another model from now on, and past time again; closed months stay.
 
     Raises `SettingsError` for boot times that cannot be.
     """
@@ -130,7 +130,7 @@ def set_model(database: Database, chosen: ChargingModel) -> None:
 
 
 def _unknown(known: Mapping[str, set[str]], chosen: Sequence[Override]) -> Iterator[str]:
-    """Yield a remark for each subject of a price that nothing has.
+    """Yield a remark for each subject of a price (an account, GPU, image …) that does not exist.
 
     A kind of which nothing at all is known, as before the first sync, gives none.
     """

@@ -1,4 +1,4 @@
-"""Who pays: allocation rules and budgets from and to a file, and their effect on instances."""
+"""Allocation rules and budgets from and to a file, and their effect on instances."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ HIGHEST_BUDGET_MICROCNY: Final = 10**15
 
 
 class RuleInForce(NamedTuple):
-    """A rule, and the number of instances that it holds for now."""
+    """A rule, and the number of instances that it assigns now."""
 
     rule: Rule
     instances: int
@@ -73,7 +73,7 @@ def import_rules(
     dry_run: bool = False,
     now: Instant | None = None,
 ) -> Imported:
-    """Take the rules and budgets of a file in place of those that there are; `-` is standard input.
+    """Replace the rules and budgets by those of a file; `-` is standard input.
 
     The file is checked as a whole first. Closed months stay as they are. With `dry_run` nothing is
     changed, and the effects say what would be. With `now` the expired rules are named, and a version is
@@ -95,7 +95,7 @@ def rule_history(database: Database) -> list[RuleVersion]:
 def restore_rules(
     database: Database, version: int, now: Instant, *, dry_run: bool = False
 ) -> Imported:
-    """Take the rules and budgets of an earlier version in place of those that there are.
+    """Replace the rules and budgets by those of an earlier version.
 
     Raises `SettingsError` if there is no such version.
     """
@@ -171,7 +171,7 @@ def rules_of(document: Document, zone: Zone) -> RuleFile:
 
 
 def export_rules(database: Database, form: str) -> list[str]:
-    """Return the lines of a file that `import_rules` reads as what there is."""
+    """Return the lines of a file from which `import_rules` restores the rules of today."""
     with store.reading(database) as db:
         book = db.books
         return _lines(form, book.rules(), book.budgets(), book.zone())
@@ -186,7 +186,7 @@ def _lines(
 
 
 def rules_in_force(database: Database) -> tuple[list[RuleInForce], Zone]:
-    """Return the rules in the order in which they are asked, and the reporting time zone."""
+    """Return the rules in the order in which they are tried, and the reporting time zone."""
     with store.reading(database) as db:
         book = db.books
         instances = book.instances_by_rule()

@@ -83,7 +83,7 @@ def _unspent(chosen: RuleFile, accounts: set[str]) -> Iterator[str]:
 
 
 def takes_all(earlier: Rule, rule: Rule) -> bool:
-    """Whether `earlier` surely holds whenever `rule` would."""
+    """Tell whether `earlier` surely matches everything that `rule` matches."""
     return (
         earlier.account in (None, rule.account)
         and earlier.instance_uuid in (None, rule.instance_uuid)
@@ -95,7 +95,7 @@ def takes_all(earlier: Rule, rule: Rule) -> bool:
 
 
 def _is_wider(wide: str | None, narrow: str | None) -> bool:
-    """Whether a pattern matches every text that `narrow` matches, `None` being any text."""
+    """Tell whether `wide` matches every text that `narrow` matches, `None` being any text."""
     if wide is None:
         return True
     if narrow is None:

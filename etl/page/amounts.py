@@ -1,4 +1,4 @@
-"""Amounts and numbers as the page writes them."""
+"""Write amounts and numbers for the page."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def yuan(amount: float | None, words: Words) -> str:
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """Write a number with thousands apart; nothing for None."""
+    """Write a number with its thousands separated; an empty text for None."""
     return "" if value is None else f"{value:,.{digits}f}"

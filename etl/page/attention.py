@@ -1,4 +1,4 @@
-"""What on the page needs a person, worst first."""
+"""Sentences about everything that needs a person, the worst first."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from etl.page.words import Words
 from etl.units import HOUR_S
 
 FEW_DAYS: Final = 7
-"""A balance that lasts no longer is named."""
+"""Days that a balance must last not to be mentioned."""
 STALE_S: Final = HOUR_S
-"""A newest complete poll that is older is named."""
+"""Age from which the newest complete poll is mentioned."""
 UNEXPLAINED_YUAN: Final = 1.0
 OVER_PERCENT: Final = 100
 

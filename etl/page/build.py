@@ -1,4 +1,4 @@
-"""The page as text: facts and charts through a template, with its style and script inside."""
+"""Build the page as text from facts, charts and a template, with style and script inside."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _running(facts: Facts) -> list[Row]:
 
 
 def _choices(rows: Sequence[charts.TimelineRow]) -> dict[str, list[str]]:
-    """Return what the filters offer."""
+    """Map each filter of the page to the values that it offers."""
     return {
         "project": sorted({row.project for row in rows if row.project}),
         "owner": sorted({row.owner for row in rows if row.owner}),

@@ -1,4 +1,4 @@
-"""What each chart of the page shows, as numbers and paths; the template only places them."""
+"""Charts of the page as numbers and paths; the template only places them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from etl.units import HOUR_S
 ROW_HEIGHT: Final = 14
 PLOT_HEIGHT: Final = 220
 MOST_SERIES: Final = 8
-"""As many colours can be told apart; what is smaller is one series, the others."""
+"""The most series that colours can tell apart; smaller ones are added up as one."""
 OTHERS: Final = "others"
 RUNS_SHOWN: Final = 20
 WHOLE: Final = 100
@@ -53,7 +53,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A box of a stacked bar: place, size, and what it says."""
+    """A box of a stacked bar: place, size and label."""
 
     x: float
     y: float
@@ -84,7 +84,7 @@ class Stack:
     line: str = ""
     unsettled: list[Band] = field(default_factory=list)
     ticks: list[tuple[float, float]] = field(default_factory=list)
-    """Value, and percent from the bottom."""
+    """Values on the axis, with their places in percent from the bottom."""
 
 
 def timeline(facts: Facts) -> list[TimelineRow]:
@@ -173,8 +173,10 @@ def unseen(facts: Facts) -> Iterator[Band]:
 
 
 def cost_by_day(facts: Facts, by: Callable[[Row], str | None], nobody: str) -> Stack:
-    """Return the cost of each day, stacked by what `by` says of a row of `report daily`, with its
-    bounds and the bill; `nobody` names what `by` gives None for."""
+    """Return the cost of each day in stacked bars, with its bounds and the bill.
+
+    `by` names the series of a row of report `daily`; `nobody` is the name of rows that have none.
+    """
     amounts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for row in facts["daily"].rows:
         if row["cost_yuan"] is not None:

@@ -21,7 +21,7 @@ MOST_EVENTS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the page is about: days of the reporting zone, both included, and whose instances."""
+    """The scope of a page: days of the reporting zone, both included, account and project."""
 
     from_day: str
     to_day: str
@@ -31,7 +31,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a report, and the command that gives the same."""
+    """The rows of a report, and the command that prints them."""
 
     command: str
     columns: Sequence[Column]
@@ -44,9 +44,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that a page is made of. `observed`: start of the first and of the newest complete
-    poll, None if there was none; `seen` says how far the period was observed; `now`: when the page is
-    made."""
+    """Everything that a page is made of.
+
+    `observed`: start of the first and of the newest complete poll, None if there was none; `seen` says
+    how far the period was observed; `now`: when the page is made.
+    """
 
     choice: Choice
     zone: Zone

@@ -12,10 +12,10 @@ from math import floor, log10
 WIDTH = 1000
 """Units across every chart."""
 LEAST = 0.6
-"""No mark is narrower: a run of minutes must be seen in a month."""
+"""The narrowest mark: a run of some minutes must be visible in a month."""
 
 TINY = 0.001
-"""Less than a fen, or a few seconds: a chart of nothing has an axis all the same."""
+"""The least height of an axis, under a fen or some seconds: an empty chart needs an axis too."""
 
 Interval = tuple[float, float]
 

@@ -25,13 +25,13 @@ _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
 _OBSERVES: Final = re.compile(r"^@observes (\w+)$")
 _COLUMN: Final = re.compile(r"^@column (\w+) (?:\{([^}]*)\} ?)?(.*)$")
 _SILENT: Final = re.compile(SILENT, re.DOTALL)
-"""Where a colon begins no parameter."""
+"""Literals and comments, in which a colon begins no parameter."""
 _BOUND: Final = re.compile(r"(?<![:\w\\]):([A-Za-z_]\w*)(?!:)")
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """`choices`: the values it can take, any where empty."""
+    """A parameter of a report. `choices`: the values that it can take; any if empty."""
 
     name: str
     about: str
@@ -41,8 +41,11 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`sql` is the file's text without its header, with macros spelled out; `is_own`: the user's, not one
-    of ours; `observes`: the resource whose polls it rests on."""
+    """A report: its SQL and its documentation.
+
+    `sql` is the file's text without its header, with macros spelled out; `is_own`: the user's, not one
+    of ours; `observes`: the resource whose polls it rests on.
+    """
 
     name: str
     about: str
@@ -56,17 +59,17 @@ class Report:
         return next((param for param in self.params if param.name == name), None)
 
     def described(self, names: Iterable[str]) -> list[Column]:
-        """Columns by name, with what the header says of them."""
+        """Return the columns of these names, with their documentation from the header."""
         return [self.columns.get(name) or Column(name) for name in names]
 
 
 def names() -> list[str]:
-    """Every report there is."""
+    """Return the names of all reports."""
     return sorted(path.stem for path in paths.REPORTS.glob("*.sql"))
 
 
 def load(name: str) -> Report:
-    """A report by name. Raises `SettingsError` where there is none."""
+    """Return the report of a name. Raises `SettingsError` if there is none."""
     path = paths.REPORTS / f"{name}.sql"
     if name not in names():
         raise SettingsError(
@@ -76,9 +79,9 @@ def load(name: str) -> Report:
 
 
 def load_own(path: Path) -> Report:
-    """The report in a file of the user's; parameters that it uses need no declaration.
+    """Return the report in a file of the user's; parameters that it uses need no declaration.
 
-    Raises `SettingsError` where it cannot be read.
+    Raises `SettingsError` if it cannot be read.
     """
     try:
         report = parse(path.stem, path)
@@ -93,7 +96,7 @@ def load_own(path: Path) -> Report:
 
 
 def parse(name: str, path: Path) -> Report:
-    """The report, or the view, in a file."""
+    """Return the report, or the view, in a file."""
     header: list[str] = []
     body: list[str] = []
     for line in path.read_text(encoding="utf-8-sig").splitlines():
@@ -111,8 +114,10 @@ def parse(name: str, path: Path) -> Report:
 
 
 def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
-    """Raises `SettingsError` where a parameter of ours whose default is a whole number is to be
-    something else: the databases differ in what they make of it."""
+    """Raise `SettingsError` if a parameter whose default is a whole number gets something else.
+
+    Only parameters of our own reports: the databases differ in how they convert such a value.
+    """
     for param in report.params:
         said = arguments.get(param.name)
         if report.is_own or said is None or not (param.default or "").isdecimal():
@@ -125,17 +130,17 @@ def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
 
 
 def bound(sql: str) -> list[str]:
-    """Names of the parameters in a query, each once: `:from_day`."""
+    """Return the names of the parameters in a query (`:from_day`), each once."""
     return list(dict.fromkeys(_BOUND.findall(_SILENT.sub(" ", sql))))
 
 
 def literal_colons(sql: str) -> str:
-    """`sql` with the colons in literals and comments escaped: they bind nothing."""
+    """Return `sql` with the colons in literals and comments escaped, so that they bind nothing."""
     return _SILENT.sub(lambda found: found[0].replace(":", "\\:"), sql)
 
 
 def first_sentence(text: str) -> str:
-    """Up to the first full stop that ends one."""
+    """Return the text up to the first full stop that ends a sentence."""
     return re.split(r"\.(?: |$)", text, maxsplit=1)[0]
 
 

@@ -195,7 +195,7 @@ def observed(database: Database, account: str | None) -> tuple[Instant, Instant]
 
 
 def unread(database: Database, account: str | None) -> list[str]:
-    """Return the records of money that were not understood, and are in no sum, in words."""
+    """Return remarks on the records of money that were not understood, and are in no sum."""
     rows = run(database, _UNREAD, {"account": account})[1]
     return [f"{name}: {records} of {resource}" for name, resource, records in rows]
 
@@ -209,8 +209,11 @@ def is_about_money(report: Report) -> bool:
 
 
 def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[Note]:
-    """Yield until when the bill has settled, since when somebody looked if that is within the period,
-    and when nobody did."""
+    """Yield notes on how far the period was observed and billed.
+
+    They say until when the bill has settled, when the first poll was if that is within the period, and
+    which times nobody observed.
+    """
     yield "time zone", zone
     for account, reach in run(database, _SETTLED, arguments)[1]:
         yield "settled until (UTC)", _moment(account, reach)

@@ -1,4 +1,4 @@
-"""Until when a report was observed: the line above every table, sheet, page and digest."""
+"""The line above every table, sheet, page and digest: until when it was observed."""
 
 from __future__ import annotations
 
@@ -64,14 +64,16 @@ _NEWEST: Final = _query(
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """The start of an account's newest complete poll, None if it has none, and how many seconds of what
-    is asked for nobody saw: of the period, or since that poll."""
+    """The start of an account's newest complete poll, None if it has none, and the unseen seconds.
+
+    Those are seconds of the period that nobody observed, or the time since that poll.
+    """
 
     account: str
     until_at: Instant | None
     unseen_s: int
     is_blind: bool = False
-    """All of the period lies before the first complete poll, or after the newest."""
+    """True if all of the period lies before the first complete poll, or after the newest."""
 
 
 def line_above(
@@ -85,7 +87,7 @@ def line_above(
 def observations(
     database: Database, report: Report, arguments: Mapping[str, Any]
 ) -> list[Observation]:
-    """Return what is observed of each account that a report is about; `arguments` as for `run`."""
+    """Return how far each account of a report was observed; `arguments` as for `run`."""
     if report.param("from_day") is None:
         return list(_up_to_now(database, report.observes, arguments))
     if report.observes != INSTANCES:
@@ -96,7 +98,7 @@ def observations(
 def observations_of_days(
     conn: Connection, first: str, last: str, now: Instant
 ) -> list[Observation]:
-    """Return what was seen of the instances of each account on some days."""
+    """Return how far the instances of each account were observed on some days."""
     asked = {"account": None, "from_day": first, "to_day": last, NOW: now}
     return [_of_period(*row) for row in conn.execute(text(SEEN.sql), asked)]
 
@@ -134,7 +136,10 @@ def _up_to_now(
 def _since_newest(
     database: Database, resource: str, arguments: Mapping[str, Any]
 ) -> Iterator[Observation]:
-    """A first poll of these lists what was before it, too: only what came after the newest is unseen."""
+    """Yield the time since the newest poll of a resource such as the bill.
+
+    Its first poll lists the past as well, so nothing else is unseen.
+    """
     ((starts, ends),) = run(database, _PERIOD, arguments)[1]
     for name, until in _newest(database, resource, arguments):
         yield Observation(name, until, max(0, (ends or 0) - max(starts or 0, until or 0)))

@@ -1,4 +1,4 @@
-"""Words for periods of days: `last-month`, `7d`, `2026-10`, `2026-Q3`, `2026`."""
+"""Read words for periods of days: `last-month`, `7d`, `2026-10`, `2026-Q3`, `2026`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,11 @@ def day_range(since: str | None, until: str | None, today: date) -> tuple[str, s
 
 
 def days_that_follow(first: str, last: str) -> dict[str, str]:
-    """Days that a report may bind beside those of its period, so that it is read no further than needed:
-    the first of as many days before it (`before_day`), and the first and the last of the month in
-    which it ends."""
+    """Return days that a report may bind besides those of its period.
+
+    They are the first of as many days before it (`before_day`), and the first and the last of the month
+    in which it ends. So a report needs to read no further than these.
+    """
     begins, ends, day = date.fromisoformat(first), date.fromisoformat(last), timedelta(days=1)
     length = min(ends - begins + day, begins - date.min)
     next_month = ends.replace(day=1) + 31 * day if ends.year < date.max.year else date.max

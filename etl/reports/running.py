@@ -1,4 +1,4 @@
-"""A report over a database: read-only, rows as they come."""
+"""Run a report on a database, read-only, and yield its rows as they come."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ READ_ONLY = "a report is one SELECT, or WITH … SELECT: it can read, and nothin
 def run(
     database: Database, report: Report, arguments: Mapping[str, Any]
 ) -> tuple[list[str], ReadRows]:
-    """The column names and the rows. Parameters without an argument have their default. Rows that are
-    not read to their end keep a transaction open until they are closed.
+    """Return the column names and the rows of a report.
+
+    Parameters without an argument have their default. Rows that are not read to their end keep a
+    transaction open until they are closed.
 
     The user's own SQL cannot write; what it does wrong is a `SettingsError`.
     """
@@ -45,8 +47,9 @@ def run(
 
 
 def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is bound: the parameters of a report with their defaults, and, if it asks for them,
-    the second of now and the days that follow from its period.
+    """Return the values to bind to the parameters of a report, defaults included.
+
+    If it asks for them, so are the second of now and the days that follow from its period.
 
     Without `now` among the arguments a period is taken to be over at its end.
     """
@@ -73,7 +76,10 @@ def _rows(database: Database, report: Report, values: Mapping[str, Any]) -> Read
 
 
 def _plainly(batch: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
-    """Rows by column: what a column holds is looked at once, and nearly all columns are of one kind."""
+    """Yield rows with plain values, converted column by column.
+
+    Nearly all columns hold values of one type, so that is checked once for each column.
+    """
     columns = [_plain_column(values) for values in zip(*batch, strict=True)]
     return map(list, zip(*columns, strict=True))
 
@@ -88,8 +94,11 @@ def _plain_column(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _statement(report: Report) -> TextClause:
-    """Days are bound as the databases store them, so that `day >= :from_day` is a search of an index.
-    In the user's own SQL they stay text: it may compare them with text."""
+    """Return the statement of a report, with its days bound as the databases store them.
+
+    So `day >= :from_day` searches an index. In the user's own SQL days stay text: it may compare them
+    with text.
+    """
     said = text(literal_colons(report.sql.rstrip().rstrip(";")))
     if report.is_own:
         return said
@@ -99,7 +108,7 @@ def _statement(report: Report) -> TextClause:
 
 @contextmanager
 def _blamed(report: Report) -> Iterator[None]:
-    """What a database says of the user's own SQL is about that SQL."""
+    """Turn a database's errors about the user's own SQL into `SettingsError`."""
     try:
         yield
     except ResourceClosedError as error:
@@ -112,8 +121,10 @@ def _blamed(report: Report) -> Iterator[None]:
 
 
 def plain(value: Any) -> Any:
-    """A value as both databases give it alike: instants as `2026-01-31T23:59:59Z`, days as ISO, bytes as
-    hexadecimal text."""
+    """Return a value in the form that is alike for both databases.
+
+    Instants are `2026-01-31T23:59:59Z`, days are ISO text, bytes are hexadecimal text.
+    """
     if isinstance(value, datetime):
         return _instant(value)
     if isinstance(value, date):
@@ -133,7 +144,7 @@ def _instant(value: datetime) -> str:
 
 
 def _number(value: Decimal) -> int | float:
-    """By its text: asking a Decimal for its exponent takes four times as long."""
+    """Convert by way of text: asking a Decimal for its exponent takes four times as long."""
     said = str(value)
     return int(said) if said.lstrip("-").isdigit() else float(said)
 

@@ -50,8 +50,10 @@ def write_month(
     made_at: Instant,
     lang: str = "en",
 ) -> None:
-    """The workbook of a month, in place of what is at `path`. Raises `SettingsError` for what is no
-    month, or one that has not begun."""
+    """Write the workbook of a month to `path`, replacing any file there.
+
+    Raises `SettingsError` if the month is not understood, or has not begun.
+    """
     first, last = _days_of(month, today)
     said = {"account": account, "from_day": first, "to_day": last, "now": made_at}
     with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:

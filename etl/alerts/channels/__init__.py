@@ -14,7 +14,7 @@ Recipients = Callable[[Channel, Mapping[str, str]], Sequence[Recipient]]
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
     """Return everybody who gets the messages of a channel, with secrets from the environment or files.
 
-    Raises `SettingsError` if one is not there, `DeliveryError` if it cannot be used.
+    Raises `SettingsError` if a secret is missing, `DeliveryError` if an address cannot be used.
     """
     module = import_module(f"etl.alerts.channels.{channel.kind}")  # loads its libraries alone
     everybody: Sequence[Recipient] = module.recipients(channel, environ)

@@ -46,7 +46,7 @@ def reason_in(content: Any) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Text of a service as one short line without secrets."""
+    """Return a service's text as one short line without secrets."""
     text = "".join(c if c.isprintable() else " " for c in scrub(text)).strip()
     return text if len(text) <= REASON_LIMIT else text[: REASON_LIMIT - 1] + "…"
 

@@ -43,16 +43,16 @@ the request."""
 VERBATIM: Final = frozenset(
     {"form", "forms", "json", "jsons", "mailto", "mailtos", "syslog", "xml", "xmls"}
 )
-"""Nothing there is markup."""
+"""Services that send the text as it is, without markup."""
 MAIL: Final = frozenset({"mailto", "mailtos"})
-"""Both plain text and HTML are sent."""
+"""Services that get both plain text and HTML."""
 TARGETS: Final = ("targets", "channels")
-"""Where plugins keep the people or rooms that an address names."""
+"""Attributes in which plugins keep the people or rooms that an address names."""
 KINDS: Final = {"urgent": "failure", "warning": "warning", "info": "info"}
 
 
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
-    """Every address of the channel: one a line, and of one line every target that it names."""
+    """Return a recipient for every target of every address of the channel, one address a line."""
     library = _library()
     urls = channel.url.read(environ, f"the address of channel {channel.name!r}").splitlines()
     lines = [url.strip() for url in urls if url.strip() and not url.strip().startswith("#")]
@@ -77,8 +77,10 @@ def _addresses(library: Any, channel: Channel, url: str) -> Iterator[Recipient]:
 
 
 def _singles(service: Any, url: str) -> Iterator[tuple[str, Any]]:
-    """The service once for each of its targets, so that one that fails does not repeat a message to
-    the others."""
+    """Yield the service once for each of its targets.
+
+    One that fails is then tried again alone, and the others get no message twice.
+    """
     name = next((n for n in TARGETS if isinstance(getattr(service, n, None), list)), "targets")
     targets = getattr(service, name, None)
     copies = [*getattr(service, "cc", ()), *getattr(service, "bcc", ())]
@@ -137,7 +139,7 @@ def _notify(library: Any, service: Any, message: Message) -> bool:
 
 
 def _fitted(service: Any, message: Message) -> tuple[str, str]:
-    """Title and text as the service takes them."""
+    """Return title and text, cut and marked up as the service takes them."""
     schemas = service.schemas()
     plain = (lambda text: text) if schemas & VERBATIM else without_markup
     most, size = _limit(service)
@@ -150,7 +152,7 @@ def _fitted(service: Any, message: Message) -> tuple[str, str]:
 
 
 def _as_html(text: str) -> str:
-    """Text as HTML that shows it as it is; apprise would make every space one that breaks no line."""
+    """Return HTML that shows the text as it is; apprise would make every space non-breaking."""
     return "<br/>".join(escape(line).replace("  ", "&nbsp; ") for line in text.split("\n"))
 
 
@@ -170,7 +172,7 @@ def _remember(service: Any, url: str) -> None:
 
 
 def _label(service: Any, url: str) -> str:
-    """The service, and the host if it is one: elsewhere a token stands in its place."""
+    """Name the service, with its host if that is a real one: some addresses have a token there."""
     scheme = url.partition("://")[0].lower()
     if service is None:
         return "apprise"

@@ -20,7 +20,7 @@ from etl.settings.alerts import Channel
 PASSED: Final = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT"}
 )
-"""Variables that a command gets: nothing that could hold a key."""
+"""Environment variables that a command gets: none that could hold a key."""
 
 
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
@@ -55,7 +55,7 @@ def _run(channel: Channel, message: Message, environ: Mapping[str, str], name: s
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:
-    """End it, and whatever it started, if it still runs."""
+    """Kill a command that still runs, with all processes that it started."""
     if running.poll() is None:
         with suppress(OSError):
             if hasattr(os, "killpg"):

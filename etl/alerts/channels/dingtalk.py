@@ -40,13 +40,13 @@ def _send(robot: Webhook, message: Message, now: Instant) -> None:
 
 
 def sign(secret: str, timestamp_ms: int) -> str:
-    """HMAC-SHA256 of `timestamp + newline + secret` by the secret, in Base64."""
+    """Return the HMAC-SHA256 of `timestamp + newline + secret`, keyed by the secret, in Base64."""
     signed = f"{timestamp_ms}\n{secret}".encode()
     return base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
 
 
 def markdown(message: Message, lines: Sequence[str]) -> dict[str, Any]:
-    """A Markdown message. People are mentioned by mobile number, which must be in the text too."""
+    """Return a Markdown message that mentions people by mobile number, which the text must hold too."""
     parts = [f"#### {without_markup(message.title)}"]
     parts += ["  \n".join(without_markup(line).split("\n")) for line in lines]
     if message.mentions:

@@ -1,6 +1,6 @@
 """A custom robot of a Feishu (飞书) group: a signed card, with its answer read.
 
-Feishu answers HTTP 200 also if it refuses; the answer's `code` says so. Titles of instances are plain
+Feishu answers HTTP 200 even if it refuses; the answer's `code` says so. Titles of instances are plain
 text in the card: they cannot mention people or carry links.
 """
 
@@ -24,7 +24,7 @@ COLOURS: Final = {"urgent": "red", "warning": "orange", "info": "blue"}
 BODY_LIMIT: Final = 20_000
 """Bytes of a request to a custom robot."""
 ELEMENTS: Final = 100
-"""Half of what a card can hold."""
+"""The most elements that we put into a card: half of what Feishu allows."""
 
 
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
@@ -45,13 +45,13 @@ def _send(robot: Webhook, message: Message, now: Instant) -> None:
 
 
 def sign(secret: str, now: Instant) -> str:
-    """HMAC-SHA256 of nothing, by the key `timestamp + newline + secret`, in Base64."""
+    """Return the HMAC-SHA256 of an empty text, keyed by `timestamp + newline + secret`, in Base64."""
     key = f"{now}\n{secret}".encode()
     return base64.b64encode(hmac.new(key, b"", hashlib.sha256).digest()).decode()
 
 
 def card(message: Message, lines: Sequence[str]) -> dict[str, Any]:
-    """An interactive card; the people concerned are mentioned in its last element."""
+    """Return an interactive card whose last element mentions the people concerned."""
     elements: list[dict[str, Any]] = [
         {"tag": "div", "text": {"tag": "plain_text", "content": line}} for line in lines
     ]

@@ -19,9 +19,9 @@ from etl.source.deadline import Budget
 from etl.source.http import Transport
 
 TOTAL_S: Final = 3.0
-"""So many timeouts of a channel are the longest that one POST takes in all."""
+"""The longest that one POST takes in all, in timeouts of its channel."""
 ANSWER_LIMIT: Final = 65_536
-"""Bytes of an answer that are read: no service says more."""
+"""The most bytes of an answer that are read: no service sends more."""
 for _name in ("httpx", "httpcore"):  # they log the address, and headers
     logging.getLogger(_name).setLevel(logging.WARNING)
 
@@ -43,7 +43,7 @@ class Webhook:
     ) -> Any:
         """Return the JSON of the answer (None if it is none) to a POST to `url`, or to the address.
 
-        Raises `DeliveryError` for a failure, also one in the body of an answer that HTTP calls well.
+        Raises `DeliveryError` for a failure, even one that only the body of an HTTP 200 reports.
         """
         status, content = self._exchange(url or self.url, body, headers or {})
         decoded = answer.decoded(content)
@@ -56,7 +56,7 @@ class Webhook:
         return DeliveryError(f"{self.name}: {reason}")
 
     def refused(self, content: Any) -> DeliveryError:
-        """The error for an answer that does not say that all went well."""
+        """Return the error for an answer that does not confirm delivery."""
         return self.failure(answer.reason_in(content) or "the answer is not understood")
 
     def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
@@ -79,8 +79,10 @@ class Webhook:
 
 
 def webhook(channel: Channel, environ: Mapping[str, str]) -> Webhook:
-    """The channel's address and secret. Raises `SettingsError` if one is not set, `DeliveryError` if
-    the address is no URL."""
+    """Return the channel's address and secret.
+
+    Raises `SettingsError` if one is not set, `DeliveryError` if the address is no URL.
+    """
     url = channel.url.read(environ, f"the address of channel {channel.name!r}")
     if not _is_url(url):
         raise DeliveryError(

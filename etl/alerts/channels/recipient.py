@@ -10,18 +10,20 @@ from etl.alerts.message import Message
 from etl.poll import Instant
 
 Send = Callable[[Message, Instant], None]
-"""Returns when the message was taken; bounded in time. Raises `DeliveryError` without a secret."""
+"""Sends a message within a bounded time. Raises `DeliveryError`, whose text holds no secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """`name` tells it from the others of its channel, and holds no secret."""
+    """An address that is tried by itself. `name` is unique in its channel and holds no secret."""
 
     name: str
     send: Send = field(repr=False)
 
 
 def distinct(label: str, address: str) -> str:
-    """A name for one of several addresses: 16 bits of its hash tell it from the others, and are too
-    few to guess it by."""
+    """Return a name for one of several addresses, made of its label and 16 bits of its hash.
+
+    So many tell it from the others, and are too few to guess the address by.
+    """
     return f"{label} #{hashlib.sha256(address.encode()).hexdigest()[:4]}"

@@ -34,13 +34,13 @@ def _send(address: Webhook, message: Message, now: Instant) -> None:
 
 
 def sign(secret: str, now: Instant, body: bytes) -> str:
-    """`sha256=` and the hex HMAC-SHA256 of `timestamp.body` by the secret."""
+    """Return `sha256=` and the hex HMAC-SHA256 of `timestamp.body`, keyed by the secret."""
     signed = f"{now}.".encode() + body
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def document(message: Message) -> dict[str, Any]:
-    """A message as programs get it, here and on standard input of a command."""
+    """Return a message as a JSON object for programs: for webhooks, and for a command's input."""
     return {
         "version": 1,
         "title": message.title,

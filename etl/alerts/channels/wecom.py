@@ -1,6 +1,6 @@
 """A group robot of WeCom (企业微信): a text message, with its answer read.
 
-WeCom answers HTTP 200 also if it refuses; the answer's `errcode` says so. It is sent as text, not as
+WeCom answers HTTP 200 even if it refuses; the answer's `errcode` says so. It is sent as text, not as
 Markdown: phones show that only in the app itself, and titles could carry links.
 """
 
@@ -34,7 +34,7 @@ def _send(robot: Webhook, message: Message) -> None:
 
 
 def text(message: Message) -> dict[str, Any]:
-    """A text message. People are mentioned by mobile number, or by their user id."""
+    """Return a text message that mentions people by mobile number or user id."""
     lines = message.lines_within(lambda lines: utf8(_content(message, lines)) <= CONTENT_LIMIT)
     mobiles = [who for who in message.mentions if who.isdecimal() and len(who) == MOBILE_DIGITS]
     return {

@@ -1,6 +1,6 @@
 """Answers of servers to libraries that keep them to themselves: HTTP through `requests`, and SMTP.
 
-Their sessions are wrapped, once. Only a thread that listens is listened to.
+Their sessions are wrapped, once. Answers are kept only for a thread that asks for them by `listening`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ _thread: Final = threading.local()
 
 @dataclass
 class Heard:
-    """Answers in order: (HTTP status, body), refused mail addresses, and replies of a mail server
-    that say that something went wrong."""
+    """Answers of servers in the order in which they came.
+
+    They are (HTTP status, body), refused mail addresses, and a mail server's replies about errors.
+    """
 
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     refused: list[tuple[int, bytes]] = field(default_factory=list)
@@ -47,7 +49,7 @@ class Heard:
 
 @contextmanager
 def listening(heard: Heard) -> Iterator[None]:
-    """Keep the answers of servers to this thread; no redirect of theirs is followed."""
+    """Record the answers that servers give to this thread, and follow none of their redirects."""
     _wrap()
     _thread.heard = heard
     try:

@@ -23,11 +23,11 @@ RULES: Final = (
     "image_failed",
     "digest",
 )
-"""In the order in which a message lists causes of one severity."""
+"""Names of the rules, in the order in which a message lists causes of one severity."""
 
 
 @cache
 def rule(name: str) -> Rule[Any, Any]:
-    """The rule of a name; its file is loaded when it is needed, since every command reads settings."""
+    """Return the rule of a name; its file is loaded only now, since every command reads settings."""
     made: Rule[Any, Any] = import_module(f"{__name__}.{name}").RULE
     return made

@@ -21,12 +21,12 @@ from etl.units import DAY_S, HOUR_S
 
 READ_S: Final = 2 * DAY_S
 BURN_S: Final = DAY_S
-"""The burn rate is that of so long a time before the newest balance."""
+"""The time before the newest balance over which the burn rate is measured."""
 BURN_LEAST_S: Final = 3 * HOUR_S
-"""A shorter history says nothing of the rate."""
+"""The shortest history that says anything about the rate."""
 STALE_S: Final = 6 * HOUR_S
 EASE: Final = 1.25
-"""A low balance is low until it lasts so many times longer: it does not come and go at the limit."""
+"""Factor on the limit that a low balance must last to clear: no alert flaps at the limit."""
 FRIDAY, FROM_HOUR, NOON = 4, 9, 12 * 60
 URGENT_HOURS: Final = 24
 BALANCES: Final = """
@@ -49,10 +49,10 @@ class BalanceOptions(Options, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Purse:
-    """All that is left of an account over time, oldest first; each amount holds until the next.
+    """The balance of an account over time, oldest first; each amount holds until the next.
 
-    `as_of`: the newest moment for which the last one is known. `running_microcny`: what runs now
-    costs an hour.
+    `as_of`: the newest moment for which the last one is known. `running_microcny`: the cost of an hour
+    of everything that runs now.
     """
 
     account: str
@@ -66,21 +66,28 @@ class Purse:
 
     @property
     def lasts_s(self) -> float | None:
-        """Seconds that the newest balance lasts at the present rate; None if that is not known, or
-        nothing is spent."""
+        """Return the seconds that the newest balance lasts at the present rate.
+
+        None if that is not known, or nothing is spent.
+        """
         burn = self.burn_per_s
         return None if not burn or not self.points else max(0, self.left_microcny) / burn
 
     @property
     def burn_per_s(self) -> float:
-        """Millionths of a yuan a second: the rate of the last day, or of what runs now, whichever is
-        more. The one knows of charges that no price explains, the other of what began an hour ago."""
+        """Return the burn rate in millionths of a yuan a second.
+
+        It is the rate of the last day or of what runs now, whichever is more. The first includes
+        charges that no price explains, the second instances that began an hour ago.
+        """
         return max(self.spent_per_s or 0, self.running_microcny / HOUR_S)
 
     @property
     def spent_per_s(self) -> float | None:
-        """The rate at which the balance fell over the last day. A rise is a recharge, and what was
-        spent in the same step is left out."""
+        """Return the rate at which the balance fell over the last day.
+
+        A rise is a recharge; spending in the same step is left out.
+        """
         if not self.points:
             return None
         begins = max(self.points[0][0], self.as_of - BURN_S)
@@ -113,7 +120,7 @@ class Balance(Rule[Purse, BalanceOptions]):
     def _low(
         self, purse: Purse, lasts_s: float, options: BalanceOptions, moment: Moment
     ) -> Iterator[Cause]:
-        """The limits that it is under."""
+        """Yield a cause for each limit that the balance is under, the worst last."""
         steps = []
         for limit in sorted(options.balance_hours, reverse=True):
             is_open = f"{self.name}:{purse.account}:{limit}h" in moment.open_keys
@@ -144,7 +151,7 @@ class Balance(Rule[Purse, BalanceOptions]):
 
 
 def purses(snapshot: Snapshot) -> list[Purse]:
-    """The balances of the watched accounts, as far back as the rate of the last day needs them."""
+    """Return the balances of the watched accounts, as far back as the last day's rate needs."""
     rows = snapshot.ask(BALANCES, since_s=snapshot.moment.now - READ_S)
     points: dict[str, list[tuple[Instant, int]]] = defaultdict(list)
     polled: dict[str, Instant] = {}
@@ -160,8 +167,10 @@ def purses(snapshot: Snapshot) -> list[Purse]:
 
 
 def _hourly_costs(snapshot: Snapshot) -> Counter[str]:
-    """Add up the price of an hour of all that runs, by account. Prepaid time has no price by the hour, and does not
-    drain a balance."""
+    """Add up the price of an hour of all that runs, by account.
+
+    Prepaid time has no price by the hour, and does not drain a balance.
+    """
     costs: Counter[str] = Counter()
     for run in snapshot.running():
         costs[run.machine.account] += run.hour_microcny or 0

@@ -13,7 +13,7 @@ from etl.alerts.words import Words
 F = TypeVar("F")
 S = TypeVar("S", bound=Options)
 COSTS_AGE_S: Final = 3_600
-"""Rules about costs of whole weeks read them anew after so long."""
+"""Age after which rules about the costs of whole weeks read them again."""
 
 
 class Rule(Generic[F, S]):
@@ -22,7 +22,7 @@ class Rule(Generic[F, S]):
     To add one, write a file with a subclass and name it in `etl.alerts.rules.RULES`.
 
     `wakes`: quiet hours do not hold it back. `prompt`: it does not wait to be gathered with others.
-    `facts_age_s`: its facts may be so old.
+    `facts_age_s`: the age up to which its facts are used again.
     """
 
     name: ClassVar[str]
@@ -40,14 +40,16 @@ class Rule(Generic[F, S]):
         raise NotImplementedError
 
     def cause(self, *key: object, severity: str, words: Words, **more: Any) -> Cause:
-        """A cause of this rule; its key is the rule's name and these parts."""
+        """Return a cause of this rule; its key is the rule's name and these parts."""
         return Cause(":".join(map(str, (self.name, *key))), self.name, severity, words, **more)
 
     def steps(
         self, key: tuple[object, ...], steps: Sequence[tuple[str, str]], words: Words, **more: Any
     ) -> Iterator[Cause]:
-        """Causes for limits (key's end, severity) that were passed one after the other, the worst
-        last: that one is sent, and speaks for the others."""
+        """Yield a cause for each limit (end of the key, severity) that was passed, the worst last.
+
+        Only the worst is sent; it covers the others.
+        """
         keys = [":".join(map(str, (self.name, *key, end))) for end, _ in steps]
         for i, (end, severity) in enumerate(steps):
             is_worst = i == len(steps) - 1

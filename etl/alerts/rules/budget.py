@@ -1,4 +1,4 @@
-"""A part of a budget that is used up, and a budget that will not do for the month."""
+"""A budget of which a large part is spent, or that will not last for the month."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from etl.alerts.words import Words, one_line, yuan
 from etl.units import DAY_S
 
 PROJECTED_FROM_S: Final = 3 * DAY_S
-"""So much of a month must have been observed for a projection: one working day would speak for all."""
+"""Observed time that a projection needs: less, and one working day would stand for the month."""
 EASE: Final = 0.95
-"""A projection that fell under the budget by less than this is still over it."""
+"""The part of a budget below which a projection must fall to clear: no alert flaps at the limit."""
 BUDGETS: Final = """
 WITH costs AS (SELECT account, project, day, cost_microcny FROM cost_line WHERE day >= :day),
 spent AS budget_month(costs AS cost_line)
@@ -27,7 +27,7 @@ FROM spent
 WHERE month = :month AND budget_microcny IS NOT NULL
 ORDER BY scope, name
 """
-"""View `cost_line` takes a day to its index; those that group it first do not."""
+"""Spending against budgets. From `cost_line`: views that group it first lose its index on days."""
 
 
 class BudgetOptions(Options, frozen=True, kw_only=True):
@@ -50,12 +50,12 @@ class Spending:
 
     @property
     def account(self) -> str | None:
-        """None of a project, which may spend in several accounts."""
+        """Return the account; None for a project, which may spend in several accounts."""
         return self.name if self.scope == "account" else None
 
     @property
     def used_percent(self) -> float:
-        """A budget of nothing is used up by the first fen."""
+        """Return the percentage that is spent; the first fen uses up a budget of nothing."""
         if self.budget_microcny <= 0:
             return 100.0 if self.spent_microcny > 0 else 0.0
         return 100 * self.spent_microcny / self.budget_microcny
@@ -105,7 +105,7 @@ class Budget(Rule[Spending, BudgetOptions]):
 
 
 def _spending(snapshot: Snapshot) -> list[Spending]:
-    """The budgets of this month, projected as view `budget_month` does once three days were observed."""
+    """Return this month's budgets, projected as in `budget_month` once three days were observed."""
     moment = snapshot.moment
     first = moment.zone.local_date(moment.now).replace(day=1).isoformat()
     return [

@@ -68,7 +68,7 @@ class CostDay(Rule[DayCost, CostDayOptions]):
 
 
 def day_costs(snapshot: Snapshot, since: str) -> list[DayCost]:
-    """The costs of each account and day from a day on, as far as prices are known."""
+    """Return the costs of each account by day from `since` on, as far as prices are known."""
     rows = snapshot.ask(DAY_COSTS, day=since)
     return [DayCost(a, str(day), int(cost)) for a, day, cost in rows if cost is not None]
 
@@ -81,7 +81,7 @@ def _is_dear(cost: int, usual: int, options: CostDayOptions) -> bool:
 
 
 def _usual(costs: Mapping[tuple[str, str], int], account: str, day: date) -> int | None:
-    """The median of the same weekdays before; None if too few are known."""
+    """Return the median of earlier days with the same weekday; None if too few are known."""
     before = [(day - timedelta(weeks=w)).isoformat() for w in range(1, WEEKS + 1)]
     known = [costs[account, name] for name in before if (account, name) in costs]
     return round(median(known)) if len(known) >= LEAST_WEEKS else None

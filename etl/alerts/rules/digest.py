@@ -29,14 +29,14 @@ from etl.poll import Instant
 from etl.units import HOUR_S
 
 PERIODS: Final = {"day": 1, "week": 7}
-"""Days that a digest looks back on, up to yesterday."""
+"""Days that each digest covers, up to yesterday."""
 LATE_S: Final = 3 * HOUR_S
-"""A digest whose time passed longer ago is left out."""
+"""The longest that a digest may be late; after that it is left out."""
 MODELS: Final = 6
 LEAST_UNSEEN_S: Final = HOUR_S // 10
-"""Less is not worth a line."""
+"""The shortest unobserved time that is worth a line."""
 FRESH_S: Final = HOUR_S
-"""If the newest poll is older than this, its time stands beside the number of running instances."""
+"""Age of the newest poll from which its time stands beside the number of running instances."""
 SPANS: Final = "SELECT account, first_s, last_s FROM sync_span WHERE {accounts} ORDER BY account"
 USAGE: Final = """
 SELECT gpu_name, CAST(SUM(running_s) AS BIGINT) AS running_s, CAST(SUM(gpu_s) AS BIGINT) AS gpu_s
@@ -49,7 +49,7 @@ FROM (
 WHERE holder = 1
 GROUP BY gpu_name ORDER BY 3 DESC, 1
 """
-"""Accounts whose keys show the same instances are not added up: the first of them holds each."""
+"""Usage by GPU. If several accounts' keys show the same instance, only the first counts it."""
 COST: Final = """
 SELECT CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
 FROM (
@@ -95,7 +95,7 @@ class DigestOptions(Options, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """`first` to `last`, both included."""
+    """The days from `first` to `last`, both included."""
 
     name: str
     first: date
@@ -106,12 +106,12 @@ class Period:
         return self.name, str(self.last)
 
     def before(self) -> Period:
-        """The period of the same length just before."""
+        """Return the period of the same length just before."""
         days = timedelta(days=PERIODS[self.name])
         return Period(self.name, self.first - days, self.last - days)
 
     def bounds(self, zone: Zone) -> tuple[Instant, Instant]:
-        """Its first second, and the first one after it."""
+        """Return its first second, and the first one after it."""
         return zone.starts(self.first), zone.starts(self.last + timedelta(days=1))
 
 
@@ -139,7 +139,7 @@ class Digest(Rule[DueDigest, DigestOptions]):
             yield self.cause(*row.period.key, severity="info", words=row.words)
 
     def _text(self, snapshot: Snapshot, period: Period) -> Words:
-        """Composed once: while its alert is open it was sent, and nobody will read it again."""
+        """Return the digest's text; empty while its alert is open, since it was sent by then."""
         key = ":".join((self.name, *period.key))
         return NOTHING if key in snapshot.moment.open_keys else compose(snapshot, period)
 
@@ -148,13 +148,13 @@ RULE = Digest()
 
 
 def newest_period(name: str, moment: Moment) -> Period:
-    """The newest whole day, or seven days, before today."""
+    """Return the newest whole day, or seven days, before today."""
     last = moment.zone.local_date(moment.now) - timedelta(days=1)
     return Period(name, last - timedelta(days=PERIODS[name] - 1), last)
 
 
 def due(options: DigestOptions, moment: Moment) -> Iterator[Period]:
-    """The periods whose digest is to be sent now."""
+    """Yield the periods whose digest is to be sent now."""
     today = moment.zone.local_date(moment.now)
     times: dict[str, int | None] = {"day": options.daily_digest}
     weekly = options.weekly_digest
@@ -177,7 +177,7 @@ def _title(period: Period) -> Words:
 
 
 def _observed_lines(snapshot: Snapshot, period: Period) -> Iterator[Words]:
-    """Lines of the period: usage, cost, polls, and how much of it nobody saw."""
+    """Yield lines about the period: usage, cost, polls, and how much of it nobody saw."""
     days = {"from_day": period.first.isoformat(), "to_day": period.last.isoformat()}
     observed = {
         row.account: row for row in _ask(snapshot, OBSERVED, now=snapshot.moment.now, **days)
@@ -207,7 +207,7 @@ def _usage(snapshot: Snapshot, period: Period) -> Iterator[Words]:
 
 
 def _cost(snapshot: Snapshot, period: Period) -> Iterator[Words]:
-    """The cost, beside that of the period before if all of that was observed."""
+    """Yield the cost, compared with the period before if all of that was observed."""
     cost = _ask(snapshot, COST, **_days(period))[0].cost_microcny
     if cost is None:
         return
@@ -233,7 +233,7 @@ def _doubles(snapshot: Snapshot) -> Iterator[Words]:
 
 
 def _unobserved(moment: Moment, period: Period, observed: Mapping[str, Any]) -> Iterator[Words]:
-    """Lines of the accounts that were not observed all the time."""
+    """Yield a line for each account that was not observed all the time."""
     ends = period.bounds(moment.zone)[1]
     for account in moment.accounts:
         name, row = one_line(account), observed.get(account)

@@ -33,7 +33,7 @@ LEFT JOIN allocation w ON is_payer_of(w, f, f.failed_s)
 WHERE f.failed_s IS NOT NULL
 ORDER BY f.account, f.instance_uuid
 """
-"""Saves that failed while we looked; they hold until the next save."""
+"""Saves that failed since the first poll; each holds until the next save."""
 
 
 @dataclass(frozen=True, slots=True)

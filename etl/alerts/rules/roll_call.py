@@ -18,9 +18,9 @@ from etl.poll import Instant
 from etl.units import HOUR_S
 
 ROLL_CALL_S: Final = HOUR_S
-"""A roll call that is later than this is left out."""
+"""The longest that a roll call may be late; after that it is left out."""
 FRESH_S: Final = HOUR_S
-"""An instance that was last seen longer ago may not run any more."""
+"""Age of the last sighting up to which an instance is taken to run still."""
 LISTED: Final = 20
 
 
@@ -78,7 +78,7 @@ def _words(
 
 
 def _head(owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone) -> Words:
-    """The first line: how many there are, and their cost from now until the morning."""
+    """Return the first line: the number of instances, and their cost from now until the morning."""
     tonight = [cost for run in runs if (cost := _between(run, now, morning)) is not None]
     name, count = one_line(owner), len(runs)
     who = Words(f"（{name}）", f" ({name})") if owner else same("")

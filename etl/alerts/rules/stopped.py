@@ -17,7 +17,7 @@ from etl.poll import Instant
 from etl.units import DAY_S
 
 STOPPED_S: Final = DAY_S
-"""A run that ended longer ago is no news."""
+"""Age from which a run that ended is no news."""
 STOPPED: Final = """
 SELECT a.name AS account, u.instance_uuid, i.title, u.gpu_name, u.gpu_nums, w.owner,
     epoch(u.started_at) AS started_s, epoch(u.ended_at) AS ended_s, (

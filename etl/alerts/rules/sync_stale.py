@@ -1,5 +1,7 @@
-"""No complete poll for long, though somebody watched or tried for as long: a machine that was switched
-off for the night is not stale in the morning."""
+"""No complete poll for long, though a daemon watched or tried for as long.
+
+A machine that was switched off for the night is not stale in the morning.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ def _is_stale(row: Polling, limit_s: int, moment: Moment) -> bool:
 
 
 def _is_newest_due(row: Polling, last: Instant, limit_s: int, moment: Moment) -> bool:
-    """Whether no poll was due since: polls may be hours apart, or rest at night.
+    """Tell whether no poll was due since the last: polls may be hours apart, or rest at night.
 
     `last` is on the source's clock, which differs, and a poll of another daemon comes a little before
     the tick.

@@ -1,4 +1,4 @@
-"""Rows for people and for machines, one file for each form."""
+"""Render rows for people and for programs, one module for each format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXT_FORMATS: Final = ("table", "json", "csv")
 FILE_FORMATS: Final = ("xlsx", "parquet")
 FORMATS: Final = (*TEXT_FORMATS, *FILE_FORMATS)
 ENDINGS: Final = {".txt": "table", **{f".{form}": form for form in FORMATS if form != "table"}}
-"""What a file's ending says of its form."""
+"""Formats by the ending of a file's name."""
 
 
 def render(
@@ -25,7 +25,7 @@ def render(
     *,
     for_excel: bool = False,
 ) -> Iterator[str]:
-    """Lines of output in one of `TEXT_FORMATS`."""
+    """Yield the lines of output in one of `TEXT_FORMATS`."""
     named = [Column(c) if isinstance(c, str) else c for c in columns]
     if form == "json":
         return json.lines(named, rows)
@@ -46,7 +46,7 @@ def write(
     lang: str = "en",
     for_excel: bool = False,
 ) -> None:
-    """A file in one of `FORMATS`; the notes go where there is room for them: into xlsx."""
+    """Write a file in one of `FORMATS`; only xlsx has room for the notes."""
     if form == "parquet":
         from etl.reports.render import parquet
 

@@ -1,4 +1,4 @@
-"""What a column of a report is, beyond its name."""
+"""Columns of reports: their kinds, headings and sums."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 Rows = Iterable[Sequence[Any]]
 KINDS: Final = ("text", "int", "number", "instant", "day")
-"""Instants are text such as `2026-01-31T23:59:59Z`, days `2026-01-31`."""
+"""Kinds of columns. Instants are text such as `2026-01-31T23:59:59Z`, days `2026-01-31`."""
 LANGUAGES: Final = ("en", "zh")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind` is one of `KINDS`, or empty where nobody said; `is_total`: its sum means something."""
+    """A column. `kind` is one of `KINDS`, or empty if undeclared; `is_total`: its sum has a meaning."""
 
     name: str
     about: str = ""
@@ -24,16 +24,16 @@ class Column:
     is_total: bool = False
 
     def heading(self, lang: str = "en") -> str:
-        """Its name for people, without the unit."""
+        """Return its name for people, without the unit."""
         return self.zh if lang == "zh" and self.zh else self.name
 
     def full_heading(self, lang: str = "en") -> str:
-        """The same, with the unit where there is one."""
+        """Return its name for people, with the unit if there is one."""
         return f"{self.heading(lang)} ({self.unit})" if self.unit else self.heading(lang)
 
 
 def total(values: Iterable[Any]) -> Any:
-    """The sum of what is there; None of nothing. Hundredths of hours add up without dust."""
+    """Return the sum of the values that are not None, rounded; None if all are."""
     present = [value for value in values if value is not None]
     if not present:
         return None
@@ -41,5 +41,5 @@ def total(values: Iterable[Any]) -> Any:
 
 
 def rounded(value: Any) -> Any:
-    """A sum of decimal fractions, without the dust of binary ones."""
+    """Round a sum of decimal fractions, so that no error of binary ones shows."""
     return round(value, 6) if isinstance(value, float) else value

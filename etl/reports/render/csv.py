@@ -11,7 +11,7 @@ from etl.reports.render.cells import spreadsheet_safe, spreadsheet_text
 from etl.reports.render.columns import Column, Rows
 
 BOM: Final = "\ufeff"
-"""By it Excel knows UTF-8."""
+"""The byte order mark by which Excel recognises UTF-8."""
 
 
 def lines(
@@ -32,7 +32,7 @@ def lines(
 
 
 class _Line:
-    """What `csv` writes a line to: `writerow` returns what this returns."""
+    """A file for `csv` that returns the line, since `writerow` returns the result of `write`."""
 
     def write(self, line: str) -> str:
         return line

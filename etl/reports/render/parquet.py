@@ -1,4 +1,4 @@
-"""Rows as Parquet, typed by what the columns say of themselves, written in batches."""
+"""Write rows as Parquet in batches, typed by the kinds of their columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def pyarrow() -> Any:
-    """The library, where it is installed. Raises `SettingsError`."""
+    """Return the library. Raises `SettingsError` if it is not installed."""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -31,8 +31,11 @@ def pyarrow() -> Any:
 
 
 def write(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> int:
-    """Rows into a file; their number. Columns of which no kind is known are typed by the first
-    rows. Raises `SettingsError` where a later row does not fit."""
+    """Write rows to a file; return their number.
+
+    Columns without a kind are typed by the first rows. Raises `SettingsError` if a later row does not
+    fit.
+    """
     arrow = pyarrow()
     remaining = iter(rows)
     batch = list(islice(remaining, BATCH))
@@ -50,7 +53,7 @@ def write(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> int:
 
 
 def arrow_type(arrow: Any, kind: str) -> Any:
-    """The type of a column of one of `KINDS`, or of `bool`."""
+    """Return the Arrow type of a column of one of `KINDS`, or of `bool`."""
     return {
         "int": arrow.int64(),
         "number": arrow.float64(),
@@ -61,7 +64,10 @@ def arrow_type(arrow: Any, kind: str) -> Any:
 
 
 def array(arrow: Any, values: Sequence[Any], kind: Any) -> Any:
-    """Values as both databases give them: instants and days as text or as objects, truth as 0 and 1."""
+    """Return values of either database as an Arrow array.
+
+    Instants and days come as text or as objects, booleans as 0 and 1.
+    """
     first = next((value for value in values if value is not None), None)
     is_number = arrow.types.is_boolean(kind) and isinstance(first, int)
     if is_number and not isinstance(first, bool):

@@ -51,7 +51,7 @@ def printable(value: Any) -> str:
 
 
 def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) -> list[list[Any]]:
-    """Return a last row with the sums of the columns that add up, if there is one and several rows."""
+    """Return a last row with the sums of columns that add up; none without one, or for one row."""
     if len(table) < 2:
         return []
     sums = [

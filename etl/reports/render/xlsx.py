@@ -24,7 +24,7 @@ LONGEST_TEXT: Final = 32_767
 LONGEST_NAME: Final = 31
 _NOT_IN_NAMES: Final = re.compile(r"[\[\]:*?/\\]")
 EXACT: Final = 10**15
-"""A spreadsheet keeps 15 digits: longer numbers are written as text."""
+"""The limit of a spreadsheet's 15 digits: larger numbers are written as text."""
 _SUM: Final = {"en": "total", "zh": "合计"}
 _NOTES: Final = {"en": ("Notes", "note", "value"), "zh": ("说明", "项目", "内容")}
 _WIDTHS: Final = {"int": 10, "number": 12, "instant": 20, "day": 12}
@@ -62,9 +62,9 @@ class Book:
         self._lang = lang
 
     def sheet(self, name: str, columns: Sequence[Column], rows: Rows) -> int:
-        """A sheet of rows below their headings, with sums where columns add up; the number of rows.
+        """Write a sheet of rows with headings and sums; return the number of rows.
 
-        Raises `SettingsError` where there are more than a sheet holds.
+        Raises `SettingsError` if there are more than a sheet holds.
         """
         sheet = self._book.add_worksheet(self._free_name(name))
         self._head(sheet, columns)
@@ -87,7 +87,7 @@ class Book:
         return written
 
     def notes(self, lines: Sequence[tuple[str, Any]]) -> None:
-        """A sheet that says what the others are."""
+        """Write a sheet of notes on the others."""
         name, *heads = _NOTES[self._lang]
         columns = [Column(head) for head in heads]
         sheet = self._book.add_worksheet(self._free_name(name))
@@ -170,8 +170,10 @@ class Book:
 
 
 class _FailsOnce:
-    """A file that after its first failure only counts what comes: a `ZipFile` that could not be
-    written tries again when it is forgotten, and complains."""
+    """A file that only counts the bytes written after its first failure.
+
+    A `ZipFile` that could not be written tries again when it is garbage-collected, and complains.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
