@@ -27,8 +27,9 @@ LEAST_BYTES: Final = 12
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    """One line. `numbers` are the page numbers asked for, in the order of `pages`; lines made by
-    other means have `pages` alone. `same` means that the pages are those of the line before.
+    """A line of an archive. `numbers` are the page numbers asked for, in the order of `pages`;
+    lines made by other means have `pages` alone. `same` means that the pages are those of the line
+    before.
     """
 
     account: str

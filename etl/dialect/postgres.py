@@ -137,6 +137,7 @@ class Postgres:
             )
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        # one parameter, so that the statement is prepared once for any number of values
         return f"{column} = ANY(:among)", {"among": list(values)}
 
     def listed(
@@ -165,6 +166,7 @@ class Postgres:
         text = f"VIEW {name} AS\n{self.render(sql)}"
         try:
             with conn.begin_nested():
+                # replacing keeps grants and views that users built on this one
                 conn.exec_driver_sql(f"CREATE OR REPLACE {text}")
             return
         except DBAPIError as error:
@@ -211,6 +213,7 @@ class Postgres:
 
 def _key(what: str) -> int:
     """Return the key of an advisory lock."""
+    # advisory locks have 64 signed bits, and other programs may use some too
     return int.from_bytes(hashlib.sha256(f"chenyu-etl {what}".encode()).digest()[:8], signed=True)
 
 

@@ -78,12 +78,12 @@ class Server:
 
     @property
     def user(self) -> str | None:
-        """The user of the database, if the URL names one."""
+        """Return the user of the database, if the URL names one."""
         return self._said.get("user")
 
     @property
     def name(self) -> str | None:
-        """The name of the database, if the URL names one."""
+        """Return the name of the database, if the URL names one."""
         return self._said.get("dbname")
 
     def place(self) -> str:

@@ -123,6 +123,7 @@ class DatabaseFile:
 
     def _copied(self, target: Path) -> Path:
         try:
+            # in the target's folder: replacing a file is atomic within one file system only
             number, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         except OSError as error:
             raise _unwritable(target, error) from error

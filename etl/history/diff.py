@@ -23,8 +23,9 @@ Ending = Literal["changed", "gone"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An instance as the database holds it. `seen_at` is the `a` of its next pair: the start of
-    the last poll that surely found it as it is."""
+    """An instance as the database holds it. `seen_at` is the `a` of its next pair of sightings: the
+    start of the last poll that surely found it as it is.
+    """
 
     facts: Instance
     version: int

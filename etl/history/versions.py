@@ -26,7 +26,9 @@ class Lasting:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A version that begins. It began after `after_at`; None: it was there before we looked."""
+    """A version that begins. It began after `after_at`; None: it was there before the first
+    poll.
+    """
 
     record: Record
     began_at: Instant
@@ -45,7 +47,9 @@ class Shown:
 
 @dataclass(slots=True)
 class VersionChanges:
-    """Ends are written before beginnings: one version of a record is current."""
+    """Changes that a poll makes to versions. Ends are written before beginnings, since only one
+    version of a record is current.
+    """
 
     began: list[Began] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)

@@ -121,6 +121,7 @@ def write_account(
     mode = 0o644 if system else 0o600
     config.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
     place = config.with_name(f"{file_name(account)}.key")
+    # before the config names it, so that a failure leaves no config without its key
     _create(place, key + "\n", 0o600)
     plain = re.fullmatch(r"[A-Za-z0-9_-]+", account)
     name = account if plain else json.dumps(account, ensure_ascii=False)

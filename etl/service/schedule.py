@@ -1,8 +1,8 @@
 """Schedule of the polls of all accounts: ticks in UTC, kept by APScheduler.
 
-One job for each (account, resource), one thread for each account: its polls take turns, and no account
-waits for another. APScheduler sleeps until the next job is due and cannot know that the wall clock was
-set meanwhile: `look`, called twice a second, notices that and has the jobs timed anew.
+One job for each (account, resource), one thread for each account: its polls take turns, and no
+account waits for another. APScheduler sleeps until the next job is due and cannot know that the
+wall clock was set meanwhile: `look`, called twice a second, notices that and reschedules the jobs.
 """
 
 from __future__ import annotations

@@ -125,7 +125,7 @@ class Ticks:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def tick(self, watch: Watch, due_at: float) -> None:
-        """Serve one tick. A fault of ours ends it, and not the schedule."""
+        """Serve one tick. A fault of ours ends the tick, but not the schedule."""
         try:
             self._tick(watch, due_at)
         except EtlError as error:
@@ -149,6 +149,7 @@ class Ticks:
         while not self._is_done(turn, is_last=self.monotonic() >= turn.ends):
             if self.stopping.wait(min(pause_s, max(0.1, turn.ends - self.monotonic()))):
                 return
+            # tried again, not just awaited: the process that holds the lock may die
             pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
 
     def _is_left_alone(self, turn: _Turn) -> bool:
@@ -159,6 +160,7 @@ class Ticks:
         """
         watch = turn.watch
         while watch.pace.is_failing and not self._is_polled(turn):
+            # nobody has polled well since: the fault may be the source's
             if watch.complete_at is None or watch.complete_at <= watch.failed_at:
                 return False
             if self.monotonic() >= turn.ends:
@@ -238,6 +240,7 @@ class Ticks:
             run = result.outcome.run
             watch.offset_s, watch.listed = run.clock_offset_s or 0.0, run.listed
             if run.outcome == "complete":
+                # `started_at` lies earlier than the request by the skew
                 watch.complete_at = run.started_at + SKEW_S - watch.offset_s
         gap_s = watch.trigger.gap_s(self.app.clock())
         # a database that is away, or a full disk, is asked again at every tick
@@ -317,6 +320,7 @@ class Ticks:
         if last is None:
             return False
         began = last.began_at - self._offset_s(watch, last)
+        # a poll of another process a little before the tick serves it as well
         slack_s = max(LEAST_SLACK_S, watch.trigger.gap_s(slot_at) * SLACK)
         return slot_at - slack_s <= began <= self.app.clock() + slack_s
 

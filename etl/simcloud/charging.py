@@ -85,6 +85,7 @@ class Metered:
         for (at, rate), (until, _) in pairwise((*self.rates, (FOREVER, 0))):
             first, last = self._first_step(at), min(steps, self._first_step(until))
             total += rate * self.step_s * max(0, last - first)
+        # one division at the end: rounding each part would lose millionths
         return total // HOUR_S
 
     def _steps(self, seconds: int) -> int:

@@ -109,6 +109,7 @@ def settle(
     fall below zero, it is recharged by as many times `refill` as it takes (None: never). A charge
     below zero is paid back into the balance.
     """
+    # by uuid too, so that equal dates give the same bill every time
     ledger = Ledger(opening, sorted(cards, key=lambda card: (card.expire_date, card.uuid)))
     waiting = sorted(recharges, key=lambda recharge: recharge.at)
     index = 0

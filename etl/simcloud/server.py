@@ -283,6 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         """Close at once, so that the client's connection is reset."""
         self.close_connection = True
+        # lingering for 0 s makes the kernel send RST instead of FIN
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def log_message(self, format: str, *args: Any) -> None:

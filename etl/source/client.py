@@ -126,6 +126,7 @@ class Client:
             headers={
                 "Authorization": f"Bearer {key}",
                 "User-Agent": f"chenyu-etl/{__version__}",
+                # no other: a packed answer is unpacked here, piece by piece, up to a limit
                 "Accept-Encoding": "gzip",
             },
             timeout=timeouts,

@@ -80,6 +80,7 @@ class Span:
         """Return both instants. Raises `ClockUnsure` if the readings agree with nothing known
         before.
         """
+        # before the first poll the local clock is all that is known
         known = memory.offsets or (0.0,)
         by_s = NEAR_S + DRIFT * self._since(memory)
         believed = [r for r in self._readings if any(r.is_near(k, by_s) for k in known)]
@@ -112,6 +113,7 @@ class Span:
                 kept = _widened(_Interval(known[0], known[0]), known, by_s)
                 return self._within(kept, memory, notes=(note,))
             is_same = seen.is_near(refused.offset_s, SKEW_S + DRIFT * abs(waited_s))
+            # an equal reading some time later, by other requests: the clock was really set
             if waited_s >= CONFIRMED_AFTER_S and is_same:
                 note = f"the source's clock minus this machine's is {seen.middle:.0f} s now"
                 return self._within(seen, memory, seen.middle, (note,))
@@ -136,6 +138,7 @@ class Span:
         measured_s: float | None = None,
         notes: tuple[str, ...] = (),
     ) -> Instants:
+        # wider by the skew: the source has several clocks, and any may have dated its facts
         earliest = math.floor(self._first_sent_at + offset.lo - SKEW_S)
         latest = math.floor(self._first_sent_at + offset.hi + SKEW_S)
         if memory.started_at is not None and earliest <= memory.started_at < latest:

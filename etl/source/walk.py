@@ -121,8 +121,10 @@ class Walker:
                 break
             verdict = self._verdict(walks[-1], seen)
             seen |= verdict.identities
+            # two walks that end alike: a third would too
             if verdict == before:
                 break
+        # only bytes that were whole by themselves may stand for the listing next time
         one = verdict.complete and len(walks) == 1
         return ReadListing(walks, verdict, len(seen), walks[0].digest(seed) if one else None)
 
@@ -166,6 +168,7 @@ class Walker:
                 walk.ends(f"page {number}: {came}", final=True)
             else:
                 fatal = fatal or came
+            # the walk cannot become whole any more: spare the source the other pages
             if fatal or walk.flaw:
                 fetches.stop()
         if fatal:
@@ -188,6 +191,7 @@ class Walker:
                 walk.ends(f"page {number}: {error}", final=True)
                 return
             self.take(walk, read, None)
+            # a source that ignores paging answers with the same list for ever
             if seen.issuperset(listing.identities):
                 return
             seen.update(listing.identities)
@@ -232,6 +236,7 @@ class Walker:
         began.
         """
         newcomers = verdict.identities - seen
+        # `create_time` may come from another clock of the source than `Date`
         before = self._span.source_time(walk.sent_at) - YOUNG_S
         for page in walk.pages:
             newcomers -= older(self._resource, page, before)

@@ -75,8 +75,8 @@ class PollsWriter(Reader):
         )
 
     def _step(self, resource: str, run: Run) -> dict[str, int | None]:
-        """Return how far a complete poll is from the one before, stored so that no query must read
-        all polls to find gaps.
+        """Return how far a complete poll is from the one before; it is stored so that no query must
+        read all polls to find gaps.
         """
         if run.outcome != "complete":
             return {}

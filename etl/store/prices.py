@@ -136,6 +136,7 @@ class PricePeriods:
 def price_terms(terms: Terms) -> PriceTerms:
     """Return the part of `terms` that the price depends on."""
     return PriceTerms(
+        # no nulls: prices are joined to usage by equality
         terms.gpu_uuid or "",
         terms.gpu_name or "",
         terms.image_uuid or "",

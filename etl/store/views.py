@@ -21,7 +21,7 @@ SETTING: Final = "views"
 
 
 def view_names() -> list[str]:
-    """The views in the order in which they build on each other."""
+    """Return the names of the views, each after those that it builds on."""
     return [path.stem for path in _view_files()]
 
 

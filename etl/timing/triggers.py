@@ -1,8 +1,8 @@
 """Due times of polls, in UTC: on a grid of intervals, or by a cron expression in a time zone. Pure.
 
 Times are seconds since 1970. Both kinds depend on nothing but the clock's reading: daemons on
-several machines tick at the same moments, a restart keeps the rhythm, and a clock that was set asks
-anew.
+several machines tick at the same moments, a restart keeps the rhythm, and after a clock was set
+they only need to be asked again.
 """
 
 from __future__ import annotations
