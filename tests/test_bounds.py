@@ -6,6 +6,7 @@ one. What the promise leaves out is named in `bounded_until` and in the tests `.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -287,6 +288,21 @@ def test_a_listing_that_lags_behind_is_believed(database: Database) -> None:
     apply(database, poll_story(cloud))
     assert rows(database, "SELECT running_min_s FROM uptime_daily") == [(600,)]
     assert cloud.running(a) == 540
+
+
+def test_a_start_time_that_drifts_by_seconds_invents_no_run(database: Database) -> None:
+    cloud = Story()
+    a = cloud.rents()
+    for drifted_s in [0, 1, 2, 1, 4, 6, 11, 11, 12]:
+        cloud.passes(minutes=5)
+        listing = json.loads(cloud.body())
+        (record,) = listing["data"]["instance_list"]
+        record["start_time"] += drifted_s
+        apply(database, poll_of([json.dumps(listing).encode()], cloud.now, cloud.now))
+    claimed = "SELECT running_min_s, running_s, running_max_s FROM uptime_daily"
+    assert rows(database, claimed) == [(cloud.running(a),) * 3]
+    assert rows(database, "SELECT COUNT(*) FROM instance_usage") == [(1,)]
+    assert list(differences(database)) == []
 
 
 # Bugs that the fleets above found, each as the smallest story.

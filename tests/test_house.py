@@ -26,7 +26,7 @@ ROOMS = (
     "address errors poll streams redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock timing.freshness source.deadline source.proxies source.http",
     "source.span money.pricing money.amounts resources source.wholeness",
-    "history.usage history.months timing.triggers dialect source.client settings archive money"
+    "history.starts history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.polling alerts.rules alerts.message",
     "books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from etl.history import usage
 from etl.history.codes import SEEDED
+from etl.history.starts import EARLIEST_START
 from etl.history.usage import State, Step, Stretch
 from etl.resources.instances import Instance
 from etl.simcloud import T0
@@ -221,7 +223,7 @@ def test_a_boot_whose_gpu_changes_without_a_new_start_begins_anew(
 
 @pytest.mark.parametrize(
     "start",
-    [None, -T0, usage.EARLIEST_START - T0 - 1, CREATED - 1, STARTED - 1, B + 1],
+    [None, -T0, EARLIEST_START - T0 - 1, CREATED - 1, STARTED - 1, B + 1],
     ids=["missing", "0", "before 2015", "before create_time", "before the last", "after b"],
 )
 def test_a_start_time_that_cannot_be_one_counts_as_unchanged(start: int | None) -> None:
@@ -235,7 +237,57 @@ def test_a_start_time_that_cannot_be_one_counts_as_unchanged(start: int | None) 
 def test_a_start_time_at_the_edges_is_one() -> None:
     assert said(after(seen(STOPPED), seen(start=B)))[1] == ("observed", B)
     assert first(seen(start=CREATED)) == [("observed", CREATED)]
-    assert first(seen(start=usage.EARLIEST_START - T0, created=None))[0][0] == "observed"
+    assert first(seen(start=EARLIEST_START - T0, created=None))[0][0] == "observed"
+
+
+# start_time that drifts
+
+
+@pytest.mark.parametrize("status", [RUNNING, RESTARTING])
+@pytest.mark.parametrize("start", [STARTED + 1, STARTED + 5])
+def test_a_start_that_moved_by_seconds_is_the_same_start(status: int, start: int) -> None:
+    step = after(seen(), seen(status, start=start))
+    assert step.written == ()
+    assert step.state.last_start == T0 + start, "the next one is held against it"
+    assert said(after(seen(), seen(STOPPED, start=start))) == [("observed", STARTED, 600, 750, 900)]
+    assert after(seen(STOPPED), seen(STOPPED, start=start)).written == ()
+
+
+def test_a_start_that_moved_by_more_is_a_new_one() -> None:
+    closed = ("observed", STARTED, STARTED, STARTED + 6, STARTED + 6)
+    assert said(after(seen(), seen(start=STARTED + 6))) == [closed, ("observed", STARTED + 6)]
+
+
+def test_a_start_may_move_further_while_nobody_looked() -> None:
+    """A clock that loses a second in an hour, over ten hours."""
+    facts = seen(start=STARTED + 10)
+    assert after(seen(), facts, A, A + 36_000).written == ()
+    assert after(seen(), facts, A, A + 3_600).written != ()
+
+
+@pytest.mark.parametrize("moves", [[1] * 200, [2, -2] * 100, [-1] * 200, [0, 1, -1, 2, 5, -5]])
+def test_a_start_that_drifts_all_the_time_is_one_run(moves: list[int]) -> None:
+    facts = seen()
+    state, at = state_of(facts), 0
+    for moved in moves:
+        assert facts.start_time is not None
+        then = msgspec.structs.replace(facts, start_time=facts.start_time + moved)
+        step = usage.move(state, facts, then, T0 + at, T0 + at + 60, CODES)
+        assert step.written == ()
+        state, facts, at = step.state, then, at + 60
+
+
+def test_a_boot_whose_start_moved_by_seconds_goes_on() -> None:
+    assert said(after_boot(seen(start=503))) == [("observed", 500)]
+    assert after_boot(seen(BOOTING, start=503)).written == ()
+
+
+def test_what_stopped_and_started_again_within_seconds_ran_again() -> None:
+    """A start after `a` is the only trace of a run of up to the whole interval."""
+    was = seen(STOPPED, start=598)
+    state = usage.move(state_of(seen(STOPPED)), seen(STOPPED), was, T0 + 300, T0 + 599, CODES).state
+    step = usage.move(state, was, seen(STOPPED, start=602), T0 + A, T0 + B, CODES)
+    assert said(step) == [("possible_run", 600, 600, 600, 602), ("unseen_run", 602, 602, 751, 900)]
 
 
 # clamp and end()

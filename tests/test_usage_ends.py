@@ -3,8 +3,10 @@ prepaid time. Times are seconds after T0."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,6 +251,28 @@ def _seconds(started_at: int, ended_at: int | None, looked: range) -> int:
     return max(0, ends - max(looked.start, started_at - T0))
 
 
+# nothing runs before its creation
+
+
+def test_what_was_created_while_a_poll_read_came_up_since_its_creation() -> None:
+    """That poll began before, so the next pair does, too."""
+    was, then = seen(STOPPED, None, created=650), seen(start=None, created=650)
+    step = usage.move(state_of(was, 660), was, then, T0 + A, T0 + B, CODES)
+    assert said(step) == [("possible_run", 650, 650, 775, 900), ("unknown_start", 900)]
+
+
+def test_what_was_created_while_a_poll_read_and_is_gone_may_have_run_since() -> None:
+    assert said(gone(seen(STOPPED, None, created=650))) == [("gone", 650, 650, 650, 900)]
+
+
+def test_what_was_created_while_a_poll_read_is_held_since_its_creation() -> None:
+    was = seen(STOPPED, None, created=650)
+    then = msgspec.structs.replace(was, charging_type=PREPAID)
+    step = usage.move(state_of(was, 660), was, then, T0 + A, T0 + B, CODES)
+    held = [("unknown_start", 650, 650, 775, 900), ("observed", 900)]
+    assert said(step, "held") == held
+
+
 # every rule keeps this
 
 
@@ -262,7 +286,28 @@ FACTS = st.builds(
 )
 
 
-@given(st.lists(st.tuples(FACTS, st.integers(1, 300), st.integers(0, 60)), min_size=1, max_size=8))
+SIGHTINGS = st.lists(
+    st.tuples(FACTS, st.integers(1, 300), st.integers(0, 60)), min_size=1, max_size=8
+)
+
+
+@given(SIGHTINGS, st.integers(-1200, 900), st.booleans(), st.booleans())
+def test_nothing_begins_before_it_was_created(
+    sightings: list[tuple[Instance, int, int]], created: int, was_seen: bool, is_gone: bool
+) -> None:
+    """Whatever a listing says later, and whether it was created while we looked or not."""
+    versions, at, a = [], created, created if was_seen else None
+    for facts, later, lasts in sightings:
+        begins, at = at + later - 60, at + later + lasts  # a poll may begin before the creation
+        versions.append((msgspec.structs.replace(facts, create_time=T0 + created), a, at))
+        a = begins
+    folded = history(*versions)
+    if is_gone:
+        folded[-1] = replace(folded[-1], gone=(T0 + begins, T0 + at + 60))
+    assert all(s.started_at >= T0 + created for s in usage.fold(folded, CODES).written)
+
+
+@given(SIGHTINGS)
 def test_ends_are_in_order_and_at_most_one_stretch_of_a_kind_is_open(
     sightings: list[tuple[Instance, int, int]],
 ) -> None:

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Literal
 
 from etl.history.codes import Codes
+from etl.history.starts import believed_start, is_same_start, since_creation
 from etl.poll import Instant
 from etl.resources.instances import Instance
 
 Evidence = Literal["observed", "booting", "unseen_run", "unknown_start", "possible_run", "gone"]
 Kind = Literal["running", "held"]
-
-EARLIEST_START: Final = 1_420_070_400
-"""2015-01-01T00:00:00Z: a start before it is no start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +115,11 @@ def move(
     at `b`.
     """
     ledger = _Ledger(state)
-    start = believed_start(after, state.last_start, b)
+    newest = believed_start(after, state.last_start, b)
     # the source repeats the start_time of the last run for as long as the instance is off
-    if start == state.last_start:
-        start = None  # no news
+    is_down = state.running is None
+    is_same = is_same_start(newest, state.last_start, a, b, is_down=is_down)
+    start = None if is_same else newest
     if state.running is None:
         _from_down(ledger, before, after, a, b, start, codes)
     elif state.running.evidence == "booting":
@@ -128,7 +127,7 @@ def move(
     else:
         _from_up(ledger, state.running, before, after, a, b, start, codes)
     _move_held(ledger, after, a, b, start, codes)
-    ledger.last_start = start or state.last_start
+    ledger.last_start = newest or state.last_start
     return ledger.step()
 
 
@@ -168,17 +167,6 @@ def fold(versions: Iterable[SeenVersion], codes: Codes) -> Step:
         step = leave(step.state, before.facts, *before.gone)
         written.update((stretch.usage_no, stretch) for stretch in step.written)
     return Step(step.state, tuple(written[number] for number in sorted(written)))
-
-
-def believed_start(facts: Instance, last: Instant | None, b: Instant) -> Instant | None:
-    """Return `start_time` if it is plausible, else None (unknown)."""
-    start = facts.start_time
-    if start is None or start < EARLIEST_START or start > b:
-        return None
-    # before the creation nothing can have run: the source is wrong
-    if facts.create_time is not None and start < facts.create_time:
-        return None
-    return None if last is not None and start < last else start
 
 
 def middle(lo: Instant, hi: Instant) -> Instant:
@@ -296,6 +284,7 @@ def _came_up_unseen(
     ledger: _Ledger, after: Instance, a: Instant, b: Instant, evidence: Evidence
 ) -> None:
     """Add a run that came up at an unknown moment of (a, b]; the stretch from b alone counts it."""
+    a = since_creation(a, after, b)
     # a boot is no running time until it is seen up
     estimate = a if evidence == "booting" else middle(a, b)
     ledger.piece(a, a, estimate, b, "possible_run", after)
@@ -312,7 +301,8 @@ def _move_held(
     """
     if ledger.held is not None and ledger.held.terms == terms(after):
         return
-    changed_at = start if start is not None and start > a else middle(a, b)
+    since = since_creation(a, after, b)
+    changed_at = start if start is not None and start > a else middle(since, b)
     if ledger.held is not None:
         ledger.release(a, changed_at, b)
     if codes.is_prepaid(after.charging_type):
@@ -321,6 +311,7 @@ def _move_held(
 
 def _held_unseen(ledger: _Ledger, after: Instance, a: Instant, at: Instant, b: Instant) -> None:
     """Open prepaid time from b, preceded by a stretch for the time in which it may have begun."""
+    a = since_creation(a, after, b)
     ledger.piece(a, a, a + (b - at), b, "unknown_start", after, kind="held")
     ledger.hold(b, after)
 
@@ -361,7 +352,8 @@ class _Ledger:
         *,
         kind: Kind = "running",
     ) -> None:
-        """Add a closed stretch if it can have lasted a second."""
+        """Add a closed stretch, begun at the creation at the earliest, if it can have lasted a second."""
+        started_at = since_creation(started_at, facts, hi)
         if hi > started_at:
             self._end(self._new(kind, started_at, evidence, facts), lo, at, hi)
 

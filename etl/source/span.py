@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from etl.errors import ClockUnsure
 from etl.history.days import iso
-from etl.poll import SKEW_S, ClockMemory, Instant
+from etl.poll import DRIFT, SKEW_S, ClockMemory, Instant
 
 if TYPE_CHECKING:
     from etl.source.client import Answer
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 NEAR_S: Final = 60
 """A reading that differs from the ones before by up to this widens the instants; beyond, it is not
 believed alone."""
-DRIFT: Final = 1 / 2_000
-"""A clock that nobody disciplines gains or loses up to this share of the time that passes."""
 CONFIRMED_AFTER_S: Final = 10
 """A second reading comes at least so much later: a cached `Date` would differ from it by then."""
 LARGEST_OFFSET_S: Final = 999_999_999

@@ -1,0 +1,47 @@
+"""Which start_time and create_time can be believed. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from etl.poll import DRIFT, Instant
+from etl.resources.instances import Instance
+
+EARLIEST_START: Final = 1_420_070_400
+"""2015-01-01T00:00:00Z: a start before it is no start."""
+SAME_START_S: Final = 5
+"""A start that is later than the last one by up to this is the same start, computed anew: sources that
+subtract an uptime from their clock move it by rounding and by the clock's drift, a second or two
+between polls. A machine takes longer than this to stop and to start again."""
+
+
+def believed_start(facts: Instance, last: Instant | None, b: Instant) -> Instant | None:
+    """Return `start_time` if it is plausible, else None (unknown)."""
+    start = facts.start_time
+    if start is None or start < EARLIEST_START or start > b:
+        return None
+    # before the creation nothing can have run: the source is wrong
+    if facts.create_time is not None and start < facts.create_time:
+        return None
+    return None if last is not None and start < last else start
+
+
+def is_same_start(
+    start: Instant | None, last: Instant | None, a: Instant, b: Instant, *, is_down: bool
+) -> bool:
+    """Return whether a believed start is no news, but the last one computed anew.
+
+    One after `a` may be the only trace of a run that went unseen, so to what is down it is news.
+    """
+    if start is None or last is None:
+        return False
+    if start > a:
+        return start - last <= (0 if is_down else SAME_START_S)
+    return start - last <= SAME_START_S + (b - a) * DRIFT
+
+
+def since_creation(a: Instant, facts: Instance, b: Instant) -> Instant:
+    """Return the later of `a` and the creation: nothing runs before it. A `create_time` after `b` is
+    none."""
+    created = facts.create_time
+    return created if created is not None and a < created <= b else a
