@@ -129,6 +129,7 @@ class Alerts:
             made, _ = self._plan(tx.alerts, causes, snapshot.moment)
             if not made:
                 return
+        # Planned again: another daemon may have written the same messages since the read.
         with store.writing(self.database) as tx:
             made, known = self._plan(tx.alerts, causes, snapshot.moment)
             tx.alerts.write(made.alerts, made.messages, known, now)
@@ -172,13 +173,18 @@ class Alerts:
         return Snapshot(tx.ask, moment)
 
     def _deliver(self, now: Instant) -> Iterator[Sent]:
-        """Claim each message before it is sent, so that one of several daemons sends it. A recipient
-        that fails is left alone until the next tick."""
+        """Claim and send each message that is due; yield the attempts.
+
+        Only one of several daemons can claim a message. A recipient that fails is left alone until the
+        next tick.
+        """
         claimant = uuid.uuid4().hex
         with store.reading(self.database) as tx:
             waiting = tx.alerts.due(now)
         failing: dict[tuple[str, str], str] = {}
         for delivery_id in waiting:
+            # A claim that nobody finishes expires, so a crash may send twice. To mark the message as
+            # sent before it is would lose it instead.
             with store.writing(self.database) as tx:
                 delivery = tx.alerts.claim(delivery_id, claimant, now)
             if delivery is not None:

@@ -77,8 +77,8 @@ def main(
     timezone: str | None,
     debug: bool,
 ) -> None:
-    """Copies what a Chenyu Cloud account runs into SQLite or Postgres, keeps every version it ever
-    saw, and answers in SQL: what ran, for how long, how sure we are.
+    """Sync the instances of Chenyu Cloud accounts into SQLite or Postgres, keep every version, and
+    report in SQL: what ran, for how long, at what cost, and how certain that is.
 
     It only reads the cloud. Settings come from options, environment variables (CHENYU_…) and the
     config file, in this order.

@@ -1,4 +1,4 @@
-"""`python -m etl.cli`: the same as the command `chenyu-etl`."""
+"""Entry point of `python -m etl.cli`, which does what the command `chenyu-etl` does."""
 
 from etl.cli import main
 

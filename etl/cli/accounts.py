@@ -67,9 +67,9 @@ def rename(context: Context, old: str, new: str) -> None:
 @click.option("--undo", is_flag=True, help="Watch it again.")
 @click.pass_obj
 def retire(context: Context, name: str, undo: bool) -> None:
-    """Watch an account no longer: no alerts, no metrics, no staleness. Its history and costs stay.
+    """Stop watching an account: no alerts, no metrics, no staleness. Its history and costs stay.
 
-    For one that is closed, or that is no longer in the config file.
+    Use this for an account that is closed, or that is no longer in the config file.
     """
     from etl import store
     from etl.errors import SettingsError
@@ -90,6 +90,6 @@ def retire(context: Context, name: str, undo: bool) -> None:
 
 
 def _configured(context: Context) -> set[str]:
-    """The accounts of the config file."""
+    """Return the accounts of the config file."""
     accounts = context.read().written.get("accounts", {})
     return set(accounts) if isinstance(accounts, dict) else set()

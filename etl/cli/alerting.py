@@ -26,7 +26,7 @@ lang_option: Decorator = click.option(
 
 @click.group()
 def alerts() -> None:
-    """Alerts that hold now, and the channels that get them."""
+    """List, test and acknowledge alerts, and send them to channels."""
 
 
 @alerts.command(name="list")
@@ -35,7 +35,7 @@ def alerts() -> None:
 @json_option
 @click.pass_obj
 def list_alerts(context: Context, is_all: bool, lang: str | None, as_json: bool) -> None:
-    """Print the alerts that hold, the newest first."""
+    """Print open alerts, the newest first."""
     app = context.app(lang=lang)
     app.require_database()
     listed = app.alerts.listed(app.now() - CLEARED_DAYS * 86_400 if is_all else None)
@@ -52,7 +52,7 @@ def list_alerts(context: Context, is_all: bool, lang: str | None, as_json: bool)
 @lang_option
 @click.pass_context
 def test(ctx: click.Context, channels: tuple[str, ...], lang: str | None) -> None:
-    """Send a test message, as long as any can be, to each CHANNEL, or to all.
+    """Send a test message of the greatest length to each CHANNEL, or to all.
 
     Exits with 5 if one does not take it.
     """
@@ -84,7 +84,7 @@ def ack(context: Context, alert: tuple[str, ...], is_all: bool) -> None:
 @lang_option
 @click.pass_context
 def check(ctx: click.Context, lang: str | None) -> None:
-    """Judge once, and send what is due: for cron, after `sync`. `run` does it by itself.
+    """Check all alert rules once and send due messages. For cron, after `sync`; `run` does it itself.
 
     Exits with 2 if there is no channel, with 5 if one does not take its message.
     """

@@ -1,4 +1,4 @@
-"""What all commands share: settings from words, errors into words."""
+"""Code that all commands share: settings from the command line, output, errors for people."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Context:
         return settings.read(self.options, os.environ, Path(self.config) if self.config else None)
 
     def app(self, *, may_be_new: bool = False, **options: Any) -> App:
-        """Build the program with the settings of all words together; nothing is connected to yet.
+        """Build the program with all settings together; nothing is connected to yet.
 
-        With `may_be_new` a config file that is named need not be there yet.
+        With `may_be_new` a config file that is named need not exist yet.
         """
         from etl import settings
         from etl.app import App
@@ -73,8 +73,11 @@ class Context:
 
 
 def collect_less_often() -> None:
-    """Look for cyclic garbage once in 50,000 new objects, not in 700: there is little of it, and the
-    looks were a tenth of the start and a sixth of a first load."""
+    """Make the garbage collector run once in 50,000 new objects, not in 700.
+
+    There is little cyclic garbage, and looking for it took a tenth of the start and a sixth of a first
+    load.
+    """
     gc.set_threshold(50_000, 10, 10)
 
 
@@ -93,19 +96,19 @@ def account_option(help_text: str) -> Decorator:
 
 
 def _cleaned(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Drop what a file of variables leaves around a value."""
+    """Drop the quotes and spaces that an environment file leaves around a value."""
     from etl.settings.text import clean
 
     return None if value is None else clean(value, f"{param.name} ({param.opts[0]})")
 
 
 def setting_variables(*names: str) -> str:
-    """An epilog that names the variables of settings that have no option here."""
+    """Return an epilog that names the variables of settings that have no option here."""
     return f"Also read from the environment, or the config file: {', '.join(names)}."
 
 
 class NamedPath(click.Path):
-    """A path that says something: an empty one would be the folder that this runs in."""
+    """A path that is not empty: an empty one would mean the current folder."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if value == "":
@@ -122,7 +125,7 @@ json_option: Decorator = click.option("--json", "as_json", is_flag=True, help="P
 
 
 def prepare_database(app: App) -> bool:
-    """Bring the database up to date. True if it is a new one."""
+    """Bring the database up to date; return whether it is a new one."""
     from etl.store.schema import Upgrade
 
     is_new = app.prepare() is Upgrade.CREATED
@@ -131,17 +134,17 @@ def prepare_database(app: App) -> bool:
 
 
 def say_database(app: App, *, is_new: bool) -> None:
-    """Say where the database is, and plainly if it begins now: a mistyped path would begin one too."""
+    """Print the database's path, and whether it was created now: a mistyped path would create one."""
     say(f"database: {app.database.place}" + (f" ({CREATED})" if is_new else ""))
 
 
 def say(text: str = "") -> None:
-    """To people: standard error, so that standard output is data alone."""
+    """Print a message for people on standard error, so that standard output holds data alone."""
     click.echo(text, err=True)
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """To standard output, as they come."""
+    """Print lines on standard output as they come."""
     for line in lines:
         print_text(f"{line}\n")
 
@@ -166,7 +169,7 @@ def print_json(value: Any) -> None:
 
 
 def print_text(text: str) -> None:
-    """To standard output. Raises `SettingsError` where that takes nothing more, such as a full disk."""
+    """Print text on standard output. Raises `SettingsError` if that fails, as on a full disk."""
     if sys.stdout is None:
         raise SettingsError("standard output is closed", advice="open it, or name a file: -o FILE")
     try:
@@ -183,13 +186,13 @@ def print_text(text: str) -> None:
 
 
 def prepare_streams() -> None:
-    """What a terminal's encoding has no sign for is written as `\\u8bad`: no error."""
+    """Write characters that the terminal's encoding lacks as `\\u8bad` instead of failing."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def fail(error: EtlError) -> None:
-    """Print an error and its advice, whatever secrets a driver or a service put into it."""
+    """Print an error and its advice, without secrets that a driver or a service put into it."""
     from etl.redact import without_known
 
     say(without_known(f"error: {error.message}"))
@@ -205,7 +208,7 @@ def show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """In place of `warnings.showwarning`: to people, who care for no line of source."""
+    """Print a warning without its line of source; replaces `warnings.showwarning`."""
     say(f"warning: {message}")
 
 
@@ -223,7 +226,7 @@ def _holds_password(url: str) -> bool:
 
 
 class LazyChoice(click.ParamType[str]):
-    """A choice among names that take a while to load: they are asked for when they are needed."""
+    """A choice among names that are loaded only when they are needed, since that takes a while."""
 
     name = "choice"
 

@@ -11,7 +11,7 @@ from etl.cli.common import Context, fail, json_option, print_json, print_lines, 
 
 @click.group()
 def config() -> None:
-    """Look at the settings: what is wrong with them, and where each one comes from."""
+    """Check the settings, or show each with its source."""
 
 
 @config.command()
@@ -19,8 +19,8 @@ def config() -> None:
 def check(context: Context) -> None:
     """Check the config file, variables and key files, without a network; name everything wrong.
 
-    Exit code 2 if anything is wrong. Keys are read, and shown nowhere; whether the source takes them is
-    for doctor to find out.
+    Exit code 2 if anything is wrong. Keys are read but never shown; use doctor to test whether the
+    source accepts them.
     """
     from etl.settings.checking import notes, problems
 

@@ -11,7 +11,7 @@ from etl.cli.common import FILE, Context, print_lines, say, say_database
 
 @click.group()
 def db() -> None:
-    """The database: where it is, and its shape."""
+    """Upgrade, back up and downgrade the database."""
 
 
 @db.command()
@@ -115,13 +115,13 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
 
 @click.group()
 def codes() -> None:
-    """What the source's codes mean: shown, and set where the source has new ones."""
+    """Show the meaning of the source's codes, and set that of new ones."""
 
 
 @codes.command()
 @click.pass_obj
 def show(context: Context) -> None:
-    """Every known code."""
+    """Print every known code with its meaning."""
     from etl.rebuild import known_codes
     from etl.reports.render import render
 
@@ -136,7 +136,7 @@ def show(context: Context) -> None:
 @click.argument("meaning")
 @click.pass_obj
 def set_code(context: Context, kind: str, code: int, meaning: str) -> None:
-    """Say what a code means, and compute all running time again by it, in one transaction.
+    """Set the meaning of a code, and compute all running time again, in one transaction.
 
     MEANING of a status: creating, starting, running, restarting, stopping, stopped, destroyed,
     unknown. Of a charging code: hour, day, week, month, year, unknown.

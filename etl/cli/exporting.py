@@ -64,8 +64,8 @@ def focus(context: Context, account: str | None, month: str | None, output: Path
     """Write a month of cost and usage in the columns of FOCUS 1.2, for FinOps tools.
 
     A line is one instance, one stretch of usage, one price and one day; bill lines in whose window
-    nothing ran get lines of their own. Usage without a known price is in no line: how much of it
-    there is is said.
+    nothing ran get lines of their own. Usage without a known price is in no line; a message says how
+    much of it there is.
     """
     from datetime import timedelta
 

@@ -41,7 +41,7 @@ _dry_option = click.option(
 
 @click.group()
 def prices() -> None:
-    """What usage costs: your own prices, and how running time is charged."""
+    """Import and show your own prices, and set how running time is charged."""
 
 
 @prices.command(name="import")
@@ -55,11 +55,11 @@ def import_prices(
 ) -> None:
     """Take your prices from FILE (.csv, .xlsx or .toml), in place of those imported before.
 
-    An entry is for what it says: account, gpu_uuid or gpu_name, image_uuid, charging_type, no_card
-    (runs without a GPU); what it leaves out is any. unit (hour, day, week, month, year) and price
-    (yuan), per gpu or instance; adds = true puts it on top of the price. valid_from, valid_to: days or
-    moments. The most specific entry holds. All of the file is checked before anything is written.
-    FILE can be - for standard input. Examples: docs/billing.md.
+    An entry applies to usage that matches all it names: account, gpu_uuid or gpu_name, image_uuid,
+    charging_type, no_card (runs without a GPU). unit (hour, day, week, month, year) and price
+    (yuan), per gpu or instance; adds = true puts it on top of the price. valid_from, valid_to: days
+    or moments. The most specific entry holds. All of the file is checked before anything is
+    written. FILE can be - for standard input. Examples: docs/billing.md.
     """
     from etl.books.price_files import import_prices as take
 
@@ -73,7 +73,7 @@ def import_prices(
 @json_option
 @click.pass_obj
 def show_prices(context: Context, as_json: bool) -> None:
-    """The prices of all terms in use, and from when on each holds."""
+    """Print the prices of everything in use, and since when each holds."""
     from etl.books.price_files import prices_in_use
 
     app = context.app()
@@ -131,10 +131,10 @@ def price_model(
     boot_s: int | None,
     boot_max_s: int | None,
 ) -> None:
-    """How running time is charged: shown, and set by the options. The provider does not say.
+    """Show how running time is charged, or set it by the options. The provider does not document it.
 
-    Defaults: from start, by the second; a boot 60 s, at most 180 s. All costs follow a change, but for
-    closed months.
+    Defaults: from start, by the second; a boot 60 s, at most 180 s. A change recomputes all costs
+    except those of closed months.
     """
     from dataclasses import replace
 
@@ -158,7 +158,7 @@ def price_model(
 
 @click.group()
 def rules() -> None:
-    """Who pays: rules that give instances to projects, owners and cost centres; budgets."""
+    """Manage who pays: rules that assign instances to projects, owners and cost centres; budgets."""
 
 
 @rules.command(name="import")
@@ -172,11 +172,11 @@ def import_rules(
 ) -> None:
     """Take rules and budgets from FILE (.csv, .xlsx or .toml), in place of those imported before.
 
-    A rule matches by account, instance (uuid), title and image (patterns with * and ?), from valid_from
-    to valid_to; what it leaves out is any. It says project, owner, cost_centre. The first rule that
-    matches holds. A budget has a project or an account, an amount in yuan, and a month, or none for
-    every month. Closed months stay as they are. FILE can be - for standard input. Examples:
-    docs/billing.md.
+    A rule matches by account, instance (uuid), title and image (patterns with * and ?), from
+    valid_from to valid_to; a condition left out matches everything. It assigns project, owner and
+    cost_centre. The first rule that matches holds. A budget has a project or an account, an amount
+    in yuan, and a month, or none for every month. Closed months stay as they are. FILE can be - for
+    standard input. Examples: docs/billing.md.
     """
     from etl.books.rule_files import import_rules as take
 
@@ -229,7 +229,7 @@ def restore_rules(context: Context, version: int, dry_run: bool, as_json: bool) 
 @json_option
 @click.pass_obj
 def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
-    """The rules in the order in which they are asked, each with the instances that it holds for."""
+    """Print the rules in the order in which they are tried, each with its number of instances."""
     from etl.books.rule_files import export_rules, rules_in_force
 
     app = context.app()
@@ -248,8 +248,8 @@ def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def trial_of_rules(context: Context, words: str | None, file: Path | None, as_json: bool) -> None:
-    """What the rules say of each instance over time; with WORDS, of those whose uuid or title holds
-    them."""
+    """Print who pays for each instance over time by the rules, or only for those whose uuid or title
+    contains WORDS."""
     from etl.books.rule_files import try_rules
 
     app = context.app()
@@ -270,7 +270,7 @@ def trial_of_rules(context: Context, words: str | None, file: Path | None, as_js
 
 
 def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) -> None:
-    """Say what an import did, or print what a trial of it would change."""
+    """Print the outcome of an import, or the changes that a trial of it would make."""
     warn(imported.remarks)
     if not dry_run:
         say(f"imported: {imported}{also}")

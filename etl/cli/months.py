@@ -10,7 +10,7 @@ from etl.units import MICRO
 
 @click.group()
 def month() -> None:
-    """Months that are closed: their costs are frozen, whatever is learned later."""
+    """Close, reopen and show months. A closed month's costs are frozen, whatever is learned later."""
 
 
 @month.command(name="close")
@@ -48,7 +48,7 @@ def close_month(
 @account_option("Only this account.")
 @click.pass_obj
 def reopen_month(context: Context, month: str, account: str | None) -> None:
-    """Let the costs of a month follow what is known again."""
+    """Reopen a month: its costs follow current prices and rules again."""
     from etl.books.closing import reopen
 
     app = context.app()
@@ -60,7 +60,7 @@ def reopen_month(context: Context, month: str, account: str | None) -> None:
 @json_option
 @click.pass_obj
 def show_months(context: Context, as_json: bool) -> None:
-    """The closed months: what each cost when it was closed, and by what is known today."""
+    """Print the closed months with their frozen cost, and the cost by what is known today."""
     from etl.books.closing import frozen_months
     from etl.history.days import iso
 

@@ -1,4 +1,4 @@
-"""The command that draws: page."""
+"""The command page."""
 
 from __future__ import annotations
 

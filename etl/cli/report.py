@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json", "csv", "xlsx", "parquet")
 ARGUMENTS = {"from_day": "--from", "to_day": "--to", "by": "--by", "event": "--event"}
-"""Parameters that have an option of their own."""
+"""Parameters of reports that have an option of their own."""
 
 
 class ReportCommand(click.Command):
-    """`report NAME --help` explains that report."""
+    """The command report; `report NAME --help` explains that report."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         asks = [word for word in args if word in ("-h", "--help")]
@@ -119,11 +119,13 @@ def report(
     lang: str,
     as_json: bool,
 ) -> None:
-    """Print a report; without a NAME, the reports there are.
+    """Print a report; without a NAME, list all reports.
 
     Days are of the database's time zone, both ends included; the default is this month to date. A day
     can be 2026-01-31, a month 2026-01, a quarter 2026-Q1, a year 2026, today, yesterday, 7d (the last
-    seven days), this- or last- with week, month, quarter or year. report month --month 2026-10 -o FILE.xlsx is the workbook for the books.
+    seven days), this- or last- with week, month, quarter or year.
+
+    report month --month 2026-10 -o FILE.xlsx writes the workbook of a month for accounting.
     """
     from etl import reports
 
@@ -214,7 +216,7 @@ def _show(
 
 
 def _or_told(rows: Any, app: Any, account: str | None) -> Any:
-    """The rows; where a period has none, people are told of which there could be some."""
+    """Return the rows; if a period has none, tell the user which days were observed."""
     from etl import reports
     from etl.history.days import Zone
 
@@ -277,7 +279,7 @@ def _month_help(sheets: Iterable[Any]) -> Iterator[str]:
 
 
 def _list(reports: Any) -> Iterator[str]:
-    """Name, first sentence, parameters; aligned."""
+    """Yield a line for each report: name, first sentence and parameters, aligned."""
     found = [reports.load(name) for name in reports.names()]
     wide = max(len(each.name) for each in found)
     for each in found:
@@ -339,7 +341,7 @@ def _refuse_unused(chosen: Report, said: Mapping[str, str | None]) -> None:
 
 
 def _refuse_missing(chosen: Report, arguments: Mapping[str, Any]) -> None:
-    """A parameter that only the user's own SQL names has no default."""
+    """Refuse to run the user's own SQL while a parameter without a default has no value."""
     for param in chosen.params:
         if chosen.is_own and param.name not in arguments and param.default is None:
             raise click.UsageError(

@@ -1,4 +1,4 @@
-"""The command that looks: status."""
+"""The command status."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from etl.poll import SKEW_S
 @json_option
 @click.pass_context
 def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
-    """Show what is synced, how fresh it is, and what is odd.
+    """Show what is synced, how fresh it is, and what needs attention.
 
-    Watched are the accounts of the settings; without any, all that the database knows and that are not
+    It covers the accounts of the settings; if there are none, all accounts in the database that are not
     retired (chenyu-etl account retire).
     """
     from etl.status import Freshness, stale

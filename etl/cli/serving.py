@@ -26,7 +26,7 @@ from etl.cli.common import (
 )
 
 ASKED_TIMES: Final = 3
-"""How often a person is asked for a key."""
+"""The number of times that a person is asked for a key."""
 FORBIDDEN: Final = 403
 _VARIABLES = setting_variables(
     "CHENYU_SCHEDULE",
@@ -67,7 +67,7 @@ def run(
     listen: str | None,
     log_format: str | None,
 ) -> None:
-    """Poll for ever: instances every 2 minutes, or as the config file says. The daemon.
+    """Run the daemon: poll for ever, instances every 2 minutes or as the config file says.
 
     Every account has a thread of its own; one that fails delays no other. SIGTERM and Ctrl-C finish
     the polls in hand, or leave them as if never begun, within seconds. SIGHUP reads the config file
@@ -131,9 +131,10 @@ def init(
 ) -> None:
     """Set up an account: ask for its key, test it, write config and key file, poll once.
 
-    A key that is refused is asked for again. It is not shown, goes into a file of its own that only you can read, and reaches nothing
-    else. Run it again with another --account for a second one. Without a terminal nothing is asked:
-    the key comes from --stdin or CHENYU_API_KEY, and there is no service unless --service.
+    If the key is refused, it asks again. The key is never shown, and is stored only in a file of
+    its own that only you can read. Run it again with another --account for a second one. Without a
+    terminal nothing is asked: the key comes from --stdin or CHENYU_API_KEY, and there is no service
+    unless --service.
     """
     from etl import settings
     from etl.service import installing, units
@@ -168,8 +169,10 @@ def init(
 
 
 def _wants_system(context: Context) -> bool:
-    """Root's service is one of the system, and its config has a place of its own: asked before
-    anything is written."""
+    """Return whether to set up a service of the system, for root; its config has a path of its own.
+
+    It must be asked before anything is written.
+    """
     from etl.service import units
 
     if context.config or not (_is_root() and is_terminal()):
@@ -179,7 +182,7 @@ def _wants_system(context: Context) -> bool:
 
 
 def _good_key(app: Any, account: str, from_stdin: bool) -> str:
-    """A key that the source takes. At a terminal it is asked for again where the source does not."""
+    """Return a key that the source accepts; at a terminal, ask again while it is refused."""
     from etl.errors import Refused, SettingsError
     from etl.service import installing
 
@@ -236,8 +239,10 @@ def _command(config: Path, account: str) -> str:
 
 
 def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
-    """Return the lines of a new config file for what was given here, and the names of what may hold a
-    secret and is not written."""
+    """Return the lines of a new config file, and the names of settings that are not written.
+
+    Those are settings given here that may hold a secret.
+    """
     import json
 
     from etl.service import units
@@ -284,7 +289,7 @@ def _poll_first(context: Context, config: Path, account: str) -> None:
 
 @click.group()
 def service() -> None:
-    """Run by systemd, cron and others: their files, and systemd's installed."""
+    """Print service files for systemd, cron and others, or install them for systemd."""
 
 
 _user_option = click.option(
@@ -310,7 +315,7 @@ def _is_root() -> bool:
 @_user_option
 @click.pass_obj
 def print_service(context: Context, kind: str, user: bool) -> None:
-    """Print what makes systemd, cron, launchd or Windows run this installation."""
+    """Print the file or command with which systemd, cron, launchd or Windows runs this installation."""
     from etl.service import installing, units
 
     system = not user and _is_root() and kind == "systemd"
@@ -333,7 +338,7 @@ def print_service(context: Context, kind: str, user: bool) -> None:
 @_folder_option
 @click.pass_obj
 def install(context: Context, user: bool, start: bool, folder: Path | None) -> None:
-    """Install it for systemd: as root with a user of its own and little else, else for yourself."""
+    """Install the systemd service: as root, locked down with a user of its own; else for yourself."""
     from etl.service import installing
 
     system = not user and _is_root()
@@ -355,8 +360,10 @@ def uninstall(user: bool, folder: Path | None) -> None:
 
 
 def _config(context: Context, *, system: bool) -> tuple[Path, Any]:
-    """The config file that the service is to use, and its settings, without the keys in this
-    environment."""
+    """Return the config file that the service is to use, and its settings.
+
+    Keys in this environment are left out, since the service will not have them.
+    """
     from etl import settings
     from etl.service import units
 
@@ -370,7 +377,7 @@ def _config(context: Context, *, system: bool) -> tuple[Path, Any]:
 
 
 def _carried(context: Context, config: Path, *, system: bool) -> dict[str, str]:
-    """The variables of this shell that the service needs; root's own folders are none of them."""
+    """Return the variables of this shell that the service needs, without root's own folders."""
     from etl import settings
     from etl.service import installing
 
@@ -381,7 +388,7 @@ def _carried(context: Context, config: Path, *, system: bool) -> dict[str, str]:
 
 
 def _require_a_key(app: Any) -> None:
-    """Raises where no account has a key; one that lacks its own is said, and tried again later."""
+    """Raise if no account has a key; warn of each that lacks one, since it is tried again later."""
     from etl.errors import SettingsError
 
     missing = []

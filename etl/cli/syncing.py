@@ -78,14 +78,14 @@ def sync(
     metrics_file: Path | None,
     as_json: bool,
 ) -> None:
-    """One poll of everything due: page through the lists, write what changed. For cron.
+    """Poll everything that is due once, and write what changed. For cron.
 
     Instances are always due; the balance every 10 minutes, prices every 30, bill, cards and
-    recharges every hour. Where the key has no permission for one of these, that is said once.
+    recharges every hour. If the key has no permission for one of these, that is reported once.
 
-    Brings an empty or older database up to date by itself. A poll is one transaction: what is
-    killed half-way has never been. Exit code 3 means that the list could not be read whole: what
-    was seen is written, nothing is taken for gone.
+    Brings an empty or older database up to date by itself. A poll is one transaction: one that is
+    killed half-way leaves nothing. Exit code 3 means that a list could not be read whole: the
+    instances seen are written, and none is taken for gone.
 
     The setting ping_url is pinged as Healthchecks wants it: URL/start, then URL if every watched account
     is fresh, or URL/fail with the reason.
@@ -136,7 +136,7 @@ def sync(
     help="The SQLite file to make; an older demo file is replaced, any other file is refused.",
 )
 def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -> None:
-    """Two simulated weeks of a simulated cloud, synced in seconds. Needs no key.
+    """Sync two weeks of a simulated cloud in seconds. Needs no key.
 
     A bundled cloud with a fleet that lives (people create, start, stop, rename and forget machines)
     is served over real HTTP on this machine and polled at simulated times into a SQLite file of its
@@ -158,9 +158,9 @@ def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -
 @click.argument("files", nargs=-1, required=True, metavar="FILE…|-")
 @click.pass_context
 def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
-    """Apply archived polls by the same path as live ones, in time order.
+    """Apply archived polls in time order, just as live ones are applied.
 
-    Files may be .jsonl, .jsonl.gz and .jsonl.xz by whatever name; - is standard input, packed or not.
+    Files may be .jsonl, .jsonl.gz or .jsonl.xz under any name; - is standard input, compressed or not.
 
     Polls that are not newer than the newest applied one of their account and resource are skipped
     and counted, so the same files may be given again.
@@ -207,7 +207,7 @@ def doctor(
     which fits, how well, and what cannot be told. --accept takes that model, and the prices that were
     learned; see docs/billing.md.
 
-    Exit code 1 where something is wrong.
+    Exit code 1 if something is wrong.
     """
     if what == "billing":
         _examine_billing(ctx, account, days, accept, as_json)
@@ -286,7 +286,7 @@ def _say_result(result: Result) -> None:
 
 
 def _say_last_month(app: App) -> None:
-    """What the bill that was just read says of last month: the first answer there is."""
+    """Print what last month cost by the bill that was just read: a first answer for a new user."""
     from datetime import timedelta
 
     from etl.status import billed
@@ -301,7 +301,7 @@ def _say_last_month(app: App) -> None:
 
 
 def _absence(result: Result) -> str:
-    """Why a resource that is not needed is not there."""
+    """Return the reason why an optional resource is not available."""
     assert result.error is not None
     if result.error.kind == ErrorKind.FORBIDDEN:
         return "the key has no permission"

@@ -1,4 +1,4 @@
-"""Who pays: the user's rules, asked of an instance over the time of its titles and images.
+"""Decide who pays for an instance over time, by the user's rules and its titles and images.
 
 Pure. The first rule that matches holds; if none does, nobody pays.
 """
@@ -17,13 +17,16 @@ from etl.money.pricing import BEGINNING, FOREVER
 from etl.poll import Instant
 
 NO_RULE: Final = 0
-"""`rule_no` of a time for which no rule matches."""
+"""The `rule_no` of a time for which no rule matches."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Everything that is said must match; None is any. `title` and `image` are patterns with `*` and
-    `?`, whatever the case; `image` is asked of the image's uuid, its name and `name:tag`."""
+    """A rule. All its conditions must match; None matches anything.
+
+    `title` and `image` are patterns with `*` and `?` that ignore case; `image` is compared with the
+    image's uuid, its name and `name:tag`.
+    """
 
     rule_no: int
     account: str | None = None
@@ -51,7 +54,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What an instance looked like from `since` on."""
+    """The title and image of an instance from `since` on."""
 
     since: Instant
     title: str
@@ -60,8 +63,10 @@ class Looks:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A row of `allocation`, but for its account and instance; the end is exclusive. If no rule
-    matches, `rule_no` is `NO_RULE` and nobody pays."""
+    """A row of `allocation` without its account and instance; the end is exclusive.
+
+    If no rule matches, `rule_no` is `NO_RULE` and nobody pays.
+    """
 
     starts_s: Instant
     ends_s: Instant
@@ -92,14 +97,14 @@ def allocations(
 def first_match(
     rules: Sequence[Rule], account: str, instance_uuid: str, looks: Looks, at: Instant
 ) -> Rule | None:
-    """The rule that holds at a moment."""
+    """Return the rule that holds at a moment, None if no rule matches."""
     return next(
         (r for r in rules if r.holds(at) and r.matches(account, instance_uuid, looks)), None
     )
 
 
 def _joined(found: Sequence[Allocation]) -> Iterator[Allocation]:
-    """Neighbours that say the same as one."""
+    """Merge adjacent allocations that differ in their times alone."""
     last: Allocation | None = None
     for each in found:
         if last is not None and each == replace(last, starts_s=last.ends_s, ends_s=each.ends_s):

@@ -1,4 +1,4 @@
-"""Amounts of yuan in the usual spellings: `1,234.50`, `￥12`, `12.50元`, full-width digits. Pure."""
+"""Read amounts of yuan in usual spellings: `1,234.50`, `￥12`, `12.50元`, full-width digits. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _GROUPED: Final = re.compile(r"\d{1,3}(?P<mark>[, ])\d{3}(?:(?P=mark)\d{3})*(?:\
 
 
 class NoAmount(ValueError):
-    """A text that is no amount, or could be two; the message says which."""
+    """Raised for a text that is no amount, or that could be two; the message says which."""
 
 
 def yuan_of(text: str) -> Decimal:
     """Return the amount that a text spells, exactly.
 
-    A comma or a space between groups of three digits is no decimal mark. Raises `NoAmount` for what
-    could be read in two ways, such as `1.234,50` or `12,5`.
+    A comma or a space between groups of three digits is no decimal mark. Raises `NoAmount` for
+    text that could be read in two ways, such as `1.234,50` or `12,5`.
     """
     folded = normalize("NFKC", text).replace("\u2212", "-").strip()
     marked = _MARKED.fullmatch(folded)

@@ -1,4 +1,4 @@
-"""What a part of usage costs: seconds charged by the charging model, at every price that held.
+"""Charge a part of usage: count its seconds by the charging model, at every price that held.
 
 Pure; the view `cost_open` counts stretches that are still open by the same formulas. Seconds are
 charged from the start of the stretch on, so that its parts add up: whoever has run for d seconds was
@@ -20,8 +20,11 @@ from etl.units import HOUR_S
 
 @dataclass(frozen=True, slots=True)
 class ChargingModel:
-    """How running time is charged. `boot_s` and `boot_max_s`: seconds after the start that are not
-    charged where it counts from running, estimate and at most."""
+    """The way in which running time is charged.
+
+    `boot_s` and `boot_max_s`: seconds after the start that are not charged if it counts from running,
+    estimate and at most.
+    """
 
     counts_from: Literal["start", "running"] = "start"
     step_s: int = 1
@@ -45,8 +48,10 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part at one price: what `usage_cost` holds of it. Amounts are millionths of a yuan, None
-    where the price or the number of GPUs is not known."""
+    """The charge for a part at one price, as `usage_cost` holds it.
+
+    Amounts are millionths of a yuan, None if the price or the number of GPUs is not known.
+    """
 
     starts_s: Instant
     ends_s: Instant
@@ -62,7 +67,7 @@ class Piece:
 
 
 def hour_microcny(price: PricePeriod, gpu_nums: int | None) -> int | None:
-    """Return what all GPUs of an instance cost an hour while a price holds; None if nobody knows."""
+    """Return the cost of an hour of all GPUs of an instance at a price; None if it is not known."""
     gpus = formulas.chargeable_gpus(gpu_nums)
     if gpus is None or price.price_microcny is None:
         return None
@@ -86,6 +91,8 @@ def pieces(
         if period.starts_s >= ends or period.ends_s <= begins or period.kind != part.kind:
             continue
         at = max(period.starts_s, begins)
+        # Ages, not lengths: whole steps are counted from the start of the stretch, so that its parts
+        # add up to what the stretch as a whole is charged.
         least, estimate, most = (
             formulas.clamped(begins + length, at, period.ends_s) - origin
             for length in (part.running_min_s, part.running_s, part.running_max_s)

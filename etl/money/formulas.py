@@ -28,7 +28,7 @@ def chargeable_gpus(gpu_nums: int | None) -> int | None:
 
 
 def step_of(kind: str, evidence: str, step_s: int) -> int:
-    """Return the step by which the estimate is charged: a run that may not have been begins none."""
+    """Return the step by which the estimate is charged; a run that is only possible has none."""
     return 1 if kind == "held" or evidence == "possible_run" else step_s
 
 
@@ -73,22 +73,22 @@ def charged_max(begins: int, ends: int, boot_s: int, step_s: int, is_certain: bo
 
 
 def rate(gpus: int, price_microcny: int, flat_microcny: int) -> int:
-    """Return what a unit of a price costs: so much for each GPU, and a flat part."""
+    """Return the cost of a unit of time: a price for each GPU, and a flat part."""
     return gpus * price_microcny + flat_microcny
 
 
 def amount(seconds: int, rate: int, per_s: int) -> int:
-    """Return what seconds cost at a rate for `per_s` seconds, rounded."""
+    """Return the cost of seconds at a rate for `per_s` seconds, rounded."""
     return (seconds * rate + per_s // 2) // per_s
 
 
 def amount_min(seconds: int, rate: int, per_s: int) -> int:
-    """Return what seconds cost at a rate for `per_s` seconds, rounded down."""
+    """Return the cost of seconds at a rate for `per_s` seconds, rounded down."""
     return seconds * rate // per_s
 
 
 def amount_max(seconds: int, rate: int, per_s: int) -> int:
-    """Return what seconds cost at a rate for `per_s` seconds, rounded up."""
+    """Return the cost of seconds at a rate for `per_s` seconds, rounded up."""
     return (seconds * rate + per_s - 1) // per_s
 
 
@@ -108,4 +108,4 @@ FORMULAS: Final[tuple[Callable[..., Any], ...]] = (
     amount_min,
     amount_max,
 )
-"""Each is a macro of its name in SQL."""
+"""Functions that are also SQL macros of the same name."""

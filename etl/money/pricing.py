@@ -1,4 +1,4 @@
-"""What usage costs: list prices and the user's overrides as prices over all time.
+"""Merge list prices and the user's overrides into prices over all time.
 
 Pure. A price is whole millionths of a yuan for `per_s` seconds, in two shares: of each GPU, and flat,
 of the instance whatever its GPUs. The rules stand in `docs/design.md`, "Money".
@@ -20,7 +20,7 @@ PriceSource = Literal["override", "learned", "list", "list_assumed", "unknown"]
 
 BEGINNING: Final = 0
 FOREVER: Final = 253_402_300_800
-"""The year 10000."""
+"""An end that never comes: the year 10000, in epoch seconds."""
 PER_S: Final[Mapping[str, int]] = {
     "hour": HOUR_S,
     "day": DAY_S,
@@ -29,14 +29,14 @@ PER_S: Final[Mapping[str, int]] = {
     "year": 365 * DAY_S,
 }
 ASSUMED_UNITS: Final = frozenset({"month", "year"})
-"""Their length is our assumption."""
+"""Units whose length we assume, since the source does not state it."""
 HIGHEST_MICROCNY: Final = 10**12
-"""A million yuan for a GPU and a unit; what is dearer is no price, and would overflow sums."""
+"""The highest price of a GPU for a unit, a million yuan: more is a mistake, and overflows sums."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriceTerms:
-    """What a price depends on. '' and -1 stand for what is not known, as in `price_period`."""
+    """The terms on which a price depends. '' and -1 stand for unknown ones, as in `price_period`."""
 
     gpu_uuid: str
     gpu_name: str
@@ -47,8 +47,10 @@ class PriceTerms:
 
 @dataclass(frozen=True, slots=True)
 class ListPrice:
-    """A version of a list price. `amounts` by unit; `last_seen_at` and `valid_to` are None while it
-    is listed, between them it changed or went unseen."""
+    """A version of a list price, with `amounts` by unit.
+
+    `last_seen_at` and `valid_to` are None while it is listed; it ended unseen between the two.
+    """
 
     gpu_uuid: str
     gpu_name: str
@@ -60,8 +62,11 @@ class ListPrice:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What the user says it costs; None is any. Where no `charging_type` is said, it is for every
-    one that counts in `unit`. `valid_to` None lasts until another one for the same begins."""
+    """A price that the user set; None matches anything.
+
+    Without a `charging_type` it is for every one that counts in `unit`. If `valid_to` is None it lasts
+    until another one with the same subject begins.
+    """
 
     unit: str
     price_microcny: int
@@ -80,14 +85,14 @@ class Override:
 
     @property
     def subject(self) -> tuple[object, ...]:
-        """What it is about: of two with the same subject only one can hold at a time."""
+        """Return its subject: of two with the same subject only one can hold at a time."""
         about = (self.account, self.gpu_uuid, self.gpu_name, self.image_uuid, self.charging_type)
         unit = self.unit if self.charging_type is None else None
         return (*about, unit, self.no_card, self.adds, self.source)
 
     @property
     def rank(self) -> tuple[object, ...]:
-        """The higher, the more specific; the latest of equal ones last."""
+        """Return its rank: the higher, the more specific; of equally specific ones the latest wins."""
         return (
             self.source == "user",
             self.image_uuid is not None,
@@ -103,7 +108,7 @@ class Override:
         return BEGINNING if self.valid_from is None else self.valid_from
 
     def fits(self, account: str, terms: PriceTerms, unit: str | None) -> bool:
-        """Whether it is about usage of `account` on `terms`, charged by `unit`."""
+        """Tell whether it applies to usage of `account` on `terms`, charged by `unit`."""
         return (
             self.account in (None, account)
             and self.gpu_uuid in (None, terms.gpu_uuid)
@@ -123,8 +128,11 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class PricePeriod:
-    """A row of `price_period`, but for its account and terms. Amounts are None where the price is
-    not known; `starts_s` and `ends_s` are epoch seconds, the end exclusive."""
+    """A row of `price_period` without its account and terms.
+
+    Amounts are None if the price is not known; `starts_s` and `ends_s` are epoch seconds, the end
+    exclusive.
+    """
 
     starts_s: Instant
     ends_s: Instant
@@ -142,7 +150,7 @@ class PricePeriod:
 
 @dataclass(frozen=True, slots=True)
 class _Listed:
-    """The list price over a time."""
+    """The list price during a time."""
 
     starts_s: Instant
     source: PriceSource
@@ -153,7 +161,7 @@ class _Listed:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Everything that is known of an account's prices. `units`: charging code -> unit."""
+    """All known prices of an account. `units` maps charging codes to units."""
 
     account: str
     listed: Sequence[ListPrice]
@@ -161,7 +169,7 @@ class Prices:
     units: Mapping[int, str | None] = field(default_factory=dict)
 
     def periods(self, terms: PriceTerms) -> list[PricePeriod]:
-        """The price of usage on `terms`: disjoint periods in order that cover all time."""
+        """Return the prices of usage on `terms`: disjoint periods, in order, that cover all time."""
         unit = self.units.get(terms.charging_type)
         fitting = [o for o in self.overrides if o.fits(self.account, terms, unit)]
         listed = list(_over_time(self._versions(terms), unit))
@@ -176,7 +184,7 @@ class Prices:
         return list(_joined(found))
 
     def _versions(self, terms: PriceTerms) -> list[ListPrice]:
-        """The list prices of a model: by its name only where usage names no uuid."""
+        """Return the list prices of a model, by its name only if usage names no uuid."""
         if terms.no_card:
             return []
         return sorted(
@@ -194,20 +202,24 @@ class Prices:
 
 
 def clashes(overrides: Sequence[Override]) -> Iterator[tuple[int, int]]:
-    """Indexes of pairs of which nobody could say which one holds: the same subject, and both begin
-    together, or the earlier one says that it lasts longer than the beginning of the later."""
+    """Yield the indexes of pairs that contradict each other.
+
+    They have the same subject, and begin together, or the earlier has a written end after the begin of
+    the later.
+    """
     by_subject: dict[tuple[object, ...], list[int]] = {}
     for index, override in enumerate(overrides):
         by_subject.setdefault(override.subject, []).append(index)
     for indexes in by_subject.values():
         for i, j in pairwise(sorted(indexes, key=lambda i: overrides[i].begins)):
             first, then = overrides[i], overrides[j]
+            # An open end is no clash: it gives way to the override that begins later.
             if first.begins == then.begins or (first.valid_to or BEGINNING) > then.begins:
                 yield i, j
 
 
 def _over_time(versions: Sequence[ListPrice], unit: str | None) -> Iterator[_Listed]:
-    """A unit's list price: before the first known one that one, and after the last that one."""
+    """Yield a unit's list price over all time; the first and the last known one are extended."""
     amounts = [(version, version.amounts.get(unit or "")) for version in versions]
     known = [(v, a) for v, a in amounts if a is not None and 0 <= a <= HIGHEST_MICROCNY]
     if not known:
@@ -227,7 +239,7 @@ def _over_time(versions: Sequence[ListPrice], unit: str | None) -> Iterator[_Lis
 
 
 def _at(listed: Sequence[_Listed], at: Instant) -> _Listed:
-    """What is listed at a moment: the last step that began; of several in one second the last."""
+    """Return the list price at a moment: the last that began; of several in one second the last."""
     return [step for step in listed if step.starts_s <= at][-1]
 
 
@@ -274,7 +286,7 @@ def _replaced(found: PricePeriod, override: Override) -> PricePeriod:
 
 
 def _added(found: PricePeriod, override: Override) -> PricePeriod:
-    """An extra, in the seconds of the price below it; what is left over is rounded."""
+    """Return a price with an extra on top, converted to the price's own unit of time and rounded."""
     per_s = PER_S[override.unit]
     extra = (override.price_microcny * found.per_s + per_s // 2) // per_s
     is_flat = override.no_card or override.per == "instance"
@@ -304,7 +316,7 @@ def _unless_out_of_range(found: PricePeriod) -> PricePeriod:
 
 
 def _joined(periods: Iterable[PricePeriod]) -> Iterator[PricePeriod]:
-    """Neighbours with the same price as one."""
+    """Merge adjacent periods that have the same price."""
     last: PricePeriod | None = None
     for period in periods:
         if last is not None and period == replace(last, starts_s=last.ends_s, ends_s=period.ends_s):

@@ -1,5 +1,5 @@
 -- Allocation: who pays for what was used, by the estimate, and the part of the bill that is attributed
--- to it. What no rule matches, and what cannot be attributed, are lines of their own.
+-- to it. Usage that no rule matches, and amounts that cannot be attributed, are lines of their own.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day

@@ -1,8 +1,8 @@
 -- Balance: what is left, how fast it goes, and whether it adds up, for cash and for compute cards:
--- opening + added - billed + unexplained = closing over the period. What runs now costs `burn_now_yuan` a
--- day by estimate, wherever it is paid from; what was charged over the seven days up to the last day, as
--- far as they are known and if that is a day at least, is `burn_7d_yuan` a day. `days_left` goes by what runs now, for all of it together, and by the seven days
--- for each. An expired card shows as unexplained.
+-- opening + added - billed + unexplained = closing over the period. `burn_now_yuan` is the estimated daily
+-- cost of everything that runs now, whatever pays for it; `burn_7d_yuan` is the daily average charged over
+-- the seven days up to the last day, if at least one of them is known. `days_left` uses `burn_now_yuan`
+-- for cash and cards together, and `burn_7d_yuan` for each. An expired card shows as unexplained.
 -- @observes balance
 -- @param account only this account, or all
 -- @param from_day first day

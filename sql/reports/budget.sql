@@ -1,6 +1,6 @@
--- Budgets: what each project and account has spent in each month of the period, of which budget, and
--- what the month will have cost at its end if it goes on as it did since it is observed. Whole months,
--- whatever days the period begins and ends with. Costs are estimates, see report cost.
+-- Budgets: spending of each project and account in each month of the period, its budget, and the cost
+-- projected to the month's end from the time observed. Always whole months, whatever days the period
+-- begins and ends with. Costs are estimates, see report cost.
 -- @param from_day any day of the first month
 -- @param to_day any day of the last month
 -- @column month {zh=月份} month
@@ -10,7 +10,7 @@
 -- @column spent_yuan {zh=已用, unit=yuan} spent so far
 -- @column used_percent {zh=已用比例, unit=%} share of the budget that is spent
 -- @column projected_yuan {zh=预计月末, unit=yuan} spent at the month's end, if it goes on as it did
--- @column projected_percent {zh=预计比例, unit=%} the same as a share of the budget
+-- @column projected_percent {zh=预计比例, unit=%} projected cost as a share of the budget
 WITH costs AS (
     SELECT account, project, day, cost_microcny
     FROM cost_line

@@ -1,5 +1,5 @@
--- Compute cards as they are now: what is left on each, when it expires, and what was spent of it has
--- cost, since a card may have been bought for less than it is good for.
+-- Compute cards as they are now: the amount left on each, its expiry, and the price paid for the part
+-- that was spent, since a card may have been bought for less than its face value.
 -- @observes cards
 -- @param account only this account, or all
 -- @column account {zh=账户} the account's name
@@ -7,11 +7,11 @@
 -- @column card_no {zh=卡号尾号} the last characters of its number
 -- @column bound_at {zh=绑定时间, instant} when it was bound to the account, UTC
 -- @column expires_at {zh=到期时间, instant} when it expires, UTC
--- @column face_yuan {zh=面额, unit=yuan, total} what it was good for
+-- @column face_yuan {zh=面额, unit=yuan, total} face value
 -- @column sale_yuan {zh=售价, unit=yuan, total} what was paid for it
 -- @column left_yuan {zh=余额, unit=yuan, total} what is left on it
 -- @column spent_yuan {zh=已用, unit=yuan, total} what was spent of it
--- @column spent_cost_yuan {zh=已用成本, unit=yuan, total} the same, at what was paid for the card
+-- @column spent_cost_yuan {zh=已用成本, unit=yuan, total} the spent part at the price paid for the card
 -- @column state {zh=状态} valid, used up or expired
 SELECT
     account,

@@ -1,8 +1,8 @@
--- Cost: what usage cost by the best estimate, with the share that the bill has settled; with --bounds
--- also the sure minimum and the maximum, which takes what ran at the newest complete poll to have run
--- on. `unpriced_hours` were charged at a price that is not known and
--- are in no amount. What no allocation rule matches is a line of its own. Amounts are exact to the
--- millionth, so lines add up to the same sum whatever they are by.
+-- Cost: the cost of usage by the best estimate, with the share that the bill has settled; with --bounds
+-- also the sure minimum and the maximum, which assumes that all that ran at the newest complete poll
+-- has run on. `unpriced_hours` were charged at a price that is not known and
+-- are in no amount. Usage that no allocation rule matches is a line of its own. Amounts are exact to the
+-- millionth, so lines add up to the same sum however they are grouped.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
@@ -14,7 +14,7 @@
 -- @column cost_yuan {zh=费用, unit=yuan, total} estimate
 -- @column cost_yuan_min {zh=至少费用, unit=yuan, total} at least
 -- @column cost_yuan_max {zh=至多费用, unit=yuan, total} at most
--- @column list_yuan {zh=目录价费用, unit=yuan, total} the same usage at list prices
+-- @column list_yuan {zh=目录价费用, unit=yuan, total} the cost of this usage at list prices
 -- @column settled_percent {zh=已结算比例, unit=%} share of the cost that the bill has settled
 -- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known
 WITH unseen AS unseen_in_period(),

@@ -1,6 +1,7 @@
--- Coverage: how much of each day was observed, by account, the longest gap, how the polls went, and what
--- was not understood. Time without a complete poll for more than ten minutes is not observed, nor is
--- that after the newest one, up to now; running time in it is bounded, not known.
+-- Coverage: the observed share of each day, by account, the longest gap, the outcomes of polls, and the
+-- records not understood. A gap (more than three times the account's usual distance between polls, and
+-- than ten minutes) is not observed, nor is the time after the newest complete poll, up to now; running
+-- time in them is bounded, not known.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day

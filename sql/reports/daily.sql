@@ -1,4 +1,4 @@
--- Daily: what each instance cost on each day, with its card-hours and who pays, the oldest day first; with
+-- Daily: cost of each instance on each day, with its card-hours and who pays, the oldest day first; with
 -- --bounds also the sure minimum and the maximum. A day on which another begins to pay has a line for each.
 -- @param account only this account, or all
 -- @param from_day first day

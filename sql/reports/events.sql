@@ -1,4 +1,4 @@
--- What happened: created, started, stopped, gone, retitled and so on, newest first. An event lies
+-- Events of instances: created, started, stopped, gone, retitled and so on, newest first. An event lies
 -- after `not_before` and not later than `not_after`.
 -- @param account only this account, or all
 -- @param from_day first day

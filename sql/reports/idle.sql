@@ -1,13 +1,13 @@
 -- Idle suspects: instances that ran in the period, by hours in the night (0 to 8 o'clock, the first
--- eight hours of the local day) and on weekends, and those that run for long without a timer. What they
--- did in that time is not known: ask whose they are.
+-- eight hours of the local day) and on weekends, and those that run for long without a timer. Their
+-- load in that time is not known: ask the owners.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param hours what counts as running for long, hours [= 12]
 -- @column account {zh=账户} the account's name
 -- @column title {zh=名称} the user's name for the instance
--- @column suspect {zh=可疑, int} 1 where it runs now without a timer for at least that long
+-- @column suspect {zh=可疑, int} 1 if it runs now without a timer for at least that long
 -- @column running_hours {zh=当前已运行, unit=h} hours of the run that goes on now
 -- @column timer {zh=定时关机, instant} when it will be shut down, UTC; empty: no timer, or it does not run
 -- @column owner {zh=负责人} who it is for

@@ -1,6 +1,6 @@
 -- Images: each saving of an instance's image that was seen in the period, failed ones first, then the
--- newest. A state began after `not_before` and not later than `not_after`. What an instance was first
--- seen with is left out where it is `uploaded`: new ones show it too.
+-- newest. A state began after `not_before` and not later than `not_after`. The state in
+-- which an instance was first seen is left out if it is `uploaded`: new ones show it too.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day

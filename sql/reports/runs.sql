@@ -7,9 +7,9 @@
 -- @column title {zh=名称} the user's name for the instance
 -- @column started_at {zh=开始, instant} when it began, UTC
 -- @column ended_at {zh=结束, instant} when it ended by the best estimate, UTC; empty: it runs
--- @column hours {zh=运行时长, unit=h, total} how long it ran; up to the newest complete poll where it runs
+-- @column hours {zh=运行时长, unit=h, total} how long it ran; up to the newest complete poll while it runs
 -- @column hours_min {zh=至少运行, unit=h, total} at least
--- @column hours_max {zh=至多运行, unit=h, total} at most; up to now where it runs
+-- @column hours_max {zh=至多运行, unit=h, total} at most; up to now while it runs
 -- @column gpu_nums {zh=卡数, int} number of GPUs
 -- @column gpu_name {zh=显卡型号} GPU model
 -- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours

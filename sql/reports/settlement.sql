@@ -1,13 +1,13 @@
 -- Settlement windows against the estimate: windows that overlap, or follow one another, are one line, so
--- that a small account has one for each time in which something ran. Usage is cut at the windows: what
--- lies outside of all of them is in no line. Prepaid lines (whole days, and moments) are left out, and so
+-- that a small account has one for each time in which something ran. Usage is cut at the windows: usage
+-- outside of all of them is in no line. Prepaid lines (whole days, and moments) are left out, and so
 -- is prepaid usage. Closed months are as they were closed.
 -- @param account only this account, or all
 -- @param from_day day in which the windows begin, the first
 -- @param to_day the last
 -- @column account {zh=账户} the account's name
--- @column begins {zh=开始, instant} where the first window begins, UTC
--- @column ends {zh=结束, instant} where the last window ends, UTC
+-- @column begins {zh=开始, instant} when the first window begins, UTC
+-- @column ends {zh=结束, instant} when the last window ends, UTC
 -- @column windows {zh=结算行数, int, total} bill lines
 -- @column instances {zh=实例数, int} instances that ran then
 -- @column billed_yuan {zh=账单金额, unit=yuan, total} charged

@@ -1,14 +1,14 @@
--- What was left at the end of each day of the reporting time zone (today: now), what came and went
--- meanwhile, and what of it does not add up: opening + recharged - billed + unexplained = closing, for
+-- The balance at the end of each day of the reporting time zone (today: now), the money that came and
+-- went, and the rest that is unexplained: opening + recharged - billed + unexplained = closing, for
 -- cash and for cards. A day lasts here from the last poll of the balance before it to its own last one,
--- so that lines and recharges count where the balance shows them.
+-- so that lines and recharges count on the day whose balance shows them.
 -- A card's face amount comes in on the day on which the card was first seen.
 -- @column account the account's name
 -- @column opening_microcny cash at the end of the day before; null: not known
 -- @column recharged_microcny paid in
 -- @column billed_microcny charged to the balance
 -- @column closing_microcny cash at the end of the day
--- @column unexplained_microcny closing - opening - recharged + billed; null where opening is not known
+-- @column unexplained_microcny closing - opening - recharged + billed; null if opening is not known
 -- @column card_opening_microcny on cards at the end of the day before
 -- @column card_added_microcny face amounts of cards that came
 -- @column card_billed_microcny charged to cards

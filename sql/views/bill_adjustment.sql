@@ -1,7 +1,7 @@
--- Lines of the bill that came, or changed, after the month that they are about was closed; and with their
--- amounts taken back, those that were known then and that the source has corrected since. The month
--- is that of the last second of the settlement window, in the reporting time zone. What is late is told by
--- the order of polls: no clock but the source's counts.
+-- Lines of the bill that came, or changed, after their month was closed. Lines that were known then and
+-- that the source has corrected since are listed with their amounts taken back. The month
+-- is that of the last second of the settlement window, in the reporting time zone. The order of polls
+-- decides if a line is late: only the source's clock counts.
 -- @column account the account's name
 -- @column month the closed month
 -- @column amount_microcny charged, or below 0 taken back; millionths of a yuan

@@ -1,6 +1,6 @@
 -- The bill attributed to instances: no bill names one, so each day's lines are shared out in
 -- proportion to what the instances cost by estimate, lines of running time over those that ran, lines
--- of prepaid time over those that are held. What nothing can take is on a line without an instance. All
+-- of prepaid time over those that are held. An amount without any such instance is on a line without one. All
 -- lines of a day add up to its bill to the millionth. An attribution, not a fact.
 -- @column account the account's name
 -- @column instance_uuid identity; null: cannot be attributed

@@ -1,9 +1,9 @@
--- Lines of the bill that counted once and count no longer: the source corrected them, by other lines, or
--- took them back. Nothing of them is in another view.
+-- Lines of the bill that no longer count: the source replaced them by other lines, or took them back.
+-- No other view contains them.
 -- @column account the account's name
 -- @column day day of the reporting time zone in which it was charged
--- @column amount_microcny what it said was charged; millionths of a yuan
--- @column amount_yuan the same in yuan
+-- @column amount_microcny the amount of the line; millionths of a yuan
+-- @column amount_yuan the amount of the line, yuan
 SELECT
     a.name AS account,
     b.charged_day AS day,

@@ -4,7 +4,7 @@
 -- @column charge_channel 1 balance, 2 compute card, 0 unknown
 -- @column lines bill lines that reach into the day
 -- @column amount_microcny charged for the day; millionths of a yuan
--- @column amount_yuan the same in yuan
+-- @column amount_yuan charged for the day, yuan
 SELECT
     a.name AS account,
     d.day,

@@ -1,6 +1,6 @@
--- Up to when each account's bill has settled what was used: the newest end of a settlement window that
--- the newest poll of the bill could know of. Prepaid periods that go on settle no running time. Each is
--- a look into an index, however many polls there were; the groupings keep it one for each account.
+-- The time up to which each account's bill has settled usage: the newest end of a settlement window that
+-- the newest poll of the bill could know of. Prepaid periods that go on settle no running time. Each row
+-- is one look into an index, however many polls there were; the groupings keep it one for each account.
 -- @column reach_s epoch seconds; null: not at all
 -- @column reach_day the day that this is in: days before it are settled, days after it are not
 SELECT

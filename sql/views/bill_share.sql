@@ -4,7 +4,7 @@
 -- @column account the account's name
 -- @column instance_uuid identity; null: it can be attributed to none
 -- @column title the user's name for it
--- @column is_card 1 where it was paid by card, else 0
+-- @column is_card 1 if it was paid by card, else 0
 -- @column part_microcny the share; millionths of a yuan
 SELECT
     b.account,

@@ -1,11 +1,11 @@
--- The lines of the bill of each window and channel together, cut into days, with what they can be attributed
--- to. A moment, or a window of whole days at a time at which something prepaid was held, is of prepaid time,
--- another window of running time; `spread_over` is null where nothing of that kind was used then. Several
--- instances may have run in a window: which of them it is of, no bill says.
+-- Bill lines added up by window and channel, cut into days, with the kind of usage that they are attributed
+-- to. A moment, or a window of whole days in which something prepaid was held, is of prepaid time, any
+-- other window of running time; `spread_over` is null if nothing of that kind was used then. Several
+-- instances may have run in a window, and no bill says which of them it is for.
 -- @column account the account's name
 -- @column starts_s start of the settlement window, epoch seconds
 -- @column ends_s its end, epoch seconds
--- @column is_prepaid 1 where the window is one of whole days, or a moment, as those of prepaid time are
+-- @column is_prepaid 1 if the window is one of whole days, or a moment, as those of prepaid time are
 -- @column lines bill lines of that window
 -- @column amount_microcny the part of their amounts that falls into the day; millionths of a yuan
 -- @column cut_microcny how much of it another day might have instead: charging by the hour, one begun hour of a window that goes past midnight; millionths of a yuan

@@ -1,7 +1,7 @@
--- What each project and account has cost in each month, what it will have cost at its end, and its
--- budget: that of the month, else the one for every month. `project` null in `cost_line` is no project,
--- and has no budget. A month that is not over goes on as the account did since it is observed: from the
--- day after its first complete poll on, and in the first day after that from the poll itself.
+-- Cost of each project and account by month, projected to the month's end, with its budget: that of the
+-- month, else the one for every month. Usage without a project (null in `cost_line`) has no budget.
+-- The projection continues the account's cost since it is observed: from the day after its first
+-- complete poll on, and in the first day after that from the poll itself.
 -- @column scope project or account
 -- @column name of the project or account
 -- @column budget_microcny millionths of a yuan; null: no budget

@@ -1,5 +1,5 @@
--- What runs, and what is held, costs by the day at the prices in force now: at the newest complete
--- poll. What has no known price is counted, and is not in the amount.
+-- The daily cost of everything that runs or is held, at the prices in force at the newest complete
+-- poll. Instances without a known price are counted, but are not in the amount.
 -- @column account the account's name
 -- @column instances instances that cost something now
 -- @column unpriced of them, those without a known price

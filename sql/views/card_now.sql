@@ -1,6 +1,6 @@
--- Compute cards as they are now, with what is left on each and when it expires.
+-- Compute cards as they are now, with the amount left on each and its expiry.
 -- @column account the account's name
--- @column is_valid 1 where it had not expired at the newest complete poll of cards, else 0
+-- @column is_valid 1 if it had not expired at the newest complete poll of cards, else 0
 -- @column expires_s epoch seconds
 -- @column face_yuan what it was good for
 -- @column sale_yuan what was paid for it

@@ -1,9 +1,9 @@
--- How running time is charged: one row, as `chenyu-etl prices model` sets it, with the defaults where
--- it is not set. Prepaid time is charged as it passes.
+-- The charging model of running time: one row, as `chenyu-etl prices model` sets it, with defaults for
+-- values that are not set. Prepaid time is charged as it passes.
 -- @column counts_from start (from start_time) or running (from when it has booted)
 -- @column step_s what is begun is charged whole: 1, 60 or 3600 seconds
--- @column boot_s seconds after start_time that are not charged, estimate; 0 where it counts from start
--- @column boot_max_s the same, at most
+-- @column boot_s seconds after start_time that are not charged, estimate; 0 if it counts from start
+-- @column boot_max_s seconds after start_time that are not charged, at most
 SELECT
     counts_from,
     step_s,

@@ -1,18 +1,18 @@
--- What each instance cost on each day of the reporting time zone: surely at least `cost_min_microcny`,
+-- Cost of each instance by day of the reporting time zone: surely at least `cost_min_microcny`,
 -- by the best estimate `cost_microcny`, at most `cost_max_microcny` millionths of a yuan, as far as
 -- prices are known: `unpriced_s` seconds are charged at a price that nobody knows, and are in none of
--- the amounts; all of them are null where no price of the day is known. An instance that was allocated
+-- the amounts; all of them are null if no price of the day is known. An instance that was allocated
 -- anew within the day has a row for each project. Closed months are as they were closed.
 -- @column account the account's name
 -- @column title the user's name for it, as of now; of a closed month, as of its closing
 -- @column price_source override, learned, list, list_assumed (before the first known list price, or after the last), unknown, or mixed
 -- @column settled settled, partly or estimated, by how far the bill reaches
--- @column is_closed 1 where the month is closed
+-- @column is_closed 1 if the month is closed
 -- @column charged_s seconds charged, estimate
 -- @column unpriced_s of them, seconds without a known price
--- @column unpriced_max_s the same, at most
+-- @column unpriced_max_s seconds without a known price, at most
 -- @column cost_microcny estimate; null: no price is known
--- @column cost_yuan the same in yuan
+-- @column cost_yuan estimate, yuan; null: no price is known
 -- @column cost_min_microcny at least
 -- @column cost_max_microcny at most
 -- @column list_cost_microcny at list prices; null: not known

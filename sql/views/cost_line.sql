@@ -1,16 +1,16 @@
--- Every part of usage with what it cost and who pays: estimates for open months, what was frozen for
--- closed ones. `project`, `owner` and `cost_centre` are null where no rule matches. `settled` says
+-- Every part of usage with its cost and who pays: estimates for open months, frozen amounts for
+-- closed ones. `project`, `owner` and `cost_centre` are null if no rule matches. `settled` says
 -- how far the bill reaches: past the part (settled), into it (partly), not up to it (estimated).
 -- @column account the account's name
 -- @column title the user's name for it, as of now; of a closed month, as of its closing
 -- @column kind running or held
--- @column is_closed 1 where the month is closed
+-- @column is_closed 1 if the month is closed
 -- @column settled settled, partly or estimated
 -- @column used_s seconds of usage, estimate
 -- @column gpu_s card-seconds, estimate
 -- @column charged_s seconds charged, estimate
 -- @column unpriced_s of them, seconds without a known price
--- @column unpriced_max_s the same, at most
+-- @column unpriced_max_s seconds without a known price, at most
 -- @column cost_microcny estimate; null: no price is known
 -- @column cost_min_microcny at least
 -- @column cost_max_microcny at most

@@ -1,4 +1,4 @@
--- What usage that still goes on has cost so far: every part of an open stretch at every price and for every
+-- The cost so far of usage that still goes on: every part of an open stretch, at every price and for every
 -- payer that held meanwhile, up to the horizon. By the formulas of closed stretches, see
 -- `etl/money/formulas.py`. If no price is known, or not how many GPUs it has, amounts are null.
 -- @column starts_s start of the part, epoch seconds

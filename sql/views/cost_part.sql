@@ -1,7 +1,7 @@
 -- Every part of usage at every price that held meanwhile: the base of all costs. Hourly charging counts
 -- running time by the charging model, prepaid charging the time for which an instance was held.
 -- Seconds are charged from the start of the stretch on, so the parts of a stretch add up. Each amount is
--- rounded once. Where no price is known, or not how many GPUs it had, amounts are null.
+-- rounded once. If no price is known, or the number of GPUs is not, amounts are null.
 -- @column starts_s start of the part, epoch seconds
 -- @column ends_s its end by the best estimate, epoch seconds
 -- @column kind running or held

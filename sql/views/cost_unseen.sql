@@ -1,5 +1,5 @@
--- What usage that went on when it was seen last may have cost since: lines as those of `cost_line`, of
--- the parts of `usage_unseen_part`. Nobody knows whether it did: minima are 0, estimates null. Take the
+-- The possible cost since the newest poll of usage that went on then: lines like those of `cost_line`, for
+-- the parts of `usage_unseen_part`. Nobody knows if it went on: minima are 0, estimates null. Choose the
 -- days up to today.
 -- @column account the account's name
 -- @column title the user's name for it, as of now

@@ -1,6 +1,6 @@
--- How well each day of the reporting time zone was observed, by account: how much of the time between
--- the first and the newest poll of its instances, and what the polls of the day said. Times without a
--- complete poll for more than ten minutes are not observed.
+-- Coverage of each day of the reporting time zone, by account: the observed share of the time between
+-- the first and the newest poll of its instances, and the outcomes of the day's polls. The gaps of
+-- `sync_gap` are not observed.
 -- @column account the account's name
 -- @column span_s seconds of the day that lie between the first and the newest poll
 -- @column observed_s of them observed

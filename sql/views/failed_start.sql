@@ -1,6 +1,6 @@
--- One row for each boot that was never seen to come up. `seen` is 'booting' where it was seen to boot
+-- One row for each boot that was never seen to come up. `seen` is 'booting' if it was seen to boot
 -- and then to be off (it can still have been up between two polls), 'still booting' while it boots, and
--- 'afterwards' where the whole boot fell between two polls and the source then says that it stopped
+-- 'afterwards' if the whole boot fell between two polls and the source then says that it stopped
 -- abnormally (status 23). It began at `started_at` and was over not later than `over_at`.
 -- @column account the account's name
 -- @column title the user's name for it, as of now

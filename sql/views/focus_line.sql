@@ -1,6 +1,6 @@
--- What `focus_cost_and_usage` is made of, in whole millionths of a yuan: parts of usage whose cost is
--- known, lines of closed months, and bill lines in whose window no usage fell, cut into days. What has no known price is
--- in `cost_daily.unpriced_s`, not here.
+-- The lines of `focus_cost_and_usage`, in whole millionths of a yuan: parts of usage whose cost is
+-- known, lines of closed months, and bill lines in whose window no usage fell, cut into days. Usage
+-- without a known price is in `cost_daily.unpriced_s`, not here.
 -- @column account the account's name
 -- @column source estimate (of usage), closed (of usage, frozen), or bill
 -- @column starts_s start of the charge period, epoch seconds

@@ -1,5 +1,5 @@
--- One row for each state that the saving of an instance's image was seen in: uploading, uploaded or
--- failed, since when and until when. It began after `not_before` and not later than `not_after`.
+-- One row for each state in which the saving of an instance's image was seen: uploading, uploaded or
+-- failed, with its begin and end. It began after `not_before` and not later than `not_after`.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
 -- @column state uploading, uploaded, failed; 'unknown' for unknown codes
@@ -9,7 +9,7 @@
 -- @column not_before_s epoch seconds
 -- @column not_after_s epoch seconds
 -- @column until_s epoch seconds
--- @column is_first 1 where the instance was first seen so: nobody may have saved anything then
+-- @column is_first 1 if the instance was first seen so: nobody may have saved anything then
 SELECT
     account,
     instance_uuid,

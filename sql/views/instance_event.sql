@@ -1,14 +1,14 @@
--- What happened to each instance, and between which moments: surely after `not_before`, surely not
--- later than `not_after`; both are equal where the source itself names the moment. `was` and
--- `became` say from what to what. started and stopped come from running time, so a run that fell
+-- Events of each instance, and the moments between which each happened: surely after `not_before`, surely
+-- not later than `not_after`; both are equal if the source itself names the moment. `was` and
+-- `became` are the values before and after. started and stopped come from running time, so a run that fell
 -- between two polls has its events too. Each kind stands by itself, so that a condition on `event` or on
--- `not_after` reaches the tables; SQLite hands it down only where a column is of one kind in all of them,
+-- `not_after` reaches the tables; SQLite hands it down only if a column is of one kind in all of them,
 -- which is why text is cast and `not_before` an expression throughout.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
 -- @column event created, started, stopped, restarted, gone, returned, retitled, gpu_changed, image_changed, charging_changed, save_image_changed, timer_set, timer_cleared
--- @column was from what
--- @column became to what
+-- @column was the value before
+-- @column became the value after
 -- @column not_before it happened after this moment
 -- @column not_after and not later than this
 -- @column not_before_s epoch seconds

@@ -3,13 +3,13 @@
 -- complete poll did not list it; `as_of` is the start of the newest complete poll.
 -- @column account the account's name
 -- @column state meaning of status; 'unknown' for unknown codes
--- @column is_up 1 where it counts as running, else 0
+-- @column is_up 1 if it counts as running, else 0
 -- @column charging_unit hour, day, week, month, year; null: unknown
 -- @column shutdown_time when it will be shut down; null: no timer is on
 -- @column running_since start of the open stretch of running time; null: not running
--- @column running_since_s the same, epoch seconds
+-- @column running_since_s start of the open stretch, epoch seconds; null: not running
 -- @column as_of start of the newest complete poll
--- @column as_of_s the same, epoch seconds
+-- @column as_of_s start of the newest complete poll, epoch seconds
 -- @column hour_microcny what it costs an hour by the price in force then; null: nothing, or not known
 -- @column shutdown_time_s shutdown_time, epoch seconds
 -- @column create_time_s creation, epoch seconds

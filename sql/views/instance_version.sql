@@ -1,9 +1,9 @@
--- One row for each version of each instance, with names: what it was from when to when. It held at
+-- One row for each version of each instance, with names, and the time in which it held. It held at
 -- instant t if `first_seen_s <= t and (ended_s is null or t < ended_s)`; it began after `after_at` and
 -- not later than `first_seen_at`.
 -- @column account the account's name
 -- @column state meaning of status; 'unknown' for unknown codes
--- @column is_up 1 where it counts as running, else 0
+-- @column is_up 1 if it counts as running, else 0
 -- @column charging_unit hour, day, week, month, year; null: unknown
 -- @column shutdown_time when it was to be shut down; null: no timer was on
 -- @column after_s epoch seconds; null: it was there before we looked

@@ -1,4 +1,4 @@
--- Days of the reporting time zone with what a weekday and a night are: Saturday and Sunday are the
+-- Days of the reporting time zone, each with its weekday and night: Saturday and Sunday are the
 -- weekend, the night is the first eight hours of the local day. Days are numbered in their ISO week, which
 -- begins on Monday; the calendar itself begins on a Thursday, 2015-01-01.
 -- @column night_ends_s end of its first eight hours, epoch seconds

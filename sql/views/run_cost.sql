@@ -1,6 +1,6 @@
--- One row for each run, as `run_span` has it, with what it cost: the sum of its parts in `cost_part`, by
--- what is known today, in closed months too. Null where it was paid ahead, or where a price of its time,
--- or its number of GPUs, is not known.
+-- One row for each run of `run_span` with its cost: the sum of its parts in `cost_part`, by what is known
+-- today, in closed months too. Null if it was paid ahead, or if a price of its time, or its number of
+-- GPUs, is not known.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
 -- @column usage_no of the stretch

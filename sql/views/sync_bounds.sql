@@ -1,5 +1,5 @@
--- From when to when the instances of each account were polled at all, and from when to when with
--- complete polls. Ends are looked for among the polls that began within a day of the newest of their outcome:
+-- The time over which the instances of each account were polled at all, and that over which they were
+-- polled completely. Ends are looked for among the polls that began within a day of the newest of their outcome:
 -- polls of an account follow one another.
 -- @column account the account's name
 -- @column first_s start of the first poll, epoch seconds

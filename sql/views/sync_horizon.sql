@@ -1,5 +1,5 @@
 -- The start of the first and of the newest complete poll of the instances: what still runs is counted
--- up to the newest, the horizon. What other views build on. Each is one look into an index, however
+-- up to the newest, the horizon. Other views build on this one. Each row is one look into an index, however
 -- many polls there were; the grouping keeps it one for each account.
 -- @column first_at start of the first complete poll
 -- @column last_at start of the newest complete poll

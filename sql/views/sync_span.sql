@@ -1,4 +1,4 @@
--- From when to when each account's instances were observed: the start of the first and of the newest
+-- The time over which each account's instances were observed: the start of the first and of the newest
 -- complete poll.
 -- @column account the account's name
 -- @column first_at start of the first complete poll

@@ -6,7 +6,7 @@
 -- `is_run` is 0 for time in which a run is only possible: leave it out when runs are counted.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
--- @column is_run 1 where it counts as a run
+-- @column is_run 1 if it counts as a run
 -- @column started_s epoch seconds
 -- @column ended_min_s epoch seconds; null while open
 -- @column ended_s epoch seconds; null while open

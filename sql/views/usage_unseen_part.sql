@@ -1,6 +1,6 @@
--- What lies after the horizon of each open stretch, cut into days, as far as the calendar goes: time in
--- which what was seen to run last may have gone on, and nobody looked. It is in no minimum and in no
--- estimate. Take the days up to today, and of today what is over.
+-- The time after the horizon of each open stretch, cut into days, as far as the calendar goes: the usage
+-- may have gone on, but no poll has looked. It is in no minimum and in no estimate. Choose the days up
+-- to today, and cut today at the present moment.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
 -- @column running_s 0

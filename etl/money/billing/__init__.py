@@ -1,1 +1,1 @@
-"""What the bill says of how running time is charged. Pure."""
+"""Learn from the bill how running time is charged. Pure."""

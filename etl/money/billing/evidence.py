@@ -1,4 +1,4 @@
-"""Settlement windows that one instance alone explains: what the bill can teach.
+"""Find the settlement windows that one instance alone explains: the bill's evidence.
 
 Pure. Instants are epoch seconds, amounts millionths of a yuan.
 """
@@ -15,15 +15,15 @@ from etl.money.pricing import PriceTerms
 from etl.poll import Instant
 
 LONGEST_BOOT_S: Final = 600
-"""A window that begins at most this long after a run is taken for the first one of that run."""
+"""The longest time between the begin of a run and its first settlement window."""
 LONGEST_USUAL_BOOT_S: Final = 240
-"""The same limit if several runs could be meant."""
+"""The longest such time if several runs could be meant."""
 MOST_RUNS: Final = 50
-"""Windows that hold more runs of an instance are left out."""
+"""The most runs of an instance in a window; windows with more are left out."""
 
 
 class Gap(NamedTuple):
-    """A time in which instances may have come and gone unseen."""
+    """A time without observation: instances may have come and gone in it unseen."""
 
     starts_s: Instant
     ends_s: Instant
@@ -44,8 +44,11 @@ class BillLine:
 
 @dataclass(frozen=True, slots=True)
 class MeteredRun:
-    """A run that is charged by the hour. It ended from `ended_min_s` to `ended_max_s`; it began at
-    `started_s`, or not before it if that is not certain."""
+    """A run that is charged by the hour.
+
+    It ended between `ended_min_s` and `ended_max_s`; it began at `started_s`, or not before that if the
+    start is not certain.
+    """
 
     instance_uuid: str
     started_s: Instant
@@ -59,8 +62,11 @@ class MeteredRun:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """The time of a run that falls into a window, from `begins_s` on. `is_first`: the run begins in
-    this window; `origin_s`: the begin of that window, as far as it is known."""
+    """The time of a run that falls into a window, from `begins_s` on.
+
+    `is_first`: the run begins in this window; `origin_s`: the begin of the window in which it does, if
+    that is known.
+    """
 
     run: MeteredRun
     begins_s: Instant
@@ -72,13 +78,16 @@ class Share:
 
 
 Sign = Literal["alone", "begins", "follows"]
-"""How the instance of a window is known: nothing else can have run in it; the window begins when one
-run began; or it begins where the window before it of a run ended."""
+"""The reason why the instance of a window is known.
+
+`alone`: nothing else can have run in it. `begins`: the window begins when one run began. `follows`: it
+begins when the run's window before it ended.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SettlementWindow:
-    """A window with all that was charged for it, and the runs in it; `sign` tells whose it is."""
+    """A window with its whole charge and its runs; `sign` is the reason why its instance is known."""
 
     starts_s: Instant
     ends_s: Instant
@@ -94,7 +103,7 @@ class SettlementWindow:
 
 @dataclass(slots=True)
 class Evidence:
-    """Windows by what they can teach.
+    """The windows of a bill, sorted by the kind of evidence that they give.
 
     `windows` are of one instance each; `shared` could be of several. `stopped` are of time in which
     nothing ran, or begin where a run ended; `quiet_ends` counts ends of runs at which no window

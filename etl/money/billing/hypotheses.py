@@ -15,7 +15,7 @@ from etl.money.pricing import PER_S, PricePeriod, PriceTerms
 from etl.poll import Instant
 
 FEN: Final = 10_000
-"""Lines are rounded to it, so one may be off by less than this."""
+"""The unit to which lines are rounded, so one may be off by less than this."""
 HOUR_S: Final = PER_S["hour"]
 USUAL_BOOT_S: Final = 60
 Rounds = Literal["begun", "nearest"]
@@ -23,8 +23,11 @@ Periods = Callable[[PriceTerms], Sequence[PricePeriod]]
 
 
 class Subject(NamedTuple):
-    """The thing that a learned price is for. `uuid` is that of the GPU model or of the image: of runs
-    without a card, too. `name` is that of a GPU model."""
+    """The thing that a learned price is for: a GPU model, an image, or runs without a card.
+
+    `uuid` is that of the GPU model or of the image, which runs without a card have too. `name` is that
+    of a GPU model.
+    """
 
     kind: Literal["image", "gpu", "no card"]
     uuid: str
@@ -41,8 +44,11 @@ class Range(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """A rule of which seconds count: from `start` or `running` on, in steps that are charged when
-    `begun`, or when half of them has passed (`nearest`)."""
+    """A rule that says which seconds are charged.
+
+    They count from `start` or `running` on, in steps that are charged when `begun`, or when half of
+    one has passed (`nearest`).
+    """
 
     counts_from: Literal["start", "running"]
     step_s: int
@@ -153,7 +159,7 @@ class Fit:
 
     @property
     def is_simpler(self) -> bool:
-        """Whether it needs no price for an image: then it is the GPU price alone."""
+        """Tell whether it needs no price for an image, but the GPU price alone."""
         return self.hypothesis.extra in ("instance", "gpu") and not any(
             rate for subject, rate in self.rates.items() if subject.kind == "image"
         )
@@ -203,6 +209,8 @@ def best_rate(about: Sequence[Prediction]) -> tuple[int, int]:
             free += least == 0
             edges += [(least, -1), (most, 1)]
     best, count, chosen = free, 0, (0, 0)
+    # A sweep over the ends of the ranges. Begins (-1) sort before ends (1), so that ranges which only
+    # touch overlap.
     edges.sort()
     for number, (at, side) in enumerate(edges):
         count -= side

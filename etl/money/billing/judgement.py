@@ -1,4 +1,4 @@
-"""Judge which way of charging the bill speaks for, how clearly, and which prices it teaches.
+"""Judge which way of charging fits the bill, how clearly, and which prices can be learned.
 
 Pure. Amounts are millionths of a yuan.
 """
@@ -29,24 +29,26 @@ from etl.money.charging import ChargingModel
 from etl.money.pricing import Override
 
 FEWEST_WINDOWS: Final = 8
-"""Fewer windows are no evidence."""
+"""The fewest windows that count as evidence."""
 LEAST_SHARE: Final = 0.85
-"""A model that explains a smaller share of the windows is not offered."""
+"""The least share of the windows that a model must explain to be offered."""
 LEAST_AHEAD: Final = 2
 """Windows by which the best must be ahead of a hypothesis that predicts other amounts."""
 MOST_WINDOWS: Final = 1_500
-"""Of more windows only the newest count."""
+"""The most windows that are judged; of more, only the newest count."""
 FEWEST_FOR_PRICE: Final = 3
 """Windows that a learned price must explain."""
 ANY_BARE: Final = Subject("no card", "")
 OTHER_SHARE: Final = 0.2
-"""If a smaller share of the lines with one remark is explained, while others are, those lines are
-about something else."""
+"""The least share of lines with one remark that must be explained.
+
+If fewer are, while lines with other remarks are explained, those lines are about something else.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """Another hypothesis, and the number of windows of which it predicts another amount than the best."""
+    """Another hypothesis, and the number of windows for which it predicts another amount."""
 
     fit: Fit
     differing: int
@@ -74,7 +76,7 @@ class Judgement:
 
     @property
     def is_clear(self) -> bool:
-        """Whether there is a model to accept."""
+        """Tell whether there is a model to accept."""
         return self.why_not is None
 
 
@@ -100,7 +102,7 @@ def judge(known: Evidence, periods: Periods, current: ChargingModel) -> Judgemen
 
 
 class _Fits(NamedTuple):
-    """Fits by rank, the windows that they are of, and the remarks set aside with their counts."""
+    """Fits by rank, the windows that they were fitted to, and counts of the remarks set aside."""
 
     windows: Sequence[SettlementWindow]
     set_aside: dict[str, int]
@@ -229,7 +231,7 @@ def _override(subject: Subject, rate: int, backed: int, extra: Extra) -> Overrid
 
 
 def indistinct(judgement: Judgement) -> list[str]:
-    """Return what could not be told apart from the best hypothesis, and why."""
+    """Return the hypotheses that could not be told apart from the best, each with the reason."""
     best = judgement.best
     if best is None or not judgement.windows:
         return []

@@ -1,4 +1,4 @@
-"""Rows as a table on a terminal: aligned by what characters take there, numbers to the right."""
+"""Render rows as a terminal table: aligned by the width of characters, numbers to the right."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[s
 
 
 def width(text: str) -> int:
-    """Columns that `text` takes on a terminal: Chinese characters take two, accents none."""
+    """Return the columns that `text` takes on a terminal: Chinese characters two, accents none."""
     return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def printable(value: Any) -> str:
-    """A value as text for a terminal: control characters from the source do nothing there."""
+    """Return a value as text for a terminal, without control characters from the source."""
     if isinstance(value, float):
         text = f"{value:,.2f}"
     elif isinstance(value, int) and not isinstance(value, bool):
@@ -51,7 +51,7 @@ def printable(value: Any) -> str:
 
 
 def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) -> list[list[Any]]:
-    """Return a last row with the sums of columns that add up; none without one, or for one row."""
+    """Return a last row with the sums of columns that add up; none for a single row."""
     if len(table) < 2:
         return []
     sums = [
