@@ -40,7 +40,7 @@ def check(context: Context) -> None:
 @json_option
 @click.pass_obj
 def show(context: Context, as_json: bool) -> None:
-    """Print each setting, its value and where that comes from. Secrets are masked."""
+    """Print each setting with its value and origin. Secrets are masked."""
     from etl.settings.showing import rows
 
     reading = context.read()

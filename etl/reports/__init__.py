@@ -1,6 +1,6 @@
 """Reports: SQL files with a header that documents them, run read-only, rows out.
 
-`:from_day` and `:to_day`, where declared, are days of the reporting time zone, both included.
+`:from_day` and `:to_day`, if declared, are days of the reporting time zone, both included.
 """
 
 from etl.reports.header import (

@@ -201,7 +201,7 @@ def unread(database: Database, account: str | None) -> list[str]:
 
 
 def is_about_money(report: Report) -> bool:
-    """Whether a report reads prices, costs, bills, balances, cards or recharges."""
+    """Tell whether a report reads prices, costs, bills, balances, cards or recharges."""
     return (
         re.search(r"\b(cost|bill|balance|card|recharge|reconcil|budget|burn)", report.sql)
         is not None

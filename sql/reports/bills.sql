@@ -1,4 +1,4 @@
--- What was charged, by the time that each line settles. By instance or project it is attributed: no
+-- Charges of the bill, by the time that each line settles. By instance or project it is attributed: no
 -- bill line names an instance, so each day's lines are shared out in proportion to what the instances
 -- cost by estimate; what cannot be attributed is a line of its own.
 -- @observes bills

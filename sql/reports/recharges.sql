@@ -5,7 +5,7 @@
 -- @param to_day last day
 -- @column account {zh=账户} the account's name
 -- @column day {zh=日期, day} when it was paid
--- @column paid_at {zh=支付时间, instant} the same to the second, UTC
+-- @column paid_at {zh=支付时间, instant} time of payment to the second, UTC
 -- @column recharge_id {zh=充值单号} the source's number, or a hash if it gives none
 -- @column pay_channel {zh=支付渠道} the source's word for how it was paid
 -- @column amount_yuan {zh=金额, unit=yuan, total} paid in

@@ -2,9 +2,9 @@
 -- instance, stretch of usage, price and day of the reporting time zone, and one for each bill line in whose
 -- window no usage fell. Amounts are yuan. `chenyu-etl export focus` writes a month of it.
 -- @column AvailabilityZone null: the source names none
--- @column BilledCost estimates: as ContractedCost; bill lines: the amount, 0 where a compute card paid
+-- @column BilledCost estimates: as ContractedCost; bill lines: the amount, 0 if a compute card paid
 -- @column BillingAccountId the configured account's name
--- @column BillingAccountName the same
+-- @column BillingAccountName the configured account's name
 -- @column BillingCurrency CNY
 -- @column BillingPeriodStart start of the calendar month of the reporting time zone
 -- @column BillingPeriodEnd its end, exclusive
@@ -17,8 +17,8 @@
 -- @column CommitmentDiscountStatus null: there are none
 -- @column ConsumedQuantity hours charged
 -- @column ConsumedUnit Hours
--- @column ContractedCost at the user's own price where there is one, else at the list price
--- @column ContractedUnitPrice the same for an hour of all its GPUs
+-- @column ContractedCost at the user's own price if there is one, else at the list price
+-- @column ContractedUnitPrice price of an hour of all its GPUs: the user's own, else the list price
 -- @column EffectiveCost as BilledCost; prepaid: the accrued part
 -- @column InvoiceId null: the source numbers no invoices
 -- @column InvoiceIssuerName the provider

@@ -8,13 +8,13 @@
 -- @column title the user's name for it at that time; of a closed month, as of its closing
 -- @column charged_s seconds charged
 -- @column list_microcny at list prices, else as contracted
--- @column cost_microcny as contracted: at the user's own price where there is one
+-- @column cost_microcny as contracted: at the user's own price if there is one
 -- @column cost_min_microcny at least
 -- @column cost_max_microcny at most
 -- @column list_hour_microcny list price of all its GPUs for an hour
 -- @column hour_microcny contracted price of all its GPUs for an hour
 -- @column price_starts_s since when that price holds, epoch seconds
--- @column billed_microcny what the balance pays: 0 where a compute card pays
+-- @column billed_microcny paid from the balance: 0 if a compute card pays
 -- @column remark what the bill line says
 SELECT
     a.name AS account,

@@ -204,7 +204,7 @@ def _share(window: SettlementWindow, run: MeteredRun) -> Share:
 
 
 def _with_origins(windows: Sequence[SettlementWindow]) -> list[SettlementWindow]:
-    """Tell every share where the first window of its run began: steps count from there."""
+    """Return windows whose shares know the begin of their run's first one: steps count from it."""
     first: dict[MeteredRun, Instant] = {}
     for window in windows:
         for share in window.shares:

@@ -123,7 +123,7 @@ class Prediction:
 
 @dataclass(slots=True)
 class Fit:
-    """How well a hypothesis fits some windows.
+    """The fit of a hypothesis to some windows.
 
     `explained` are the windows whose amount it predicts to the fen, `exact` those among them of which
     it predicts a single amount. `rates` were learned: millionths an hour; `backed` counts the windows
