@@ -93,7 +93,7 @@ def test_a_single_row_needs_no_totals() -> None:
 def test_headings_can_be_chinese_where_people_read_them() -> None:
     assert next(iter(render("csv", COLUMNS, ROWS, "zh"))) == "\ufeff名称,时长,次数,覆盖"
     table = list(render("table", COLUMNS, ROWS, "zh"))
-    assert table[0].split() == ["名称", "时长", "(h)", "次数", "覆盖", "(%)"]
+    assert table[0].split() == ["名称", "时长", "(小时)", "次数", "覆盖", "(%)"]
     assert table[-1].startswith("合计")
     assert len({width(line) for line in (table[0], table[1])}) == 1
     assert json.loads("".join(render("json", COLUMNS, ROWS, "zh")))[0]["title"] == "训练"

@@ -69,7 +69,7 @@ def test_a_workbook_knows_its_sums_without_computing_them() -> None:
 def test_headings_of_a_workbook_can_be_chinese() -> None:
     book = book_of(COLUMNS, ROWS, "zh")
     assert book.sheetnames == ["mine", "说明"]
-    assert cells(book["mine"])[0] == ["订单号", "日期", "开始 (UTC)", "时长 (h)", "次数"]
+    assert cells(book["mine"])[0] == ["订单号", "日期", "开始 (UTC)", "时长 (小时)", "次数"]
     assert cells(book["mine"])[-1][0] == "合计"
 
 
@@ -204,7 +204,7 @@ def test_the_notes_name_the_gaps(see: Command, filled: Database, fleet: Story, h
     apply(filled, poll_story(fleet))
     see("report", "uptime", *JANUARY, "--lang", "zh", "-o", "out.xlsx")
     lines = cells(openpyxl.load_workbook(home / "out.xlsx")["说明"])
-    gap = "lab: 2026-01-01T02:10:01Z – 2026-01-01T04:10:00Z, 119 min"
+    gap = "lab: 2026-01-01T02:10:01Z – 2026-01-01T04:10:00Z，119 分钟"
     assert ["观测缺口", gap] in lines
 
 

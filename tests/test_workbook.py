@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -15,6 +16,7 @@ from etl import reports
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import iso
+from etl.reports.words import VALUES
 from etl.reports.workbook import SHEETS, write_month
 from tests.conftest import filled_once
 from tests.support import rows
@@ -88,12 +90,12 @@ def test_its_sums_are_those_of_the_reports(lived: Database, tmp_path: Path) -> N
     said = {"from_day": "2026-01-01", "to_day": "2026-01-31", "by": None}
     for sheet in SHEETS:
         _, rows = reports.run(lived, reports.load(sheet.report), {**said, "by": sheet.by})
-        shown = list(book[sheet.en].iter_rows(min_row=2, values_only=True))
+        shown = list(book[sheet.en].iter_rows(min_row=3, values_only=True))
         for row, cells in zip(rows, shown, strict=False):
             numbers = [v for v in row if isinstance(v, float)]
             for value in numbers:
                 assert any(isinstance(c, int | float) and abs(c - value) < 1e-9 for c in cells)
-    lines = [row[6] for row in book["Bill lines"].iter_rows(min_row=2, values_only=True)]
+    lines = [row[6] for row in book["Bill lines"].iter_rows(min_row=3, values_only=True)]
     assert sum(value for value in lines if isinstance(value, int | float)) == 33
 
 
@@ -110,6 +112,38 @@ def test_its_notes_say_since_when_a_month_was_observed(
     said = {"account": None, "from_day": "2026-01-07", "to_day": "2026-01-31"}
     later = reports.notes_of_month(lived, "2026-01", said, zone="UTC", made_at=MADE_AT, lang=lang)
     assert label not in dict(later)
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "observed until "), ("zh", "观测至 ")])
+def test_a_line_above_each_sheet_says_until_when_it_was_observed(
+    lang: str, words: str, lived: Database, tmp_path: Path
+) -> None:
+    for sheet in load_workbook(written(lived, tmp_path / "m.xlsx", lang)).worksheets[:-1]:
+        assert sheet["A1"].value.startswith(words)
+        assert sheet.freeze_panes == "A3"
+
+
+def test_in_chinese_every_word_of_ours_is_chinese(lived: Database, tmp_path: Path) -> None:
+    """What is left in Latin letters is the user's, or a name: of an account, a zone, the program."""
+    book = load_workbook(written(lived, tmp_path / "m.xlsx", "zh"))
+    ours = {word for words in VALUES.values() for word in words}
+    units = ("(yuan)", "(h)", "(card-h)", "(d)", "(min)", "(s)")
+    for sheet in book.worksheets:
+        texts = [v for row in sheet.values for v in row if isinstance(v, str)]
+        assert [text for text in texts if text in ours or text.endswith(units)] == []
+    for label, value, *_ in book.worksheets[-1].values:
+        assert not re.match(r"[a-z]", label), label
+        assert " min" not in str(value)
+        assert "yuan" not in str(value)
+
+
+def test_every_word_of_the_bridge_and_of_causes_is_translated(lived: Database) -> None:
+    said = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
+    assert {row[1] for row in reports.run(lived, reports.load("bridge"), said)[1]} == set(
+        VALUES["line"]
+    )
+    causes = reports.load("reconciliation").columns["cause"].about
+    assert set(causes.split(", ")) == set(VALUES["cause"])
 
 
 def test_what_is_no_month_is_refused(lived: Database, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from etl.reports.words import NO_RULE
+
 CHINESE: Final = {
     "GPU usage and cost": "GPU 使用与费用",
     "days of {zone}": "按 {zone} 计日",
@@ -55,7 +57,7 @@ CHINESE: Final = {
     "all accounts": "全部账户",
     "whole period": "整个期间",
     "others": "其他",
-    "(no rule)": "（无规则）",
+    **NO_RULE,
     "title": "名称",
     "owner": "负责人",
     "project": "项目",

@@ -35,6 +35,25 @@ _LABELS: Final = {
     "program": "程序版本",
     "made at (UTC)": "生成时间 (UTC)",
 }
+_WORDS: Final = {
+    "en": {
+        "corrected": "{account}: {lines} bill lines of {yuan:.2f} yuan in all no longer count",
+        "unread": "{account}: {records} of {resource}",
+        "gap": "{account}: {start} – {end}, {minutes} min",
+    },
+    "zh": {
+        "corrected": "{account}: {lines} 行账单（共 {yuan:.2f} 元）不再计入",
+        "unread": "{account}: {resource} {records} 条",
+        "gap": "{account}: {start} – {end}，{minutes} 分钟",
+    },
+}
+_RESOURCES_ZH: Final = {
+    "bills": "账单",
+    "recharges": "充值",
+    "balance": "余额",
+    "cards": "算力卡",
+    "gpu_prices": "价格",
+}
 _GAPS: Final = Report(
     "gaps",
     "",
@@ -162,7 +181,7 @@ def notes(
     if report.param("from_day") is not None:
         lines.append(("period", f"{arguments['from_day']} – {arguments['to_day']}"))
     lines.append(("observation", line_above(database, report, arguments, lang)))
-    lines += _seen(database, arguments, zone)
+    lines += _seen(database, arguments, zone, lang)
     lines += [("column", _column(column, lang)) for column in report.columns.values()]
     return _labelled([*lines, *_made(made_at)], lang)
 
@@ -183,7 +202,7 @@ def notes_of_month(
         ("closed since (UTC)", f"{account}: {closed_at}")
         for account, closed_at in run(database, _CLOSED, arguments)[1]
     ]
-    seen = _seen(database, arguments, zone)
+    seen = _seen(database, arguments, zone, lang)
     lines = [("month", month), *closed, ("observation", line), *seen]
     return _labelled([*lines, *_made(made_at)], lang)
 
@@ -194,10 +213,16 @@ def observed(database: Database, account: str | None) -> tuple[Instant, Instant]
     return None if first is None else (first, last)
 
 
-def unread(database: Database, account: str | None) -> list[str]:
+def unread(database: Database, account: str | None, lang: str = "en") -> list[str]:
     """Return remarks on the records of money that were not understood, and are in no sum."""
     rows = run(database, _UNREAD, {"account": account})[1]
-    return [f"{name}: {records} of {resource}" for name, resource, records in rows]
+    names = _RESOURCES_ZH if lang == "zh" else {}
+    return [
+        _WORDS[lang]["unread"].format(
+            account=account, resource=names.get(resource, resource), records=records
+        )
+        for account, resource, records in rows
+    ]
 
 
 def is_about_money(report: Report) -> bool:
@@ -208,7 +233,7 @@ def is_about_money(report: Report) -> bool:
     )
 
 
-def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[Note]:
+def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -> Iterator[Note]:
     """Yield notes on how far the period was observed and billed.
 
     They say until when the bill has settled, when the first poll was if that is within the period, and
@@ -218,17 +243,23 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[
     for account, reach in run(database, _SETTLED, arguments)[1]:
         yield "settled until (UTC)", _moment(account, reach)
     for account, lines, microcny in run(database, _CORRECTED, arguments)[1]:
-        words = f"{lines} bill lines of {microcny / MICRO:.2f} yuan in all no longer count"
-        yield "corrected by the source", f"{account}: {words}"
+        words = _WORDS[lang]["corrected"]
+        yuan = microcny / MICRO
+        yield "corrected by the source", words.format(account=account, lines=lines, yuan=yuan)
     for account, since in run(database, _SINCE, arguments)[1]:
         yield "observed since (UTC)", _moment(account, since)
     gaps = list(run(database, _GAPS, arguments)[1])
     for account, start_s, end_s in gaps:
         minutes = (end_s - start_s) // 60
-        yield "gap in observation", f"{account}: {iso(start_s)} – {iso(end_s)}, {minutes} min"
+        yield (
+            "gap in observation",
+            _WORDS[lang]["gap"].format(
+                account=account, start=iso(start_s), end=iso(end_s), minutes=minutes
+            ),
+        )
     if not gaps:
         yield "gaps in observation", 0
-    for words in unread(database, arguments.get("account")):
+    for words in unread(database, arguments.get("account"), lang):
         yield "records not understood", words
 
 

@@ -14,6 +14,7 @@ from etl.errors import SettingsError
 from etl.poll import Instant
 from etl.reports.render.columns import Column
 from etl.reports.render.xlsx import Book
+from etl.reports.words import in_chinese
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,31 @@ class Sheet:
     en: str
     zh: str
     report: str
+    about_zh: str
     by: str | None = None
+
+    def about(self, lang: str) -> str:
+        """Return what its rows are, in a language."""
+        return self.about_zh if lang == "zh" else reports.load(self.report).about
 
 
 SHEETS: Final = (
-    Sheet("Summary", "汇总", "reconciliation", "month"),
-    Sheet("Allocation", "分摊", "allocation"),
-    Sheet("Reconciliation", "对账", "reconciliation", "day"),
-    Sheet("Bridge", "账单衔接", "bridge"),
-    Sheet("Bill lines", "账单明细", "bill-lines"),
-    Sheet("Recharges", "充值", "recharges"),
-    Sheet("Cards", "算力卡", "cards"),
-    Sheet("Balance", "余额平衡", "balance"),
-    Sheet("Budgets", "预算", "budget"),
+    Sheet("Summary", "汇总", "reconciliation", "账单与估算的对照，按月。", "month"),
+    Sheet("Allocation", "分摊", "allocation", "各项目、负责人和成本中心的估算费用与分摊账单。"),
+    Sheet(
+        "Reconciliation", "对账", "reconciliation", "账单与估算的对照，按日，差额附原因。", "day"
+    ),
+    Sheet(
+        "Bridge",
+        "账单衔接",
+        "bridge",
+        "从一个账单金额逐行推到下一个：按结算时段、按扣费日、按余额；剩余差额应为 0.00。",
+    ),
+    Sheet("Bill lines", "账单明细", "bill-lines", "期内扣费的账单行，最早的在前。"),
+    Sheet("Recharges", "充值", "recharges", "期内充值，最早的在前。"),
+    Sheet("Cards", "算力卡", "cards", "算力卡当前状态：余额、到期时间和已用成本。"),
+    Sheet("Balance", "余额平衡", "balance", "余额与算力卡：期初 + 充值 - 消费 + 差异 = 期末。"),
+    Sheet("Budgets", "预算", "budget", "各项目与账户的预算、已用金额和预计月末金额。"),
 )
 
 
@@ -58,9 +71,10 @@ def write_month(
     said = {"account": account, "from_day": first, "to_day": last, "now": made_at}
     with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
-            columns, rows = _read(database, sheet, said)
-            book.sheet(getattr(sheet, lang), columns, rows)
-        about = [(getattr(s, lang), reports.load(s.report).about) for s in SHEETS]
+            columns, rows = _read(database, sheet, said, lang)
+            above = reports.line_above(database, reports.load(sheet.report), said, lang)
+            book.sheet(getattr(sheet, lang), columns, rows, above)
+        about = [(getattr(sheet, lang), sheet.about(lang)) for sheet in SHEETS]
         known = reports.notes_of_month(database, month, said, zone=zone, made_at=made_at, lang=lang)
         book.notes([*about, *known])
 
@@ -74,7 +88,10 @@ def _days_of(month: str, today: date) -> tuple[str, str]:
     return first, last
 
 
-def _read(database: Database, sheet: Sheet, said: Mapping[str, Any]) -> tuple[list[Column], Any]:
+def _read(
+    database: Database, sheet: Sheet, said: Mapping[str, Any], lang: str
+) -> tuple[list[Column], Any]:
     report = reports.load(sheet.report)
     names, rows = reports.run(database, report, {**said, "by": sheet.by})
-    return report.described(names), rows
+    columns = report.described(names)
+    return columns, in_chinese(columns, rows) if lang == "zh" else rows

@@ -10,6 +10,7 @@ Rows = Iterable[Sequence[Any]]
 KINDS: Final = ("text", "int", "number", "instant", "day")
 """Kinds of columns. Instants are text such as `2026-01-31T23:59:59Z`, days `2026-01-31`."""
 LANGUAGES: Final = ("en", "zh")
+UNITS_ZH: Final = {"yuan": "元", "h": "小时", "card-h": "卡时", "d": "天", "min": "分钟", "s": "秒"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Column:
 
     def full_heading(self, lang: str = "en") -> str:
         """Return its name for people, with the unit if there is one."""
-        return f"{self.heading(lang)} ({self.unit})" if self.unit else self.heading(lang)
+        unit = UNITS_ZH.get(self.unit, self.unit) if lang == "zh" else self.unit
+        return f"{self.heading(lang)} ({unit})" if unit else self.heading(lang)
 
 
 def total(values: Iterable[Any]) -> Any:

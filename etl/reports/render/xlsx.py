@@ -61,30 +61,33 @@ class Book:
             self._formats[f"sum {kind}"] = self._book.add_format(both)
         self._lang = lang
 
-    def sheet(self, name: str, columns: Sequence[Column], rows: Rows) -> int:
+    def sheet(self, name: str, columns: Sequence[Column], rows: Rows, above: str = "") -> int:
         """Write a sheet of rows with headings and sums; return the number of rows.
 
-        Raises `SettingsError` if there are more than a sheet holds.
+        `above` is a line above the headings. Raises `SettingsError` if there are more than a sheet holds.
         """
         sheet = self._book.add_worksheet(self._free_name(name))
-        self._head(sheet, columns)
+        top = 1 if above else 0
+        if above:
+            sheet.write_string(0, 0, one_line(above))
+        self._head(sheet, columns, top)
         sums: dict[int, Any] = {i: 0 for i, column in enumerate(columns) if column.is_total}
-        written = 0
+        last = top
         for row in rows:
-            written += 1
-            if written >= MOST_ROWS - 1:
+            last += 1
+            if last >= MOST_ROWS - 1:
                 raise SettingsError(
                     f"a sheet holds {MOST_ROWS:,} rows, and there are more",
                     advice="choose a shorter period, or --format csv or parquet",
                 )
             for i, (column, value) in enumerate(zip(columns, row, strict=True)):
-                self._write(sheet, written, i, column.kind, value)
+                self._write(sheet, last, i, column.kind, value)
                 if i in sums and value is not None:
                     sums[i] += value
-        if written:
-            sheet.autofilter(0, 0, written, len(columns) - 1)
-        self._foot(sheet, columns, sums, written)
-        return written
+        if last > top:
+            sheet.autofilter(top, 0, last, len(columns) - 1)
+        self._foot(sheet, columns, sums, (top + 1, last))
+        return last - top
 
     def notes(self, lines: Sequence[tuple[str, Any]]) -> None:
         """Write a sheet of notes on the others."""
@@ -129,30 +132,31 @@ class Book:
         except FileCreateError as error:
             raise error.args[0] from error  # the OSError that it was
 
-    def _head(self, sheet: Any, columns: Sequence[Column]) -> None:
-        sheet.freeze_panes(1, 0)
+    def _head(self, sheet: Any, columns: Sequence[Column], top: int = 0) -> None:
+        sheet.freeze_panes(top + 1, 0)
         for i, column in enumerate(columns):
             heading = column.full_heading(self._lang)
             heading += " (UTC)" if column.kind == "instant" else ""
             sheet.set_column(i, i, max(_WIDTHS.get(column.kind, 24), min(len(heading) + 2, 30)))
-            sheet.write_string(0, i, one_line(heading), self._formats["head"])
+            sheet.write_string(top, i, one_line(heading), self._formats["head"])
 
     def _foot(
-        self, sheet: Any, columns: Sequence[Column], sums: dict[int, Any], written: int
+        self, sheet: Any, columns: Sequence[Column], sums: dict[int, Any], filled: tuple[int, int]
     ) -> None:
-        if written < 2 or not sums:
+        first, last = filled
+        if last <= first or not sums:
             return
         from xlsxwriter.utility import xl_range
 
         for i, column in enumerate(columns):
             if i in sums:
                 how = self._formats[f"sum {'int' if column.kind == 'int' else 'number'}"]
-                what = f"=SUBTOTAL(109,{xl_range(1, i, written, i)})"
-                sheet.write_formula(written + 1, i, what, how, rounded(sums[i]))
+                what = f"=SUBTOTAL(109,{xl_range(first, i, last, i)})"
+                sheet.write_formula(last + 1, i, what, how, rounded(sums[i]))
             elif i == 0:
-                sheet.write_string(written + 1, i, _SUM[self._lang], self._formats["sum"])
+                sheet.write_string(last + 1, i, _SUM[self._lang], self._formats["sum"])
             else:
-                sheet.write_blank(written + 1, i, None, self._formats["sum"])
+                sheet.write_blank(last + 1, i, None, self._formats["sum"])
 
     def _write(self, sheet: Any, row: int, i: int, kind: str, value: Any) -> None:
         if value is None:
