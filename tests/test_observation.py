@@ -137,6 +137,25 @@ def test_of_several_accounts_the_one_seen_least_comes_first(left_alone: Database
     assert line(left_alone, "uptime", account="lab").startswith("observed until")
 
 
+def test_a_line_says_that_the_newest_poll_lies_in_the_future(left_alone: Database) -> None:
+    """Nothing hides an age below zero; a clock may be a minute off."""
+    until = "observed until 2026-01-01T02:00:00Z"
+    future = f"{until}, which lies in the future: a clock is wrong"
+    for name in ("now", "uptime"):
+        assert line(left_alone, name, now=LAST - HOUR) == future
+        assert line(left_alone, name, now=LAST - 59) != future
+    assert line(left_alone, "now", now=LAST - 59) == until
+    assert line(left_alone, "now", "zh", now=LAST - HOUR).endswith("时钟有误")
+    with Store(left_alone, "lab").writing() as tx:
+        tx.record(BILLS.name, Run(started_at=LAST, finished_at=LAST, outcome="complete"))
+    assert line(left_alone, "bills", now=LAST - HOUR) == future
+
+
+def test_the_account_whose_newest_poll_is_impossible_comes_before_those_seen_less() -> None:
+    found = [Observation("a", T0, 9), Observation("b", T0, 0, is_future=True)]
+    assert observed_line(found, of_period=True).startswith("b: ")
+
+
 def test_a_line_about_many_accounts_counts_those_it_does_not_name() -> None:
     found = [Observation(f"a{n}", T0, n) for n in range(9)]
     told = observed_line(found, of_period=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from etl.history.days import iso
 from etl.poll import Instant
 from etl.reports.header import Param, Report
 from etl.reports.running import NOW, run
+from etl.timing.freshness import FUTURE_S
 from etl.units import DAY_S, HOUR_S
 
 INSTANCES: Final = "instances"
@@ -74,6 +76,8 @@ class Observation:
     unseen_s: int
     is_blind: bool = False
     """True if all of the period lies before the first complete poll, or after the newest."""
+    is_future: bool = False
+    """True if that poll lies in the future: one of the clocks was wrong."""
 
 
 def line_above(
@@ -88,11 +92,7 @@ def observations(
     database: Database, report: Report, arguments: Mapping[str, Any]
 ) -> list[Observation]:
     """Return how far each account of a report was observed; `arguments` as for `run`."""
-    if report.param("from_day") is None:
-        return list(_up_to_now(database, report.observes, arguments))
-    if report.observes != INSTANCES:
-        return list(_since_newest(database, report.observes, arguments))
-    return [_of_period(*row) for row in run(database, SEEN, arguments)[1]]
+    return _judged(_observations(database, report, arguments), arguments.get(NOW))
 
 
 def observations_of_days(
@@ -100,7 +100,7 @@ def observations_of_days(
 ) -> list[Observation]:
     """Return how far the instances of each account were observed on some days."""
     asked = {"account": None, "from_day": first, "to_day": last, NOW: now}
-    return [_of_period(*row) for row in conn.execute(text(SEEN.sql), asked)]
+    return _judged((_of_period(*row) for row in conn.execute(text(SEEN.sql), asked)), now)
 
 
 def observed_line(found: Sequence[Observation], *, of_period: bool, lang: str = "en") -> str:
@@ -108,7 +108,8 @@ def observed_line(found: Sequence[Observation], *, of_period: bool, lang: str = 
     if not found:
         return _WORDS[lang]["nothing"]
     worst = sorted(
-        found, key=lambda each: (each.until_at is not None, -each.unseen_s, each.account)
+        found,
+        key=lambda o: (o.until_at is not None, not o.is_future, -o.unseen_s, o.account),
     )
     lines = [_clause(each, of_period, lang) for each in worst[:MOST_ACCOUNTS]]
     if len(found) > 1:
@@ -116,6 +117,22 @@ def observed_line(found: Sequence[Observation], *, of_period: bool, lang: str = 
     if len(found) > MOST_ACCOUNTS:
         lines.append(_WORDS[lang]["more"].format(len(found) - MOST_ACCOUNTS))
     return _WORDS[lang]["between"].join(lines)
+
+
+def _observations(
+    database: Database, report: Report, arguments: Mapping[str, Any]
+) -> Iterable[Observation]:
+    if report.param("from_day") is None:
+        return _up_to_now(database, report.observes, arguments)
+    if report.observes != INSTANCES:
+        return _since_newest(database, report.observes, arguments)
+    return (_of_period(*row) for row in run(database, SEEN, arguments)[1])
+
+
+def _judged(found: Iterable[Observation], now: Instant | None) -> list[Observation]:
+    """Mark newest polls that lie in the future."""
+    latest = math.inf if now is None else now + FUTURE_S
+    return [replace(o, is_future=o.until_at is not None and o.until_at > latest) for o in found]
 
 
 def _of_period(
@@ -130,7 +147,7 @@ def _up_to_now(
     for name, until in _newest(database, resource, arguments):
         now = arguments.get(NOW)
         is_known = until is not None and now is not None
-        yield Observation(name, until, max(0, int(now or 0) - (until or 0)) if is_known else 0)
+        yield Observation(name, until, int(now or 0) - (until or 0) if is_known else 0)
 
 
 def _since_newest(
@@ -142,7 +159,8 @@ def _since_newest(
     """
     ((starts, ends),) = run(database, _PERIOD, arguments)[1]
     for name, until in _newest(database, resource, arguments):
-        yield Observation(name, until, max(0, (ends or 0) - max(starts or 0, until or 0)))
+        seen_to = min(ends or 0, max(starts or 0, until or 0))
+        yield Observation(name, until, (ends or 0) - seen_to)
 
 
 def _newest(
@@ -161,6 +179,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "whole": ", all of the period seen",
         "period": ", {} of the period unseen",
         "ago": ", {} ago",
+        "future": ", which lies in the future: a clock is wrong",
         "d": "{:,.1f} days",
         "h": "{:.1f} hours",
         "min": "{:.0f} minutes",
@@ -174,6 +193,7 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "whole": "，期间内全部已观测",
         "period": "，期间内有 {} 未观测",
         "ago": "，{} 之前",
+        "future": "，该时刻在未来：时钟有误",
         "d": "{:,.1f} 天",
         "h": "{:.1f} 小时",
         "min": "{:.0f} 分钟",
@@ -186,7 +206,9 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
 def _clause(seen: Observation, of_period: bool, lang: str) -> str:
     words = _WORDS[lang]
     line = words["never"] if seen.until_at is None else words["until"].format(iso(seen.until_at))
-    if seen.unseen_s > 0 and (of_period or seen.until_at is not None):
+    if seen.is_future:
+        line += words["future"]
+    elif seen.unseen_s > 0 and (of_period or seen.until_at is not None):
         line += words["period" if of_period else "ago"].format(_length(seen.unseen_s, words))
     elif of_period:
         line += words["whole"]
