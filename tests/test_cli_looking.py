@@ -167,6 +167,18 @@ def test_a_report_says_the_same_as_table_json_and_csv(name: str, see: Command) -
     assert len(as_table) == 2 + len(as_json)
 
 
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_instants_can_be_local(form: str, see: Command) -> None:
+    utc = see("report", "now", "--format", form).stdout
+    local = see("report", "now", "--format", form, "--tz", "local").stdout
+    assert "2026-01-01T02:" in utc
+    assert "2026-01-01 10:" in local
+    assert "+08:00" in local
+    refused = see("report", "now", "--tz", "local", "-o", "now.xlsx")
+    assert refused.exit_code == 2
+    assert "UTC" in refused.stderr
+
+
 def test_chinese_titles_are_aligned(see: Command) -> None:
     _, *lines = see("report", "now").stdout.splitlines()
     begins = width(lines[0][: lines[0].index("state")])

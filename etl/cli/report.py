@@ -24,6 +24,7 @@ from etl.cli.common import (
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
+    from etl.reports.render.columns import Rows
 
 FORMATS = ("table", "json", "csv", "xlsx", "parquet")
 ARGUMENTS = {"from_day": "--from", "to_day": "--to", "by": "--by", "event": "--event"}
@@ -97,6 +98,13 @@ class ReportCommand(click.Command):
     show_envvar=True,
     help="Language of headings in tables, CSV and xlsx.",
 )
+@click.option(
+    "--tz",
+    type=click.Choice(["utc", "local"]),
+    default="utc",
+    show_default=True,
+    help="Instants of tables, CSV and JSON: in UTC, or in the database's time zone.",
+)
 @json_option
 @click.pass_obj
 def report(
@@ -117,6 +125,7 @@ def report(
     output: Path | None,
     excel: bool,
     lang: str,
+    tz: str,
     as_json: bool,
 ) -> None:
     """Print a report; without a NAME, list all reports.
@@ -149,10 +158,12 @@ def report(
         print_lines(_help(chosen))
         return
     form = _form("json" if as_json else form, output)
+    if tz == "local" and form in ("xlsx", "parquet"):
+        raise click.UsageError(f"--tz local is for table, csv and json; {form} has instants in UTC")
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_pairs(said)}
     _refuse_unused(chosen, options)
     asked = {**options, "account": account}
-    _show(context, chosen, asked, bounds, form, output, lang, excel)
+    _show(context, chosen, asked, bounds, form, output, lang, excel, is_local=tz == "local")
 
 
 def _show(
@@ -164,10 +175,14 @@ def _show(
     output: Path | None,
     lang: str,
     for_excel: bool,
+    *,
+    is_local: bool,
 ) -> None:
     """Run the report and print it, or write it to the file."""
     from etl import paths, reports
+    from etl.history.days import Zone
     from etl.reports.render import render, write
+    from etl.reports.render.zones import in_zone
 
     app = context.app()
     app.require_database()
@@ -180,11 +195,14 @@ def _show(
     arguments = {"now": app.now(), **options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
     reports.refuse_no_numbers(chosen, arguments)
-    found, rows = reports.run(app.database, chosen, arguments)
-    click.get_current_context().call_on_close(rows.close)
+    found, read = reports.run(app.database, chosen, arguments)
+    click.get_current_context().call_on_close(read.close)
+    rows: Rows = read
     columns = chosen.described(found)
     if not bounds:
         columns, rows = _without_bounds(columns, rows)
+    if is_local:
+        rows = in_zone(columns, rows, Zone(zone))
     if chosen.param("from_day") is not None:
         say(f"{first} to {last}, days of {zone}")
         rows = _or_told(rows, app, arguments["account"])
