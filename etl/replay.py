@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,7 +21,10 @@ from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse
 from etl.source.wholeness import digest, tally_of
 from etl.store import Store
+from etl.units import DAY_S
 
+FUTURE_S: Final = DAY_S
+"""A poll that is further ahead of this machine's clock is impossible; up to this, the clock may be off."""
 TOGETHER: Final = 500
 """Polls in one transaction: each is still all or nothing, and what is done stays done."""
 
@@ -32,12 +36,13 @@ Walks = tuple[tuple[Page, ...], ...]
 @dataclass(slots=True)
 class Tally:
     """Counts of a replay. `skipped` polls were not newer than the newest applied one; `damaged`
-    lines could not be read.
+    lines could not be read; `future` ones lie in the future of this machine's clock.
     """
 
     applied: int = 0
     skipped: int = 0
     damaged: int = 0
+    future: int = 0
 
 
 @dataclass(slots=True)
@@ -98,15 +103,21 @@ class _Series:
 
 
 def replay(
-    database: Database, paths: Iterable[str], progress: Callable[[int], object] = lambda _: None
+    database: Database,
+    paths: Iterable[str],
+    progress: Callable[[int], object] = lambda _: None,
+    *,
+    now: float = math.inf,
 ) -> Tally:
     """Apply the polls of archive files; `progress` is called with the number of lines read since
     the last call.
 
-    Raises `SettingsError` for a missing file, `Busy` if an account is being synced.
+    Polls of more than a day after `now` are refused and counted: applied, they would have all right
+    polls until then refused. Raises `SettingsError` for a missing file, `Busy` if an account is
+    being synced.
     """
     tally = Tally()
-    polls = _in_time_order(list(paths), tally)
+    polls = _in_time_order(list(paths), tally, now + FUTURE_S)
     chunk: list[Archived] = []
     replayer = _Replayer(database, tally)
     with ExitStack() as locks:
@@ -190,11 +201,11 @@ class _Replayer:
         self._tally.applied += 1
 
 
-def _in_time_order(paths: list[str], tally: Tally) -> Iterator[Archived]:
+def _in_time_order(paths: list[str], tally: Tally, latest: float) -> Iterator[Archived]:
     """Yield the polls of all files by their start; a file is open only during its own time
     range.
     """
-    begins = sorted((_first_start(path), number, path) for number, path in enumerate(paths))
+    begins = sorted((_first_start(path, latest), number, path) for number, path in enumerate(paths))
     open_files: list[tuple[Instant, int, Archived, Iterator[Archived]]] = []
 
     def advance(number: int, polls: Iterator[Archived]) -> None:
@@ -206,7 +217,7 @@ def _in_time_order(paths: list[str], tally: Tally) -> Iterator[Archived]:
     upcoming = next(waiting, None)
     while upcoming is not None or open_files:
         while upcoming is not None and (not open_files or upcoming[0] <= open_files[0][0]):
-            advance(upcoming[1], _polls(upcoming[2], tally))
+            advance(upcoming[1], _polls(upcoming[2], tally, latest))
             upcoming = next(waiting, None)
         if open_files:
             _, number, archived, polls = heapq.heappop(open_files)
@@ -223,19 +234,21 @@ def _failed(page: Page) -> bool:
     return not isinstance(answer, dict) or str(answer.get("code", 0)).strip() not in ("0", "0.0")
 
 
-def _first_start(path: str) -> Instant:
+def _first_start(path: str, latest: float) -> Instant:
     if path == "-":
         return 0
-    first = next(_polls(path, Tally()), None)
+    first = next(_polls(path, Tally(), latest), None)
     return 0 if first is None else first.started_at
 
 
-def _polls(path: str, tally: Tally) -> Iterator[Archived]:
-    """Yield the polls of a file; unusable lines are counted."""
+def _polls(path: str, tally: Tally, latest: float) -> Iterator[Archived]:
+    """Yield the polls of a file up to `latest`; other and unusable lines are counted."""
     try:
         for archived in archive.polls(path):
             if archived is None:
                 tally.damaged += 1
+            elif archived.finished_at > latest:
+                tally.future += 1
             else:
                 yield archived
     except OSError as error:

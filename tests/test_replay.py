@@ -155,6 +155,27 @@ def test_what_stands_for_a_lost_line_is_skipped_until_the_next_whole_one(
     assert (tally.applied, tally.damaged) == (4, 2)
 
 
+def test_polls_in_the_future_are_refused_and_the_rest_is_applied(
+    tmp_path: Path, database: Database
+) -> None:
+    """First in its file, such a line would hold back those that follow until their time had passed."""
+    cloud = Story()
+    cloud.rents()
+    body = cloud.body()
+    first = written(tmp_path / "a", line(T0, body), line(T0 + 2 * 86_400, same=True))
+    second = written(
+        tmp_path / "b",
+        line(T0 + 86_461, body),
+        line(T0 + 60, same=True),
+        line(T0 + 86_000, same=True),
+    )
+    third = written(tmp_path / "c", line(T0 + 120, body))
+    tally = replay.replay(database, [first, second, third], now=T0)
+    assert (tally.applied, tally.skipped, tally.future) == (4, 0, 2)
+    newest = "SELECT MAX(started_at) FROM sync_run WHERE outcome = 'complete'"
+    assert rows(database, newest) == [(iso(T0 + 86_000),)]
+
+
 def poll_line_of(cloud: Story, account: str) -> bytes:
     return line(T0 + 60, cloud.body(), account=account)
 

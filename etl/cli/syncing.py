@@ -163,19 +163,25 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
     Files may be .jsonl, .jsonl.gz or .jsonl.xz under any name; - is standard input, compressed or not.
 
     Polls that are not newer than the newest applied one of their account and resource are skipped
-    and counted, so the same files may be given again.
+    and counted, so the same files may be given again. Polls that lie more than a day in the future
+    are refused.
     """
     from etl.replay import replay as replay_files
 
     app = ctx.obj.app()
     say_database(app, is_new=prepare_database(app))
     with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
-        tally = replay_files(app.database, files, progress=bar.update)
+        tally = replay_files(app.database, files, bar.update, now=app.now())
     say(
         f"{tally.applied} polls applied, {tally.skipped} not newer, {tally.damaged} damaged lines"
         " skipped"
     )
-    ctx.exit(3 if tally.damaged else 0)
+    if tally.future:
+        say(
+            f"{tally.future} polls refused: they lie more than a day in the future of this machine's"
+            " clock; see that it is right (NTP)"
+        )
+    ctx.exit(3 if tally.damaged or tally.future else 0)
 
 
 @click.command(epilog=_SOURCE_VARIABLES)
