@@ -310,9 +310,6 @@ MACRO line_of_part(a, p, i, w, r) AS
     p.cost_max_microcny,
     p.list_cost_microcny;
 
--- A text as the inside of a JSON string.
-MACRO json_text(x) AS REPLACE(REPLACE(x, '\', '\\'), '"', '\"');
-
 -- The share of an amount that is first + second / 1000000 millionths of it, by long multiplication with
 -- digits of a million: 64 bits suffice for every amount that is in 64 bits.
 MACRO long_share(amount, first, second) AS
@@ -323,3 +320,11 @@ MACRO long_share(amount, first, second) AS
             + (amount - amount / 1000000 * 1000000) * second / 1000000
         ) / 1000000
     );
+
+-- The first digit for `long_share`: how many millionths of a whole a part of it is.
+MACRO first_of(part, whole) AS (part * 1000000 / whole);
+
+-- The second digit for `long_share`: how many millionths of a millionth are left.
+MACRO second_of(part, whole) AS (
+    (part * 1000000 - part * 1000000 / whole * whole) * 1000000 / whole
+);

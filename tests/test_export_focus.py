@@ -72,6 +72,22 @@ def read(database: Database, path: Path) -> list[dict[str, str]]:
     return found
 
 
+def billed_by(lines: list[dict[str, str]], *names: str) -> dict[tuple[str, ...], int]:
+    """Millionths of a yuan that were billed, by these columns, without what is 0."""
+    sums: dict[tuple[str, ...], int] = {}
+    for line in lines:
+        key = tuple(line[name] for name in names)
+        sums[key] = sums.get(key, 0) + int(Decimal(line["BilledCost"]) * 1_000_000)
+    return {key: amount for key, amount in sums.items() if amount}
+
+
+def billed(database: Database) -> int:
+    """Millionths of a yuan that the bill of the month is."""
+    days = "day BETWEEN '2026-03-01' AND '2026-03-31'"
+    ((amount,),) = rows(database, f"SELECT SUM(amount_microcny) FROM bill_daily WHERE {days}")
+    return int(amount)
+
+
 def test_there_is_something_of_everything(lines: list[dict[str, str]]) -> None:
     assert {"Usage-Based", "Recurring"} <= {line["ChargeFrequency"] for line in lines}
     assert any(line["Tags"] for line in lines)
@@ -104,9 +120,11 @@ def test_cost_is_price_times_quantity(lines: list[dict[str, str]]) -> None:
             cost = Decimal(line[f"{what}UnitPrice"]) * hours
             assert abs(cost - Decimal(line[f"{what}Cost"])) < CENT, line
         assert line["ConsumedQuantity"] == line["PricingQuantity"]
-        assert (
-            Decimal(line["x_CostMin"]) <= Decimal(line["BilledCost"]) <= Decimal(line["x_CostMax"])
+        least, estimate, most = (
+            Decimal(line[f"x_{name}"]) for name in ("CostMin", "EstimatedCost", "CostMax")
         )
+        assert least <= estimate <= most
+        assert estimate == Decimal(line["ContractedCost"])
 
 
 def test_decimals_are_plain_and_json_is_flat(lines: list[dict[str, str]]) -> None:
@@ -123,7 +141,7 @@ def test_decimals_are_plain_and_json_is_flat(lines: list[dict[str, str]]) -> Non
 def test_the_sum_is_that_of_the_cost_views(
     lines: list[dict[str, str]], golden: Golden, kind: str
 ) -> None:
-    total = sum(Decimal(line["ContractedCost"]) for line in lines)
+    total = sum(Decimal(line["x_EstimatedCost"] or 0) for line in lines)
     ((cost,),) = rows(
         golden(kind),
         "SELECT SUM(cost_microcny) FROM cost_daily WHERE day BETWEEN '2026-03-01' AND '2026-03-31'",
@@ -131,7 +149,31 @@ def test_the_sum_is_that_of_the_cost_views(
     assert total * 1_000_000 == cost
 
 
-def test_bill_lines_in_whose_window_nothing_ran_have_lines_of_their_own(
+def test_what_was_billed_is_the_bill_to_the_millionth(
+    lines: list[dict[str, str]], golden: Golden, kind: str
+) -> None:
+    assert sum(billed_by(lines, "x_Day").values()) == billed(golden(kind))
+    attributed = rows(
+        golden(kind),
+        "SELECT CAST(day AS TEXT), COALESCE(instance_uuid, ''), SUM(amount_microcny)"
+        " FROM bill_attributed_daily WHERE day BETWEEN '2026-03-01' AND '2026-03-31'"
+        " GROUP BY day, instance_uuid HAVING SUM(amount_microcny) <> 0",
+    )
+    expected = {(day, instance): int(amount) for day, instance, amount in attributed}
+    assert billed_by(lines, "x_Day", "ResourceId") == expected
+    assert any(instance for _, instance in expected)
+
+
+def test_prepaid_time_costs_its_part_of_the_price_and_other_time_what_was_billed(
+    lines: list[dict[str, str]],
+) -> None:
+    for line in lines:
+        prepaid = line["ChargeFrequency"] == "Recurring"
+        assert line["EffectiveCost"] == line["ContractedCost" if prepaid else "BilledCost"]
+        assert line["PricingCurrencyEffectiveCost"] == line["EffectiveCost"]
+
+
+def test_bill_lines_that_no_usage_can_take_have_lines_of_their_own(
     database: Database, tmp_path: Path
 ) -> None:
     at = 1_773_000_000
@@ -142,19 +184,24 @@ def test_bill_lines_in_whose_window_nothing_ran_have_lines_of_their_own(
     found = read(database, tmp_path / "focus.csv")
     assert sorted((x["ChargeCategory"], x["BilledCost"], x["ListCost"]) for x in found) == [
         ("Credit", "-3", "-3"),
-        ("Usage", "0", "12.5"),
+        ("Usage", "12.5", "12.5"),
         ("Usage", "25.5", "25.5"),
     ]
     assert {line["x_OrderNumber"] for line in found} == {"#O1"}
+    assert {line["x_EstimatedCost"] for line in found} == {""}
+    assert sorted(line["x_CardCost"] for line in found) == ["0", "0", "12.5"]
     cloud = Story(at - 60)
     cloud.rents()
     apply(database, poll_story(cloud))
-    assert read(database, tmp_path / "focus.csv") == [], "it ran then: its cost explains the lines"
+    found = read(database, tmp_path / "focus.csv")
+    assert sum(Decimal(line["BilledCost"]) for line in found) == 35, "it ran, at a price unknown"
 
 
 def test_a_closed_month_is_exported_as_it_was_closed(golden_copy: Database, tmp_path: Path) -> None:
     database = golden_copy
-    open_sum = sum(Decimal(line["BilledCost"]) for line in read(database, tmp_path / "open.csv"))
+    open_sum = sum(
+        Decimal(line["x_EstimatedCost"] or 0) for line in read(database, tmp_path / "open.csv")
+    )
     with database.writing() as conn:
         conn.exec_driver_sql(
             "UPDATE sync_run SET started_at = '2026-04-02T00:00:00Z', finished_at ="
@@ -163,8 +210,9 @@ def test_a_closed_month_is_exported_as_it_was_closed(golden_copy: Database, tmp_
         )
     closing.close(database, MONTH, None, START + 60 * 86_400)
     found = read(database, tmp_path / "closed.csv")
-    assert {line["x_CostSource"] for line in found} == {"closed"}
-    assert sum(Decimal(line["BilledCost"]) for line in found) >= open_sum
+    assert {line["x_CostSource"] for line in found if line["SkuId"]} == {"closed"}
+    assert sum(billed_by(found, "ResourceId").values()) == billed(database)
+    assert sum(Decimal(line["x_EstimatedCost"] or 0) for line in found) >= open_sum
 
 
 def test_parquet_says_the_same_with_types(golden: Golden, kind: str, tmp_path: Path) -> None:

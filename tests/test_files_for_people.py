@@ -25,6 +25,7 @@ from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
 from tests.priced import YUAN, lists
 from tests.support import apply, poll_story
+from tests.support import rows as stored
 
 __all__ = ["filled", "home", "path", "run"]
 
@@ -109,6 +110,8 @@ def test_json_in_focus_cells_is_json_whatever_the_text(database: Database, tmp_p
         rows = list(csv.DictReader(file))
     assert rows
     assert all(json.loads(row["Tags"]) == rule for row in rows)
+    shown = stored(database, 'SELECT "Tags" FROM focus_cost_and_usage')
+    assert [json.loads(tags) for (tags,) in shown] == [rule] * len(shown)
 
 
 def test_the_workbook_of_a_closed_month_says_since_when_it_is_closed(database: Database) -> None:

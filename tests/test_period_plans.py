@@ -38,6 +38,7 @@ REPORTS = (
     "gpu-hours",
     "idle",
 )
+FOCUS = "focus_cost_and_usage"
 PERIOD = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
 
 
@@ -73,6 +74,11 @@ def test_a_condition_on_the_day_reaches_the_tables_through_a_view(view: str, pla
     """It does not where a column of a UNION ALL has another affinity in one of its arms, or where a
     view groups what is no table."""
     sql = f"SELECT * FROM {view} WHERE day >= :from_day AND day <= :to_day"
+    assert reading_of_parts(planned(sql, PERIOD)) == []
+
+
+def test_a_condition_on_the_day_reaches_the_tables_through_focus(planned: Any) -> None:
+    sql = f'SELECT * FROM {FOCUS} WHERE "x_Day" BETWEEN :from_day AND :to_day'
     assert reading_of_parts(planned(sql, PERIOD)) == []
 
 

@@ -63,8 +63,9 @@ def parquet(context: Context, folder: Path, period: str) -> None:
 def focus(context: Context, account: str | None, month: str | None, output: Path) -> None:
     """Write a month of cost and usage in the columns of FOCUS 1.2, for FinOps tools.
 
-    A line is one instance, one stretch of usage, one price and one day; bill lines in whose window
-    nothing ran get lines of their own. Usage without a known price is in no line; a message says how
+    A line is one instance, one stretch of usage, one price and one day. BilledCost is the bill,
+    shared out by day in proportion to estimated cost (x_EstimatedCost); bill lines that no usage
+    can take get lines of their own. Usage without a known price is in no line; a message says how
     much of it there is.
     """
     from datetime import timedelta

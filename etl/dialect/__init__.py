@@ -87,7 +87,8 @@ class Database(Protocol):
         same for any number of rows."""
 
     def render(self, sql: str) -> str:
-        """Return the text of a view with `epoch(instant)` and `instant(seconds)` spelled out."""
+        """Return the text of a view with `epoch(instant)`, `instant(seconds)` and `json_string(text)`
+        spelled out."""
 
     def create_view(self, conn: Connection, name: str, sql: str) -> None: ...
 

@@ -156,6 +156,7 @@ class Postgres:
             {
                 "epoch": lambda inner: f"CAST(EXTRACT(EPOCH FROM {inner}) AS BIGINT)",
                 "instant": lambda inner: f"to_timestamp({inner})",
+                "json_string": lambda inner: f"CAST(to_json(CAST({inner} AS TEXT)) AS TEXT)",
             },
         )
 

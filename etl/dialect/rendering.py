@@ -66,7 +66,7 @@ def macros() -> Mapping[str, Macro]:
 
 
 def expanded(sql: str) -> str:
-    """Return SQL with macros, numbers and calls of views spelled out; `epoch()` and `instant()` stay.
+    """Return SQL with macros, numbers and calls of views spelled out; what a database writes its own way stays.
 
     Raises `SettingsError` for a macro that is called wrongly.
     """

@@ -199,6 +199,9 @@ class Sqlite:
             {
                 "epoch": lambda inner: f"CAST(strftime('%s', {inner}) AS BIGINT)",
                 "instant": lambda inner: f"strftime('%Y-%m-%dT%H:%M:%SZ', {inner}, 'unixepoch')",
+                "json_string": (
+                    lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN json_quote({inner}) END"
+                ),
             },
         )
 

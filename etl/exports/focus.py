@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,8 +21,6 @@ PLACES: Final = 10
 INSTANTS: Final = frozenset(
     {"BillingPeriodStart", "BillingPeriodEnd", "ChargePeriodStart", "ChargePeriodEnd"}
 )
-JSON: Final = frozenset({"SkuPriceDetails", "Tags"})
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 NUMBERS: Final = frozenset(
     {
         "BilledCost",
@@ -38,8 +34,10 @@ NUMBERS: Final = frozenset(
         "PricingCurrencyEffectiveCost",
         "PricingCurrencyListUnitPrice",
         "PricingQuantity",
+        "x_CardCost",
         "x_CostMax",
         "x_CostMin",
+        "x_EstimatedCost",
         "x_GpuHours",
     }
 )
@@ -92,18 +90,9 @@ def _write(
 def _typed(columns: Sequence[str], row: Sequence[Any]) -> list[str | None]:
     """Return values as text: numbers plain, instants in UTC to the second, null as None."""
     return [
-        None if value is None else decimal(value) if name in NUMBERS else _text(name, value)
+        None if value is None else decimal(value) if name in NUMBERS else str(plain(value))
         for name, value in zip(columns, row, strict=True)
     ]
-
-
-def _text(name: str, value: Any) -> str:
-    """Return a value as text. A control character in JSON, such as a line break in a project's name,
-    can stand in a string alone, and is escaped there."""
-    text = str(plain(value))
-    if name not in JSON or text.isprintable():
-        return text
-    return _CONTROLS.sub(lambda control: json.dumps(control[0])[1:-1], text)
 
 
 Batches = Iterator[list[list[str | None]]]

@@ -35,11 +35,10 @@ FROM (
 LEFT JOIN (
     SELECT
         s.*,
-        upto * 1000000 / all_of AS to_first,
-        (upto * 1000000 - upto * 1000000 / all_of * all_of) * 1000000 / all_of AS to_second,
-        (upto - weight) * 1000000 / all_of AS from_first,
-        ((upto - weight) * 1000000 - (upto - weight) * 1000000 / all_of * all_of) * 1000000 / all_of
-            AS from_second
+        first_of(upto, all_of) AS to_first,
+        second_of(upto, all_of) AS to_second,
+        first_of((upto - weight), all_of) AS from_first,
+        second_of((upto - weight), all_of) AS from_second
     FROM (
         SELECT
             account_id,

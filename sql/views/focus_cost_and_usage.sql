@@ -1,8 +1,8 @@
 -- Cost and usage as FOCUS 1.2 (the FinOps Open Cost and Usage Specification) has it: a row for each
--- instance, stretch of usage, price and day of the reporting time zone, and one for each bill line in whose
--- window no usage fell. Amounts are yuan. `chenyu-etl export focus` writes a month of it.
+-- instance, stretch of usage, price and day of the reporting time zone, and one for each bill line that
+-- can be attributed to no usage. Amounts are yuan. `chenyu-etl export focus` writes a month of it.
 -- @column AvailabilityZone null: the source names none
--- @column BilledCost estimates: as ContractedCost; bill lines: the amount, 0 if a compute card paid
+-- @column BilledCost what was billed, whoever paid: each day's bill shared out in proportion to estimated cost; 0 while nothing is billed
 -- @column BillingAccountId the configured account's name
 -- @column BillingAccountName the configured account's name
 -- @column BillingCurrency CNY
@@ -19,7 +19,7 @@
 -- @column ConsumedUnit Hours
 -- @column ContractedCost at the user's own price if there is one, else at the list price
 -- @column ContractedUnitPrice price of an hour of all its GPUs: the user's own, else the list price
--- @column EffectiveCost as BilledCost; prepaid: the accrued part
+-- @column EffectiveCost as BilledCost; prepaid: the part of the price that this time takes
 -- @column InvoiceId null: the source numbers no invoices
 -- @column InvoiceIssuerName the provider
 -- @column ListCost at list prices
@@ -49,10 +49,12 @@
 -- @column SubAccountName null: the source names none
 -- @column SubAccountType null: the source names none
 -- @column Tags flat JSON of what allocation says: project, owner, cost_centre
--- @column x_CostMax at most
--- @column x_CostMin at least
+-- @column x_CardCost of BilledCost, what compute cards paid
+-- @column x_CostMax what it cost by estimate, at most
+-- @column x_CostMin what it cost by estimate, at least
 -- @column x_CostSource estimate, closed (a frozen month), or bill
 -- @column x_Day day of the reporting time zone
+-- @column x_EstimatedCost what it cost by estimate; null: a bill line without usage
 -- @column x_GpuHours card-hours
 -- @column x_OrderNumber # and the order of the bill line: readers take digits alone for a number, and round it
 SELECT
@@ -78,7 +80,7 @@ SELECT
     CASE WHEN l.source <> 'bill' THEN 'Hours' END AS "ConsumedUnit",
     yuan(l.cost_microcny) AS "ContractedCost",
     yuan(l.hour_microcny) AS "ContractedUnitPrice",
-    yuan(l.billed_microcny) AS "EffectiveCost",
+    yuan(CASE WHEN l.kind = 'held' THEN l.cost_microcny ELSE l.billed_microcny END) AS "EffectiveCost",
     CAST(NULL AS TEXT) AS "InvoiceId",
     'Chenyu Cloud' AS "InvoiceIssuerName",
     yuan(l.list_microcny) AS "ListCost",
@@ -86,7 +88,8 @@ SELECT
     CASE WHEN l.source <> 'bill' THEN 'Standard' END AS "PricingCategory",
     'CNY' AS "PricingCurrency",
     yuan(l.hour_microcny) AS "PricingCurrencyContractedUnitPrice",
-    yuan(l.billed_microcny) AS "PricingCurrencyEffectiveCost",
+    yuan(CASE WHEN l.kind = 'held' THEN l.cost_microcny ELSE l.billed_microcny END)
+        AS "PricingCurrencyEffectiveCost",
     yuan(l.list_hour_microcny) AS "PricingCurrencyListUnitPrice",
     CASE WHEN l.source <> 'bill' THEN l.charged_s / {HOUR_S}.0 END AS "PricingQuantity",
     CASE WHEN l.source <> 'bill' THEN 'Hours' END AS "PricingUnit",
@@ -102,16 +105,18 @@ SELECT
     'Virtual Machines' AS "ServiceSubcategory",
     CASE WHEN l.source <> 'bill' THEN COALESCE(l.gpu_uuid, 'unknown') END AS "SkuId",
     CASE WHEN l.source <> 'bill' THEN 'GPU Instance Hours' END AS "SkuMeter",
-    CASE WHEN l.source <> 'bill' THEN '{"GpuCount":' || COALESCE(CAST(l.gpu_nums AS TEXT), 'null') || ',"InstanceType":"' || json_text(COALESCE(l.gpu_name, 'unknown')) || '"}' END AS "SkuPriceDetails",
+    CASE WHEN l.source <> 'bill' THEN '{"GpuCount":' || COALESCE(CAST(l.gpu_nums AS TEXT), 'null') || ',"InstanceType":' || json_string(COALESCE(l.gpu_name, 'unknown')) || '}' END AS "SkuPriceDetails",
     CASE WHEN l.source <> 'bill' THEN COALESCE(l.gpu_uuid, 'unknown') || '/' || COALESCE(CAST(l.gpu_nums AS TEXT), '?') || '/' || COALESCE(CAST(l.charging_type AS TEXT), '?') || '/' || COALESCE(CAST(l.price_starts_s AS TEXT), 'closed') END AS "SkuPriceId",
     CAST(NULL AS TEXT) AS "SubAccountId",
     CAST(NULL AS TEXT) AS "SubAccountName",
     CAST(NULL AS TEXT) AS "SubAccountType",
-    CASE WHEN l.project IS NULL AND l.owner IS NULL AND l.cost_centre IS NULL THEN NULL ELSE '{' || SUBSTR(COALESCE(',"project":"' || json_text(l.project) || '"', '') || COALESCE(',"owner":"' || json_text(l.owner) || '"', '') || COALESCE(',"cost_centre":"' || json_text(l.cost_centre) || '"', ''), 2) || '}' END AS "Tags",
+    CASE WHEN l.project IS NULL AND l.owner IS NULL AND l.cost_centre IS NULL THEN NULL ELSE '{' || SUBSTR(COALESCE(',"project":' || json_string(l.project), '') || COALESCE(',"owner":' || json_string(l.owner), '') || COALESCE(',"cost_centre":' || json_string(l.cost_centre), ''), 2) || '}' END AS "Tags",
+    yuan(l.card_microcny) AS "x_CardCost",
     yuan(l.cost_max_microcny) AS "x_CostMax",
     yuan(l.cost_min_microcny) AS "x_CostMin",
     l.source AS "x_CostSource",
     l.day AS "x_Day",
+    CASE WHEN l.source <> 'bill' THEN yuan(l.cost_microcny) END AS "x_EstimatedCost",
     l.charged_s * l.gpu_nums / {HOUR_S}.0 AS "x_GpuHours",
     '#' || l.order_number AS "x_OrderNumber"
 FROM focus_line l
