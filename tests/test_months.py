@@ -76,6 +76,16 @@ def test_a_closed_month_is_not_rewritten(
     ]
 
 
+@pytest.mark.parametrize("offset_s", [-400 * 86_400, -7, 400 * 86_400])
+def test_a_month_is_closed_by_the_clock_of_the_source(
+    two_months: Database, cloud: Story, offset_s: int
+) -> None:
+    cloud.passes(hours=1)
+    apply(two_months, replace(poll_story(cloud), clock_offset_s=float(offset_s)))
+    close(two_months, "2026-01", None, NOW - offset_s)
+    assert [month.closed_at for month in frozen_months(two_months)] == [NOW]
+
+
 def test_a_month_that_is_opened_again_follows_what_is_known(two_months: Database) -> None:
     close(two_months, "2026-01", "lab", NOW)
     says(two_months, Override("hour", 5 * YUAN))

@@ -352,7 +352,7 @@ class BooksWriter(BooksReader):
             insert(tables.closed_month).values(
                 account_id=account.account_id,
                 month=str(month),
-                closed_at=now,
+                closed_at=now + self._clock_offset_s(account),
                 bill_until=self._bill_until(account),
             )
         )
@@ -362,6 +362,21 @@ class BooksWriter(BooksReader):
         for table in (tables.closed_cost, tables.closed_month):
             mine = table.c.account_id == account.account_id, table.c.month == str(month)
             self._conn.execute(delete(table).where(*mine))
+
+    def _clock_offset_s(self, account: AccountKey) -> int:
+        """Return the source's clock minus the local one, as a poll measured it last; 0 if none did."""
+        run = tables.sync_run.c
+        newest = (
+            select(run.clock_offset_s)
+            .where(
+                run.account_id == account.account_id,
+                run.outcome.in_(("complete", "partial")),
+                run.clock_offset_s.is_not(None),
+            )
+            .order_by(run.started_at.desc())
+            .limit(1)
+        )
+        return round(self._conn.scalar(newest) or 0)
 
     def _bill_until(self, account: AccountKey) -> Instant:
         """Return the time until which the bill is known, by the clock of the polls; 0 if it is
