@@ -214,6 +214,10 @@ def test_every_view_says_first_what_a_row_is(path: Path) -> None:
     assert not any(re.search(r":\w", line) for line in lines if line.startswith("--"))
 
 
+BELOW_VIEWS = {"bridge": {"account", "bill", "bill_day"}}
+"""No view shows a line of the bill with the days that it settles and the day of its charge."""
+
+
 @pytest.mark.parametrize("path", sorted(paths.REPORTS.glob("*.sql")), ids=lambda path: path.stem)
 def test_reports_keep_to_sql_that_other_engines_run(path: Path) -> None:
     text = text_of_view(path).lower()
@@ -222,7 +226,7 @@ def test_reports_keep_to_sql_that_other_engines_run(path: Path) -> None:
     read = set(re.findall(r"\b(?:from|join) (\w+)", text))
     with_names = set(re.findall(r"(\w+) as (?:\w+ ?)?\(", text))
     views = {view.stem for view in paths.VIEWS.glob("*.sql")} | {"calendar_day"}
-    assert read <= views | with_names | set(macros())
+    assert read - BELOW_VIEWS.get(path.stem, set()) <= views | with_names | set(macros())
 
 
 def test_a_report_that_does_not_exist_is_answered_with_those_that_do() -> None:

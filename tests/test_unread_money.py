@@ -47,7 +47,7 @@ def test_a_line_that_is_not_understood_is_counted_everywhere(database: Database)
     assert status(database, AT)["unread"] == [{"account": "lab", "resource": "bills", "records": 2}]
     said = {"account": None, "from_day": "2026-03-01", "to_day": "2026-03-31"}
     found = notes(database, reports.load("bills"), said, zone=ZONE, made_at=AT, lang="zh")
-    assert ("未能读取的记录", "lab: 2 of bills") in found
+    assert ("未能读取的记录", "lab: 账单 2 条") in found
     take(database, BILLS, line(1, 5), line(2, "1100.00"), line(3, 6), at=AT + 600)
     assert unread(database, None) == []
 

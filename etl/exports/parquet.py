@@ -156,6 +156,9 @@ def duckdb_script() -> str:
 
     functions = {
         "epoch": lambda inner: f"CAST(epoch_ms({inner}) / 1000 AS BIGINT)",
+        "json_string": (
+            lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN CAST(to_json({inner}) AS TEXT) END"
+        ),
         "instant": lambda inner: f"to_timestamp({inner})",
     }
     made = [

@@ -59,7 +59,7 @@ settled_elsewhere AS (
 ),
 known AS balance_of_period(),
 paid AS (
-    -- a day of the balance lasts from poll to poll, not from midnight to midnight
+    -- a day of the balance begins and ends with a poll, not at midnight
     SELECT
         account_id,
         sum_of(CASE WHEN is_within = 1 THEN by_card(charge_channel, amount_microcny) ELSE 0 END)
