@@ -18,7 +18,7 @@ from etl.dialect import Database
 from etl.history.days import Zone, from_iso
 from etl.page import Choice, build
 from etl.page.facts import _days_before, gather
-from etl.page.shapes import LEAST, Scale, boxes, joined, line, steps, ticks
+from etl.page.shapes import LEAST, Scale, boxes, joined, line, ticks
 from etl.page.words import CHINESE
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
@@ -245,6 +245,4 @@ def test_ticks_are_round_and_reach_the_largest_value(most: float) -> None:
 
 def test_a_line_breaks_where_nothing_is_known() -> None:
     assert line([(0, 1), (2, 3), None, (4, 5)]) == "M0 1L2 3M4 5"
-    assert steps([(0, 1), (5, 2)], 9) == "M0 1H5V2H9"
-    assert steps([], 9) == ""
     assert Scale(0, 10, 100)(20) == 100

@@ -82,15 +82,5 @@ def line(points: Sequence[tuple[float, float] | None]) -> str:
     return "".join(parts)
 
 
-def steps(points: Sequence[tuple[float, float]], ends: float) -> str:
-    """Return a path of values that hold until the next one."""
-    if not points:
-        return ""
-    parts = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
-    for x, y in points[1:]:
-        parts.append(f"H{_n(x)}V{_n(y)}")
-    return "".join([*parts, f"H{_n(ends)}"])
-
-
 def _n(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
