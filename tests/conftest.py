@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
 from etl.dialect import Database, open_database
+from etl.redact.known import known
 from etl.store import schema
 
 settings.register_profile(
@@ -54,6 +55,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return SHARED.get(Path(nodeid.partition("::")[0]).stem.removeprefix("test_"), nodeid)
 
     return Sharing(config, log)
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> Iterator[None]:
+    """Let no test see the secrets that another one made the process remember."""
+    known.clear()
+    yield
+    known.clear()
 
 
 @pytest.fixture(scope="session")

@@ -59,10 +59,12 @@ def remember_url(url: str) -> None:
 
 def remember_address(url: str) -> None:
     """Cut the address of a webhook, which is a secret as a whole, and each long part of it."""
-    _, _, rest = url.partition("://")
+    _, scheme, rest = url.partition("://")
     user_info, _, path = apart(rest)
     pieces = re.split(r"[/&=?#;:@]", f"{user_info}/{path}")
-    remember(url, *(piece for piece in pieces if len(piece) >= _WHOLE_WORD))
+    remember(*(piece for piece in pieces if len(piece) >= _WHOLE_WORD))
+    if rest.strip("/") or not scheme:  # "https://" alone would be cut out of every address
+        remember(url)
 
 
 def passwords_of(url: str) -> Iterator[str]:
