@@ -89,7 +89,7 @@ def measure(database: Database, fleet: Fleet, money: Money, days: int) -> Iterat
         "from_day": FIRST.isoformat(),
         "to_day": ZONE.local_date(until + LATER_S).isoformat(),
     }
-    names, rows = reports.run(database, reports.load("balance"), said)
+    names, rows = reports.run(database, reports.load_report("balance"), said)
     at = names.index("unexplained_yuan")
     yield f"| balance: unexplained | {', '.join(f'{row[1]} {row[at]}' for row in rows)} |"
 

@@ -177,7 +177,9 @@ def measure(database: Database) -> Iterator[tuple[str, float, int]]:
             yield (
                 f"report cost --by {by}, {period}",
                 *_best(
-                    lambda said=said: list(reports.run(database, reports.load("cost"), said)[1])
+                    lambda said=said: list(
+                        reports.run(database, reports.load_report("cost"), said)[1]
+                    )
                 ),
             )
 

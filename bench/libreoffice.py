@@ -49,8 +49,8 @@ def main() -> None:
 def _write(given: argparse.Namespace, folder: Path) -> None:
     program = [sys.executable, "-m", "etl.cli", "--database", given.database, "report"]
     days = ["--from", given.since] + (["--to", given.until] if given.until else [])
-    for name in reports.names():
-        asks = days if reports.load(name).param("from_day") else []
+    for name in reports.report_names():
+        asks = days if reports.load_report(name).param("from_day") else []
         file = folder / f"{name}.xlsx"
         subprocess.run(
             [*program, name, *asks, "--bounds", "-o", file], check=True, stderr=subprocess.DEVNULL

@@ -84,7 +84,7 @@ def measure(database: Database) -> Iterator[tuple[str, float, int]]:
             taken = []
             for _ in range(2):
                 began = time.perf_counter()
-                rows = len(list(reports.run(database, reports.load(name), said)[1]))
+                rows = len(list(reports.run(database, reports.load_report(name), said)[1]))
                 taken.append(time.perf_counter() - began)
             yield f"report {name}{f' --by {by}' if by else ''}, {period}", min(taken), rows
 

@@ -50,15 +50,15 @@ class Way:
 
 def asked(only: list[str]) -> Iterator[Question]:
     """Each report, and each thing it can be by."""
-    for name in only or reports.names():
-        by = reports.load(name).param("by")
+    for name in only or reports.report_names():
+        by = reports.load_report(name).param("by")
         for choice in by.choices if by else [None]:
             yield name, {} if choice is None else {"by": choice}
 
 
 def on_database(database: Database) -> Way:
     def count(name: str, said: Said) -> int:
-        return sum(1 for _ in reports.run(database, reports.load(name), said)[1])
+        return sum(1 for _ in reports.run(database, reports.load_report(name), said)[1])
 
     return Way(count, partial(_with_server, database))
 
@@ -84,7 +84,7 @@ def on_duckdb(folder: Path) -> Way:
         conn.execute(said)
 
     def count(name: str, said: Said) -> int:
-        report = reports.load(name)
+        report = reports.load_report(name)
         values = reports.bound_values(report, said)
         sql = report.sql
         for each in values:

@@ -196,7 +196,7 @@ class App:
         return client
 
 
-def database_url() -> str:
+def configured_url() -> str:
     """Return the URL of the database that the environment and the config file name, for Alembic's
     own commands.
     """

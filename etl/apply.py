@@ -133,21 +133,21 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
     written = _Written()
     for batch in records.batches():
         names = [sighting.identity for sighting in batch]
-        written = _settle(diff.compare(tx.known(names), batch), window, tx, written)
+        written = _write_moves(diff.compare(tx.known(names), batch), window, tx, written)
         absent.difference_update(names)
     unreadable = records.rejected() - records.seen
     missing = sorted(absent)
     for at in range(0, len(missing), BATCH):
         known = list(tx.known(missing[at : at + BATCH]).values())
-        written = _settle(diff.compare_absent(known, unreadable, window), window, tx, written)
+        written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)
     return _Written(written.added, written.changed, written.gone, tx.pending())
 
 
-def _settle(moves: diff.Moves, window: Window, tx: Tx, before: _Written) -> _Written:
+def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) -> _Written:
     """Write what the moves of a batch mean; return the counts of all batches so far."""
     moved = moves.moved()
     usages = tx.usages(moved, moves.returned()) if moved else {}
-    changes = diff.settle(moves, usages, window)
+    changes = diff.derive_changes(moves, usages, window)
     tx.apply(changes)
     return _Written(
         before.added + changes.added, before.changed + changes.changed, before.gone + changes.gone
@@ -171,23 +171,25 @@ def _apply_versions(records: _Records, b: Instant, tx: Tx) -> _Written:
 
 def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
     name, poll = records.poll.resource, records.poll
-    matching, cover = Matching(records.resource), Cover(records.resource.span_of)
+    matching, cover = Matching(records.resource), Cover(records.resource.valid_time)
     written = _Written()
     for batch in records.batches():
         cover.add(batch)
-        written = _keep(tx, name, matching.match(tx.held(name, batch), batch), b, written)
+        written = _write_window(tx, name, matching.match(tx.held(name, batch), batch), b, written)
     left, is_front = matching.unsettled, poll.complete and not poll.is_whole
     if left:
         changes = matching.settle(tx.held(name, left), corrects=not is_front)
-        written = _keep(tx, name, changes, b, written)
+        written = _write_window(tx, name, changes, b, written)
     if poll.is_whole and not records.rejects and tx.how_many_hold(name) != matching.listed:
         unlisted = matching.unlisted(tx.unsuperseded(name))
         changes = WindowChanges(states=superseded(unlisted, cover, b))
-        written = _keep(tx, name, changes, b, written)
+        written = _write_window(tx, name, changes, b, written)
     return replace(written, is_pending=tx.is_missing(name))
 
 
-def _keep(tx: Tx, resource: str, changes: WindowChanges, b: Instant, before: _Written) -> _Written:
+def _write_window(
+    tx: Tx, resource: str, changes: WindowChanges, b: Instant, before: _Written
+) -> _Written:
     """Write changes of a window; return the counts of all changes so far."""
     if not changes.is_news:
         return before

@@ -111,7 +111,7 @@ class Demo:
     def _report(self, title: str, name: str, limit: int, by: str | None = None) -> Iterator[str]:
         first, last = reports.day_range(f"{self.days + 1}d", None, self.app.today())
         arguments = {"from_day": first, "to_day": last, "by": by, "now": self.app.now()}
-        columns, rows = reports.run(self.app.database, reports.load(name), arguments)
+        columns, rows = reports.run(self.app.database, reports.load_report(name), arguments)
         hidden = {"instance_uuid", "account", "as_of", "image", "state"}
         kept = [i for i, column in enumerate(columns) if column not in hidden]
         yield ""

@@ -89,7 +89,7 @@ def sync_all(
     for account in app.settings.accounts:
         for name in resources or app.settings.resources:
             resource = RESOURCES[name]
-            if resources or _is_due(app, account, resource):
+            if resources or _is_resource_due(app, account, resource):
                 result = sync_one(app, account, resource, progress)
                 yield result
                 if result.error is not None and not (resources or resource.is_optional):
@@ -124,7 +124,7 @@ def record_skipped(app: App, account: str, resource: str, began: Instant, why: s
     _record_failure(app, account, resource, began, Busy(why))
 
 
-def _is_due(app: App, account: Account, resource: Resource[Any]) -> bool:
+def _is_resource_due(app: App, account: Account, resource: Resource[Any]) -> bool:
     """Tell whether the newest attempt is old enough to ask again. Instances are always due."""
     if not resource.is_optional:
         return True

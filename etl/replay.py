@@ -18,7 +18,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.poll import Instant, LastPoll, Page, Poll
 from etl.resources import RESOURCES, Resource
-from etl.resources.listing import parse
+from etl.resources.listing import parse_json
 from etl.source.wholeness import digest, tally_of
 from etl.store import Store
 from etl.units import DAY_S
@@ -34,7 +34,7 @@ Walks = tuple[tuple[Page, ...], ...]
 
 
 @dataclass(slots=True)
-class Tally:
+class ReplayCounts:
     """Counts of a replay. `skipped` polls were not newer than the newest applied one; `damaged`
     lines could not be read; `future` ones lie in the future of this machine's clock.
     """
@@ -108,7 +108,7 @@ def replay(
     progress: Callable[[int], object] = lambda _: None,
     *,
     now: float = math.inf,
-) -> Tally:
+) -> ReplayCounts:
     """Apply the polls of archive files; `progress` is called with the number of lines read since
     the last call.
 
@@ -116,7 +116,7 @@ def replay(
     polls until then refused. Raises `SettingsError` for a missing file, `Busy` if an account is
     being synced.
     """
-    tally = Tally()
+    tally = ReplayCounts()
     polls = _in_time_order(list(paths), tally, now + FUTURE_S)
     chunk: list[Archived] = []
     replayer = _Replayer(database, tally)
@@ -138,7 +138,7 @@ def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived]) -
 
     The newest may be there after all: a COMMIT goes on in the server when its client is killed.
     """
-    tally = Tally()
+    tally = ReplayCounts()
     replayer = _Replayer(store.database, tally)
     ours = (p for p in polls if (p.account, p.resource) == (store.account, resource.name))
     while chunk := list(islice(ours, TOGETHER)):
@@ -155,7 +155,7 @@ class _Replayer:
     know.
     """
 
-    def __init__(self, database: Database, tally: Tally) -> None:
+    def __init__(self, database: Database, tally: ReplayCounts) -> None:
         self._database = database
         self._tally = tally
         self._series: dict[tuple[str, str], _Series] = {}
@@ -201,7 +201,7 @@ class _Replayer:
         self._tally.applied += 1
 
 
-def _in_time_order(paths: list[str], tally: Tally, latest: float) -> Iterator[Archived]:
+def _in_time_order(paths: list[str], tally: ReplayCounts, latest: float) -> Iterator[Archived]:
     """Yield the polls of all files by their start; a file is open only during its own time
     range.
     """
@@ -228,7 +228,7 @@ def _in_time_order(paths: list[str], tally: Tally, latest: float) -> Iterator[Ar
 def _failed(page: Page) -> bool:
     """Tell whether an answer reports a failure: saved answers were never checked."""
     try:
-        answer = parse(page.body)
+        answer = parse_json(page.body)
     except (ValueError, RecursionError):
         return True
     return not isinstance(answer, dict) or str(answer.get("code", 0)).strip() not in ("0", "0.0")
@@ -237,11 +237,11 @@ def _failed(page: Page) -> bool:
 def _first_start(path: str, latest: float) -> Instant:
     if path == "-":
         return 0
-    first = next(_polls(path, Tally(), latest), None)
+    first = next(_polls(path, ReplayCounts(), latest), None)
     return 0 if first is None else first.started_at
 
 
-def _polls(path: str, tally: Tally, latest: float) -> Iterator[Archived]:
+def _polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[Archived]:
     """Yield the polls of a file up to `latest`; other and unusable lines are counted."""
     try:
         for archived in archive.polls(path):

@@ -31,7 +31,9 @@ def run(connection) -> None:  # type: ignore[no-untyped-def]
 if (given := config.attributes.get("connection")) is not None:
     run(given)
 else:
-    from etl.app import database_url
+    from etl.app import configured_url
 
-    with open_database(config.get_main_option("sqlalchemy.url") or database_url()).writing() as own:
+    with open_database(
+        config.get_main_option("sqlalchemy.url") or configured_url()
+    ).writing() as own:
         run(own)

@@ -36,8 +36,8 @@ def _commands(words: str, command: click.Command, parent: click.Context | None) 
 
 
 def _reports() -> Iterator[str]:
-    for name in reports.names():
-        report = reports.load(name)
+    for name in reports.report_names():
+        report = reports.load_report(name)
         yield f"## Report `{name}`\n\n{report.about}\n"
         yield "| parameter | meaning |\n|---|---|"
         for param in report.params:

@@ -175,14 +175,14 @@ def move(database: Database, zone: str) -> None:
 
 def asked() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Golden file's name, report, arguments."""
-    for name in reports.names():
+    for name in reports.report_names():
         for said in VARIANTS.get(name, ({},)):
             words = "-".join([name, *said.values()])
             yield words, name, {**PERIOD, "now": NOW, **said}
 
 
 def as_csv(database: Database, name: str, arguments: dict[str, Any]) -> str:
-    columns, rows = reports.run(database, reports.load(name), arguments)
+    columns, rows = reports.run(database, reports.load_report(name), arguments)
     return "".join(f"{line}\n" for line in render("csv", columns, rows))
 
 

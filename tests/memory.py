@@ -14,7 +14,7 @@ from etl.apply import apply
 from etl.dialect import Database
 from etl.history.codes import Codes
 from etl.history.diff import Changes, Ended, Known, Presence, Usage, Version
-from etl.history.usage import SeenVersion, State, Stretch
+from etl.history.usage import RunningState, SeenVersion, Stretch
 from etl.poll import Instant, Poll
 from etl.resources import INSTANCES
 from etl.store import Run, Store
@@ -87,7 +87,7 @@ class Memory:
         for uuid in uuids:
             stretches = self.stretches.get(uuid, {})
             opened = {s.kind: s for s in stretches.values() if s.ended_at is None}
-            state = State(
+            state = RunningState(
                 count=len(stretches),
                 last_start=self.versions[uuid][-1].last_start,
                 running=opened.get("running"),

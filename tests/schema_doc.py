@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from etl import paths, tables
 from etl.dialect import open_database
-from etl.reports import parse
+from etl.reports import parse_report
 from etl.store import schema, views
 
 SAID = ("allocation_rule", "price_override", "budget", "setting")
@@ -54,7 +54,7 @@ def view_meanings(name: str) -> Mapping[str, str]:
     """What each column of a view means: by its header, else as in the first of the tables and views
     that it reads which has a column of that name. What the user says has its own sense of one
     (`null: any`) and lends none."""
-    view = parse(name, paths.VIEWS / f"{name}.sql")
+    view = parse_report(name, paths.VIEWS / f"{name}.sql")
     found = {column.name: column.about for column in view.columns.values()}
     for source in dict.fromkeys(_READ.findall(view.sql)):
         for column, about in _lent(source).items():
@@ -72,7 +72,7 @@ def _lent(source: str) -> Mapping[str, str]:
 
 def _views() -> Iterator[str]:
     for name, columns in sorted(view_columns().items()):
-        view = parse(name, Path(paths.VIEWS / f"{name}.sql"))
+        view = parse_report(name, Path(paths.VIEWS / f"{name}.sql"))
         known = view_meanings(name)
         yield f"## View `{name}`\n\n{view.about}\n\n| column | meaning |\n|---|---|"
         yield "\n".join(f"| `{column}` | {known.get(column, '')} |" for column in columns) + "\n"

@@ -170,7 +170,7 @@ def test_the_yuan_of_a_stop_are_those_of_the_report_runs(
 def costs_of_runs(database: Database) -> dict[tuple[str, int], int | None]:
     """Report `runs`: what each run cost, by instance and start."""
     said = {"from_day": "2026-01-01", "to_day": "2026-12-31"}
-    columns, found = reports.run(database, reports.load("runs"), said)
+    columns, found = reports.run(database, reports.load_report("runs"), said)
     runs = [dict(zip(columns, row, strict=True)) for row in found]
     return {
         (run["instance_uuid"], from_iso(run["started_at"])): None

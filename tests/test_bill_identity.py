@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from etl.dialect import Database, open_database
 from etl.history.days import iso
-from etl.reports import load
-from etl.reports.notes import notes
+from etl.reports import load_report
+from etl.reports.notes import notes_of_report
 from etl.resources import BILLS, GPU_PRICES, RECHARGES
 from etl.simcloud import Story
 from etl.store import Store
@@ -104,7 +104,7 @@ def test_reconciliation_says_what_was_corrected(database: Database) -> None:
     corrected = "SELECT amount_microcny / 10000, superseded_at FROM bill_correction"
     assert rows(database, corrected) == [(100, iso(T0 + 122))]
     days = {"account": None, "from_day": "2026-09-01", "to_day": "2026-09-30"}
-    found = notes(database, load("reconciliation"), days, zone="UTC", made_at=T0)
+    found = notes_of_report(database, load_report("reconciliation"), days, zone="UTC", made_at=T0)
     assert (
         "corrected by the source",
         "lab: 1 bill lines of 1.00 yuan in all no longer count",

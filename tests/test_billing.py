@@ -10,7 +10,13 @@ import pytest
 
 from etl.money.billing.evidence import BillLine, MeteredRun, evidence
 from etl.money.billing.hypotheses import Counting, roundest
-from etl.money.billing.judgement import Judgement, indistinct, judge, other_remarks, stopped_charges
+from etl.money.billing.judgement import (
+    Judgement,
+    indistinct,
+    judge_hypotheses,
+    other_remarks,
+    stopped_charges,
+)
 from etl.money.charging import ChargingModel
 from etl.money.pricing import FOREVER, ListPrice, PricePeriod, Prices, PriceTerms
 
@@ -66,7 +72,7 @@ def periods(terms: PriceTerms) -> Sequence[PricePeriod]:
 
 
 def verdict(lines: Sequence[BillLine], runs: Sequence[MeteredRun]) -> Judgement:
-    return judge(evidence(lines, runs), periods, ChargingModel())
+    return judge_hypotheses(evidence(lines, runs), periods, ChargingModel())
 
 
 @pytest.mark.parametrize("step_s", [1, 60, HOUR])

@@ -202,7 +202,7 @@ def test_sums_agree_to_the_millionth(told: Told) -> None:
     sums = set()
     said = {"from_day": "2026-01-01", "to_day": "2026-01-31", "now": newest(told.database)}
     for by in ("instance", "owner", "project", "model", "day", "month"):
-        _, found = reports.run(told.database, reports.load("cost"), {**said, "by": by})
+        _, found = reports.run(told.database, reports.load_report("cost"), {**said, "by": by})
         sums.add(sum(round(row[4] * 1_000_000) for row in found if row[4] is not None))
     ((exact,),) = rows(
         told.database, "SELECT SUM(cost_microcny) FROM cost_line WHERE day >= '2026-01-01'"
@@ -225,7 +225,7 @@ def test_what_is_attributed_adds_up_to_the_bill(told: Told) -> None:
 
 def test_the_balance_adds_up(told: Told) -> None:
     said = {"from_day": "2026-01-05", "to_day": "2026-01-09"}
-    names, found = reports.run(told.database, reports.load("balance"), said)
+    names, found = reports.run(told.database, reports.load_report("balance"), said)
     by_channel = {row[1]: dict(zip(names, row, strict=True)) for row in found}
     for channel in ("balance", "card", "all"):
         assert by_channel[channel]["unexplained_yuan"] == 0.0

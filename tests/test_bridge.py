@@ -61,7 +61,7 @@ def _apply(database: Database, resource: Any, data: Mapping[str, Any], at: Insta
 
 def bridge(database: Database, **said: Any) -> dict[str, float | None]:
     """Each line, with its amount or its figure."""
-    _, found = reports.run(database, reports.load("bridge"), {**MONTH, **said})
+    _, found = reports.run(database, reports.load_report("bridge"), {**MONTH, **said})
     return {
         line: amount if figure is None else figure for _, line, amount, figure, _report in found
     }
@@ -125,7 +125,7 @@ def test_its_figures_are_those_of_the_reports(
     left(database, S - HOUR, 1_000)
     left(database, END - HOUR, 800)
     bill(database, END + 2 * HOUR, *LINES)
-    names, found = reports.run(database, reports.load(name), MONTH)
+    names, found = reports.run(database, reports.load_report(name), MONTH)
     rows = [dict(zip(names, row, strict=True)) for row in found]
     counted = [row[column] for row in rows if name != "balance" or row["channel"] == "balance"]
     assert sum(counted) == bridge(database)[line]

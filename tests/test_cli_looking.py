@@ -125,7 +125,7 @@ def test_status_names_what_is_odd(see: Command, filled: Database, fleet: Story) 
 def test_report_without_a_name_lists_them(see: Command) -> None:
     for words in (("report",), ("report", "--list")):
         lines = see(*words).stdout.splitlines()
-        assert [line.split()[0] for line in lines] == reports.names()
+        assert [line.split()[0] for line in lines] == reports.report_names()
         (now,) = (line for line in lines if line.startswith("now "))
         assert now.split(None, 1)[1] == (
             "What there is now: every instance that is not gone, the longest running first"

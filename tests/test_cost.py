@@ -353,7 +353,7 @@ def test_views_and_reports_by_anything_have_the_same_sum(seed: int, database: Da
     for by in BY:
         said = {"from_day": "2015-01-01", "to_day": "2027-12-31", "by": by}
         said["now"] = newest(database)
-        names, found = reports.run(database, reports.load("cost"), said)
+        names, found = reports.run(database, reports.load_report("cost"), said)
         lines = [dict(zip(names, row, strict=True)) for row in found]
         for name, total in zip(
             ("cost_yuan", "cost_yuan_min", "cost_yuan_max"), whole, strict=False

@@ -222,7 +222,7 @@ def test_duckdb_gives_every_report_the_same_rows(duck: Any) -> None:
     wrong = []
     for words, name, arguments in asked():
         expected = golden_fleet.path(ZONE, words).read_text(encoding="utf-8").splitlines()
-        if answers(duck, reports.load(name), arguments) != expected:
+        if answers(duck, reports.load_report(name), arguments) != expected:
             wrong.append(words)
     assert wrong == []
 
@@ -243,9 +243,9 @@ def test_an_empty_database_can_be_exported_and_read(database: Database, tmp_path
     list(parquet.export(database, tmp_path / "out"))
     with duckdb.connect() as conn:
         set_up(conn, tmp_path / "out")
-        for name in reports.names():
+        for name in reports.report_names():
             arguments = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
-            assert len(answers(conn, reports.load(name), arguments)) == 1
+            assert len(answers(conn, reports.load_report(name), arguments)) == 1
 
 
 # the command

@@ -104,7 +104,7 @@ def test_the_observed_share_of_who_polls_every_quarter_of_an_hour_is_whole(
         apply(database, poll_of([cloud.body()], T0 + 15 * MINUTE * quarter))
     period = {"from_day": "2026-01-02", "to_day": "2026-01-02", "by": "day"}
     columns, found = reports.run(
-        database, reports.load("uptime"), {**period, "now": newest(database)}
+        database, reports.load_report("uptime"), {**period, "now": newest(database)}
     )
     assert [row[list(columns).index("observed_percent")] for row in found] == [100.0]
 

@@ -49,7 +49,8 @@ def test_every_report_has_golden_rows_with_something_in_every_column() -> None:
             for row in csv.DictReader(io.StringIO(text)):
                 filled.setdefault(name, set()).update(k for k, v in row.items() if v)
     empty = {
-        name: set(reports.load(name).columns) - filled.get(name, set()) for name in reports.names()
+        name: set(reports.load_report(name).columns) - filled.get(name, set())
+        for name in reports.report_names()
     }
     assert {name: columns for name, columns in empty.items() if columns} == {}
 
@@ -58,9 +59,9 @@ def test_values_are_of_the_kind_that_the_header_says(kind: str, golden: Golden) 
     database = golden(kind)
     wrong = set()
     for _, name, arguments in asked():
-        found, rows = reports.run(database, reports.load(name), arguments)
+        found, rows = reports.run(database, reports.load_report(name), arguments)
         for column, values in zip(
-            reports.load(name).described(found), zip(*rows, strict=True), strict=False
+            reports.load_report(name).described(found), zip(*rows, strict=True), strict=False
         ):
             if not all(value is None or KINDS[column.kind](value) for value in values):
                 wrong.add(f"{name}.{column.name} is no {column.kind}")

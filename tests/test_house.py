@@ -292,4 +292,4 @@ def test_every_metric_is_written_down() -> None:
 
 def test_every_view_and_report_is_written_down() -> None:
     assert unwritten({path.stem for path in paths.VIEWS.glob("*.sql")}) == []
-    assert unwritten(set(reports.names())) == []
+    assert unwritten(set(reports.report_names())) == []

@@ -17,7 +17,7 @@ from etl.poll import SKEW_S, ClockMemory, RefusedReading
 from etl.polling import Result
 from etl.simcloud import Behaviour, Story
 from etl.source.client import Answer
-from etl.source.span import CONFIRMED_AFTER_S, NEAR_S, Span
+from etl.source.span import CONFIRMED_AFTER_S, NEAR_S, ClockReadings
 from tests.fake_source import NOW, Fake, body, of, poll_of
 from tests.live import Live, Living, living
 from tests.support import columns, rows
@@ -81,7 +81,7 @@ def test_the_span_always_holds_what_happened(
     local: float, offset: float, answers: list[tuple[float, float, float, float]]
 ) -> None:
     """Each answer comes from a server whose clock is off by the skew or less."""
-    span, made = Span(), []
+    span, made = ClockReadings(), []
     for before_s, takes_s, share, skew_s in answers:
         sent_at = local + before_s
         local = sent_at + takes_s

@@ -39,7 +39,7 @@ def left_alone(database: Database) -> Database:
 
 
 def asked(database: Database, name: str, *columns: str, **said: Any) -> list[tuple[Any, ...]]:
-    names, found = reports.run(database, reports.load(name), {**ASKED, "now": NOW, **said})
+    names, found = reports.run(database, reports.load_report(name), {**ASKED, "now": NOW, **said})
     return [tuple(row[names.index(column)] for column in columns) for row in found]
 
 
@@ -102,7 +102,7 @@ def test_coverage_counts_the_time_up_to_now(left_alone: Database) -> None:
 
 def line(database: Database, name: str, lang: str = "en", **said: Any) -> str:
     arguments = {"account": None, **ASKED, "now": NOW, **said}
-    return reports.line_above(database, reports.load(name), arguments, lang)
+    return reports.line_above(database, reports.load_report(name), arguments, lang)
 
 
 def test_a_line_says_until_when_a_report_was_observed(left_alone: Database) -> None:

@@ -80,7 +80,7 @@ def html(kind: str, golden: Callable[[str], Database]) -> str:
 
 
 def asked(database: Database, name: str, **given: str) -> list[dict[str, Any]]:
-    names, rows = reports.run(database, reports.load(name), {**PERIOD, **given, "now": NOW})
+    names, rows = reports.run(database, reports.load_report(name), {**PERIOD, **given, "now": NOW})
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

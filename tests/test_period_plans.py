@@ -84,26 +84,26 @@ def test_a_condition_on_the_day_reaches_the_tables_through_focus(planned: Any) -
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_reads_the_parts_of_its_period_alone(name: str, planned: Any) -> None:
-    report = reports.load(name)
+    report = reports.load_report(name)
     values = reports.bound_values(report, PERIOD)
     assert reading_of_parts(planned(report.sql, values)) == []
 
 
 def test_a_report_that_calls_a_view_has_its_text_and_reads_its_own_lines() -> None:
-    report = reports.load("reconciliation")
-    view = reports.parse("", paths.VIEWS / "reconciliation_daily.sql")
+    report = reports.load_report("reconciliation")
+    view = reports.parse_report("", paths.VIEWS / "reconciliation_daily.sql")
     body = re.sub(r"\s+", " ", view.sql).strip()
     body = body.replace("bill_window", "bills").replace("cost_line", "costs")
     assert body in re.sub(r"\s+", " ", report.sql)
 
 
-@pytest.mark.parametrize("name", reports.names())
+@pytest.mark.parametrize("name", reports.report_names())
 def test_no_report_reads_a_whole_history_row_by_row_through_an_index(
     name: str, planned: Any
 ) -> None:
     """As a grouping in the order of the key can make SQLite do, where it is to find the few that are
     open or not understood: it jumps through the file, since rows lie as polls wrote them, by time."""
-    report = reports.load(name)
+    report = reports.load_report(name)
     plan = planned(report.sql, reports.bound_values(report, PERIOD))
     histories = "instance_history|instance_usage|usage_day|usage_cost|bill|bill_day|sync_run"
     jumping = rf"SCAN \w+ USING INDEX sqlite_autoindex_({histories})_1"

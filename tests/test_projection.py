@@ -35,7 +35,7 @@ def runs(database: Database, hours: int, *, begins: int = S, watched_from: int =
 def budget(database: Database, month: str = "2026-11") -> tuple[Any, ...]:
     """Spent and projected of the account."""
     period = {"from_day": f"{month}-01", "to_day": f"{month}-01", "now": newest(database)}
-    names, found = reports.run(database, reports.load("budget"), period)
+    names, found = reports.run(database, reports.load_report("budget"), period)
     ((spent, projected),) = [
         (row[names.index("spent_yuan")], row[names.index("projected_yuan")]) for row in found
     ]

@@ -395,5 +395,5 @@ def asked(database: Database, name: str, **said: Any) -> Iterator[dict[str, Any]
         "now": newest(database),
         **said,
     }
-    names, found = reports.run(database, reports.load(name), said)
+    names, found = reports.run(database, reports.load_report(name), said)
     return (dict(zip(names, row, strict=True)) for row in found)

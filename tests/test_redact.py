@@ -15,7 +15,7 @@ from etl.cli.common import fail
 from etl.errors import SettingsError
 from etl.redact import MASK, redact, remember_address, remember_url, scrub
 from etl.resources.instances import read
-from etl.resources.listing import parse
+from etl.resources.listing import parse_json
 from etl.simcloud import LEAK_MARK, Story
 from tests.odd_records import page, records, values
 
@@ -346,7 +346,7 @@ def test_what_is_given_is_not_changed(value: Any) -> None:
 
 def read_redacted(body: bytes) -> Any:
     """What an archived answer is read as."""
-    return read(json.dumps(redact(parse(body))).encode())
+    return read(json.dumps(redact(parse_json(body))).encode())
 
 
 @given(st.lists(records, max_size=3))

@@ -15,7 +15,7 @@ import pytest
 
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.reports.render import Column, write, xlsx
+from etl.reports.render import Column, write_file, xlsx
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
 from tests.support import apply, poll_story
@@ -38,7 +38,7 @@ ROWS: list[list[Any]] = [
 
 def book_of(columns: list[Column], rows: list[list[Any]], lang: str = "en") -> Any:
     file = io.BytesIO()
-    write(file, "xlsx", "mine", columns, rows, notes=[("period", "all")], made_at=1, lang=lang)
+    write_file(file, "xlsx", "mine", columns, rows, notes=[("period", "all")], made_at=1, lang=lang)
     return openpyxl.load_workbook(file)
 
 
@@ -61,7 +61,7 @@ def test_a_workbook_holds_numbers_days_and_text_as_such() -> None:
 
 def test_a_workbook_knows_its_sums_without_computing_them() -> None:
     file = io.BytesIO()
-    write(file, "xlsx", "mine", COLUMNS, ROWS)
+    write_file(file, "xlsx", "mine", COLUMNS, ROWS)
     sheet = openpyxl.load_workbook(file, data_only=True)["mine"]
     assert [sheet["D4"].value, sheet["E4"].value] == [0.3, 3]
 
@@ -96,7 +96,7 @@ def test_a_hostile_title_and_an_endless_one_leave_a_workbook_whole() -> None:
 def test_the_same_rows_give_the_same_bytes() -> None:
     def made(form: str) -> bytes:
         file = io.BytesIO()
-        write(file, form, "mine", COLUMNS, ROWS, notes=[("a", 1)], made_at=7)
+        write_file(file, form, "mine", COLUMNS, ROWS, notes=[("a", 1)], made_at=7)
         return file.getvalue()
 
     assert made("xlsx") == made("xlsx")
@@ -113,7 +113,7 @@ def test_more_rows_than_a_sheet_holds_are_refused(monkeypatch: pytest.MonkeyPatc
 def test_parquet_is_typed_by_the_header_even_without_rows() -> None:
     for rows in (ROWS, []):
         file = io.BytesIO()
-        write(file, "parquet", "mine", COLUMNS, rows)
+        write_file(file, "parquet", "mine", COLUMNS, rows)
         table = pyarrow.parquet.read_table(file)
         assert [str(field.type) for field in table.schema] == [
             "string",
@@ -124,7 +124,7 @@ def test_parquet_is_typed_by_the_header_even_without_rows() -> None:
         ]
         assert table.num_rows == len(rows)
     file = io.BytesIO()
-    write(file, "parquet", "mine", COLUMNS, ROWS)
+    write_file(file, "parquet", "mine", COLUMNS, ROWS)
     (first, _) = pyarrow.parquet.read_table(file).to_pylist()
     assert first["day"] == date(2026, 1, 2)
     assert first["started_at"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -134,7 +134,7 @@ def test_parquet_types_what_no_header_describes_by_its_first_rows() -> None:
     names = ["nothing", "truth", "n", "x", "day", "at", "title"]
     rows = [[None, True, 1, 1.5, "2026-01-02", "2026-01-02T03:04:05Z", "2026-01-02x"]]
     file = io.BytesIO()
-    write(file, "parquet", "mine", [Column(name) for name in names], rows)
+    write_file(file, "parquet", "mine", [Column(name) for name in names], rows)
     assert [str(field.type) for field in pyarrow.parquet.read_schema(file)] == [
         *("string", "bool", "int64", "double", "date32[day]", "timestamp[ms, tz=UTC]", "string")
     ]
@@ -143,7 +143,7 @@ def test_parquet_types_what_no_header_describes_by_its_first_rows() -> None:
 def test_a_later_row_that_does_not_fit_is_named() -> None:
     rows: list[list[Any]] = [*([[1]] * 20_000), ["x"]]
     with pytest.raises(SettingsError, match="column n holds what is no int64") as caught:
-        write(io.BytesIO(), "parquet", "mine", [Column("n")], rows)
+        write_file(io.BytesIO(), "parquet", "mine", [Column("n")], rows)
     assert "@column" in str(caught.value.advice)
 
 

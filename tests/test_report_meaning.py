@@ -24,7 +24,7 @@ def look(database: Database) -> Look:
 
     def columns(name: str, *wanted: str, **said: Any) -> list[tuple[Any, ...]]:
         period = {"from_day": "2026-01-01", "to_day": "2026-12-31", "now": newest(database), **said}
-        found, lines = reports.run(database, reports.load(name), period)
+        found, lines = reports.run(database, reports.load_report(name), period)
         return [tuple(row[found.index(column)] for column in wanted) for row in lines]
 
     return columns
@@ -244,7 +244,7 @@ def test_a_report_over_a_week_adds_up_to_its_days(golden: Any, kind: str) -> Non
     period = {"from_day": "2026-03-05", "to_day": "2026-03-10"}
 
     def total(**said: str) -> int:
-        found, lines = reports.run(database, reports.load("gpu-hours"), {**period, **said})
+        found, lines = reports.run(database, reports.load_report("gpu-hours"), {**period, **said})
         return round(sum(row[found.index("gpu_hours")] or 0 for row in lines))
 
     assert len({total(by=by) for by in ("model", "day", "week", "month", "instance")}) == 1

@@ -21,7 +21,7 @@ from etl.reports.running import NOW
 from etl.simcloud import Story
 from tests.support import apply, newest, poll_story
 
-NAMES = reports.names()
+NAMES = reports.report_names()
 TODAY = date(2026, 1, 5)
 
 
@@ -69,7 +69,7 @@ def rows(database: Database, name: str, **arguments: Any) -> list[dict[str, Any]
     """A report as JSON would show it, its columns in order."""
     period = {"from_day": "2026-01-01", "to_day": "2026-01-31", "now": newest(database)}
     said = {**period, **arguments}
-    columns, found = reports.run(database, reports.load(name), said)
+    columns, found = reports.run(database, reports.load_report(name), said)
     return [dict(zip(columns, row, strict=True)) for row in found]
 
 
@@ -186,7 +186,7 @@ def test_numbers_look_the_same_from_both_databases(database: Database) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_report_runs_with_its_defaults(name: str, database: Database) -> None:
-    report = reports.load(name)
+    report = reports.load_report(name)
     first, last = reports.day_range(None, None, TODAY)
     columns, found = reports.run(database, report, {"from_day": first, "to_day": last})
     assert list(found) == []
@@ -195,7 +195,7 @@ def test_every_report_runs_with_its_defaults(name: str, database: Database) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_header_documents_every_column_and_parameter(name: str) -> None:
-    report = reports.load(name)
+    report = reports.load_report(name)
     assert len(report.about) > 20
     for column in report.columns.values():
         assert column.about, column.name
@@ -231,20 +231,20 @@ def test_reports_keep_to_sql_that_other_engines_run(path: Path) -> None:
 
 def test_a_report_that_does_not_exist_is_answered_with_those_that_do() -> None:
     with pytest.raises(SettingsError, match="no report 'cats'") as caught:
-        reports.load("cats")
+        reports.load_report("cats")
     assert "uptime" in str(caught.value.advice)
 
 
 @pytest.mark.parametrize("name", ["../reports/now", "now.sql", "", "/etc/passwd"])
 def test_a_report_is_a_name_and_no_path(name: str) -> None:
     with pytest.raises(SettingsError):
-        reports.load(name)
+        reports.load_report(name)
 
 
 def header(tmp_path: Path, *lines: str) -> Report:
     path = tmp_path / "mine.sql"
     path.write_text("\n".join([*(f"-- {line}" for line in lines), "SELECT 1 AS n"]))
-    return reports.parse("mine", path)
+    return reports.parse_report("mine", path)
 
 
 def test_a_header_says_what_a_column_is(tmp_path: Path) -> None:

@@ -334,7 +334,9 @@ def test_rules_are_tried_without_a_change(allocated: Database, tmp_path: Path) -
 
 def report(database: Database, name: str, **said: Any) -> list[list[Any]]:
     period = {"from_day": "2026-01-01", "to_day": "2026-01-31", "now": newest(database)}
-    return [list(row) for row in reports.run(database, reports.load(name), {**period, **said})[1]]
+    return [
+        list(row) for row in reports.run(database, reports.load_report(name), {**period, **said})[1]
+    ]
 
 
 def test_the_report_shows_what_no_rule_matches(allocated: Database) -> None:
@@ -349,7 +351,7 @@ def test_the_report_shows_what_no_rule_matches(allocated: Database) -> None:
 def test_who_runs_what_at_what_price_is_one_report(name: str, allocated: Database) -> None:
     """Of the second day the rules give the first to speech; both cost a yuan an hour."""
     period = {"from_day": "2026-01-01", "to_day": "2026-01-31", "now": newest(allocated)}
-    names, found = reports.run(allocated, reports.load(name), period)
+    names, found = reports.run(allocated, reports.load_report(name), period)
     wanted = [names.index(column) for column in ("title", "project", "yuan_per_hour")]
     assert sorted([row[i] for i in wanted] for row in found) == [
         ["eval", None, 1.0],

@@ -63,7 +63,7 @@ def hours(*which: int) -> Iterator[tuple[int, int, float]]:
 def settled(database: Database, **said: Any) -> list[tuple[Any, ...]]:
     """Each line: from and to when in minutes after S, billed, estimated, least, most."""
     period = {"from_day": "2026-11-01", "to_day": "2026-11-02", "now": newest(database), **said}
-    names, found = reports.run(database, reports.load("settlement"), period)
+    names, found = reports.run(database, reports.load_report("settlement"), period)
     yuan = ("billed_yuan", "estimated_yuan", "estimated_yuan_min", "estimated_yuan_max")
     lines = [dict(zip(names, row, strict=True)) for row in found]
     return [(line["begins"][11:16], *(line[name] for name in yuan)) for line in lines]

@@ -8,7 +8,7 @@ import pytest
 
 from etl import reports
 from etl.dialect import Database
-from etl.reports.notes import notes, unread
+from etl.reports.notes import notes_of_report, unread
 from etl.resources import BILLS, RECHARGES
 from etl.status import status
 from tests.conftest import ZONE
@@ -46,7 +46,9 @@ def test_a_line_that_is_not_understood_is_counted_everywhere(database: Database)
     assert unread(database, None) == ["lab: 2 of bills"]
     assert status(database, AT)["unread"] == [{"account": "lab", "resource": "bills", "records": 2}]
     said = {"account": None, "from_day": "2026-03-01", "to_day": "2026-03-31"}
-    found = notes(database, reports.load("bills"), said, zone=ZONE, made_at=AT, lang="zh")
+    found = notes_of_report(
+        database, reports.load_report("bills"), said, zone=ZONE, made_at=AT, lang="zh"
+    )
     assert ("未能读取的记录", "lab: 账单 2 条") in found
     take(database, BILLS, line(1, 5), line(2, "1100.00"), line(3, 6), at=AT + 600)
     assert unread(database, None) == []
@@ -54,7 +56,7 @@ def test_a_line_that_is_not_understood_is_counted_everywhere(database: Database)
 
 @pytest.mark.parametrize(("name", "is_one"), [("bills", True), ("cost", True), ("uptime", False)])
 def test_which_reports_are_about_money(name: str, is_one: bool) -> None:
-    assert reports.is_about_money(reports.load(name)) is is_one
+    assert reports.is_about_money(reports.load_report(name)) is is_one
 
 
 @pytest.mark.parametrize(

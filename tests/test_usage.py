@@ -11,7 +11,7 @@ import pytest
 from etl.history import usage
 from etl.history.codes import SEEDED
 from etl.history.starts import EARLIEST_START
-from etl.history.usage import State, Step, Stretch
+from etl.history.usage import RunningState, Step, Stretch
 from etl.resources.instances import Instance
 from etl.simcloud import T0
 
@@ -46,7 +46,7 @@ def after(before: Instance, then: Instance, a: int = A, b: int = B) -> Step:
     return usage.move(state_of(before), before, then, T0 + a, T0 + b, CODES)
 
 
-def state_of(facts: Instance, b: int = -300) -> State:
+def state_of(facts: Instance, b: int = -300) -> RunningState:
     return usage.begin(facts, None, T0 + b, CODES).state
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.history import usage
-from etl.history.usage import SeenVersion, State, Step
+from etl.history.usage import RunningState, SeenVersion, Step
 from etl.resources.instances import Instance
 from etl.simcloud import FOREVER, T0
 from tests.test_usage import (
@@ -143,7 +143,7 @@ def test_folding_the_versions_gives_what_was_written_step_by_step() -> None:
     versions = history(*[(f, 300 * n - 300 if n else None, 300 * n) for n, f in enumerate(facts)])
     *before, last = versions
     ended = SeenVersion(last.facts, last.after_at, last.first_seen_at, (T0 + 1200, T0 + 1500))
-    state, written = State(), {}
+    state, written = RunningState(), {}
     for n, version in enumerate(versions):
         if n == 0:
             step = usage.begin(version.facts, None, version.first_seen_at, CODES)
@@ -157,7 +157,7 @@ def test_folding_the_versions_gives_what_was_written_step_by_step() -> None:
     folded = usage.fold([*before, ended], CODES)
     assert folded.written == tuple(written[no] for no in sorted(written))
     assert folded.state == step.state
-    assert usage.fold([], CODES) == Step(State(), ())
+    assert usage.fold([], CODES) == Step(RunningState(), ())
 
 
 # held

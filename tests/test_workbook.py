@@ -89,7 +89,7 @@ def test_its_sums_are_those_of_the_reports(lived: Database, tmp_path: Path) -> N
     book = load_workbook(written(lived, tmp_path / "m.xlsx"))
     said = {"from_day": "2026-01-01", "to_day": "2026-01-31", "by": None}
     for sheet in SHEETS:
-        _, rows = reports.run(lived, reports.load(sheet.report), {**said, "by": sheet.by})
+        _, rows = reports.run(lived, reports.load_report(sheet.report), {**said, "by": sheet.by})
         shown = list(book[sheet.en].iter_rows(min_row=3, values_only=True))
         for row, cells in zip(rows, shown, strict=False):
             numbers = [v for v in row if isinstance(v, float)]
@@ -139,10 +139,10 @@ def test_in_chinese_every_word_of_ours_is_chinese(lived: Database, tmp_path: Pat
 
 def test_every_word_of_the_bridge_and_of_causes_is_translated(lived: Database) -> None:
     said = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
-    assert {row[1] for row in reports.run(lived, reports.load("bridge"), said)[1]} == set(
+    assert {row[1] for row in reports.run(lived, reports.load_report("bridge"), said)[1]} == set(
         VALUES["line"]
     )
-    causes = reports.load("reconciliation").columns["cause"].about
+    causes = reports.load_report("reconciliation").columns["cause"].about
     assert set(causes.split(", ")) == set(VALUES["cause"])
 
 

@@ -15,7 +15,7 @@ import msgspec
 from etl.history.days import from_iso, iso
 from etl.poll import Instant, Page, Poll
 from etl.redact import redact
-from etl.resources.listing import LIMIT_BODY, parse
+from etl.resources.listing import LIMIT_BODY, parse_json
 
 VERSION: Final = 1
 LIMIT_ACCOUNT: Final = 100
@@ -70,7 +70,7 @@ def is_json(line: bytes) -> bool:
     if len(line) > LIMIT_BODY:
         return False
     with suppress(ValueError, RecursionError):
-        parse(line)
+        parse_json(line)
         return True
     return False
 
@@ -164,13 +164,13 @@ def _redacted(body: bytes) -> bytes:
     try:
         return msgspec.json.encode(redact(msgspec.json.decode(body)))
     except (msgspec.MsgspecError, UnicodeError, OverflowError):
-        return json.dumps(redact(parse(body)), ensure_ascii=False).encode()
+        return json.dumps(redact(parse_json(body)), ensure_ascii=False).encode()
 
 
 def _read_patiently(line: bytes) -> Line:
     """Read a line that strict JSON refuses, with each page as text of its own."""
     try:
-        said = parse(line)
+        said = parse_json(line)
     except RecursionError:
         raise ValueError("the line is nested too deeply") from None
     if not isinstance(said, dict):

@@ -11,7 +11,7 @@ from etl import store
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.money.billing.evidence import evidence, observed_lines
-from etl.money.billing.judgement import Judgement, judge
+from etl.money.billing.judgement import Judgement, judge_hypotheses
 from etl.money.billing.prepaid import prepaid_evidence
 from etl.money.charging import ChargingModel
 from etl.poll import Instant
@@ -110,7 +110,7 @@ def _lesson(reader: EvidenceReader, days: int) -> Lesson:
         since=known.since if known else None,
         lines=len(lines),
         unobserved=len(lines) - len(observed),
-        judgement=judge(sorted_windows, periods, reader.charging_model()),
+        judgement=judge_hypotheses(sorted_windows, periods, reader.charging_model()),
         prepaid_periods=prepaid.expected,
         prepaid_lines=prepaid.as_priced,
     )

@@ -153,7 +153,7 @@ def report(
         raise click.UsageError(f"--json and --format {form}: say one of them")
     if name is not None and own is not None:
         raise click.UsageError("--file runs that file: give no NAME with it")
-    chosen = reports.load_own(own) if own is not None else reports.load(str(name))
+    chosen = reports.load_own(own) if own is not None else reports.load_report(str(name))
     if help_report:
         print_lines(_help(chosen))
         return
@@ -181,7 +181,7 @@ def _show(
     """Run the report and print it, or write it to the file."""
     from etl import paths, reports
     from etl.history.days import Zone
-    from etl.reports.render import render, write
+    from etl.reports.render import render, write_file
     from etl.reports.render.zones import in_zone
 
     app = context.app()
@@ -223,13 +223,13 @@ def _show(
         "for_excel": for_excel,
     }
     if form == "xlsx":
-        more["notes"] = reports.notes(
+        more["notes"] = reports.notes_of_report(
             app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
         )
     with paths.replacing(output, app.database.files) as file:
         if form == "table":
             file.write(f"{line}\n".encode())
-        write(file, form, chosen.name, columns, rows, **more)
+        write_file(file, form, chosen.name, columns, rows, **more)
     say(f"written: {output}")
 
 
@@ -291,14 +291,14 @@ def _month_help(sheets: Iterable[Any]) -> Iterator[str]:
     yield "The workbook of a month for the books: chenyu-etl report month --month 2026-10 -o FILE.xlsx"
     yield "Also takes --account NAME, and --lang zh for Chinese names and headings. Its sheets:"
     for sheet in sheets:
-        about = reports.first_sentence(reports.load(sheet.report).about)
+        about = reports.first_sentence(reports.load_report(sheet.report).about)
         yield f"  {sheet.en} ({sheet.zh}), as report {sheet.report}: {about}"
     yield "  Notes (说明): period, time zone, how far the bill has settled, gaps, version"
 
 
 def _list(reports: Any) -> Iterator[str]:
     """Yield a line for each report: name, first sentence and parameters, aligned."""
-    found = [reports.load(name) for name in reports.names()]
+    found = [reports.load_report(name) for name in reports.report_names()]
     wide = max(len(each.name) for each in found)
     for each in found:
         takes = ", ".join(p.name for p in each.params if p.name not in ("account", "to_day"))
@@ -311,7 +311,7 @@ def _list(reports: Any) -> Iterator[str]:
 def _listed(reports: Any) -> list[dict[str, Any]]:
     return [
         {"name": each.name, "about": each.about, "parameters": [p.name for p in each.params]}
-        for each in map(reports.load, reports.names())
+        for each in map(reports.load_report, reports.report_names())
     ]
 
 

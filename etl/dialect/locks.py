@@ -38,16 +38,16 @@ def lock_file(path: Path, like: Path, account: str) -> Iterator[None]:
         lock = FileLock(path, mode=_mode(like), preserve_lock_file=True)
         lock.acquire(blocking=False)
     except Timeout as error:
-        raise held(account) from error
+        raise account_busy(account) from error
     except OSError as error:
-        raise _refused(path, error) from error
+        raise _lock_error(path, error) from error
     try:
         yield
     finally:
         lock.release()
 
 
-def held(account: str) -> Busy:
+def account_busy(account: str) -> Busy:
     """Return the error of an account that another process is syncing."""
     return Busy(
         f"another sync of account {account!r} is at work",
@@ -67,7 +67,7 @@ def _mode(like: Path) -> int:
     return stat.S_IMODE(like.stat().st_mode) & 0o666
 
 
-def _refused(path: Path, error: OSError) -> LockError:
+def _lock_error(path: Path, error: OSError) -> LockError:
     if error.errno in NO_LOCKS:
         return LockError(
             f"the file system of {path} has no locks: {error.strerror}",

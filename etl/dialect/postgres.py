@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from etl.dialect.locks import held
+from etl.dialect.locks import account_busy
 from etl.dialect.postgres_errors import CHECK, to_store_error
-from etl.dialect.postgres_session import Server
+from etl.dialect.postgres_session import SessionFactory
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
 from etl.errors import Away, StoreError
@@ -34,7 +34,7 @@ class Postgres:
     files: tuple[Path, ...] = ()
 
     def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
-        self._server = Server(url, lock_timeout_s)
+        self._server = SessionFactory(url, lock_timeout_s)
         self.place = self._server.place()
         options: dict[str, Any] = {"creator": self._server.connect, "hide_parameters": True}
         self.engine: Engine = create_engine(DRIVER, pool_pre_ping=True, **options)
@@ -87,7 +87,7 @@ class Postgres:
         key = _key(f"account {account}")
         with self._lock_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
             if not conn.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (key,)).scalar():
-                raise held(account)
+                raise account_busy(account)
             try:
                 yield lambda: self._refuse_lost_lock(conn, key)
             finally:

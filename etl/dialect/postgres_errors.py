@@ -7,7 +7,7 @@ from typing import Final
 import psycopg
 from sqlalchemy.exc import DBAPIError
 
-from etl.dialect.postgres_session import Server
+from etl.dialect.postgres_session import SessionFactory
 from etl.errors import Away, Busy, StoreError
 from etl.redact import scrub
 
@@ -58,7 +58,7 @@ _BY_TEXT: Final = (
 that speaks another language gets the general advice."""
 
 
-def to_store_error(error: DBAPIError, server: Server) -> StoreError:
+def to_store_error(error: DBAPIError, server: SessionFactory) -> StoreError:
     """Return our error for one of the driver."""
     state = getattr(error.orig, "sqlstate", None) or ""
     text = scrub(str(error.orig)).strip()
@@ -74,7 +74,7 @@ def to_store_error(error: DBAPIError, server: Server) -> StoreError:
     return StoreError(what, advice=_advice(state, text, server))
 
 
-def _advice(state: str, text: str, server: Server) -> str | None:
+def _advice(state: str, text: str, server: SessionFactory) -> str | None:
     if state == "42501":  # insufficient_privilege
         return _grant(text, server)
     if state == "3F000":  # invalid_schema_name: search_path leads nowhere
@@ -89,7 +89,7 @@ def _advice(state: str, text: str, server: Server) -> str | None:
     return next((advice for sign, advice in _BY_TEXT if sign in low), None)
 
 
-def _grant(text: str, server: Server) -> str:
+def _grant(text: str, server: SessionFactory) -> str:
     who = server.user or "USER"
     if "schema" in text:
         return f"as the owner of the database: GRANT USAGE, CREATE ON SCHEMA public TO {who}"

@@ -51,13 +51,13 @@ _DEFAULTS: Final[dict[str, tuple[int, str]]] = {
 _WORD: Final = re.compile(r"(?:\\.|[^\s\\])+")
 
 
-class Server:
+class SessionFactory:
     """A server and a database on it. `connect` opens sessions that are set up. Raises
     `SettingsError` for a text that is not a URL.
     """
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
-        self._said = _parsed(url)
+        self._said = _parse_url(url)
         remember(*(str(self._said.get(name) or "") for name in SECRETS))
         remember(os.environ.get("PGPASSWORD", ""))
         settings, rest = _split_options(
@@ -173,7 +173,7 @@ def _process(conn: psycopg.Connection[Any]) -> int:
     return int(row[0])
 
 
-def _parsed(url: str) -> dict[str, Any]:
+def _parse_url(url: str) -> dict[str, Any]:
     """Return the parameters of a URL as libpq reads it. No error quotes it: it may hold a password."""
     try:
         said = conninfo_to_dict(url)

@@ -47,7 +47,7 @@ class Macro:
                 f"{self.name}() has {len(arguments)} arguments in SQL",
                 advice=f"write {self.name}({', '.join(self.parameters)})",
             )
-        return _replaced(self.body, dict(zip(self.parameters, arguments, strict=True)))
+        return _substituted(self.body, dict(zip(self.parameters, arguments, strict=True)))
 
 
 @cache
@@ -94,9 +94,9 @@ def _expanded(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
         at = found.end()
         name, constant = found.groups()
         if constant is not None:
-            done.append(_number(constant))
+            done.append(_constant(constant))
         elif name in functions or (name is not None and _view(name).is_file()):
-            arguments, at = _arguments(sql, name, at)
+            arguments, at = _call_arguments(sql, name, at)
             text = _called_view(name, arguments) if name not in functions else None
             text = functions[name](*arguments) if text is None else text
             done.append(_expanded(text, functions))
@@ -119,16 +119,16 @@ def _called_view(name: str, arguments: Sequence[str]) -> str:
                 advice=f"write {name}(MINE AS a_table_that_it_reads)",
             )
         instead[other] = table
-    return f"(\n{_replaced(text_of_view(_view(name)), instead)}\n)"
+    return f"(\n{_substituted(text_of_view(_view(name)), instead)}\n)"
 
 
-def _number(name: str) -> str:
+def _constant(name: str) -> str:
     if not hasattr(units, name):
         raise SettingsError(f"{{{name}}} in SQL is no number that is known")
     return str(getattr(units, name))
 
 
-def _arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
+def _call_arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
     """Return the arguments of a call whose bracket opens before `at`, and where it has closed."""
     depth, begins, found = 1, at, []
     for piece in _PIECE.finditer(sql, at):
@@ -141,7 +141,7 @@ def _arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
     raise SettingsError(f"the bracket of {name}( is not closed in SQL")
 
 
-def _replaced(body: str, instead: Mapping[str, str]) -> str:
+def _substituted(body: str, instead: Mapping[str, str]) -> str:
     """Replace whole names only: no column qualified by its table, and nothing in literals."""
     if not instead:
         return body

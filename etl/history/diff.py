@@ -1,7 +1,7 @@
 """Derive the changes that a poll makes to the known instances. Pure: the caller reads and writes.
 
 In two steps, so that the store reads running time only of what moved: `compare` finds the instances
-that changed, `settle` derives their versions and running time.
+that changed, `derive_changes` derives their versions and running time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 
 from etl.history import usage
 from etl.history.codes import Codes
-from etl.history.usage import SeenVersion, State, Stretch
+from etl.history.usage import RunningState, SeenVersion, Stretch
 from etl.poll import Instant
 from etl.resources.instances import Instance, Sighting
 
@@ -39,7 +39,7 @@ class Known:
 class Usage:
     """Known running time of an instance; `history` is filled only if the instance was gone."""
 
-    state: State = field(default_factory=State)
+    state: RunningState = field(default_factory=RunningState)
     history: tuple[SeenVersion, ...] = ()
 
 
@@ -129,7 +129,7 @@ class Moves:
     presences: list[Presence] = field(default_factory=list)
 
     def moved(self) -> list[str]:
-        """Return the instances whose running time `settle` needs."""
+        """Return the instances whose running time `derive_changes` needs."""
         return [sighting.identity for _, sighting in self.changed] + [
             known.facts.instance_uuid for known in self.left
         ]
@@ -176,11 +176,11 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
     return moves
 
 
-def settle(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes:
+def derive_changes(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes:
     """Return what to write for these moves. `usages` holds the running time of `moves.moved()`."""
     changes = Changes(presences=list(moves.presences))
     for sighting in moves.added:
-        _add(changes, sighting, window)
+        _begin_history(changes, sighting, window)
     for was, sighting in moves.changed:
         _change(changes, was, sighting, usages[sighting.identity], window)
     for was in moves.left:
@@ -188,7 +188,7 @@ def settle(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes
     return changes
 
 
-def _add(changes: Changes, sighting: Sighting, window: Window) -> None:
+def _begin_history(changes: Changes, sighting: Sighting, window: Window) -> None:
     facts, since = sighting.facts, window.created_since
     created = facts.create_time
     # older than the first complete poll: it ran unobserved, so its creation bounds nothing
@@ -225,7 +225,7 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
 
 def _undo_going(
     changes: Changes, uuid: str, known: Usage, codes: Codes
-) -> tuple[State, tuple[Stretch, ...]]:
+) -> tuple[RunningState, tuple[Stretch, ...]]:
     """Return the state before the instance was gone, with the stretches that this had closed
     reopened.
     """

@@ -49,7 +49,7 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RunningState:
     """Known running time of an instance after a sighting.
 
     `count` stretches are written, `running` and `held` are the open ones, `last_start` is the newest
@@ -66,7 +66,7 @@ class State:
 class Step:
     """The state after a sighting, and the stretches that are new or were rewritten."""
 
-    state: State
+    state: RunningState
     written: tuple[Stretch, ...]
 
 
@@ -87,7 +87,7 @@ def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -
     """Return the step of a first sighting. `after_at` is the creation, if that was under
     observation.
     """
-    ledger = _Ledger(State())
+    ledger = _Ledger(RunningState())
     start = believed_start(facts, None, b)
     if after_at is not None:
         _from_down(ledger, facts, facts, after_at, b, start, codes)
@@ -109,7 +109,7 @@ def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -
 
 
 def move(
-    state: State, before: Instance, after: Instance, a: Instant, b: Instant, codes: Codes
+    state: RunningState, before: Instance, after: Instance, a: Instant, b: Instant, codes: Codes
 ) -> Step:
     """Return the step between two sightings of a known instance: A = `before` at `a`, B = `after`
     at `b`.
@@ -131,7 +131,9 @@ def move(
     return ledger.step()
 
 
-def leave(state: State, facts: Instance, last_seen_at: Instant, missing_since: Instant) -> Step:
+def leave(
+    state: RunningState, facts: Instance, last_seen_at: Instant, missing_since: Instant
+) -> Step:
     """Return the step of an instance that is gone: last seen in the poll that began at
     `last_seen_at`, no longer listed in the one that ended at `missing_since`.
     """
@@ -152,7 +154,7 @@ def leave(state: State, facts: Instance, last_seen_at: Instant, missing_since: I
 
 def fold(versions: Iterable[SeenVersion], codes: Codes) -> Step:
     """Derive all running time of one instance from its versions, oldest first."""
-    step = Step(State(), ())
+    step = Step(RunningState(), ())
     written: dict[int, Stretch] = {}
     before: SeenVersion | None = None
     for version in versions:
@@ -320,7 +322,7 @@ def _held_unseen(ledger: _Ledger, after: Instance, a: Instant, at: Instant, b: I
 class _Ledger:
     """Stretches of one instance while a pair of sightings is judged."""
 
-    began: State
+    began: RunningState
     count: int = field(init=False)
     last_start: Instant | None = field(init=False)
     running: Stretch | None = field(init=False)
@@ -332,7 +334,7 @@ class _Ledger:
         self.running, self.held = self.began.running, self.began.held
 
     def step(self) -> Step:
-        state = State(self.count, self.last_start, self.running, self.held)
+        state = RunningState(self.count, self.last_start, self.running, self.held)
         return Step(state, tuple(self.written.values()))
 
     def open(self, started_at: Instant, evidence: Evidence, facts: Instance) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from etl.poll import Instant
-from etl.resources import Record, Resource, Span
+from etl.resources import Record, Resource, ValidTime
 
 Key = tuple[Any, ...]
 
@@ -34,14 +34,14 @@ class Added(NamedTuple):
     number: int
 
 
-class Changed(NamedTuple):
+class Correction(NamedTuple):
     """A held record whose listed facts have changed."""
 
     was: Held
     record: Record
 
 
-class State(NamedTuple):
+class RecordState(NamedTuple):
     """New state of a held record: listed again (both None), missing, or superseded."""
 
     was: Held
@@ -54,8 +54,8 @@ class WindowChanges:
     """Changes that a listing makes to the held records."""
 
     added: list[Added] = field(default_factory=list)
-    changed: list[Changed] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
+    changed: list[Correction] = field(default_factory=list)
+    states: list[RecordState] = field(default_factory=list)
 
     @property
     def is_news(self) -> bool:
@@ -155,9 +155,9 @@ class Matching:
     def _found(self, was: Held, record: Record, changes: WindowChanges) -> None:
         self._taken.add(was.key(self._group))
         if was.record[1:] != record[1:]:  # the identity counts those alike on a page
-            changes.changed.append(Changed(was, record))
+            changes.changed.append(Correction(was, record))
         if was.missing_since is not None or was.superseded_at is not None:
-            changes.states.append(State(was))
+            changes.states.append(RecordState(was))
 
     def _settle(self, group: _Group, record: Record, changes: WindowChanges) -> None:
         # if equal records count, a superseded one may be another charge: never correct it
@@ -191,42 +191,44 @@ class Cover:
     nothing.
     """
 
-    def __init__(self, span_of: Callable[[Sequence[Any]], Span | None]) -> None:
-        self._span_of = span_of
+    def __init__(self, valid_time: Callable[[Sequence[Any]], ValidTime | None]) -> None:
+        self._valid_time = valid_time
         self._starts_at: Instant | None = None
         self._at: Instant | None = None
-        self._spans: dict[Hashable, list[tuple[Instant, Instant]]] = {}
+        self._listed_times: dict[Hashable, list[tuple[Instant, Instant]]] = {}
 
     def add(self, records: Iterable[Record]) -> None:
         """Extend the coverage by listed records."""
-        for span in filter(None, (self._span_of(record.facts) for record in records)):
-            self._starts_at = min(span.starts_at, self._starts_at or span.starts_at)
-            self._at = min(span.at, self._at or span.at)
-            self._spans.setdefault(span.what, []).append((span.starts_at, span.ends_at))
+        for valid in filter(None, (self._valid_time(record.facts) for record in records)):
+            self._starts_at = min(valid.starts_at, self._starts_at or valid.starts_at)
+            self._at = min(valid.at, self._at or valid.at)
+            self._listed_times.setdefault(valid.what, []).append((valid.starts_at, valid.ends_at))
 
     def covers(self, record: Record) -> bool:
         """Tell whether the listing would contain the record if it were still valid."""
-        span = self._span_of(record.facts)
-        if span is None or self._starts_at is None or self._at is None:
+        valid = self._valid_time(record.facts)
+        if valid is None or self._starts_at is None or self._at is None:
             return False
         # a record exactly as old as the oldest one may already be forgotten by the source
-        if span.starts_at > self._starts_at and span.at > self._at:
+        if valid.starts_at > self._starts_at and valid.at > self._at:
             return True
-        listed = self._spans.get(span.what, ())
-        return any(_overlap(span, starts_at, ends_at) for starts_at, ends_at in listed)
+        listed = self._listed_times.get(valid.what, ())
+        return any(_overlap(valid, starts_at, ends_at) for starts_at, ends_at in listed)
 
 
-def superseded(unlisted: Iterable[Held], cover: Cover, b: Instant) -> list[State]:
+def superseded(unlisted: Iterable[Held], cover: Cover, b: Instant) -> list[RecordState]:
     """Return the states of records that a whole listing, which ended at `b`, lacks: missing by the
     first such listing in a row, superseded by the second.
     """
     return [
-        State(held, b) if held.missing_since is None else State(held, held.missing_since, b)
+        RecordState(held, b)
+        if held.missing_since is None
+        else RecordState(held, held.missing_since, b)
         for held in unlisted
         if held.superseded_at is None and cover.covers(held.record)
     ]
 
 
-def _overlap(span: Span, starts_at: Instant, ends_at: Instant) -> bool:
-    same = (span.starts_at, span.ends_at) == (starts_at, ends_at)
-    return same or (span.starts_at < ends_at and starts_at < span.ends_at)
+def _overlap(valid: ValidTime, starts_at: Instant, ends_at: Instant) -> bool:
+    same = (valid.starts_at, valid.ends_at) == (starts_at, ends_at)
+    return same or (valid.starts_at < ends_at and starts_at < valid.ends_at)

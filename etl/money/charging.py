@@ -87,7 +87,7 @@ def pieces(
     """
     begins, origin = part.started_at, part.usage_started_at
     ends = begins + part.running_max_s
-    for period in _cut(periods, [cut for cut in cuts if begins < cut < ends]):
+    for period in _split_at(periods, [cut for cut in cuts if begins < cut < ends]):
         if period.starts_s >= ends or period.ends_s <= begins or period.kind != part.kind:
             continue
         at = max(period.starts_s, begins)
@@ -97,12 +97,12 @@ def pieces(
             formulas.clamped(begins + length, at, period.ends_s) - origin
             for length in (part.running_min_s, part.running_s, part.running_max_s)
         )
-        charged = _charged(part, model, at - origin, least, estimate, most)
+        charged = _charged_seconds(part, model, at - origin, least, estimate, most)
         gpus = formulas.chargeable_gpus(part.gpu_nums)
-        yield _priced(at, origin + estimate, charged, gpus, period)
+        yield _piece_at(at, origin + estimate, charged, gpus, period)
 
 
-def _cut(periods: Sequence[PricePeriod], cuts: Sequence[Instant]) -> Iterator[PricePeriod]:
+def _split_at(periods: Sequence[PricePeriod], cuts: Sequence[Instant]) -> Iterator[PricePeriod]:
     """Split periods at the moments inside them."""
     for period in periods:
         inside = [cut for cut in cuts if period.starts_s < cut < period.ends_s]
@@ -113,7 +113,7 @@ def _cut(periods: Sequence[PricePeriod], cuts: Sequence[Instant]) -> Iterator[Pr
             yield period
 
 
-def _charged(
+def _charged_seconds(
     part: Part, model: ChargingModel, begins: int, least: int, estimate: int, most: int
 ) -> tuple[int, int, int]:
     """Return the seconds charged between two ages of a stretch: estimate, at least, at most."""
@@ -132,7 +132,7 @@ def _charged(
     )
 
 
-def _priced(
+def _piece_at(
     at: Instant,
     ends_s: Instant,
     charged: tuple[int, int, int],

@@ -178,7 +178,7 @@ class Prices:
             begins |= {override.begins, override.valid_to or BEGINNING}
         starts = sorted(at for at in begins if BEGINNING <= at < FOREVER)
         found = [
-            _priced(at, to, unit, _at(listed, at), [o for o in fitting if o.holds(at)])
+            _period_between(at, to, unit, _at(listed, at), [o for o in fitting if o.holds(at)])
             for at, to in pairwise([*starts, FOREVER])
         ]
         return list(_joined(found))
@@ -243,7 +243,7 @@ def _at(listed: Sequence[_Listed], at: Instant) -> _Listed:
     return [step for step in listed if step.starts_s <= at][-1]
 
 
-def _priced(
+def _period_between(
     at: Instant, to: Instant, unit: str | None, listed: _Listed, overrides: Sequence[Override]
 ) -> PricePeriod:
     replacing = max((o for o in overrides if not o.adds), key=lambda o: o.rank, default=None)
@@ -264,13 +264,13 @@ def _priced(
         list_microcny=listed.amount,
     )
     if replacing is not None:
-        found = _replaced(found, replacing)
+        found = _overridden(found, replacing)
     if adding is not None and found.price_microcny is not None:
         found = _added(found, adding)
     return _unless_out_of_range(found)
 
 
-def _replaced(found: PricePeriod, override: Override) -> PricePeriod:
+def _overridden(found: PricePeriod, override: Override) -> PricePeriod:
     is_flat = override.no_card or override.per == "instance"
     price = 0 if is_flat else override.price_microcny
     return replace(

@@ -71,7 +71,7 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: s
     """Read every report that the page shows."""
     before = _days_before(choice)
     period = {"from_day": choice.from_day, "to_day": choice.to_day, "account": choice.account}
-    seen = reports.line_above(database, reports.load("runs"), {**period, "now": now}, lang)
+    seen = reports.line_above(database, reports.load_report("runs"), {**period, "now": now}, lang)
     asked: dict[str, tuple[str, dict[str, Any], int | None]] = {
         "now": ("now", {}, None),
         "idle": ("idle", {}, None),
@@ -108,7 +108,7 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: s
 def _read(
     database: Database, name: str, arguments: Mapping[str, Any], now: Instant, most: int | None
 ) -> Table:
-    report = reports.load(name)
+    report = reports.load_report(name)
     known = {param.name for param in report.params}
     given = {key: value for key, value in arguments.items() if key in known}
     names, rows = reports.run(database, report, {**given, "now": now})

@@ -63,19 +63,19 @@ class Report:
         return [self.columns.get(name) or Column(name) for name in names]
 
 
-def names() -> list[str]:
+def report_names() -> list[str]:
     """Return the names of all reports."""
     return sorted(path.stem for path in paths.REPORTS.glob("*.sql"))
 
 
-def load(name: str) -> Report:
+def load_report(name: str) -> Report:
     """Return the report of a name. Raises `SettingsError` if there is none."""
     path = paths.REPORTS / f"{name}.sql"
-    if name not in names():
+    if name not in report_names():
         raise SettingsError(
-            f"there is no report {name!r}", advice=f"there are: {', '.join(names())}"
+            f"there is no report {name!r}", advice=f"there are: {', '.join(report_names())}"
         )
-    return parse(name, path)
+    return parse_report(name, path)
 
 
 def load_own(path: Path) -> Report:
@@ -84,7 +84,7 @@ def load_own(path: Path) -> Report:
     Raises `SettingsError` if it cannot be read.
     """
     try:
-        report = parse(path.stem, path)
+        report = parse_report(path.stem, path)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{path} cannot be read: {getattr(error, 'strerror', 'it is no UTF-8 text')}",
@@ -95,7 +95,7 @@ def load_own(path: Path) -> Report:
     return replace(report, params=params, is_own=True)
 
 
-def parse(name: str, path: Path) -> Report:
+def parse_report(name: str, path: Path) -> Report:
     """Return the report, or the view, in a file."""
     header: list[str] = []
     body: list[str] = []
@@ -104,8 +104,10 @@ def parse(name: str, path: Path) -> Report:
         (header if is_header else body).append(
             line.removeprefix("--").strip() if is_header else line
         )
-    params = [_param(*found.groups()) for line in header if (found := _PARAM.match(line))]
-    columns = [_column(name, *found.groups()) for line in header if (found := _COLUMN.match(line))]
+    params = [_parse_param(*found.groups()) for line in header if (found := _PARAM.match(line))]
+    columns = [
+        _parse_column(name, *found.groups()) for line in header if (found := _COLUMN.match(line))
+    ]
     about = " ".join(line for line in header if line and not line.startswith("@"))
     by_name = {column.name: column for column in columns}
     observes = [found[1] for line in header if (found := _OBSERVES.match(line))]
@@ -144,7 +146,7 @@ def first_sentence(text: str) -> str:
     return re.split(r"\.(?: |$)", text, maxsplit=1)[0]
 
 
-def _param(name: str, about: str, choices: str | None) -> Param:
+def _parse_param(name: str, about: str, choices: str | None) -> Param:
     if choices is None:
         return Param(name, about)
     if choices.startswith("="):
@@ -153,21 +155,21 @@ def _param(name: str, about: str, choices: str | None) -> Param:
     return Param(name, about, values, values[0])
 
 
-def _column(report: str, name: str, said: str | None, about: str) -> Column:
+def _parse_column(report: str, name: str, said: str | None, about: str) -> Column:
     if said is None:
         return Column(name, about)
     words = [word.strip() for word in said.split(",")]
     named = dict(word.split("=", 1) for word in words if "=" in word)
     flags = [word for word in words if word and "=" not in word]
     kinds = [flag for flag in flags if flag in KINDS]
-    _refuse_unknown(report, name, [*flags, *named])
+    _refuse_unknown_words(report, name, [*flags, *named])
     kind = kinds[0] if kinds else "number" if named.get("unit") or "total" in flags else "text"
     return Column(
         name, about, named.get("zh", ""), named.get("unit", ""), kind, is_total="total" in flags
     )
 
 
-def _refuse_unknown(report: str, column: str, words: Sequence[str]) -> None:
+def _refuse_unknown_words(report: str, column: str, words: Sequence[str]) -> None:
     for word in words:
         if word not in (*KINDS, "total", "zh", "unit"):
             raise SettingsError(

@@ -166,7 +166,7 @@ WHERE account_chosen(s.account)
 )
 
 
-def notes(
+def notes_of_report(
     database: Database,
     report: Report,
     arguments: dict[str, Any],
@@ -182,7 +182,7 @@ def notes(
         lines.append(("period", f"{arguments['from_day']} – {arguments['to_day']}"))
     lines.append(("observation", line_above(database, report, arguments, lang)))
     lines += _seen(database, arguments, zone, lang)
-    lines += [("column", _column(column, lang)) for column in report.columns.values()]
+    lines += [("column", _column_note(column, lang)) for column in report.columns.values()]
     return _labelled([*lines, *_made(made_at)], lang)
 
 
@@ -241,13 +241,13 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -
     """
     yield "time zone", zone
     for account, reach in run(database, _SETTLED, arguments)[1]:
-        yield "settled until (UTC)", _moment(account, reach)
+        yield "settled until (UTC)", _account_instant(account, reach)
     for account, lines, microcny in run(database, _CORRECTED, arguments)[1]:
         words = _WORDS[lang]["corrected"]
         yuan = microcny / MICRO
         yield "corrected by the source", words.format(account=account, lines=lines, yuan=yuan)
     for account, since in run(database, _SINCE, arguments)[1]:
-        yield "observed since (UTC)", _moment(account, since)
+        yield "observed since (UTC)", _account_instant(account, since)
     gaps = list(run(database, _GAPS, arguments)[1])
     for account, start_s, end_s in gaps:
         minutes = (end_s - start_s) // 60
@@ -263,7 +263,7 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -
         yield "records not understood", words
 
 
-def _moment(account: str, at: Instant | None) -> str:
+def _account_instant(account: str, at: Instant | None) -> str:
     return f"{account}: {'–' if at is None else iso(at)}"
 
 
@@ -275,5 +275,5 @@ def _labelled(lines: list[Note], lang: str) -> list[Note]:
     return [(_LABELS[label] if lang == "zh" else label, value) for label, value in lines]
 
 
-def _column(column: Any, lang: str) -> str:
+def _column_note(column: Any, lang: str) -> str:
     return f"{column.full_heading(lang)}: {column.about}"

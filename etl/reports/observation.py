@@ -92,7 +92,7 @@ def observations(
     database: Database, report: Report, arguments: Mapping[str, Any]
 ) -> list[Observation]:
     """Return how far each account of a report was observed; `arguments` as for `run`."""
-    return _judged(_observations(database, report, arguments), arguments.get(NOW))
+    return _with_future_marked(_observations(database, report, arguments), arguments.get(NOW))
 
 
 def observations_of_days(
@@ -100,7 +100,9 @@ def observations_of_days(
 ) -> list[Observation]:
     """Return how far the instances of each account were observed on some days."""
     asked = {"account": None, "from_day": first, "to_day": last, NOW: now}
-    return _judged((_of_period(*row) for row in conn.execute(text(SEEN.sql), asked)), now)
+    return _with_future_marked(
+        (_of_period(*row) for row in conn.execute(text(SEEN.sql), asked)), now
+    )
 
 
 def observed_line(found: Sequence[Observation], *, of_period: bool, lang: str = "en") -> str:
@@ -129,7 +131,7 @@ def _observations(
     return (_of_period(*row) for row in run(database, SEEN, arguments)[1])
 
 
-def _judged(found: Iterable[Observation], now: Instant | None) -> list[Observation]:
+def _with_future_marked(found: Iterable[Observation], now: Instant | None) -> list[Observation]:
     """Mark newest polls that lie in the future."""
     latest = math.inf if now is None else now + FUTURE_S
     return [replace(o, is_future=o.until_at is not None and o.until_at > latest) for o in found]

@@ -53,7 +53,9 @@ def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]
 
     Without `now` among the arguments a period is taken to be over at its end.
     """
-    values = {param.name: _chosen(param, arguments.get(param.name)) for param in report.params}
+    values = {
+        param.name: _checked_choice(param, arguments.get(param.name)) for param in report.params
+    }
     names = bound(report.sql)
     if NOW in names:
         values.setdefault(NOW, arguments.get(NOW))
@@ -72,10 +74,10 @@ def _rows(database: Database, report: Report, values: Mapping[str, Any]) -> Read
         with streamed.execute(statement, values) as result:
             yield list(result.keys())
             for batch in result.partitions(BATCH):
-                yield from _plainly(batch)
+                yield from _plain_rows(batch)
 
 
-def _plainly(batch: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
+def _plain_rows(batch: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:
     """Yield rows with plain values, converted column by column.
 
     Nearly all columns hold values of one type, so that is checked once for each column.
@@ -130,7 +132,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return _number(value)
+        return _as_number(value)
     if isinstance(value, bytes | memoryview):
         return value.hex()
     return value
@@ -143,16 +145,16 @@ def _instant(value: datetime) -> str:
     return f"{said[:19]}Z"
 
 
-def _number(value: Decimal) -> int | float:
+def _as_number(value: Decimal) -> int | float:
     """Convert by way of text: asking a Decimal for its exponent takes four times as long."""
     said = str(value)
     return int(said) if said.lstrip("-").isdigit() else float(said)
 
 
-_MADE_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {datetime: _instant, Decimal: _number}
+_MADE_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {datetime: _instant, Decimal: _as_number}
 
 
-def _chosen(param: Param, value: Any) -> Any:
+def _checked_choice(param: Param, value: Any) -> Any:
     if value is None:
         return param.default
     if param.choices and value not in param.choices:

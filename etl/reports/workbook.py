@@ -29,7 +29,7 @@ class Sheet:
 
     def about(self, lang: str) -> str:
         """Return what its rows are, in a language."""
-        return self.about_zh if lang == "zh" else reports.load(self.report).about
+        return self.about_zh if lang == "zh" else reports.load_report(self.report).about
 
 
 SHEETS: Final = (
@@ -67,19 +67,19 @@ def write_month(
 
     Raises `SettingsError` if the month is not understood, or has not begun.
     """
-    first, last = _days_of(month, today)
+    first, last = _days_of_month(month, today)
     said = {"account": account, "from_day": first, "to_day": last, "now": made_at}
     with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
             columns, rows = _read(database, sheet, said, lang)
-            above = reports.line_above(database, reports.load(sheet.report), said, lang)
+            above = reports.line_above(database, reports.load_report(sheet.report), said, lang)
             book.sheet(getattr(sheet, lang), columns, rows, above)
         about = [(getattr(sheet, lang), sheet.about(lang)) for sheet in SHEETS]
         known = reports.notes_of_month(database, month, said, zone=zone, made_at=made_at, lang=lang)
         book.notes([*about, *known])
 
 
-def _days_of(month: str, today: date) -> tuple[str, str]:
+def _days_of_month(month: str, today: date) -> tuple[str, str]:
     first, last = reports.day_range(month, None, today)
     if first[:7] != last[:7] or not first.endswith("-01"):
         raise SettingsError(f"{month!r} is no month", advice="use one such as 2026-10")
@@ -91,7 +91,7 @@ def _days_of(month: str, today: date) -> tuple[str, str]:
 def _read(
     database: Database, sheet: Sheet, said: Mapping[str, Any], lang: str
 ) -> tuple[list[Column], Any]:
-    report = reports.load(sheet.report)
+    report = reports.load_report(sheet.report)
     names, rows = reports.run(database, report, {**said, "by": sheet.by})
     columns = report.described(names)
     return columns, in_chinese(columns, rows) if lang == "zh" else rows

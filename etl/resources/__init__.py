@@ -10,7 +10,7 @@ from typing import Any
 
 from etl.resources import balance, bills, cards, instances, prices, recharges
 from etl.resources.listing import Listing, Reject
-from etl.resources.records import Record, Span
+from etl.resources.records import Record, ValidTime
 from etl.resources.resource import Keeping, Resource
 
 MODULES = (instances, prices, balance, cards, bills, recharges)
@@ -32,5 +32,5 @@ __all__ = [
     "Record",
     "Reject",
     "Resource",
-    "Span",
+    "ValidTime",
 ]

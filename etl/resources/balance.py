@@ -5,7 +5,7 @@ from __future__ import annotations
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, content_of
 from etl.resources.resource import Resource
-from etl.resources.values import OddValue, amount
+from etl.resources.values import OddValue, microcny_of
 
 VERSION = 3
 IDENTITY = "balance"
@@ -19,8 +19,8 @@ def _demand_an_amount(columns: dict[str, int | None]) -> None:
 
 FORM = Form(
     members=(
-        Member("balance_microcny", "balance", amount),
-        Member("card_balance_microcny", "card_balance", amount),
+        Member("balance_microcny", "balance", microcny_of),
+        Member("card_balance_microcny", "card_balance", microcny_of),
     ),
     identify=lambda _record: IDENTITY,
     name_of=lambda _facts: IDENTITY,

@@ -17,14 +17,14 @@ from etl.history.days import Zone, share
 from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import Listing, Reject, numbered
-from etl.resources.records import Form, Member, Record, Span, list_in
+from etl.resources.records import Form, Member, Record, ValidTime, list_in
 from etl.resources.resource import Resource
-from etl.resources.values import Extra, OddValue, amount, code, identifier, instant_of, words
+from etl.resources.values import Extra, OddValue, code, identifier, instant_of, microcny_of, words
 
 VERSION = 4
 LIST_KEY, AMOUNT = "order_list", "amount"
 NAME = "_name"
-"""The member that `_named` adds to a line."""
+"""The member that `_with_names` adds to a line."""
 
 
 def _order(value: Any, name: str, extra: Extra) -> str:
@@ -34,7 +34,7 @@ def _order(value: Any, name: str, extra: Extra) -> str:
     return found
 
 
-def _channel(value: Any, name: str, extra: Extra) -> int:
+def _charge_channel(value: Any, name: str, extra: Extra) -> int:
     return code(value, name, extra) or 0
 
 
@@ -42,8 +42,8 @@ def _remark(value: Any, name: str, extra: Extra) -> str:
     return words(value, name, extra) or ""
 
 
-def _charged(value: Any, name: str, extra: Extra) -> int:
-    found = amount(value, name, extra)
+def _line_amount(value: Any, name: str, extra: Extra) -> int:
+    found = microcny_of(value, name, extra)
     if found is None:
         raise OddValue("Expected an amount")
     return found
@@ -86,10 +86,10 @@ MEMBERS = (
     Member("order_number", "order_number", _order),
     Member("settle_start_at", "settle_start_time", instant_of),
     Member("settle_end_at", "settle_end_time", instant_of),
-    Member("charge_channel", "charge_channel", _channel),
+    Member("charge_channel", "charge_channel", _charge_channel),
     Member("remark", "remark", _remark),
     Member("ordered_at", "order_time", instant_of),
-    Member("amount_microcny", AMOUNT, _charged),
+    Member("amount_microcny", AMOUNT, _line_amount),
 )
 
 
@@ -107,11 +107,11 @@ FORM = Form(
 )
 
 
-def span_of(facts: Sequence[Any]) -> Span:
+def valid_time(facts: Sequence[Any]) -> ValidTime:
     """Return the window that a line settles, and when it was charged."""
     line = Line(*facts)
     what = (line.order_number, line.charge_channel)
-    return Span(what, line.settle_start_at, line.settle_end_at, line.charged_at)
+    return ValidTime(what, line.settle_start_at, line.settle_end_at, line.charged_at)
 
 
 def _charged_day(facts: Sequence[Any], zone: Zone) -> tuple[str]:
@@ -119,7 +119,7 @@ def _charged_day(facts: Sequence[Any], zone: Zone) -> tuple[str]:
     return (zone.day_at(Line(*facts).charged_at).day,)
 
 
-def _days_of(facts: Sequence[Any], zone: Zone) -> Iterator[tuple[str, int]]:
+def _amount_by_day(facts: Sequence[Any], zone: Zone) -> Iterator[tuple[str, int]]:
     """Return (day, part of the amount) pairs of a line, spread evenly over its window."""
     line = Line(*facts)
     return share(zone, line.settle_start_at, line.settle_end_at, line.amount_microcny)
@@ -127,14 +127,14 @@ def _days_of(facts: Sequence[Any], zone: Zone) -> Iterator[tuple[str, int]]:
 
 def open_answer(body: bytes) -> Listing:
     total, records = list_in(body, LIST_KEY)
-    return Listing(total, tuple(FORM.identity(line) for line in _named(records)))
+    return Listing(total, tuple(FORM.identity(line) for line in _with_names(records)))
 
 
 def read(body: bytes) -> tuple[list[Record], list[Reject]]:
-    return FORM.read(_named(list_in(body, LIST_KEY).records))
+    return FORM.read(_with_names(list_in(body, LIST_KEY).records))
 
 
-def _named(records: list[Any]) -> list[Any]:
+def _with_names(records: list[Any]) -> list[Any]:
     """Name the lines of a page; lines that are alike in everything are numbered."""
     counts: Counter[str] = Counter()
     return [
@@ -162,7 +162,7 @@ def _facts_of(line: dict[str, Any]) -> tuple[Any, ...]:
     }
     _complete(columns)
     try:
-        columns["amount_microcny"] = _charged(line.get(AMOUNT), AMOUNT, {})
+        columns["amount_microcny"] = _line_amount(line.get(AMOUNT), AMOUNT, {})
     except OddValue:
         columns["amount_microcny"] = repr(redact(line.get(AMOUNT)))
     return tuple(columns.values())
@@ -180,9 +180,9 @@ RESOURCE: Resource[Record] = Resource(
     form=FORM,
     group=GROUP,
     counts=True,
-    span_of=span_of,
+    valid_time=valid_time,
     derived=("charged_day",),
     derive=_charged_day,
     parts="bill_day",
-    cut=_days_of,
+    cut=_amount_by_day,
 )

@@ -9,7 +9,7 @@ from typing import Any
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.resource import Resource
-from etl.resources.values import Extra, amount, code, identifier, instant_of, json_text, words
+from etl.resources.values import Extra, code, identifier, instant_of, json_text, microcny_of, words
 
 VERSION = 3
 LIST_KEY = "card_list"
@@ -25,9 +25,9 @@ FORM = Form(
         Member("uuid", "uuid", identifier),
         Member("title", "title", words),
         Member("card_no", "card_no", _last_four),
-        Member("face_amount_microcny", "face_amount", amount),
-        Member("sale_price_microcny", "sale_price", amount),
-        Member("leave_amount_microcny", "leave_amount", amount),
+        Member("face_amount_microcny", "face_amount", microcny_of),
+        Member("sale_price_microcny", "sale_price", microcny_of),
+        Member("leave_amount_microcny", "leave_amount", microcny_of),
         Member("bind_time", "bind_time", instant_of),
         Member("expire_date", "expire_date", instant_of),
         Member("valid_days", "valid_days", code),

@@ -14,7 +14,7 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import mask, redact, redact_words
-from etl.resources.listing import Reject, is_identity, open_listing, parse, records_of
+from etl.resources.listing import Reject, is_identity, open_listing, parse_json, records_of
 from etl.resources.resource import Resource
 from etl.resources.values import canonical, instant_of, reject_of, text_of
 
@@ -149,7 +149,7 @@ def _read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
         if all(is_identity(wire.instance_uuid) for wire in wires):
             return [_sighting(wire, {}) for wire in wires], []
     # one odd record must not cost its neighbours: each is read alone
-    return _read_each(records_of(parse(body), LIST_KEY)[1])
+    return _read_each(records_of(parse_json(body), LIST_KEY)[1])
 
 
 def _read_each(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:
@@ -185,7 +185,7 @@ def _reject(record: Any, message: str) -> Reject:
 
 def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
     shutdown = wire.shutdown_regular or _NO_SHUTDOWN
-    services = _usual_services if type(wire) is _UsualWire else _services
+    services = _usual_services if type(wire) is _UsualWire else _services_json
     facts = Instance(
         instance_uuid=wire.instance_uuid,
         status=wire.status,
@@ -205,10 +205,10 @@ def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
         server_url=services(wire.server_url),
         server_map=services(wire.server_map),
     )
-    return Sighting(facts, _extra(extra))
+    return Sighting(facts, _unmapped_members(extra))
 
 
-def _extra(extra: dict[str, Any]) -> str | None:
+def _unmapped_members(extra: dict[str, Any]) -> str | None:
     """Return the members that no fact holds, without secrets; None if there are none."""
     plain = redact(extra) if extra else {}
     if plain.get("shutdown_regular") == {}:
@@ -216,7 +216,7 @@ def _extra(extra: dict[str, Any]) -> str | None:
     return canonical(plain) if plain else None
 
 
-def _services(value: Any) -> str | None:
+def _services_json(value: Any) -> str | None:
     if value is None:
         return None
     plain = redact(value)
@@ -230,10 +230,10 @@ def _usual_services(services: Any) -> str | None:
     declared in canonical order.
     """
     if type(services) is not list:
-        return _services(services)
+        return _services_json(services)
     plain = [redact(s) if type(s) is str else _without_secrets(s) for s in services]
     text = f"[{','.join(sorted([_CANONICAL.encode(service).decode() for service in plain]))}]"
-    return _services(msgspec.json.decode(text)) if "\\u0000" in text else text
+    return _services_json(msgspec.json.decode(text)) if "\\u0000" in text else text
 
 
 def _without_secrets(service: _Service) -> _Service:

@@ -62,7 +62,7 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
     # the fast decoder took an identity that a database would refuse or change
     if not all(is_identity(name) for name in found):
         return _open_slowly(body, list_key, identity)
-    return Listing(total(answer.data.total), found)
+    return Listing(reported_total(answer.data.total), found)
 
 
 def is_identity(value: Any) -> bool:
@@ -75,7 +75,7 @@ def is_identity(value: Any) -> bool:
     )
 
 
-def total(value: Any) -> int | None:
+def reported_total(value: Any) -> int | None:
     """Return a reported total (number or numeric string), None if it is not a count."""
     # `True` is an int in Python
     if isinstance(value, bool):
@@ -87,7 +87,7 @@ def total(value: Any) -> int | None:
     return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
-def parse(body: bytes, number: Callable[[str], Any] = float) -> Any:
+def parse_json(body: bytes, number: Callable[[str], Any] = float) -> Any:
     """Return the JSON value of `body`, read more leniently than strict JSON.
 
     `number` reads a number with a point or an exponent. Bytes that are no UTF-8, lone surrogates
@@ -111,7 +111,7 @@ def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:
 
 def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
     try:
-        answer = parse(body)
+        answer = parse_json(body)
     except ValueError as error:
         raise Changed("the answer is not JSON", path="$") from error
     except RecursionError:
@@ -119,7 +119,8 @@ def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
     content, records = records_of(answer, list_key)
     found = (record.get(identity) if isinstance(record, dict) else None for record in records)
     return Listing(
-        total(content.get("total")), tuple(name if is_identity(name) else None for name in found)
+        reported_total(content.get("total")),
+        tuple(name if is_identity(name) else None for name in found),
     )
 
 

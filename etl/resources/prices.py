@@ -5,7 +5,7 @@ from __future__ import annotations
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.resource import Resource
-from etl.resources.values import amount, code, identifier, words
+from etl.resources.values import code, identifier, microcny_of, words
 
 VERSION = 3
 LIST_KEY = "gpu_list"
@@ -16,7 +16,7 @@ FORM = Form(
         Member("gpu_uuid", "gpu_uuid", identifier),
         Member("gpu_name", "gpu_name", words),
         Member("status", "status", code),
-        *(Member(f"{unit}_microcny", f"price.{unit}", amount) for unit in UNITS),
+        *(Member(f"{unit}_microcny", f"price.{unit}", microcny_of) for unit in UNITS),
     ),
     identify=lambda record: record.get("gpu_uuid"),
 )

@@ -12,17 +12,17 @@ from typing import Any
 from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import redact
-from etl.resources.listing import Listing, Reject, is_identity, total
-from etl.resources.records import Form, Listed, Member, Record, Span, content_of
+from etl.resources.listing import Listing, Reject, is_identity, reported_total
+from etl.resources.records import Form, Listed, Member, Record, ValidTime, content_of
 from etl.resources.resource import Resource
 from etl.resources.values import (
     Extra,
     OddValue,
-    amount,
     canonical,
     code,
     identifier,
     instant_of,
+    microcny_of,
     words,
 )
 
@@ -37,7 +37,7 @@ def _word(value: Any, name: str, extra: Extra) -> str | None:
     return words(str(value) if isinstance(value, int) else value, name, extra)
 
 
-def _moment(value: Any, name: str, extra: Extra) -> Instant | None:
+def _local_instant(value: Any, name: str, extra: Extra) -> Instant | None:
     """Read epoch seconds, or a local time of China as text, which is kept as well."""
     if isinstance(value, str) and not value.strip().isdecimal():
         try:
@@ -52,9 +52,9 @@ def _moment(value: Any, name: str, extra: Extra) -> Instant | None:
 FORM = Form(
     members=(
         Member("recharge_id", ID, identifier),
-        Member("amount_microcny", "amount", amount),
-        Member("created_at", "created_at", _moment),
-        Member("paid_at", "pay_time", _moment),
+        Member("amount_microcny", "amount", microcny_of),
+        Member("created_at", "created_at", _local_instant),
+        Member("paid_at", "pay_time", _local_instant),
         Member("pay_channel", "pay_channel", _word),
         Member("is_paid", PAID, code),
     ),
@@ -77,10 +77,12 @@ def _listed(body: bytes) -> Listed:
     records = content.get(LIST_KEY, lists[0] if len(lists) == 1 else content)
     if records is not None and not isinstance(records, list):
         raise Changed(f"the answer has no {LIST_KEY}", path=f"$.data.{LIST_KEY}")
-    return Listed(total(content.get("total")), [_named(record) for record in records or []])
+    return Listed(
+        reported_total(content.get("total")), [_with_identity(record) for record in records or []]
+    )
 
 
-def _named(record: Any) -> Any:
+def _with_identity(record: Any) -> Any:
     """Give a record its identity: the number of its payment; else a hash of the members that do not
     change while it is paid, if they can be read; else a hash of all members. An empty `pay_time` is
     that of a recharge that was not paid.
@@ -90,16 +92,16 @@ def _named(record: Any) -> Any:
     name = str(record.get("out_trade_no") or "").strip()
     if not is_identity(name):
         # a hash has a fixed length, and shows nothing of the members
-        name = hashlib.sha256(canonical(_lasting(record)).encode()).hexdigest()[:32]
+        name = hashlib.sha256(canonical(_stable_members(record)).encode()).hexdigest()[:32]
     is_paid = "pay_time" not in record or str(record["pay_time"] or "0").strip() not in ("", "0")
     return {**record, ID: name, PAID: int(is_paid)}
 
 
-def _lasting(record: dict[str, Any]) -> Any:
+def _stable_members(record: dict[str, Any]) -> Any:
     try:
         paid, created = (
-            amount(record.get("amount"), "", {}),
-            _moment(record.get("created_at"), "", {}),
+            microcny_of(record.get("amount"), "", {}),
+            _local_instant(record.get("created_at"), "", {}),
         )
     except OddValue:
         paid = created = None
@@ -108,10 +110,14 @@ def _lasting(record: dict[str, Any]) -> Any:
     return [paid, created, record.get("id")]
 
 
-def span_of(facts: Sequence[Any]) -> Span | None:
+def valid_time(facts: Sequence[Any]) -> ValidTime | None:
     """Return when a recharge was ordered."""
     recharge_id, _amount, created_at, *_ = facts
-    return None if created_at is None else Span((recharge_id,), created_at, created_at, created_at)
+    return (
+        None
+        if created_at is None
+        else ValidTime((recharge_id,), created_at, created_at, created_at)
+    )
 
 
 RESOURCE: Resource[Record] = Resource(
@@ -124,5 +130,5 @@ RESOURCE: Resource[Record] = Resource(
     open=open_answer,
     read=read,
     form=FORM,
-    span_of=span_of,
+    valid_time=valid_time,
 )

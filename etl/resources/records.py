@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import redact
-from etl.resources.listing import Listing, Reject, is_identity, parse, records_of, total
+from etl.resources.listing import (
+    Listing,
+    Reject,
+    is_identity,
+    parse_json,
+    records_of,
+    reported_total,
+)
 from etl.resources.values import Extra, OddValue, Reading, canonical, reject_of
 
 
@@ -33,7 +40,7 @@ class Record(NamedTuple):
     extra: str | None
 
 
-class Span(NamedTuple):
+class ValidTime(NamedTuple):
     """The time that a record of a window is about, in epoch seconds. Two of the same `what` that
     overlap cannot both be valid; the source is assumed to forget records in the order of `at`.
     """
@@ -56,13 +63,13 @@ class Listed(NamedTuple):
 
 def list_in(body: bytes, list_key: str) -> Listed:
     """Return the list of an answer, numbers exact. Raises `Changed` if there is none."""
-    content, records = records_of(_parsed(body), list_key)
-    return Listed(total(content.get("total")), records)
+    content, records = records_of(_parse_answer(body), list_key)
+    return Listed(reported_total(content.get("total")), records)
 
 
 def content_of(body: bytes) -> dict[str, Any]:
     """Return the `data` of an answer, numbers exact. Raises `Changed` if it is no object."""
-    answer = _parsed(body)
+    answer = _parse_answer(body)
     content = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(content, dict):
         raise Changed("the answer has no data", path="$.data")
@@ -135,9 +142,9 @@ class Form:
         return Record(identity, tuple(columns.values()), canonical(plain) if plain else None)
 
 
-def _parsed(body: bytes) -> Any:
+def _parse_answer(body: bytes) -> Any:
     try:
-        return parse(body, Decimal)
+        return parse_json(body, Decimal)
     except ValueError as error:
         raise Changed("the answer is not JSON", path="$") from error
     except RecursionError:

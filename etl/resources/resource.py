@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from etl.history.days import Zone
 from etl.resources.listing import Listing, Reject
-from etl.resources.records import Form, Span
+from etl.resources.records import Form, ValidTime
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class Resource(Generic[T]):
     so: (list's key, identity's member, creation's member).
 
     In a window, a record may correct another one if the first `group` facts of both are equal.
-    `counts`: several records that are alike in everything are several. `span_of` returns the time
+    `counts`: several records that are alike in everything are several. `valid_time` returns the time
     that some facts are about, None if that is not known.
 
     `table` holds the records. For each of them `derive` computes its columns `derived` in the reporting
@@ -48,7 +48,7 @@ class Resource(Generic[T]):
     births: tuple[str, str, str] | None = None
     group: int = 1
     counts: bool = False
-    span_of: Callable[[Sequence[Any]], Span | None] = lambda _facts: None
+    valid_time: Callable[[Sequence[Any]], ValidTime | None] = lambda _facts: None
     derived: tuple[str, ...] = ()
     derive: Callable[[Sequence[Any], Zone], tuple[Any, ...]] = lambda _facts, _zone: ()
     parts: str | None = None

@@ -83,7 +83,7 @@ def code(value: Any, _name: str, _extra: Extra) -> int | None:
     return int(number)
 
 
-def amount(value: Any, name: str, extra: Extra) -> int | None:
+def microcny_of(value: Any, name: str, extra: Extra) -> int | None:
     """Read yuan, a number or text, as millionths. Raises `OddValue`."""
     if value is None or value == "":
         return None

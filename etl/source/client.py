@@ -28,7 +28,7 @@ import msgspec
 from etl import __version__
 from etl.errors import Changed, ErrorKind, Missing, Refused, SettingsError, SourceError, Unavailable
 from etl.redact import MASK, remember, scrub
-from etl.resources.listing import LIMIT_BODY, parse
+from etl.resources.listing import LIMIT_BODY, parse_json
 from etl.source.deadline import Budget
 from etl.source.http import Transport
 from etl.source.proxies import Proxy
@@ -246,7 +246,7 @@ class Client:
         """Raise the error that the status or the envelope's code stands for."""
         status = response.status_code
         envelope = _open_envelope(answer.body)
-        code = _number(envelope.code) if envelope else None
+        code = _envelope_code(envelope.code) if envelope else None
         if 200 <= status < 300 and code == 0:
             return
         seen = [f"HTTP {status}"]
@@ -360,14 +360,14 @@ def _open_envelope(body: bytes) -> _Envelope | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        answer = parse(body)
+        answer = parse_json(body)
     except (ValueError, RecursionError):
         return None
     found = answer if isinstance(answer, dict) else {}
     return _Envelope(found.get("code"), found.get("msg"))
 
 
-def _number(code: Any) -> int | None:
+def _envelope_code(code: Any) -> int | None:
     """Return an envelope's code, a number or a numeric string; None if it is neither."""
     if isinstance(code, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", code):
         return int(code)

@@ -63,7 +63,7 @@ def is_spared(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
     """
     entries = environ.get("no_proxy", environ.get("NO_PROXY", ""))
     return any(
-        _names(entry.rpartition("://")[2].lower(), host.lower().rstrip("."), port)
+        _entry_matches(entry.rpartition("://")[2].lower(), host.lower().rstrip("."), port)
         for entry in re.split(r"[,;\s]+", entries)
         if entry
     )
@@ -112,7 +112,7 @@ def _read_proxy(value: str, variable: str) -> Proxy:
     )
 
 
-def _names(entry: str, host: str, port: int | None) -> bool:
+def _entry_matches(entry: str, host: str, port: int | None) -> bool:
     """Tell whether an entry of `NO_PROXY` names a host. An invalid entry names nothing."""
     if entry == "*":
         return True

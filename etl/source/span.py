@@ -54,7 +54,7 @@ class _Interval(NamedTuple):
         return self.lo - by_s <= offset_s <= self.hi + by_s
 
 
-class Span:
+class ClockReadings:
     """Instants of answers on the local clock, with the offsets that their dates allow."""
 
     def __init__(self) -> None:

@@ -33,7 +33,7 @@ from etl.poll import ClockMemory, LastPoll, Page, Poll
 from etl.resources import Listing, Resource
 from etl.source.fetching import Fetches
 from etl.source.reading import PageRead, ReadListing, Walk
-from etl.source.span import Span
+from etl.source.span import ClockReadings
 from etl.source.wholeness import Tally, Verdict, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Walker:
         self._page_size = page_size
         self._concurrency = concurrency
         self._progress = progress or (lambda read, expected: None)
-        self._span = Span()
+        self._span = ClockReadings()
         self._before = client.requests, client.retries
 
     def poll(self, account: str, reading: ReadListing, memory: ClockMemory) -> Poll:

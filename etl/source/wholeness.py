@@ -14,7 +14,7 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Page
 from etl.resources import Listing, Resource
-from etl.resources.listing import is_identity, numbered, parse, records_of
+from etl.resources.listing import is_identity, numbered, parse_json, records_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
         answer = _births(list_key, identity, created).decode(page.body)
         births = [(record.identity, record.created) for record in answer.data.records]
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        _, records = records_of(parse(page.body), list_key)
+        _, records = records_of(parse_json(page.body), list_key)
         found = (record for record in records if isinstance(record, dict))
         births = [(r.get(identity), r.get(created)) for r in found]
     return {name for name, at in births if is_identity(name) and _is_before(at, before)}

@@ -119,7 +119,7 @@ class AlertsReader(Subject):
             .where(or_(is_waiting, c.gave_up_at >= since))
             .order_by(c.delivery_id)
         ).all()
-        by_channel = {name: [r for r in rows if r.channel == name] for name in _names(rows)}
+        by_channel = {name: [r for r in rows if r.channel == name] for name in _channels_in(rows)}
         return [
             Trouble(
                 channel=name,
@@ -265,7 +265,7 @@ def _free(now: Instant) -> tuple[Any, ...]:
     )
 
 
-def _names(rows: Iterable[Any]) -> list[str]:
+def _channels_in(rows: Iterable[Any]) -> list[str]:
     return sorted({row.channel for row in rows})
 
 

@@ -24,7 +24,7 @@ RULES: Final = (
 
 
 @cache
-def fingerprint() -> str:
+def rules_fingerprint() -> str:
     """Return a digest of the rules' source text, so that no version number must be raised by
     hand.
     """
@@ -37,13 +37,13 @@ def fingerprint() -> str:
 def is_current(conn: Connection) -> bool:
     """Tell whether all derived rows were made by today's rules, with no migration since."""
     c = tables.setting.c
-    return conn.scalar(select(c.value).where(c.name == SETTING)) == fingerprint()
+    return conn.scalar(select(c.value).where(c.name == SETTING)) == rules_fingerprint()
 
 
 def mark(conn: Connection) -> None:
     """Record that all derived rows were just made by today's rules."""
     forget(conn)
-    conn.execute(insert(tables.setting).values(name=SETTING, value=fingerprint()))
+    conn.execute(insert(tables.setting).values(name=SETTING, value=rules_fingerprint()))
 
 
 def forget(conn: Connection) -> None:

@@ -15,7 +15,7 @@ from etl.store.reading import Reader
 from etl.store.rows import (
     STEP_NAMES,
     Run,
-    step_of,
+    distance_from,
 )
 
 
@@ -81,4 +81,4 @@ class PollsWriter(Reader):
         if run.outcome != "complete":
             return {}
         asked = self._ask(statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
-        return dict(zip(STEP_NAMES, step_of(asked.first(), run.started_at), strict=True))
+        return dict(zip(STEP_NAMES, distance_from(asked.first(), run.started_at), strict=True))

@@ -13,14 +13,22 @@ from etl.errors import ErrorKind, StalePoll
 from etl.history import days
 from etl.history.codes import Codes
 from etl.history.diff import Known, Usage
-from etl.history.usage import SeenVersion, State
+from etl.history.usage import RunningState, SeenVersion
 from etl.history.versions import Lasting
 from etl.history.windows import Held
 from etl.poll import SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources import Record
 from etl.store import resource_tables, statements
 from etl.store.allocations import Derived
-from etl.store.rows import Attempt, KeptUsage, Step, by_instance, known_of, step_of, stretch_of
+from etl.store.rows import (
+    Attempt,
+    KeptUsage,
+    PollDistance,
+    by_instance,
+    distance_from,
+    known_of,
+    stretch_of,
+)
 
 APPLIED: Final = ("complete", "partial")
 OFFSETS_KEPT: Final = 3
@@ -73,16 +81,16 @@ class Reader:
         offsets = [main.clock_offset_s if main else None, *offsets]
         offsets.append(last.clock_offset_s if last else None)
         known = tuple(dict.fromkeys(o for o in offsets if o is not None))
-        return ClockMemory(known, last.started_at if last else None, _refused(attempts))
+        return ClockMemory(known, last.started_at if last else None, _refused_reading(attempts))
 
-    def strayed_steps(self) -> Iterator[tuple[Step, int]]:
+    def strayed_steps(self) -> Iterator[tuple[PollDistance, int]]:
         """Return the correct distances of complete polls from the one before, for rows that hold
         others.
         """
         before: tuple[int | None, Instant, Instant] | None = None
         last = None
         for run_id, resource, started_at, finished_at, *kept in self._ask(statements.STEPS):
-            step = step_of(before if resource == last else None, started_at)
+            step = distance_from(before if resource == last else None, started_at)
             if step != tuple(kept):
                 yield step, run_id
             before, last = (step[0], started_at, finished_at), resource
@@ -137,7 +145,7 @@ class Reader:
         at = place.form.columns.index(place.among)
         names = sorted({record.facts[at] for record in records})
         condition, parameters = self._database.among(place.among, names)
-        rows = self._ask(resource_tables.held(resource, condition), **parameters)
+        rows = self._ask(resource_tables.same_group(resource, condition), **parameters)
         return [resource_tables.held_of(row) for row in rows]
 
     def unsuperseded(self, resource: str) -> Iterator[Held]:
@@ -230,20 +238,20 @@ class Reader:
         since = self._ask(statements.PARTIAL_SINCE, resource=resource, since=newest)
         return {**dict(since.all()), None: newest}
 
-    def _states(self, uuids: Sequence[str]) -> dict[str, State]:
+    def _states(self, uuids: Sequence[str]) -> dict[str, RunningState]:
         states = {
-            uuid: State(count=count, last_start=last_start)
+            uuid: RunningState(count=count, last_start=last_start)
             for uuid, count, last_start in self._ask_among(statements.usage_counts, uuids)
         }
         for uuid, *row in self._ask_among(statements.stretches, uuids, only_open=True):
             stretch, was = stretch_of(row), states[uuid]
             running = stretch if stretch.kind == "running" else was.running
             held = stretch if stretch.kind == "held" else was.held
-            states[uuid] = State(was.count, was.last_start, running, held)
+            states[uuid] = RunningState(was.count, was.last_start, running, held)
         return states
 
 
-def _refused(attempts: Sequence[Attempt]) -> RefusedReading | None:
+def _refused_reading(attempts: Sequence[Attempt]) -> RefusedReading | None:
     """Return the oldest clock reading refused since the last believed one, if the newest agrees
     with it.
     """

@@ -112,7 +112,7 @@ def everything(resource: str) -> Select[Any]:
 
 
 @cache
-def held(resource: str, among: str) -> Select[Any]:
+def same_group(resource: str, among: str) -> Select[Any]:
     """Select records of a window, superseded ones too, in the form that `held_of` takes."""
     return everything(resource).where(text(among))
 

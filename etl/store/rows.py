@@ -31,7 +31,7 @@ _facts_of: Final[Callable[[Instance], tuple[Any, ...]]] = attrgetter(*FACT_NAMES
 TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
 _terms_of: Final[Callable[[Terms], tuple[Any, ...]]] = attrgetter(*TERM_NAMES)
 STEP_NAMES: Final = ("polls_before", "step_s", "gap_s")
-Step = tuple[int, int | None, int | None]
+PollDistance = tuple[int, int | None, int | None]
 DAY_COLUMNS: Final = (
     "account_id",
     "instance_uuid",
@@ -185,7 +185,9 @@ def day_rows_of(
         )
 
 
-def step_of(before: tuple[int | None, Instant, Instant] | None, started_at: Instant) -> Step:
+def distance_from(
+    before: tuple[int | None, Instant, Instant] | None, started_at: Instant
+) -> PollDistance:
     """Return the values of `STEP_NAMES` of a complete poll, given the one before it."""
     if before is None:
         return (0, None, None)

@@ -115,7 +115,7 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
     from alembic import command
 
     at = _usable_revision(conn)
-    _refuse_unknown(target)
+    _refuse_unknown_revision(target)
     if at == EARLIER:
         at = earlier.adopt(conn)
     if at == target:
@@ -198,7 +198,7 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
     return (
         kept.get("timezone") is None
         or DATABASE_ID not in kept
-        or kept.get(views.SETTING) != views.fingerprint()
+        or kept.get(views.SETTING) != views.texts_fingerprint()
         or last is None
         or date.fromisoformat(last) < today + timedelta(days=365)
     )
@@ -243,7 +243,7 @@ def _refuse_newer(at: str | None) -> None:
         )
 
 
-def _refuse_unknown(target: str) -> None:
+def _refuse_unknown_revision(target: str) -> None:
     if target not in (BASE, *revisions()):
         raise SettingsError(
             f"there is no revision {target!r}",

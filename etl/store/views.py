@@ -25,7 +25,7 @@ def view_names() -> list[str]:
     return [path.stem for path in _view_files()]
 
 
-def fingerprint() -> str:
+def texts_fingerprint() -> str:
     """Return a digest of the view texts, followed by the names of the views, as the database keeps
     it.
     """
@@ -52,7 +52,7 @@ def create_views(database: Database, conn: Connection) -> None:
         drop_views(database, conn)
         _create_each_view(database, conn)
     _forget(conn)
-    conn.execute(insert(tables.setting).values(name=SETTING, value=fingerprint()))
+    conn.execute(insert(tables.setting).values(name=SETTING, value=texts_fingerprint()))
 
 
 def drop_views(database: Database, conn: Connection) -> None:

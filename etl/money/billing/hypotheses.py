@@ -22,7 +22,7 @@ Rounds = Literal["begun", "nearest"]
 Periods = Callable[[PriceTerms], Sequence[PricePeriod]]
 
 
-class Subject(NamedTuple):
+class PriceSubject(NamedTuple):
     """The thing that a learned price is for: a GPU model, an image, or runs without a card.
 
     `uuid` is that of the GPU model or of the image, which runs without a card have too. `name` is that
@@ -108,7 +108,7 @@ class Prediction:
     window: SettlementWindow
     cost: Range
     per_s: Range
-    subject: Subject | None
+    subject: PriceSubject | None
 
     def with_rate(self, rate: int) -> Range:
         """Return the charge if the open price is `rate` an hour."""
@@ -134,8 +134,8 @@ class Fit:
     explained: set[int] = field(default_factory=set)
     exact: set[int] = field(default_factory=set)
     likely: dict[int, int] = field(default_factory=dict)
-    rates: dict[Subject, int] = field(default_factory=dict)
-    backed: dict[Subject, int] = field(default_factory=dict)
+    rates: dict[PriceSubject, int] = field(default_factory=dict)
+    backed: dict[PriceSubject, int] = field(default_factory=dict)
     windows: int = 0
     error_permille: float = 0.0
 
@@ -169,7 +169,7 @@ def fitted(hypothesis: Hypothesis, windows: Sequence[SettlementWindow], periods:
     """Fit a hypothesis to windows, with the constants that fit best."""
     predictions = [_predicted(hypothesis, window, periods) for window in windows]
     fit = Fit(hypothesis, windows=len(windows))
-    by_subject: dict[Subject, list[Prediction]] = defaultdict(list)
+    by_subject: dict[PriceSubject, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
         if prediction.subject is not None:
             by_subject[prediction.subject].append(prediction)
@@ -203,7 +203,7 @@ def best_rate(about: Sequence[Prediction]) -> tuple[int, int]:
     edges: list[tuple[int, int]] = []
     free = 0
     for prediction in about:
-        bounds = _rates(prediction)
+        bounds = _rate_bounds(prediction)
         if bounds is not None and bounds[1] >= 0:
             least, most = max(0, bounds[0]), bounds[1]
             free += least == 0
@@ -230,7 +230,7 @@ def roundest(least: int, most: int) -> int:
     return middle
 
 
-def _rates(prediction: Prediction) -> tuple[int, int] | None:
+def _rate_bounds(prediction: Prediction) -> tuple[int, int] | None:
     """Return the lowest and the highest price an hour that explain a window."""
     cost, per_s = prediction.cost, prediction.per_s
     if per_s.likely <= 0:
@@ -243,7 +243,7 @@ def _rates(prediction: Prediction) -> tuple[int, int] | None:
 
 def _predicted(hypothesis: Hypothesis, window: SettlementWindow, periods: Periods) -> Prediction:
     cost = per_s = Range(0, 0, 0)
-    subject: Subject | None = None
+    subject: PriceSubject | None = None
     for share in window.shares:
         known = periods(share.run.terms)
         open_price = _open_price(hypothesis.extra, share, known)
@@ -258,18 +258,18 @@ def _predicted(hypothesis: Hypothesis, window: SettlementWindow, periods: Period
     return Prediction(window, cost, per_s, subject)
 
 
-def _open_price(extra: Extra, share: Share, known: Sequence[PricePeriod]) -> Subject | None:
+def _open_price(extra: Extra, share: Share, known: Sequence[PricePeriod]) -> PriceSubject | None:
     """Return the subject of the price that a share leaves to be learned."""
     terms = share.run.terms
     is_unknown = any(period.price_microcny is None for period in _inside(known, share))
     if terms.no_card and is_unknown:
-        return Subject("no card", terms.image_uuid)
+        return PriceSubject("no card", terms.image_uuid)
     if is_unknown or extra == "learned":
-        return Subject("gpu", terms.gpu_uuid, terms.gpu_name)
-    return None if extra == "none" else Subject("image", terms.image_uuid)
+        return PriceSubject("gpu", terms.gpu_uuid, terms.gpu_name)
+    return None if extra == "none" else PriceSubject("image", terms.image_uuid)
 
 
-def _times(extra: Extra, share: Share, open_price: Subject | None) -> int:
+def _times(extra: Extra, share: Share, open_price: PriceSubject | None) -> int:
     """Return how often the open price counts for each second of a share."""
     if open_price is None:
         return 0
@@ -304,7 +304,7 @@ class _Span(NamedTuple):
 def _counted(counting: Counting, share: Share, known: Sequence[PricePeriod]) -> tuple[Range, Range]:
     """Return the seconds that are charged of a share, and their cost, times seconds of an hour."""
     spans = _spans(counting, share)
-    least, likely, most = (_charged(counting, span, share, known) for span in spans)
+    least, likely, most = (_charge_of_span(counting, span, share, known) for span in spans)
     seconds = sorted(counted.seconds for counted in (least, likely, most))
     return (
         Range(seconds[0], likely.seconds, seconds[2]),
@@ -332,7 +332,7 @@ def _spans(counting: Counting, share: Share) -> list[_Span]:
     ]
 
 
-def _charged(
+def _charge_of_span(
     counting: Counting, span: _Span, share: Share, known: Sequence[PricePeriod]
 ) -> _Counted:
     """Return the seconds that are charged of a span, and their cost at least, likely and at most."""

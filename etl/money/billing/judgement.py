@@ -22,7 +22,7 @@ from etl.money.billing.hypotheses import (
     Fit,
     Hypothesis,
     Periods,
-    Subject,
+    PriceSubject,
     fitted,
 )
 from etl.money.charging import ChargingModel
@@ -38,7 +38,7 @@ MOST_WINDOWS: Final = 1_500
 """The most windows that are judged; of more, only the newest count."""
 FEWEST_FOR_PRICE: Final = 3
 """Windows that a learned price must explain."""
-ANY_BARE: Final = Subject("no card", "")
+ANY_BARE: Final = PriceSubject("no card", "")
 OTHER_SHARE: Final = 0.2
 """The least share of lines with one remark that must be explained.
 
@@ -80,7 +80,7 @@ class Judgement:
         return self.why_not is None
 
 
-def judge(known: Evidence, periods: Periods, current: ChargingModel) -> Judgement:
+def judge_hypotheses(known: Evidence, periods: Periods, current: ChargingModel) -> Judgement:
     """Judge the evidence. `periods` gives the prices of terms without those learned before."""
     windows, set_aside, fits = _fits(known, periods)
     best = fits[0] if fits else None
@@ -219,7 +219,7 @@ def _learned(best: Fit) -> list[Override]:
     ]
 
 
-def _override(subject: Subject, rate: int, backed: int, extra: Extra) -> Override:
+def _override(subject: PriceSubject, rate: int, backed: int, extra: Extra) -> Override:
     priced = Override("hour", rate, note=f"explains {backed} settlement windows", source="bill")
     if subject.kind == "no card":
         return replace(priced, image_uuid=subject.uuid or None, no_card=True, per="instance")

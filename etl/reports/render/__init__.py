@@ -34,7 +34,7 @@ def render(
     return table.lines(named, rows, lang)
 
 
-def write(
+def write_file(
     file: BinaryIO,
     form: str,
     name: str,
@@ -50,7 +50,7 @@ def write(
     if form == "parquet":
         from etl.reports.render import parquet
 
-        parquet.write(file, columns, rows)
+        parquet.write_parquet(file, columns, rows)
     elif form == "xlsx":
         from etl.reports.render import xlsx
 
@@ -74,5 +74,5 @@ __all__ = [
     "printable",
     "render",
     "width",
-    "write",
+    "write_file",
 ]

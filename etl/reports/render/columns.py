@@ -34,7 +34,7 @@ class Column:
         return f"{self.heading(lang)} ({unit})" if unit else self.heading(lang)
 
 
-def total(values: Iterable[Any]) -> Any:
+def column_total(values: Iterable[Any]) -> Any:
     """Return the sum of the values that are not None, rounded; None if all are."""
     present = [value for value in values if value is not None]
     if not present:

@@ -30,7 +30,7 @@ def pyarrow() -> Any:
     return pyarrow
 
 
-def write(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> int:
+def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> int:
     """Write rows to a file; return their number.
 
     Columns without a kind are typed by the first rows. Raises `SettingsError` if a later row does not
@@ -46,7 +46,7 @@ def write(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> int:
     written = 0
     with arrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         while batch:
-            writer.write_table(_table(arrow, schema, batch))
+            writer.write_table(_arrow_table(arrow, schema, batch))
             written += len(batch)
             batch = list(islice(remaining, BATCH))
     return written
@@ -79,7 +79,7 @@ def array(arrow: Any, values: Sequence[Any], kind: Any) -> Any:
     return arrow.array(values, kind)
 
 
-def _table(arrow: Any, schema: Any, batch: list[Sequence[Any]]) -> Any:
+def _arrow_table(arrow: Any, schema: Any, batch: list[Sequence[Any]]) -> Any:
     made = []
     for values, field in zip(zip(*batch, strict=True), schema, strict=True):
         try:

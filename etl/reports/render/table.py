@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from unicodedata import combining, east_asian_width
 
-from etl.reports.render.columns import Column, Rows, total
+from etl.reports.render.columns import Column, Rows, column_total
 
 _WIDEST: Final = 60
 _SUM: Final = {"en": "total", "zh": "合计"}
@@ -20,7 +20,7 @@ def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[s
     numeric = [_is_numeric(table, i) for i in range(len(columns))]
     head = [column.full_heading(lang) for column in columns]
     foot = _totals(columns, table, lang)
-    cells = [[_cut(printable(value)) for value in row] for row in [*table, *foot]]
+    cells = [[_shortened(printable(value)) for value in row] for row in [*table, *foot]]
     widths = [max(width(c[i]) for c in [head, *cells]) for i in range(len(columns))]
     rule = "  ".join("-" * w for w in widths)
     yield _line(head, widths, numeric)
@@ -55,7 +55,7 @@ def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) ->
     if len(table) < 2:
         return []
     sums = [
-        total(row[i] for row in table) if column.is_total else None
+        column_total(row[i] for row in table) if column.is_total else None
         for i, column in enumerate(columns)
     ]
     if all(value is None for value in sums):
@@ -84,7 +84,7 @@ def _width(character: str) -> int:
     return 2 if east_asian_width(character) in "WF" else 1
 
 
-def _cut(text: str) -> str:
+def _shortened(text: str) -> str:
     if text.isascii():
         return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
     taken = 0

@@ -165,7 +165,7 @@ class Book:
             sheet.write_boolean(row, i, value)
         elif isinstance(value, int | float) and abs(value) < EXACT and isfinite(value):
             sheet.write_number(row, i, value, self._formats.get(kind))
-        elif (moment := _moment(kind, value)) is not None:
+        elif (moment := _as_datetime(kind, value)) is not None:
             sheet.write_datetime(row, i, moment, self._formats[kind])
         else:
             text = one_line(str(value))[:LONGEST_TEXT]
@@ -210,7 +210,7 @@ class _FailsOnce:
             self._file.flush()
 
 
-def _moment(kind: str, value: Any) -> date | None:
+def _as_datetime(kind: str, value: Any) -> date | None:
     try:
         if kind == "day":
             return date.fromisoformat(value)
