@@ -30,7 +30,7 @@ QUERIES = {
     "cost_daily, a month": "SELECT account, SUM(cost_microcny) FROM cost_daily"
     " WHERE day >= '{month}-01' AND day <= '{month}-31' GROUP BY account",
     "cost_daily, the year": "SELECT account, SUM(cost_microcny) FROM cost_daily GROUP BY account",
-    "cost_line by owner, the year": "SELECT owner, SUM(cost_microcny) FROM cost_line GROUP BY owner",
+    "_cost_line by owner, the year": "SELECT owner, SUM(cost_microcny) FROM _cost_line GROUP BY owner",
 }
 
 

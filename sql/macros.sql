@@ -98,10 +98,10 @@ MACRO period_starts_s() AS (SELECT MIN(starts_s) FROM calendar_day WHERE day >= 
 MACRO period_ends_s() AS (SELECT MAX(ends_s) FROM calendar_day WHERE day <= :to_day);
 
 -- The first moment of the period of a report, as an instant: it is found in an index.
-MACRO period_starts_at() AS (SELECT MIN(starts_at) FROM day_bounds WHERE day >= :from_day);
+MACRO period_starts_at() AS (SELECT MIN(starts_at) FROM _day_bounds WHERE day >= :from_day);
 
 -- The moment after the period of a report, as an instant.
-MACRO period_ends_at() AS (SELECT MAX(ends_at) FROM day_bounds WHERE day <= :to_day);
+MACRO period_ends_at() AS (SELECT MAX(ends_at) FROM _day_bounds WHERE day <= :to_day);
 
 -- The second up to which a report asks: the end of its period, or now.
 MACRO asked_ends_s() AS (
@@ -138,7 +138,7 @@ MACRO unseen_in_period() AS (
         account_id, account, day, instance_uuid, title, usage_no, kind, running_s, running_min_s,
         earlier(running_max_s, asked_ends_s() - started_s) AS running_max_s,
         gpu_uuid, gpu_name, gpu_nums, charging_type, image_uuid, evidence, usage_started_s, started_s
-    FROM usage_unseen_part
+    FROM _usage_unseen_part
     WHERE in_period(day) AND started_s < asked_ends_s() AND account_chosen(account)
 );
 
@@ -274,7 +274,7 @@ MACRO columns_of_cost(p) AS
     p.charged_min_s, p.charged_max_s, p.cost_microcny, p.cost_min_microcny, p.cost_max_microcny,
     p.list_cost_microcny;
 
--- Columns: the line of `cost_line` for a part of usage `p` of an instance `i`, allocated by `w`, as far
+-- Columns: the line of `_cost_line` for a part of usage `p` of an instance `i`, allocated by `w`, as far
 -- as the bill reaches by `r`.
 MACRO line_of_part(a, p, i, w, r) AS
     a.name AS account,

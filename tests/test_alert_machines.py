@@ -198,7 +198,7 @@ def test_what_runs_has_cost_so_far_what_the_reports_say(seed: int, database: Dat
             database,
             "SELECT instance_uuid, CAST(SUM(cost_microcny) AS BIGINT),"
             " CASE WHEN COUNT(*) = COUNT(cost_microcny) THEN 1 ELSE 0 END"
-            " FROM cost_part p WHERE kind = 'running' AND usage_no = (SELECT usage_no"
+            " FROM _cost_part p WHERE kind = 'running' AND usage_no = (SELECT usage_no"
             " FROM instance_usage u WHERE u.instance_uuid = p.instance_uuid"
             " AND u.ended_at IS NULL AND u.kind = 'running') GROUP BY instance_uuid",
         )

@@ -205,7 +205,7 @@ def test_sums_agree_to_the_millionth(told: Told) -> None:
         _, found = reports.run(told.database, reports.load_report("cost"), {**said, "by": by})
         sums.add(sum(round(row[4] * 1_000_000) for row in found if row[4] is not None))
     ((exact,),) = rows(
-        told.database, "SELECT SUM(cost_microcny) FROM cost_line WHERE day >= '2026-01-01'"
+        told.database, "SELECT SUM(cost_microcny) FROM _cost_line WHERE day >= '2026-01-01'"
     )
     assert sums == {exact}
 

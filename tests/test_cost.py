@@ -347,7 +347,7 @@ CHARGING = [
 def test_views_and_reports_by_anything_have_the_same_sum(seed: int, database: Database) -> None:
     filled(database, seed, CHARGING[seed % 4])
     sums = "CAST(SUM({0}cost_microcny) AS BIGINT), CAST(SUM({0}cost_min_microcny) AS BIGINT), CAST(SUM({0}cost_max_microcny) AS BIGINT), CAST(SUM({0}unpriced_s) AS BIGINT)"
-    whole = rows(database, f"SELECT {sums.format('')} FROM cost_line")[0]
+    whole = rows(database, f"SELECT {sums.format('')} FROM _cost_line")[0]
     assert rows(database, f"SELECT {sums.format('')} FROM cost_daily") == [whole]
     assert whole[0]
     for by in BY:
@@ -365,23 +365,23 @@ def test_views_and_reports_by_anything_have_the_same_sum(seed: int, database: Da
 def test_what_is_closed_costs_the_same_by_the_view_of_open_stretches(
     seed: int, database: Database, tmp_path: Path
 ) -> None:
-    """`etl/money/charging.py` and the view `cost_open` join the same formulas, one in Python, one in SQL."""
+    """`etl/money/charging.py` and the view `_cost_open` join the same formulas, one in Python, one in SQL."""
     watch = filled(database, seed, CHARGING[seed % 4])
     begins, length = watch.plans[0].started_at, watch.horizon - watch.plans[0].started_at
     lines = [f"p{n},{iso(begins + n * length // 5)}" for n in range(1, 5)]
     file = tmp_path / "rules.csv"
     file.write_text("\n".join(["project,valid_to", *lines, ""]), encoding="utf-8")
     import_rules(database, file)
-    assert rows(database, "SELECT COUNT(DISTINCT project) FROM cost_line") == [(4,)]
+    assert rows(database, "SELECT COUNT(DISTINCT project) FROM _cost_line") == [(4,)]
     closed = (
         "(SELECT d.*, epoch(d.usage_started_at) AS usage_started_s, epoch(d.started_at) AS started_s"
         " FROM (SELECT account_id, day, instance_uuid, usage_no, kind, running_s, running_min_s,"
         " running_max_s, gpu_uuid, gpu_name, gpu_nums, charging_type, image_uuid, evidence,"
         " usage_started_at, started_at FROM usage_day) d) u"
     )
-    view = (paths.VIEWS / "cost_open.sql").read_text(encoding="utf-8")
-    assert "FROM usage_open_part u" in view
-    sql = database.render(view.replace("FROM usage_open_part u", f"FROM {closed}"))
+    view = (paths.VIEWS / "_cost_open.sql").read_text(encoding="utf-8")
+    assert "FROM _usage_open_part u" in view
+    sql = database.render(view.replace("FROM _usage_open_part u", f"FROM {closed}"))
     names = ", ".join(c for c in columns(database, "SELECT * FROM usage_cost LIMIT 1")[0])
     with database.reading() as conn:
         by_view = conn.exec_driver_sql(f"SELECT {names} FROM ({sql}) v").all()
@@ -393,7 +393,7 @@ def test_what_is_closed_costs_the_same_by_the_view_of_open_stretches(
 @pytest.mark.parametrize("seed", range(500, 504))
 def test_a_rebuild_gives_the_same_costs_again(seed: int, database: Database) -> None:
     filled(database, seed, CHARGING[seed % 4])
-    dump = "SELECT * FROM cost_line"
+    dump = "SELECT * FROM _cost_line"
     before = sorted(map(repr, rows(database, dump)))
     assert list(differences(database)) == []
     rebuild(database, None, TODAY)

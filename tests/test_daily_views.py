@@ -37,7 +37,7 @@ def test_a_daily_view_adds_up_all_parts(view: str, kind: str, golden: Golden) ->
     # an instance that stopped and runs again, on one day, once without facts of its GPUs
     both = rows(
         database,
-        "SELECT o.day, o.instance_uuid FROM usage_open_part o JOIN usage_day u"
+        "SELECT o.day, o.instance_uuid FROM _usage_open_part o JOIN usage_day u"
         " ON u.account_id = o.account_id AND u.instance_uuid = o.instance_uuid AND u.day = o.day"
         " WHERE o.kind = 'running' AND u.kind = 'running'",
     )
@@ -46,7 +46,7 @@ def test_a_daily_view_adds_up_all_parts(view: str, kind: str, golden: Golden) ->
     by = ", ".join(keys)
     expected = rows(
         database,
-        f"SELECT account_id, {by}, {added} FROM usage_part WHERE kind = 'running' GROUP BY account_id, {by}",
+        f"SELECT account_id, {by}, {added} FROM _usage_part WHERE kind = 'running' GROUP BY account_id, {by}",
     )
     found = rows(
         database,

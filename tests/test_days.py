@@ -78,7 +78,7 @@ def test_the_days_of_every_instance_add_up_to_its_stretches(zone: str, watched: 
     of_parts = tuple(name for name in SUMS if "gpu" not in name)
     for kind in ("running", "held"):
         spans = f"SELECT * FROM usage_span WHERE kind = '{kind}'"
-        parts = f"SELECT * FROM usage_part WHERE kind = '{kind}'"
+        parts = f"SELECT * FROM _usage_part WHERE kind = '{kind}'"
         assert totals(watched, parts, of_parts) == totals(watched, spans, of_parts)
 
 
@@ -103,7 +103,7 @@ def test_a_days_maximum_is_at_most_the_seconds_of_the_day(
 
 
 def gpus_of(database: Database, day: str) -> int:
-    most = "SELECT MAX(gpu_nums) FROM usage_part WHERE day = :day"
+    most = "SELECT MAX(gpu_nums) FROM _usage_part WHERE day = :day"
     return int(rows(database, most, day=day)[0][0])
 
 

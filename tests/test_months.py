@@ -95,7 +95,7 @@ def test_a_month_that_is_opened_again_follows_what_is_known(two_months: Database
 
 
 def test_every_view_of_cost_has_each_day_once(two_months: Database) -> None:
-    whole = "SELECT CAST(SUM(cost_microcny) AS BIGINT) FROM cost_line"
+    whole = "SELECT CAST(SUM(cost_microcny) AS BIGINT) FROM _cost_line"
     before = rows(two_months, whole)
     close(two_months, "2026-01", None, NOW)
     assert rows(two_months, whole) == before

@@ -185,7 +185,7 @@ def test_the_notes_name_months_that_nobody_observed_as_gaps(left_alone: Database
 def test_views_say_until_when_they_are_observed(left_alone: Database) -> None:
     for view in ("uptime_daily", "gpu_usage_daily", "cost_daily", "usage_span", "run_span"):
         assert rows(left_alone, f"SELECT DISTINCT observed_until_s FROM {view}") == [(LAST,)], view
-    unseen = "SELECT MIN(started_s), SUM(running_max_s), SUM(running_s) FROM usage_unseen_part"
+    unseen = "SELECT MIN(started_s), SUM(running_max_s), SUM(running_s) FROM _usage_unseen_part"
     assert rows(left_alone, f"{unseen} WHERE day <= '2026-01-03'") == [(LAST, 62 * HOUR, 0)]
 
 

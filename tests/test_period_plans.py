@@ -16,10 +16,10 @@ CUT_BY_DAY = ("usage_cost", "closed_cost", "bill_day")
 SUMMED = r"(summed|running_sum|cost_sum)"
 """What the tables of sums are called in views."""
 VIEWS = (
-    "cost_part",
-    "cost_line",
+    "_cost_part",
+    "_cost_line",
     "cost_daily",
-    "bill_window",
+    "_bill_window",
     "bill_daily",
     "uptime_daily",
     "gpu_usage_daily",
@@ -93,7 +93,7 @@ def test_a_report_that_calls_a_view_has_its_text_and_reads_its_own_lines() -> No
     report = reports.load_report("reconciliation")
     view = reports.parse_report("", paths.VIEWS / "reconciliation_daily.sql")
     body = re.sub(r"\s+", " ", view.sql).strip()
-    body = body.replace("bill_window", "bills").replace("cost_line", "costs")
+    body = body.replace("_bill_window", "bills").replace("_cost_line", "costs")
     assert body in re.sub(r"\s+", " ", report.sql)
 
 

@@ -284,6 +284,6 @@ def test_the_charging_model_is_shown_and_set(run: Command, filled: Database, pat
         "a boot is taken to last 30 s, at most 180 s",
     ]
     assert model(filled) == ChargingModel("running", 3_600, 30, 180)
-    assert rows(filled, "SELECT * FROM charging_model") == [("running", 3_600, 30, 180)]
+    assert rows(filled, "SELECT * FROM _charging_model") == [("running", 3_600, 30, 180)]
     assert run(*words, "--boot-s", "200").exit_code == 2
     assert model(filled).boot_s == 30

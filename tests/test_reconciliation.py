@@ -167,7 +167,7 @@ def test_a_price_that_is_assumed_differs_by_price(database: Database) -> None:
     story.until(6)
     prices.change("B300", story.cloud.now, hour=1)
     story.until(30)
-    sources = "SELECT DISTINCT price_source FROM cost_line WHERE used_s > 0"
+    sources = "SELECT DISTINCT price_source FROM _cost_line WHERE used_s > 0"
     assert rows(database, sources) == [("list_assumed",)]
     assert story.day()["cause"] == "price"
 
@@ -250,7 +250,7 @@ def test_by_the_second_a_window_is_cut_at_midnight_exactly(database: Database) -
     story.until(22.5)
     story.cloud.rents()
     story.until(26)
-    assert rows(database, "SELECT COUNT(*) FROM bill_window WHERE cut_microcny > 0") == [(0,)]
+    assert rows(database, "SELECT COUNT(*) FROM _bill_window WHERE cut_microcny > 0") == [(0,)]
     assert story.day()["slack_microcny"] == 2 * 10_000
     with database.writing() as conn:
         conn.execute(tables.setting.insert().values(name="charge_step_s", value="3600"))
@@ -383,7 +383,7 @@ def test_what_is_accepted_is_charged_by(database: Database) -> None:
     accepted = accept(database, lessons(database, None, 90))
     model = accepted.model
     assert (model.counts_from, model.step_s, accepted.prices) == ("start", 3600, 0)
-    assert rows(database, "SELECT step_s FROM charging_model") == [(3600,)]
+    assert rows(database, "SELECT step_s FROM _charging_model") == [(3600,)]
     assert story.day()["cause"] == "within_bounds", story.day()
 
 

@@ -127,7 +127,7 @@ def closed(database: Database) -> Database:
 
 def test_closed_months_are_settled_as_they_were_closed(closed: Database) -> None:
     """Minimum and maximum of the day are shared out by the time used, two to one."""
-    cost = rows(closed, "SELECT SUM(cost_microcny) FROM cost_line")
+    cost = rows(closed, "SELECT SUM(cost_microcny) FROM _cost_line")
     assert cost == [(108 * YUAN,)]
     assert settled(closed) == [
         ("00:00", 72.0, 72.0, 70.4, 72.813333),

@@ -52,12 +52,12 @@ PARTS = """
         p.cost_min_microcny,
         p.cost_max_microcny,
         p.list_cost_microcny
-    FROM cost_part p
+    FROM _cost_part p
     JOIN account a ON a.account_id = p.account_id
     LEFT JOIN allocation w
         ON w.account_id = p.account_id AND w.instance_uuid = p.instance_uuid
         AND w.starts_s <= p.starts_s AND w.ends_s > p.starts_s
-    LEFT JOIN bill_reach r ON r.account_id = p.account_id
+    LEFT JOIN _bill_reach r ON r.account_id = p.account_id
 """
 SUMMED = """
     SELECT
@@ -88,7 +88,7 @@ def test_lines_of_cost_add_up_to_what_the_parts_say(
 ) -> None:
     filled(database, seed, CHARGING[seed % 4])
     import_rules(database, rules)
-    found = summed(database, "cost_line")
+    found = summed(database, "_cost_line")
     assert len(found) > 5
     assert found == summed(database, f"({PARTS}) parts")
 
@@ -105,9 +105,9 @@ def test_the_day_that_the_bill_reaches_into_is_told_by_its_parts(
         story.starts(big)
     begins = story.now - 6 * 3_600
     bills(database, begins - 1_800, begins + 1_800, YUAN)
-    told = "SELECT DISTINCT settled FROM cost_line WHERE kind = 'running' ORDER BY 1"
+    told = "SELECT DISTINCT settled FROM _cost_line WHERE kind = 'running' ORDER BY 1"
     assert rows(database, told) == [("estimated",), ("partly",), ("settled",)]
-    assert summed(database, "cost_line") == summed(database, f"({PARTS}) parts")
+    assert summed(database, "_cost_line") == summed(database, f"({PARTS}) parts")
 
 
 def test_whoever_pays_from_some_moment_on_pays_for_what_began_after_it(

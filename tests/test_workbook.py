@@ -106,7 +106,7 @@ def test_its_notes_say_since_when_a_month_was_observed(
     lang: str, label: str, lived: Database, tmp_path: Path
 ) -> None:
     """The first poll came within January."""
-    first = rows(lived, "SELECT first_whole_s FROM sync_bounds")[0][0]
+    first = rows(lived, "SELECT first_whole_s FROM _sync_bounds")[0][0]
     notes = list(load_workbook(written(lived, tmp_path / "m.xlsx", lang)).worksheets[-1].values)
     assert (label, f"lab: {iso(first)}") in notes
     said = {"account": None, "from_day": "2026-01-07", "to_day": "2026-01-31"}
@@ -162,5 +162,5 @@ def test_its_notes_say_how_far_the_bill_has_settled(
     book = load_workbook(written(lived, tmp_path / "m.xlsx", lang))
     notes = dict(book.worksheets[-1].iter_rows(values_only=True))
     with lived.reading() as conn:
-        reach = conn.execute(text("SELECT reach_s FROM bill_reach")).scalar_one()
+        reach = conn.execute(text("SELECT reach_s FROM _bill_reach")).scalar_one()
     assert notes[label] == f"lab: {iso(reach)}"

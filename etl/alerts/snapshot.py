@@ -45,7 +45,7 @@ WHERE u.ended_at IS NULL AND u.kind = 'running'
 ORDER BY u.account_id, u.instance_uuid, p.starts_s
 """
 """Prices of instances that run, present and future, for their cost by the morning."""
-MODEL: Final = "SELECT counts_from, step_s, boot_s, boot_max_s FROM charging_model"
+MODEL: Final = "SELECT counts_from, step_s, boot_s, boot_max_s FROM _charging_model"
 OWNED: Final = "SELECT COUNT(*) FROM allocation_rule WHERE owner IS NOT NULL"
 
 

@@ -2,8 +2,8 @@
 
 `sql/macros.sql` holds the macros of SQL, `etl/money/formulas.py` those that Python calls too, and
 `{NAME}` stands for a number of `etl/units.py`. In FROM, or after `name AS`, a view can be called with
-other tables in place of those that it reads: `bill_share(bills AS bill_window)` is the text of the
-view `bill_share` in brackets, reading `bills`. SQLite does not hand the period of a report down through
+other tables in place of those that it reads: `_bill_share(bills AS _bill_window)` is the text of the
+view `_bill_share` in brackets, reading `bills`. SQLite does not hand the period of a report down through
 the groupings of a view, so that a report has to name it further inside.
 """
 

@@ -1,6 +1,6 @@
 """Charge a part of usage: count its seconds by the charging model, at every price that held.
 
-Pure; the view `cost_open` counts stretches that are still open by the same formulas. Seconds are
+Pure; the view `_cost_open` counts stretches that are still open by the same formulas. Seconds are
 charged from the start of the stretch on, so that its parts add up: whoever has run for d seconds was
 charged F(d) = max(0, d - boot) rounded up to whole steps. Each amount is rounded once.
 """

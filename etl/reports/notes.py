@@ -88,7 +88,7 @@ _SETTLED: Final = Report(
         """
 SELECT a.name, r.reach_s
 FROM account a
-LEFT JOIN bill_reach r ON r.account_id = a.account_id
+LEFT JOIN _bill_reach r ON r.account_id = a.account_id
 WHERE account_chosen(a.name)
 ORDER BY a.name
 """
@@ -103,7 +103,7 @@ _SINCE: Final = Report(
         """
 SELECT a.name, b.first_whole_s
 FROM account a
-LEFT JOIN sync_bounds b ON b.account_id = a.account_id
+LEFT JOIN _sync_bounds b ON b.account_id = a.account_id
 WHERE account_chosen(a.name)
     AND (b.first_whole_s IS NULL OR b.first_whole_s > period_starts_s())
 ORDER BY a.name
@@ -132,7 +132,7 @@ _CLOSED: Final = Report(
     {},
     expanded(
         """
-SELECT m.account, m.closed_at FROM month_closed m
+SELECT m.account, m.closed_at FROM _month_closed m
 WHERE account_chosen(m.account) AND m.month = month_of(:from_day)
 ORDER BY m.account
 """
@@ -145,7 +145,7 @@ _UNREAD: Final = Report(
     {},
     expanded(
         """
-SELECT account, resource, records FROM money_unread
+SELECT account, resource, records FROM _money_unread
 WHERE account_chosen(account)
 ORDER BY account, resource
 """

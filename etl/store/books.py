@@ -53,7 +53,7 @@ _FROZEN: Final = (
     "cost_max_microcny",
     "list_cost_microcny",
 )
-"""The columns of `cost_line` that `closed_cost` keeps."""
+"""The columns of `_cost_line` that `closed_cost` keeps."""
 
 
 class AccountKey(NamedTuple):
@@ -223,7 +223,7 @@ class BooksReader(Subject):
         chosen = "" if month is None else "WHERE c.month = :month"
         rows = self._ask(
             "SELECT l.account, c.month, l.project, l.owner, l.cost_centre,"
-            " CAST(SUM(l.cost_microcny) AS BIGINT) AS cost FROM cost_line l"
+            " CAST(SUM(l.cost_microcny) AS BIGINT) AS cost FROM _cost_line l"
             f" JOIN calendar_day c ON c.day = l.day {chosen}"
             " GROUP BY l.account, c.month, l.project, l.owner, l.cost_centre",
             **({} if month is None else {"month": str(month)}),
@@ -284,7 +284,7 @@ class BooksReader(Subject):
 
     def _cost_today(self, account_id: int, month: str) -> int:
         asked = text(
-            "SELECT SUM(p.cost_microcny) FROM cost_part p JOIN calendar_day d ON d.day = p.day"
+            "SELECT SUM(p.cost_microcny) FROM _cost_part p JOIN calendar_day d ON d.day = p.day"
             " WHERE p.account_id = :account AND d.month = :month"
         )
         found = self._conn.scalar(asked, {"account": account_id, "month": month})
@@ -343,7 +343,7 @@ class BooksWriter(BooksReader):
             text(
                 f"INSERT INTO closed_cost (account_id, month, line_no, {names})"
                 f" SELECT account_id, :month, ROW_NUMBER() OVER (ORDER BY {names}), {names}"
-                " FROM cost_line WHERE account = :name"
+                " FROM _cost_line WHERE account = :name"
                 " AND day IN (SELECT day FROM calendar_day WHERE month = :month)"
             ),
             {"month": str(month), "name": account.name},

@@ -27,7 +27,7 @@ MODEL_SETTINGS: Final = {
     "charge_boot_s": "boot_s",
     "charge_boot_max_s": "boot_max_s",
 }
-"""Names in table `setting` of what a `ChargingModel` holds; the view `charging_model` reads them too."""
+"""Names in table `setting` of what a `ChargingModel` holds; the view `_charging_model` reads them too."""
 _HEAD: Final = DAY_COLUMNS.index("day") + 1
 """How many columns a part and its costs have in common."""
 COST_COLUMNS: Final = (*DAY_COLUMNS[:_HEAD], *(f.name for f in fields(Piece)))

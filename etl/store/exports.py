@@ -64,7 +64,7 @@ class ExportsReader(Subject):
         """Return the seconds that were charged in a month at an unknown price."""
         found = self._ask(
             """
-            SELECT SUM(unpriced_s) FROM cost_line
+            SELECT SUM(unpriced_s) FROM _cost_line
             WHERE day BETWEEN :first AND :last AND (account = :account OR :account IS NULL)
             """,
             **self._days(month),

@@ -243,7 +243,7 @@ class StatusReader(Subject):
     def unread(self) -> list[Unread]:
         """Return the records of money that were not understood, by account and resource."""
         rows = self._ask(
-            "SELECT account, resource, records FROM money_unread ORDER BY account, resource"
+            "SELECT account, resource, records FROM _money_unread ORDER BY account, resource"
         )
         return [Unread(*row) for row in rows]
 

@@ -25,6 +25,13 @@ def view_names() -> list[str]:
     return [path.stem for path in _view_files()]
 
 
+def public_names() -> list[str]:
+    """Return the names of the views that are meant to be read, in alphabetical order. A name that
+    begins with `_` marks a view that only others and reports build on: it may change at any time.
+    """
+    return sorted(name for name in view_names() if not name.startswith("_"))
+
+
 def texts_fingerprint() -> str:
     """Return a digest of the view texts, followed by the names of the views, as the database keeps
     it.

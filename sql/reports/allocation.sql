@@ -16,7 +16,7 @@
 -- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards
 WITH unseen AS unseen_in_period(),
 bills AS (
-    SELECT * FROM bill_window
+    SELECT * FROM _bill_window
     WHERE in_period(day)
         AND account_chosen(account)
 ),
@@ -24,16 +24,16 @@ costs AS (
     SELECT
         account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny,
         cost_min_microcny, cost_max_microcny
-    FROM cost_line
+    FROM _cost_line
     WHERE in_period(day)
         AND account_chosen(account)
     UNION ALL
     SELECT
         account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny,
         cost_min_microcny, cost_max_microcny
-    FROM cost_unseen(unseen AS usage_unseen_part) c
+    FROM _cost_unseen(unseen AS _usage_unseen_part) c
 ),
-attributed AS bill_share(bills AS bill_window, costs AS cost_line),
+attributed AS _bill_share(bills AS _bill_window, costs AS _cost_line),
 lines AS (
     SELECT
         account,

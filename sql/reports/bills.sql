@@ -14,18 +14,18 @@
 -- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards
 -- @column how {zh=依据} billed: by the lines themselves; attributed: in proportion to estimated cost
 WITH bills AS (
-    SELECT * FROM bill_window
+    SELECT * FROM _bill_window
     WHERE in_period(day)
         AND account_chosen(account)
 ),
 costs AS (
     SELECT
         account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny
-    FROM cost_line
+    FROM _cost_line
     WHERE in_period(day)
         AND account_chosen(account)
 ),
-attributed AS bill_share(bills AS bill_window, costs AS cost_line),
+attributed AS _bill_share(bills AS _bill_window, costs AS _cost_line),
 lines AS (
     SELECT
         b.account,

@@ -15,7 +15,7 @@ WITH windows AS (
         account_id,
         sum_of(CASE WHEN is_prepaid = 1 THEN 0 ELSE amount_microcny END) AS running,
         sum_of(CASE WHEN is_prepaid = 1 THEN amount_microcny ELSE 0 END) AS prepaid
-    FROM bill_window
+    FROM _bill_window
     WHERE in_period(day) AND account_chosen(account)
     GROUP BY account_id
 ),

@@ -13,7 +13,7 @@
 -- @column projected_percent {zh=预计比例, unit=%} projected cost as a share of the budget
 WITH costs AS (
     SELECT account, project, day, cost_microcny
-    FROM cost_line
+    FROM _cost_line
     WHERE day >= (
             SELECT MIN(day) FROM calendar_day WHERE month = month_of(:from_day)
         )
@@ -21,7 +21,7 @@ WITH costs AS (
             SELECT MAX(day) FROM calendar_day WHERE month = month_of(:to_day)
         )
 ),
-spent AS budget_month(costs AS cost_line)
+spent AS budget_month(costs AS _cost_line)
 SELECT
     month,
     scope,

@@ -23,14 +23,14 @@ used AS (
         account, day, instance_uuid, title, project, owner, cost_centre, gpu_uuid, gpu_name,
         charging_type, image_uuid, settled, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
         cost_min_microcny, cost_max_microcny, list_cost_microcny
-    FROM cost_line
+    FROM _cost_line
     WHERE in_period(day) AND account_chosen(account)
     UNION ALL
     SELECT
         account, day, instance_uuid, title, project, owner, cost_centre, gpu_uuid, gpu_name,
         charging_type, image_uuid, settled, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
         cost_min_microcny, cost_max_microcny, list_cost_microcny
-    FROM cost_unseen(unseen AS usage_unseen_part) c
+    FROM _cost_unseen(unseen AS _usage_unseen_part) c
 ),
 lines AS (
     SELECT

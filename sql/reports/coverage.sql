@@ -26,7 +26,7 @@ WITH until AS (
         COALESCE(b.last_whole_s, b.first_s) AS last_whole_s,
         later(b.first_s, c.starts_s) AS begins_s,
         earlier(asked_ends_s(), c.ends_s) AS ends_s
-    FROM sync_bounds b
+    FROM _sync_bounds b
     CROSS JOIN calendar_day c
     WHERE c.ends_s > b.first_s AND c.starts_s <= asked_ends_s()
         AND in_period(c.day) AND account_chosen(b.account)

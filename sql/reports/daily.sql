@@ -43,7 +43,7 @@ FROM (
         sum_of(l.cost_max_microcny) AS cost_max_microcny,
         sum_of(l.unpriced_s) AS unpriced_s,
         sum_of(l.unpriced_max_s) AS unpriced_max_s
-    FROM cost_line l
+    FROM _cost_line l
     WHERE in_period(l.day) AND account_chosen(l.account)
     GROUP BY
         l.day, l.account, l.title, l.project, l.owner, COALESCE(l.gpu_name, l.gpu_uuid), l.instance_uuid

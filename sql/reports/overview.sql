@@ -37,7 +37,7 @@ sums AS (
         sum_of(CASE WHEN d.is_now = 0 THEN l.cost_microcny ELSE 0 END) AS before_microcny,
         sum_of(CASE WHEN d.is_now = 1 AND l.settled = 'settled' THEN l.cost_microcny ELSE 0 END)
             AS settled_microcny
-    FROM cost_line l
+    FROM _cost_line l
     JOIN days d ON d.day = l.day
     WHERE l.day >= :before_day AND l.day <= :to_day
         AND account_chosen(l.account)
@@ -45,7 +45,7 @@ sums AS (
 ),
 spent AS (
     SELECT l.project, sum_of(COALESCE(l.cost_microcny, 0)) AS spent_microcny
-    FROM cost_line l
+    FROM _cost_line l
     WHERE l.day >= :month_first AND l.day <= :month_last
     GROUP BY l.project
 ),
@@ -57,9 +57,9 @@ budgets AS (
         COALESCE(s.spent_microcny, 0) AS spent_microcny
     FROM (SELECT DISTINCT project FROM sums WHERE project IS NOT NULL) p
     LEFT JOIN spent s ON s.project = p.project
-    LEFT JOIN budget_line b
+    LEFT JOIN _budget_line b
         ON b.scope = 'project' AND b.name = p.project AND b.month = month_of(:to_day)
-    LEFT JOIN budget_line e ON e.scope = 'project' AND e.name = p.project AND e.month = ''
+    LEFT JOIN _budget_line e ON e.scope = 'project' AND e.name = p.project AND e.month = ''
     WHERE s.project IS NOT NULL
         OR EXISTS (
             SELECT 1

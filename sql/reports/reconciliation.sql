@@ -19,18 +19,18 @@
 -- @column settled_percent {zh=结算覆盖率, unit=%} share of the time that the bill reaches
 WITH unseen AS unseen_in_period(),
 bills AS (
-    SELECT * FROM bill_window
+    SELECT * FROM _bill_window
     WHERE in_period(day)
         AND account_chosen(account)
 ),
 costs AS (
-    SELECT * FROM cost_line
+    SELECT * FROM _cost_line
     WHERE in_period(day)
         AND account_chosen(account)
     UNION ALL
-    SELECT * FROM cost_unseen(unseen AS usage_unseen_part) c
+    SELECT * FROM _cost_unseen(unseen AS _usage_unseen_part) c
 ),
-reconciled AS reconciliation_daily(bills AS bill_window, costs AS cost_line),
+reconciled AS reconciliation_daily(bills AS _bill_window, costs AS _cost_line),
 days AS (
     SELECT r.*, c.month
     FROM reconciled r

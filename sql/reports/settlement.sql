@@ -28,7 +28,7 @@ lines AS (
         ends_s,
         MAX(lines) AS windows,
         SUM(amount_microcny) AS amount_microcny
-    FROM bill_window
+    FROM _bill_window
     WHERE is_prepaid = 0 AND in_period(day)
         AND account_chosen(account)
     GROUP BY account_id, account, charge_channel, settle_start_at, settle_end_at, starts_s, ends_s
@@ -72,13 +72,13 @@ parts AS (
     SELECT
         account_id, day, instance_uuid, usage_no, starts_s, ends_s, used_s, charged_min_s,
         charged_max_s, cost_microcny, cost_min_microcny, cost_max_microcny
-    FROM cost_part
+    FROM _cost_part
     WHERE kind = 'running' AND in_period(day)
     UNION ALL
     SELECT
         account_id, day, instance_uuid, usage_no, starts_s, ends_s, used_s, charged_min_s,
         charged_max_s, cost_microcny, cost_min_microcny, cost_max_microcny
-    FROM cost_open(unseen AS usage_open_part) u
+    FROM _cost_open(unseen AS _usage_open_part) u
     WHERE kind = 'running'
 ),
 frozen AS (
@@ -89,7 +89,7 @@ frozen AS (
         sum_of(COALESCE(cost_microcny, 0)) AS cost_microcny,
         sum_of(COALESCE(cost_min_microcny, 0)) AS cost_min_microcny,
         sum_of(COALESCE(cost_max_microcny, 0)) AS cost_max_microcny
-    FROM cost_line
+    FROM _cost_line
     WHERE is_closed = 1 AND kind = 'running' AND in_period(day)
     GROUP BY account_id, day, instance_uuid
 ),
@@ -106,7 +106,7 @@ weighed AS (
             SUM(p.used_s) OVER (PARTITION BY p.account_id, p.day, p.instance_uuid) AS BIGINT
         ) AS all_s
     FROM parts p
-    JOIN month_closed m ON m.account_id = p.account_id AND m.month = month_of(p.day)
+    JOIN _month_closed m ON m.account_id = p.account_id AND m.month = month_of(p.day)
 ),
 timed AS (
     SELECT
@@ -120,7 +120,7 @@ timed AS (
         p.cost_min_microcny,
         p.cost_max_microcny
     FROM parts p
-    LEFT JOIN month_closed m ON m.account_id = p.account_id AND m.month = month_of(p.day)
+    LEFT JOIN _month_closed m ON m.account_id = p.account_id AND m.month = month_of(p.day)
     WHERE m.month IS NULL
     UNION ALL
     SELECT

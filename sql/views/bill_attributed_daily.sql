@@ -21,5 +21,5 @@ SELECT
     sum_of(CASE WHEN is_card = 0 THEN part_microcny ELSE 0 END) AS cash_microcny,
     sum_of(CASE WHEN is_card = 1 THEN part_microcny ELSE 0 END) AS card_microcny,
     yuan(sum_of(part_microcny)) AS amount_yuan
-FROM bill_share
+FROM _bill_share
 GROUP BY account, day, instance_uuid, title, project, owner, cost_centre

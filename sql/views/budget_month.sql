@@ -1,5 +1,5 @@
 -- Cost of each project and account by month, projected to the month's end, with its budget: that of the
--- month, else the one for every month. Usage without a project (null in `cost_line`) has no budget.
+-- month, else the one for every month. Usage without a project (null in `_cost_line`) has no budget.
 -- The projection continues the account's cost since it is observed: from the day after its first
 -- complete poll on, and in the first day after that from the poll itself.
 -- @column scope project or account
@@ -35,7 +35,7 @@ monthly AS (
         SUM(COALESCE(c.cost_microcny, 0)) AS spent_microcny,
         SUM(CASE WHEN c.day >= o.from_day THEN COALESCE(c.cost_microcny, 0) ELSE 0 END)
             AS observed_microcny
-    FROM cost_line c
+    FROM _cost_line c
     LEFT JOIN observed o ON o.account = c.account
     GROUP BY c.account, c.project, month_of(c.day)
 ),

@@ -67,7 +67,7 @@ FROM (
         MAX(CASE WHEN used_s > 0 THEN 'b' ELSE 'a' END || settled) OVER days AS last_settled,
         MAX(is_closed) OVER days AS is_closed,
         ROW_NUMBER() OVER days AS place
-    FROM cost_line
+    FROM _cost_line
     WINDOW days AS (PARTITION BY account, day, instance_uuid, title, project, owner, cost_centre)
 ) parts
 WHERE place = 1

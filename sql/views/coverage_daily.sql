@@ -64,7 +64,7 @@ FROM (
         c.ends_s AS day_ends_s,
         later(s.first_s, c.starts_s) AS begins_s,
         earlier(s.last_s, c.ends_s) AS ends_s
-    FROM sync_bounds s
+    FROM _sync_bounds s
     JOIN calendar_day c ON c.ends_s > s.first_s AND c.starts_s <= s.last_s
 ) d
 LEFT JOIN (
@@ -83,10 +83,10 @@ LEFT JOIN (
             SELECT account, gap_from_s AS from_s, gap_to_s AS to_s FROM sync_gap
             UNION ALL
             SELECT account, first_s, COALESCE(first_whole_s, last_s)
-            FROM sync_bounds
+            FROM _sync_bounds
             WHERE COALESCE(first_whole_s, last_s) - first_s > {GAP_S}
             UNION ALL
-            SELECT account, last_whole_s, last_s FROM sync_bounds WHERE last_s - last_whole_s > {GAP_S}
+            SELECT account, last_whole_s, last_s FROM _sync_bounds WHERE last_s - last_whole_s > {GAP_S}
         ) u
         JOIN calendar_day c ON c.starts_s < u.to_s AND c.ends_s > u.from_s
     ) gap_days

@@ -54,7 +54,7 @@ FROM (
         ON is_instance_of(h, u)
         AND h.first_seen_at = u.ended_max
     LEFT JOIN instance_status s ON s.status = h.status
-    LEFT JOIN sync_horizon p ON p.account_id = u.account_id
+    LEFT JOIN _sync_horizon p ON p.account_id = u.account_id
     WHERE u.kind = 'running' AND u.evidence IN ('booting', 'unseen_run')
 ) boots
 WHERE evidence = 'booting' OR status_after = 23

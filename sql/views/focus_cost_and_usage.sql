@@ -119,7 +119,7 @@ SELECT
     CASE WHEN l.source <> 'bill' THEN yuan(l.cost_microcny) END AS "x_EstimatedCost",
     l.charged_s * l.gpu_nums / {HOUR_S}.0 AS "x_GpuHours",
     '#' || l.order_number AS "x_OrderNumber"
-FROM focus_line l
+FROM _focus_line l
 JOIN calendar_day c ON c.day = l.day
 JOIN (
     SELECT month, MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s FROM calendar_day GROUP BY month

@@ -15,8 +15,8 @@ WITH open_daily AS (
         day,
         gpu_uuid,
         gpu_name,
-        sums_of_parts(usage_open_part)
-    FROM usage_open_part
+        sums_of_parts(_usage_open_part)
+    FROM _usage_open_part
     WHERE kind = 'running'
     GROUP BY account_id, day, gpu_uuid, gpu_name
 )
@@ -66,4 +66,4 @@ FROM (
     )
 ) p
 JOIN account a ON a.account_id = p.account_id
-LEFT JOIN sync_horizon h ON h.account_id = p.account_id
+LEFT JOIN _sync_horizon h ON h.account_id = p.account_id

@@ -17,8 +17,8 @@ WITH open_daily AS (
         instance_uuid,
         gpu_uuid,
         gpu_name,
-        sums_of_parts(usage_open_part)
-    FROM usage_open_part
+        sums_of_parts(_usage_open_part)
+    FROM _usage_open_part
     WHERE kind = 'running'
     GROUP BY account_id, day, instance_uuid, gpu_uuid, gpu_name
 )
@@ -75,4 +75,4 @@ FROM (
 ) p
 JOIN account a ON a.account_id = p.account_id
 JOIN instance i ON is_instance_of(i, p)
-LEFT JOIN sync_horizon h ON h.account_id = p.account_id
+LEFT JOIN _sync_horizon h ON h.account_id = p.account_id

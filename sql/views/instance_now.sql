@@ -60,7 +60,7 @@ LEFT JOIN charging_type c ON c.charging_type = i.charging_type
 LEFT JOIN instance_usage u
     ON is_instance_of(u, i)
     AND u.ended_at IS NULL AND u.kind = 'running'
-LEFT JOIN sync_horizon h ON h.account_id = i.account_id
+LEFT JOIN _sync_horizon h ON h.account_id = i.account_id
 LEFT JOIN allocation w ON is_payer_of(w, i, epoch(h.last_at))
 LEFT JOIN price_period p ON is_price_of(p, i) AND holds(p, epoch(h.last_at))
 WHERE i.gone_at IS NULL

@@ -29,7 +29,7 @@ WITH open_daily AS (
             u.running_s,
             d.is_weekend,
             in_night(u.started_s, u.running_s, d.night_ends_s) AS night_s
-        FROM usage_open_part u
+        FROM _usage_open_part u
         CROSS JOIN local_day d
         WHERE d.day = u.day AND u.kind = 'running'
     ) parts

@@ -2,7 +2,7 @@
 -- `within_bounds` (the bill lies between the estimate's minimum and maximum, or off by the rounding of
 -- its lines), `unsettled` (the bill does not reach past the day yet), `no_instance` (lines at times when
 -- nothing was used), `prepaid` (prepaid time is billed otherwise than it passes, running time agrees),
--- `unread` (less was billed, and lines of the bill could not be understood: see `money_unread`),
+-- `unread` (less was billed, and lines of the bill could not be understood: see `rejected_record`),
 -- `price` (usage at a price that is not known, or assumed), `coverage_gap` (more was billed than can be
 -- explained, and not all of the day was observed), `unexplained`.
 -- @column account the account's name
@@ -138,7 +138,7 @@ FROM (
                     0 AS running_max,
                     0 AS unpriced,
                     0 AS assumed
-                FROM bill_window
+                FROM _bill_window
                 GROUP BY account_id, account, day
                 UNION ALL
                 SELECT
@@ -159,14 +159,14 @@ FROM (
                     SUM(CASE WHEN kind = 'running' THEN COALESCE(cost_max_microcny, 0) ELSE 0 END),
                     SUM(unpriced_max_s),
                     MAX(CASE WHEN price_source = 'list_assumed' AND used_s > 0 THEN 1 ELSE 0 END)
-                FROM cost_line
+                FROM _cost_line
                 GROUP BY account_id, account, day
             ) both_sides
             GROUP BY account_id, account, day
         ) d
         JOIN calendar_day c ON c.day = d.day
-        LEFT JOIN bill_reach b ON b.account_id = d.account_id
+        LEFT JOIN _bill_reach b ON b.account_id = d.account_id
         LEFT JOIN sync_span o ON o.account = d.account
-        LEFT JOIN money_unread n ON n.account = d.account AND n.resource = 'bills'
+        LEFT JOIN _money_unread n ON n.account = d.account AND n.resource = 'bills'
     ) e
 ) r

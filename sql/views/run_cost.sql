@@ -1,4 +1,4 @@
--- One row for each run of `run_span` with its cost: the sum of its parts in `cost_part`, by what is known
+-- One row for each run of `run_span` with its cost: the sum of its parts in `_cost_part`, by what is known
 -- today, in closed months too. Null if it was paid ahead, or if a price of its time, or its number of
 -- GPUs, is not known.
 -- @column account the account's name
@@ -15,7 +15,7 @@
 -- @column cost_microcny estimate; millionths of a yuan
 WITH open_part AS MATERIALIZED (
     -- apart, or SQLite reads all stretches in the order of the grouping to find the open ones
-    SELECT account_id, instance_uuid, usage_no, cost_microcny FROM cost_open
+    SELECT account_id, instance_uuid, usage_no, cost_microcny FROM _cost_open
 ),
 open_cost AS MATERIALIZED (
     SELECT

@@ -13,7 +13,7 @@ WITH counted AS (
     SELECT
         r.account_id,
         CASE WHEN r.polls_before < 999 THEN 1 ELSE (r.polls_before + 1) / 500 END AS eras
-    FROM sync_horizon h
+    FROM _sync_horizon h
     JOIN sync_run r
         ON r.account_id = h.account_id AND is_whole_poll(r)
         AND r.started_at = h.last_at

@@ -11,5 +11,5 @@ SELECT
     h.last_at,
     epoch(h.first_at) AS first_s,
     epoch(h.last_at) AS last_s
-FROM sync_horizon h
+FROM _sync_horizon h
 JOIN account a ON a.account_id = h.account_id

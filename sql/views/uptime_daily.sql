@@ -17,9 +17,9 @@ WITH open_daily AS (
         account_id,
         day,
         instance_uuid,
-        sums_of_parts(usage_open_part),
+        sums_of_parts(_usage_open_part),
         MAX(gpu_nums) AS gpu_most
-    FROM usage_open_part
+    FROM _usage_open_part
     WHERE kind = 'running'
     GROUP BY account_id, day, instance_uuid
 )
@@ -97,6 +97,6 @@ FROM (
     JOIN instance i ON is_instance_of(i, d)
     JOIN calendar_day c ON c.day = d.day
     LEFT JOIN (
-        SELECT account_id, epoch(last_at) AS horizon_s FROM sync_horizon
+        SELECT account_id, epoch(last_at) AS horizon_s FROM _sync_horizon
     ) h ON h.account_id = d.account_id
 ) capped

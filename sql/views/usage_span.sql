@@ -93,6 +93,6 @@ FROM (
         FROM instance_usage u
         JOIN instance i ON is_instance_of(i, u)
         JOIN account a ON a.account_id = u.account_id
-        LEFT JOIN sync_horizon h ON h.account_id = u.account_id
+        LEFT JOIN _sync_horizon h ON h.account_id = u.account_id
     ) l
 ) spans

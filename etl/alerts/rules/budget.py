@@ -20,14 +20,14 @@ PROJECTED_FROM_S: Final = 3 * DAY_S
 EASE: Final = 0.95
 """The part of a budget below which a projection must fall to clear: no alert flaps at the limit."""
 BUDGETS: Final = """
-WITH costs AS (SELECT account, project, day, cost_microcny FROM cost_line WHERE day >= :day),
-spent AS budget_month(costs AS cost_line)
+WITH costs AS (SELECT account, project, day, cost_microcny FROM _cost_line WHERE day >= :day),
+spent AS budget_month(costs AS _cost_line)
 SELECT scope, name, month, budget_microcny, spent_microcny, projected_microcny, observed_s
 FROM spent
 WHERE month = :month AND budget_microcny IS NOT NULL
 ORDER BY scope, name
 """
-"""Spending against budgets. From `cost_line`: views that group it first lose its index on days."""
+"""Spending against budgets. From `_cost_line`: views that group it first lose its index on days."""
 
 
 class BudgetOptions(Options, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ WEEKS: Final = 8
 LEAST_WEEKS: Final = 3
 DAY_COSTS: Final = """
 SELECT account, day, CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
-FROM cost_line WHERE day >= :day GROUP BY account, day ORDER BY account, day
+FROM _cost_line WHERE day >= :day GROUP BY account, day ORDER BY account, day
 """
 
 

@@ -54,7 +54,7 @@ COST: Final = """
 SELECT CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
 FROM (
     SELECT cost_microcny, RANK() OVER (PARTITION BY instance_uuid, day ORDER BY account) AS holder
-    FROM cost_line
+    FROM _cost_line
     WHERE day >= :first AND day <= :last AND {accounts}
 ) c
 WHERE holder = 1

@@ -45,13 +45,13 @@ SELECT
 FROM cost_sum summed
 JOIN account a ON a.account_id = summed.account_id
 JOIN instance i ON is_instance_of(i, summed)
-LEFT JOIN bill_reach r ON r.account_id = summed.account_id
+LEFT JOIN _bill_reach r ON r.account_id = summed.account_id
 LEFT JOIN closed_month m
     ON m.account_id = summed.account_id AND m.month = month_of(summed.day)
 WHERE m.month IS NULL AND (r.reach_day IS NULL OR summed.day <> r.reach_day)
 UNION ALL
 SELECT line_of_part(a, p, i, w, r)
-FROM bill_reach r
+FROM _bill_reach r
 JOIN usage_cost p ON p.account_id = r.account_id AND p.day = r.reach_day
 JOIN account a ON a.account_id = p.account_id
 JOIN instance i ON is_instance_of(i, p)
@@ -62,12 +62,12 @@ LEFT JOIN closed_month m
 WHERE m.month IS NULL
 UNION ALL
 SELECT line_of_part(a, p, i, w, r)
-FROM cost_open p
+FROM _cost_open p
 JOIN account a ON a.account_id = p.account_id
 JOIN instance i ON is_instance_of(i, p)
 LEFT JOIN allocation w
     ON is_payer_of(w, p, p.starts_s)
-LEFT JOIN bill_reach r ON r.account_id = p.account_id
+LEFT JOIN _bill_reach r ON r.account_id = p.account_id
 LEFT JOIN closed_month m
     ON m.account_id = p.account_id AND m.month = month_of(p.day)
 WHERE m.month IS NULL

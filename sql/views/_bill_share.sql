@@ -28,7 +28,7 @@ FROM (
         spread_over,
         by_card(charge_channel, 1) AS is_card,
         sum_of(amount_microcny) AS billed_microcny
-    FROM bill_window
+    FROM _bill_window
     GROUP BY
         account_id, account, day, spread_over, by_card(charge_channel, 1)
 ) b
@@ -60,7 +60,7 @@ LEFT JOIN (
                 ) AS BIGINT
             ) AS upto,
             CAST(SUM(cost_microcny) OVER (PARTITION BY account_id, day, kind) AS BIGINT) AS all_of
-        FROM cost_line
+        FROM _cost_line
         WHERE cost_microcny > 0
     ) s
 ) w ON w.account_id = b.account_id AND w.day = b.day AND w.kind = b.spread_over

@@ -41,7 +41,7 @@ FROM (
         o.image_uuid,
         o.evidence,
         o.started_s AS usage_started_s
-    FROM usage_open o
+    FROM _usage_open o
     CROSS JOIN calendar_day c
     WHERE c.starts_s < o.horizon_max_s AND c.ends_s > o.started_s
         AND c.starts_s > o.started_s - 172800  -- for the index: no day is longer than two

@@ -20,5 +20,5 @@ SELECT
     epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
 FROM instance_usage u
 JOIN instance i ON is_instance_of(i, u)
-LEFT JOIN sync_horizon h ON h.account_id = u.account_id
+LEFT JOIN _sync_horizon h ON h.account_id = u.account_id
 WHERE u.ended_at IS NULL

@@ -77,8 +77,8 @@ FROM (
                 - u.usage_started_s AS ends_min,
             clamped(u.started_s + u.running_max_s, both_from_s(p, w), both_to_s(p, w))
                 - u.usage_started_s AS ends_max
-        FROM usage_open_part u
-        CROSS JOIN charging_model m
+        FROM _usage_open_part u
+        CROSS JOIN _charging_model m
         JOIN price_period p
             ON is_price_of(p, u)
             AND p.kind = u.kind

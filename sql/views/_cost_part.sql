@@ -15,4 +15,4 @@
 -- @column list_cost_microcny at list prices
 SELECT columns_of_cost(usage_cost) FROM usage_cost
 UNION ALL
-SELECT columns_of_cost(cost_open) FROM cost_open
+SELECT columns_of_cost(_cost_open) FROM _cost_open

@@ -13,7 +13,7 @@ SELECT
 FROM usage_day
 UNION ALL
 SELECT
-    columns_of_usage(usage_open_part),
+    columns_of_usage(_usage_open_part),
     usage_started_s,
     started_s
-FROM usage_open_part
+FROM _usage_open_part

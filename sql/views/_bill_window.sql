@@ -97,5 +97,5 @@ FROM (
     ) d
     JOIN account a ON a.account_id = d.account_id
     JOIN calendar_day c ON c.day = d.day
-    CROSS JOIN charging_model m
+    CROSS JOIN _charging_model m
 ) l

@@ -1,5 +1,5 @@
--- The possible cost since the newest poll of usage that went on then: lines like those of `cost_line`, for
--- the parts of `usage_unseen_part`. Nobody knows if it went on: minima are 0, estimates null. Choose the
+-- The possible cost since the newest poll of usage that went on then: lines like those of `_cost_line`, for
+-- the parts of `_usage_unseen_part`. Nobody knows if it went on: minima are 0, estimates null. Choose the
 -- days up to today.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
@@ -42,7 +42,7 @@ SELECT
     CAST(0 AS BIGINT) AS cost_min_microcny,
     p.cost_max_microcny,
     CAST(NULL AS BIGINT) AS list_cost_microcny
-FROM cost_open(usage_unseen_part AS usage_open_part) p
+FROM _cost_open(_usage_unseen_part AS _usage_open_part) p
 JOIN account a ON a.account_id = p.account_id
 JOIN instance i ON is_instance_of(i, p)
 LEFT JOIN allocation w ON is_payer_of(w, p, p.starts_s)

@@ -44,7 +44,7 @@ FROM (
         o.started_s AS usage_started_s,
         later(later(o.horizon_max_s, o.started_s), c.starts_s) AS started_s,
         c.ends_s
-    FROM usage_open o
+    FROM _usage_open o
     CROSS JOIN calendar_day c
     WHERE c.ends_s > o.horizon_max_s AND c.ends_s > o.started_s
 ) u

@@ -1,6 +1,6 @@
 -- The lines of `focus_cost_and_usage`, in whole millionths of a yuan: parts of usage whose cost is known,
 -- lines of closed months, and bill lines that can be attributed to no usage, cut into days. The bill of a
--- day is shared out over the parts as in `bill_share`, so that all lines of a day add up to it. Usage
+-- day is shared out over the parts as in `_bill_share`, so that all lines of a day add up to it. Usage
 -- without a known price is in `cost_daily.unpriced_s`, not here.
 -- @column account the account's name
 -- @column source estimate (of usage), closed (of usage, frozen), or bill
@@ -130,7 +130,7 @@ FROM (
                 0 AS card_microcny,
                 NULL AS order_number,
                 NULL AS remark
-            FROM cost_part p
+            FROM _cost_part p
             JOIN account a ON a.account_id = p.account_id
             JOIN instance i ON is_instance_of(i, p)
             JOIN price_period q
@@ -213,7 +213,7 @@ FROM (
                 by_card(e.charge_channel, e.amount_microcny),
                 b.order_number,
                 b.remark
-            FROM bill_window w
+            FROM _bill_window w
             CROSS JOIN bill_day e
             JOIN bill b
                 ON b.account_id = e.account_id AND b.order_number = e.order_number
