@@ -241,3 +241,19 @@ def test_a_month_that_is_none_is_refused(golden: Golden, kind: str, tmp_path: Pa
     with pytest.raises(SettingsError, match="is no month"):
         focus.export(golden(kind), "2026-13", tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_version_has_its_own_columns_and_no_later_ones(
+    golden: Golden, kind: str, tmp_path: Path
+) -> None:
+    lines = {}
+    for version in focus.VERSIONS:
+        path = tmp_path / f"{version}.csv"
+        focus.export(golden(kind), MONTH, path, version=version)
+        with path.open(newline="", encoding="utf-8") as file:
+            lines[version] = list(csv.DictReader(file))
+    providers = {"HostProviderName", "ServiceProviderName"}
+    assert lines["1.3"][0].keys() - lines["1.2"][0].keys() == providers
+    assert {line[name] for line in lines["1.3"] for name in providers} == {"Chenyu Cloud"}
+    for before, after in zip(lines["1.2"], lines["1.3"], strict=True):
+        assert before.items() <= after.items(), "1.3 withdraws none of our columns"

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import click
 
-from etl.cli.common import FILE_OR_STREAM, Context, NamedPath, account_option, say
+from etl.cli.common import FILE_OR_STREAM, Context, LazyChoice, NamedPath, account_option, say
 from etl.errors import SettingsError
+
+
+def _focus_versions() -> tuple[str, ...]:
+    from etl.exports.focus import VERSIONS
+
+    return VERSIONS
 
 
 @click.group()
@@ -59,9 +65,19 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     type=FILE_OR_STREAM,
     help="The file, .csv or .parquet; replaced once it is whole. - is standard output, as CSV.",
 )
+@click.option(
+    "--focus",
+    "version",
+    type=LazyChoice(_focus_versions),
+    default="1.2",
+    show_default=True,
+    help="Version of FOCUS; 1.3 adds HostProviderName and ServiceProviderName.",
+)
 @click.pass_obj
-def focus(context: Context, account: str | None, month: str | None, output: Path) -> None:
-    """Write a month of cost and usage in the columns of FOCUS 1.2, for FinOps tools.
+def focus(
+    context: Context, account: str | None, month: str | None, output: Path, version: str
+) -> None:
+    """Write a month of cost and usage in the columns of FOCUS, for FinOps tools.
 
     A line is one instance, one stretch of usage, one price and one day. BilledCost is the bill,
     shared out by day in proportion to estimated cost (x_EstimatedCost); bill lines that no usage
@@ -78,7 +94,7 @@ def focus(context: Context, account: str | None, month: str | None, output: Path
     if chosen > app.today().isoformat() and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", chosen):
         raise SettingsError(f"{chosen} has not begun", advice="name a month that has")
     app.refuse_unknown_account(account)
-    written = exported.export(app.database, chosen, output, account)
+    written = exported.export(app.database, chosen, output, account, version)
     say(f"written: {output}, {written.rows:,} rows of {chosen}")
     if written.unpriced_hours:
         say(f"left out: {written.unpriced_hours:,} hours of usage without a known price")

@@ -1,9 +1,9 @@
-"""A month of cost and usage in the columns of FOCUS 1.2, as CSV or Parquet."""
+"""A month of cost and usage in the columns of FOCUS 1.2 or 1.3, as CSV or Parquet."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +14,12 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports import plain
 from etl.reports.render.parquet import pyarrow
-from etl.store.exports import ExportsReader
 
+VERSIONS: Final = ("1.2", "1.3")
+ADDED: Final[Mapping[str, frozenset[str]]] = {
+    "1.3": frozenset({"HostProviderName", "ServiceProviderName"})
+}
+"""Columns by the version that brought them. 1.3 still demands ProviderName and PublisherName."""
 PLACES: Final = 10
 """Decimals of quantities and unit prices; costs are exact to the sixth."""
 INSTANTS: Final = frozenset(
@@ -53,12 +57,18 @@ class Written:
     unpriced_hours: float
 
 
-def export(database: Database, month: str, path: Path, account: str | None = None) -> Written:
+def export(
+    database: Database,
+    month: str,
+    path: Path,
+    account: str | None = None,
+    version: str = VERSIONS[0],
+) -> Written:
     """Write a month (`2026-10`, of the reporting time zone) to a file, replaced once the new one is
     whole.
 
-    The file's ending chooses the format: `.csv` or `.parquet`. Raises `SettingsError` for any
-    other, or if the file cannot be written.
+    The file's ending chooses the format: `.csv` or `.parquet`. `version` is one of `VERSIONS`. Raises
+    `SettingsError` for any other ending, or if the file cannot be written.
     """
     ending = ".csv" if path == paths.STANDARD_OUTPUT else path.suffix.lower()
     if ending not in (".csv", ".parquet"):
@@ -66,7 +76,12 @@ def export(database: Database, month: str, path: Path, account: str | None = Non
             f"{path} is neither .csv nor .parquet by its name", advice="name another: -o FILE.csv"
         )
     with paths.replacing(path, database.files) as file, store.reading(database) as known:
-        rows = _write(known.exports, month, account, ending == ".parquet", file)
+        columns, found = known.exports.focus(month, account)
+        kept = [i for i, name in enumerate(columns) if name not in _later_than(version)]
+        names = [columns[i] for i in kept]
+        batches = ([_typed(names, [row[i] for i in kept]) for row in batch] for batch in found)
+        write = _write_parquet if ending == ".parquet" else _write_csv
+        rows = write(file, names, batches)
         unpriced_s = known.exports.unpriced_s(month, account)
         return Written(rows, round(unpriced_s / 3600, 2))
 
@@ -77,14 +92,10 @@ def decimal(value: Any) -> str:
     return "0" if said in ("-0", "") else said
 
 
-def _write(
-    known: ExportsReader, month: str, account: str | None, as_parquet: bool, file: IO[bytes]
-) -> int:
-    columns, found = known.focus(month, account)
-    batches = ([_typed(columns, row) for row in batch] for batch in found)
-    if as_parquet:
-        return _write_parquet(file, columns, batches)
-    return _write_csv(file, columns, batches)
+def _later_than(version: str) -> set[str]:
+    """Return the columns that came with later versions: FOCUS allows no others without `x_`."""
+    later = VERSIONS[VERSIONS.index(version) + 1 :]
+    return {name for each in later for name in ADDED.get(each, ())}
 
 
 def _typed(columns: Sequence[str], row: Sequence[Any]) -> list[str | None]:

@@ -1,6 +1,6 @@
--- Cost and usage as FOCUS 1.2 (the FinOps Open Cost and Usage Specification) has it: a row for each
--- instance, stretch of usage, price and day of the reporting time zone, and one for each bill line that
--- can be attributed to no usage. Amounts are yuan. `chenyu-etl export focus` writes a month of it.
+-- Cost and usage as FOCUS 1.2 and 1.3 (the FinOps Open Cost and Usage Specification) have it: a row for
+-- each instance, stretch of usage, price and day of the reporting time zone, and one for each bill line
+-- that can be attributed to no usage. Amounts are yuan. `chenyu-etl export focus` writes a month of it.
 -- @column AvailabilityZone null: the source names none
 -- @column BilledCost what was billed, whoever paid: each day's bill shared out in proportion to estimated cost; 0 while nothing is billed
 -- @column BillingAccountId the configured account's name
@@ -20,6 +20,7 @@
 -- @column ContractedCost at the user's own price if there is one, else at the list price
 -- @column ContractedUnitPrice price of an hour of all its GPUs: the user's own, else the list price
 -- @column EffectiveCost as BilledCost; prepaid: the part of the price that this time takes
+-- @column HostProviderName the provider (since FOCUS 1.3)
 -- @column InvoiceId null: the source numbers no invoices
 -- @column InvoiceIssuerName the provider
 -- @column ListCost at list prices
@@ -40,6 +41,7 @@
 -- @column ResourceType GPU Instance
 -- @column ServiceCategory Compute
 -- @column ServiceName GPU Instances
+-- @column ServiceProviderName the provider (since FOCUS 1.3)
 -- @column ServiceSubcategory Virtual Machines
 -- @column SkuId gpu_uuid
 -- @column SkuMeter GPU Instance Hours
@@ -81,6 +83,7 @@ SELECT
     yuan(l.cost_microcny) AS "ContractedCost",
     yuan(l.hour_microcny) AS "ContractedUnitPrice",
     yuan(CASE WHEN l.kind = 'held' THEN l.cost_microcny ELSE l.billed_microcny END) AS "EffectiveCost",
+    'Chenyu Cloud' AS "HostProviderName",
     CAST(NULL AS TEXT) AS "InvoiceId",
     'Chenyu Cloud' AS "InvoiceIssuerName",
     yuan(l.list_microcny) AS "ListCost",
@@ -102,6 +105,7 @@ SELECT
     CASE WHEN l.instance_uuid IS NOT NULL THEN 'GPU Instance' END AS "ResourceType",
     'Compute' AS "ServiceCategory",
     'GPU Instances' AS "ServiceName",
+    'Chenyu Cloud' AS "ServiceProviderName",
     'Virtual Machines' AS "ServiceSubcategory",
     CASE WHEN l.source <> 'bill' THEN COALESCE(l.gpu_uuid, 'unknown') END AS "SkuId",
     CASE WHEN l.source <> 'bill' THEN 'GPU Instance Hours' END AS "SkuMeter",
