@@ -8,11 +8,8 @@ import logging
 import platform
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -21,11 +18,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from etl.dialect import Database
-from etl.errors import Busy, SettingsError
 from etl.service import logs
 from etl.service.daemon import Daemon
-from etl.service.health import Health, as_json
-from etl.service.probe import lives
 from etl.settings.alerts import read as read_alerts
 from etl.simcloud import ANY, Behaviour, Fail, Story
 from tests.driven import Stepped
@@ -284,52 +278,6 @@ def test_metrics_are_named_by_the_conventions_of_prometheus(daemon: tuple[Live, 
     if promtool:
         done = subprocess.run([promtool, "check", "metrics"], input=text, text=True)
         assert done.returncode == 0
-
-
-# the port
-
-
-def ask(port: int, path: str, method: str = "GET") -> tuple[int, str]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
-def test_the_port_serves_its_pages_and_no_more() -> None:
-    health = Health("127.0.0.1:0", {"/a": lambda: as_json(200, {"是": 1})})
-    try:
-        assert ask(health.port, "/a?x=1") == (200, '{\n "是": 1\n}\n')
-        assert ask(health.port, "/a", "HEAD") == (200, "")
-        assert ask(health.port, "/etc/passwd")[0] == 404
-        assert ask(health.port, "/a", "POST")[0] == 501
-    finally:
-        health.close()
-
-
-def test_a_second_daemon_at_the_same_address_says_so() -> None:
-    first = Health("127.0.0.1:0", {"/healthz": lambda: as_json(200, {})})
-    try:
-        listen = f"127.0.0.1:{first.port}"
-        assert lives(listen)
-        assert lives(f"0.0.0.0:{first.port}"), "as a container is asked"
-        with pytest.raises(Busy, match="a daemon is at work already") as caught:
-            Health(listen, {})
-        assert caught.value.exit_code == 7
-    finally:
-        first.close()
-    assert not lives(listen)
-
-
-def test_a_port_that_is_taken_is_said_with_advice() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(SettingsError, match=f"cannot listen on {listen}") as caught:
-            Health(listen, {})
-    assert "--listen" in str(caught.value.advice)
 
 
 def test_alerts_are_looked_at_after_a_poll_and_a_fault_there_stops_nothing(

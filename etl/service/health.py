@@ -8,39 +8,47 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from etl.errors import Busy, SettingsError
+from etl.service.hosts import is_known_host
 from etl.service.probe import lives
 from etl.settings.service import listen_address
 
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
 
-TIMEOUT_S: Final = 10
+LONGEST_S: Final = 10.0
+"""How long a client may take, in all, to send its request and to read the answer."""
+MOST_CLIENTS: Final = 32
+"""Each holds a thread and a file descriptor, which polls need too."""
+ROOM_S: Final = 1.0
+"""How long a client waits for one of the others to be gone."""
 
 log = logging.getLogger("etl.health")
 
 
-def as_json(status: int, said: dict[str, Any]) -> Answer:
-    body = json.dumps(said, ensure_ascii=False, indent=1) + "\n"
+def as_json(status: int, content: dict[str, Any]) -> Answer:
+    body = json.dumps(content, ensure_ascii=False, indent=1) + "\n"
     return status, "application/json; charset=utf-8", body.encode()
 
 
 class Health:
     """HTTP server of `pages`, by path, in threads of its own until `close`.
 
-    Raises `SettingsError` if it cannot listen there.
+    However many clients there are and however slow they are, it holds few of them at a time and makes
+    each page once for all that wait for it. Raises `SettingsError` if it cannot listen there.
     """
 
     def __init__(self, listen: str, pages: dict[str, Callable[[], Answer]]) -> None:
         host, port = listen_address(listen)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = type("Listener", (_Listener,), {"address_family": family, "pages": pages})
+        shared = {path: _Shared(page) for path, page in pages.items()}
         try:
-            self._server: _Listener = listener((host, port), _Handler)
+            self._server = _Listener(host, port, shared)
         except (OSError, OverflowError) as error:
             if getattr(error, "errno", None) == errno.EADDRINUSE and lives(listen):
                 raise Busy(
@@ -63,15 +71,87 @@ class Health:
         self._server.server_close()
 
 
+class _Shared:
+    """A page that is made once for all clients that wait for it, so that many cost no more than one."""
+
+    def __init__(self, make: Callable[[], Answer]) -> None:
+        self._make = make
+        self._making = threading.Lock()
+        self._begun_at = float("-inf")
+        self._answer: Answer
+
+    def __call__(self) -> Answer:
+        """Return an answer that nobody began to make before this call."""
+        asked_at = time.monotonic()
+        with self._making:
+            if self._begun_at <= asked_at:
+                self._begun_at = time.monotonic()
+                self._answer = self._make()
+            return self._answer
+
+
 class _Listener(ThreadingHTTPServer):
+    """Threads for a few clients. When they are too many, or one takes too long, it hangs up on the
+    oldest: a client that is not slow has had its answer by then.
+    """
+
     daemon_threads = True
     block_on_close = False
-    pages: dict[str, Callable[[], Answer]]
+    request_queue_size = 128
+
+    def __init__(self, host: str, port: int, pages: dict[str, _Shared]) -> None:
+        self.pages = pages
+        self.host = host
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._clients: dict[socket.socket, float] = {}
+        self._waiting_for_page: set[socket.socket] = set()
+        self._room = threading.Condition()
+        super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()  # no look-up of the host's name
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._room:
+            if len(self._clients) >= MOST_CLIENTS:
+                self._hang_up(1)
+            has_room = self._room.wait_for(lambda: len(self._clients) < MOST_CLIENTS, ROOM_S)
+            if has_room:
+                self._clients[request] = time.monotonic()
+        if has_room:
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        super().shutdown_request(request)
+        with self._room:
+            self._clients.pop(request, None)
+            self._room.notify()
+
+    def service_actions(self) -> None:
+        """Hang up on those who take too long; called ten times a second."""
+        late = time.monotonic() - LONGEST_S
+        with self._room:
+            self._hang_up(sum(since < late for since in self._clients.values()))
+
+    def _hang_up(self, count: int) -> None:
+        """Make the oldest clients' threads end, but for those that wait for this program."""
+        slow = [client for client in self._clients if client not in self._waiting_for_page]
+        for client in slow[:count]:
+            with suppress(OSError):  # it hung up itself
+                client.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def patience(self, client: socket.socket) -> Iterator[None]:
+        """Do not hang up on a client that waits for its page."""
+        self._waiting_for_page.add(client)
+        try:
+            yield
+        finally:
+            self._waiting_for_page.discard(client)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), OSError):  # a client that hung up is no news
@@ -79,14 +159,13 @@ class _Listener(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = TIMEOUT_S
+    timeout = LONGEST_S
     server: _Listener
     server_version = "chenyu-etl"
     sys_version = ""
 
     def do_GET(self) -> None:
-        page = self.server.pages.get(self.path.partition("?")[0])
-        status, kind, body = page() if page else as_json(404, {"pages": sorted(self.server.pages)})
+        status, kind, body = self._answer()
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -96,6 +175,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     do_HEAD = do_GET
+
+    def _answer(self) -> Answer:
+        # a page of the web can make its own name lead here, and would read the figures
+        if not is_known_host(self.headers.get_all("Host", []), self.server.host):
+            advice = "ask by an address or a local name, or by the name that --listen has"
+            return as_json(403, {"error": "this port does not go by that name", "advice": advice})
+        page = self.server.pages.get(self.path.partition("?")[0])
+        if page is None:
+            return as_json(404, {"pages": sorted(self.server.pages)})
+        with self.server.patience(self.connection):
+            return page()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: every scrape would be a line."""
