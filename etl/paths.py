@@ -7,7 +7,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -34,6 +36,9 @@ MACROS: Final = _folder("sql") / "macros.sql"
 
 LONGEST_NAME: Final = 120
 STANDARD_OUTPUT: Final = Path("-")
+NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
+"""Flag that refuses to open a link; Windows has none."""
+_NEW_FILE: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0) | NO_LINKS
 TRIED_BYTES: Final = 2**16
 
 _ADVICE: Final = {
@@ -97,18 +102,25 @@ def _to_standard_output() -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def replacing(path: Path, spared: Iterable[Path] = ()) -> Iterator[BinaryIO]:
+def replacing(
+    path: Path, spared: Iterable[Path] = (), mode: int | None = None
+) -> Iterator[BinaryIO]:
     """Open a file to write that replaces `path` once it is whole; after an error nothing changes.
 
-    Raises `SettingsError` if it cannot be written, or is one of the files to be `spared`.
+    It has `mode`, else what the umask allows. A link is replaced, not followed. Raises `SettingsError`
+    if the file cannot be written, is one of those to be `spared`, or is a device or a pipe.
     """
     if path == STANDARD_OUTPUT:
         yield from _to_standard_output()
         return
     refuse_spared(path, spared)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    refuse_stream(path)
+    # nobody can put a link in its way: the name cannot be guessed, and what is there is not opened
+    beside = path.with_name(f".chenyu-etl.{secrets.token_hex(8)}.new")
     try:
-        with beside.open("wb") as file:
+        with os.fdopen(os.open(beside, _NEW_FILE, 0o666), "wb") as file:
+            if mode is not None:
+                beside.chmod(mode)
             yield file
         os.replace(beside, path)
     except OSError as error:
@@ -126,6 +138,23 @@ def refuse_spared(path: Path, spared: Iterable[Path]) -> None:
         raise SettingsError(
             f"{path} is the database itself, which the output would destroy",
             advice="name another file",
+        )
+
+
+def refuse_stream(path: Path) -> None:
+    """Raise `SettingsError` if `path` is a device, a pipe or another thing that root would replace by a
+    plain file, such as /dev/null.
+    """
+    try:
+        is_stream = not stat.S_ISREG(path.stat().st_mode) and not path.is_dir()
+        is_stream |= path.parent.resolve().parts[1:2] in (("dev",), ("proc",))
+        is_stream &= not path.parent.resolve().is_relative_to("/dev/shm")  # noqa: S108 - a folder
+    except (OSError, RuntimeError):  # it is not there, or a link leads to itself
+        return
+    if is_stream:
+        raise SettingsError(
+            f"{path} is no file that can be replaced",
+            advice="name a file; - is standard output, where a command writes to it",
         )
 
 

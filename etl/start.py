@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from etl import streams
@@ -12,6 +13,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line."""
     streams.prepare()
+    os.umask(os.umask(0) | 0o002)  # no file of ours is for everybody to write to
     try:
         from etl.cli import main as command
 

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import Command, home, path, run
+from etl.errors import SettingsError
+from etl.paths import refuse_stream, replacing
+from etl.simcloud import Server
+from tests.commands import KEY, Command, cloud, home, path, run, server
+from tests.live import COMMAND, environment
 
-__all__ = ["home", "path", "run"]
+__all__ = ["cloud", "home", "path", "run", "server"]
 
 WRITERS = {
     "report": ("report", "uptime", "--format", "csv", "-o"),
@@ -63,6 +67,103 @@ def test_a_focus_file_says_its_form(run: Command, path: Path) -> None:
     assert result.exit_code == 2
     assert "neither .csv nor .parquet" in result.stderr
     assert not os.path.exists("costs.txt")
+
+
+# links, pipes, and everybody's rights
+
+EVERY_WRITER = {
+    **WRITERS,
+    "page": ("page", "-o"),
+    "backup": ("db", "backup"),
+    "metrics": ("sync", "--metrics-file"),
+}
+
+
+def target_of(writer: str, home: Path) -> Path:
+    return home / f"out{ {'page': '.html', **ENDING}.get(writer, '.csv') }"
+
+
+@pytest.mark.parametrize("writer", sorted(EVERY_WRITER.keys() - {"parquet"}))
+def test_an_output_takes_the_place_of_a_link_and_what_it_led_to_stays(
+    writer: str, run: Command, path: Path, home: Path, server: Server
+) -> None:
+    victim, target = home / "victim", target_of(writer, home)
+    victim.write_text("precious")
+    target.symlink_to(victim)
+    result = run("--database", str(path), *EVERY_WRITER[writer], str(target))
+    assert result.exit_code == 0, result.output
+    assert victim.read_text() == "precious"
+    assert not target.is_symlink()
+    assert not list(home.glob(".*")), "nothing is left beside it"
+
+
+@pytest.mark.parametrize("writer", sorted(EVERY_WRITER.keys() - {"parquet"}))
+def test_a_pipe_or_a_device_is_never_replaced(
+    writer: str, run: Command, path: Path, home: Path, server: Server
+) -> None:
+    target = target_of(writer, home)
+    os.mkfifo(target)
+    result = run("--database", str(path), *EVERY_WRITER[writer], str(target))
+    assert result.exit_code == 2
+    assert "is no file that can be replaced" in result.stderr
+    assert target.is_fifo()
+    with pytest.raises(SettingsError, match="no file that can be replaced"):
+        refuse_stream(Path("/dev/null"))
+
+
+def test_a_file_is_written_by_a_name_that_nobody_can_guess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for _ in range(2):
+        with replacing(tmp_path / "out.csv") as file:
+            (hidden,) = tmp_path.glob(".*")
+            names.append(hidden.name)
+            file.write(b"x")
+    assert names[0] != names[1]
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    monkeypatch.setattr("secrets.token_hex", lambda _: "known")
+    (tmp_path / ".chenyu-etl.known.new").symlink_to(victim)
+    with pytest.raises(SettingsError, match="cannot be written"), replacing(tmp_path / "out.csv"):
+        pytest.fail("it was opened through a link")
+    assert victim.read_text() == "precious"
+
+
+def test_the_archive_is_not_written_through_a_link(
+    run: Command, path: Path, home: Path, server: Server
+) -> None:
+    victim, folder = home / "victim", home / "archive"
+    victim.write_text("precious")
+    folder.mkdir()
+    assert run("--database", str(path), "sync", "--archive", str(folder)).exit_code == 0
+    (file,) = folder.glob("*.jsonl.gz")
+    file.unlink()
+    file.symlink_to(victim)
+    result = run("--database", str(path), "sync", "--archive", str(folder))
+    assert result.exit_code == 6
+    assert file.name in result.stderr
+    assert victim.read_text() == "precious"
+
+
+def test_nothing_that_is_made_is_for_everybody_to_write_to(home: Path, server: Server) -> None:
+    environ = {
+        **environment(server.base_url, str(home / "x.db"), home, CHENYU_API_KEY=KEY),
+        **{name: os.environ[name] for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME")},
+        "E": str(COMMAND),
+    }
+    line = (
+        "umask 0; $E init --no-service && $E sync --archive arch --metrics-file m.prom"
+        " && $E report now -o r.csv && $E page -o p.html && $E db backup b.db"
+        " && $E export parquet pq && $E service install --user --folder units"
+    )
+    done = subprocess.run(["bash", "-c", line], env=environ, capture_output=True, cwd=home)
+    assert done.returncode == 0, done.stderr
+    made = list(home.rglob("*"))
+    assert len(made) > 20
+    assert [file for file in made if file.stat().st_mode & 0o002] == []
+    for secret in (*home.rglob("*.key"), *home.glob("x.db*"), *home.glob("b.db*")):
+        assert secret.stat().st_mode & 0o077 == 0, secret
 
 
 # where nothing more can be written

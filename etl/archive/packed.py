@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from etl.archive.line import is_json
-from etl.paths import give_to_owner_of
+from etl.paths import NO_LINKS, give_to_owner_of
 
 log = logging.getLogger("etl.archive")
 
@@ -108,7 +108,7 @@ def private(path: Path) -> Any:
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         give_to_owner_of(folder.parent, folder)
-    file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+b")
+    file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR | NO_LINKS, 0o600), "r+b")
     # a command by root must not leave files that the service's user cannot open
     give_to_owner_of(folder, path)
     return file

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from etl.errors import Busy, LockError
-from etl.paths import advice_on, give_to_owner_of
+from etl.paths import NO_LINKS, advice_on, give_to_owner_of
 
 NO_LOCKS: Final = frozenset(
     getattr(errno, name)
@@ -20,7 +20,6 @@ NO_LOCKS: Final = frozenset(
     if hasattr(errno, name)
 )
 """Answers of file systems that have no locks, most of them network drives."""
-NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from etl.dialect import DATABASE_ID
 from etl.errors import StoreError
-from etl.paths import advice_on, give_to_owner_of, refuse_spared, try_folder
+from etl.paths import advice_on, give_to_owner_of, refuse_spared, refuse_stream, try_folder
 
 COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 RESTORE: Final = "put it back, or restore a backup (docs/backup.md), then start again"
@@ -108,6 +108,7 @@ class DatabaseFile:
     def backup(self, target: Path) -> None:
         """Copy the database to `target`, which is replaced once the copy is whole and sound."""
         refuse_spared(target, self.files)
+        refuse_stream(target)
         companions = [Path(f"{target}{ending}") for ending in COMPANIONS[1:]]
         if any(path.exists() for path in companions):
             raise StoreError(

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from etl.app import App
 from etl.errors import SettingsError
-from etl.paths import file_name
+from etl.paths import file_name, replacing
 from etl.resources import INSTANCES
 from etl.service import units
 from etl.settings import Settings, refuse_odd_name, variable
@@ -179,14 +179,7 @@ def install(
     place = units.unit_path(system=system, home=Path.home())
     if folder is not None:
         place = folder / place.name
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(
-            f"{place} cannot be written: {error.strerror}",
-            advice="run it as root, or install the service for yourself: --user",
-        ) from None
+    _put(place, text)
     yield f"wrote {place}"
     words = _systemctl(system)
     if not start or folder is not None:
@@ -197,6 +190,20 @@ def install(
     yield f"started; see {' '.join(words)} status {units.NAME}"
     if not system:
         yield "to let it run while you are logged off: sudo loginctl enable-linger $USER"
+
+
+def _put(place: Path, text: str) -> None:
+    """Write a unit, which nobody but its owner may change: it names what is run."""
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(place, mode=0o644) as file:
+            file.write(text.encode())
+    except (OSError, SettingsError) as error:
+        reason = getattr(error, "strerror", None) or getattr(error, "message", "")
+        raise SettingsError(
+            reason if str(place) in reason else f"{place} cannot be written: {reason}",
+            advice="run it as root, or install the service for yourself: --user",
+        ) from None
 
 
 def refuse_hidden(*programs: Path) -> None:

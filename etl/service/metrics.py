@@ -255,6 +255,5 @@ def write_textfile(app: App, path: Path) -> None:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(DatabaseMetrics(app))
     content = generate_latest(registry)
-    with replacing(path) as file:
+    with replacing(path, app.database.files, PUBLIC) as file:
         file.write(content)
-    path.chmod(PUBLIC)
