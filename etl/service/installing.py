@@ -40,6 +40,7 @@ PATHS: Final = (
 )
 SECRETS: Final = ("CHENYU_PING_URL",)
 _USER_INFO: Final = re.compile(r"://[^/@]*:[^/@]*@|://.*password=")
+PLACES: Final = "run it as root, or install the service for yourself: --user"
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """Folders that the unit of the system hides from its user: ProtectHome, PrivateTmp."""
 
@@ -198,12 +199,13 @@ def _put(place: Path, text: str) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         with replacing(place, mode=0o644) as file:
             file.write(text.encode())
-    except (OSError, SettingsError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", "")
+    except OSError as error:
         raise SettingsError(
-            reason if str(place) in reason else f"{place} cannot be written: {reason}",
-            advice="run it as root, or install the service for yourself: --user",
+            f"{place.parent} cannot be made: {error.strerror}", advice=PLACES
         ) from None
+    except SettingsError as error:
+        error.advice = PLACES
+        raise
 
 
 def refuse_hidden(*programs: Path) -> None:
