@@ -37,7 +37,7 @@ ROOMS = (
     "app",
     "polling",
     "page doctor demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
-    " service.gauges",
+    " service.gauges service.hosts",
     "service.schedule service.metrics service.health service.installing service.lookout",
     "service.daemon",
     "cli",
