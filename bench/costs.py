@@ -19,9 +19,9 @@ from etl import reports, tables
 from etl.dialect import Database, open_database
 from etl.history.days import Zone
 from etl.history.usage import Evidence, Stretch, Terms
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from etl.store import Run, Store
-from etl.store.prices import write_overrides
+from etl.store.price_periods import write_overrides
 
 FIRST, ZONE = date(2025, 1, 1), Zone("Asia/Shanghai")
 MODELS = 12

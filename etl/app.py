@@ -78,7 +78,7 @@ class App:
         """Raise `SettingsError` if there is no database, of whichever revision."""
         if not self.database.exists():
             raise SettingsError(
-                f"there is no database at {self.database.place}",
+                f"there is no database at {self.database.location}",
                 advice="run chenyu-etl sync first, or name the right one: --database",
             )
 
@@ -98,7 +98,7 @@ class App:
         with translated(self.database), self.database.reading() as conn:
             if schema.is_demo(conn):
                 raise SettingsError(
-                    f"{self.database.place} holds the simulated cloud of chenyu-etl demo",
+                    f"{self.database.location} holds the simulated cloud of chenyu-etl demo",
                     advice="name a database of your own: --database, or CHENYU_DATABASE_URL",
                 )
 

@@ -108,7 +108,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
         if not app.database.exists() or schema.is_empty(app.database):
             yield Finding(
                 "note",
-                f"there is no database yet at {app.database.place}",
+                f"there is no database yet at {app.database.location}",
                 "run chenyu-etl sync, or name the right one: --database",
             )
             return
@@ -125,7 +125,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
     except EtlError as error:
         yield _refusal(error)
         return
-    yield Finding("ok", f"database {app.database.place} ({version}), days of {zone}")
+    yield Finding("ok", f"database {app.database.location} ({version}), days of {zone}")
     if zone != app.settings.timezone:
         yield Finding(
             "bad",
@@ -177,11 +177,11 @@ def _examine_other_database(app: App) -> Iterator[Finding]:
     """
     for url in default_urls(app.environ):
         other = open_database(url)
-        if other.place != app.database.place and _is_there(other):
+        if other.location != app.database.location and _is_there(other):
             yield Finding(
                 "note",
-                f"there is another database at {other.place}",
-                f"this one is {app.database.place}; to use the other: --database {other.place}",
+                f"there is another database at {other.location}",
+                f"this one is {app.database.location}; to use the other: --database {other.location}",
             )
 
 

@@ -25,6 +25,7 @@ from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account
 from etl.store import Run
 from etl.sync import Covers, Outcome, sync
+from etl.units import DAY_S
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -36,7 +37,7 @@ EXIT_ORDER: Final = (2, 6, 4, 5, 7, 3, 0)
 """Over several accounts the first of these that applies is the exit code."""
 DUE: Final = 0.9
 """A resource is due when this share of its interval has passed: cron's minutes are not exact."""
-ABSENT_EVERY_S: Final = 86_400
+ABSENT_EVERY_S: Final = DAY_S
 """An optional resource that is not there is asked for so often: it may come."""
 
 

@@ -19,7 +19,7 @@ from etl.errors import SettingsError
 from etl.poll import Instant, LastPoll, Page, Poll
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
-from etl.source.wholeness import digest, tally_of
+from etl.source.wholeness import digest_of_pages, tally_of
 from etl.store import Store
 from etl.units import DAY_S
 
@@ -99,7 +99,7 @@ class _Series:
         notes = last.notes if not failed else (*last.notes, "an answer is a failure by its code")
         self.listed = len(set[str]().union(*(verdict.identities for verdict in verdicts)))
         self.complete, self.total, self.notes = not notes, last.total, notes
-        self.digest = digest(self.seed, walks[0]) if len(walks) == 1 else None
+        self.digest = digest_of_pages(self.seed, walks[0]) if len(walks) == 1 else None
 
 
 def replay(
@@ -167,7 +167,7 @@ class _Replayer:
             # held until the replay ends: a live poll in between would make the rest stale
             if not any(name == account for name, _ in self._series):
                 locks.enter_context(store.account_lock())
-            self.apply_held([each for each in chunk if each.account == account], store)
+            self.apply_held([archived for archived in chunk if archived.account == account], store)
 
     def apply_held(self, chunk: list[Archived], store: Store) -> None:
         """Apply polls of one account, whose lock is held, in one transaction."""
@@ -217,7 +217,7 @@ def _in_time_order(paths: list[str], tally: ReplayCounts, latest: float) -> Iter
     upcoming = next(waiting, None)
     while upcoming is not None or open_files:
         while upcoming is not None and (not open_files or upcoming[0] <= open_files[0][0]):
-            advance(upcoming[1], _polls(upcoming[2], tally, latest))
+            advance(upcoming[1], _readable_polls(upcoming[2], tally, latest))
             upcoming = next(waiting, None)
         if open_files:
             _, number, archived, polls = heapq.heappop(open_files)
@@ -237,11 +237,11 @@ def _failed(page: Page) -> bool:
 def _first_start(path: str, latest: float) -> Instant:
     if path == "-":
         return 0
-    first = next(_polls(path, ReplayCounts(), latest), None)
+    first = next(_readable_polls(path, ReplayCounts(), latest), None)
     return 0 if first is None else first.started_at
 
 
-def _polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[Archived]:
+def _readable_polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[Archived]:
     """Yield the polls of a file up to `latest`; other and unusable lines are counted."""
     try:
         for archived in archive.polls(path):

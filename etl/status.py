@@ -22,7 +22,7 @@ def status(database: Database, now: Instant) -> dict[str, Any]:
     and `channels` (`Trouble` of each that did not take a message of late)."""
     with store.reading(database) as known:
         return {
-            "database": database.place,
+            "database": database.location,
             "polls": [asdict(freshness) for freshness in known.status.polls(now)],
             "fleet": [asdict(fleet) for fleet in known.status.fleets()],
             "doubled": [asdict(pair) | {"what": str(pair)} for pair in known.status.doubled()],

@@ -18,8 +18,9 @@ from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
 from etl.store import Run, Store
 from etl.timing.clock import ClockSteps, SteadyOffset
+from etl.units import DAY_S
 
-WHOLE_EVERY_S: Final = 86_400
+WHOLE_EVERY_S: Final = DAY_S
 """A window is read whole at least so often: old lines may have changed."""
 SHARED_SECOND_S: Final = 1.6
 """A poll begins at least so long after the start of the one before it: `started_at` is rounded
@@ -62,7 +63,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _BeforePoll:
     """State that a poll must know before it asks the source. `front_total` is how many records of a
     window are held, None if the whole listing is to be read.
     """
@@ -111,7 +112,7 @@ def _catch_up(job: Job) -> None:
     catch_up(job.store, job.resource, job.archive.unapplied(last))
 
 
-def _look(job: Job) -> _Known:
+def _look(job: Job) -> _BeforePoll:
     resource = job.resource
     with job.store.reading() as known:
         last, seed = known.last_poll(resource.name), digest_seed(resource, known)
@@ -120,14 +121,14 @@ def _look(job: Job) -> _Known:
         if steady_s is not None:
             memory = replace(memory, offsets=(steady_s, *memory.offsets))
         if resource.keeping != "window" or last is None:
-            return _Known(last, memory, seed, None)
+            return _BeforePoll(last, memory, seed, None)
         total, whole_at = known.window(resource.name)
     # a front never shows corrections of old records
     is_due_whole = last.started_at - whole_at >= WHOLE_EVERY_S
-    return _Known(last, memory, seed, None if is_due_whole else total)
+    return _BeforePoll(last, memory, seed, None if is_due_whole else total)
 
 
-def _poll(job: Job, known: _Known) -> Poll:
+def _poll(job: Job, known: _BeforePoll) -> Poll:
     """Read the listing. Raises `ClockUnsure` if the time of the poll cannot be determined."""
     _wait_for_next_second(job, known)
     steps = ClockSteps(job.clock() - job.monotonic())
@@ -152,7 +153,7 @@ def _poll(job: Job, known: _Known) -> Poll:
     return poll
 
 
-def _wait_for_next_second(job: Job, known: _Known) -> None:
+def _wait_for_next_second(job: Job, known: _BeforePoll) -> None:
     if known.last is None:
         return
     source_now = job.clock() + known.memory.offset_s
@@ -162,7 +163,7 @@ def _wait_for_next_second(job: Job, known: _Known) -> None:
         job.sleep(wait_s)
 
 
-def _read_front(job: Job, known: _Known, walker: Walker) -> ReadListing | None:
+def _read_front(job: Job, known: _BeforePoll, walker: Walker) -> ReadListing | None:
     """Return the first pages of a window, read as long as they bring news; None if they do not
     account for all of its records, so that all of it must be read.
     """

@@ -12,11 +12,11 @@ from etl import tables
 from etl.books.price_files import set_model
 from etl.dialect import Database
 from etl.money.charging import ChargingModel
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from etl.poll import Instant
 from etl.simcloud import gpu_uuid
 from etl.store import Store, writing
-from etl.store.prices import write_overrides
+from etl.store.price_periods import write_overrides
 from tests.support import ACCOUNT
 
 YUAN = 1_000_000

@@ -16,7 +16,7 @@ from etl.alerts.rules.stopped import Stop
 from etl.dialect import Database
 from etl.history.days import from_iso
 from etl.money.allocation import Rule
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from etl.rebuild import set_code
 from etl.settings.alerts import AlertSettings
 from etl.simcloud import Story

@@ -23,7 +23,8 @@ from etl.alerts.words import clock, cut, hours, local_time, one_line, yuan
 from etl.errors import ErrorKind
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
-from etl.money.pricing import BEGINNING, FOREVER, PricePeriod
+from etl.money.periods import BEGINNING, FOREVER
+from etl.money.tariffs import PricePeriod
 from etl.units import DAY_S
 from tests.alerting import at, settings
 

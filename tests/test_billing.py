@@ -18,7 +18,8 @@ from etl.money.billing.judgement import (
     stopped_charges,
 )
 from etl.money.charging import ChargingModel
-from etl.money.pricing import FOREVER, ListPrice, PricePeriod, Prices, PriceTerms
+from etl.money.periods import FOREVER
+from etl.money.tariffs import ListPrice, PricePeriod, Prices, PriceTerms
 
 T = 1_767_571_200
 YUAN = 1_000_000

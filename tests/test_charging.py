@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.money.charging import ChargingModel, Part, Piece, pieces
-from etl.money.pricing import BEGINNING, FOREVER, HIGHEST_MICROCNY, PER_S, PricePeriod
+from etl.money.periods import BEGINNING, FOREVER
+from etl.money.tariffs import HIGHEST_MICROCNY, PER_S, PricePeriod
 
 DAY, HOUR = 86_400, 3_600
 CAPACITY = 2**63

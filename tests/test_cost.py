@@ -18,7 +18,7 @@ from etl.dialect import Database
 from etl.history.codes import SEEDED, Codes
 from etl.history.days import iso
 from etl.money.charging import ChargingModel
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from etl.rebuild import differences, rebuild, set_code
 from etl.resources import GPU_PRICES
 from etl.simcloud import Life, Story, gpu_uuid

@@ -173,7 +173,7 @@ def test_the_parts_of_a_stretch_add_up_and_lie_in_their_days(
     zone = Zone(name)
     ended_min, ended_at = started_at + sure_s, started_at + sure_s + more_s
     ended_max = ended_at + most_s
-    parts = list(days.cut(zone, started_at, ended_min, ended_at, ended_max))
+    parts = list(days.cut_by_day(zone, started_at, ended_min, ended_at, ended_max))
     assert sum(part.running_min_s for part in parts) == ended_min - started_at
     assert sum(part.running_s for part in parts) == ended_at - started_at
     assert sum(part.running_max_s for part in parts) == ended_max - started_at
@@ -190,7 +190,7 @@ def test_the_parts_of_a_stretch_add_up_and_lie_in_their_days(
 def test_a_stretch_over_a_short_night_is_cut_at_its_midnights() -> None:
     starts = from_iso("2026-03-28T22:00:00+01:00")
     ends = from_iso("2026-03-30T01:00:00+02:00")
-    parts = list(days.cut(Zone("Europe/Berlin"), starts, starts, starts + 3 * HOUR, ends))
+    parts = list(days.cut_by_day(Zone("Europe/Berlin"), starts, starts, starts + 3 * HOUR, ends))
     assert parts == [
         DayPart("2026-03-28", starts, 2 * HOUR, 0, 2 * HOUR),
         DayPart("2026-03-29", starts + 2 * HOUR, HOUR, 0, 23 * HOUR),
@@ -199,7 +199,7 @@ def test_a_stretch_over_a_short_night_is_cut_at_its_midnights() -> None:
 
 
 def test_a_stretch_that_cannot_have_lasted_has_no_parts() -> None:
-    assert list(days.cut(Zone("UTC"), 5, 5, 5, 5)) == []
+    assert list(days.cut_by_day(Zone("UTC"), 5, 5, 5, 5)) == []
 
 
 @pytest.mark.parametrize("name", ["Mars/Base", "", "../etc/passwd"])

@@ -358,7 +358,7 @@ def test_a_log_is_json_where_nobody_looks(form: str, first: str, database: Datab
     said = io.StringIO()
     try:
         logs.configure(form, said)
-        logging.getLogger("etl.x").info("hello %s", database.place)
+        logging.getLogger("etl.x").info("hello %s", database.location)
         logging.getLogger("foreign").info("not heard")
         warnings.showwarning("mind this", UserWarning, "file.py", 1)
     finally:

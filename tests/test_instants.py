@@ -17,7 +17,7 @@ from etl.poll import SKEW_S, ClockMemory, RefusedReading
 from etl.polling import Result
 from etl.simcloud import Behaviour, Story
 from etl.source.client import Answer
-from etl.source.span import CONFIRMED_AFTER_S, NEAR_S, ClockReadings
+from etl.source.instants import CONFIRMED_AFTER_S, NEAR_S, ClockReadings
 from tests.fake_source import NOW, Fake, body, of, poll_of
 from tests.live import Live, Living, living
 from tests.support import columns, rows

@@ -197,7 +197,7 @@ def test_open_versions_are_what_was_listed_and_missed_once_and_none_overlap(
         b = T0 + number * 60 + 2
         records = [Record(name, (name, value), None) for name, value in listed.items()]
         changes = compare_versions(held, records, set(), newest=newest, b=b, complete=complete)
-        for shown in changes.shown:
+        for shown in changes.presences:
             name = shown.was.record.identity
             if shown.ended_at is not None:
                 ended.append((name, shown.was.began_at, shown.ended_at))

@@ -12,7 +12,7 @@ from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import from_iso, iso
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from etl.rebuild import rebuild
 from etl.simcloud import Story
 from etl.store.books import FrozenMonth
@@ -165,7 +165,7 @@ def test_bill_lines_that_come_after_the_close_are_adjustments(two_months: Databa
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_the_commands(run: Command, two_months: Database) -> None:
-    base = ("--database", two_months.place, "month")
+    base = ("--database", two_months.location, "month")
     done = run(*base, "close", "2026-01")
     assert done.exit_code == 0
     assert "warning: 2026-01 of lab was observed since 2026-01-29T16:00:00Z only" in done.output

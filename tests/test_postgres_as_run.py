@@ -143,7 +143,7 @@ def test_variables_of_libpq_are_kept(
     ],
 )
 def test_the_place_of_a_server_is_host_port_and_name(url: str, place: str) -> None:
-    assert open_database(url).place == place
+    assert open_database(url).location == place
 
 
 @pytest.mark.parametrize(

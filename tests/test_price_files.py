@@ -21,7 +21,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from etl.rebuild import differences
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run

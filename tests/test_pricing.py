@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.money.pricing import (
+from etl.money.tariffs import (
     BEGINNING,
     FOREVER,
     PER_S,

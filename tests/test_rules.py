@@ -22,8 +22,8 @@ from etl.books.rule_files import (
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone
-from etl.money.allocation import Looks, Rule, allocations
-from etl.money.pricing import BEGINNING, FOREVER
+from etl.money.allocation import Labels, Rule, allocations
+from etl.money.periods import BEGINNING, FOREVER
 from etl.rebuild import differences, rebuild
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
@@ -70,8 +70,8 @@ budget,,,,,,lab,,40
 ALL = Rule(9, project="rest")
 
 
-def said(rules: list[Rule], *looks: Looks, account: str = "lab") -> list[tuple[Any, ...]]:
-    found = allocations(rules, account, "i-1", looks or [Looks(50, "train 7", ("img", "torch"))])
+def said(rules: list[Rule], *looks: Labels, account: str = "lab") -> list[tuple[Any, ...]]:
+    found = allocations(rules, account, "i-1", looks or [Labels(50, "train 7", ("img", "torch"))])
     return [(each.starts_s, each.ends_s, each.project) for each in found]
 
 
@@ -111,7 +111,7 @@ def test_the_first_rule_that_matches_holds_while_it_is_in_force() -> None:
 
 
 def test_a_rename_counts_from_when_it_was_seen() -> None:
-    looks = [Looks(50, "eval"), Looks(90, "train"), Looks(95, "train 2")]
+    looks = [Labels(50, "eval"), Labels(90, "train"), Labels(95, "train 2")]
     before, later = (BEGINNING, 90), (90, FOREVER)
     assert said([Rule(1, project="p", title="train*")], *looks) == [(*before, None), (*later, "p")]
     assert said([Rule(1, project="p", title="eval")], *looks) == [(*before, "p"), (*later, None)]

@@ -375,7 +375,7 @@ def test_a_read_only_user_reads_the_views_and_nothing_else(database: Database) -
     name = f"bi {next(_roles)}"
     grants = views.readonly_grants(database, name)
     if database.engine.dialect.name == "sqlite":
-        assert grants == [f"-- no users here: open it as file:{database.place}?mode=ro"]
+        assert grants == [f"-- no users here: open it as file:{database.location}?mode=ro"]
         return
     execute(database, *(line for line in grants if line and not line.startswith("--")))
     try:

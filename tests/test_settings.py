@@ -295,7 +295,7 @@ def test_settings_and_accounts_never_show_a_key_or_a_password(config: Path) -> N
 
 @pytest.mark.parametrize("said", ["x.db", "./x.db", "~/x.db"])
 def test_a_path_is_a_sqlite_file(said: str, config: Path) -> None:
-    place = open_database(load({"database_url": said}, NOTHING).database_url).place
+    place = open_database(load({"database_url": said}, NOTHING).database_url).location
     assert place == str(Path(said).expanduser().absolute())
 
 
@@ -313,8 +313,8 @@ def test_a_postgres_url_means_psycopg(scheme: str, config: Path) -> None:
     url = f"{scheme}://me:S3CRET@db.example/x"
     database = open_database(load({}, {"CHENYU_DATABASE_URL": url}).database_url)
     assert database.engine.url.drivername == "postgresql+psycopg"
-    assert "S3CRET" not in database.place
-    assert "db.example/x" in database.place
+    assert "S3CRET" not in database.location
+    assert "db.example/x" in database.location
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from etl import reports
 from etl.books.closing import close
 from etl.dialect import Database
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from etl.resources import BILLS
 from etl.simcloud import Story
 from tests.priced import YUAN, lists, says

@@ -21,7 +21,7 @@ from etl.errors import SettingsError
 from etl.history.days import Zone
 from etl.money.allocation import Rule
 from etl.money.budget import MonthlyBudget
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
 from tests.priced import YUAN

@@ -11,7 +11,7 @@ from etl.poll import Poll
 from etl.simcloud import ANY, Behaviour, Fail, Server, Story, serve
 from etl.source.client import Client, Retrying
 from etl.source.walk import MAX_WALKS
-from etl.source.wholeness import digest
+from etl.source.wholeness import digest_of_pages
 from tests.fake_source import Fake, body, poll_of, read
 
 QUICK = Retrying(attempts=2, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01)
@@ -41,7 +41,7 @@ def test_a_listing_of_many_pages_is_read_whole() -> None:
     assert found.complete
     assert (found.listed, found.reported_total, found.requests, found.retries) == (35, 35, 4, 0)
     assert sorted(page.number for page in found.walks[0]) == [1, 2, 3, 4]
-    assert found.digest == digest(b"", found.walks[0])
+    assert found.digest == digest_of_pages(b"", found.walks[0])
     assert found.notes == ()
 
 

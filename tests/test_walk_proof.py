@@ -19,7 +19,7 @@ from etl.source import walk
 from etl.source.client import Answer
 from etl.source.fetching import Fetches
 from etl.source.walk import MAX_WALKS
-from etl.source.wholeness import Verdict, digest, judge
+from etl.source.wholeness import Verdict, digest_of_pages, judge
 from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of, read
 
 # judging
@@ -70,18 +70,18 @@ def test_a_page_that_is_no_listing_is_named() -> None:
 def test_judging_does_not_depend_on_the_order_of_arrival() -> None:
     found = pages("ab", "cd", "e", total=5)
     assert judge(INSTANCES, found[::-1]) == judge(INSTANCES, found)
-    assert digest(b"s", found[::-1]) == digest(b"s", found)
+    assert digest_of_pages(b"s", found[::-1]) == digest_of_pages(b"s", found)
 
 
 def test_a_digest_depends_on_everything_else() -> None:
     found = pages("ab", "c", total=3)
     other = [
-        digest(b"t", found),
-        digest(b"s", found[:1]),
-        digest(b"s", [Page(2, 2, found[0].body), Page(1, 2, found[1].body)]),
-        digest(b"s", [Page(p.number, 3, p.body) for p in found]),
-        digest(b"s", pages("ab", "d", total=3)),
-        digest(b"s", found),
+        digest_of_pages(b"t", found),
+        digest_of_pages(b"s", found[:1]),
+        digest_of_pages(b"s", [Page(2, 2, found[0].body), Page(1, 2, found[1].body)]),
+        digest_of_pages(b"s", [Page(p.number, 3, p.body) for p in found]),
+        digest_of_pages(b"s", pages("ab", "d", total=3)),
+        digest_of_pages(b"s", found),
     ]
     assert len(set(other)) == len(other)
 

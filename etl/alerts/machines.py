@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from etl.alerts.words import Words, one_line, same
-from etl.history.days import Zone, cut
+from etl.history.days import Zone, cut_by_day
 from etl.money.charging import ChargingModel, Part, hour_microcny, pieces
-from etl.money.pricing import PricePeriod
+from etl.money.tariffs import PricePeriod
 from etl.poll import Instant
 
 TIMER_GRACE_S: Final = 600
@@ -76,7 +76,7 @@ class Meter:
         return None
 
     def _parts(self, until: Instant) -> Iterator[Part]:
-        for day in cut(self.days, self.started_at, until, until, until):
+        for day in cut_by_day(self.days, self.started_at, until, until, until):
             lengths = day.running_s, day.running_min_s, day.running_max_s
             yield Part(
                 "running", self.evidence, self.started_at, day.started_at, *lengths, self.gpu_nums

@@ -13,7 +13,7 @@ from etl.alerts.owners import Owner, owner_of
 from etl.history.codes import PREPAID_UNITS
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
-from etl.money.pricing import PricePeriod
+from etl.money.tariffs import PricePeriod
 from etl.poll import Instant
 
 Due = Callable[[str, float], float | None]

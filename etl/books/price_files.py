@@ -23,7 +23,7 @@ from etl.errors import SettingsError
 from etl.history.codes import UNITS
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
-from etl.money.pricing import HIGHEST_MICROCNY, Override, clashes
+from etl.money.tariffs import HIGHEST_MICROCNY, Override, clashes
 from etl.store import Writing
 from etl.store.books import PriceInUse
 

@@ -208,11 +208,11 @@ def try_rules(
 
 
 def _trials(batch: InstanceBatch, rules: Sequence[Rule], words: str | None) -> Iterator[RuleTrial]:
-    for uuid, looks in batch.looks.items():
-        title = looks[-1].title
+    for uuid, labels in batch.labels.items():
+        title = labels[-1].title
         if words is None or words.casefold() in f"{uuid}\n{title}".casefold():
             name = batch.account.name
-            yield RuleTrial(name, uuid, title, allocations(rules, name, uuid, looks))
+            yield RuleTrial(name, uuid, title, allocations(rules, name, uuid, labels))
 
 
 def _rule(number: int, entry: Entry, zone: Zone) -> Rule:

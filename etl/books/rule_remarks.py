@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from etl.history.days import iso
 from etl.money.allocation import Rule
 from etl.money.budget import MonthlyBudget
-from etl.money.pricing import BEGINNING, FOREVER
+from etl.money.periods import BEGINNING, FOREVER
 from etl.poll import Instant
 from etl.store.books import InstanceBatch
 
@@ -48,9 +48,9 @@ def _idle(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
     """Yield the rules that match no instance that was ever seen; none before the first."""
     idle, is_any = list(chosen.rules), False
     for batch in batches:
-        for uuid, looks in batch.looks.items():
+        for uuid, labels in batch.labels.items():
             is_any, name = True, batch.account.name
-            idle = [r for r in idle if not any(r.matches(name, uuid, look) for look in looks)]
+            idle = [r for r in idle if not any(r.matches(name, uuid, label) for label in labels)]
     for rule in idle if is_any else []:
         yield f"{_named(chosen, rule)} matches no instance known: {condition(rule)}"
 

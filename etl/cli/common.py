@@ -135,7 +135,7 @@ def prepare_database(app: App) -> bool:
 
 def say_database(app: App, *, is_new: bool) -> None:
     """Print the database's path, and whether it was created now: a mistyped path would create one."""
-    say(f"database: {app.database.place}" + (f" ({CREATED})" if is_new else ""))
+    say(f"database: {app.database.location}" + (f" ({CREATED})" if is_new else ""))
 
 
 def say(text: str = "") -> None:

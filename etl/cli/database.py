@@ -66,7 +66,7 @@ def downgrade(context: Context, revision: str, yes: bool) -> None:
     if not yes:
         click.confirm("Go on?" if losses else "This drops nothing but views. Go on?", abort=True)
     schema.downgrade(app.database, revision)
-    say(f"database: {app.database.place} is at revision {revision}")
+    say(f"database: {app.database.location} is at revision {revision}")
 
 
 @db.command("readonly-user")

@@ -286,7 +286,7 @@ def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) 
 
 def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
     from etl.books.entries import day_or_moment, yuan
-    from etl.money.pricing import PER_S
+    from etl.money.tariffs import PER_S
 
     units = {seconds: unit for unit, seconds in PER_S.items()}
     return (

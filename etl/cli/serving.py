@@ -93,7 +93,7 @@ def run(
     path = Path(context.config) if context.config else None
     logs.configure(app.settings.log_format, debug=context.debug)
     if is_new:
-        logging.getLogger("etl.daemon").warning("%s: %s", app.database.place, CREATED)
+        logging.getLogger("etl.daemon").warning("%s: %s", app.database.location, CREATED)
     try:
         daemon = Daemon(app, lambda: settings.load({**context.options, **said}, os.environ, path))
         code = daemon.run()

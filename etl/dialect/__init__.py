@@ -31,7 +31,7 @@ class Database(Protocol):
     """
 
     engine: Engine
-    place: str
+    location: str
     """Path of the file, or host, port and name of the database: nothing secret."""
     files: tuple[Path, ...]
     """Files that no output may overwrite; empty if a server holds the data."""
@@ -125,7 +125,7 @@ def translated(database: Database) -> Iterator[None]:
         raise database.error(error) from error
     except NoFreeConnection as error:
         raise Busy(
-            f"{database.place}: all connections of this process are at work",
+            f"{database.location}: all connections of this process are at work",
             advice="it may pass; else poll less often, or from several processes",
         ) from error
 

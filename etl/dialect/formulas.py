@@ -39,7 +39,7 @@ def as_sql(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
     is_short = before == [] or (len(before) == 1 and ast.get_docstring(tree) is not None)
     if not is_short or not isinstance(returned, ast.Return) or returned.value is None:
         raise TypeError(f"{function.__name__} is more than one return")
-    parameters = tuple(each.arg for each in tree.args.args)
+    parameters = tuple(operand.arg for operand in tree.args.args)
     return parameters, _Writer(parameters, function.__globals__).written(returned.value)
 
 
@@ -66,7 +66,7 @@ class _Writer:
             case ast.IfExp():
                 return self._chosen(*map(self.written, (node.test, node.body, node.orelse)))
             case ast.Call(func=ast.Name(id=name)):
-                return self._called(name, [self.written(each) for each in node.args])
+                return self._called(name, [self.written(operand) for operand in node.args])
         raise TypeError(f"no SQL is known for {ast.unparse(node)}")
 
     def _joined(self, operator: ast.AST, *operands: ast.expr) -> str:
@@ -78,7 +78,7 @@ class _Writer:
     def _compared(self, node: ast.Compare) -> str:
         operands = [node.left, *node.comparators]
         pairs = zip(node.ops, operands, operands[1:], strict=False)
-        return " AND ".join(self._joined(*each) for each in pairs)
+        return " AND ".join(self._joined(*operand) for operand in pairs)
 
     def _called(self, name: str, arguments: list[str]) -> str:
         if name in ("max", "min"):

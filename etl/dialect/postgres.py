@@ -35,7 +35,7 @@ class Postgres:
 
     def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self._server = SessionFactory(url, lock_timeout_s)
-        self.place = self._server.place()
+        self.location = self._server.location()
         options: dict[str, Any] = {"creator": self._server.connect, "hide_parameters": True}
         self.engine: Engine = create_engine(DRIVER, pool_pre_ping=True, **options)
         self._lock_engine = create_engine(DRIVER, poolclass=NullPool, **options)
@@ -145,8 +145,8 @@ class Postgres:
     ) -> tuple[str, dict[str, Any]]:
         arrays = _arrays(table, columns, rows)
         kinds = [self._kind(table, column) for column in columns]
-        told = ", ".join(f"CAST(:listed_{n} AS {kind}[])" for n, kind in enumerate(kinds))
-        return f"(SELECT * FROM unnest({told}))", {
+        typed = ", ".join(f"CAST(:listed_{n} AS {kind}[])" for n, kind in enumerate(kinds))
+        return f"(SELECT * FROM unnest({typed}))", {
             f"listed_{n}": array for n, array in enumerate(arrays)
         }
 
@@ -201,7 +201,7 @@ class Postgres:
             (high, low),
         ).scalar()
         if not is_held:
-            raise Away(f"{self.place}: the lock of the account was lost", advice=CHECK)
+            raise Away(f"{self.location}: the lock of the account was lost", advice=CHECK)
 
     def _unnest(self, table: Table, columns: Sequence[str]) -> str:
         arrays = ", ".join(f"%s::{self._kind(table, column)}[]" for column in columns)

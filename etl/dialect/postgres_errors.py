@@ -62,10 +62,10 @@ def to_store_error(error: DBAPIError, server: SessionFactory) -> StoreError:
     """Return our error for one of the driver."""
     state = getattr(error.orig, "sqlstate", None) or ""
     text = scrub(str(error.orig)).strip()
-    what = f"{server.place()}: {text.partition(chr(10))[0]}"
+    what = f"{server.location()}: {text.partition(chr(10))[0]}"
     if state in _BUSY:
         return Busy(
-            f"{server.place()} is locked by another program",
+            f"{server.location()} is locked by another program",
             advice="end the transaction that holds the lock, then try again",
         )
     hung_up = not state and isinstance(error.orig, _HUNG_UP)

@@ -57,11 +57,11 @@ class SessionFactory:
     """
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
-        self._said = _parse_url(url)
-        remember(*(str(self._said.get(name) or "") for name in SECRETS))
+        self._given = _parse_url(url)
+        remember(*(str(self._given.get(name) or "") for name in SECRETS))
         remember(os.environ.get("PGPASSWORD", ""))
         settings, rest = _split_options(
-            self._said.get("options") or os.environ.get("PGOPTIONS", "")
+            self._given.get("options") or os.environ.get("PGOPTIONS", "")
         )
         self._asked = settings
         self._lock_timeout = f"{round(lock_timeout_s * 1000)}ms"
@@ -71,7 +71,7 @@ class SessionFactory:
             **({} if "PGCONNECT_TIMEOUT" in os.environ else {"connect_timeout": CONNECT_TIMEOUT_S}),
             **KEEPALIVES,
             "tcp_user_timeout": UNANSWERED_MS,
-            **self._said,
+            **self._given,
             "options": rest,  # empty too, so that PGOPTIONS is not read a second time
             "client_encoding": "UTF8",
         }
@@ -79,30 +79,30 @@ class SessionFactory:
     @property
     def user(self) -> str | None:
         """Return the user of the database, if the URL names one."""
-        return self._said.get("user")
+        return self._given.get("user")
 
     @property
     def name(self) -> str | None:
         """Return the name of the database, if the URL names one."""
-        return self._said.get("dbname")
+        return self._given.get("dbname")
 
-    def place(self) -> str:
+    def location(self) -> str:
         """Describe where the data is, for people: hosts, ports and the name, without a user or a
         secret.
         """
-        hosts = (self._said.get("host") or self._said.get("hostaddr") or "").split(",")
-        ports = str(self._said.get("port") or "").split(",")
+        hosts = (self._given.get("host") or self._given.get("hostaddr") or "").split(",")
+        ports = str(self._given.get("port") or "").split(",")
         pairs = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False)
-        there = ",".join(
+        addresses = ",".join(
             (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
             for host, port in pairs
             if not host.startswith("/")  # the folder of a socket
         )
-        return f"postgresql://{there}/{self.name or ''}"
+        return f"postgresql://{addresses}/{self.name or ''}"
 
     def dump_command(self, target: Path) -> str:
         """Return the line that makes a backup, without a password."""
-        public = {k: v for k, v in self._said.items() if k not in (*SECRETS, "options")}
+        public = {k: v for k, v in self._given.items() if k not in (*SECRETS, "options")}
         words = ["pg_dump", "--format=custom", f"--file={target}"]
         return shlex.join([*words, f"--dbname={make_conninfo('', **public)}"])
 
@@ -140,7 +140,7 @@ class SessionFactory:
         encoding = conn.info.parameter_status("server_encoding")
         if encoding not in (*ENCODINGS, None):
             raise SettingsError(
-                f"{self.place()} is encoded in {encoding}, which cannot hold every text (Chinese)",
+                f"{self.location()} is encoded in {encoding}, which cannot hold every text (Chinese)",
                 advice="make another one: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
             )
 
@@ -160,7 +160,7 @@ class SessionFactory:
         conn.autocommit = False
         if is_shared:
             raise SettingsError(
-                f"{self.place()} is a pooler that shares sessions (transaction pooling), which"
+                f"{self.location()} is a pooler that shares sessions (transaction pooling), which"
                 " cannot hold the locks of accounts",
                 advice="name Postgres itself, or a pool with pool_mode = session",
             )
@@ -176,19 +176,19 @@ def _process(conn: psycopg.Connection[Any]) -> int:
 def _parse_url(url: str) -> dict[str, Any]:
     """Return the parameters of a URL as libpq reads it. No error quotes it: it may hold a password."""
     try:
-        said = conninfo_to_dict(url)
+        given = conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
         unknown = re.search(r'invalid URI query parameter: "(\w+)"', str(error))
         why = f": {unknown[1]} is no parameter of libpq" if unknown else ""
         raise SettingsError(f"the database URL is not understood{why}", advice=FORMS) from None
-    if "@" in str(said.get("host", "")).lstrip("@"):  # a leading one is an abstract socket
+    if "@" in str(given.get("host", "")).lstrip("@"):  # a leading one is an abstract socket
         raise SettingsError(
             "the database URL has an @ too many", advice="write an @ in the password as %40"
         )
-    ports = str(said.get("port") or "5432").split(",")
+    ports = str(given.get("port") or "5432").split(",")
     if not all(port.isdigit() and 0 < int(port) < 65536 for port in ports if port):
         raise SettingsError("the database URL has a port that is none", advice=FORMS)
-    return said
+    return given
 
 
 def _split_options(options: str) -> tuple[dict[str, str], str]:

@@ -55,12 +55,12 @@ def macros() -> Mapping[str, Macro]:
     """Return all macros by name: those of `sql/macros.sql`, and the formulas of charging."""
     text = paths.MACROS.read_text(encoding="utf-8")
     made = [
-        Macro(name, _listed(parameters), body, " ".join(about.replace("-- ", "").split()))
+        Macro(name, _split_names(parameters), body, " ".join(about.replace("-- ", "").split()))
         for about, name, parameters, body in _MACRO.findall(text)
     ]
     made += [
-        Macro(each.__name__, *as_sql(each), (each.__doc__ or "").partition("\n")[0])
-        for each in FORMULAS
+        Macro(formula.__name__, *as_sql(formula), (formula.__doc__ or "").partition("\n")[0])
+        for formula in FORMULAS
     ]
     return {macro.name: macro for macro in made}
 
@@ -89,10 +89,10 @@ def text_of_view(path: Path) -> str:
 
 def _expanded(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
     done, at = [], 0
-    while found := _CALL.search(sql, at):
-        done.append(sql[at : found.start()])
-        at = found.end()
-        name, constant = found.groups()
+    while match := _CALL.search(sql, at):
+        done.append(sql[at : match.start()])
+        at = match.end()
+        name, constant = match.groups()
         if constant is not None:
             done.append(_constant(constant))
         elif name in functions or (name is not None and _view(name).is_file()):
@@ -101,7 +101,7 @@ def _expanded(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
             text = functions[name](*arguments) if text is None else text
             done.append(_expanded(text, functions))
         else:
-            done.append(found[0])
+            done.append(match[0])
     return "".join([*done, sql[at:]])
 
 
@@ -130,14 +130,16 @@ def _constant(name: str) -> str:
 
 def _call_arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
     """Return the arguments of a call whose bracket opens before `at`, and where it has closed."""
-    depth, begins, found = 1, at, []
+    depth, begins, arguments = 1, at, []
     for piece in _PIECE.finditer(sql, at):
         depth += {"(": 1, ")": -1}.get(piece[0], 0)
         if depth == 0 or (depth == 1 and piece[0] == ","):
-            found.append(sql[begins : piece.start()].strip())
+            arguments.append(sql[begins : piece.start()].strip())
             begins = piece.end()
         if depth == 0:
-            return [each for each in found if each or len(found) > 1], piece.end()
+            return [
+                argument for argument in arguments if argument or len(arguments) > 1
+            ], piece.end()
     raise SettingsError(f"the bracket of {name}( is not closed in SQL")
 
 
@@ -147,8 +149,8 @@ def _substituted(body: str, instead: Mapping[str, str]) -> str:
         return body
     word = re.compile(rf"{SILENT}|(?<![\w.:])({'|'.join(instead)})\b", re.DOTALL)
 
-    def put(found: re.Match[str]) -> str:
-        return _bracketed(instead[found[1]]) if found[1] is not None else found[0]
+    def put(match: re.Match[str]) -> str:
+        return _bracketed(instead[match[1]]) if match[1] is not None else match[0]
 
     return word.sub(put, body)
 
@@ -172,5 +174,5 @@ def _is_one_call(argument: str) -> bool:
     return False
 
 
-def _listed(names: str) -> tuple[str, ...]:
+def _split_names(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",") if name.strip())

@@ -63,7 +63,7 @@ class Sqlite:
                 f"SQLite {sqlite3.sqlite_version} is too old", advice="3.37 or newer is needed"
             )
         self.path = path
-        self.place = str(path)
+        self.location = str(path)
         self._file = DatabaseFile(path)
         self.files = self._file.files
         self._busy_timeout_s = busy_timeout_s
@@ -90,7 +90,7 @@ class Sqlite:
 
     def _make_engine(self, **options: Any) -> Engine:
         engine = create_engine(
-            URL.create("sqlite", database=self.place),
+            URL.create("sqlite", database=self.location),
             hide_parameters=True,
             connect_args={"timeout": self._busy_timeout_s},
             **options,
@@ -136,7 +136,7 @@ class Sqlite:
             try:
                 yield conn
             except sqlite3.Warning as error:  # Python before 3.12 warns of several statements
-                raise StoreError(f"{self.place}: {error}") from error
+                raise StoreError(f"{self.location}: {error}") from error
             finally:
                 if not conn.invalidated:
                     raw.set_authorizer(None)
@@ -157,7 +157,7 @@ class Sqlite:
             marks = ", ".join("?" * len(columns))
             conn.exec_driver_sql(
                 f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})",
-                _plain(table, columns, rows),
+                _driver_rows(table, columns, rows),
             )
 
     def update(
@@ -171,7 +171,7 @@ class Sqlite:
         if rows:
             conn.exec_driver_sql(
                 f"UPDATE {table.name} SET {_marks(columns, ', ')} WHERE {_marks(keys, ' AND ')}",
-                _plain(table, [*columns, *keys], rows),
+                _driver_rows(table, [*columns, *keys], rows),
             )
 
     def delete(
@@ -180,7 +180,7 @@ class Sqlite:
         if rows:
             conn.exec_driver_sql(
                 f"DELETE FROM {table.name} WHERE {_marks(keys, ' AND ')}",
-                _plain(table, keys, rows),
+                _driver_rows(table, keys, rows),
             )
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -190,7 +190,7 @@ class Sqlite:
         self, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> tuple[str, dict[str, Any]]:
         values = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(columns)))
-        encoded = json.dumps(_plain(table, columns, rows))
+        encoded = json.dumps(_driver_rows(table, columns, rows))
         return f"(SELECT {values} FROM json_each(:listed))", {"listed": encoded}
 
     def render(self, sql: str) -> str:
@@ -216,14 +216,14 @@ class Sqlite:
         code = getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy(
-                f"{self.place} is locked by another program",
+                f"{self.location} is locked by another program",
                 advice="end the program that holds a write transaction open, then try again",
             )
         refusal = self._file.refusal() if code in _OF_THE_SYSTEM else None
         if refusal is not None:
-            what = f"{self.place}: {error.orig} ({refusal.strerror})"
+            what = f"{self.location}: {error.orig} ({refusal.strerror})"
             return StoreError(what, advice=advice_on(refusal))
-        return StoreError(f"{self.place}: {error.orig}", advice=_ADVICE.get(code))
+        return StoreError(f"{self.location}: {error.orig}", advice=_ADVICE.get(code))
 
     def _connect(self, *arguments: Any) -> sqlite3.Connection:
         """Open the file in place of SQLAlchemy, which would create it."""
@@ -240,7 +240,7 @@ class Sqlite:
         mode = WAL if _is_foreign(raw) else _use_wal(raw)
         if mode != WAL:
             warnings.warn(
-                f"{self.place} cannot use write-ahead logging (journal mode {mode}): readers and"
+                f"{self.location} cannot use write-ahead logging (journal mode {mode}): readers and"
                 " the writer will wait for each other; on a network drive use Postgres",
                 stacklevel=2,
             )
@@ -254,7 +254,7 @@ class Sqlite:
     def _refuse_replaced(self, _: sqlite3.Connection, record: Any, __: Any) -> None:
         """Refuse a kept connection whose file is no longer under the path; SQLite would go on with it."""
         if record.info[OPENED] != self._file.key():
-            raise StoreError(f"{self.place} was replaced by another file", advice=RESTORE)
+            raise StoreError(f"{self.location} was replaced by another file", advice=RESTORE)
 
 
 def _hear_signals() -> int:
@@ -296,7 +296,7 @@ def _marks(columns: Sequence[str], joint: str) -> str:
     return joint.join(f"{column} = ?" for column in columns)
 
 
-def _plain(
+def _driver_rows(
     table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]
 ) -> list[tuple[Any, ...]]:
     """Return rows as sqlite3 takes them."""

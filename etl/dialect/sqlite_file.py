@@ -49,12 +49,12 @@ class DatabaseFile:
         is gone.
         """
         try:
-            there = self.path.stat()
+            status = self.path.stat()
         except OSError as error:
             raise self._unreachable(error) from error
-        if stat.S_ISDIR(there.st_mode):
+        if stat.S_ISDIR(status.st_mode):
             raise StoreError(f"{self.path} is a folder", advice="name a file in it")
-        return there.st_dev, there.st_ino
+        return status.st_dev, status.st_ino
 
     def refusal(self) -> OSError | None:
         """Return why the system does not let SQLite work here, which SQLite does not say; None if
@@ -183,10 +183,10 @@ def _copy(source: Path, fresh: Path) -> None:
     copy.
     """
     with (
-        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as there,
+        closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as live,
         closing(sqlite3.connect(fresh)) as copy,
     ):
-        there.backup(copy)
+        live.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # a backup is one file
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

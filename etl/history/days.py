@@ -97,7 +97,7 @@ class Zone:
         return Day(day.isoformat(), self.starts(day), self.starts(day + timedelta(days=1)))
 
 
-def cut(
+def cut_by_day(
     zone: Zone, started_at: Instant, ended_min: Instant, ended_at: Instant, ended_max: Instant
 ) -> Iterator[DayPart]:
     """Cut a closed stretch into day parts, which add up to the stretch's three lengths.

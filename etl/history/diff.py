@@ -198,7 +198,7 @@ def _begin_history(changes: Changes, sighting: Sighting, window: Window) -> None
     changes.versions.append(
         Version(facts, sighting.extra, 1, after_at, window.b, "first_seen", step.state.last_start)
     )
-    _write(changes, facts.instance_uuid, 0, step.written)
+    _add_stretches(changes, facts.instance_uuid, 0, step.written)
 
 
 def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, window: Window) -> None:
@@ -220,7 +220,7 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
     )
     changes.ended.append(Ended(uuid, was.version, a, b, "changed"))
     stretches = {stretch.usage_no: stretch for stretch in (*undone, *step.written)}
-    _write(changes, uuid, state.count, stretches.values())
+    _add_stretches(changes, uuid, state.count, stretches.values())
 
 
 def _undo_going(
@@ -245,10 +245,10 @@ def _leave(changes: Changes, was: Known, known: Usage) -> None:
     step = usage.leave(known.state, was.facts, was.seen_at, gone_at)
     changes.presences.append(Presence(uuid, was.seen_at, gone_at, gone_at))
     changes.ended.append(Ended(uuid, was.version, was.seen_at, gone_at, "gone"))
-    _write(changes, uuid, known.state.count, step.written)
+    _add_stretches(changes, uuid, known.state.count, step.written)
 
 
-def _write(changes: Changes, uuid: str, count: int, written: Iterable[Stretch]) -> None:
+def _add_stretches(changes: Changes, uuid: str, count: int, written: Iterable[Stretch]) -> None:
     """Add a step's stretches to the changes; `count` of the instance's are in the database
     already.
     """

@@ -36,7 +36,7 @@ class Began:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class VersionPresence:
     """State of a version after a poll: listed (both None), missing, or ended."""
 
     was: Lasting
@@ -52,7 +52,7 @@ class VersionChanges:
     """
 
     began: list[Began] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
+    presences: list[VersionPresence] = field(default_factory=list)
     replaced: int = 0
 
     @property
@@ -61,11 +61,11 @@ class VersionChanges:
 
     @property
     def gone(self) -> int:
-        return sum(shown.ended_at is not None for shown in self.shown) - self.replaced
+        return sum(presence.ended_at is not None for presence in self.presences) - self.replaced
 
     @property
     def pending(self) -> bool:
-        return any(s.last_seen_at is not None and s.ended_at is None for s in self.shown)
+        return any(s.last_seen_at is not None and s.ended_at is None for s in self.presences)
 
 
 def compare_versions(
@@ -91,18 +91,18 @@ def compare_versions(
         if was is None:
             changes.began.append(Began(record, b, newest))
         elif was.record.facts != record.facts:
-            _replace(changes, was, record, b)
+            _begin_version(changes, was, record, b)
         elif was.last_seen_at is not None or was.missing_since is not None:
-            changes.shown.append(Shown(was))
+            changes.presences.append(VersionPresence(was))
     for identity in known.keys() - seen:
         _miss(changes, known[identity], b, listed=identity in rejected, complete=complete)
     return changes
 
 
-def _replace(changes: VersionChanges, was: Lasting, record: Record, b: Instant) -> None:
+def _begin_version(changes: VersionChanges, was: Lasting, record: Record, b: Instant) -> None:
     began_at = max(b, was.began_at + 1)  # two polls may end in the same second
     # the old version ends when the new one is seen: the change itself was not observed
-    changes.shown.append(Shown(was, was.seen_at, was.missing_since, began_at))
+    changes.presences.append(VersionPresence(was, was.seen_at, was.missing_since, began_at))
     changes.began.append(Began(record, began_at, was.seen_at))
     changes.replaced += 1
 
@@ -113,13 +113,15 @@ def _miss(
     if not complete and not listed:
         return
     if listed:
-        shown = Shown(was, was.seen_at if complete else was.last_seen_at)
+        presence = VersionPresence(was, was.seen_at if complete else was.last_seen_at)
     elif was.missing_since is None:
-        shown = Shown(was, was.seen_at, b)
+        presence = VersionPresence(was, was.seen_at, b)
     else:
-        shown = Shown(was, was.seen_at, was.missing_since, max(was.missing_since, was.began_at))
-    if (shown.last_seen_at, shown.missing_since) != (
+        presence = VersionPresence(
+            was, was.seen_at, was.missing_since, max(was.missing_since, was.began_at)
+        )
+    if (presence.last_seen_at, presence.missing_since) != (
         was.last_seen_at,
         was.missing_since,
-    ) or shown.ended_at is not None:
-        changes.shown.append(shown)
+    ) or presence.ended_at is not None:
+        changes.presences.append(presence)

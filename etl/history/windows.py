@@ -137,7 +137,7 @@ class Matching:
 
     def unlisted(self, held: Iterable[Held]) -> Iterator[Held]:
         """Return the held records that no listed record was matched with."""
-        return (each for each in held if each.key(self._group) not in self._taken)
+        return (record for record in held if record.key(self._group) not in self._taken)
 
     def _of(self, record: Record) -> Key:
         return record.facts[: self._group]
@@ -145,11 +145,11 @@ class Matching:
     def _grouped(self, held: Iterable[Held]) -> dict[Key, _Group]:
         groups: dict[Key, _Group] = {}
         # valid records first: a superseded one comes back only if none of them fits
-        for each in sorted(held, key=lambda each: (each.superseded_at is not None, each.number)):
-            group = groups.setdefault(self._of(each.record), _Group())
-            group.highest = max(group.highest, each.number)
-            if each.key(self._group) not in self._taken:
-                group.free.append(each)
+        for held_record in sorted(held, key=lambda h: (h.superseded_at is not None, h.number)):
+            group = groups.setdefault(self._of(held_record.record), _Group())
+            group.highest = max(group.highest, held_record.number)
+            if held_record.key(self._group) not in self._taken:
+                group.free.append(held_record)
         return groups
 
     def _found(self, was: Held, record: Record, changes: WindowChanges) -> None:

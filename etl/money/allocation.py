@@ -6,14 +6,14 @@ Pure. The first rule that matches holds; if none does, nobody pays.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from etl.money.pricing import BEGINNING, FOREVER
+from etl.money.periods import BEGINNING, FOREVER, merge_adjacent
 from etl.poll import Instant
 
 NO_RULE: Final = 0
@@ -43,17 +43,17 @@ class Rule:
     def holds(self, at: Instant) -> bool:
         return (self.valid_from or BEGINNING) <= at < (self.valid_to or FOREVER)
 
-    def matches(self, account: str, instance_uuid: str, looks: Looks) -> bool:
+    def matches(self, account: str, instance_uuid: str, labels: Labels) -> bool:
         return (
             self.account in (None, account)
             and self.instance_uuid in (None, instance_uuid)
-            and (self.title is None or _is_like(self.title, looks.title))
-            and (self.image is None or any(_is_like(self.image, name) for name in looks.images))
+            and (self.title is None or _is_like(self.title, labels.title))
+            and (self.image is None or any(_is_like(self.image, name) for name in labels.images))
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
+class Labels:
     """The title and image of an instance from `since` on."""
 
     since: Instant
@@ -77,44 +77,30 @@ class Allocation:
 
 
 def allocations(
-    rules: Sequence[Rule], account: str, instance_uuid: str, looks: Sequence[Looks]
+    rules: Sequence[Rule], account: str, instance_uuid: str, labels: Sequence[Labels]
 ) -> list[Allocation]:
     """List who pays for an instance over all time, in order and without holes.
 
-    `looks` are in order; the first of them counts for all time before it.
+    `labels` are in order; the first of them counts for all time before it.
     """
-    begins = {BEGINNING} | {each.since for each in looks[1:]}
+    begins = {BEGINNING} | {seen.since for seen in labels[1:]}
     for rule in rules:
         begins |= {rule.valid_from or BEGINNING, rule.valid_to or BEGINNING}
-    found: list[Allocation] = []
+    periods: list[Allocation] = []
     for at, to in pairwise([*sorted(begins), FOREVER]):
-        then = next((each for each in reversed(looks) if each.since <= at), looks[0])
+        then = next((seen for seen in reversed(labels) if seen.since <= at), labels[0])
         rule = first_match(rules, account, instance_uuid, then, at) or Rule(NO_RULE)
-        found.append(Allocation(at, to, rule.rule_no, rule.project, rule.owner, rule.cost_centre))
-    return list(_joined(found))
+        periods.append(Allocation(at, to, rule.rule_no, rule.project, rule.owner, rule.cost_centre))
+    return list(merge_adjacent(periods))
 
 
 def first_match(
-    rules: Sequence[Rule], account: str, instance_uuid: str, looks: Looks, at: Instant
+    rules: Sequence[Rule], account: str, instance_uuid: str, labels: Labels, at: Instant
 ) -> Rule | None:
     """Return the rule that holds at a moment, None if no rule matches."""
     return next(
-        (r for r in rules if r.holds(at) and r.matches(account, instance_uuid, looks)), None
+        (r for r in rules if r.holds(at) and r.matches(account, instance_uuid, labels)), None
     )
-
-
-def _joined(found: Sequence[Allocation]) -> Iterator[Allocation]:
-    """Merge adjacent allocations that differ in their times alone."""
-    last: Allocation | None = None
-    for each in found:
-        if last is not None and each == replace(last, starts_s=last.ends_s, ends_s=each.ends_s):
-            last = replace(last, ends_s=each.ends_s)
-            continue
-        if last is not None:
-            yield last
-        last = each
-    if last is not None:
-        yield last
 
 
 def _is_like(pattern: str, text: str) -> bool:

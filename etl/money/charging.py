@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from etl.money import formulas
-from etl.money.pricing import PricePeriod
+from etl.money.tariffs import PricePeriod
 from etl.poll import Instant
 from etl.units import HOUR_S
 

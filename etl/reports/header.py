@@ -104,13 +104,13 @@ def parse_report(name: str, path: Path) -> Report:
         (header if is_header else body).append(
             line.removeprefix("--").strip() if is_header else line
         )
-    params = [_parse_param(*found.groups()) for line in header if (found := _PARAM.match(line))]
+    params = [_parse_param(*match.groups()) for line in header if (match := _PARAM.match(line))]
     columns = [
-        _parse_column(name, *found.groups()) for line in header if (found := _COLUMN.match(line))
+        _parse_column(name, *match.groups()) for line in header if (match := _COLUMN.match(line))
     ]
     about = " ".join(line for line in header if line and not line.startswith("@"))
     by_name = {column.name: column for column in columns}
-    observes = [found[1] for line in header if (found := _OBSERVES.match(line))]
+    observes = [match[1] for line in header if (match := _OBSERVES.match(line))]
     sql = expanded("\n".join(body))
     return Report(name, about, tuple(params), by_name, sql, False, *observes)
 
@@ -121,12 +121,12 @@ def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
     Only parameters of our own reports: the databases differ in how they convert such a value.
     """
     for param in report.params:
-        said = arguments.get(param.name)
-        if report.is_own or said is None or not (param.default or "").isdecimal():
+        value = arguments.get(param.name)
+        if report.is_own or value is None or not (param.default or "").isdecimal():
             continue
-        if not re.fullmatch(r"[0-9]{1,9}", str(said)):
+        if not re.fullmatch(r"[0-9]{1,9}", str(value)):
             raise SettingsError(
-                f"{param.name} cannot be {said!r}",
+                f"{param.name} cannot be {value!r}",
                 advice=f"it is a whole number such as {param.default}",
             )
 
@@ -138,7 +138,7 @@ def bound(sql: str) -> list[str]:
 
 def literal_colons(sql: str) -> str:
     """Return `sql` with the colons in literals and comments escaped, so that they bind nothing."""
-    return _SILENT.sub(lambda found: found[0].replace(":", "\\:"), sql)
+    return _SILENT.sub(lambda match: match[0].replace(":", "\\:"), sql)
 
 
 def first_sentence(text: str) -> str:
@@ -155,10 +155,10 @@ def _parse_param(name: str, about: str, choices: str | None) -> Param:
     return Param(name, about, values, values[0])
 
 
-def _parse_column(report: str, name: str, said: str | None, about: str) -> Column:
-    if said is None:
+def _parse_column(report: str, name: str, value: str | None, about: str) -> Column:
+    if value is None:
         return Column(name, about)
-    words = [word.strip() for word in said.split(",")]
+    words = [word.strip() for word in value.split(",")]
     named = dict(word.split("=", 1) for word in words if "=" in word)
     flags = [word for word in words if word and "=" not in word]
     kinds = [flag for flag in flags if flag in KINDS]

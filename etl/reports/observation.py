@@ -84,8 +84,8 @@ def line_above(
     database: Database, report: Report, arguments: Mapping[str, Any], lang: str = "en"
 ) -> str:
     """Return the line above a report: until when it was observed, and how much was not seen."""
-    found = observations(database, report, arguments)
-    return observed_line(found, of_period=report.param("from_day") is not None, lang=lang)
+    per_account = observations(database, report, arguments)
+    return observed_line(per_account, of_period=report.param("from_day") is not None, lang=lang)
 
 
 def observations(
@@ -105,19 +105,19 @@ def observations_of_days(
     )
 
 
-def observed_line(found: Sequence[Observation], *, of_period: bool, lang: str = "en") -> str:
+def observed_line(per_account: Sequence[Observation], *, of_period: bool, lang: str = "en") -> str:
     """Return the line that says until when each account was observed, and how much was not seen."""
-    if not found:
+    if not per_account:
         return _WORDS[lang]["nothing"]
     worst = sorted(
-        found,
+        per_account,
         key=lambda o: (o.until_at is not None, not o.is_future, -o.unseen_s, o.account),
     )
-    lines = [_clause(each, of_period, lang) for each in worst[:MOST_ACCOUNTS]]
-    if len(found) > 1:
-        lines = [f"{each.account}: {line}" for each, line in zip(worst, lines, strict=False)]
-    if len(found) > MOST_ACCOUNTS:
-        lines.append(_WORDS[lang]["more"].format(len(found) - MOST_ACCOUNTS))
+    lines = [_clause(observation, of_period, lang) for observation in worst[:MOST_ACCOUNTS]]
+    if len(per_account) > 1:
+        lines = [f"{seen.account}: {line}" for seen, line in zip(worst, lines, strict=False)]
+    if len(per_account) > MOST_ACCOUNTS:
+        lines.append(_WORDS[lang]["more"].format(len(per_account) - MOST_ACCOUNTS))
     return _WORDS[lang]["between"].join(lines)
 
 
@@ -131,10 +131,14 @@ def _observations(
     return (_of_period(*row) for row in run(database, SEEN, arguments)[1])
 
 
-def _with_future_marked(found: Iterable[Observation], now: Instant | None) -> list[Observation]:
+def _with_future_marked(
+    per_account: Iterable[Observation], now: Instant | None
+) -> list[Observation]:
     """Mark newest polls that lie in the future."""
     latest = math.inf if now is None else now + FUTURE_S
-    return [replace(o, is_future=o.until_at is not None and o.until_at > latest) for o in found]
+    return [
+        replace(o, is_future=o.until_at is not None and o.until_at > latest) for o in per_account
+    ]
 
 
 def _of_period(

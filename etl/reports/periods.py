@@ -21,9 +21,9 @@ def day_range(since: str | None, until: str | None, today: date) -> tuple[str, s
     `today`, `yesterday`, `this-` or `last-` with `week`, `month`, `quarter` or `year`, or a number of
     days such as `7d` (that many days up to today). Weeks begin on Monday. Raises `SettingsError`.
     """
-    first, last_of_since = _days(since or "this-month", today)
+    first, last_of_since = _days_of_word(since or "this-month", today)
     if until is not None:
-        last = _days(until, today)[1]
+        last = _days_of_word(until, today)[1]
     else:
         last = last_of_since if since and _names_a_period(since) else today
     if first > last:
@@ -42,12 +42,12 @@ def days_that_follow(first: str, last: str) -> dict[str, str]:
     begins, ends, day = date.fromisoformat(first), date.fromisoformat(last), timedelta(days=1)
     length = min(ends - begins + day, begins - date.min)
     next_month = ends.replace(day=1) + 31 * day if ends.year < date.max.year else date.max
-    found = (
+    match = (
         begins - length,
         ends.replace(day=1),
         next_month.replace(day=1) - day,
     )
-    return {name: each.isoformat() for name, each in zip(FOLLOWING, found, strict=True)}
+    return {name: day.isoformat() for name, day in zip(FOLLOWING, match, strict=True)}
 
 
 def _names_a_period(word: str) -> bool:
@@ -55,14 +55,14 @@ def _names_a_period(word: str) -> bool:
     return word == "yesterday" or word.startswith("last-") or _CALENDAR.fullmatch(word) is not None
 
 
-def _days(word: str, today: date) -> tuple[date, date]:
+def _days_of_word(word: str, today: date) -> tuple[date, date]:
     try:
         if word in (known := _known(today)):
             return known[word]
-        if found := re.fullmatch(r"(\d{1,4})d", word):
-            return today - (int(found[1]) - 1) * _DAY, today
-        if found := _CALENDAR.fullmatch(word):
-            return _calendar(int(found[1]), found[2], found[3])
+        if match := re.fullmatch(r"(\d{1,4})d", word):
+            return today - (int(match[1]) - 1) * _DAY, today
+        if match := _CALENDAR.fullmatch(word):
+            return _calendar(int(match[1]), match[2], match[3])
         return (date.fromisoformat(word),) * 2
     except (ValueError, OverflowError):
         raise SettingsError(

@@ -35,7 +35,7 @@ def run(
     The user's own SQL cannot write; what it does wrong is a `SettingsError`.
     """
     values = bound_values(report, arguments)
-    lines = _rows(database, report, values)
+    lines = _stream_rows(database, report, values)
     header = next(lines)
     if twice := {name for name in header if header.count(name) > 1}:
         lines.close()
@@ -66,7 +66,7 @@ def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]
     return values
 
 
-def _rows(database: Database, report: Report, values: Mapping[str, Any]) -> ReadRows:
+def _stream_rows(database: Database, report: Report, values: Mapping[str, Any]) -> ReadRows:
     statement = _statement(report)
     opened = database.guarded() if report.is_own else database.reading()
     with _blamed(report), translated(database), opened as conn:
@@ -101,11 +101,11 @@ def _statement(report: Report) -> TextClause:
     So `day >= :from_day` searches an index. In the user's own SQL days stay text: it may compare them
     with text.
     """
-    said = text(literal_colons(report.sql.rstrip().rstrip(";")))
+    statement = text(literal_colons(report.sql.rstrip().rstrip(";")))
     if report.is_own:
-        return said
+        return statement
     days = [name for name in bound(report.sql) if name in DAYS]
-    return said.bindparams(*(bindparam(name, type_=CalendarDay()) for name in days))
+    return statement.bindparams(*(bindparam(name, type_=CalendarDay()) for name in days))
 
 
 @contextmanager
@@ -118,8 +118,8 @@ def _blamed(report: Report) -> Iterator[None]:
     except StoreError as error:
         if not report.is_own or isinstance(error, Busy):
             raise
-        said = error.message.partition(": ")[2] or error.message
-        raise SettingsError(f"{report.name}: {said}", advice=READ_ONLY) from error
+        reason = error.message.partition(": ")[2] or error.message
+        raise SettingsError(f"{report.name}: {reason}", advice=READ_ONLY) from error
 
 
 def plain(value: Any) -> Any:
@@ -139,16 +139,16 @@ def plain(value: Any) -> Any:
 
 
 def _instant(value: datetime) -> str:
-    said = value.isoformat()
-    if not said.endswith("+00:00"):
-        said = value.astimezone(UTC).isoformat()
-    return f"{said[:19]}Z"
+    spelled = value.isoformat()
+    if not spelled.endswith("+00:00"):
+        spelled = value.astimezone(UTC).isoformat()
+    return f"{spelled[:19]}Z"
 
 
 def _as_number(value: Decimal) -> int | float:
     """Convert by way of text: asking a Decimal for its exponent takes four times as long."""
-    said = str(value)
-    return int(said) if said.lstrip("-").isdigit() else float(said)
+    digits = str(value)
+    return int(digits) if digits.lstrip("-").isdigit() else float(digits)
 
 
 _MADE_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {datetime: _instant, Decimal: _as_number}

@@ -68,14 +68,16 @@ def write_month(
     Raises `SettingsError` if the month is not understood, or has not begun.
     """
     first, last = _days_of_month(month, today)
-    said = {"account": account, "from_day": first, "to_day": last, "now": made_at}
+    arguments = {"account": account, "from_day": first, "to_day": last, "now": made_at}
     with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
-            columns, rows = _read(database, sheet, said, lang)
-            above = reports.line_above(database, reports.load_report(sheet.report), said, lang)
+            columns, rows = _report_rows(database, sheet, arguments, lang)
+            above = reports.line_above(database, reports.load_report(sheet.report), arguments, lang)
             book.sheet(getattr(sheet, lang), columns, rows, above)
         about = [(getattr(sheet, lang), sheet.about(lang)) for sheet in SHEETS]
-        known = reports.notes_of_month(database, month, said, zone=zone, made_at=made_at, lang=lang)
+        known = reports.notes_of_month(
+            database, month, arguments, zone=zone, made_at=made_at, lang=lang
+        )
         book.notes([*about, *known])
 
 
@@ -88,10 +90,10 @@ def _days_of_month(month: str, today: date) -> tuple[str, str]:
     return first, last
 
 
-def _read(
-    database: Database, sheet: Sheet, said: Mapping[str, Any], lang: str
+def _report_rows(
+    database: Database, sheet: Sheet, arguments: Mapping[str, Any], lang: str
 ) -> tuple[list[Column], Any]:
     report = reports.load_report(sheet.report)
-    names, rows = reports.run(database, report, {**said, "by": sheet.by})
+    names, rows = reports.run(database, report, {**arguments, "by": sheet.by})
     columns = report.described(names)
     return columns, in_chinese(columns, rows) if lang == "zh" else rows

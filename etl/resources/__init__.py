@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from etl.resources import balance, bills, cards, instances, prices, recharges
+from etl.resources import balance, bills, cards, instances, list_prices, recharges
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Record, ValidTime
 from etl.resources.resource import Keeping, Resource
 
-MODULES = (instances, prices, balance, cards, bills, recharges)
+MODULES = (instances, list_prices, balance, cards, bills, recharges)
 """In the order in which they are polled. A further resource is one name here."""
 RESOURCES: dict[str, Resource[Any]] = {m.RESOURCE.name: m.RESOURCE for m in MODULES}
 INSTANCES, BILLS, RECHARGES = instances.RESOURCE, bills.RESOURCE, recharges.RESOURCE
-GPU_PRICES, BALANCE, CARDS = prices.RESOURCE, balance.RESOURCE, cards.RESOURCE
+GPU_PRICES, BALANCE, CARDS = list_prices.RESOURCE, balance.RESOURCE, cards.RESOURCE
 
 __all__ = [
     "BALANCE",

@@ -20,6 +20,7 @@ from etl.resources.listing import Listing, Reject, numbered
 from etl.resources.records import Form, Member, Record, ValidTime, list_in
 from etl.resources.resource import Resource
 from etl.resources.values import Extra, OddValue, code, identifier, instant_of, microcny_of, words
+from etl.units import HOUR_S
 
 VERSION = 4
 LIST_KEY, AMOUNT = "order_list", "amount"
@@ -28,10 +29,10 @@ NAME = "_name"
 
 
 def _order(value: Any, name: str, extra: Extra) -> str:
-    found = identifier(str(value) if isinstance(value, int) else value, name, extra)
-    if not found:
+    number = identifier(str(value) if isinstance(value, int) else value, name, extra)
+    if not number:
         raise OddValue("Expected an order number")
-    return found
+    return number
 
 
 def _charge_channel(value: Any, name: str, extra: Extra) -> int:
@@ -43,10 +44,10 @@ def _remark(value: Any, name: str, extra: Extra) -> str:
 
 
 def _line_amount(value: Any, name: str, extra: Extra) -> int:
-    found = microcny_of(value, name, extra)
-    if found is None:
+    microcny = microcny_of(value, name, extra)
+    if microcny is None:
         raise OddValue("Expected an amount")
-    return found
+    return microcny
 
 
 def _complete(columns: dict[str, Any]) -> None:
@@ -63,7 +64,7 @@ def _complete(columns: dict[str, Any]) -> None:
         raise OddValue("the window ends before it starts - at `$.settle_end_time`")
 
 
-class Line(NamedTuple):
+class LineFacts(NamedTuple):
     """The facts of a line, in the order of the columns."""
 
     order_number: str
@@ -80,7 +81,7 @@ class Line(NamedTuple):
         return self.settle_end_at if self.ordered_at is None else self.ordered_at
 
 
-GROUP = Line._fields.index("ordered_at")
+GROUP = LineFacts._fields.index("ordered_at")
 """How many of the facts lead the key: lines alike in them are corrected in place."""
 MEMBERS = (
     Member("order_number", "order_number", _order),
@@ -109,19 +110,19 @@ FORM = Form(
 
 def valid_time(facts: Sequence[Any]) -> ValidTime:
     """Return the window that a line settles, and when it was charged."""
-    line = Line(*facts)
+    line = LineFacts(*facts)
     what = (line.order_number, line.charge_channel)
     return ValidTime(what, line.settle_start_at, line.settle_end_at, line.charged_at)
 
 
 def _charged_day(facts: Sequence[Any], zone: Zone) -> tuple[str]:
     """Return the day in which a line was charged."""
-    return (zone.day_at(Line(*facts).charged_at).day,)
+    return (zone.day_at(LineFacts(*facts).charged_at).day,)
 
 
 def _amount_by_day(facts: Sequence[Any], zone: Zone) -> Iterator[tuple[str, int]]:
     """Return (day, part of the amount) pairs of a line, spread evenly over its window."""
-    line = Line(*facts)
+    line = LineFacts(*facts)
     return share(zone, line.settle_start_at, line.settle_end_at, line.amount_microcny)
 
 
@@ -172,7 +173,7 @@ RESOURCE: Resource[Record] = Resource(
     name="bills",
     path="/bill/list",
     keeping="window",
-    every_s=3_600,
+    every_s=HOUR_S,
     version=VERSION,
     table="bill",
     open=open_answer,

@@ -9,13 +9,14 @@ from typing import Any
 from etl.resources.listing import Listing, Reject
 from etl.resources.records import Form, Member, Record, list_in
 from etl.resources.resource import Resource
-from etl.resources.values import Extra, code, identifier, instant_of, json_text, microcny_of, words
+from etl.resources.values import Extra, code, identifier, instant_of, json_of, microcny_of, words
+from etl.units import HOUR_S
 
 VERSION = 3
 LIST_KEY = "card_list"
 
 
-def _last_four(value: Any, name: str, extra: Extra) -> str | None:
+def _card_suffix(value: Any, name: str, extra: Extra) -> str | None:
     text = words(value if value is None else str(value), name, extra)
     return None if text is None else text[-4:]
 
@@ -24,7 +25,7 @@ FORM = Form(
     members=(
         Member("uuid", "uuid", identifier),
         Member("title", "title", words),
-        Member("card_no", "card_no", _last_four),
+        Member("card_no", "card_no", _card_suffix),
         Member("face_amount_microcny", "face_amount", microcny_of),
         Member("sale_price_microcny", "sale_price", microcny_of),
         Member("leave_amount_microcny", "leave_amount", microcny_of),
@@ -33,7 +34,7 @@ FORM = Form(
         Member("valid_days", "valid_days", code),
         Member("status_txt", "status_txt", words),
         Member("bind_txt", "bind_txt", words),
-        Member("pods", "pods", json_text),
+        Member("pods", "pods", json_of),
     ),
     identify=lambda record: record.get("uuid"),
 )
@@ -51,7 +52,7 @@ RESOURCE: Resource[Record] = Resource(
     name="cards",
     path="/card/list",
     keeping="versions",
-    every_s=3_600,
+    every_s=HOUR_S,
     version=VERSION,
     table="card",
     open=open_answer,

@@ -135,12 +135,12 @@ def read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
     Raises `Changed` if the answer has no instance list, or is nested too deeply to be read.
     """
     try:
-        return _read(body)
+        return _decode(body)
     except RecursionError:
         raise Changed("the answer is nested too deeply") from None
 
 
-def _read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
+def _decode(body: bytes) -> tuple[list[Sighting], list[Reject]]:
     for decoder in _DECODERS:
         try:
             wires = decoder.decode(body).data.instance_list or []
@@ -149,10 +149,10 @@ def _read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
         if all(is_identity(wire.instance_uuid) for wire in wires):
             return [_sighting(wire, {}) for wire in wires], []
     # one odd record must not cost its neighbours: each is read alone
-    return _read_each(records_of(parse_json(body), LIST_KEY)[1])
+    return _read_one_by_one(records_of(parse_json(body), LIST_KEY)[1])
 
 
-def _read_each(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:
+def _read_one_by_one(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:
     sightings: list[Sighting] = []
     rejects: list[Reject] = []
     for record in records:

@@ -58,11 +58,11 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
     records = answer.data.records
     if records is msgspec.UNSET:
         raise Changed(f"the answer has no {list_key}", path=f"$.data.{list_key}")
-    found = tuple(record.identity for record in records or ())
+    identities = tuple(record.identity for record in records or ())
     # the fast decoder took an identity that a database would refuse or change
-    if not all(is_identity(name) for name in found):
+    if not all(is_identity(name) for name in identities):
         return _open_slowly(body, list_key, identity)
-    return Listing(reported_total(answer.data.total), found)
+    return Listing(reported_total(answer.data.total), identities)
 
 
 def is_identity(value: Any) -> bool:
@@ -117,10 +117,10 @@ def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
     except RecursionError:
         raise Changed("the answer is nested too deeply", path="$") from None
     content, records = records_of(answer, list_key)
-    found = (record.get(identity) if isinstance(record, dict) else None for record in records)
+    identities = (record.get(identity) if isinstance(record, dict) else None for record in records)
     return Listing(
         reported_total(content.get("total")),
-        tuple(name if is_identity(name) else None for name in found),
+        tuple(name if is_identity(name) else None for name in identities),
     )
 
 

@@ -25,6 +25,7 @@ from etl.resources.values import (
     microcny_of,
     words,
 )
+from etl.units import HOUR_S
 
 VERSION = 4
 CHINA = timezone(timedelta(hours=8))
@@ -41,11 +42,11 @@ def _local_instant(value: Any, name: str, extra: Extra) -> Instant | None:
     """Read epoch seconds, or a local time of China as text, which is kept as well."""
     if isinstance(value, str) and not value.strip().isdecimal():
         try:
-            said = datetime.fromisoformat(value.strip())
+            local = datetime.fromisoformat(value.strip())
         except ValueError:
             return instant_of(value, name, extra)
         extra[name] = value
-        return int((said if said.tzinfo else said.replace(tzinfo=CHINA)).timestamp())
+        return int((local if local.tzinfo else local.replace(tzinfo=CHINA)).timestamp())
     return instant_of(value, name, extra)
 
 
@@ -64,14 +65,14 @@ FORM = Form(
 
 
 def open_answer(body: bytes) -> Listing:
-    return FORM.open(_listed(body))
+    return FORM.open(_records_in(body))
 
 
 def read(body: bytes) -> tuple[list[Record], list[Reject]]:
-    return FORM.read(_listed(body).records)
+    return FORM.read(_records_in(body).records)
 
 
-def _listed(body: bytes) -> Listed:
+def _records_in(body: bytes) -> Listed:
     content = content_of(body)
     lists = [value for value in content.values() if isinstance(value, list)]
     records = content.get(LIST_KEY, lists[0] if len(lists) == 1 else content)
@@ -124,7 +125,7 @@ RESOURCE: Resource[Record] = Resource(
     name="recharges",
     path="/recharge/list",
     keeping="window",
-    every_s=3_600,
+    every_s=HOUR_S,
     version=VERSION,
     table="recharge",
     open=open_answer,

@@ -100,25 +100,25 @@ class Form:
         if not isinstance(record, dict):
             return None
         try:
-            found = self.identify(record)
+            identity = self.identify(record)
         except OddValue:
             return None
-        return found if is_identity(found) else None
+        return identity if is_identity(identity) else None
 
     def open(self, listed: Listed) -> Listing:
         return Listing(listed.total, tuple(self.identity(record) for record in listed.records))
 
     def read(self, records: Iterable[Any]) -> tuple[list[Record], list[Reject]]:
         """Return the records that could be understood, and those that could not."""
-        found: list[Record] = []
+        understood: list[Record] = []
         rejects: list[Reject] = []
         for record in records:
             identity = self.identity(record)
             try:
-                found.append(self._read_one(record, identity))
+                understood.append(self._read_one(record, identity))
             except OddValue as error:
                 rejects.append(reject_of(self._as_it_came(record), str(error), identity))
-        return found, rejects
+        return understood, rejects
 
     def _as_it_came(self, record: Any) -> Any:
         """Return a record without the members that its resource added."""
@@ -132,7 +132,7 @@ class Form:
         extra, columns = _unread(self._as_it_came(record), self.members), dict[str, Any]()
         for column, name, reading in self.members:
             try:
-                columns[column] = reading(_member(record, name), name, extra)
+                columns[column] = reading(_member_value(record, name), name, extra)
             except OddValue as error:
                 raise OddValue(f"{error} - at `$.{name}`") from None
         self.finish(columns)
@@ -151,7 +151,7 @@ def _parse_answer(body: bytes) -> Any:
         raise Changed("the answer is nested too deeply", path="$") from None
 
 
-def _member(record: dict[str, Any], name: str) -> Any:
+def _member_value(record: dict[str, Any], name: str) -> Any:
     outer, dot, inner = name.partition(".")
     value = record.get(outer)
     if not dot or value is None:

@@ -87,7 +87,7 @@ def microcny_of(value: Any, name: str, extra: Extra) -> int | None:
     """Read yuan, a number or text, as millionths. Raises `OddValue`."""
     if value is None or value == "":
         return None
-    exact = _yuan(value) * MICRO
+    exact = _exact_yuan(value) * MICRO
     micro = exact.to_integral_value(rounding=ROUND_HALF_EVEN)
     if abs(micro) > LIMIT_MICROCNY:
         raise OddValue("Expected an amount of yuan")
@@ -97,7 +97,7 @@ def microcny_of(value: Any, name: str, extra: Extra) -> int | None:
     return int(micro)
 
 
-def json_text(value: Any, _name: str, _extra: Extra) -> str | None:
+def json_of(value: Any, _name: str, _extra: Extra) -> str | None:
     """Return canonical JSON without secrets; a list is sorted."""
     if value is None:
         return None
@@ -126,7 +126,7 @@ def reject_of(record: Any, message: str, identity: str | None) -> Reject:
     )
 
 
-def _yuan(value: Any) -> Decimal:
+def _exact_yuan(value: Any) -> Decimal:
     """Read an amount given as a number, or as text in a usual spelling, such as `1,100.00` or
     `￥12.50`.
     """

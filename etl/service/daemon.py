@@ -249,7 +249,7 @@ class Daemon:
                 raise SettingsError(f"{name} cannot change while the daemon runs: restart it")
 
     def _say_start(self, health: Health | None) -> None:
-        log.info("database: %s", self.app.database.place)
+        log.info("database: %s", self.app.database.location)
         log.info("polling %s", self._schedule_text())
         if health is not None:
             host = self.app.settings.listen.rpartition(":")[0] or "127.0.0.1"

@@ -87,7 +87,7 @@ def _without_password(url: str) -> str:
         from etl.dialect import open_database
 
         try:
-            return open_database(url).place
+            return open_database(url).location
         except SettingsError as error:
             return error.message
     return url.removeprefix("sqlite:///")

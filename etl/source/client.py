@@ -2,7 +2,7 @@
 
 A get ends within `Retrying.total_s`, waits and slow answers included, and sends at most `attempts *
 (1 + MAX_REDIRECTS)` requests. No message, repr or log of this module holds the key, a body, a query
-string or the user-info of a URL: words of the source are cut down by `_said`, and foreign
+string or the user-info of a URL: words of the source are cut down by `_printable`, and foreign
 exceptions, whose text can hold any of them, are dropped (`from None`).
 """
 
@@ -37,7 +37,7 @@ Clock = Callable[[], float]
 """Seconds since 1970-01-01T00:00:00Z on the local clock."""
 
 MAX_REDIRECTS: Final = 3
-SAID_LIMIT: Final = 200
+WORDS_LIMIT: Final = 200
 TOO_MANY: Final = 429
 NOT_FOUND: Final = 404
 
@@ -231,8 +231,8 @@ class Client:
         """Return the request that follows a redirect; refuse to carry the key to another host."""
         target = response.url.join(response.headers["location"])
         if target.userinfo or _origin(target) != _origin(response.url):
-            there = self._said(f"{target.scheme}://{target.host}")
-            what = f"GET {path}: redirected to {there}; the key was not sent there"
+            host = self._printable(f"{target.scheme}://{target.host}")
+            what = f"GET {path}: redirected to {host}; the key was not sent there"
             raise Changed(what, advice=ADVICE_REDIRECT)
         return self._request(target)
 
@@ -254,8 +254,8 @@ class Client:
             seen.append("not JSON")
         elif code:
             seen.append(f"code {code}")
-        said = self._said(envelope.msg) if envelope else ""
-        what = f"GET {path}: {', '.join(seen)}{said and ': '}{said}"
+        words = self._printable(envelope.msg) if envelope else ""
+        what = f"GET {path}: {', '.join(seen)}{words and ': '}{words}"
         raise self._fault(what, status, envelope, code, _retry_after(response, answer))
 
     def _fault(
@@ -293,7 +293,7 @@ class Client:
             case httpx.TimeoutException():
                 return "no answer in time"
             case httpx.ConnectError() | httpx.ProxyError():
-                return f"no connection{through}: {self._said(str(error))}"
+                return f"no connection{through}: {self._printable(str(error))}"
             case _:
                 return f"the connection or the answer broke ({type(error).__name__})"
 
@@ -302,15 +302,15 @@ class Client:
             return advice
         return f"{advice}; check {self._proxy.variable}, or name the host in NO_PROXY"
 
-    def _said(self, text: Any) -> str:
+    def _printable(self, text: Any) -> str:
         """Return foreign words in a form that is safe in a message: without the key, URLs cut down,
         one line.
         """
         if not isinstance(text, str):
             return ""
-        said = scrub(text)[: 10 * SAID_LIMIT]
-        said = "".join(c if c.isprintable() else " " for c in said).strip()
-        return said if len(said) <= SAID_LIMIT else said[: SAID_LIMIT - 1] + "…"
+        words = scrub(text)[: 10 * WORDS_LIMIT]
+        words = "".join(c if c.isprintable() else " " for c in words).strip()
+        return words if len(words) <= WORDS_LIMIT else words[: WORDS_LIMIT - 1] + "…"
 
     def _count(self, requests: int = 0, retries: int = 0, limited: int = 0) -> None:
         with self._counting:
@@ -363,8 +363,8 @@ def _open_envelope(body: bytes) -> _Envelope | None:
         answer = parse_json(body)
     except (ValueError, RecursionError):
         return None
-    found = answer if isinstance(answer, dict) else {}
-    return _Envelope(found.get("code"), found.get("msg"))
+    envelope = answer if isinstance(answer, dict) else {}
+    return _Envelope(envelope.get("code"), envelope.get("msg"))
 
 
 def _envelope_code(code: Any) -> int | None:

@@ -55,7 +55,7 @@ class TimedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        *others, last = _addresses(host, port)
+        *others, last = _resolve(host, port)
         for address in others:
             bound = min(ADDRESS_S, self._budget.left(timeout, httpcore.ConnectTimeout))
             try:
@@ -105,7 +105,7 @@ class _TimedStream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-def _addresses(host: str, port: int) -> list[str]:
+def _resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host in the system's order. Raises `httpcore.ConnectError`."""
     try:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

@@ -32,8 +32,8 @@ from etl.errors import Changed, Unavailable
 from etl.poll import ClockMemory, LastPoll, Page, Poll
 from etl.resources import Listing, Resource
 from etl.source.fetching import Fetches
+from etl.source.instants import ClockReadings
 from etl.source.reading import PageRead, ReadListing, Walk
-from etl.source.span import ClockReadings
 from etl.source.wholeness import Tally, Verdict, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Walker:
         walk = Walk()
         first = self.ask(1)
         listing = self._resource.open(first.page.body)
-        expected = _pages(listing) if self._resource.paged else 1
+        expected = _page_count(listing) if self._resource.paged else 1
         self.take(walk, first, expected)
         if expected is None:
             self._read_on(walk, listing)
@@ -315,7 +315,7 @@ def _doubted(tally: Tally, seen: AbstractSet[str]) -> Verdict:
     return Verdict(False, verdict.total, verdict.identities, (note,))
 
 
-def _pages(first: Listing) -> int | None:
+def _page_count(first: Listing) -> int | None:
     """Return how many pages there are, by the total and the length of the first."""
     if first.total is None:
         return None

@@ -34,7 +34,7 @@ def judge(resource: Resource[Any], pages: Sequence[Page]) -> Verdict:
     return tally_of(resource, pages).verdict()
 
 
-def digest(seed: bytes, pages: Sequence[Page]) -> str:
+def digest_of_pages(seed: bytes, pages: Sequence[Page]) -> str:
     """Return a hash of a walk that does not depend on the order in which its pages arrived."""
     return digest_of(seed, [(p.number, p.page_size, sha256(p.body)) for p in pages])
 
@@ -134,8 +134,8 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
         births = [(record.identity, record.created) for record in answer.data.records]
     except (msgspec.MsgspecError, UnicodeDecodeError):
         _, records = records_of(parse_json(page.body), list_key)
-        found = (record for record in records if isinstance(record, dict))
-        births = [(r.get(identity), r.get(created)) for r in found]
+        dicts = (record for record in records if isinstance(record, dict))
+        births = [(r.get(identity), r.get(created)) for r in dicts]
     return {name for name, at in births if is_identity(name) and _is_before(at, before)}
 
 

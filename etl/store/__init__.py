@@ -67,10 +67,10 @@ class Store:
     def reading(self) -> Iterator[Reader]:
         """Open a read-only view of the account, in one consistent state."""
         with translated(self.database), self.database.reading() as conn:
-            found = conn.scalar(
+            account_id = conn.scalar(
                 select(tables.account.c.account_id).where(tables.account.c.name == self.account)
             )
-            yield Reader(self.database, conn, -1 if found is None else found)
+            yield Reader(self.database, conn, -1 if account_id is None else account_id)
 
 
 def account_names(database: Database) -> list[str]:
@@ -82,12 +82,12 @@ def account_names(database: Database) -> list[str]:
 
 def _account_id(conn: Connection, name: str) -> int:
     c = tables.account.c
-    found = conn.scalar(select(c.account_id).where(c.name == name))
-    if found is None:
-        found = conn.execute(
+    account_id = conn.scalar(select(c.account_id).where(c.name == name))
+    if account_id is None:
+        account_id = conn.execute(
             insert(tables.account).values(name=name).returning(c.account_id)
         ).scalar_one()
-    return int(found)
+    return int(account_id)
 
 
 __all__ = [

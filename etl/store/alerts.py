@@ -20,12 +20,12 @@ from etl.poll import Instant
 from etl.store import schema
 from etl.store.subject import Subject
 from etl.tables import alert, alert_delivery
-from etl.units import DAY_S
+from etl.units import DAY_S, HOUR_S
 
 CLAIM_S: Final = 300
 """A claim of a process that died is free again after so long; no channel takes that long."""
 FIRST_WAIT_S: Final = 60
-LONGEST_WAIT_S: Final = 3_600
+LONGEST_WAIT_S: Final = HOUR_S
 GIVE_UP_S: Final = DAY_S
 """A message that could not be delivered in so long is given up."""
 KEPT_S: Final = 90 * DAY_S

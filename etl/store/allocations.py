@@ -9,12 +9,12 @@ from typing import Any, Final
 from sqlalchemy import func, or_, select, text
 
 from etl import tables
-from etl.money.allocation import Allocation, Looks, allocations
-from etl.money.pricing import BEGINNING
+from etl.money.allocation import Allocation, Labels, allocations
+from etl.money.periods import BEGINNING
 from etl.store.costs import UsageCosts
 
 _ALLOCATION_COLUMNS: Final = tuple(f.name for f in fields(Allocation))
-_LOOKS: Final = ("title", "image_uuid", "image_name", "image_tag")
+_LABELS: Final = ("title", "image_uuid", "image_name", "image_tag")
 
 
 class Derived(UsageCosts):
@@ -27,7 +27,7 @@ class Derived(UsageCosts):
             return
         table = tables.instance_history
         listed, parameters = self._database.listed(table, ("instance_uuid", "version"), versions)
-        same = " AND ".join(f"COALESCE(h.{n}, '') = COALESCE(p.{n}, '')" for n in _LOOKS)
+        same = " AND ".join(f"COALESCE(h.{n}, '') = COALESCE(p.{n}, '')" for n in _LABELS)
         changed = text(
             f"SELECT DISTINCT h.instance_uuid FROM {table.name} h LEFT JOIN {table.name} p"
             " ON p.account_id = h.account_id AND p.instance_uuid = h.instance_uuid"
@@ -39,11 +39,11 @@ class Derived(UsageCosts):
             self.allocate_anew(uuids)
 
     def allocate_anew(
-        self, uuids: Sequence[str], looks: Mapping[str, Sequence[Looks]] | None = None
+        self, uuids: Sequence[str], labels: Mapping[str, Sequence[Labels]] | None = None
     ) -> None:
         """Recompute who pays, and the costs and sums that depend on it, even if no rule is left.
-        `looks` are those of `looks()`, if they were asked for already."""
-        wanted, kept = set(self._allocated(uuids, looks)), self._kept_allocations(uuids)
+        `labels` are those of `labels()`, if they were asked for already."""
+        wanted, kept = set(self._allocated(uuids, labels)), self._kept_allocations(uuids)
         keys = ("account_id", "instance_uuid", "starts_s")
         gone, new = sorted(kept - wanted, key=repr), sorted(wanted - kept, key=repr)
         table = tables.allocation
@@ -62,7 +62,7 @@ class Derived(UsageCosts):
         """Return the instances whose stored allocations differ from the rules."""
         return {row[0] for row in set(self._allocated(uuids)) ^ self._kept_allocations(uuids)}
 
-    def looks(self, uuids: Sequence[str]) -> dict[str, list[Looks]]:
+    def labels(self, uuids: Sequence[str]) -> dict[str, list[Labels]]:
         """Return the titles and images of instances over time, without versions that changed
         neither.
         """
@@ -72,33 +72,33 @@ class Derived(UsageCosts):
             func.lag(h[name])
             .over(partition_by=h.instance_uuid, order_by=h.version)
             .label(f"was_{name}")
-            for name in _LOOKS
+            for name in _LABELS
         ]
         v = (
-            select(h.instance_uuid, h.version, h.first_seen_at, *(h[n] for n in _LOOKS), *before)
+            select(h.instance_uuid, h.version, h.first_seen_at, *(h[n] for n in _LABELS), *before)
             .where(h.account_id == self._account_id, text(condition))
             .subquery()
             .c
         )
         rows = self._conn.execute(
-            select(v.instance_uuid, v.first_seen_at, *(v[name] for name in _LOOKS))
-            .where(or_(v.version == 1, *(v[n].is_distinct_from(v[f"was_{n}"]) for n in _LOOKS)))
+            select(v.instance_uuid, v.first_seen_at, *(v[name] for name in _LABELS))
+            .where(or_(v.version == 1, *(v[n].is_distinct_from(v[f"was_{n}"]) for n in _LABELS)))
             .order_by(v.instance_uuid, v.version),
             parameters,
         )
-        found: dict[str, list[Looks]] = {}
+        labels_of: dict[str, list[Labels]] = {}
         for uuid, since, title, *image in rows:
-            found.setdefault(uuid, []).append(Looks(since, title or "", _image_names(*image)))
-        return found
+            labels_of.setdefault(uuid, []).append(Labels(since, title or "", _image_names(*image)))
+        return labels_of
 
     def _allocated(
-        self, uuids: Sequence[str], looks: Mapping[str, Sequence[Looks]] | None = None
+        self, uuids: Sequence[str], labels: Mapping[str, Sequence[Labels]] | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        name, said = self.name(), self.rules()
-        if said:
-            for uuid, seen in (self.looks(uuids) if looks is None else looks).items():
-                for each in allocations(said, name, uuid, seen):
-                    yield (uuid, *astuple(each))
+        name, rules = self.name(), self.rules()
+        if rules:
+            for uuid, seen in (self.labels(uuids) if labels is None else labels).items():
+                for allocation in allocations(rules, name, uuid, seen):
+                    yield (uuid, *astuple(allocation))
 
     def _kept_allocations(self, uuids: Sequence[str]) -> set[tuple[Any, ...]]:
         c = tables.allocation.c
@@ -114,4 +114,4 @@ class Derived(UsageCosts):
 
 def _image_names(uuid: str | None, name: str | None, tag: str | None) -> tuple[str, ...]:
     tagged = f"{name}:{tag}" if name and tag else None
-    return tuple(each for each in (uuid, name, tagged) if each)
+    return tuple(label for label in (uuid, name, tagged) if label)

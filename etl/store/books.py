@@ -13,15 +13,16 @@ from etl import tables
 from etl.errors import SettingsError
 from etl.history.days import Zone
 from etl.history.months import Month
-from etl.money.allocation import Looks, Rule
+from etl.money.allocation import Labels, Rule
 from etl.money.budget import MonthlyBudget
 from etl.money.charging import ChargingModel
-from etl.money.pricing import FOREVER, Override
+from etl.money.periods import FOREVER
+from etl.money.tariffs import Override
 from etl.poll import Instant
 from etl.store import schema
 from etl.store.account import Tx
 from etl.store.costs import MODEL_SETTINGS, charging_model
-from etl.store.prices import overrides, write_overrides
+from etl.store.price_periods import overrides, write_overrides
 from etl.store.reading import Reader
 from etl.store.rules import rules, write_rules
 from etl.store.subject import Subject
@@ -121,7 +122,7 @@ class InstanceBatch(NamedTuple):
     """Some instances of an account, and their titles and images over time."""
 
     account: AccountKey
-    looks: Mapping[str, Sequence[Looks]]
+    labels: Mapping[str, Sequence[Labels]]
 
 
 class BooksReader(Subject):
@@ -173,11 +174,11 @@ class BooksReader(Subject):
         return {
             name: {
                 str(value)
-                for column in places
+                for column in columns_of_name
                 for value in self._conn.scalars(select(column).distinct())
                 if value
             }
-            for name, places in columns.items()
+            for name, columns_of_name in columns.items()
         }
 
     # rules and budgets
@@ -216,7 +217,7 @@ class BooksReader(Subject):
             reader = Reader(self._database, self._conn, account.account_id)
             uuids = reader.all_uuids()
             for at in range(0, len(uuids), BATCH):
-                yield InstanceBatch(account, reader.deriver().looks(uuids[at : at + BATCH]))
+                yield InstanceBatch(account, reader.deriver().labels(uuids[at : at + BATCH]))
 
     def monthly_costs(self, month: Month | None = None) -> Counter[CostShare]:
         """Return the cost of each month, or of one, by who pays it, in millionths of a yuan."""
@@ -287,8 +288,8 @@ class BooksReader(Subject):
             "SELECT SUM(p.cost_microcny) FROM _cost_part p JOIN calendar_day d ON d.day = p.day"
             " WHERE p.account_id = :account AND d.month = :month"
         )
-        found = self._conn.scalar(asked, {"account": account_id, "month": month})
-        return int(found or 0)
+        cost = self._conn.scalar(asked, {"account": account_id, "month": month})
+        return int(cost or 0)
 
 
 class BooksWriter(BooksReader):
@@ -324,7 +325,7 @@ class BooksWriter(BooksReader):
         write_rules(self._database, self._conn, chosen)
         for batch in batches:
             tx = Tx(self._database, self._conn, batch.account.account_id)
-            tx.deriver().allocate_anew(list(batch.looks), batch.looks)
+            tx.deriver().allocate_anew(list(batch.labels), batch.labels)
 
     def replace_budgets(self, chosen: Sequence[MonthlyBudget]) -> None:
         """Replace all budgets."""

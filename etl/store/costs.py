@@ -14,9 +14,9 @@ from etl.dialect import Database
 from etl.history.usage import Terms
 from etl.money.allocation import Rule
 from etl.money.charging import ChargingModel, Part, Piece, pieces
-from etl.money.pricing import BEGINNING
+from etl.money.periods import BEGINNING
 from etl.poll import Instant
-from etl.store.prices import STARTS_AT, PricePeriods, price_terms
+from etl.store.price_periods import STARTS_AT, PricePeriods, price_terms
 from etl.store.rollups import EVER, Rollups
 from etl.store.rows import DAY_COLUMNS, TERM_NAMES
 from etl.store.rules import rules
@@ -105,7 +105,7 @@ class UsageCosts(PricePeriods):
 
     def _charge_days(self, chosen: Any, parameters: Mapping[str, Any] | None = None) -> None:
         day = tables.usage_day.c
-        found = self._conn.execute(
+        parts = self._conn.execute(
             select(*(day[name] for name in DAY_COLUMNS))
             .where(day.account_id == self._account_id, chosen)
             .order_by(day.instance_uuid, day.usage_no, day.day),
@@ -113,7 +113,7 @@ class UsageCosts(PricePeriods):
             # years of parts do not fit in memory
             execution_options={"stream_results": True, "max_row_buffer": BATCH},
         )
-        while rows := found.fetchmany(BATCH):
+        while rows := parts.fetchmany(BATCH):
             self.charge(rows)
 
     def _cost_rows(self, day_rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
@@ -152,9 +152,9 @@ class UsageCosts(PricePeriods):
         """Return the day that contains `since`, or an earlier one, so that nothing is missed."""
         c = tables.calendar_day.c
         begun = c.starts_s <= (BEGINNING if since is None else since)
-        found: str | None = self._conn.scalar(select(func.max(c.day)).where(begun))
+        day: str | None = self._conn.scalar(select(func.max(c.day)).where(begun))
         # before the calendar begins there is no day to start from
-        return found or EVER
+        return day or EVER
 
     def _forget(self) -> None:
         super()._forget()

@@ -11,14 +11,14 @@ from sqlalchemy import Connection, delete, insert, select
 
 from etl import tables
 from etl.history import codes, days, usage
-from etl.money import allocation, charging, formulas, pricing
-from etl.store import allocations, costs, prices, rollups, rows, rules
+from etl.money import allocation, charging, formulas, periods, tariffs
+from etl.store import allocations, costs, price_periods, rollups, rows, rules
 
 SETTING: Final = "derived"
 """Name of the setting that keeps the fingerprint of the rules that made what is derived."""
 RULES: Final = (
-    *(codes, days, usage, allocation, charging, formulas, pricing),
-    *(allocations, costs, prices, rollups, rows, rules),
+    *(codes, days, usage, allocation, charging, formulas, periods, tariffs),
+    *(allocations, costs, price_periods, rollups, rows, rules),
 )
 """The modules that say what follows from versions, prices and rules."""
 

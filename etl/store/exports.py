@@ -31,15 +31,15 @@ class ExportsReader(Subject):
     def batches(self, table: Exported) -> Generator[Batch, None, None]:
         """Yield all rows of a table or view, a batch at a time; nothing if it is empty."""
         order = ", ".join(([table.cut] if table.cut else []) + list(table.order))
-        with closing(self._streamed(f"SELECT * FROM {table.name} ORDER BY {order}")) as found:
-            names = list(found.keys())
-            for rows in found.partitions(BATCH):
+        with closing(self._streamed(f"SELECT * FROM {table.name} ORDER BY {order}")) as result:
+            names = list(result.keys())
+            for rows in result.partitions(BATCH):
                 yield names, [tuple(row) for row in rows]
 
     def columns(self, table: str) -> list[str]:
         """Return the names of the columns of a table or view."""
-        with closing(self._ask(f"SELECT * FROM {table} LIMIT 0")) as found:
-            return list(found.keys())
+        with closing(self._ask(f"SELECT * FROM {table} LIMIT 0")) as result:
+            return list(result.keys())
 
     def focus(self, month: str, account: str | None) -> tuple[list[str], Iterator[Sequence[Any]]]:
         """Return the columns, and the rows in batches, of a month (`2026-10`) of cost and usage in
@@ -47,7 +47,7 @@ class ExportsReader(Subject):
 
         Raises `SettingsError` for an invalid month.
         """
-        found = self._streamed(
+        result = self._streamed(
             f"""
             SELECT f.* FROM {FOCUS_VIEW} f JOIN calendar_day c ON c.day = f."x_Day"
             WHERE f."x_Day" BETWEEN :first AND :last
@@ -58,11 +58,11 @@ class ExportsReader(Subject):
             **self._days(month),
             account=account,
         )
-        return list(found.keys()), found.partitions(BATCH)
+        return list(result.keys()), result.partitions(BATCH)
 
     def unpriced_s(self, month: str, account: str | None) -> int:
         """Return the seconds that were charged in a month at an unknown price."""
-        found = self._ask(
+        result = self._ask(
             """
             SELECT SUM(unpriced_s) FROM _cost_line
             WHERE day BETWEEN :first AND :last AND (account = :account OR :account IS NULL)
@@ -70,14 +70,14 @@ class ExportsReader(Subject):
             **self._days(month),
             account=account,
         )
-        return int(found.scalar() or 0)
+        return int(result.scalar() or 0)
 
     def _days(self, month: str) -> dict[str, Any]:
         """Return the first and the last day of a month."""
-        found = self._ask(
+        result = self._ask(
             "SELECT MIN(day), MAX(day) FROM calendar_day WHERE month = :month", month=month
         )
-        first, last = found.one()
+        first, last = result.one()
         if first is None:
             raise SettingsError(f"{month!r} is no month", advice="name one: --month 2026-10")
         return {"first": first, "last": last}

@@ -15,17 +15,18 @@ from etl.history.usage import Terms
 from etl.money.billing.evidence import BillLine, Gap, MeteredRun
 from etl.money.billing.prepaid import HeldStretch
 from etl.money.charging import ChargingModel
-from etl.money.pricing import FOREVER, Prices, PriceTerms
+from etl.money.periods import FOREVER
+from etl.money.tariffs import Prices, PriceTerms
 from etl.poll import Instant
 from etl.store.books import AccountKey
 from etl.store.costs import charging_model
-from etl.store.prices import overrides, price_terms
+from etl.store.price_periods import overrides, price_terms
 from etl.store.reading import Reader
 from etl.store.subject import Subject
+from etl.units import DAY_S
 
 CERTAIN: Final = frozenset({"observed", "unseen_run"})
 """Evidence of stretches whose start is the start of a run."""
-DAY_S: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class EvidenceReader:
         """Return the runs that are not prepaid."""
         units = self.units()
         return [
-            _run(row, span.until)
+            _metered_run(row, span.until)
             for row in self._stretches(span.since, "running")
             if units.get(row.charging_type) not in PREPAID_UNITS
         ]
@@ -108,7 +109,7 @@ class EvidenceReader:
     def held_stretches(self, span: ObservedSpan) -> list[HeldStretch]:
         """Return the stretches in which instances were held on prepaid terms."""
         return [
-            HeldStretch(row.started_at, row.ended_at, _terms(row), row.gpu_nums or 0)
+            HeldStretch(row.started_at, row.ended_at, _price_terms_of(row), row.gpu_nums or 0)
             for row in self._stretches(span.since, "held")
         ]
 
@@ -134,7 +135,7 @@ class EvidenceReader:
         ).all()
 
 
-def _run(row: Any, horizon: Instant) -> MeteredRun:
+def _metered_run(row: Any, horizon: Instant) -> MeteredRun:
     is_open = row.ended_at is None
     is_known = row.evidence in CERTAIN and row.gpu_nums is not None and row.gpu_nums >= 0
     return MeteredRun(
@@ -143,13 +144,13 @@ def _run(row: Any, horizon: Instant) -> MeteredRun:
         max(row.started_at, horizon) if is_open else row.ended_min,
         max(row.started_at, horizon) if is_open else row.ended_at,
         FOREVER if is_open else row.ended_max,
-        _terms(row),
+        _price_terms_of(row),
         row.gpu_nums or 0,
         is_known,
     )
 
 
-def _terms(row: Any) -> PriceTerms:
+def _price_terms_of(row: Any) -> PriceTerms:
     return price_terms(
         Terms(row.gpu_uuid, row.gpu_name, row.gpu_nums, row.charging_type, row.image_uuid)
     )

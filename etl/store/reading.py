@@ -97,8 +97,8 @@ class Reader:
 
     def first_complete_at(self, resource: str) -> Instant | None:
         """Return the start of the account's first complete poll."""
-        found: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
-        return found
+        at: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
+        return at
 
     def refuse_stale(
         self, resource: str, started_at: Instant, offset_s: float | None = None
@@ -122,29 +122,29 @@ class Reader:
         out.
         """
         seen_at = self._seen_at("instances")
-        found = self._ask_among(statements.known, uuids)
-        return {row[0]: known_of(row, seen_at) for row in found}
+        rows = self._ask_among(statements.known, uuids)
+        return {row[0]: known_of(row, seen_at) for row in rows}
 
     def newest_complete_at(self, resource: str) -> Instant | None:
         """Return the start of the account's newest complete poll."""
-        found: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
-        return found
+        at: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
+        return at
 
     def versions(self, resource: str) -> dict[str, Lasting]:
         """Return the current versions of a resource's records, by identity."""
-        place, seen_at = resource_tables.RESOURCE_TABLES[resource], self._seen_at(resource)
-        found = (
-            resource_tables.lasting_of(place, r, seen_at)
+        layout, seen_at = resource_tables.RESOURCE_TABLES[resource], self._seen_at(resource)
+        versions = (
+            resource_tables.lasting_of(layout, r, seen_at)
             for r in self._ask(resource_tables.current(resource))
         )
-        return {lasting.record.identity: lasting for lasting in found}
+        return {lasting.record.identity: lasting for lasting in versions}
 
     def held(self, resource: str, records: Sequence[Record]) -> list[Held]:
         """Return all held records in the same groups as these, including superseded ones."""
-        place = resource_tables.RESOURCE_TABLES[resource]
-        at = place.form.columns.index(place.among)
+        layout = resource_tables.RESOURCE_TABLES[resource]
+        at = layout.form.columns.index(layout.among)
         names = sorted({record.facts[at] for record in records})
-        condition, parameters = self._database.among(place.among, names)
+        condition, parameters = self._database.among(layout.among, names)
         rows = self._ask(resource_tables.same_group(resource, condition), **parameters)
         return [resource_tables.held_of(row) for row in rows]
 

@@ -11,7 +11,7 @@ from sqlalchemy import Select, Table, bindparam, func, literal, select, text
 
 from etl import tables
 from etl.history.days import Zone
-from etl.history.versions import Began, Lasting, Shown
+from etl.history.versions import Began, Lasting, VersionPresence
 from etl.history.windows import Held
 from etl.poll import Instant
 from etl.resources import RESOURCES, Record, Resource
@@ -93,21 +93,21 @@ RESOURCE_TABLES: Final[Mapping[str, ResourceTable]] = {
 @cache
 def current(resource: str) -> Select[Any]:
     """Select the current versions: began, last_seen_at, missing_since, extra, then the facts."""
-    place = RESOURCE_TABLES[resource]
-    c = place.table.c
-    chosen = (place.began, *STATE, "extra", *place.form.columns)
+    layout = RESOURCE_TABLES[resource]
+    c = layout.table.c
+    chosen = (layout.began, *STATE, "extra", *layout.form.columns)
     return select(*(c[name] for name in chosen)).where(
-        c.account_id == bindparam("account"), c[place.ended].is_(None)
+        c.account_id == bindparam("account"), c[layout.ended].is_(None)
     )
 
 
 @cache
 def everything(resource: str) -> Select[Any]:
     """Select all records of a window, in the form that `held_of` takes."""
-    place = RESOURCE_TABLES[resource]
-    c = place.table.c
-    number = literal(1) if place.number is None else c[place.number]
-    chosen = (c[name] for name in (*SUPERSEDED, "extra", *place.form.columns))
+    layout = RESOURCE_TABLES[resource]
+    c = layout.table.c
+    number = literal(1) if layout.number is None else c[layout.number]
+    chosen = (c[name] for name in (*SUPERSEDED, "extra", *layout.form.columns))
     return select(number, *chosen).where(c.account_id == bindparam("account"))
 
 
@@ -156,12 +156,12 @@ def held_of(row: Sequence[Any]) -> Held:
 
 
 def lasting_of(
-    place: ResourceTable, row: Sequence[Any], seen_at: dict[Instant | None, Instant]
+    layout: ResourceTable, row: Sequence[Any], seen_at: dict[Instant | None, Instant]
 ) -> Lasting:
     began_at, last_seen_at, missing_since, extra, *facts = row
     newest = seen_at[None]
     return Lasting(
-        record=place.record(facts, extra),
+        record=layout.record(facts, extra),
         began_at=began_at,
         seen_at=max(newest, seen_at.get(began_at, 0)) if last_seen_at is None else last_seen_at,
         last_seen_at=last_seen_at,
@@ -174,7 +174,7 @@ def began_row(account: int, began: Began) -> tuple[Any, ...]:
     return (account, *record.facts, record.extra, began.began_at, began.after_at)
 
 
-def shown_row(account: int, place: ResourceTable, shown: Shown) -> tuple[Any, ...]:
-    key = shown.was.record.facts[: len(place.key)]
-    state = (shown.last_seen_at, shown.missing_since, shown.ended_at)
-    return (*state, account, *key, shown.was.began_at)
+def presence_row(account: int, layout: ResourceTable, presence: VersionPresence) -> tuple[Any, ...]:
+    key = presence.was.record.facts[: len(layout.key)]
+    state = (presence.last_seen_at, presence.missing_since, presence.ended_at)
+    return (*state, account, *key, presence.was.began_at)

@@ -37,7 +37,7 @@ class _Rollup:
 
     @property
     def columns(self) -> str:
-        return ", ".join([*_KEY, *(each.rpartition(".")[2] for each in self.one), *self.values])
+        return ", ".join([*_KEY, *(rollup.rpartition(".")[2] for rollup in self.one), *self.values])
 
     def made(self, chosen: str, *also: str) -> str:
         """Return the SELECT of the rollup's rows from the chosen parts; `also` are further columns
@@ -45,7 +45,7 @@ class _Rollup:
         """
         keys = ", ".join([*(f"d.{key}" for key in _KEY), *self.one])
         values = ", ".join(f"sum_of({sql}) AS {n}" for n, sql in self.values.items())
-        front = "".join(f"{each}, " for each in also)
+        front = "".join(f"{rollup}, " for rollup in also)
         return (
             f"SELECT {front}{keys}, {values} FROM {self.source}"
             f" WHERE d.account_id = :account AND {chosen} GROUP BY {keys}"
@@ -122,10 +122,10 @@ class Rollups:
         listed, parameters = self._database.listed(
             tables.usage_day, ("day", "instance_uuid"), ordered
         )
-        for each in _ROLLUPS:
-            self._database.delete(self._conn, each.table, _KEY, gone)
+        for rollup in _ROLLUPS:
+            self._database.delete(self._conn, rollup.table, _KEY, gone)
             # made again from the parts: a difference would carry every earlier error along
-            self._add(each, f"(d.day, d.instance_uuid) IN {listed}", parameters)
+            self._add(rollup, f"(d.day, d.instance_uuid) IN {listed}", parameters)
 
     def renew_instances(self, uuids: Sequence[str]) -> None:
         """Recompute all sums of some instances."""
@@ -134,49 +134,49 @@ class Rollups:
             "(SELECT day, instance_uuid FROM usage_day"
             f" WHERE account_id = :account AND {condition})"
         )
-        for each in _ROLLUPS:
+        for rollup in _ROLLUPS:
             self._ask(
                 text(
-                    f"DELETE FROM {each.table.name}"
+                    f"DELETE FROM {rollup.table.name}"
                     f" WHERE account_id = :account AND (day, instance_uuid) IN {days}"
                 ),
                 parameters,
             )
-            self._add(each, f"d.{condition}", parameters)
+            self._add(rollup, f"d.{condition}", parameters)
 
     def renew_since(self, first: str = EVER) -> None:
         """Recompute all sums of a day and all later ones."""
-        for each in _ROLLUPS:
-            c = each.table.c
+        for rollup in _ROLLUPS:
+            c = rollup.table.c
             mine = c.account_id == self._account_id, c.day >= first
-            self._conn.execute(delete(each.table).where(*mine))
-            self._add(each, "d.day >= :first", {"first": first})
+            self._conn.execute(delete(rollup.table).where(*mine))
+            self._add(rollup, "d.day >= :first", {"first": first})
 
     def strayed(self, uuids: Sequence[str]) -> set[str]:
         """Return the instances whose stored sums differ from their parts."""
         condition, parameters = self._database.among("instance_uuid", uuids)
-        found: set[str] = set()
-        for each in _ROLLUPS:
+        strayed: set[str] = set()
+        for rollup in _ROLLUPS:
             kept = (
-                f"SELECT {each.columns} FROM {each.table.name}"
+                f"SELECT {rollup.columns} FROM {rollup.table.name}"
                 f" WHERE account_id = :account AND {condition}"
             )
-            made = self._database.render(each.made(f"d.{condition}"))
+            made = self._database.render(rollup.made(f"d.{condition}"))
             asked = text(
                 f"SELECT instance_uuid FROM (SELECT * FROM ({kept}) a EXCEPT SELECT * FROM ({made}) b) c"
                 f" UNION SELECT instance_uuid FROM (SELECT * FROM ({made}) a EXCEPT SELECT * FROM ({kept}) b) d"
             )
-            found |= set(self._ask(asked, parameters).scalars())
-        return found
+            strayed |= set(self._ask(asked, parameters).scalars())
+        return strayed
 
-    def _add(self, each: _Rollup, chosen: str, parameters: dict[str, Any]) -> None:
+    def _add(self, rollup: _Rollup, chosen: str, parameters: dict[str, Any]) -> None:
         numbered = (
             "ROW_NUMBER() OVER (PARTITION BY d.day, d.account_id, d.instance_uuid"
-            f" ORDER BY {each.began})"
+            f" ORDER BY {rollup.began})"
         )
-        made = self._database.render(each.made(chosen, numbered))
+        made = self._database.render(rollup.made(chosen, numbered))
         self._ask(
-            text(f"INSERT INTO {each.table.name} (line_no, {each.columns}) {made}"), parameters
+            text(f"INSERT INTO {rollup.table.name} (line_no, {rollup.columns}) {made}"), parameters
         )
 
     def _ask(self, statement: Any, parameters: dict[str, Any]) -> Any:

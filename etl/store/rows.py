@@ -172,7 +172,7 @@ def day_rows_of(
     if None in ends:
         return
     head = (account, uuid, stretch.usage_no, stretch.kind, *terms_of(stretch))
-    for part in days.cut(zone, stretch.started_at, *ends):  # type: ignore[arg-type]
+    for part in days.cut_by_day(zone, stretch.started_at, *ends):  # type: ignore[arg-type]
         yield (
             *head,
             part.day,

@@ -50,8 +50,8 @@ def revision(conn: Connection) -> str | None:
     """Return the revision of the database, None for an empty one."""
     if not inspect(conn).has_table(VERSION_TABLE):
         return None
-    found: str | None = conn.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-    return found
+    number: str | None = conn.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return number
 
 
 def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
@@ -209,7 +209,7 @@ def _usable_revision(conn: Connection) -> str | None:
     tables.
     """
     at = revision(conn)
-    _refuse_foreign(conn, at)
+    _refuse_foreign_tables(conn, at)
     if at is not None and earlier.is_earlier(conn):
         earlier.refuse_unless_last(conn, at)
         return EARLIER
@@ -217,18 +217,18 @@ def _usable_revision(conn: Connection) -> str | None:
     return at
 
 
-def _refuse_foreign(conn: Connection, at: str | None) -> None:
+def _refuse_foreign_tables(conn: Connection, at: str | None) -> None:
     look = inspect(conn)
     if look.has_table(OURS):
         return
     tables_there = look.get_table_names(schema=look.default_schema_name)
-    found = [
+    other = [
         name for name in sorted(tables_there) if not name.startswith((VERSION_TABLE, *NOBODYS))
     ]
-    if found or at is not None:
+    if other or at is not None:
         is_file = conn.dialect.name == "sqlite"
         raise SettingsError(
-            f"this database holds something else: {', '.join((found or [VERSION_TABLE])[:3])}",
+            f"this database holds something else: {', '.join((other or [VERSION_TABLE])[:3])}",
             advice="name a new file: --database, or CHENYU_DATABASE_URL"
             if is_file
             else "make a database of its own, or a schema: ALTER ROLE … SET search_path = chenyu",
@@ -300,8 +300,8 @@ def _calendar_row(day: Any) -> dict[str, Any]:
 def _columns(conn: Connection) -> dict[str, list[str]]:
     """Return the columns of each of our tables in the database."""
     look = inspect(conn)
-    there = set(look.get_table_names()) & set(tables.metadata.tables)
-    return {name: [c["name"] for c in look.get_columns(name)] for name in sorted(there)}
+    ours = set(look.get_table_names()) & set(tables.metadata.tables)
+    return {name: [c["name"] for c in look.get_columns(name)] for name in sorted(ours)}
 
 
 def _losses(

@@ -151,7 +151,7 @@ class StatusReader(Subject):
             .where(listed, _instance.instance_uuid.in_(twice))
             .order_by(_instance.instance_uuid, _instance.account_id)
         )
-        pairs = Counter(_pairs((row.instance_uuid, row.account_id) for row in rows))
+        pairs = Counter(_account_pairs((row.instance_uuid, row.account_id) for row in rows))
         return [Doubled((names[a], names[b]), count) for (a, b), count in sorted(pairs.items())]
 
     def running(self) -> list[Running]:
@@ -334,7 +334,7 @@ def _age_s(now: Instant, finished_at: Instant, clock_offset_s: float | None) -> 
     return round(now - (finished_at - (clock_offset_s or 0.0)))
 
 
-def _pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
+def _account_pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
     """Pair the accounts that hold the same instance, once for each instance."""
     holders: dict[str, list[int]] = {}
     for uuid, account in rows:
@@ -346,7 +346,7 @@ def _pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:
 _BURN = """
     SELECT
         a.name,
-        SUM((q.price_microcny * COALESCE(u.gpu_nums, 0) + q.flat_microcny) * 3600 / q.per_s)
+        SUM((q.price_microcny * COALESCE(u.gpu_nums, 0) + q.flat_microcny) * {HOUR_S} / q.per_s)
     FROM instance_usage u
     JOIN account a ON a.account_id = u.account_id
     JOIN (

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from etl import tables
 from etl.history.diff import Changes
 from etl.history.usage import Stretch
-from etl.money.pricing import PriceTerms
+from etl.money.tariffs import PriceTerms
 from etl.poll import Instant
-from etl.store.prices import price_terms
+from etl.store.price_periods import price_terms
 from etl.store.reading import Reader
 from etl.store.rollups import Pair
 from etl.store.rows import (

@@ -12,19 +12,22 @@ class VersionsWriter(UsageWriter):
 
     def apply_versions(self, resource: str, changes: VersionChanges) -> None:
         """Write versions that ended, are missing or began."""
-        place, account = resource_tables.RESOURCE_TABLES[resource], self._account_id
+        layout, account = resource_tables.RESOURCE_TABLES[resource], self._account_id
         self._database.update(
             self._conn,
-            place.table,
-            ("account_id", *place.key, place.began),
-            (*resource_tables.STATE, place.ended),
-            [resource_tables.shown_row(account, place, shown) for shown in changes.shown],
+            layout.table,
+            ("account_id", *layout.key, layout.began),
+            (*resource_tables.STATE, layout.ended),
+            [
+                resource_tables.presence_row(account, layout, presence)
+                for presence in changes.presences
+            ],
         )
         self._database.insert(
             self._conn,
-            place.table,
-            ("account_id", *place.form.columns, "extra", place.began, "after_at"),
+            layout.table,
+            ("account_id", *layout.form.columns, "extra", layout.began, "after_at"),
             [resource_tables.began_row(account, began) for began in changes.began],
         )
-        if resource == "gpu_prices" and (changes.began or changes.shown):
+        if resource == "gpu_prices" and (changes.began or changes.presences):
             self.refresh_prices()

@@ -110,7 +110,7 @@ def readonly_grants(database: Database, name: str) -> list[str]:
     read-only.
     """
     if database.engine.dialect.name == "sqlite":
-        return [f"-- no users here: open it as file:{quote(database.place)}?mode=ro"]
+        return [f"-- no users here: open it as file:{quote(database.location)}?mode=ro"]
     named = database.engine.dialect.identifier_preparer.quote_identifier
     who = named(name)
     with translated(database), database.reading() as conn:
@@ -144,7 +144,7 @@ def _view_files() -> list[Path]:
 
     def add(name: str) -> None:
         if name not in ordered:
-            for other in sorted((_words(files[name]) & files.keys()) - {name}):
+            for other in sorted((_words_of_view(files[name]) & files.keys()) - {name}):
                 add(other)
             ordered[name] = files[name]
 
@@ -153,7 +153,7 @@ def _view_files() -> list[Path]:
     return list(ordered.values())
 
 
-def _words(path: Path) -> set[str]:
+def _words_of_view(path: Path) -> set[str]:
     return set(re.findall(r"\w+", _spelled_out(text_of_view(path))))
 
 

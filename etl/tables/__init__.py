@@ -2,20 +2,8 @@
 
 from etl.tables.alerts import alert, alert_delivery
 from etl.tables.base import account, calendar_day, metadata, setting
-from etl.tables.instances import (
-    FACTS,
-    TERMS,
-    charging_type,
-    instance,
-    instance_history,
-    instance_status,
-    instance_usage,
-    rejected_record,
-    sync_run,
-    usage_day,
-)
-from etl.tables.money import BILL_KEY, balance, bill, bill_day, card, gpu_price, recharge
-from etl.tables.pricing import (
+from etl.tables.codes import charging_type, instance_status
+from etl.tables.costs import (
     allocation,
     allocation_rule,
     budget,
@@ -26,7 +14,17 @@ from etl.tables.pricing import (
     rule_version,
     usage_cost,
 )
-from etl.tables.sums import cost_sum, running_sum
+from etl.tables.instances import (
+    FACTS,
+    TERMS,
+    instance,
+    instance_history,
+    instance_usage,
+    usage_day,
+)
+from etl.tables.money import BILL_KEY, balance, bill, bill_day, card, gpu_price, recharge
+from etl.tables.polls import rejected_record, sync_run
+from etl.tables.rollups import cost_sum, running_sum
 
 __all__ = [
     "BILL_KEY",

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from etl.errors import SettingsError
+from etl.units import DAY_S, HOUR_S
 
 SHORTEST_S: Final = 1
-LONGEST_S: Final = 31 * 86_400
-LONGEST_BACKOFF_S: Final = 3_600
+LONGEST_S: Final = 31 * DAY_S
+LONGEST_BACKOFF_S: Final = HOUR_S
 """Failures stretch an interval to this at most; a longer interval stays as it is."""
 LONGEST_OUTAGE_BACKOFF_S: Final = 300
 """The limit while the source is away: that passes without anybody's doing, and one poll in five
@@ -23,7 +24,7 @@ LONGEST_STRETCH: Final = 16
 """A limited rate stretches an interval to so many times its length at most."""
 HEALED_IN_A_ROW: Final = 3
 """So many polls in a row that were limited, and whole all the same, are too many."""
-_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_UNITS: Final = {"s": 1, "m": 60, "h": HOUR_S, "d": DAY_S}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Cadence:
         return self.cron or (f"every {duration(self.every_s)}" if self.every_s else "off")
 
 
-def read_cadence(value: object, where: str) -> Cadence:
+def read_cadence(value: object, setting: str) -> Cadence:
     """Read `2m`, `90s`, seconds as a number, `off`, or `*/5 8-20 * * 1-5`.
 
     The fields of a cron expression are checked when they are scheduled. Raises `SettingsError`.
@@ -57,7 +58,7 @@ def read_cadence(value: object, where: str) -> Cadence:
     every_s = int(interval[1]) * _UNITS[interval[2]] if interval else 0
     if not SHORTEST_S <= every_s <= LONGEST_S:
         raise SettingsError(
-            f"{where} is neither an interval nor a cron expression",
+            f"{setting} is neither an interval nor a cron expression",
             advice="write 30s, 2m, 1h or 1d (31 days at most), five fields as in cron, or off",
         )
     return Cadence(every_s)
@@ -65,7 +66,7 @@ def read_cadence(value: object, where: str) -> Cadence:
 
 def duration(seconds: float) -> str:
     """Write seconds for people: `90 s`, `2 min`, `1.5 h`."""
-    for unit, size in (("h", 3_600), ("min", 60)):
+    for unit, size in (("h", HOUR_S), ("min", 60)):
         if seconds >= size and (seconds % size == 0 or seconds >= 2 * size):
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds:.3g} s"

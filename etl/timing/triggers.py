@@ -16,6 +16,8 @@ from math import floor
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
+from etl.units import DAY_S
+
 Following = Callable[[datetime], datetime | None]
 """The first fire at or after a naive time of the wall clock, given and returned as if it were UTC."""
 
@@ -105,7 +107,7 @@ class Cron:
 
     def gap_s(self, at: float) -> float:
         tick = self.following(at)
-        return 86_400.0 if tick is None else max(1.0, tick - min(self.latest(at), at))
+        return float(DAY_S) if tick is None else max(1.0, tick - min(self.latest(at), at))
 
     def _is_steady(self, since: datetime, until: datetime) -> bool:
         """Tell whether the zone has the same offset at both instants."""

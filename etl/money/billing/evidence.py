@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
-from etl.money.pricing import PriceTerms
+from etl.money.tariffs import PriceTerms
 from etl.poll import Instant
 
 LONGEST_BOOT_S: Final = 600

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from etl.money.billing.evidence import LONGEST_BOOT_S, SettlementWindow, Share
-from etl.money.pricing import PER_S, PricePeriod, PriceTerms
+from etl.money.tariffs import PricePeriod, PriceTerms
 from etl.poll import Instant
+from etl.units import FEN, HOUR_S
 
-FEN: Final = 10_000
-"""The unit to which lines are rounded, so one may be off by less than this."""
-HOUR_S: Final = PER_S["hour"]
 USUAL_BOOT_S: Final = 60
 Rounds = Literal["begun", "nearest"]
 Periods = Callable[[PriceTerms], Sequence[PricePeriod]]
@@ -175,7 +173,7 @@ def fitted(hypothesis: Hypothesis, windows: Sequence[SettlementWindow], periods:
             by_subject[prediction.subject].append(prediction)
     for subject, about in by_subject.items():
         fit.rates[subject], fit.backed[subject] = best_rate(about)
-    errors = [_compared(fit, number, each) for number, each in enumerate(predictions)]
+    errors = [_compared(fit, number, prediction) for number, prediction in enumerate(predictions)]
     fit.error_permille = 1000 * sum(errors) / max(1, len(windows))
     return fit
 

@@ -15,7 +15,6 @@ from etl.money.billing.evidence import Evidence, SettlementWindow
 from etl.money.billing.hypotheses import (
     COUNTINGS,
     EXTRAS,
-    HOUR_S,
     USUAL_BOOT_S,
     Counting,
     Extra,
@@ -26,7 +25,8 @@ from etl.money.billing.hypotheses import (
     fitted,
 )
 from etl.money.charging import ChargingModel
-from etl.money.pricing import Override
+from etl.money.tariffs import Override
+from etl.units import HOUR_S
 
 FEWEST_WINDOWS: Final = 8
 """The fewest windows that count as evidence."""
@@ -213,13 +213,13 @@ def _learned(best: Fit) -> list[Override]:
         rates = {s: r for s, r in rates.items() if s.kind != "no card" or r != rate}
         rates[ANY_BARE], backed[ANY_BARE] = rate, windows
     return [
-        _override(subject, rate, backed[subject], best.hypothesis.extra)
+        _learned_override(subject, rate, backed[subject], best.hypothesis.extra)
         for subject, rate in rates.items()
         if backed[subject] >= FEWEST_FOR_PRICE
     ]
 
 
-def _override(subject: PriceSubject, rate: int, backed: int, extra: Extra) -> Override:
+def _learned_override(subject: PriceSubject, rate: int, backed: int, extra: Extra) -> Override:
     priced = Override("hour", rate, note=f"explains {backed} settlement windows", source="bill")
     if subject.kind == "no card":
         return replace(priced, image_uuid=subject.uuid or None, no_card=True, per="instance")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from etl.money.billing.evidence import BillLine
 from etl.money.billing.hypotheses import Periods
-from etl.money.pricing import PER_S, PriceTerms
+from etl.money.tariffs import PER_S, PriceTerms
 from etl.poll import Instant
 
 

@@ -18,6 +18,6 @@ def lines(columns: Sequence[Column], rows: Rows) -> Iterator[str]:
             yield before + ","
         line = encode(dict(zip(names, row, strict=True)))
         if not line.isprintable():
-            line = UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], line)
+            line = UNPRINTABLE.sub(lambda match: json.dumps(match[0])[1:-1], line)
         before = ("[" if before is None else " ") + line
     yield "[]" if before is None else before + "]"

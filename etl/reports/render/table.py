@@ -23,13 +23,13 @@ def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[s
     cells = [[_shortened(printable(value)) for value in row] for row in [*table, *foot]]
     widths = [max(width(c[i]) for c in [head, *cells]) for i in range(len(columns))]
     rule = "  ".join("-" * w for w in widths)
-    yield _line(head, widths, numeric)
+    yield _row_line(head, widths, numeric)
     yield rule
     for row in cells[: len(table)]:
-        yield _line(row, widths, numeric)
+        yield _row_line(row, widths, numeric)
     if foot:
         yield rule
-        yield _line(cells[-1], widths, numeric)
+        yield _row_line(cells[-1], widths, numeric)
 
 
 def width(text: str) -> int:
@@ -70,7 +70,7 @@ def _is_numeric(table: list[Sequence[Any]], i: int) -> bool:
     return bool(present) and all(isinstance(value, int | float) for value in present)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+def _row_line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
     padded = (
         " " * (w - width(cell)) + cell if is_right else cell + " " * (w - width(cell))
         for cell, w, is_right in zip(cells, widths, right, strict=True)

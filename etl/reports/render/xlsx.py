@@ -55,7 +55,7 @@ class Book:
         self._book.set_properties(
             {"created": datetime.fromtimestamp(made_at, UTC).replace(tzinfo=None)}
         )
-        self._formats = {name: self._book.add_format(said) for name, said in _FORMATS.items()}
+        self._formats = {name: self._book.add_format(options) for name, options in _FORMATS.items()}
         for kind in ("int", "number"):
             both = {**_FORMATS[kind], **_FORMATS["sum"]}
             self._formats[f"sum {kind}"] = self._book.add_format(both)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, select
 from etl import tables
 from etl.dialect import Database
 from etl.history.usage import Terms
-from etl.money.pricing import ListPrice, Override, PricePeriod, Prices, PriceTerms
+from etl.money.tariffs import ListPrice, Override, PricePeriod, Prices, PriceTerms
 from etl.store.rows import TERM_NAMES
 
 _period: Final = tables.price_period.c
@@ -102,7 +102,9 @@ class PricePeriods:
 
     def _rows(self, terms: Iterable[PriceTerms]) -> PeriodRows:
         return {
-            (*_plain(each), *_plain(period)) for each in terms for period in self._periods(each)
+            (*_stored_values(term), *_stored_values(period))
+            for term in terms
+            for period in self._periods(term)
         }
 
     def _periods(self, terms: PriceTerms) -> list[PricePeriod]:
@@ -169,6 +171,6 @@ def write_overrides(database: Database, conn: Connection, chosen: Sequence[Overr
     )
 
 
-def _plain(value: PriceTerms | PricePeriod) -> tuple[Any, ...]:
+def _stored_values(value: PriceTerms | PricePeriod) -> tuple[Any, ...]:
     """Return a value as the database holds it: a flag is 0 or 1."""
     return tuple(int(v) if isinstance(v, bool) else v for v in astuple(value))

@@ -8,8 +8,8 @@ from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table,
 
 from etl.dialect import CalendarDay
 from etl.tables.base import metadata, whose
+from etl.tables.costs import PRICE_SOURCES, payers
 from etl.tables.instances import TERMS
-from etl.tables.pricing import PRICE_SOURCES, payers
 
 
 def _summed(name: str, *columns: Column[str] | Column[int], comment: str) -> Table:

@@ -6,21 +6,19 @@ of the instance whatever its GPUs. The rules stand in `docs/design.md`, "Money".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final, Literal
 
 from etl.history.codes import PREPAID_UNITS
+from etl.money.periods import BEGINNING, FOREVER, merge_adjacent
 from etl.poll import Instant
 from etl.units import DAY_S, HOUR_S
 
 Source = Literal["user", "bill"]
 PriceSource = Literal["override", "learned", "list", "list_assumed", "unknown"]
 
-BEGINNING: Final = 0
-FOREVER: Final = 253_402_300_800
-"""An end that never comes: the year 10000, in epoch seconds."""
 PER_S: Final[Mapping[str, int]] = {
     "hour": HOUR_S,
     "day": DAY_S,
@@ -177,11 +175,11 @@ class Prices:
         for override in fitting:
             begins |= {override.begins, override.valid_to or BEGINNING}
         starts = sorted(at for at in begins if BEGINNING <= at < FOREVER)
-        found = [
+        periods = [
             _period_between(at, to, unit, _at(listed, at), [o for o in fitting if o.holds(at)])
             for at, to in pairwise([*starts, FOREVER])
         ]
-        return list(_joined(found))
+        return list(merge_adjacent(periods))
 
     def _versions(self, terms: PriceTerms) -> list[ListPrice]:
         """Return the list prices of a model, by its name only if usage names no uuid."""
@@ -249,7 +247,7 @@ def _period_between(
     replacing = max((o for o in overrides if not o.adds), key=lambda o: o.rank, default=None)
     adding = max((o for o in overrides if o.adds), key=lambda o: o.rank, default=None)
     charged_by = unit or "hour"
-    found = PricePeriod(
+    price = PricePeriod(
         starts_s=at,
         ends_s=to,
         kind="held" if unit in PREPAID_UNITS else "running",
@@ -264,66 +262,52 @@ def _period_between(
         list_microcny=listed.amount,
     )
     if replacing is not None:
-        found = _overridden(found, replacing)
-    if adding is not None and found.price_microcny is not None:
-        found = _added(found, adding)
-    return _unless_out_of_range(found)
+        price = _overridden(price, replacing)
+    if adding is not None and price.price_microcny is not None:
+        price = _added(price, adding)
+    return _unless_out_of_range(price)
 
 
-def _overridden(found: PricePeriod, override: Override) -> PricePeriod:
+def _overridden(price: PricePeriod, override: Override) -> PricePeriod:
     is_flat = override.no_card or override.per == "instance"
-    price = 0 if is_flat else override.price_microcny
+    per_gpu = 0 if is_flat else override.price_microcny
     return replace(
-        found,
+        price,
         price_source="override" if override.source == "user" else "learned",
         per_s=PER_S[override.unit],
         is_assumed=override.unit in ASSUMED_UNITS,
-        price_microcny=price,
-        price_min_microcny=price,
-        price_max_microcny=price,
+        price_microcny=per_gpu,
+        price_min_microcny=per_gpu,
+        price_max_microcny=per_gpu,
         flat_microcny=override.price_microcny if is_flat else 0,
     )
 
 
-def _added(found: PricePeriod, override: Override) -> PricePeriod:
+def _added(price: PricePeriod, override: Override) -> PricePeriod:
     """Return a price with an extra on top, converted to the price's own unit of time and rounded."""
     per_s = PER_S[override.unit]
-    extra = (override.price_microcny * found.per_s + per_s // 2) // per_s
+    extra = (override.price_microcny * price.per_s + per_s // 2) // per_s
     is_flat = override.no_card or override.per == "instance"
     on_gpus, on_instance = (0, extra) if is_flat else (extra, 0)
     return replace(
-        found,
+        price,
         price_source="override" if override.source == "user" else "learned",
-        is_assumed=found.is_assumed or override.unit in ASSUMED_UNITS,
-        price_microcny=(found.price_microcny or 0) + on_gpus,
-        price_min_microcny=(found.price_min_microcny or 0) + on_gpus,
-        price_max_microcny=(found.price_max_microcny or 0) + on_gpus,
-        flat_microcny=(found.flat_microcny or 0) + on_instance,
+        is_assumed=price.is_assumed or override.unit in ASSUMED_UNITS,
+        price_microcny=(price.price_microcny or 0) + on_gpus,
+        price_min_microcny=(price.price_min_microcny or 0) + on_gpus,
+        price_max_microcny=(price.price_max_microcny or 0) + on_gpus,
+        flat_microcny=(price.flat_microcny or 0) + on_instance,
     )
 
 
-def _unless_out_of_range(found: PricePeriod) -> PricePeriod:
-    if (found.price_max_microcny or 0) + (found.flat_microcny or 0) <= HIGHEST_MICROCNY:
-        return found
+def _unless_out_of_range(price: PricePeriod) -> PricePeriod:
+    if (price.price_max_microcny or 0) + (price.flat_microcny or 0) <= HIGHEST_MICROCNY:
+        return price
     return replace(
-        found,
+        price,
         price_source="unknown",
         price_microcny=None,
         price_min_microcny=None,
         price_max_microcny=None,
         flat_microcny=None,
     )
-
-
-def _joined(periods: Iterable[PricePeriod]) -> Iterator[PricePeriod]:
-    """Merge adjacent periods that have the same price."""
-    last: PricePeriod | None = None
-    for period in periods:
-        if last is not None and period == replace(last, starts_s=last.ends_s, ends_s=period.ends_s):
-            last = replace(last, ends_s=period.ends_s)
-            continue
-        if last is not None:
-            yield last
-        last = period
-    if last is not None:
-        yield last
