@@ -25,7 +25,7 @@ FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "address errors poll streams redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock timing.freshness source.deadline source.proxies source.http",
-    "source.span money.pricing money.amounts resources source.wholeness",
+    "source.instants money.periods money.tariffs money.amounts resources source.wholeness",
     "history.starts history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.polling alerts.rules alerts.message",
@@ -65,7 +65,7 @@ PURE = (
     "history",
     "money",
     "timing",
-    "source/span",
+    "source/instants",
     "poll",
     "redact",
     "reports/render",
