@@ -20,7 +20,7 @@ from etl.dialect import Database, open_database
 from etl.history.days import Zone
 from etl.history.usage import Evidence, Stretch, Terms
 from etl.money.tariffs import Override
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from etl.store.price_periods import write_overrides
 
 FIRST, ZONE = date(2025, 1, 1), Zone("Asia/Shanghai")
@@ -45,8 +45,8 @@ def fill(database: Database, instances: int, days: int, also: Written = lambda *
     ends = ZONE.starts(FIRST + timedelta(days=days))
     with Store(database, "lab").writing() as tx:
         account = tx._account_id
-        tx.record("instances", Run(begins, begins + 1, "complete"))
-        tx.record("instances", Run(ends, ends + 1, "complete"))
+        tx.record("instances", SyncRun(begins, begins + 1, "complete"))
+        tx.record("instances", SyncRun(ends, ends + 1, "complete"))
     with database.writing() as conn:
         uuids = [f"inst-{n:06}" for n in range(instances)]
         names = ("account_id", "instance_uuid", "title", "status", "version", "first_seen_at")

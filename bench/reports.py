@@ -175,7 +175,7 @@ def exported(database: Database | None, given: Any, stack: ExitStack) -> Path:
     if (folder / parquet.MARK).exists():
         (folder / "duckdb.sql").write_text(parquet.duckdb_script(), encoding="utf-8")
     elif database is not None:
-        list(parquet.export(database, folder))
+        list(parquet.export_parquet(database, folder))
     return folder.absolute()
 
 

@@ -15,7 +15,7 @@ from etl.history.versions import compare_versions
 from etl.history.windows import Cover, Matching, WindowChanges, superseded
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Keeping, Reject, Resource
-from etl.store import Reader, Run, Tx
+from etl.store import Reader, SyncRun, Tx
 
 BATCH: Final = 2000
 """Records compared at a time: bounds memory, whatever the size of the fleet."""
@@ -28,7 +28,7 @@ def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
     return f"{resource.name} {resource.version} ".encode() + known.codes().fingerprint()
 
 
-def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> Run:
+def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> SyncRun:
     """Write the changes that `poll` brings, and its own row. `last` is the newest applied poll."""
     # what a later poll of a window brings must be later than all that was known: months are closed by it
     after = 0 if resource.whole else 1
@@ -39,7 +39,7 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
         written = _APPLY[resource.keeping](records, b, tx)
         if records.rejects:
             tx.reject(resource.name, records.rejects, b)
-    run = Run(
+    run = SyncRun(
         started_at=poll.started_at,
         finished_at=b,
         outcome="complete" if poll.complete else "partial",

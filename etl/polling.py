@@ -23,7 +23,7 @@ from etl.errors import (
 from etl.poll import Instant
 from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account
-from etl.store import Run
+from etl.store import SyncRun
 from etl.sync import Covers, Outcome, sync
 from etl.units import DAY_S
 
@@ -151,11 +151,11 @@ def _record_failure(app: App, account: str, resource: str, began: Instant, error
     return False
 
 
-def _failed_run(error: EtlError, began: float, ended: float) -> Run:
+def _failed_run(error: EtlError, began: float, ended: float) -> SyncRun:
     """Return the row of an attempt, by the source's clock as well as it is known."""
     at = error.at if isinstance(error, ClockUnsure) else None
     started_at = floor(began) if at is None else at
-    return Run(
+    return SyncRun(
         started_at=started_at,
         finished_at=max(started_at, ceil(ended)) if at is None else started_at,
         outcome="skipped" if isinstance(error, Busy) else "failed",

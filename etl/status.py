@@ -11,14 +11,14 @@ from etl import store
 from etl.dialect import Database
 from etl.poll import Instant
 from etl.resources import INSTANCES
-from etl.store.status import Doubled, Fleet, Freshness
+from etl.store.status import Doubled, Freshness
 from etl.timing.freshness import why_stale
 from etl.units import DAY_S
 
 
 def status(database: Database, now: Instant) -> dict[str, Any]:
     """Return what an operator asks first: `polls` (`Freshness` of each account and resource), `fleet`
-    (`Fleet` of each account), `doubled` (`Doubled` of each two accounts), `alerts` (how many hold)
+    (`FleetCounts` of each account), `doubled` (`Doubled` of each two accounts), `alerts` (how many hold)
     and `channels` (`Trouble` of each that did not take a message of late)."""
     with store.reading(database) as known:
         return {
@@ -56,4 +56,4 @@ def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
         return known.status.billed(first.isoformat(), following.isoformat())
 
 
-__all__ = ["Doubled", "Fleet", "Freshness", "billed", "stale", "status"]
+__all__ = ["Doubled", "Freshness", "billed", "stale", "status"]

@@ -16,7 +16,7 @@ from etl.replay import catch_up
 from etl.resources import Resource
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from etl.timing.clock import ClockSteps, SteadyOffset
 from etl.units import DAY_S
 
@@ -59,7 +59,7 @@ class Outcome:
 
     account: str
     resource: str
-    run: Run
+    run: SyncRun
 
 
 @dataclass(frozen=True, slots=True)

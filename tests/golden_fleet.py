@@ -23,7 +23,7 @@ from etl.resources import RESOURCES
 from etl.simcloud import Fleet, Money
 from etl.simcloud.life import FOREVER, Twist
 from etl.simcloud.paydesk import desks
-from etl.store import Run, Store, schema
+from etl.store import Store, SyncRun, schema
 from tests.conftest import TODAY, ZONE
 from tests.support import apply, poll_of
 
@@ -164,8 +164,8 @@ def _say(database: Database) -> None:
         import_rules(database, rules)
 
 
-def _failed(at: int) -> Run:
-    return Run(started_at=at, finished_at=at + 5, outcome="failed", error="no answer")
+def _failed(at: int) -> SyncRun:
+    return SyncRun(started_at=at, finished_at=at + 5, outcome="failed", error="no answer")
 
 
 def move(database: Database, zone: str) -> None:

@@ -17,7 +17,7 @@ from etl.history.diff import Changes, Ended, Known, Presence, Usage, Version
 from etl.history.usage import RunningState, SeenVersion, Stretch
 from etl.poll import Instant, Poll
 from etl.resources import INSTANCES
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 
 FACTS = ("instance_uuid", *(name for name, *_ in tables.FACTS))
 HISTORY = (*FACTS, "version", "after_at", "first_seen_at", "began_by")
@@ -29,7 +29,7 @@ class Memory:
 
     def __init__(self, codes: Codes) -> None:
         self._codes = codes
-        self.runs: list[Run] = []
+        self.runs: list[SyncRun] = []
         self.versions: dict[str, list[Version]] = {}
         self.ended: dict[tuple[str, int], Ended] = {}
         self.presences: dict[str, Presence] = {}
@@ -37,7 +37,7 @@ class Memory:
         self._began_at: dict[str, Instant] = {}
         self._polled_at: Instant = 0
 
-    def take(self, poll: Poll) -> Run:
+    def take(self, poll: Poll) -> SyncRun:
         """Apply a poll."""
         self._polled_at = poll.started_at
         return apply(INSTANCES, poll, self, self.runs[-1] if self.runs else None)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ class Memory:
     def reject(self, *_: Any) -> None:
         """Rejects are not modelled."""
 
-    def record(self, resource: str, run: Run) -> None:
+    def record(self, resource: str, run: SyncRun) -> None:
         self.runs.append(run)
 
     def _complete_starts(self) -> list[Instant]:

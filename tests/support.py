@@ -12,7 +12,7 @@ from etl.dialect import Database
 from etl.poll import Page, Poll
 from etl.reports import plain
 from etl.resources import INSTANCES, RESOURCES, Resource
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from etl.tables import BILL_KEY
 
 ACCOUNT = "lab"
@@ -52,7 +52,7 @@ def poll_story(cloud: Lister, *, complete: bool = True, lasts_s: int = 1) -> Pol
     return poll_of([cloud.body(1, 100_000)], cloud.now, cloud.now + lasts_s, complete=complete)
 
 
-def apply(database: Database, *polls: Poll) -> Run:
+def apply(database: Database, *polls: Poll) -> SyncRun:
     """Apply polls as live ones are, each in its transaction; the last one's run."""
     for poll in polls:
         with Store(database, poll.account).writing() as tx:

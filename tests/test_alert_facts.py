@@ -8,7 +8,7 @@ from etl.alerts.rules.cost_day import day_costs
 from etl.dialect import Database
 from etl.errors import ErrorKind
 from etl.simcloud import Story
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from tests.alerting import (
     DAY,
     HOUR,
@@ -87,7 +87,7 @@ def fails(
     kind: ErrorKind = ErrorKind.UNAVAILABLE,
 ) -> None:
     with Store(database, "lab").writing() as tx:
-        tx.record("instances", Run(when, when, outcome, error=error, error_kind=kind))
+        tx.record("instances", SyncRun(when, when, outcome, error=error, error_kind=kind))
 
 
 def test_a_failing_sync_is_told_and_clears(database: Database, cloud: Story) -> None:

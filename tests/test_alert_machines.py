@@ -9,7 +9,7 @@ import pytest
 
 from etl import reports, tables
 from etl.alerts.machines import Running
-from etl.alerts.options import Options
+from etl.alerts.options import RuleOptions
 from etl.alerts.rules.balance import purses
 from etl.alerts.rules.stopped import RULE as STOPPED
 from etl.alerts.rules.stopped import Stop
@@ -57,7 +57,7 @@ def running(database: Database, given: AlertSettings | None = None) -> tuple[Run
 
 def stopped(database: Database, now: int, owners: Any = None) -> list[Stop]:
     with snapshot(database, now, settings(owners=owners or STOPS)) as state:
-        return list(STOPPED.facts(state, Options()))
+        return list(STOPPED.facts(state, RuleOptions()))
 
 
 def ruled(database: Database, *rules: Rule) -> None:

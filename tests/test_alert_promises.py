@@ -15,7 +15,7 @@ from etl.alerts.polling import Polling
 from etl.alerts.rules import RULES, rule
 from etl.alerts.rules.balance import Purse
 from etl.alerts.rules.budget import Spending
-from etl.alerts.rules.card_expiry import Card
+from etl.alerts.rules.card_expiry import ExpiringCard
 from etl.alerts.rules.cost_day import DayCost
 from etl.alerts.rules.digest import DueDigest, Period
 from etl.alerts.rules.image_failed import FailedImage
@@ -63,7 +63,7 @@ def left(now: int, hours: int) -> Sequence[Any]:
 
 
 def card(now: int, microcny: int, until: int) -> Sequence[Any]:
-    return (Card("lab", "c1", "卡", microcny, until),) if microcny else ()
+    return (ExpiringCard("lab", "c1", "卡", microcny, until),) if microcny else ()
 
 
 def spent(percent: int, projected: int | None = None) -> Sequence[Any]:

@@ -13,13 +13,13 @@ from etl.alerts.polling import Polling
 from etl.alerts.rules import RULES, rule
 from etl.alerts.rules.balance import Purse
 from etl.alerts.rules.budget import Spending
-from etl.alerts.rules.card_expiry import Card
+from etl.alerts.rules.card_expiry import ExpiringCard
 from etl.alerts.rules.cost_day import DayCost
 from etl.alerts.rules.image_failed import FailedImage
 from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
 from etl.alerts.snapshot import Moment
-from etl.alerts.words import clock, cut, hours, local_time, one_line, yuan
+from etl.alerts.words import clock, hours, local_time, short_line, truncate, yuan
 from etl.errors import ErrorKind
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
@@ -266,7 +266,7 @@ def test_on_friday_a_balance_must_last_until_monday_noon(day: str, left: int, fi
 def test_a_card_that_expires_is_told_seven_days_and_one_day_before(
     days: float, said: str | None, held: int
 ) -> None:
-    row = Card("lab", "c1", "大卡", 5 * MICRO, NOW + round(days * DAY_S))
+    row = ExpiringCard("lab", "c1", "大卡", 5 * MICRO, NOW + round(days * DAY_S))
     found = causes("card_expiry", row)
     assert [c.key.rsplit(":", 1)[1] for c in found if not c.silent] == ([said] if said else [])
     assert len(found) == held
@@ -410,14 +410,14 @@ def test_instants_are_local_and_name_their_zone() -> None:
 
 
 def test_a_title_is_one_short_line() -> None:
-    assert one_line("a\nb\x1b[2J\u202ec" + "x" * 99).startswith("a b [2J c")
-    assert len(one_line("长" * 99)) == 60
+    assert short_line("a\nb\x1b[2J\u202ec" + "x" * 99).startswith("a b [2J c")
+    assert len(short_line("长" * 99)) == 60
 
 
 def test_what_hides_or_turns_text_is_left_out_of_a_title() -> None:
-    assert one_line("a\u202eb\u2066c\u200bd\u00ade\ufeff") == "a b c d e"
-    assert one_line("x\u200dy") == "x y"
-    assert one_line("👨\u200d👩\u200d👧 家") == "👨\u200d👩\u200d👧 家"
+    assert short_line("a\u202eb\u2066c\u200bd\u00ade\ufeff") == "a b c d e"
+    assert short_line("x\u200dy") == "x y"
+    assert short_line("👨\u200d👩\u200d👧 家") == "👨\u200d👩\u200d👧 家"
 
 
 @pytest.mark.parametrize(
@@ -426,8 +426,8 @@ def test_what_hides_or_turns_text_is_left_out_of_a_title() -> None:
 def test_a_cut_halves_no_character(sign: str) -> None:
     text = f"ab{sign}{sign}"
     for most in range(2, 2 + len(sign)):
-        assert cut(text, most) == "ab"
-    assert cut(text, 2 + len(sign)) == f"ab{sign}"
+        assert truncate(text, most) == "ab"
+    assert truncate(text, 2 + len(sign)) == f"ab{sign}"
 
 
 # a budget of nothing

@@ -15,7 +15,7 @@ from pyarrow import parquet
 from etl import tables
 from etl.archive.line import encode
 from etl.dialect import Database
-from etl.exports.parquet import export
+from etl.exports.parquet import export_parquet
 from etl.poll import Page, Poll
 from etl.resources import RESOURCES
 from etl.simcloud import T0
@@ -187,7 +187,7 @@ def test_no_canary_reaches_a_database_or_an_export(database: Database, tmp_path:
     ]
     assert any("***" in row for row in held)
     assert not [row for row in held if CANARY in row]
-    written = sum(each.rows for each in export(database, tmp_path / "out"))
+    written = sum(each.rows for each in export_parquet(database, tmp_path / "out"))
     files = list((tmp_path / "out").rglob("*.parquet"))
     assert written > len(RECORDS)
     assert not [f for f in files if CANARY in str(parquet.read_table(f).to_pydict())]

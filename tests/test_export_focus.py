@@ -65,7 +65,7 @@ def lines(golden: Golden, kind: str, tmp_path: Path) -> list[dict[str, str]]:
 
 
 def read(database: Database, path: Path) -> list[dict[str, str]]:
-    written = focus.export(database, MONTH, path)
+    written = focus.export_focus(database, MONTH, path)
     with path.open(newline="", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
     assert len(found) == written.rows
@@ -218,7 +218,7 @@ def test_a_closed_month_is_exported_as_it_was_closed(golden_copy: Database, tmp_
 def test_parquet_says_the_same_with_types(golden: Golden, kind: str, tmp_path: Path) -> None:
     database = golden(kind)
     lines = read(database, tmp_path / "a.csv")
-    focus.export(database, MONTH, tmp_path / "a.parquet")
+    focus.export_focus(database, MONTH, tmp_path / "a.parquet")
     table = pyarrow.parquet.read_table(tmp_path / "a.parquet")
     assert str(table.schema.field("ChargePeriodStart").type) == "timestamp[ms, tz=UTC]"
     assert str(table.schema.field("BilledCost").type) == "double"
@@ -231,15 +231,15 @@ def test_again_is_the_same_and_another_account_is_empty(
 ) -> None:
     database = golden(kind)
     for name in ("a.csv", "b.csv"):
-        focus.export(database, MONTH, tmp_path / name)
+        focus.export_focus(database, MONTH, tmp_path / name)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-    assert focus.export(database, MONTH, tmp_path / "c.csv", "nobody").rows == 0
+    assert focus.export_focus(database, MONTH, tmp_path / "c.csv", "nobody").rows == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv", "c.csv"]
 
 
 def test_a_month_that_is_none_is_refused(golden: Golden, kind: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="is no month"):
-        focus.export(golden(kind), "2026-13", tmp_path / "a.csv")
+        focus.export_focus(golden(kind), "2026-13", tmp_path / "a.csv")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -41,7 +41,7 @@ Golden = Callable[[str], Database]
 
 @pytest.fixture
 def exported(golden: Golden, kind: str, tmp_path: Path) -> Path:
-    list(parquet.export(golden(kind), tmp_path / "out"))
+    list(parquet.export_parquet(golden(kind), tmp_path / "out"))
     return tmp_path / "out"
 
 
@@ -96,7 +96,7 @@ def test_columns_have_types(exported: Path) -> None:
 
 def test_both_databases_give_the_same_tables(golden: Golden, tmp_path: Path) -> None:
     for kind in ("sqlite", "postgres"):
-        list(parquet.export(golden(kind), tmp_path / kind))
+        list(parquet.export_parquet(golden(kind), tmp_path / kind))
     for each in parquet.TABLES:
         one, other = (read(tmp_path / kind, each.name) for kind in ("sqlite", "postgres"))
         assert one.schema == other.schema
@@ -106,7 +106,9 @@ def test_both_databases_give_the_same_tables(golden: Golden, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("period", "expected"), [("month", 1), ("day", 5)])
 def test_files_are_by_period(period: str, expected: int, golden: Golden, tmp_path: Path) -> None:
-    written = {each.name: each for each in parquet.export(golden("sqlite"), tmp_path / "o", period)}
+    written = {
+        each.name: each for each in parquet.export_parquet(golden("sqlite"), tmp_path / "o", period)
+    }
     places = sorted(each.name for each in (tmp_path / "o" / "sync_run").iterdir())
     assert len(places) == written["sync_run"].files
     assert len(places) in (expected, expected + 1)
@@ -119,11 +121,11 @@ def test_a_second_export_gives_the_same_files_and_replaces_the_first(
     golden: Golden, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    list(parquet.export(golden("sqlite"), out))
+    list(parquet.export_parquet(golden("sqlite"), out))
     before = digests(out)
     (out / "instance_usage" / "in_month=1999-01").mkdir()
     (out / "instance_usage" / "in_month=1999-01" / "part-0.parquet").write_bytes(b"stale")
-    list(parquet.export(golden("sqlite"), out))
+    list(parquet.export_parquet(golden("sqlite"), out))
     assert digests(out) == before
     assert not list(out.glob(".*"))
 
@@ -131,9 +133,9 @@ def test_a_second_export_gives_the_same_files_and_replaces_the_first(
 def test_small_batches_give_the_same_rows(
     golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list(parquet.export(golden("sqlite"), tmp_path / "one"))
+    list(parquet.export_parquet(golden("sqlite"), tmp_path / "one"))
     monkeypatch.setattr(exports, "BATCH", 7)
-    list(parquet.export(golden("sqlite"), tmp_path / "two", "day"))
+    list(parquet.export_parquet(golden("sqlite"), tmp_path / "two", "day"))
     for each in parquet.TABLES:
         assert read(tmp_path / "one", each.name) == read(tmp_path / "two", each.name)
 
@@ -142,12 +144,12 @@ def test_an_export_that_fails_leaves_the_older_one_alone(
     golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
-    list(parquet.export(golden("sqlite"), out))
+    list(parquet.export_parquet(golden("sqlite"), out))
     before = digests(out)
     broken = (*parquet.TABLES, parquet.Exported("account", ("account_id",)))
     monkeypatch.setattr(parquet, "TABLES", broken)  # its folder is there already
     with pytest.raises(SettingsError):
-        list(parquet.export(golden("sqlite"), out))
+        list(parquet.export_parquet(golden("sqlite"), out))
     assert digests(out) == before
     assert not list(out.glob(".*"))
 
@@ -155,9 +157,9 @@ def test_an_export_that_fails_leaves_the_older_one_alone(
 def test_a_folder_with_something_else_is_refused_and_kept(golden: Golden, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(SettingsError, match="holds something else"):
-        list(parquet.export(golden("sqlite"), tmp_path))
+        list(parquet.export_parquet(golden("sqlite"), tmp_path))
     with pytest.raises(SettingsError, match="is no folder"):
-        list(parquet.export(golden("sqlite"), tmp_path / "thesis.txt"))
+        list(parquet.export_parquet(golden("sqlite"), tmp_path / "thesis.txt"))
     assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -240,7 +242,7 @@ def test_duckdb_answers_the_cookbook(duck: Any, golden: Golden, tmp_path: Path) 
 
 
 def test_an_empty_database_can_be_exported_and_read(database: Database, tmp_path: Path) -> None:
-    list(parquet.export(database, tmp_path / "out"))
+    list(parquet.export_parquet(database, tmp_path / "out"))
     with duckdb.connect() as conn:
         set_up(conn, tmp_path / "out")
         for name in reports.report_names():
@@ -267,6 +269,6 @@ def test_no_secret_is_exported(filled: Database, home: Path) -> None:
     cloud = Story()
     cloud.rents(title="a")
     apply(filled, poll_story(cloud))
-    list(parquet.export(filled, home / "out"))
+    list(parquet.export_parquet(filled, home / "out"))
     text = repr([read(home / "out", each.name).to_pylist() for each in parquet.TABLES])
     assert leaks(text, secrets=(LEAK_MARK,)) == []

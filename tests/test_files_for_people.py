@@ -105,7 +105,7 @@ def test_json_in_focus_cells_is_json_whatever_the_text(database: Database, tmp_p
     text = "[[rule]]\n" + "\n".join(f"{name} = {json.dumps(said)}" for name, said in rule.items())
     (tmp_path / "r.toml").write_text(text, encoding="utf-8")
     import_rules(database, tmp_path / "r.toml")
-    focus.export(database, "2026-01", tmp_path / "f.csv")
+    focus.export_focus(database, "2026-01", tmp_path / "f.csv")
     with (tmp_path / "f.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert rows

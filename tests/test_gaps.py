@@ -10,7 +10,7 @@ from etl import rebuild, reports
 from etl.dialect import Database
 from etl.resources import INSTANCES
 from etl.simcloud import T0, Story
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from tests.conftest import TODAY
 from tests.support import apply, newest, poll_of, rows
 
@@ -21,7 +21,7 @@ def polled(database: Database, starts: Iterable[int], account: str = "lab") -> N
     """Complete polls of a second each that begin so long after T0."""
     with Store(database, account).writing() as tx:
         for start in starts:
-            run = Run(started_at=T0 + start, finished_at=T0 + start + 1, outcome="complete")
+            run = SyncRun(started_at=T0 + start, finished_at=T0 + start + 1, outcome="complete")
             tx.record(INSTANCES.name, run)
 
 
@@ -89,7 +89,7 @@ def test_partial_and_failed_polls_close_no_gap(database: Database) -> None:
     polled(database, range(0, HOUR, 5 * MINUTE))
     with Store(database, "lab").writing() as tx:
         for start, outcome in ((HOUR + 600, "partial"), (HOUR + 1200, "failed")):
-            run = Run(started_at=T0 + start, finished_at=T0 + start + 1, outcome=outcome)
+            run = SyncRun(started_at=T0 + start, finished_at=T0 + start + 1, outcome=outcome)
             tx.record(INSTANCES.name, run)
     polled(database, [2 * HOUR])
     assert gaps(database) == [(55 * MINUTE + 1, 2 * HOUR)]
@@ -116,9 +116,9 @@ def test_each_complete_poll_knows_how_far_it_is_from_the_one_before(database: Da
     polled(database, [0, 120], "other")
     polled(database, [0, 120, 1000])
     with Store(database, "lab").writing() as tx:
-        tx.record(INSTANCES.name, Run(T0 + 1100, T0 + 1101, "partial"))
-        tx.record("bills", Run(T0 + 1150, T0 + 1151, "complete"))
-        tx.record(INSTANCES.name, Run(T0 + 1200, T0 + 1201, "complete"))
+        tx.record(INSTANCES.name, SyncRun(T0 + 1100, T0 + 1101, "partial"))
+        tx.record("bills", SyncRun(T0 + 1150, T0 + 1151, "complete"))
+        tx.record(INSTANCES.name, SyncRun(T0 + 1200, T0 + 1201, "complete"))
     kept = [row[1:] for row in rows(database, STEPS)]
     assert kept[:4] == [(0, None, None)] * 2 + [(1, 120, 119)] * 2
     assert kept[4:] == [(2, 880, 879), (None, None, None), (0, None, None), (3, 200, 199)]

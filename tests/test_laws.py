@@ -17,7 +17,7 @@ from etl.poll import Poll
 from etl.rebuild import differences
 from etl.resources import INSTANCES
 from etl.simcloud import T0
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from tests.support import apply, columns, poll_of
 
 UUIDS = ("i-1", "i-2", "i-3")
@@ -62,7 +62,7 @@ class Account:
         self.name = f"lab {next(_numbers)}"
         self.now = T0
 
-    def takes(self, listing: Listing) -> Run:
+    def takes(self, listing: Listing) -> SyncRun:
         return apply(self.database, self.poll_of(listing))
 
     def poll_of(self, listing: Listing) -> Poll:

@@ -25,7 +25,7 @@ from etl.history.usage import Stretch, Terms
 from etl.resources.instances import Instance
 from etl.resources.listing import Reject
 from etl.simcloud import T0, Behaviour, Story, serve
-from etl.store import Run, Store, Tx, schema
+from etl.store import Store, SyncRun, Tx, schema
 from etl.sync import sync
 from tests.conftest import TODAY, ZONE
 from tests.fake_source import Fake, job_of
@@ -295,7 +295,7 @@ METHODS: dict[str, Callable[[Tx], object]] = {
     "undo": lambda tx: tx.apply(Changes(deleted=[("known", 1)])),
     "write_last_starts": lambda tx: tx.write_last_starts([("known", T0)]),
     "reject": lambda tx: tx.reject("instances", [Reject("$: no", None, "{}")], T0),
-    "record": lambda tx: tx.record("instances", Run(T0, T0 + 1, "complete")),
+    "record": lambda tx: tx.record("instances", SyncRun(T0, T0 + 1, "complete")),
 }
 
 

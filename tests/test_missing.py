@@ -11,7 +11,7 @@ from etl.dialect import Database
 from etl.history.days import iso
 from etl.rebuild import differences
 from etl.simcloud import T0, Story
-from etl.store import Run
+from etl.store import SyncRun
 from tests.support import apply, columns, dump, poll_of, poll_story, rows
 
 EMPTY = b'{"code":0,"data":{"instance_list":[],"total":0}}'
@@ -30,11 +30,11 @@ class Watched:
         self.a, self.b = self.cloud.rents(title="a"), self.cloud.rents(title="b")
         self.poll()
 
-    def poll(self, complete: bool = True) -> Run:
+    def poll(self, complete: bool = True) -> SyncRun:
         self.cloud.passes(minutes=MINUTES)
         return apply(self.database, poll_story(self.cloud, complete=complete))
 
-    def poll_nothing(self, complete: bool = True) -> Run:
+    def poll_nothing(self, complete: bool = True) -> SyncRun:
         now = self.cloud.passes(minutes=MINUTES)
         return apply(self.database, poll_of([EMPTY], now, now + 1, complete=complete))
 

@@ -16,7 +16,7 @@ from etl.history.versions import Lasting, compare_versions
 from etl.poll import Page, Poll
 from etl.rebuild import rebuild
 from etl.resources import BALANCE, BILLS, CARDS, GPU_PRICES, RECHARGES, Record, Resource
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from tests.conftest import TODAY
 from tests.support import ACCOUNT, columns, rows
 from tests.test_money_records import CARD, LINE, PRICE, RECHARGE, answer
@@ -43,7 +43,9 @@ def poll_of(
     )
 
 
-def take(database: Database, resource: Resource[Any], *records: Any, at: int, **poll: Any) -> Run:
+def take(
+    database: Database, resource: Resource[Any], *records: Any, at: int, **poll: Any
+) -> SyncRun:
     with Store(database, ACCOUNT).writing() as tx:
         last = tx.refuse_stale(resource.name, at)
         return apply(resource, poll_of(resource, *records, at=at, **poll), tx, last)

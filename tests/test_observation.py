@@ -12,7 +12,7 @@ from etl.dialect import Database
 from etl.reports.observation import Observation, observed_line
 from etl.resources import BILLS
 from etl.simcloud import T0, Story
-from etl.store import Run, Store
+from etl.store import Store, SyncRun
 from tests.priced import YUAN, lists
 from tests.support import apply, poll_story, rows
 
@@ -121,7 +121,7 @@ def test_a_line_says_until_when_a_report_was_observed(left_alone: Database) -> N
 def test_the_line_of_a_bill_is_about_the_polls_of_the_bill(left_alone: Database) -> None:
     with Store(left_alone, "lab").writing() as tx:
         at = T0 + DAY
-        tx.record(BILLS.name, Run(started_at=at, finished_at=at + 1, outcome="complete"))
+        tx.record(BILLS.name, SyncRun(started_at=at, finished_at=at + 1, outcome="complete"))
     until = "observed until 2026-01-02T00:00:00Z"
     assert line(left_alone, "bill-lines") == f"{until}, 2.1 days of the period unseen"
     assert line(left_alone, "bill-lines", now=T0 + DAY) == f"{until}, all of the period seen"
@@ -147,7 +147,7 @@ def test_a_line_says_that_the_newest_poll_lies_in_the_future(left_alone: Databas
     assert line(left_alone, "now", now=LAST - 59) == until
     assert line(left_alone, "now", "zh", now=LAST - HOUR).endswith("时钟有误")
     with Store(left_alone, "lab").writing() as tx:
-        tx.record(BILLS.name, Run(started_at=LAST, finished_at=LAST, outcome="complete"))
+        tx.record(BILLS.name, SyncRun(started_at=LAST, finished_at=LAST, outcome="complete"))
     assert line(left_alone, "bills", now=LAST - HOUR) == future
 
 

@@ -18,7 +18,7 @@ from etl.dialect import Database
 from etl.history.days import Zone, from_iso
 from etl.page import Choice, build
 from etl.page.facts import _days_before, gather
-from etl.page.shapes import LEAST, Scale, boxes, joined, line, ticks
+from etl.page.shapes import LEAST, Scale, boxes, line, merged, ticks
 from etl.page.words import CHINESE
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
@@ -225,12 +225,12 @@ INTERVALS = st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 50)), max_size=2
 @given(INTERVALS)
 def test_boxes_cover_just_the_intervals(pairs: list[tuple[float, float]]) -> None:
     intervals = [(a, a + length) for a, length in pairs]
-    merged = joined(intervals)
-    assert all(one[1] < two[0] for one, two in pairwise(merged))
-    assert all(any(m[0] <= a and b <= m[1] for m in merged) for a, b in intervals)
+    joined = merged(intervals)
+    assert all(one[1] < two[0] for one, two in pairwise(joined))
+    assert all(any(m[0] <= a and b <= m[1] for m in joined) for a, b in intervals)
     drawn = re.findall(r"M([\d.]+) 1h([\d.]+)v12h-([\d.]+)z", boxes(intervals, 1, 12))
-    assert len(drawn) == len(merged)
-    for (x, width, back), (begins, ends) in zip(drawn, merged, strict=True):
+    assert len(drawn) == len(joined)
+    for (x, width, back), (begins, ends) in zip(drawn, joined, strict=True):
         assert float(x) == pytest.approx(begins, abs=0.06)
         assert float(width) == float(back) == pytest.approx(max(ends - begins, LEAST), abs=0.06)
 

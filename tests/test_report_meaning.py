@@ -227,14 +227,14 @@ def test_coverage_names_gaps_rejects_and_unknown_codes(database: Database, look:
 
 
 def test_time_without_an_answer_at_the_end_is_not_observed(database: Database, look: Look) -> None:
-    from etl.store import Run, Store
+    from etl.store import Store, SyncRun
 
     cloud = Story(1_767_225_600 - 8 * 3_600)
     apply(database, poll_story(cloud))
     polled(database, cloud, minutes=6 * 60)
     at = cloud.now + 6 * 3_600
     with Store(database, "lab").writing() as tx:
-        tx.record("instances", Run(at, at + 5, outcome="failed", error="no answer"))
+        tx.record("instances", SyncRun(at, at + 5, outcome="failed", error="no answer"))
     wanted = ("observed_percent", "longest_gap_minutes", "complete", "failed")
     assert look("coverage", *wanted) == [(50.0, 360, 73, 1)]
 

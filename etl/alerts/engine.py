@@ -98,7 +98,7 @@ class Alerts:
         """Return the text of the digest of the last `day` or `week`."""
         with store.reading(self.database) as tx:
             snapshot = self._snapshot(tx.alerts, now)
-            return digest.compose(snapshot, digest.newest_period(period, snapshot.moment))
+            return digest.digest_text(snapshot, digest.newest_period(period, snapshot.moment))
 
     def send_digest(self, period: str, now: Instant) -> Iterator[Sent]:
         """Send a digest to every channel that takes digests, at once."""
@@ -203,7 +203,7 @@ class Alerts:
             with store.writing(self.database) as tx:
                 tx.alerts.note_taken(delivery, claimant, taken_by)
 
-        attempt = Attempt(delivery.message, list(delivery.taken_by), failing)
+        attempt = Dispatch(delivery.message, list(delivery.taken_by), failing)
         error = self._reach(delivery.channel, attempt, now, note)
         with store.writing(self.database) as tx:
             tx.alerts.finish(
@@ -213,11 +213,11 @@ class Alerts:
 
     def _once(self, channel: Channel, message: Message, now: Instant) -> Sent:
         """Send a message that is not kept: a test, or a digest that somebody asked for."""
-        error = self._reach(channel.name, Attempt(message), now, lambda taken_by: None)
+        error = self._reach(channel.name, Dispatch(message), now, lambda taken_by: None)
         return _logged(Sent(channel.name, message.keys, error))
 
     def _reach(
-        self, name: str, attempt: Attempt, now: Instant, note: Callable[[Sequence[str]], None]
+        self, name: str, attempt: Dispatch, now: Instant, note: Callable[[Sequence[str]], None]
     ) -> str | None:
         """Try every recipient of a channel; return why any, or the channel, failed, or None."""
         channel = self.settings.channel(name)
@@ -260,7 +260,7 @@ class Alerts:
 
 
 @dataclass
-class Attempt:
+class Dispatch:
     """A message being sent: who took it, and the error of each recipient that failed in this tick."""
 
     message: Message

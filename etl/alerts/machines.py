@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from etl.alerts.words import Words, one_line, same
+from etl.alerts.words import Words, same, short_line
 from etl.history.days import Zone, cut_by_day
 from etl.money.charging import ChargingModel, Part, hour_microcny, pieces
 from etl.money.tariffs import PricePeriod
@@ -31,9 +31,9 @@ class Machine:
     @property
     def words(self) -> Words:
         """Return `train (李雷), 2 × RTX 4090`. An owner whom the title names is not named again."""
-        title, owner = one_line(self.title) or self.instance_uuid, one_line(self.owner)
+        title, owner = short_line(self.title) or self.instance_uuid, short_line(self.owner)
         who = Words("无归属", "unassigned") if self.unclaimed else same(owner)
-        gpus = f"{self.gpu_nums or 0} × {one_line(self.gpu_name) or 'GPU'}"
+        gpus = f"{self.gpu_nums or 0} × {short_line(self.gpu_name) or 'GPU'}"
         if not who.zh or (owner and owner in title):
             return Words(f"{title}，{gpus}", f"{title}, {gpus}")
         return Words(f"{title}（{who.zh}），{gpus}", f"{title} ({who.en}), {gpus}")

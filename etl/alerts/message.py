@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from etl.alerts.cause import SEVERITIES, Cause
-from etl.alerts.words import Words, cut, one_line
+from etl.alerts.words import Words, short_line, truncate
 from etl.poll import Instant
 
 ITEMS: Final = 200
@@ -33,7 +33,7 @@ class Item(msgspec.Struct, frozen=True):
     @property
     def line(self) -> str:
         """Return the text with its mark, and with the account unless that is the only, default one."""
-        whose = f"[{one_line(self.account)}] " if self.account not in (None, "default") else ""
+        whose = f"[{short_line(self.account)}] " if self.account not in (None, "default") else ""
         return f"{_MARKS[self.severity]} {whose}{self.text}"
 
 
@@ -88,9 +88,9 @@ class Message(msgspec.Struct, frozen=True):
         if whole:
             return ""
         length = _most(
-            len(parts[0]), lambda n: fits(self._with_rest([cut(parts[0], n) + "…"], count))
+            len(parts[0]), lambda n: fits(self._with_rest([truncate(parts[0], n) + "…"], count))
         )
-        return cut(parts[0], length) + "…"
+        return truncate(parts[0], length) + "…"
 
     def _with_rest(self, lines: list[str], many: int) -> list[str]:
         left = max(self.total, len(self.items)) - many
@@ -117,7 +117,7 @@ def compose(
         items.append(Item(cause.key, cause.rule, cause.severity, text, cause.account, cause.owner))
     ids = [mentions.get(item.owner or "") for item in items]
     return Message(
-        title=_title(language, len(causes), ordered[0].severity),
+        title=_headline(language, len(causes), ordered[0].severity),
         severity=ordered[0].severity,
         created_at=now,
         items=tuple(items),
@@ -136,7 +136,7 @@ def _most(most: int, fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _title(language: str, count: int, severity: str) -> str:
+def _headline(language: str, count: int, severity: str) -> str:
     urgent = severity == "urgent"
     if language == "zh":
         return f"{SENDER.zh}：{count} 条{'紧急' if urgent else ''}提醒"

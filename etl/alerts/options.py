@@ -13,7 +13,7 @@ OFF: Final = ("off", "", False)
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
+class RuleOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one rule, by the names that they have in `[alerts]`."""
 
 

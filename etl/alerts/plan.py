@@ -42,7 +42,7 @@ def make(
     """
     holding = {cause.key: cause for cause in causes}
     before = {key: known.get(key) for key in {*holding, *known}}
-    after = {key: _judged(holding.get(key), known.get(key), now) for key in before}
+    after = {key: _alert_of(holding.get(key), known.get(key), now) for key in before}
     messages = []
     for channel in settings.channels:
         due = _due(channel, holding.values(), after, last_message_at, settings, zone, now)
@@ -78,7 +78,7 @@ def accepts(channel: Channel, cause: Cause) -> bool:
     )
 
 
-def _judged(cause: Cause | None, was: Alert | None, now: Instant) -> Alert:
+def _alert_of(cause: Cause | None, was: Alert | None, now: Instant) -> Alert:
     """Return the alert of a cause that holds, or, for None, that holds no longer."""
     if cause is None:
         assert was is not None
@@ -114,14 +114,14 @@ def _due(
         for cause in causes
         if accepts(channel, cause)
         and (rule(cause.rule).wakes or not quiet)
-        and _is_due(cause, alerts[cause.key], channel.name, now)
+        and _is_delivery_due(cause, alerts[cause.key], channel.name, now)
     ]
     last = last_message_at.get(channel.name)
     gathered = last is None or not 0 <= now - last < settings.gather_minutes * 60
     return due if gathered or any(rule(cause.rule).prompt for cause in due) else ()
 
 
-def _is_due(cause: Cause, alert: Alert, channel: str, now: Instant) -> bool:
+def _is_delivery_due(cause: Cause, alert: Alert, channel: str, now: Instant) -> bool:
     if cause.silent or alert.acked_at is not None:
         return False
     sent_at = alert.deliveries.get(channel)

@@ -72,15 +72,15 @@ def local_time(zone: Zone, at: Instant) -> str:
     return f"{zone.local(at):%m-%d} {clock(zone, at)}"
 
 
-def one_line(text: str | None, limit: int = 60) -> str:
+def short_line(text: str | None, limit: int = 60) -> str:
     """Return a user's text as one short line, without characters that hide, reverse or break it."""
     given = text or ""
     plain = "".join(c if _is_harmless(given, i) else " " for i, c in enumerate(given))
     plain = " ".join(plain.split())
-    return plain if len(plain) <= limit else cut(plain, limit - 1) + "…"
+    return plain if len(plain) <= limit else truncate(plain, limit - 1) + "…"
 
 
-def cut(text: str, most: int) -> str:
+def truncate(text: str, most: int) -> str:
     """Return at most `most` code points of a text, without splitting what people see as one."""
     if len(text) <= most:
         return text

@@ -43,7 +43,7 @@ class Tail(msgspec.Struct):
     started_at: Instant
 
 
-class Owner(msgspec.Struct):
+class FolderOwner(msgspec.Struct):
     """The database that an archive folder belongs to."""
 
     database_id: str
@@ -77,7 +77,7 @@ class Archive:
                 # cut a torn line off, or the next member would follow garbage
                 file.truncate(size)
                 file.seek(size)
-                for part in _member(encode(poll, same=poll.unchanged and follows)):
+                for part in _gzip_member(encode(poll, same=poll.unchanged and follows)):
                     file.write(part)
                 file.flush()
                 os.fsync(file.fileno())
@@ -92,14 +92,14 @@ class Archive:
         if not _belongs_to(self._folder, database_id):
             mark = self._folder / OWNER
             with _refused_as_archive_error(mark):
-                _write_whole(mark, msgspec.json.encode(Owner(database_id)))
+                _write_whole(mark, msgspec.json.encode(FolderOwner(database_id)))
 
     def unapplied(self, last: LastPoll | None) -> Iterator[Archived]:
         """Read the archived polls newer than `last`, the newest poll in the database, oldest first
         and with their pages. Usually there are none: a sync that was killed before its commit
         leaves one, and a restored backup lacks all that came after it.
         """
-        paths = sorted(self._files(), key=_age)
+        paths = sorted(self._files(), key=_archive_order)
         if not paths:
             return
         with _refused_as_archive_error(paths[-1]):
@@ -115,7 +115,7 @@ class Archive:
 
     def pack(self) -> None:
         """Pack finished days, which still have their `.tail`. A damaged one is left as it is."""
-        newest = max(self._files(), key=_age, default=None)
+        newest = max(self._files(), key=_archive_order, default=None)
         for tail in sorted(self._folder.glob(f".{glob.escape(self._stem)}.{DAY}.jsonl.gz.tail")):
             path = tail.with_name(tail.name.removeprefix(".").removesuffix(".tail"))
             if newest is not None and path.stem < newest.stem:
@@ -130,7 +130,7 @@ class Archive:
         return self._folder.glob(f"{glob.escape(self._stem)}.{DAY}.jsonl.[gx]z")
 
 
-def _age(path: Path) -> tuple[str, bool]:
+def _archive_order(path: Path) -> tuple[str, bool]:
     """Return a sort key: by day, and a loose file, which came after its day was packed, last."""
     return path.stem, path.suffix == LOOSE
 
@@ -196,7 +196,7 @@ def _mended_tail(path: Path) -> Tail | None:
     return mended
 
 
-def _member(parts: Iterable[bytes]) -> Iterator[bytes]:
+def _gzip_member(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Compress parts into one gzip member."""
     packer = zlib.compressobj(LEVEL, wbits=31)
     for part in parts:
@@ -249,7 +249,7 @@ def _belongs_to(folder: Path, database_id: str) -> bool:
     mark = folder / OWNER
     try:
         with _refused_as_archive_error(mark, FileNotFoundError):
-            owner = msgspec.json.decode(mark.read_bytes(), type=Owner)
+            owner = msgspec.json.decode(mark.read_bytes(), type=FolderOwner)
     except (FileNotFoundError, msgspec.MsgspecError):
         return False
     if owner.database_id != database_id:

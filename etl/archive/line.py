@@ -26,7 +26,7 @@ LEAST_BYTES: Final = 12
 """A comma of a poll stands for more bytes than these: a record has one in about twenty."""
 
 
-class Line(msgspec.Struct, omit_defaults=True):
+class ArchiveLine(msgspec.Struct, omit_defaults=True):
     """A line of an archive. `numbers` are the page numbers asked for, in the order of `pages`;
     lines made by other means have `pages` alone. `same` means that the pages are those of the line
     before.
@@ -45,7 +45,7 @@ class Line(msgspec.Struct, omit_defaults=True):
     same: bool = False
 
 
-_LINE: Final = msgspec.json.Decoder(Line)
+_LINE: Final = msgspec.json.Decoder(ArchiveLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def read_line(line: bytes) -> Archived:
         raise ValueError(f"version {said.v} of the format is not known")
     if not _is_account(said.account):
         raise ValueError("the line names no account")
-    started_at, finished_at = from_iso(said.started_at), _end(said.finished_at)
+    started_at, finished_at = from_iso(said.started_at), _rounded_up(said.finished_at)
     if finished_at < started_at:
         raise ValueError("the poll ends before it starts")
     walks = said.walks if said.pages is None else [said.pages]
@@ -109,7 +109,7 @@ def read_line(line: bytes) -> Archived:
         started_at,
         finished_at,
         said.complete,
-        None if said.same else _pages(walks or [], said.numbers, said.page_size),
+        None if said.same else _walked_pages(walks or [], said.numbers, said.page_size),
     )
 
 
@@ -117,7 +117,7 @@ def _is_account(name: str) -> bool:
     return bool(name.strip()) and len(name) <= LIMIT_ACCOUNT and name.isprintable()
 
 
-def _end(text: str) -> Instant:
+def _rounded_up(text: str) -> Instant:
     """Return the instant that a text names; a fraction of a second is rounded up."""
     return ceil(datetime.fromisoformat(text).timestamp()) if "." in text else from_iso(text)
 
@@ -126,7 +126,7 @@ def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
     """Yield the parts of a line, a page at a time, since all pages at once would need as much
     memory again. `same`: the pages are those of the line before, and are left out.
     """
-    line = Line(
+    line = ArchiveLine(
         account=poll.account,
         resource=poll.resource,
         started_at=iso(poll.started_at),
@@ -141,18 +141,18 @@ def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
     yield msgspec.json.encode(line).removesuffix(b"}")
     if not same:
         yield b',"pages":' if len(poll.walks) == 1 else b',"walks":['
-        yield from _listed(_encoded(walk) for walk in poll.walks)
+        yield from _json_list(_encoded(walk) for walk in poll.walks)
         yield b"" if len(poll.walks) == 1 else b"]"
     yield b"}\n"
 
 
 def _encoded(walk: Sequence[Page]) -> Iterator[bytes]:
     yield b"["
-    yield from _listed((_redacted(page.body),) for page in walk)
+    yield from _json_list((_redacted(page.body),) for page in walk)
     yield b"]"
 
 
-def _listed(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
+def _json_list(items: Iterable[Iterable[bytes]]) -> Iterator[bytes]:
     """Yield the items of a list as JSON."""
     for number, item in enumerate(items):
         if number:
@@ -167,7 +167,7 @@ def _redacted(body: bytes) -> bytes:
         return json.dumps(redact(parse_json(body)), ensure_ascii=False).encode()
 
 
-def _read_patiently(line: bytes) -> Line:
+def _read_patiently(line: bytes) -> ArchiveLine:
     """Read a line that strict JSON refuses, with each page as text of its own."""
     try:
         said = parse_json(line)
@@ -177,18 +177,18 @@ def _read_patiently(line: bytes) -> Line:
         raise ValueError("the line is no object")
     raw: dict[str, Any] = dict(said)
     if isinstance(said.get("pages"), list):
-        raw["pages"] = [_text(page) for page in said["pages"]]
+        raw["pages"] = [_raw_json(page) for page in said["pages"]]
     if isinstance(said.get("walks"), list):
         walks = (walk if isinstance(walk, list) else [] for walk in said["walks"])
-        raw["walks"] = [[_text(page) for page in walk] for walk in walks]
-    return msgspec.convert(raw, Line)
+        raw["walks"] = [[_raw_json(page) for page in walk] for walk in walks]
+    return msgspec.convert(raw, ArchiveLine)
 
 
-def _text(page: Any) -> msgspec.Raw:
+def _raw_json(page: Any) -> msgspec.Raw:
     return msgspec.Raw(json.dumps(page, ensure_ascii=False).encode())
 
 
-def _pages(
+def _walked_pages(
     walks: Sequence[Sequence[msgspec.Raw]], numbers: list[list[int]] | None, size: int | None
 ) -> tuple[tuple[Page, ...], ...]:
     counted = numbers

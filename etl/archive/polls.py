@@ -20,7 +20,7 @@ def polls(path: str) -> Iterator[Archived | None]:
     """
     walks: dict[tuple[str, str], tuple[tuple[Page, ...], ...]] = {}
     for line in lines(path):
-        archived = _read(path, line)
+        archived = _read_or_skip(path, line)
         if archived is None:
             walks.clear()
             yield None
@@ -32,7 +32,7 @@ def polls(path: str) -> Iterator[Archived | None]:
         yield replace(archived, walks=walks[key]) if key in walks else None
 
 
-def _read(path: str, line: bytes | None) -> Archived | None:
+def _read_or_skip(path: str, line: bytes | None) -> Archived | None:
     try:
         if line is not None:
             return read_line(line)

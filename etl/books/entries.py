@@ -20,7 +20,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from etl.books.grids import Grid, Row, decoded, letter, read_grid
+from etl.books.grids import FileRows, Row, decoded, letter, read_grid
 from etl.books.spelling import (
     flag_of,
     instant_of_cell,
@@ -113,7 +113,7 @@ class Entry:
         if value is None or isinstance(value, bool):
             what = f"{name} is missing" if value is None else f"{name} must be yuan"
             raise Wrong(what, name)
-        amount = _yuan(name, value) * MICRO
+        amount = _decimal_yuan(name, value) * MICRO
         if not amount.is_finite() or amount != amount.to_integral_value():
             raise Wrong(f"{name} must be yuan with at most six decimals", name)
         if not 0 <= amount <= most:
@@ -198,7 +198,7 @@ def parse(
         document = Document(name, list(_toml(name, decoded(name, content), next(iter(columns)))))
     else:
         grid = read_grid(name, content)
-        document = Document(name, list(_rows(name, grid, columns)), grid.remarks)
+        document = Document(name, list(_row_entries(name, grid, columns)), grid.remarks)
     for entry in document.entries:
         _refuse_unknown(document, entry, columns)
     return document
@@ -219,7 +219,7 @@ def day_or_moment(instant: Instant | None, zone: Zone) -> str | None:
     return day.isoformat() if zone.starts(day) == instant else iso(instant)
 
 
-def yuan(microcny: int) -> str:
+def exact_yuan(microcny: int) -> str:
     """Return an amount as exact decimal text, with two decimals at least."""
     sign = "-" if microcny < 0 else ""
     whole, rest = divmod(abs(microcny), MICRO)
@@ -235,7 +235,7 @@ def _digits(name: str, value: float) -> str:
     return str(int(value)) if value == int(value) else f"{value:.{EXACT_DIGITS}g}"
 
 
-def _yuan(name: str, value: Any) -> Decimal:
+def _decimal_yuan(name: str, value: Any) -> Decimal:
     if isinstance(value, float):
         return Decimal(f"{value:.{EXACT_DIGITS}g}")  # 0.1 + 0.2 is 0.3 in a cell
     if isinstance(value, int | Decimal):
@@ -246,7 +246,9 @@ def _yuan(name: str, value: Any) -> Decimal:
         raise Wrong(f"{name} {error}", name) from None
 
 
-def _rows(name: str, grid: Grid, columns: Mapping[str, Sequence[str]]) -> Iterator[Entry]:
+def _row_entries(
+    name: str, grid: FileRows, columns: Mapping[str, Sequence[str]]
+) -> Iterator[Entry]:
     if not grid.rows:
         return
     default, (heading, *rows) = next(iter(columns)), grid.rows
@@ -262,7 +264,7 @@ def _rows(name: str, grid: Grid, columns: Mapping[str, Sequence[str]]) -> Iterat
             yield Entry(row.line, kind, values, shown, grid.word)
 
 
-def _names(name: str, grid: Grid, heading: Row, known: set[str]) -> dict[int, str]:
+def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int, str]:
     """Map the columns to the names that their headings mean. Raises for an unknown or doubled one."""
     names: dict[int, str] = {}
     for at, cell in enumerate(heading.cells):
@@ -285,7 +287,7 @@ def _names(name: str, grid: Grid, heading: Row, known: set[str]) -> dict[int, st
     return names
 
 
-def _refuse_outside(name: str, grid: Grid, names: Mapping[int, str], row: Row) -> None:
+def _refuse_outside(name: str, grid: FileRows, names: Mapping[int, str], row: Row) -> None:
     for at, cell in enumerate(row.cells):
         if cell is not None and at not in names:
             raise SettingsError(
@@ -337,7 +339,7 @@ def _to_csv(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Itera
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     for entry in entries:
-        row = {name: _cell(value) for name, value in entry.values.items() if value is not None}
+        row = {name: _csv_cell(value) for name, value in entry.values.items() if value is not None}
         writer.writerow({"kind": entry.kind, **row} if len(columns) > 1 else row)
     yield from out.getvalue().splitlines()
 
@@ -353,7 +355,7 @@ def _to_toml(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iter
                 yield f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
-def _cell(value: Any) -> str:
+def _csv_cell(value: Any) -> str:
     """Return a cell of CSV that no spreadsheet runs as a formula.
 
     Such text, and text that begins with an apostrophe, gets one in front, which `_unquoted` undoes.

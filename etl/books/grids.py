@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class FileRows:
     """The rows of a file that hold anything; remarks are about what was not read."""
 
     rows: list[Row]
@@ -58,7 +58,7 @@ def letter(column: int) -> str:
     return letters
 
 
-def read_grid(name: str, content: bytes) -> Grid:
+def read_grid(name: str, content: bytes) -> FileRows:
     """Read the rows of a CSV or .xlsx file. Raises `SettingsError` for any other file."""
     if content.startswith(_OLD_EXCEL):
         raise SettingsError(
@@ -98,8 +98,8 @@ def _decode(name: str, content: bytes, encoding: str) -> str:
         ) from error
 
 
-def _read_csv(name: str, text: str) -> Grid:
-    grid = Grid([], "line")
+def _read_csv(name: str, text: str) -> FileRows:
+    grid = FileRows([], "line")
     delimiter, body, skipped = _delimiter(text)
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -124,7 +124,7 @@ def _delimiter(text: str) -> tuple[str, str, int]:
     return max(DELIMITERS, key=unquoted.count), text, 0
 
 
-def _read_xlsx(name: str, content: bytes) -> Grid:
+def _read_xlsx(name: str, content: bytes) -> FileRows:
     from openpyxl import load_workbook
 
     try:
@@ -142,7 +142,7 @@ def _read_xlsx(name: str, content: bytes) -> Grid:
     values = load_workbook(io.BytesIO(content), data_only=True).worksheets[0] if formulas else sheet
     used = [other.title for other in others if other.max_row > 1 or other["A1"].value is not None]
     remarks = [f"only the sheet {sheet.title!r} was read, not {', '.join(used)}"] if used else []
-    grid = Grid([], "row", remarks)
+    grid = FileRows([], "row", remarks)
     for row in _cells(name, sheet):
         kept = [_value(name, grid, cell, values) for cell in row]
         if any(value is not None for value in kept):
@@ -168,7 +168,7 @@ def _refuse_merged(name: str, sheet: Worksheet) -> None:
         )
 
 
-def _value(name: str, grid: Grid, cell: Any, values: Worksheet) -> Any:
+def _value(name: str, grid: FileRows, cell: Any, values: Worksheet) -> Any:
     """Return a cell's value: text stripped, a formula's result as the spreadsheet kept it."""
     shown = values.cell(cell.row, cell.column) if cell.data_type == "f" else cell
     problem = None

@@ -57,7 +57,9 @@ class _Undone(Exception):
     """Ends a transaction that was only a trial."""
 
 
-def run(database: Database, work: Callable[[Writing], Imported], *, dry_run: bool) -> Imported:
+def run_import(
+    database: Database, work: Callable[[Writing], Imported], *, dry_run: bool
+) -> Imported:
     """Do the work in one transaction; with `dry_run` undo it, and return its effects too."""
     if not dry_run:
         with store.writing(database) as db:

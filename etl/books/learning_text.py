@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from etl.books.entries import yuan
+from etl.books.entries import exact_yuan
 from etl.books.learning import Lesson
 from etl.history.days import iso
 from etl.money.billing.judgement import (
@@ -43,7 +43,7 @@ def in_words(lesson: Lesson) -> Iterator[str]:
     yield from _learned_words(judgement)
     yield f"  {_stopped_words(judgement)}"
     for remark, (count, amount) in other_remarks(judgement).items():
-        yield f"  {count} windows with the remark {remark!r} ({yuan(amount)} yuan) are of no running time"
+        yield f"  {count} windows with the remark {remark!r} ({exact_yuan(amount)} yuan) are of no running time"
     if lesson.prepaid_periods:
         yield (
             f"  prepaid: {lesson.prepaid_lines} lines charge a prepaid period at its known price;"
@@ -118,7 +118,7 @@ def _learned_words(judgement: Judgement) -> Iterator[str]:
             else f"{price.gpu_name or price.gpu_uuid}"
         )
         yield (
-            f"  learned: {yuan(price.price_microcny)} yuan an hour per {price.per}"
+            f"  learned: {exact_yuan(price.price_microcny)} yuan an hour per {price.per}"
             f" for {about} ({price.note})"
         )
 
@@ -130,7 +130,7 @@ def _stopped_words(judgement: Judgement) -> str:
         hourly = stopped.amount * 3600 // max(1, stopped.seconds) / 1e6
         return (
             f"stopped instances cost something: {stopped.windows} windows in which nothing ran, or that"
-            f" begin when a run ended, were charged {yuan(stopped.amount)} yuan, {hourly:.4f} an hour"
+            f" begin when a run ended, were charged {exact_yuan(stopped.amount)} yuan, {hourly:.4f} an hour"
         )
     if quiet:
         return f"stopped instances cost nothing: after {quiet} ends of runs no window begins"

@@ -13,11 +13,11 @@ from etl.books.entries import (
     Entry,
     Wrong,
     day_or_moment,
+    exact_yuan,
     read,
     write,
-    yuan,
 )
-from etl.books.imports import Imported, refuse_empty, run
+from etl.books.imports import Imported, refuse_empty, run_import
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.codes import UNITS
@@ -66,14 +66,14 @@ def import_prices(
         chosen = prices_of(document, book.zone())
         sources = {"user"} | {override.source for override in chosen}
         before = sum(override.source in sources for override in book.overrides())
-        remarks = [*document.remarks, *_unknown(book.known_terms(), chosen)]
+        remarks = [*document.remarks, *_unknown_subjects(book.known_terms(), chosen)]
         imported = Imported({KIND: (len(chosen), before)}, remarks)
         if not allow_empty:
             refuse_empty(document.name, imported.counts)
         book.replace_overrides(chosen)
         return imported
 
-    return run(database, work, dry_run=dry_run)
+    return run_import(database, work, dry_run=dry_run)
 
 
 def prices_of(document: Document, zone: Zone) -> list[Override]:
@@ -81,7 +81,7 @@ def prices_of(document: Document, zone: Zone) -> list[Override]:
     chosen: list[Override] = []
     for entry in document.entries:
         try:
-            chosen.append(_override(entry, zone))
+            chosen.append(_read_override(entry, zone))
         except Wrong as error:
             raise document.wrong(entry, error) from error
     for first, then in clashes(chosen):
@@ -129,7 +129,7 @@ def set_model(database: Database, chosen: ChargingModel) -> None:
         book.set_charging_model(chosen)
 
 
-def _unknown(known: Mapping[str, set[str]], chosen: Sequence[Override]) -> Iterator[str]:
+def _unknown_subjects(known: Mapping[str, set[str]], chosen: Sequence[Override]) -> Iterator[str]:
     """Yield a remark for each subject of a price (an account, GPU, image …) that does not exist.
 
     A kind of which nothing at all is known, as before the first sync, gives none.
@@ -143,7 +143,7 @@ def _unknown(known: Mapping[str, set[str]], chosen: Sequence[Override]) -> Itera
                 yield f"price {number} holds for nothing known: no {name} is {value!r}{meant}"
 
 
-def _override(entry: Entry, zone: Zone) -> Override:
+def _read_override(entry: Entry, zone: Zone) -> Override:
     source = entry.one_of("source", ("user", "bill"), "user")
     per = entry.one_of("per", ("gpu", "instance"), "gpu")
     unit = entry.one_of("unit", UNITS)
@@ -180,7 +180,7 @@ def _values(override: Override, zone: Zone) -> dict[str, Any]:
         "no_card": override.no_card or None,
         "per": override.per,
         "unit": override.unit,
-        "price": yuan(override.price_microcny),
+        "price": exact_yuan(override.price_microcny),
         "adds": override.adds or None,
         "valid_from": day_or_moment(override.valid_from, zone),
         "valid_to": day_or_moment(override.valid_to, zone),

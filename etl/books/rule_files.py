@@ -14,12 +14,12 @@ from etl.books.entries import (
     Entry,
     Wrong,
     day_or_moment,
+    exact_yuan,
     parse,
     read,
     write,
-    yuan,
 )
-from etl.books.imports import Imported, refuse_empty, run
+from etl.books.imports import Imported, refuse_empty, run_import
 from etl.books.rule_remarks import RuleFile, rule_remarks
 from etl.dialect import Database
 from etl.errors import SettingsError
@@ -82,8 +82,8 @@ def import_rules(
     """
     document = read(path, COLUMNS)
     source = path.name if path != STANDARD_INPUT else document.name
-    work = partial(_replace, document, source, allow_empty, now)
-    return run(database, work, dry_run=dry_run)
+    work = partial(_replace_rules, document, source, allow_empty, now)
+    return run_import(database, work, dry_run=dry_run)
 
 
 def rule_history(database: Database) -> list[RuleVersion]:
@@ -105,11 +105,11 @@ def restore_rules(
             f"there is no version {version} of the rules", advice="see chenyu-etl rules history"
         )
     document = parse(f"version {version}", kept.content.encode(), COLUMNS, is_toml=True)
-    work = partial(_replace, document, f"version {version}", True, now)
-    return run(database, work, dry_run=dry_run)
+    work = partial(_replace_rules, document, f"version {version}", True, now)
+    return run_import(database, work, dry_run=dry_run)
 
 
-def _replace(
+def _replace_rules(
     document: Document, source: str, allow_empty: bool, now: Instant | None, db: Writing
 ) -> Imported:
     book = db.books
@@ -142,7 +142,7 @@ def _keep(
 ) -> None:
     """Keep a version to come back to, unless the newest is the same; a first one only if there is none."""
     versions = book.rule_versions()
-    content = "\n".join(_lines("toml", rules, budgets, book.zone()))
+    content = "\n".join(_file_lines("toml", rules, budgets, book.zone()))
     if (versions and (is_first or versions[-1].content == content)) or (is_first and not content):
         return
     number = versions[-1].version + 1 if versions else 1
@@ -174,10 +174,10 @@ def export_rules(database: Database, form: str) -> list[str]:
     """Return the lines of a file from which `import_rules` restores the rules of today."""
     with store.reading(database) as db:
         book = db.books
-        return _lines(form, book.rules(), book.budgets(), book.zone())
+        return _file_lines(form, book.rules(), book.budgets(), book.zone())
 
 
-def _lines(
+def _file_lines(
     form: str, rules: Sequence[Rule], budgets: Sequence[MonthlyBudget], zone: Zone
 ) -> list[str]:
     entries = [Entry(0, "rule", _rule_values(rule, zone)) for rule in rules]
@@ -266,5 +266,5 @@ def _budget_values(budget: MonthlyBudget) -> dict[str, Any]:
     return {
         budget.scope: budget.name,
         "month": budget.month or None,
-        "amount": yuan(budget.amount_microcny),
+        "amount": exact_yuan(budget.amount_microcny),
     }

@@ -27,7 +27,7 @@ def rule_remarks(
     chosen: RuleFile, batches: Sequence[InstanceBatch], accounts: set[str], now: Instant | None
 ) -> Iterator[str]:
     """Yield a remark for each rule or budget of a file that has no effect."""
-    yield from _idle(chosen, batches)
+    yield from _unmatched_rules(chosen, batches)
     yield from _hidden(chosen)
     yield from _expired(chosen, now)
     yield from _unspent(chosen, accounts)
@@ -44,7 +44,7 @@ def condition(rule: Rule) -> str:
     return ", ".join(f"{name} {value}" for name, value in asked.items() if value) or "anything"
 
 
-def _idle(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
+def _unmatched_rules(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
     """Yield the rules that match no instance that was ever seen; none before the first."""
     idle, is_any = list(chosen.rules), False
     for batch in batches:

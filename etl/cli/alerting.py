@@ -40,9 +40,9 @@ def list_alerts(context: Context, is_all: bool, lang: str | None, as_json: bool)
     app.require_database()
     listed = app.alerts.listed(app.now() - CLEARED_DAYS * 86_400 if is_all else None)
     if as_json:
-        print_json([_plain(alert) for alert in listed])
+        print_json([_alert_record(alert) for alert in listed])
         return
-    print_lines(_lines(listed, app.settings.alerts.language))
+    print_lines(_alert_lines(listed, app.settings.alerts.language))
     if not listed:
         say("no alert holds")
 
@@ -57,7 +57,7 @@ def test(ctx: click.Context, channels: tuple[str, ...], lang: str | None) -> Non
     Exits with 5 if one does not take it.
     """
     app = ctx.obj.app(lang=lang)
-    ctx.exit(_report(app.alerts.test(channels, app.now())))
+    ctx.exit(_report_deliveries(app.alerts.test(channels, app.now())))
 
 
 @alerts.command()
@@ -92,7 +92,7 @@ def check(ctx: click.Context, lang: str | None) -> None:
     app.require_database()
     tried = app.alerts.tick(app.now())
     app.alerts.require_channels()
-    ctx.exit(_report(tried))
+    ctx.exit(_report_deliveries(tried))
 
 
 @click.command()
@@ -114,12 +114,12 @@ def digest(ctx: click.Context, period: str, is_sent: bool, lang: str | None) -> 
     app = ctx.obj.app(lang=lang)
     app.require_database()
     if is_sent:
-        ctx.exit(_report(app.alerts.send_digest(period, app.now())))
+        ctx.exit(_report_deliveries(app.alerts.send_digest(period, app.now())))
     words = app.alerts.written_digest(period, app.now())
     print_lines([words.in_language(app.settings.alerts.language)])
 
 
-def _report(tried: Iterable[Sent]) -> int:
+def _report_deliveries(tried: Iterable[Sent]) -> int:
     """Print how each delivery ended; return the exit code."""
     code = 0
     for sent in tried:
@@ -130,7 +130,7 @@ def _report(tried: Iterable[Sent]) -> int:
     return code
 
 
-def _lines(listed: Iterable[Alert], language: str) -> Iterator[str]:
+def _alert_lines(listed: Iterable[Alert], language: str) -> Iterator[str]:
     from etl.history.days import iso
     from etl.reports.render import printable
 
@@ -144,7 +144,7 @@ def _lines(listed: Iterable[Alert], language: str) -> Iterator[str]:
             yield f"        {printable(line)}"
 
 
-def _plain(alert: Alert) -> dict[str, Any]:
+def _alert_record(alert: Alert) -> dict[str, Any]:
     from dataclasses import asdict
 
     from etl.history.days import iso

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from etl.app import App
-    from etl.settings import Reading
+    from etl.settings import LoadedSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Context:
     options: Mapping[str, Any]
     debug: bool
 
-    def read(self) -> Reading:
+    def read(self) -> LoadedSettings:
         """Read the settings, and note what is wrong with them."""
         from etl import settings
 

@@ -44,7 +44,7 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     app = context.app()
     app.require_database()
     rows = 0
-    for table in exported.export(app.database, folder, period):
+    for table in exported.export_parquet(app.database, folder, period):
         say(f"{table.name}: {table.rows:,} rows in {table.files} files")
         rows += table.rows
     say(f"written: {folder}, {rows:,} rows")
@@ -94,7 +94,7 @@ def focus(
     if chosen > app.today().isoformat() and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", chosen):
         raise SettingsError(f"{chosen} has not begun", advice="name a month that has")
     app.refuse_unknown_account(account)
-    written = exported.export(app.database, chosen, output, account, version)
+    written = exported.export_focus(app.database, chosen, output, account, version)
     say(f"written: {output}, {written.rows:,} rows of {chosen}")
     if written.unpriced_hours:
         say(f"left out: {written.unpriced_hours:,} hours of usage without a known price")

@@ -106,7 +106,7 @@ def export_prices(context: Context, file: Path) -> None:
 
     app = context.app()
     app.require_database()
-    _write(app, file, lines(app.database, _form(file)))
+    _write_lines(app, file, lines(app.database, _file_format(file)))
 
 
 @prices.command(name="model")
@@ -235,7 +235,7 @@ def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
     app = context.app()
     app.require_database()
     if file is not None:
-        _write(app, file, export_rules(app.database, _form(file)))
+        _write_lines(app, file, export_rules(app.database, _file_format(file)))
         return
     rules, zone = rules_in_force(app.database)
     columns = ["rule", "if", "project", "owner", "cost_centre", "from", "instances"]
@@ -285,7 +285,7 @@ def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) 
 
 
 def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
-    from etl.books.entries import day_or_moment, yuan
+    from etl.books.entries import day_or_moment, exact_yuan
     from etl.money.tariffs import PER_S
 
     units = {seconds: unit for unit, seconds in PER_S.items()}
@@ -297,8 +297,8 @@ def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
         "no card" if price.no_card else None,
         day_or_moment(price.starts_s, zone) if price.starts_s else "ever",
         units[price.per_s],
-        None if price.price_microcny is None else yuan(price.price_microcny),
-        yuan(price.flat_microcny) if price.flat_microcny else None,
+        None if price.price_microcny is None else exact_yuan(price.price_microcny),
+        exact_yuan(price.flat_microcny) if price.flat_microcny else None,
         price.price_source + (", length of the unit assumed" if price.is_assumed else ""),
     )
 
@@ -334,7 +334,7 @@ def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:
     return lines
 
 
-def _form(file: Path) -> str:
+def _file_format(file: Path) -> str:
     if str(file) == STREAM:
         return "csv"
     form = file.suffix.lower().removeprefix(".")
@@ -343,7 +343,7 @@ def _form(file: Path) -> str:
     return form
 
 
-def _write(app: App, file: Path, lines: list[str]) -> None:
+def _write_lines(app: App, file: Path, lines: list[str]) -> None:
     from etl import paths
 
     if str(file) == STREAM:

@@ -145,7 +145,7 @@ def report(
         raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
     if is_list or (name is None and own is None):
         if as_json:
-            print_json(_listed(reports))
+            print_json(_report_index(reports))
         else:
             print_lines(_list(reports))
         return
@@ -157,10 +157,10 @@ def report(
     if help_report:
         print_lines(_help(chosen))
         return
-    form = _form("json" if as_json else form, output)
+    form = _output_format("json" if as_json else form, output)
     if tz == "local" and form in ("xlsx", "parquet"):
         raise click.UsageError(f"--tz local is for table, csv and json; {form} has instants in UTC")
-    options = {"from_day": since, "to_day": until, "by": by, "event": event, **_pairs(said)}
+    options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(said)}
     _refuse_unused(chosen, options)
     asked = {**options, "account": account}
     _show(context, chosen, asked, bounds, form, output, lang, excel, is_local=tz == "local")
@@ -308,7 +308,7 @@ def _list(reports: Any) -> Iterator[str]:
         )
 
 
-def _listed(reports: Any) -> list[dict[str, Any]]:
+def _report_index(reports: Any) -> list[dict[str, Any]]:
     return [
         {"name": each.name, "about": each.about, "parameters": [p.name for p in each.params]}
         for each in map(reports.load_report, reports.report_names())
@@ -328,7 +328,7 @@ def _help(chosen: Report) -> Iterator[str]:
         yield f"  column {column.name}: {column.about}" + (f" ({facts})" if facts else "")
 
 
-def _form(form: str | None, output: Path | None) -> str:
+def _output_format(form: str | None, output: Path | None) -> str:
     from etl.reports.render import ENDINGS, FILE_FORMATS
 
     if form is None and output is not None and str(output) != STREAM:
@@ -342,7 +342,7 @@ def _form(form: str | None, output: Path | None) -> str:
     return form or "table"
 
 
-def _pairs(said: Iterable[str]) -> dict[str, str]:
+def _assignments(said: Iterable[str]) -> dict[str, str]:
     for each in said:
         if not re.match(r"\w+=", each):
             raise click.BadParameter("use NAME=VALUE", param_hint="--set")

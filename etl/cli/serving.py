@@ -163,7 +163,7 @@ def init(
         known = settings.load({}, os.environ, config)
         print_lines(installing.install(config, known, system=system, folder=None, start=True))
     else:
-        command = _command(config, account)
+        command = _start_command(config, account)
         say(f"next: {command} run, or {command} service install, or lines for cron:")
         say(f"      {command} service print cron")
 
@@ -223,7 +223,7 @@ def _asked_key(from_stdin: bool) -> str:
     return key.strip()
 
 
-def _command(config: Path, account: str) -> str:
+def _start_command(config: Path, account: str) -> str:
     """Return the words that start this program with this config, to be pasted into a shell."""
     import shlex
 

@@ -48,7 +48,7 @@ NUMBERS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class FocusExport:
     """Summary of an export. `unpriced_hours` were charged at an unknown price, and are in no
     row.
     """
@@ -57,13 +57,13 @@ class Written:
     unpriced_hours: float
 
 
-def export(
+def export_focus(
     database: Database,
     month: str,
     path: Path,
     account: str | None = None,
     version: str = VERSIONS[0],
-) -> Written:
+) -> FocusExport:
     """Write a month (`2026-10`, of the reporting time zone) to a file, replaced once the new one is
     whole.
 
@@ -83,7 +83,7 @@ def export(
         write = _write_parquet if ending == ".parquet" else _write_csv
         rows = write(file, names, batches)
         unpriced_s = known.exports.unpriced_s(month, account)
-        return Written(rows, round(unpriced_s / 3600, 2))
+        return FocusExport(rows, round(unpriced_s / 3600, 2))
 
 
 def decimal(value: Any) -> str:

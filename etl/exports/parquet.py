@@ -45,20 +45,22 @@ TABLES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenTable:
     name: str
     rows: int
     files: int
 
 
-def export(database: Database, folder: Path, period: str = "month") -> Iterator[Written]:
+def export_parquet(
+    database: Database, folder: Path, period: str = "month"
+) -> Iterator[WrittenTable]:
     """Yield each table as it is written; all replace the old ones after the last.
 
     Raises `SettingsError` if the folder holds something else or cannot be written.
     """
     pyarrow()
     paths.refuse_spared(folder, database.files)
-    _refuse_foreign(folder)
+    _refuse_other_folder(folder)
     is_new, stage = not folder.exists(), folder / STAGE
     try:
         shutil.rmtree(stage, ignore_errors=True)
@@ -83,7 +85,7 @@ def export(database: Database, folder: Path, period: str = "month") -> Iterator[
                 folder.rmdir()
 
 
-def _export(known: ExportsReader, each: Exported, stage: Path, period: str) -> Written:
+def _export(known: ExportsReader, each: Exported, stage: Path, period: str) -> WrittenTable:
     room = stage / each.name
     room.mkdir()
     rows = files = 0
@@ -91,12 +93,12 @@ def _export(known: ExportsReader, each: Exported, stage: Path, period: str) -> W
         for key, batches in _partitions(found, each, period):
             place = room if key is None else room / f"in_{period}={key}"
             place.mkdir(exist_ok=True)
-            rows += _write(place / "part-0.parquet", each, batches)
+            rows += _write_partition(place / "part-0.parquet", each, batches)
             files += 1
     if not files:
-        _write(room / "part-0.parquet", each, [(known.columns(each.name), [])])
+        _write_partition(room / "part-0.parquet", each, [(known.columns(each.name), [])])
         files = 1
-    return Written(each.name, rows, files)
+    return WrittenTable(each.name, rows, files)
 
 
 def _partitions(
@@ -118,7 +120,7 @@ def _partitions(
         yield key, (batch for _, batch in found)
 
 
-def _write(file: Path, each: Exported, batches: Any) -> int:
+def _write_partition(file: Path, each: Exported, batches: Any) -> int:
     arrow = pyarrow()
     rows = 0
     with ExitStack() as stack:
@@ -137,7 +139,7 @@ def _write(file: Path, each: Exported, batches: Any) -> int:
     return rows
 
 
-def _describe(stage: Path, done: Sequence[Written], zone: str, period: str) -> None:
+def _describe(stage: Path, done: Sequence[WrittenTable], zone: str, period: str) -> None:
     about = {
         "program": f"chenyu-etl {__version__}",
         "timezone": zone,
@@ -183,7 +185,7 @@ def duckdb_script() -> str:
     return "\n".join(made) + "\n"
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _refuse_other_folder(folder: Path) -> None:
     """Refuse a folder that is neither empty nor an older export."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if folder.exists() and not folder.is_dir():

@@ -13,10 +13,10 @@ from etl import __version__
 from etl.dialect import Database
 from etl.history.days import Zone, from_iso
 from etl.page import charts
-from etl.page.amounts import number, yuan
+from etl.page.amounts import thousands, yuan_text
 from etl.page.attention import attention
 from etl.page.facts import Choice, Facts, Row, gather
-from etl.page.words import Words
+from etl.page.words import Translator
 from etl.poll import Instant
 from etl.reports import Column
 
@@ -31,17 +31,17 @@ STACKS: Final[dict[str, Callable[[Row], str | None]]] = {
 
 def build(database: Database, choice: Choice, *, zone: Zone, now: Instant, lang: str = "en") -> str:
     """Return the page of a period: one HTML file that asks for nothing else."""
-    return render(gather(database, choice, zone, now, lang), Words(lang))
+    return render_page(gather(database, choice, zone, now, lang), Translator(lang))
 
 
-def render(facts: Facts, words: Words) -> str:
+def render_page(facts: Facts, words: Translator) -> str:
     """Return the page of some facts."""
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters |= {
-        "yuan": lambda amount: yuan(amount, words),
-        "number": number,
+        "yuan": lambda amount: yuan_text(amount, words),
+        "number": thousands,
         "cell": _cell,
         "local": lambda instant: _local(instant, facts.zone),
     }
@@ -55,7 +55,7 @@ def render(facts: Facts, words: Words) -> str:
         attention=list(attention(facts, words)),
         running=_running(facts),
         rows=rows,
-        choices=_choices(rows),
+        choices=_filters(rows),
         marks=charts.day_marks(facts),
         bands=list(charts.unseen(facts)),
         days=[(day.day, day.starts_s) for day in facts.days],
@@ -80,7 +80,7 @@ def _running(facts: Facts) -> list[Row]:
     ]
 
 
-def _choices(rows: Sequence[charts.TimelineRow]) -> dict[str, list[str]]:
+def _filters(rows: Sequence[charts.TimelineRow]) -> dict[str, list[str]]:
     """Map each filter of the page to the values that it offers."""
     return {
         "project": sorted({row.project for row in rows if row.project}),

@@ -96,7 +96,7 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: s
         "events": ("events", {}, MOST_EVENTS),
     }
     tables = {
-        key: _read(database, name, {**period, **given}, now, most)
+        key: _read_table(database, name, {**period, **given}, now, most)
         for key, (name, given, most) in asked.items()
     }
     if choice.project is not None:
@@ -105,7 +105,7 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: s
     return Facts(choice, zone, now, observed, seen, before, tables)
 
 
-def _read(
+def _read_table(
     database: Database, name: str, arguments: Mapping[str, Any], now: Instant, most: int | None
 ) -> Table:
     report = reports.load_report(name)
@@ -116,10 +116,10 @@ def _read(
         kept = [dict(zip(names, row, strict=True)) for row in islice(rows, most)]
     finally:
         rows.close()
-    return Table(_command(name, given), report.described(names), kept)
+    return Table(_report_command(name, given), report.described(names), kept)
 
 
-def _command(name: str, given: Mapping[str, Any]) -> str:
+def _report_command(name: str, given: Mapping[str, Any]) -> str:
     options = {"from_day": "from", "to_day": "to"}
     words = [f"--{options.get(key, key)} {value}" for key, value in given.items() if value]
     return " ".join(["chenyu-etl report", name, *words])

@@ -50,21 +50,21 @@ def ticks(most: float, count: int = 4) -> list[float]:
     return marks
 
 
-def joined(intervals: Iterable[Interval], gap: float = 0.0) -> list[Interval]:
+def merged(intervals: Iterable[Interval], gap: float = 0.0) -> list[Interval]:
     """Merge intervals that touch or lie within `gap` of each other."""
-    merged: list[Interval] = []
+    touching: list[Interval] = []
     for begins, ends in sorted(intervals):
-        if merged and begins <= merged[-1][1] + gap:
-            merged[-1] = merged[-1][0], max(ends, merged[-1][1])
+        if touching and begins <= touching[-1][1] + gap:
+            touching[-1] = touching[-1][0], max(ends, touching[-1][1])
         else:
-            merged.append((begins, ends))
-    return merged
+            touching.append((begins, ends))
+    return touching
 
 
 def boxes(intervals: Iterable[Interval], top: float, height: float) -> str:
     """Return one path of boxes, each as wide as its interval but never too narrow to be seen."""
     parts = []
-    for begins, ends in joined(intervals):
+    for begins, ends in merged(intervals):
         width = max(ends - begins, LEAST)
         parts.append(f"M{_n(begins)} {_n(top)}h{_n(width)}v{_n(height)}h-{_n(width)}z")
     return "".join(parts)

@@ -96,7 +96,7 @@ CHINESE: Final = {
 }
 
 
-class Words:
+class Translator:
     """Texts in one language; English is the key."""
 
     def __init__(self, lang: str) -> None:

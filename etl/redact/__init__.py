@@ -149,14 +149,14 @@ def _reading(name: str) -> Reading:
         return redact_words
     if is_secret(name):
         return mask
-    return _last_four if is_card_number(name) else redact
+    return _redacted_number if is_card_number(name) else redact
 
 
 def _redact_identity(value: Any) -> Any:
     return value if type(value) is str else redact(value)
 
 
-def _last_four(value: Any) -> Any:
+def _redacted_number(value: Any) -> Any:
     return str(value)[-4:] if type(value) in (str, int) else redact(value)
 
 

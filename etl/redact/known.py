@@ -20,7 +20,7 @@ _WHOLE_WORD: Final = 8
 """A secret that is shorter is cut as a word alone: the password `test` is no part of `latest`."""
 
 
-class _Known:
+class _Secrets:
     """The secrets, and one pattern for all of them. Threads may remember and cut at once."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class _Known:
         return self._pattern.sub(MASK, text) if self._pattern else text
 
 
-known: Final = _Known()
+known: Final = _Secrets()
 
 
 def remember(*secrets: str) -> None:

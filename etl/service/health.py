@@ -48,7 +48,7 @@ class Health:
         host, port = listen_address(listen)
         shared = {path: _Shared(page) for path, page in pages.items()}
         try:
-            self._server = _Listener(host, port, shared)
+            self._server = _HealthServer(host, port, shared)
         except (OSError, OverflowError) as error:
             if getattr(error, "errno", None) == errno.EADDRINUSE and lives(listen):
                 raise Busy(
@@ -90,7 +90,7 @@ class _Shared:
             return self._answer
 
 
-class _Listener(ThreadingHTTPServer):
+class _HealthServer(ThreadingHTTPServer):
     """Threads for a few clients. When they are too many, or one takes too long, it hangs up on the
     oldest: a client that is not slow has had its answer by then.
     """
@@ -106,7 +106,7 @@ class _Listener(ThreadingHTTPServer):
         self._clients: dict[socket.socket, float] = {}
         self._waiting_for_page: set[socket.socket] = set()
         self._room = threading.Condition()
-        super().__init__((host, port), _Handler)
+        super().__init__((host, port), _PageHandler)
 
     def server_bind(self) -> None:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,9 +158,9 @@ class _Listener(ThreadingHTTPServer):
             log.exception("a fault of this program while it answered on the health port")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _PageHandler(BaseHTTPRequestHandler):
     timeout = LONGEST_S
-    server: _Listener
+    server: _HealthServer
     server_version = "chenyu-etl"
     sys_version = ""
 

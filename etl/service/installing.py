@@ -85,7 +85,7 @@ def refuse_known(config: Path, account: str) -> None:
     to.
     """
     refuse_odd_name(account)
-    written = _read(config)
+    written = _config_tables(config)
     known = written.get("accounts", {})
     if account in known or ("api_key_file" in written and not known):
         raise SettingsError(
@@ -149,7 +149,7 @@ def _create(place: Path, content: str, mode: int) -> None:
         ) from None
 
 
-def _read(config: Path) -> dict[str, dict[str, object]]:
+def _config_tables(config: Path) -> dict[str, dict[str, object]]:
     try:
         return tomllib.loads(config.read_text(encoding="utf-8-sig")) if config.exists() else {}
     except (OSError, ValueError) as error:
@@ -186,8 +186,8 @@ def install(
     if not start or folder is not None:
         yield f"start it: {' '.join(words)} daemon-reload && {' '.join(words)} enable --now {units.NAME}"
         return
-    _run([*words, "daemon-reload"])
-    _run([*words, "enable", "--now", units.NAME])
+    _run_tool([*words, "daemon-reload"])
+    _run_tool([*words, "enable", "--now", units.NAME])
     yield f"started; see {' '.join(words)} status {units.NAME}"
     if not system:
         yield "to let it run while you are logged off: sudo loginctl enable-linger $USER"
@@ -254,10 +254,10 @@ def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:
     if not place.exists():
         raise SettingsError(f"there is no {place}", advice="nothing to do; or --user, or --folder")
     if folder is None:
-        _run([*_systemctl(system), "disable", "--now", units.NAME])
+        _run_tool([*_systemctl(system), "disable", "--now", units.NAME])
     place.unlink()
     if folder is None:
-        _run([*_systemctl(system), "daemon-reload"])
+        _run_tool([*_systemctl(system), "daemon-reload"])
     yield f"removed {place}; config, keys and database are where they were"
 
 
@@ -265,7 +265,7 @@ def _systemctl(system: bool) -> list[str]:
     return ["systemctl"] if system else ["systemctl", "--user"]
 
 
-def _run(words: list[str]) -> None:
+def _run_tool(words: list[str]) -> None:
     if shutil.which(words[0]) is None:
         raise SettingsError(
             f"there is no {words[0]} here", advice="see chenyu-etl service print cron, or launchd"

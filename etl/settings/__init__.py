@@ -69,7 +69,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadedSettings:
     """Settings as they were read: where each came from (`origins`, by name; absent: the default), and
     all that is wrong with them. With problems, `settings` holds defaults in place of what is wrong."""
 
@@ -128,7 +128,7 @@ def read(
     config: Path | None = None,
     *,
     may_be_new: bool = False,
-) -> Reading:
+) -> LoadedSettings:
     """Read all settings, and note everything that is wrong instead of stopping at the first."""
     path, problems = config_path(environ, config), Problems()
     written: dict[str, Any] = {}
@@ -165,7 +165,7 @@ def read(
             language=locale_language(environ),
         ),
     )
-    return Reading(settings, path, written, origins, problems)
+    return LoadedSettings(settings, path, written, origins, problems)
 
 
 def _chosen(
@@ -223,7 +223,7 @@ __all__ = [
     "KEY_FILE_VARIABLE",
     "KEY_VARIABLE",
     "Account",
-    "Reading",
+    "LoadedSettings",
     "Settings",
     "config_path",
     "database_url",

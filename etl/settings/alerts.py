@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from etl.alerts.cause import SEVERITIES
-from etl.alerts.options import Options, QuietHours
+from etl.alerts.options import QuietHours, RuleOptions
 from etl.alerts.options import read as read_options
 from etl.alerts.owners import Owner
 from etl.alerts.rules import RULES, rule
@@ -95,7 +95,7 @@ class Channel:
     timeout_s: float = 10.0
 
 
-class _Common(Options, frozen=True, kw_only=True):
+class _Common(RuleOptions, frozen=True, kw_only=True):
     """Settings of `[alerts]` that belong to no single rule."""
 
     language: Language | None = None
@@ -105,7 +105,7 @@ class _Common(Options, frozen=True, kw_only=True):
     on_alert: Command | None = None
 
 
-class _WrittenChannel(Options, frozen=True, kw_only=True):
+class _WrittenChannel(RuleOptions, frozen=True, kw_only=True):
     """A table `[alerts.channels.NAME]`."""
 
     kind: Literal[KINDS] = "webhook"  # type: ignore[valid-type]
@@ -171,11 +171,11 @@ def read(
     noted = Problems() if problems is None else problems
     count = len(noted)
     table = noted.catch({}, _table, written, "alerts", where)
-    common = noted.catch(_Common(), _read, table, _Common, "alerts", where)
+    common = noted.catch(_Common(), _read_struct, table, _Common, "alerts", where)
     if table:  # else no rule need be loaded
         noted.extend(_unknown(table, names(), "alerts", where))
     for name in RULES if table else ():
-        noted.catch(None, _read, table, rule(name).options, "alerts", where)
+        noted.catch(None, _read_struct, table, rule(name).options, "alerts", where)
     language = asked or common.language or language
     channels = _channels(table, common, language, where, noted)
     owners = [
@@ -205,7 +205,7 @@ def _channels(
     ]
     channels = [channel for channel in read_ones if channel is not None]
     if common.on_alert is not None:
-        command = noted.catch((), _words, common.on_alert, f"alerts.{ON_ALERT}", where)
+        command = noted.catch((), _command_words, common.on_alert, f"alerts.{ON_ALERT}", where)
         channels.append(Channel(ON_ALERT, "command", command=command, language=language))
     return tuple(channels)
 
@@ -227,7 +227,7 @@ def _channel(name: str, written: Any, language: str, where: str, noted: Problems
             )
     known = [field.name for field in msgspec.structs.fields(_WrittenChannel)]
     noted.extend(_unknown(table, known, at, where))
-    keys = _read(table, _WrittenChannel, at, where)
+    keys = _read_struct(table, _WrittenChannel, at, where)
     url, secret = _secret(keys.url_env, keys.url_file), _secret(keys.secret_env, keys.secret_file)
     is_command = keys.kind == "command"
     if not (keys.command if is_command else url):
@@ -238,7 +238,7 @@ def _channel(name: str, written: Any, language: str, where: str, noted: Problems
         kind=keys.kind,
         url=url,
         secret=secret,
-        command=_words(keys.command, f"{at}.command", where) if keys.command else (),
+        command=_command_words(keys.command, f"{at}.command", where) if keys.command else (),
         rules=keys.rules,
         accounts=keys.accounts,
         owners=keys.owners,
@@ -257,7 +257,7 @@ def _owner(name: str, written: Any, channels: set[str], where: str) -> Owner:
     table = _table(written, at, where)
     for error in _unknown(table, ["titles", "stops", "mentions"], at, where):
         raise error
-    owner = msgspec.structs.replace(_read(table, Owner, at, where), name=name)
+    owner = msgspec.structs.replace(_read_struct(table, Owner, at, where), name=name)
     for channel in owner.mentions:
         if channel not in channels:
             raise SettingsError(
@@ -267,7 +267,7 @@ def _owner(name: str, written: Any, channels: set[str], where: str) -> Owner:
     return owner
 
 
-def _words(command: str | tuple[str, ...], at: str, where: str) -> tuple[str, ...]:
+def _command_words(command: str | tuple[str, ...], at: str, where: str) -> tuple[str, ...]:
     """Return the words of a command, given as a list, or as one text to split as a shell would."""
     try:
         words = tuple(shlex.split(command)) if isinstance(command, str) else command
@@ -280,7 +280,7 @@ def _words(command: str | tuple[str, ...], at: str, where: str) -> tuple[str, ..
     return words
 
 
-def _read(table: Mapping[str, Any], kind: type[S], at: str, where: str) -> S:
+def _read_struct(table: Mapping[str, Any], kind: type[S], at: str, where: str) -> S:
     """Read settings of one kind. Raises `SettingsError` with the path of the wrong value."""
     try:
         return read_options(dict(table), kind)

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from etl.errors import SettingsError
-from etl.settings import Reading
+from etl.settings import LoadedSettings
 from etl.settings.file import open_to_others
 from etl.settings.variables import unread_variables
 
 
-def problems(reading: Reading, environ: Mapping[str, str]) -> Iterator[SettingsError]:
+def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[SettingsError]:
     """Yield everything that would stop a sync: keys that are not there, a folder that cannot be."""
     for account in reading.settings.accounts:
         try:
@@ -30,7 +30,7 @@ def problems(reading: Reading, environ: Mapping[str, str]) -> Iterator[SettingsE
         yield SettingsError(f"archive {folder} is not a folder", advice="name another")
 
 
-def notes(reading: Reading, environ: Mapping[str, str]) -> Iterator[str]:
+def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield likely mistakes that do not stop a sync."""
     config = reading.config
     if config.exists() and not reading.problems:
@@ -44,14 +44,14 @@ def notes(reading: Reading, environ: Mapping[str, str]) -> Iterator[str]:
         yield f"{name} is a relative path, {path}: it depends on the folder of each start"
 
 
-def _holds_secret(reading: Reading) -> bool:
+def _holds_secret(reading: LoadedSettings) -> bool:
     """Tell whether the config file holds a password of the database or the URL to ping."""
     written = reading.written
     url = written.get("database_url")
     return bool(written.get("ping_url")) or (isinstance(url, str) and "@" in url and "://" in url)
 
 
-def _relative_paths(reading: Reading) -> Iterator[tuple[str, Path]]:
+def _relative_paths(reading: LoadedSettings) -> Iterator[tuple[str, Path]]:
     settings = reading.settings
     paths = [("archive", settings.archive)]
     paths += [(f"accounts.{a.name}.api_key_file", a.key_file) for a in settings.accounts]

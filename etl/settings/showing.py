@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from etl.errors import SettingsError
-from etl.settings import Reading, Settings
+from etl.settings import LoadedSettings, Settings
 from etl.timing.cadence import Cadence
 
 MASK: Final = "[secret]"
@@ -17,17 +17,17 @@ Row = tuple[str, str, str]
 """Name, value, origin."""
 
 
-def rows(reading: Reading, environ: Mapping[str, str]) -> list[Row]:
+def rows(reading: LoadedSettings, environ: Mapping[str, str]) -> list[Row]:
     """Return every setting, also those that nobody set."""
     return [
         ("config", str(reading.config), "read" if reading.config.exists() else "not there"),
-        *_plain(reading),
+        *_top_rows(reading),
         *_accounts(reading, environ),
         *_alerts(reading),
     ]
 
 
-def _plain(reading: Reading) -> Iterator[Row]:
+def _top_rows(reading: LoadedSettings) -> Iterator[Row]:
     for field in fields(Settings):
         if field.name not in ("accounts", "alerts"):
             value = getattr(reading.settings, field.name)
@@ -38,7 +38,7 @@ def _plain(reading: Reading) -> Iterator[Row]:
             )
 
 
-def _accounts(reading: Reading, environ: Mapping[str, str]) -> Iterator[Row]:
+def _accounts(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Row]:
     for account in reading.settings.accounts:
         at = f"accounts.{account.name}"
         try:
@@ -53,7 +53,7 @@ def _accounts(reading: Reading, environ: Mapping[str, str]) -> Iterator[Row]:
             yield f"{at}.schedule", _text(account.schedule), origin
 
 
-def _alerts(reading: Reading) -> Iterator[Row]:
+def _alerts(reading: LoadedSettings) -> Iterator[Row]:
     """Return the alert settings in the config file; their defaults are in docs/alerts.md."""
     written = reading.written.get("alerts", {})
     yield from _flat("alerts", written if isinstance(written, dict) else {}, str(reading.config))

@@ -22,7 +22,7 @@ def main(words: Sequence[str] | None = None, until: threading.Event | None = Non
     begun = round(real_time()) - PAST_DAYS * 86_400
     fleet = Fleet.generate(said.seed, instances=said.instances, start=begun, days=DAYS)
     with suppress(KeyboardInterrupt), serve(fleet, port=said.port) as server:
-        for line in _lines(server):
+        for line in _instructions(server):
             print(line, flush=True)  # noqa: T201 - a program for people
         (until or threading.Event()).wait()
 
@@ -35,7 +35,7 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _lines(server: Server) -> Iterator[str]:
+def _instructions(server: Server) -> Iterator[str]:
     yield "A simulated cloud answers until Ctrl-C. In another terminal, in a folder for it:"
     yield f"  export CHENYU_BASE_URL={server.base_url}"
     yield f"  export CHENYU_API_KEY={server.key}"

@@ -82,9 +82,9 @@ class Behaviour:
             if fail is not None and fail.times != 0:
                 fail.times = _one_less(fail.times)
                 return fail
-            if _is_due(self.reset, number):
+            if _takes_effect(self.reset, number):
                 return "reset"
-            if _is_due(self.truncate, number):
+            if _takes_effect(self.truncate, number):
                 return "truncate"
         return self._fault(page) if self.fault_rate else ""
 
@@ -106,7 +106,7 @@ class Behaviour:
         return dice.choice(FAULTS) if dice.random() < self.fault_rate else ""
 
 
-def _is_due(times: dict[int, Times], page: int) -> bool:
+def _takes_effect(times: dict[int, Times], page: int) -> bool:
     left = times.get(page, 0)
     if left != 0:
         times[page] = _one_less(left)

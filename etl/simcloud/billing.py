@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final, TypeAlias
 
 from etl.poll import Instant
-from etl.simcloud.charging import Charging, Metered, Period, costs_of
+from etl.simcloud.charging import Charging, Metered, PrepaidPeriod, costs_of
 from etl.simcloud.life import Life
 from etl.simcloud.prices import PriceList
 
@@ -61,7 +61,9 @@ def to_fen(amount: int, rounding: str) -> int:
     return (amount + more) // FEN * FEN
 
 
-def windows(begins: Instant, ends: Instant, every_s: int, until: Instant) -> Iterator[Window]:
+def settlement_windows(
+    begins: Instant, ends: Instant, every_s: int, until: Instant
+) -> Iterator[Window]:
     """Yield the windows of a run that have ended by `until`."""
     at = begins
     while at < ends:
@@ -73,9 +75,9 @@ def windows(begins: Instant, ends: Instant, every_s: int, until: Instant) -> Ite
 
 
 def _charges(
-    uuid: str, cost: Metered | Period, charging: Charging, until: Instant
+    uuid: str, cost: Metered | PrepaidPeriod, charging: Charging, until: Instant
 ) -> Iterator[Charge]:
-    if isinstance(cost, Period):
+    if isinstance(cost, PrepaidPeriod):
         at = cost.begins
         if at + charging.lag_s <= until:
             ends = cost.paid_until if charging.shows_period else at
@@ -84,7 +86,7 @@ def _charges(
     every_s = charging.settle_every_s if cost.kind == "run" else STOPPED_EVERY_S
     run = cost.begins if charging.order_numbers == "run" else None
     charged = 0
-    for begins, ends in windows(cost.begins, cost.ends, every_s, until - charging.lag_s):
+    for begins, ends in settlement_windows(cost.begins, cost.ends, every_s, until - charging.lag_s):
         now = cost.by(ends)
         yield _charge(uuid, cost.kind, (begins, ends), ends, now - charged, charging, run)
         charged = now

@@ -98,7 +98,7 @@ class Metered:
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
+class PrepaidPeriod:
     """A prepaid period. Its price accrues evenly as it passes; what is left when the instance is
     no longer held, at `ends`, is lost."""
 
@@ -118,7 +118,7 @@ class Period:
 
 def costs_of(
     life: Life, charging: Charging, prices: PriceList, until: Instant
-) -> Iterator[Metered | Period]:
+) -> Iterator[Metered | PrepaidPeriod]:
     """Return the costs of a life that begin by `until`."""
     for run in life.runs:
         cost = _of_run(life, run, charging, prices)
@@ -130,7 +130,7 @@ def costs_of(
 
 
 def _of_run(life: Life, run: Run, charging: Charging, prices: PriceList) -> Metered | None:
-    ends = _end(life, run)
+    ends = _run_end(life, run)
     if run.charging_type in PREPAID or ends <= run.up_at:
         return None
     at_start = charging.counts_from == "start_time" and life.options.start_time_at_boot
@@ -165,7 +165,7 @@ def _stopped(life: Life, charging: Charging) -> Iterator[Metered]:
     begins, charging_type = life.create_time, life.charging_type
     gone = life.destroyed_at or FOREVER
     for until, after, then in (
-        *((run.start, _end(life, run), run.charging_type) for run in life.runs),
+        *((run.start, _run_end(life, run), run.charging_type) for run in life.runs),
         (gone, gone, 0),
     ):
         if begins < until and charging_type not in PREPAID:
@@ -173,13 +173,13 @@ def _stopped(life: Life, charging: Charging) -> Iterator[Metered]:
         begins, charging_type = after, then
 
 
-def _periods(life: Life, prices: PriceList, until: Instant) -> Iterator[Period]:
+def _periods(life: Life, prices: PriceList, until: Instant) -> Iterator[PrepaidPeriod]:
     for begins, ends, unit in _held(life):
         at = begins
         while at < ends and at <= until:
             gpu_name, gpu_nums = _hardware(life, at)
             price = gpu_nums * prices.at(gpu_name, at).for_unit(unit)
-            yield Period(unit, at, min(ends, at + PERIODS_S[unit]), price)
+            yield PrepaidPeriod(unit, at, min(ends, at + PERIODS_S[unit]), price)
             at += PERIODS_S[unit]
 
 
@@ -205,5 +205,5 @@ def _hardware(life: Life, t: Instant) -> tuple[str, int]:
     return life.gpu_name, life.gpu_nums
 
 
-def _end(life: Life, run: Run) -> Instant:
+def _run_end(life: Life, run: Run) -> Instant:
     return min(run.end or FOREVER, life.destroyed_at or FOREVER)

@@ -138,7 +138,7 @@ def _lives(
         workday = ((midnight + SHANGHAI) // DAY + 3) % 7 < 5
         plans += sorted(_KINDS[kind](dice, midnight, workday))
     for begins, seconds in plans:
-        _run(dice, life, begins, seconds, habits)
+        _add_run(dice, life, begins, seconds, habits)
     _unknown_statuses(dice, life, habits.unknown_status)
     span = (max(start, life.create_time), end)
     if dice.random() < habits.renamed:
@@ -149,7 +149,7 @@ def _lives(
         life.image_saves += [(began, 1), (began + dice.randint(60, 900), done)]
 
 
-def _run(dice: Random, life: Life, begins: Instant, seconds: int, habits: Habits) -> None:
+def _add_run(dice: Random, life: Life, begins: Instant, seconds: int, habits: Habits) -> None:
     """Add a run, at times after one that failed."""
     if dice.random() < habits.failed_starts:
         failed = dice.randint(1, 150)
@@ -243,7 +243,7 @@ def _forgotten(dice: Random, midnight: Instant, workday: bool) -> list[Plan]:
     return [(midnight + dice.randint(9 * HOUR, 21 * HOUR), dice.randint(DAY, 5 * DAY))]
 
 
-def _idle(dice: Random, midnight: Instant, workday: bool) -> list[Plan]:
+def _idle_plans(dice: Random, midnight: Instant, workday: bool) -> list[Plan]:
     if dice.random() > (0.15 if workday else 0.05):
         return []
     return [(midnight + dice.randint(9 * HOUR, 22 * HOUR), dice.randint(HOUR // 3, 2 * HOUR))]
@@ -268,7 +268,7 @@ _KINDS: Final[dict[str, Planner]] = {
     "overnight": _overnight,
     "batch": _batch,
     "forgotten": _forgotten,
-    "idle": _idle,
+    "idle": _idle_plans,
     "flapping": _flapping,
     "never_started": _never,
 }

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from etl.poll import Instant
 from etl.simcloud.billing import Charge, charges_of
-from etl.simcloud.charging import Charging, Metered, Period, costs_of
+from etl.simcloud.charging import Charging, Metered, PrepaidPeriod, costs_of
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.life import FOREVER, Life
 from etl.simcloud.prices import PriceList, Yuan, microcny
@@ -48,7 +48,7 @@ class Money:
         self.order: Literal["newest", "oldest"] = order
         self._paid: Ledger | None = None
         self._paid_until = -1
-        self._known: dict[str, tuple[Instant, list[Metered | Period]]] = {}
+        self._known: dict[str, tuple[Instant, list[Metered | PrepaidPeriod]]] = {}
         self._version = 0
         self._paid_for = self._known_for = self._state()
 
@@ -123,7 +123,7 @@ class Money:
     def unused(self, instance_uuid: str, t: Instant) -> int:
         """Return the amount paid by t for prepaid time that was not held by then."""
         costs = costs_of(self.fleet.life(instance_uuid), self.charging, self.prices, t)
-        return sum(cost.price - cost.by(t) for cost in costs if isinstance(cost, Period))
+        return sum(cost.price - cost.by(t) for cost in costs if isinstance(cost, PrepaidPeriod))
 
     # what is charged and left
 
@@ -161,7 +161,7 @@ class Money:
         near = (cost for cost in self._costs(life, t1) if cost.begins < t1 and cost.ends > t0)
         return sum(cost.by(t1) - cost.by(t0) for cost in near)
 
-    def _costs(self, life: Life, t: Instant) -> list[Metered | Period]:
+    def _costs(self, life: Life, t: Instant) -> list[Metered | PrepaidPeriod]:
         """Return the costs of a life by t, and some later ones, from a cache."""
         if self._known_for != self._state():
             self._known, self._known_for = {}, self._state()

@@ -28,13 +28,13 @@ def desks(money: Money) -> dict[str, Desk]:
     return {
         GPU_PATH: lambda t, query: _answer(_prices(money, int(t))),
         BILL_PATH: lambda t, query: _bill(money, int(t), query),
-        BALANCE_PATH: lambda t, query: _answer(_balance(money, int(t))),
+        BALANCE_PATH: lambda t, query: _answer(_balance_record(money, int(t))),
         CARD_PATH: lambda t, query: _paged(query, "card_list", _cards(money, int(t))),
         RECHARGE_PATH: lambda t, query: _paged(query, "recharge_list", _recharges(money, int(t))),
     }
 
 
-def yuan(amount: int) -> int | float:
+def json_yuan(amount: int) -> int | float:
     """Return millionths as a JSON number of exactly that many yuan."""
     return amount / 1_000_000 if amount % 1_000_000 else amount // 1_000_000
 
@@ -67,7 +67,7 @@ def _price(gpu_name: str, price: Price) -> Record:
         "gpu_name": gpu_name,
         "gpu_uuid": gpu_uuid(gpu_name),
         "status": price.status,
-        "price": {unit: yuan(amount) for unit, amount in price.units()},
+        "price": {unit: json_yuan(amount) for unit, amount in price.units()},
     }
 
 
@@ -83,12 +83,12 @@ def _bill(money: Money, t: Instant, query: Query) -> bytes | Fail:
     if money.order == "newest":
         lines = lines[::-1]
     shown = lines[(number - 1) * page_size : number * page_size]
-    return _answer({"order_list": [_line(line) for line in shown], "total": len(lines)})
+    return _answer({"order_list": [_line_record(line) for line in shown], "total": len(lines)})
 
 
-def _line(line: Line) -> Record:
+def _line_record(line: Line) -> Record:
     return {
-        "amount": yuan(line.amount),
+        "amount": json_yuan(line.amount),
         "charge_channel": line.charge_channel,
         "order_number": line.order_number,
         "order_time": line.order_time,
@@ -98,8 +98,11 @@ def _line(line: Line) -> Record:
     }
 
 
-def _balance(money: Money, t: Instant) -> Record:
-    return {"balance": yuan(money.balance(t)), "card_balance": yuan(money.card_balance(t))}
+def _balance_record(money: Money, t: Instant) -> Record:
+    return {
+        "balance": json_yuan(money.balance(t)),
+        "card_balance": json_yuan(money.card_balance(t)),
+    }
 
 
 def _cards(money: Money, t: Instant) -> list[Record]:
@@ -114,9 +117,9 @@ def _card(card: Card, left: int, t: Instant) -> Record:
         "uuid": card.uuid,
         "title": card.title,
         "card_no": f"{LEAK_MARK}{number:012d}",
-        "face_amount": yuan(card.face_amount),
-        "sale_price": yuan(card.sale_price),
-        "leave_amount": yuan(left),
+        "face_amount": json_yuan(card.face_amount),
+        "sale_price": json_yuan(card.sale_price),
+        "leave_amount": json_yuan(left),
         "bind_time": card.bind_time,
         "expire_date": card.expire_date,
         "valid_days": card.valid_days,
@@ -137,5 +140,5 @@ def _recharge(number: int, recharge: Recharge) -> Record:
         "pay_time": recharge.at,
         "out_trade_no": f"R{recharge.at}{number:08d}",
         "pay_channel": recharge.pay_channel,
-        "amount": yuan(recharge.amount),
+        "amount": json_yuan(recharge.amount),
     }

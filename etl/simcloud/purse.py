@@ -123,7 +123,7 @@ def settle(
             _use_cash(ledger, charge.at, rest, refill)
         for channel, amount in ((CARD, from_cards), (BALANCE, rest)):
             if amount:
-                ledger.lines.append(_line(charge, channel, amount, order_per_line))
+                ledger.lines.append(_bill_line(charge, channel, amount, order_per_line))
     for recharge in waiting[index:]:
         _pay_in(ledger, recharge)
     return ledger
@@ -156,7 +156,7 @@ def _pay_in(ledger: Ledger, recharge: Recharge) -> None:
     ledger.cash.append((recharge.at, left + recharge.amount))
 
 
-def _line(charge: Charge, channel: int, amount: int, order_per_line: bool) -> Line:
+def _bill_line(charge: Charge, channel: int, amount: int, order_per_line: bool) -> Line:
     order = f"{charge.order}/{channel}" if order_per_line else charge.order
     return Line(
         order_number(order),

@@ -30,7 +30,7 @@ POLL_INTERVAL_S: Final = 0.01
 LIMIT_REQUEST: Final = 1_000_000
 
 
-class Source(Protocol):
+class PageSource(Protocol):
     """Source of a server's listing: a `Fleet`, or anything with its `body`."""
 
     def body(self, t: int, number: int = 1, page_size: int = 100) -> bytes: ...
@@ -58,7 +58,7 @@ Route = Callable[[float, dict[str, str]], bytes | Fail]
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     body: bytes
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Server:
 
     def __init__(
         self,
-        source: Source,
+        source: PageSource,
         clock: Callable[[], float],
         key: str,
         behaviour: Behaviour,
@@ -114,20 +114,20 @@ class Server:
             return None
         return formatdate(self.clock() + self.behaviour.clock_off_s, usegmt=True)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """Return the source's answer, after waiting as long as its behaviour says."""
         self.requests.append(request)
         if request.method != "GET":
             return self._failed(Fail(405, 405, "method not allowed"))
         if self.behaviour.redirect:
-            return Answer(b"", 302, {"Location": self.behaviour.redirect})
+            return Response(b"", 302, {"Location": self.behaviour.redirect})
         if not request.with_key:
             return self._failed(Fail(401, 401, "API key invalid"))
         if request.path != LIST_PATH and request.path not in self._routes:
             return self._failed(Fail(404, 404, "not found"))
         return self._behaving(request.path, request.query)
 
-    def _behaving(self, path: str, query: dict[str, str]) -> Answer:
+    def _behaving(self, path: str, query: dict[str, str]) -> Response:
         """Return the answer of a path, altered by its behaviour."""
         number, page_size = count(query, "page", 1), count(query, "page_size", 10)
         if not number or not page_size:
@@ -141,7 +141,7 @@ class Server:
             if behaviour.before_page and trouble != "reset":
                 behaviour.before_page(number)
             found = self._page(path, query, number, page_size)
-            return self._failed(found) if isinstance(found, Fail) else Answer(found, cut=trouble)
+            return self._failed(found) if isinstance(found, Fail) else Response(found, cut=trouble)
 
     def _page(self, path: str, query: dict[str, str], number: int, page_size: int) -> bytes | Fail:
         behaviour = self.at(path)
@@ -157,9 +157,9 @@ class Server:
             return body
         return _retold(body, behaviour)
 
-    def _failed(self, fail: Fail) -> Answer:
+    def _failed(self, fail: Fail) -> Response:
         envelope = {"code": fail.code, "msg": fail.msg, "data": None}
-        answer = Answer(to_json(envelope), fail.status)
+        answer = Response(to_json(envelope), fail.status)
         if self.behaviour.retry_after is not None and fail.status in (429, 503):
             answer.headers["Retry-After"] = self.behaviour.retry_after
         return answer
@@ -167,7 +167,7 @@ class Server:
 
 @contextmanager
 def serve(
-    source: Source | Story,
+    source: PageSource | Story,
     *,
     clock: Callable[[], float] | None = None,
     key: str = "sim-key",
@@ -266,7 +266,7 @@ class _Handler(BaseHTTPRequestHandler):
             with_key=headers.get("authorization") == f"Bearer {self.server.told.key}",
         )
 
-    def _head(self, answer: Answer) -> None:
+    def _head(self, answer: Response) -> None:
         self.send_response_only(answer.status)
         date = self.server.told.date()
         given = {"Date": date} if date else {}

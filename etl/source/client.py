@@ -29,7 +29,7 @@ from etl import __version__
 from etl.errors import Changed, ErrorKind, Missing, Refused, SettingsError, SourceError, Unavailable
 from etl.redact import MASK, remember, scrub
 from etl.resources.listing import LIMIT_BODY, parse_json
-from etl.source.deadline import Budget
+from etl.source.deadline import TimeBudget
 from etl.source.http import Transport
 from etl.source.proxies import Proxy
 
@@ -111,7 +111,7 @@ class Client:
         self._counting = threading.Lock()
         # httpcore closes connections in use where requests queue for them (encode/httpcore#1110)
         self._turns = threading.Semaphore(connections)
-        self._budget = Budget()
+        self._budget = TimeBudget()
         self._sent = _Sent()
         self._notes_writes = transport is None
         self._proxy: Proxy | None = None

@@ -18,7 +18,7 @@ ADDRESS_S: Final = 3.0
 """An address of a host that has others is tried so long: many networks drop what is sent over IPv6."""
 
 
-class Budget(threading.local):
+class TimeBudget(threading.local):
     """Time left for the exchange of the current thread, on the monotonic clock."""
 
     ends = float("inf")
@@ -35,7 +35,7 @@ class TimedBackend(httpcore.NetworkBackend):
     """TCP connections within the budget of the thread that uses them. `on_write` is called before
     each write."""
 
-    def __init__(self, budget: Budget, on_write: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, budget: TimeBudget, on_write: Callable[[], None] = lambda: None) -> None:
         self._inner = httpcore.SyncBackend()
         self._budget = budget
         self._on_write = on_write
@@ -77,7 +77,7 @@ class _Newest(threading.local):
 
 class _TimedStream(httpcore.NetworkStream):
     def __init__(
-        self, inner: httpcore.NetworkStream, budget: Budget, on_write: Callable[[], None]
+        self, inner: httpcore.NetworkStream, budget: TimeBudget, on_write: Callable[[], None]
     ) -> None:
         self._inner = inner
         self._budget = budget

@@ -15,7 +15,7 @@ from typing import Final
 import httpcore
 import httpx
 
-from etl.source.deadline import Budget, TimedBackend
+from etl.source.deadline import TimeBudget, TimedBackend
 from etl.source.proxies import Proxy, proxy_for, tls_context
 
 KEEPALIVE_S: Final = 5.0
@@ -47,7 +47,7 @@ class Transport(httpx.BaseTransport):
     def __init__(
         self,
         url: str,
-        budget: Budget,
+        budget: TimeBudget,
         *,
         connections: int = 1,
         environ: Mapping[str, str] = os.environ,

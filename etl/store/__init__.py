@@ -11,7 +11,7 @@ from etl import tables
 from etl.dialect import Database, translated
 from etl.store.account import Tx
 from etl.store.reading import Reader
-from etl.store.rows import Run
+from etl.store.rows import SyncRun
 from etl.store.transaction import Reading, Writing
 
 
@@ -93,8 +93,8 @@ def _account_id(conn: Connection, name: str) -> int:
 __all__ = [
     "Reader",
     "Reading",
-    "Run",
     "Store",
+    "SyncRun",
     "Tx",
     "Writing",
     "account_names",

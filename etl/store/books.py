@@ -24,7 +24,7 @@ from etl.store.account import Tx
 from etl.store.costs import MODEL_SETTINGS, charging_model
 from etl.store.price_periods import overrides, write_overrides
 from etl.store.reading import Reader
-from etl.store.rules import rules, write_rules
+from etl.store.rules import allocation_rules, write_rules
 from etl.store.subject import Subject
 
 BATCH: Final = 5_000
@@ -185,7 +185,7 @@ class BooksReader(Subject):
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are tried."""
-        return rules(self._conn)
+        return allocation_rules(self._conn)
 
     def budgets(self) -> list[MonthlyBudget]:
         c = tables.budget.c

@@ -19,7 +19,7 @@ from etl.poll import Instant
 from etl.store.price_periods import STARTS_AT, PricePeriods, price_terms
 from etl.store.rollups import EVER, Rollups
 from etl.store.rows import DAY_COLUMNS, TERM_NAMES
-from etl.store.rules import rules
+from etl.store.rules import allocation_rules
 
 MODEL_SETTINGS: Final = {
     "charge_from": "counts_from",
@@ -53,7 +53,7 @@ class UsageCosts(PricePeriods):
     def rules(self) -> list[Rule]:
         """Return the allocation rules, in order."""
         if self._rules is None:
-            self._rules = rules(self._conn)
+            self._rules = allocation_rules(self._conn)
         return self._rules
 
     def refresh_prices(self) -> None:

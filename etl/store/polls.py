@@ -14,7 +14,7 @@ from etl.store import statements
 from etl.store.reading import Reader
 from etl.store.rows import (
     STEP_NAMES,
-    Run,
+    SyncRun,
     distance_from,
 )
 
@@ -22,14 +22,14 @@ from etl.store.rows import (
 class PollsWriter(Reader):
     """Writer of the rows about a poll itself."""
 
-    def record(self, resource: str, run: Run) -> None:
+    def record(self, resource: str, run: SyncRun) -> None:
         """Write a row of `sync_run`."""
         self._conn.execute(
             insert(tables.sync_run),
             {
                 "account_id": self._account_id,
                 "resource": resource,
-                **{name: getattr(run, name) for name in Run.__slots__},
+                **{name: getattr(run, name) for name in SyncRun.__slots__},
                 **self._step(resource, run),
             },
         )
@@ -74,7 +74,7 @@ class PollsWriter(Reader):
             self._conn, table, ("account_id", "resource", *columns), list(rows.values())
         )
 
-    def _step(self, resource: str, run: Run) -> dict[str, int | None]:
+    def _step(self, resource: str, run: SyncRun) -> dict[str, int | None]:
         """Return how far a complete poll is from the one before; it is stored so that no query must
         read all polls to find gaps.
         """

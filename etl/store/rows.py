@@ -49,7 +49,7 @@ DAY_COLUMNS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SyncRun:
     """A row of `sync_run`, but for its account and resource."""
 
     started_at: Instant

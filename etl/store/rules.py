@@ -15,7 +15,7 @@ from etl.money.allocation import Rule
 _RULE_COLUMNS: Final = tuple(f.name for f in fields(Rule))
 
 
-def rules(conn: Connection) -> list[Rule]:
+def allocation_rules(conn: Connection) -> list[Rule]:
     """Return the rules in the order in which they are tried."""
     c = tables.allocation_rule.c
     asked = select(*(c[name] for name in _RULE_COLUMNS)).order_by(c.rule_no)

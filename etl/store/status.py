@@ -40,7 +40,7 @@ class Freshness:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class FleetCounts:
     """Counts of what one account runs. `unknown_codes` are status codes whose meaning is not known:
     they count as not running.
     """
@@ -70,7 +70,7 @@ class Doubled:
         )
 
 
-class Running(NamedTuple):
+class RunningCount(NamedTuple):
     """Number of running instances of one account with one GPU model, and of their GPUs."""
 
     account: str
@@ -129,7 +129,7 @@ class StatusReader(Subject):
             for account, resource, polls, failed, newest in sorted(counted)
         ]
 
-    def fleets(self) -> list[Fleet]:
+    def fleets(self) -> list[FleetCounts]:
         """Return what each account runs."""
         return [self._fleet(number, name) for number, name in self.account_names().items()]
 
@@ -154,7 +154,7 @@ class StatusReader(Subject):
         pairs = Counter(_account_pairs((row.instance_uuid, row.account_id) for row in rows))
         return [Doubled((names[a], names[b]), count) for (a, b), count in sorted(pairs.items())]
 
-    def running(self) -> list[Running]:
+    def running(self) -> list[RunningCount]:
         """Return what runs, by account and GPU model."""
         rows = self._conn.execute(
             select(
@@ -172,7 +172,7 @@ class StatusReader(Subject):
             .group_by(tables.account.c.name, _usage.gpu_name)
             .order_by(tables.account.c.name, _usage.gpu_name)
         )
-        return [Running(account, model, n, int(gpus)) for account, model, n, gpus in rows]
+        return [RunningCount(account, model, n, int(gpus)) for account, model, n, gpus in rows]
 
     def models(self) -> list[tuple[str, str]]:
         """Return (account, GPU model) of every instance that was ever seen, without duplicates."""
@@ -295,7 +295,7 @@ class StatusReader(Subject):
             failed=failed,
         )
 
-    def _fleet(self, account: int, name: str) -> Fleet:
+    def _fleet(self, account: int, name: str) -> FleetCounts:
         listed, c = _instance.gone_at.is_(None), _instance
         running, gpus = self._conn.execute(
             select(func.count(), func.coalesce(func.sum(_usage.gpu_nums), 0)).where(
@@ -309,7 +309,7 @@ class StatusReader(Subject):
             .distinct()
             .order_by(c.status)
         )
-        return Fleet(
+        return FleetCounts(
             account=name,
             instances=self._instances(account, listed),
             running=running,

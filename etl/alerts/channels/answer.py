@@ -16,7 +16,7 @@ _FLAGS: Final = ("ok", "success")
 _FINE: Final = frozenset({"0", "200", "201", "202"})
 
 
-def decoded(content: bytes) -> Any:
+def parsed_json(content: bytes) -> Any:
     """Decode the JSON of an answer's body; None if it is none."""
     try:
         return msgspec.json.decode(content)

@@ -57,11 +57,11 @@ def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipie
     urls = channel.url.read(environ, f"the address of channel {channel.name!r}").splitlines()
     lines = [url.strip() for url in urls if url.strip() and not url.strip().startswith("#")]
     return [
-        recipient for url in dict.fromkeys(lines) for recipient in _addresses(library, channel, url)
+        recipient for url in dict.fromkeys(lines) for recipient in _targets(library, channel, url)
     ]
 
 
-def _addresses(library: Any, channel: Channel, url: str) -> Iterator[Recipient]:
+def _targets(library: Any, channel: Channel, url: str) -> Iterator[Recipient]:
     service = library.Apprise.instantiate(url, suppress_exceptions=True)
     label = _label(service, url)
     if service is None:

@@ -26,10 +26,10 @@ PASSED: Final = frozenset(
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
     passed = {name: value for name, value in environ.items() if name in PASSED}
     name = f"command {os.path.basename(channel.command[0])}"
-    return [Recipient(name, lambda message, now: _run(channel, message, passed, name))]
+    return [Recipient(name, lambda message, now: _run_command(channel, message, passed, name))]
 
 
-def _run(channel: Channel, message: Message, environ: Mapping[str, str], name: str) -> None:
+def _run_command(channel: Channel, message: Message, environ: Mapping[str, str], name: str) -> None:
     try:
         running = subprocess.Popen(  # noqa: S603 - the operator's own words
             channel.command,
@@ -49,12 +49,12 @@ def _run(channel: Channel, message: Message, environ: Mapping[str, str], name: s
             f"{name}: not done in {channel.timeout_s:g} s, so it was ended"
         ) from None
     finally:
-        _end(running)
+        _kill_group(running)
     if running.returncode != 0:
         raise DeliveryError(f"{name}: exit code {running.returncode}")
 
 
-def _end(running: subprocess.Popen[bytes]) -> None:
+def _kill_group(running: subprocess.Popen[bytes]) -> None:
     """Kill a command that still runs, with all processes that it started."""
     if running.poll() is None:
         with suppress(OSError):

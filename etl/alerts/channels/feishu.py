@@ -56,7 +56,7 @@ def card(message: Message, lines: Sequence[str]) -> dict[str, Any]:
         {"tag": "div", "text": {"tag": "plain_text", "content": line}} for line in lines
     ]
     if message.mentions:
-        mentions = " ".join(f"<at id={_plain(who)}></at>" for who in message.mentions)
+        mentions = " ".join(f"<at id={_safe_id(who)}></at>" for who in message.mentions)
         elements.append({"tag": "div", "text": {"tag": "lark_md", "content": mentions}})
     return {
         "config": {"wide_screen_mode": True},
@@ -74,5 +74,5 @@ def _body(robot: Webhook, message: Message, lines: Sequence[str], now: Instant) 
     return msgspec.json.encode({**signed, "msg_type": "interactive", "card": content})
 
 
-def _plain(who: str) -> str:
+def _safe_id(who: str) -> str:
     return "".join(c for c in who if c.isalnum() or c in "_-.@")

@@ -15,7 +15,7 @@ from etl import __version__
 from etl.alerts.channels import answer
 from etl.errors import DeliveryError
 from etl.settings.alerts import Channel
-from etl.source.deadline import Budget
+from etl.source.deadline import TimeBudget
 from etl.source.http import Transport
 
 TOTAL_S: Final = 3.0
@@ -46,7 +46,7 @@ class Webhook:
         Raises `DeliveryError` for a failure, even one that only the body of an HTTP 200 reports.
         """
         status, content = self._exchange(url or self.url, body, headers or {})
-        decoded = answer.decoded(content)
+        decoded = answer.parsed_json(content)
         reason = answer.refusal(status, decoded)
         if reason is not None:
             raise self.failure(reason)
@@ -64,7 +64,7 @@ class Webhook:
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": f"chenyu-etl/{__version__}",
         }
-        budget, timeout_s = Budget(), self.channel.timeout_s
+        budget, timeout_s = TimeBudget(), self.channel.timeout_s
         try:
             # a redirect would carry the message, and often the secret, to another host
             transport = Transport(url, budget)
@@ -73,7 +73,7 @@ class Webhook:
                 with http.stream("POST", url, content=body, headers={**ours, **headers}) as got:
                     return got.status_code, _beginning(got)
         except httpx.HTTPError as error:
-            raise self.failure(_reason(error)) from None
+            raise self.failure(_transport_failure(error)) from None
         except (httpx.InvalidURL, ValueError):
             raise self.failure("its address cannot be used") from None
 
@@ -113,7 +113,7 @@ def _is_url(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not has_space
 
 
-def _reason(error: httpx.HTTPError) -> str:
+def _transport_failure(error: httpx.HTTPError) -> str:
     """Name the failure without the text of exceptions, which can hold the address."""
     if isinstance(error, httpx.ProxyError):
         return "no connection through the proxy of the environment"

@@ -28,12 +28,12 @@ def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipie
 
 
 def _send(robot: Webhook, message: Message) -> None:
-    content = robot.post(msgspec.json.encode(text(message)))
+    content = robot.post(msgspec.json.encode(text_message(message)))
     if not isinstance(content, dict) or content.get("errcode") != 0:
         raise robot.refused(content)
 
 
-def text(message: Message) -> dict[str, Any]:
+def text_message(message: Message) -> dict[str, Any]:
     """Return a text message that mentions people by mobile number or user id."""
     lines = message.lines_within(lambda lines: utf8(_content(message, lines)) <= CONTENT_LIMIT)
     mobiles = [who for who in message.mentions if who.isdecimal() and len(who) == MOBILE_DIGITS]

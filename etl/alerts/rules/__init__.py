@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from etl.alerts.rules.base import Rule
+    from etl.alerts.rules.base import AlertRule
 
 RULES: Final = (
     "long_run",
@@ -27,7 +27,7 @@ RULES: Final = (
 
 
 @cache
-def rule(name: str) -> Rule[Any, Any]:
+def rule(name: str) -> AlertRule[Any, Any]:
     """Return the rule of a name; its file is loaded only now, since every command reads settings."""
-    made: Rule[Any, Any] = import_module(f"{__name__}.{name}").RULE
+    made: AlertRule[Any, Any] = import_module(f"{__name__}.{name}").RULE
     return made

@@ -12,8 +12,8 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
-from etl.alerts.rules.base import Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, hours, yuan
 from etl.poll import Instant
@@ -42,7 +42,7 @@ ORDER BY a.name, b.first_seen_at
 """
 
 
-class BalanceOptions(Options, frozen=True, kw_only=True):
+class BalanceOptions(RuleOptions, frozen=True, kw_only=True):
     balance_hours: tuple[Annotated[int, Meta(ge=1, le=10_000)], ...] = (72, 24)
     balance_weekend: bool = True
 
@@ -97,7 +97,7 @@ class Purse:
         return sum(falls) / (self.as_of - begins)
 
 
-class Balance(Rule[Purse, BalanceOptions]):
+class Balance(AlertRule[Purse, BalanceOptions]):
     name = "balance"
     wakes = True
     prompt = True

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
+from etl.alerts.options import RuleOptions
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words
 
 F = TypeVar("F")
-S = TypeVar("S", bound=Options)
+S = TypeVar("S", bound=RuleOptions)
 COSTS_AGE_S: Final = 3_600
 """Age after which rules about the costs of whole weeks read them again."""
 
 
-class Rule(Generic[F, S]):
+class AlertRule(Generic[F, S]):
     """One kind of alert: its settings, the query behind it, and its words.
 
     To add one, write a file with a subclass and name it in `etl.alerts.rules.RULES`.

@@ -9,10 +9,10 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
-from etl.alerts.rules.base import COSTS_AGE_S, Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import COSTS_AGE_S, AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, one_line, yuan
+from etl.alerts.words import Words, short_line, yuan
 from etl.units import DAY_S
 
 PROJECTED_FROM_S: Final = 3 * DAY_S
@@ -30,7 +30,7 @@ ORDER BY scope, name
 """Spending against budgets. From `_cost_line`: views that group it first lose its index on days."""
 
 
-class BudgetOptions(Options, frozen=True, kw_only=True):
+class BudgetOptions(RuleOptions, frozen=True, kw_only=True):
     budget_percent: tuple[Annotated[int, Meta(ge=1, le=1_000)], ...] = (50, 80, 100)
 
 
@@ -61,7 +61,7 @@ class Spending:
         return 100 * self.spent_microcny / self.budget_microcny
 
 
-class Budget(Rule[Spending, BudgetOptions]):
+class Budget(AlertRule[Spending, BudgetOptions]):
     name = "budget"
     facts_age_s = COSTS_AGE_S
     options = BudgetOptions
@@ -122,7 +122,7 @@ def _spending(snapshot: Snapshot) -> list[Spending]:
 
 
 def _subject(row: Spending) -> Words:
-    name = one_line(row.name)
+    name = short_line(row.name)
     kind = Words("账户", "account") if row.scope == "account" else Words("项目", "project")
     return Words(
         f"{row.month} {kind.zh}“{name}”的预算：", f"Budget of {kind.en} {name}, {row.month}: "

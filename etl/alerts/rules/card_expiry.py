@@ -9,10 +9,10 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
-from etl.alerts.rules.base import Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, local_time, one_line, yuan
+from etl.alerts.words import Words, local_time, short_line, yuan
 from etl.history.days import iso
 from etl.poll import Instant
 from etl.units import DAY_S
@@ -27,12 +27,12 @@ ORDER BY a.name, c.uuid
 """
 
 
-class CardOptions(Options, frozen=True, kw_only=True):
+class CardOptions(RuleOptions, frozen=True, kw_only=True):
     card_days: tuple[Annotated[int, Meta(ge=0, le=365)], ...] = (7, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ExpiringCard:
     account: str
     uuid: str
     title: str | None
@@ -40,20 +40,23 @@ class Card:
     expires_at: Instant
 
 
-class CardExpiry(Rule[Card, CardOptions]):
+class CardExpiry(AlertRule[ExpiringCard, CardOptions]):
     name = "card_expiry"
     options = CardOptions
 
-    def facts(self, snapshot: Snapshot, options: CardOptions) -> Sequence[Card]:
-        return [Card(*row) for row in snapshot.ask(CARDS, now_s=snapshot.moment.now)]
+    def facts(self, snapshot: Snapshot, options: CardOptions) -> Sequence[ExpiringCard]:
+        return [ExpiringCard(*row) for row in snapshot.ask(CARDS, now_s=snapshot.moment.now)]
 
     def causes(
-        self, facts: Sequence[Card], options: CardOptions, moment: Moment
+        self, facts: Sequence[ExpiringCard], options: CardOptions, moment: Moment
     ) -> Iterator[Cause]:
         for card in facts:
             lasts_s = card.expires_at - moment.now
             days = sorted((d for d in options.card_days if 0 < lasts_s <= d * DAY_S), reverse=True)
-            title, at = one_line(card.title) or card.uuid, local_time(moment.zone, card.expires_at)
+            title, at = (
+                short_line(card.title) or card.uuid,
+                local_time(moment.zone, card.expires_at),
+            )
             left = yuan(card.left_microcny)
             yield from self.steps(
                 (card.account, card.uuid, iso(card.expires_at)),

@@ -11,8 +11,8 @@ from typing import Annotated, Final
 from msgspec import Meta
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
-from etl.alerts.rules.base import COSTS_AGE_S, Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import COSTS_AGE_S, AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, yuan
 from etl.units import MICRO
@@ -26,7 +26,7 @@ FROM _cost_line WHERE day >= :day GROUP BY account, day ORDER BY account, day
 """
 
 
-class CostDayOptions(Options, frozen=True, kw_only=True):
+class CostDayOptions(RuleOptions, frozen=True, kw_only=True):
     cost_day_factor: Annotated[float, Meta(ge=1, le=100)] = 1.5
     cost_day_from_yuan: Annotated[int, Meta(ge=0, le=10**9)] = 100
 
@@ -40,7 +40,7 @@ class DayCost:
     cost_microcny: int
 
 
-class CostDay(Rule[DayCost, CostDayOptions]):
+class CostDay(AlertRule[DayCost, CostDayOptions]):
     name = "cost_day"
     facts_age_s = COSTS_AGE_S
     options = CostDayOptions

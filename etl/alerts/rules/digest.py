@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from etl.alerts.cause import Cause
 from etl.alerts.machines import Running
-from etl.alerts.options import Options, TimeOfDay, TimeOfWeek
+from etl.alerts.options import RuleOptions, TimeOfDay, TimeOfWeek
 from etl.alerts.rules.balance import STALE_S, Purse, purses
-from etl.alerts.rules.base import Rule
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import (
     NOTHING,
@@ -20,8 +20,8 @@ from etl.alerts.words import (
     hours,
     joined,
     local_time,
-    one_line,
     same,
+    short_line,
     yuan,
 )
 from etl.history.days import Zone
@@ -88,7 +88,7 @@ WHERE {accounts}
 """
 
 
-class DigestOptions(Options, frozen=True, kw_only=True):
+class DigestOptions(RuleOptions, frozen=True, kw_only=True):
     daily_digest: TimeOfDay | None = None
     weekly_digest: TimeOfWeek | None = None
 
@@ -121,7 +121,7 @@ class DueDigest:
     words: Words
 
 
-class Digest(Rule[DueDigest, DigestOptions]):
+class Digest(AlertRule[DueDigest, DigestOptions]):
     name = "digest"
     prompt = True
     options = DigestOptions
@@ -141,7 +141,7 @@ class Digest(Rule[DueDigest, DigestOptions]):
     def _text(self, snapshot: Snapshot, period: Period) -> Words:
         """Return the digest's text; empty while its alert is open, since it was sent by then."""
         key = ":".join((self.name, *period.key))
-        return NOTHING if key in snapshot.moment.open_keys else compose(snapshot, period)
+        return NOTHING if key in snapshot.moment.open_keys else digest_text(snapshot, period)
 
 
 RULE = Digest()
@@ -165,12 +165,14 @@ def due(options: DigestOptions, moment: Moment) -> Iterator[Period]:
             yield newest_period(name, moment)
 
 
-def compose(snapshot: Snapshot, period: Period) -> Words:
+def digest_text(snapshot: Snapshot, period: Period) -> Words:
     """Write the text of a digest."""
-    return joined([_title(period), *_observed_lines(snapshot, period), *_now_lines(snapshot)])
+    return joined(
+        [_digest_title(period), *_observed_lines(snapshot, period), *_now_lines(snapshot)]
+    )
 
 
-def _title(period: Period) -> Words:
+def _digest_title(period: Period) -> Words:
     if period.name == "day":
         return Words("日报 ", "Digest of ") + same(f"{period.last}")
     return Words("周报 ", "Weekly digest, ") + same(f"{period.first} – {period.last}")
@@ -189,11 +191,11 @@ def _observed_lines(snapshot: Snapshot, period: Period) -> Iterator[Words]:
     yield from _cost(snapshot, period)
     yield from _doubles(snapshot)
     yield from _unobserved(snapshot.moment, period, observed)
-    yield _polls(snapshot, period)
+    yield _polls_line(snapshot, period)
 
 
 def _usage(snapshot: Snapshot, period: Period) -> Iterator[Words]:
-    rows = _ask(snapshot, USAGE, **_days(period))
+    rows = _ask(snapshot, USAGE, **_day_arguments(period))
     ran, cards = sum(r.running_s for r in rows), sum(r.gpu_s or 0 for r in rows)
     yield Words(
         f"共运行 {hours(ran)} 小时，{hours(cards)} 卡时",
@@ -201,20 +203,20 @@ def _usage(snapshot: Snapshot, period: Period) -> Iterator[Words]:
     )
     known = [r for r in rows if r.gpu_s]
     if known:
-        listed = [f"{one_line(r.gpu_name) or '?'} {hours(r.gpu_s)}" for r in known[:MODELS]]
+        listed = [f"{short_line(r.gpu_name) or '?'} {hours(r.gpu_s)}" for r in known[:MODELS]]
         listed += ["…"] if len(known) > MODELS else []
         yield Words("  卡时：" + "，".join(listed), "  Card-hours: " + ", ".join(listed))
 
 
 def _cost(snapshot: Snapshot, period: Period) -> Iterator[Words]:
     """Yield the cost, compared with the period before if all of that was observed."""
-    cost = _ask(snapshot, COST, **_days(period))[0].cost_microcny
+    cost = _ask(snapshot, COST, **_day_arguments(period))[0].cost_microcny
     if cost is None:
         return
     earlier, before = period.before(), None
     firsts = [row.first_s for row in _ask(snapshot, SPANS)]
     if max(firsts) <= earlier.bounds(snapshot.moment.zone)[0]:
-        before = _ask(snapshot, COST, **_days(earlier))[0].cost_microcny
+        before = _ask(snapshot, COST, **_day_arguments(earlier))[0].cost_microcny
     yield about(cost, "费用约 {}", "Cost about {}") + about(
         before, "（上一期 {}）", " ({} in the period before)"
     )
@@ -224,7 +226,7 @@ def _doubles(snapshot: Snapshot) -> Iterator[Words]:
     watched = set(snapshot.moment.accounts)
     for row in snapshot.ask(DOUBLES) if len(watched) > 1 else ():
         if {row.account, row.other} <= watched:
-            first, other = one_line(row.account), one_line(row.other)
+            first, other = short_line(row.account), short_line(row.other)
             many = "instance" if row.instances == 1 else "instances"
             yield Words(
                 f"账户 {first} 与 {other} 有 {row.instances} 台相同的实例，只计一次",
@@ -236,7 +238,7 @@ def _unobserved(moment: Moment, period: Period, observed: Mapping[str, Any]) -> 
     """Yield a line for each account that was not observed all the time."""
     ends = period.bounds(moment.zone)[1]
     for account in moment.accounts:
-        name, row = one_line(account), observed.get(account)
+        name, row = short_line(account), observed.get(account)
         whose = Words(f"账户 {name}：", f"Account {name}: ")
         if len(moment.accounts) == 1:
             whose = NOTHING
@@ -257,7 +259,7 @@ def _unobserved(moment: Moment, period: Period, observed: Mapping[str, Any]) -> 
         )
 
 
-def _polls(snapshot: Snapshot, period: Period) -> Words:
+def _polls_line(snapshot: Snapshot, period: Period) -> Words:
     starts, ends = period.bounds(snapshot.moment.zone)
     row = _ask(snapshot, POLLS, starts_s=starts, ends_s=ends)[0]
     good, bad = row.complete or 0, row.others or 0
@@ -272,12 +274,12 @@ def _now_lines(snapshot: Snapshot) -> Iterator[Words]:
     runs = list({r.machine.instance_uuid: r for r in watched}.values())
     last = max((row.last_s for row in _ask(snapshot, SPANS)), default=None)
     if last is not None:
-        yield _running(runs, last, snapshot.moment)
+        yield _running_line(runs, last, snapshot.moment)
     for purse in purses(snapshot):
-        yield _balance(purse, snapshot.moment)
+        yield _balance_line(purse, snapshot.moment)
 
 
-def _running(runs: Sequence[Running], last: Instant, moment: Moment) -> Words:
+def _running_line(runs: Sequence[Running], last: Instant, moment: Moment) -> Words:
     alone = sum(run.is_unattended for run in runs)
     at = local_time(moment.zone, last)
     is_old = moment.now - last > FRESH_S
@@ -288,8 +290,8 @@ def _running(runs: Sequence[Running], last: Instant, moment: Moment) -> Words:
     )
 
 
-def _balance(purse: Purse, moment: Moment) -> Words:
-    name, left, lasts_s = one_line(purse.account), yuan(purse.left_microcny), purse.lasts_s
+def _balance_line(purse: Purse, moment: Moment) -> Words:
+    name, left, lasts_s = short_line(purse.account), yuan(purse.left_microcny), purse.lasts_s
     at, is_old = local_time(moment.zone, purse.as_of), moment.now - purse.as_of > STALE_S
     as_of = Words(f"（{at} 时）", f" (as of {at})") if is_old else NOTHING
     lasting = NOTHING
@@ -298,7 +300,7 @@ def _balance(purse: Purse, moment: Moment) -> Words:
     return Words(f"余额（{name}）：{left}", f"Balance of {name}: {left}") + as_of + lasting
 
 
-def _days(period: Period) -> dict[str, str]:
+def _day_arguments(period: Period) -> dict[str, str]:
     return {"first": period.first.isoformat(), "last": period.last.isoformat()}
 
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from etl.alerts.cause import Cause
 from etl.alerts.machines import Machine
-from etl.alerts.options import Options
-from etl.alerts.rules.base import Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, local_time
 from etl.history.days import iso
@@ -42,16 +42,16 @@ class FailedImage:
     failed_at: Instant
 
 
-class ImageFailed(Rule[FailedImage, Options]):
+class ImageFailed(AlertRule[FailedImage, RuleOptions]):
     name = "image_failed"
-    options = Options
+    options = RuleOptions
 
-    def facts(self, snapshot: Snapshot, options: Options) -> Sequence[FailedImage]:
+    def facts(self, snapshot: Snapshot, options: RuleOptions) -> Sequence[FailedImage]:
         rows = snapshot.ask(FAILED_IMAGES)
         return [FailedImage(snapshot.machine(row), row.failed_s) for row in rows]
 
     def causes(
-        self, facts: Sequence[FailedImage], options: Options, moment: Moment
+        self, facts: Sequence[FailedImage], options: RuleOptions, moment: Moment
     ) -> Iterator[Cause]:
         for row in facts:
             machine, at = row.machine, local_time(moment.zone, row.failed_at)

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
+from etl.alerts.options import RuleOptions
 from etl.alerts.polling import Polling, polling
-from etl.alerts.rules.base import Rule
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, one_line
+from etl.alerts.words import Words, short_line
 
 
-class KeyRefused(Rule[Polling, Options]):
+class KeyRefused(AlertRule[Polling, RuleOptions]):
     name = "key_refused"
     wakes = True
     prompt = True
-    options = Options
+    options = RuleOptions
 
-    def facts(self, snapshot: Snapshot, options: Options) -> Sequence[Polling]:
+    def facts(self, snapshot: Snapshot, options: RuleOptions) -> Sequence[Polling]:
         return polling(snapshot)
 
-    def causes(self, facts: Sequence[Polling], options: Options, moment: Moment) -> Iterator[Cause]:
+    def causes(
+        self, facts: Sequence[Polling], options: RuleOptions, moment: Moment
+    ) -> Iterator[Cause]:
         for row in facts:
             if row.is_refused:
-                error = one_line(row.error, 160)
+                error = short_line(row.error, 160)
                 yield self.cause(
                     row.account,
                     severity="urgent",

@@ -9,20 +9,20 @@ from msgspec import Meta
 
 from etl.alerts.cause import Cause
 from etl.alerts.machines import Running
-from etl.alerts.options import Options
-from etl.alerts.rules.base import Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, about, hours
 from etl.history.days import iso
 from etl.units import HOUR_S
 
 
-class LongRunOptions(Options, frozen=True, kw_only=True):
+class LongRunOptions(RuleOptions, frozen=True, kw_only=True):
     long_run_hours: Annotated[float, Meta(ge=0.1, le=1_000)] = 8
     long_run_again_hours: Annotated[float, Meta(ge=1, le=1_000)] = 24
 
 
-class LongRun(Rule[Running, LongRunOptions]):
+class LongRun(AlertRule[Running, LongRunOptions]):
     name = "long_run"
     wakes = True
     options = LongRunOptions

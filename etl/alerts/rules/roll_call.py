@@ -9,10 +9,10 @@ from typing import Final
 
 from etl.alerts.cause import Cause
 from etl.alerts.machines import Running
-from etl.alerts.options import Options, TimeOfDay
-from etl.alerts.rules.base import Rule
+from etl.alerts.options import RuleOptions, TimeOfDay
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, about, clock, joined, local_time, one_line, same
+from etl.alerts.words import Words, about, clock, joined, local_time, same, short_line
 from etl.history.days import Zone
 from etl.poll import Instant
 from etl.units import HOUR_S
@@ -24,12 +24,12 @@ FRESH_S: Final = HOUR_S
 LISTED: Final = 20
 
 
-class RollCallOptions(Options, frozen=True, kw_only=True):
+class RollCallOptions(RuleOptions, frozen=True, kw_only=True):
     roll_call: TimeOfDay | None = TimeOfDay("21:30")
     morning: TimeOfDay = TimeOfDay("09:00")
 
 
-class RollCall(Rule[Running, RollCallOptions]):
+class RollCall(AlertRule[Running, RollCallOptions]):
     name = "roll_call"
     wakes = True
     prompt = True
@@ -70,7 +70,7 @@ def _words(
     owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone
 ) -> Words:
     dearest = sorted(runs, key=lambda r: (-(r.hour_microcny or 0), r.since))
-    lines = [_line(run, morning, zone) for run in dearest[:LISTED]]
+    lines = [_run_line(run, morning, zone) for run in dearest[:LISTED]]
     left = len(runs) - len(lines)
     if left:
         lines.append(Words(f"  ……另有 {left} 台", f"  … and {left} more"))
@@ -80,7 +80,7 @@ def _words(
 def _head(owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone) -> Words:
     """Return the first line: the number of instances, and their cost from now until the morning."""
     tonight = [cost for run in runs if (cost := _between(run, now, morning)) is not None]
-    name, count = one_line(owner), len(runs)
+    name, count = short_line(owner), len(runs)
     who = Words(f"（{name}）", f" ({name})") if owner else same("")
     if runs[0].machine.unclaimed:
         who = Words("（无归属）", " (unassigned)")
@@ -104,7 +104,7 @@ def _between(run: Running, now: Instant, morning: Instant) -> int | None:
     return None if so_far is None or in_all is None else in_all - so_far
 
 
-def _line(run: Running, morning: Instant, zone: Zone) -> Words:
+def _run_line(run: Running, morning: Instant, zone: Zone) -> Words:
     since = local_time(zone, run.since)
     return (
         same("  · ")

@@ -8,8 +8,8 @@ from typing import Final
 
 from etl.alerts.cause import Cause
 from etl.alerts.machines import Machine
-from etl.alerts.options import Options
-from etl.alerts.rules.base import Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, about, hours, local_time
 from etl.history.days import Zone, iso
@@ -52,11 +52,11 @@ class Stop:
     cost_microcny: int | None
 
 
-class Stopped(Rule[Stop, Options]):
+class Stopped(AlertRule[Stop, RuleOptions]):
     name = "stopped"
-    options = Options
+    options = RuleOptions
 
-    def facts(self, snapshot: Snapshot, options: Options) -> Sequence[Stop]:
+    def facts(self, snapshot: Snapshot, options: RuleOptions) -> Sequence[Stop]:
         moment = snapshot.moment
         if not any(owner.stops for owner in moment.owners):
             return ()
@@ -66,7 +66,9 @@ class Stopped(Rule[Stop, Options]):
             for row in rows
         ]
 
-    def causes(self, facts: Sequence[Stop], options: Options, moment: Moment) -> Iterator[Cause]:
+    def causes(
+        self, facts: Sequence[Stop], options: RuleOptions, moment: Moment
+    ) -> Iterator[Cause]:
         wanted = {owner.name for owner in moment.owners if owner.stops}
         for stop in facts:
             if stop.machine.owner in wanted:

@@ -11,20 +11,20 @@ from typing import Annotated
 from msgspec import Meta
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
+from etl.alerts.options import RuleOptions
 from etl.alerts.polling import Polling, polling
-from etl.alerts.rules.base import Rule
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, local_time, one_line, same
+from etl.alerts.words import Words, local_time, same, short_line
 from etl.history.days import Zone
 from etl.poll import Instant
 
 
-class StaleOptions(Options, frozen=True, kw_only=True):
+class StaleOptions(RuleOptions, frozen=True, kw_only=True):
     stale_minutes: Annotated[int, Meta(ge=1, le=100_000)] = 30
 
 
-class SyncStale(Rule[Polling, StaleOptions]):
+class SyncStale(AlertRule[Polling, StaleOptions]):
     name = "sync_stale"
     prompt = True
     options = StaleOptions
@@ -68,7 +68,7 @@ def _is_newest_due(row: Polling, last: Instant, limit_s: int, moment: Moment) ->
 
 
 def _words(row: Polling, zone: Zone) -> Words:
-    reason = same(one_line(row.error, 160))
+    reason = same(short_line(row.error, 160))
     why = Words("：", ": ") + reason if row.error else same("")
     if row.last_complete_at is None:
         return Words("从未有过一次完整的同步", "There was never a complete poll") + why

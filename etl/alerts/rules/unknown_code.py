@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from etl.alerts.cause import Cause
-from etl.alerts.options import Options
-from etl.alerts.rules.base import Rule
+from etl.alerts.options import RuleOptions
+from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words
 
@@ -37,14 +37,16 @@ class Code:
     instances: int
 
 
-class UnknownCode(Rule[Code, Options]):
+class UnknownCode(AlertRule[Code, RuleOptions]):
     name = "unknown_code"
-    options = Options
+    options = RuleOptions
 
-    def facts(self, snapshot: Snapshot, options: Options) -> Sequence[Code]:
+    def facts(self, snapshot: Snapshot, options: RuleOptions) -> Sequence[Code]:
         return [Code(*row) for row in snapshot.ask(CODES)]
 
-    def causes(self, facts: Sequence[Code], options: Options, moment: Moment) -> Iterator[Cause]:
+    def causes(
+        self, facts: Sequence[Code], options: RuleOptions, moment: Moment
+    ) -> Iterator[Cause]:
         for row in facts:
             yield self.cause(
                 row.account,
