@@ -118,9 +118,9 @@ class Demo:
         yield f"-- {title}"
         since = columns.index("running_since") if "running_since" in columns else None
         running = (row for row in rows if since is None or row[since] is not None)
-        shown = [[row[i] for i in kept] for row in islice(running, limit)]
+        cells = [[row[i] for i in kept] for row in islice(running, limit)]
         rows.close()
-        yield from render("table", [columns[i] for i in kept], shown)
+        yield from render("table", [columns[i] for i in kept], cells)
 
     def _wanted(self) -> list[str]:
         """Return the resources to poll now: instances every time, all others a few times a day."""
@@ -143,11 +143,11 @@ class Demo:
         import sqlite3
 
         try:
-            place = f"{self.path.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(place, uri=True)) as conn:
-                found = conn.execute(
+            address = f"{self.path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(address, uri=True)) as conn:
+                marked = conn.execute(
                     "SELECT 1 FROM setting WHERE name = ?", (DEMO_MARK,)
                 ).fetchone()
         except sqlite3.Error:
             return False
-        return found is not None
+        return marked is not None

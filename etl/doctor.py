@@ -113,7 +113,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
             )
             return
         app.require_database()
-        found = status(app.database, app.now())
+        state = status(app.database, app.now())
         zone = app.stored_timezone()
         with store.reading(app.database) as known:
             rejected = known.status.rejected(SHOWN_REJECTS)
@@ -138,7 +138,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
             "running time and costs were derived by another version of this program",
             "run chenyu-etl db upgrade, or chenyu-etl sync: they are made anew",
         )
-    for poll in found["polls"]:
+    for poll in state["polls"]:
         if poll["age_s"] is not None and poll["age_s"] < -FUTURE_S:
             yield Finding(
                 "bad",
@@ -153,10 +153,10 @@ def _examine_database(app: App) -> Iterator[Finding]:
                 f"{poll['account']} {poll['resource']}: last poll {poll['last_outcome']}"
                 f" at {poll['last_run_at']}: {poll['last_error']}",
             )
-    for each in found["doubled"]:
+    for pair in state["doubled"]:
         advice = "give each account its own key, and see chenyu-etl status; or drop one of the two"
-        yield Finding("bad", each["what"], advice)
-    for fleet in found["fleet"]:
+        yield Finding("bad", pair["what"], advice)
+    for fleet in state["fleet"]:
         for code in fleet["unknown_codes"]:
             yield Finding(
                 "note",

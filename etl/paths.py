@@ -134,7 +134,7 @@ def replacing(
 
 def refuse_spared(path: Path, spared: Iterable[Path]) -> None:
     """Raise `SettingsError` if `path` is one of the files `spared`, by whatever name."""
-    if any(_is_same(path, each) for each in spared):
+    if any(_is_same(path, other) for other in spared):
         raise SettingsError(
             f"{path} is the database itself, which the output would destroy",
             advice="name another file",

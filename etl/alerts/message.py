@@ -64,27 +64,29 @@ class Message(msgspec.Struct, frozen=True):
     def lines_within(self, fits: Fits) -> list[str]:
         """Return as many causes as fit, then a line that counts those left out."""
         lines = [item.line for item in self.items]
-        many = _most(len(lines), lambda n: fits(self._with_rest(lines[:n], n)))
-        whole = lines[:many]
-        if many < len(lines):
-            part = self._part(whole, lines[many], fits)
+        count_shown = _most(len(lines), lambda n: fits(self._with_rest(lines[:n], n)))
+        whole = lines[:count_shown]
+        if count_shown < len(lines):
+            part = self._part(whole, lines[count_shown], fits)
             if part:
-                return self._with_rest([*whole, part], many + 1)
-        return self._with_rest(whole, many)
+                return self._with_rest([*whole, part], count_shown + 1)
+        return self._with_rest(whole, count_shown)
 
     def _part(self, whole: list[str], line: str, fits: Fits) -> str:
         """Return the beginning of a cause that does not fit: some of its lines, or of its characters
         if it would be the only one."""
         parts, count = line.split("\n"), len(whole) + 1
 
-        def shortened(many: int) -> str:
-            left = len(parts) - many
+        def shortened(count_shown: int) -> str:
+            left = len(parts) - count_shown
             rest = Words(f"  ……另有 {left} 行", f"  … and {left} more lines")
-            return "\n".join([*parts[:many], rest.in_language(self.language)])
+            return "\n".join([*parts[:count_shown], rest.in_language(self.language)])
 
-        many = _most(len(parts) - 1, lambda n: fits(self._with_rest([*whole, shortened(n)], count)))
-        if many:
-            return shortened(many)
+        count_shown = _most(
+            len(parts) - 1, lambda n: fits(self._with_rest([*whole, shortened(n)], count))
+        )
+        if count_shown:
+            return shortened(count_shown)
         if whole:
             return ""
         length = _most(
@@ -92,8 +94,8 @@ class Message(msgspec.Struct, frozen=True):
         )
         return truncate(parts[0], length) + "…"
 
-    def _with_rest(self, lines: list[str], many: int) -> list[str]:
-        left = max(self.total, len(self.items)) - many
+    def _with_rest(self, lines: list[str], count_shown: int) -> list[str]:
+        left = max(self.total, len(self.items)) - count_shown
         if left <= 0:
             return lines
         rest = Words(

@@ -84,32 +84,32 @@ def read_line(line: bytes) -> Archived:
     if len(line) > LONG and line.count(b",") * LEAST_BYTES > len(line):
         raise ValueError("the line is no poll: it is nothing but short values")
     try:
-        said = _LINE.decode(line)
+        decoded = _LINE.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         if len(line) > LIMIT_BODY:
             raise ValueError("the line is too long for what is not strict JSON") from None
-        said = _read_patiently(line)
-    if said.v != VERSION:
-        raise ValueError(f"version {said.v} of the format is not known")
-    if not _is_account(said.account):
+        decoded = _read_patiently(line)
+    if decoded.v != VERSION:
+        raise ValueError(f"version {decoded.v} of the format is not known")
+    if not _is_account(decoded.account):
         raise ValueError("the line names no account")
-    started_at, finished_at = from_iso(said.started_at), _rounded_up(said.finished_at)
+    started_at, finished_at = from_iso(decoded.started_at), _rounded_up(decoded.finished_at)
     if finished_at < started_at:
         raise ValueError("the poll ends before it starts")
-    walks = said.walks if said.pages is None else [said.pages]
-    if not said.same and not (walks and all(walks)):
+    walks = decoded.walks if decoded.pages is None else [decoded.pages]
+    if not decoded.same and not (walks and all(walks)):
         raise ValueError("the line has no pages")
     if sum(map(len, walks or ())) > LIMIT_PAGES:
         raise ValueError(f"the line has more than {LIMIT_PAGES} pages")
     if any(len(bytes(page)) > LIMIT_BODY for walk in walks or () for page in walk):
         raise ValueError(f"a page of the line is larger than {LIMIT_BODY} bytes")
     return Archived(
-        said.account,
-        said.resource,
+        decoded.account,
+        decoded.resource,
         started_at,
         finished_at,
-        said.complete,
-        None if said.same else _walked_pages(walks or [], said.numbers, said.page_size),
+        decoded.complete,
+        None if decoded.same else _walked_pages(walks or [], decoded.numbers, decoded.page_size),
     )
 
 
@@ -170,16 +170,16 @@ def _redacted(body: bytes) -> bytes:
 def _read_patiently(line: bytes) -> ArchiveLine:
     """Read a line that strict JSON refuses, with each page as text of its own."""
     try:
-        said = parse_json(line)
+        parsed = parse_json(line)
     except RecursionError:
         raise ValueError("the line is nested too deeply") from None
-    if not isinstance(said, dict):
+    if not isinstance(parsed, dict):
         raise ValueError("the line is no object")
-    raw: dict[str, Any] = dict(said)
-    if isinstance(said.get("pages"), list):
-        raw["pages"] = [_raw_json(page) for page in said["pages"]]
-    if isinstance(said.get("walks"), list):
-        walks = (walk if isinstance(walk, list) else [] for walk in said["walks"])
+    raw: dict[str, Any] = dict(parsed)
+    if isinstance(parsed.get("pages"), list):
+        raw["pages"] = [_raw_json(page) for page in parsed["pages"]]
+    if isinstance(parsed.get("walks"), list):
+        walks = (walk if isinstance(walk, list) else [] for walk in parsed["walks"])
         raw["walks"] = [[_raw_json(page) for page in walk] for walk in walks]
     return msgspec.convert(raw, ArchiveLine)
 

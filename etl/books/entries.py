@@ -64,7 +64,7 @@ class Entry:
     columns: Mapping[str, str] = field(default_factory=dict)
     word: Literal["line", "row"] = "line"
 
-    def place(self, name: str | None = None) -> str:
+    def location(self, name: str | None = None) -> str:
         """Name the entry, or one of its values, for people."""
         where = f"{self.word} {self.line}" if self.line > 0 else f"entry {-self.line}"
         return f"{where}, column {self.columns[name]}" if name and name in self.columns else where
@@ -156,7 +156,7 @@ class Document:
     def wrong(self, entry: Entry, error: Wrong) -> SettingsError:
         """Return the error of an entry, with its place."""
         return SettingsError(
-            f"{self.name}, {entry.place(error.name)}: {error}",
+            f"{self.name}, {entry.location(error.name)}: {error}",
             advice="nothing was changed; mend it first",
         )
 
@@ -258,10 +258,10 @@ def _row_entries(
         values = {
             names[at]: _unquoted(cell) for at, cell in enumerate(row.cells) if cell is not None
         }
-        shown = {n: _column(at, n, heading.cells[at]) for at, n in names.items()}
+        texts = {n: _column(at, n, heading.cells[at]) for at, n in names.items()}
         kind = value_of(str(values.pop("kind", default)))
         if values:
-            yield Entry(row.line, kind, values, shown, grid.word)
+            yield Entry(row.line, kind, values, texts, grid.word)
 
 
 def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int, str]:
@@ -280,7 +280,7 @@ def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int
             reason = f"the heading {cell!r} stands twice: column {first} is {meant} already"
         if reason is not None:
             raise SettingsError(
-                f"{name}, {grid.place(heading.line, at)}: {reason}",
+                f"{name}, {grid.location(heading.line, at)}: {reason}",
                 advice=f"the first row holds the headings: {', '.join(sorted(known))}",
             )
         names[at] = meant
@@ -291,7 +291,7 @@ def _refuse_outside(name: str, grid: FileRows, names: Mapping[int, str], row: Ro
     for at, cell in enumerate(row.cells):
         if cell is not None and at not in names:
             raise SettingsError(
-                f"{name}, {grid.place(row.line, at)}: there are more cells than columns with a heading",
+                f"{name}, {grid.location(row.line, at)}: there are more cells than columns with a heading",
                 advice="nothing was changed; mend it first",
             )
 

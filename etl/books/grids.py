@@ -42,7 +42,7 @@ class FileRows:
     word: Literal["line", "row"]
     remarks: Sequence[str] = ()
 
-    def place(self, line: int, column: int | None = None) -> str:
+    def location(self, line: int, column: int | None = None) -> str:
         """Name a row, or a cell of it by the letter of its column."""
         where = f"{self.word} {line}"
         return where if column is None else f"{where}, column {letter(column)}"
@@ -108,9 +108,9 @@ def _read_csv(name: str, text: str) -> FileRows:
             if any(kept):
                 grid.rows.append(Row(reader.line_num + skipped, kept))
     except csv.Error as error:
-        place = grid.place(reader.line_num + skipped)
+        location = grid.location(reader.line_num + skipped)
         raise SettingsError(
-            f"{name}, {place}: {error}", advice="nothing was changed; mend it first"
+            f"{name}, {location}: {error}", advice="nothing was changed; mend it first"
         ) from error
     return grid
 
@@ -170,16 +170,16 @@ def _refuse_merged(name: str, sheet: Worksheet) -> None:
 
 def _value(name: str, grid: FileRows, cell: Any, values: Worksheet) -> Any:
     """Return a cell's value: text stripped, a formula's result as the spreadsheet kept it."""
-    shown = values.cell(cell.row, cell.column) if cell.data_type == "f" else cell
+    result = values.cell(cell.row, cell.column) if cell.data_type == "f" else cell
     problem = None
-    if cell.data_type == "f" and shown.value is None:
+    if cell.data_type == "f" and result.value is None:
         problem = "the formula has no result: open the file in a spreadsheet and save it again"
-    elif shown.data_type == "e":
-        problem = f"the cell shows {shown.value}"
+    elif result.data_type == "e":
+        problem = f"the cell shows {result.value}"
     if problem is not None:
-        place = grid.place(cell.row, cell.column - 1)
+        location = grid.location(cell.row, cell.column - 1)
         raise SettingsError(
-            f"{name}, {place}: {problem}", advice="nothing was changed; mend it first"
+            f"{name}, {location}: {problem}", advice="nothing was changed; mend it first"
         )
-    value = shown.value
+    value = result.value
     return value.strip() or None if isinstance(value, str) else value

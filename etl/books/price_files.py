@@ -85,7 +85,7 @@ def prices_of(document: Document, zone: Zone) -> list[Override]:
         except Wrong as error:
             raise document.wrong(entry, error) from error
     for first, then in clashes(chosen):
-        other = document.entries[first].place()
+        other = document.entries[first].location()
         reason = f"it is about the same as {other}, and both hold at a time"
         raise document.wrong(document.entries[then], Wrong(reason))
     return chosen

@@ -156,7 +156,7 @@ def rules_of(document: Document, zone: Zone) -> RuleFile:
         try:
             if entry.kind == "rule":
                 chosen.rules.append(_rule(len(chosen.rules) + 1, entry, zone))
-                chosen.places.append(entry.place())
+                chosen.locations.append(entry.location())
                 continue
             budget = _budget(entry)
             if any(

@@ -19,7 +19,7 @@ class RuleFile:
     """The rules and budgets of a file; `places` are the rules' places in it, in words."""
 
     rules: list[Rule]
-    places: list[str]
+    locations: list[str]
     budgets: list[MonthlyBudget]
 
 
@@ -35,13 +35,13 @@ def rule_remarks(
 
 def condition(rule: Rule) -> str:
     """Put into words what a rule asks of an instance."""
-    asked = {
+    conditions = {
         "account": rule.account,
         "instance": rule.instance_uuid,
         "title": rule.title,
         "image": rule.image,
     }
-    return ", ".join(f"{name} {value}" for name, value in asked.items() if value) or "anything"
+    return ", ".join(f"{name} {value}" for name, value in conditions.items() if value) or "anything"
 
 
 def _unmatched_rules(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
@@ -107,4 +107,4 @@ def _is_wider(wide: str | None, narrow: str | None) -> bool:
 
 
 def _named(chosen: RuleFile, rule: Rule) -> str:
-    return f"rule {rule.rule_no} ({chosen.places[rule.rule_no - 1]})"
+    return f"rule {rule.rule_no} ({chosen.locations[rule.rule_no - 1]})"

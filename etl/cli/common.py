@@ -49,8 +49,8 @@ class Context:
         from etl.app import App
         from etl.settings.variables import unread_variables
 
-        said = {**self.options, **options}
-        url = said.get("database_url")
+        given = {**self.options, **options}
+        url = given.get("database_url")
         if url is not None and not url.strip():
             raise SettingsError(
                 "option --database is empty", advice="name a file or a URL, or leave it out"
@@ -62,11 +62,11 @@ class Context:
             )
         path = Path(self.config) if self.config else None
         app = App(
-            settings.load(said, os.environ, path, may_be_new=may_be_new),
+            settings.load(given, os.environ, path, may_be_new=may_be_new),
             asked_zone=self.options.get("timezone") or None,
         )
-        for each in unread_variables(os.environ, path):
-            say(f"warning: {each}")
+        for variable in unread_variables(os.environ, path):
+            say(f"warning: {variable}")
         if (ctx := click.get_current_context(silent=True)) is not None:
             ctx.call_on_close(lambda: _close(app))
         return app

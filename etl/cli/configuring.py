@@ -46,11 +46,11 @@ def show(context: Context, as_json: bool) -> None:
     reading = context.read()
     for error in reading.problems:
         fail(error)
-    shown = rows(reading, os.environ)
+    listed = rows(reading, os.environ)
     if as_json:
-        print_json([{"name": n, "value": v, "origin": o} for n, v, o in shown])
+        print_json([{"name": n, "value": v, "origin": o} for n, v, o in listed])
     else:
-        width = max(len(name) for name, _, _ in shown)
-        print_lines(f"{name:{width}}  {value}  ({origin})" for name, value, origin in shown)
+        width = max(len(name) for name, _, _ in listed)
+        print_lines(f"{name:{width}}  {value}  ({origin})" for name, value, origin in listed)
     if reading.problems:
         raise SystemExit(reading.problems[0].exit_code)

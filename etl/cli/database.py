@@ -101,12 +101,14 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
     app = ctx.obj.app(**({"timezone": zone} if zone else {}))
     app.require_database()
     if check:
-        found = list(differences(app.database))
-        print_lines(found)
+        differing = list(differences(app.database))
+        print_lines(differing)
         say(
-            f"{len(found)} instances differ" if found else "the database holds what a rebuild gives"
+            f"{len(differing)} instances differ"
+            if differing
+            else "the database holds what a rebuild gives"
         )
-        ctx.exit(1 if found else 0)
+        ctx.exit(1 if differing else 0)
     stretches = compute(app.database, zone, app.today())
     say(f"{stretches} stretches of running time computed")
     if zone:

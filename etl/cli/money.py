@@ -142,16 +142,16 @@ def price_model(
 
     app = context.app()
     app.require_database()
-    said: dict[str, Any] = {
+    given: dict[str, Any] = {
         "counts_from": counts_from,
         "step_s": step and STEPS[step],
         "boot_s": boot_s,
         "boot_max_s": boot_max_s,
     }
     chosen = replace(
-        model(app.database), **{name: value for name, value in said.items() if value is not None}
+        model(app.database), **{name: value for name, value in given.items() if value is not None}
     )
-    if any(value is not None for value in said.values()):
+    if any(value is not None for value in given.values()):
         set_model(app.database, chosen)
     print_lines(_model_lines(chosen, {seconds: name for name, seconds in STEPS.items()}))
 

@@ -64,7 +64,7 @@ class ReportCommand(click.Command):
 @click.option("--event", metavar="KIND", help="Only this kind of event (report events).")
 @click.option(
     "--set",
-    "said",
+    "given",
     metavar="NAME=VALUE",
     multiple=True,
     help="Another parameter of the report; can be given several times.",
@@ -118,7 +118,7 @@ def report(
     month: str | None,
     by: str | None,
     event: str | None,
-    said: tuple[str, ...],
+    given: tuple[str, ...],
     bounds: bool,
     help_report: bool,
     form: str | None,
@@ -160,7 +160,7 @@ def report(
     form = _output_format("json" if as_json else form, output)
     if tz == "local" and form in ("xlsx", "parquet"):
         raise click.UsageError(f"--tz local is for table, csv and json; {form} has instants in UTC")
-    options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(said)}
+    options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(given)}
     _refuse_unused(chosen, options)
     asked = {**options, "account": account}
     _show(context, chosen, asked, bounds, form, output, lang, excel, is_local=tz == "local")
@@ -195,10 +195,10 @@ def _show(
     arguments = {"now": app.now(), **options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
     reports.refuse_no_numbers(chosen, arguments)
-    found, read = reports.run(app.database, chosen, arguments)
+    names, read = reports.run(app.database, chosen, arguments)
     click.get_current_context().call_on_close(read.close)
     rows: Rows = read
-    columns = chosen.described(found)
+    columns = chosen.described(names)
     if not bounds:
         columns, rows = _without_bounds(columns, rows)
     if is_local:
@@ -298,20 +298,20 @@ def _month_help(sheets: Iterable[Any]) -> Iterator[str]:
 
 def _list(reports: Any) -> Iterator[str]:
     """Yield a line for each report: name, first sentence and parameters, aligned."""
-    found = [reports.load_report(name) for name in reports.report_names()]
-    wide = max(len(each.name) for each in found)
-    for each in found:
-        takes = ", ".join(p.name for p in each.params if p.name not in ("account", "to_day"))
+    listed = [reports.load_report(name) for name in reports.report_names()]
+    wide = max(len(report.name) for report in listed)
+    for report in listed:
+        takes = ", ".join(p.name for p in report.params if p.name not in ("account", "to_day"))
         takes = takes.replace("from_day", "from, to")
-        yield f"{each.name:{wide}}  {reports.first_sentence(each.about)}" + (
+        yield f"{report.name:{wide}}  {reports.first_sentence(report.about)}" + (
             f" ({takes})" if takes else ""
         )
 
 
 def _report_index(reports: Any) -> list[dict[str, Any]]:
     return [
-        {"name": each.name, "about": each.about, "parameters": [p.name for p in each.params]}
-        for each in map(reports.load_report, reports.report_names())
+        {"name": report.name, "about": report.about, "parameters": [p.name for p in report.params]}
+        for report in map(reports.load_report, reports.report_names())
     ]
 
 
@@ -342,15 +342,15 @@ def _output_format(form: str | None, output: Path | None) -> str:
     return form or "table"
 
 
-def _assignments(said: Iterable[str]) -> dict[str, str]:
-    for each in said:
-        if not re.match(r"\w+=", each):
+def _assignments(settings: Iterable[str]) -> dict[str, str]:
+    for setting in settings:
+        if not re.match(r"\w+=", setting):
             raise click.BadParameter("use NAME=VALUE", param_hint="--set")
-    return dict(each.split("=", 1) for each in said)
+    return dict(setting.split("=", 1) for setting in settings)
 
 
-def _refuse_unused(chosen: Report, said: Mapping[str, str | None]) -> None:
-    for name, value in said.items():
+def _refuse_unused(chosen: Report, given: Mapping[str, str | None]) -> None:
+    for name, value in given.items():
         if value is not None and chosen.param(name) is None:
             raise click.UsageError(
                 f"report {chosen.name} has no {ARGUMENTS.get(name, name)}:"

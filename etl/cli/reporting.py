@@ -47,8 +47,8 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
             ctx.exit(1)
 
 
-def _status_lines(found: dict[str, Any]) -> Any:
-    for poll in found["polls"]:
+def _status_lines(state: dict[str, Any]) -> Any:
+    for poll in state["polls"]:
         fresh = "never complete" if poll["age_s"] is None else _ago(poll["age_s"])
         yield (
             f"{poll['account']} {poll['resource']}: last complete {fresh}, last poll"
@@ -57,7 +57,7 @@ def _status_lines(found: dict[str, Any]) -> Any:
         )
         if poll["last_error"]:
             yield f"  {poll['last_error']}"
-    for fleet in found["fleet"]:
+    for fleet in state["fleet"]:
         yield (
             f"{fleet['account']}: {fleet['instances']} instances, {fleet['running']} running on"
             f" {fleet['gpus_running']} GPUs, {fleet['missing']} missing, {fleet['gone']} gone"
@@ -67,22 +67,22 @@ def _status_lines(found: dict[str, Any]) -> Any:
         if fleet["unknown_codes"]:
             codes = ", ".join(map(str, fleet["unknown_codes"]))
             yield f"  unknown status codes {codes} count as not running: chenyu-etl codes set"
-    for each in found["doubled"]:
+    for each in state["doubled"]:
         yield f"{each['what']}; one key may be under both names"
-    for each in found["unread"]:
+    for each in state["unread"]:
         yield (
             f"{each['account']}: {each['records']} records of {each['resource']} are not understood and in"
             " no sum: see table rejected_record"
         )
-    if found["alerts"]:
-        yield f"{found['alerts']} alerts hold: chenyu-etl alerts list"
-    for each in found["channels"]:
+    if state["alerts"]:
+        yield f"{state['alerts']} alerts hold: chenyu-etl alerts list"
+    for each in state["channels"]:
         yield (
             f"channel {each['channel']}: {each['waiting']} messages wait to be tried again,"
             f" {each['given_up']} given up"
         )
         yield f"  {each['error']}"
-    if not found["polls"]:
+    if not state["polls"]:
         yield "nothing is synced yet: chenyu-etl sync"
 
 

@@ -79,13 +79,13 @@ def run(
     from etl.service.daemon import Daemon
     from etl.service.watchdog import Systemd
 
-    said: dict[str, Any] = {
+    given: dict[str, Any] = {
         "account": account,
         "archive": archive,
         "listen": listen,
         "log_format": log_format,
     }
-    app = context.app(**said)
+    app = context.app(**given)
     _require_a_key(app)
     with Systemd(app.environ).starting("bringing the database up to date"):
         is_new = prepare_database(app)
@@ -95,7 +95,7 @@ def run(
     if is_new:
         logging.getLogger("etl.daemon").warning("%s: %s", app.database.location, CREATED)
     try:
-        daemon = Daemon(app, lambda: settings.load({**context.options, **said}, os.environ, path))
+        daemon = Daemon(app, lambda: settings.load({**context.options, **given}, os.environ, path))
         code = daemon.run()
     finally:
         warnings.showwarning = show_warning
@@ -150,8 +150,8 @@ def init(
     key = _good_key(app, account, from_stdin)
     is_new = not config.exists()
     lines, unwritten = _first_lines(context, system)
-    place = installing.write_account(config, account, key, lines, system=system)
-    say(f"wrote {config} and {place}")
+    location = installing.write_account(config, account, key, lines, system=system)
+    say(f"wrote {config} and {location}")
     for name in unwritten if is_new else [*unwritten, *(line.partition(" ")[0] for line in lines)]:
         say(f"not written there: {name}, as you gave it here; it counts only where it is set")
     if not system and first_sync is not False:
@@ -177,8 +177,8 @@ def _wants_system(context: Context) -> bool:
 
     if context.config or not (_is_root() and is_terminal()):
         return False
-    place = units.SYSTEM_CONFIG.parent
-    return click.confirm(f"Set it up as a service of the system, in {place}?", err=True)
+    location = units.SYSTEM_CONFIG.parent
+    return click.confirm(f"Set it up as a service of the system, in {location}?", err=True)
 
 
 def _good_key(app: Any, account: str, from_stdin: bool) -> str:
@@ -212,8 +212,8 @@ def _asked_key(from_stdin: bool) -> str:
 
     if from_stdin:
         key = sys.stdin.readline()
-    elif told := os.environ.get("CHENYU_API_KEY"):
-        key = told
+    elif given := os.environ.get("CHENYU_API_KEY"):
+        key = given
     elif is_terminal():
         key = click.prompt("API key (from the console of chenyu.cn)", hide_input=True, err=True)
     else:
@@ -371,7 +371,9 @@ def _config(context: Context, *, system: bool) -> tuple[Path, Any]:
     if given is None and system and units.SYSTEM_CONFIG.exists():
         given = units.SYSTEM_CONFIG
     path = settings.config_path(os.environ, given)
-    own = {name: said for name, said in os.environ.items() if not name.startswith("CHENYU_API_KEY")}
+    own = {
+        name: value for name, value in os.environ.items() if not name.startswith("CHENYU_API_KEY")
+    }
     state = {"STATE_DIRECTORY": str(units.STATE)} if system else own
     return path, settings.load(context.options, state, path if path.exists() else given)
 
@@ -399,5 +401,5 @@ def _require_a_key(app: Any) -> None:
             missing.append(error)
     if len(missing) == len(app.settings.accounts):
         raise missing[0]
-    for each in missing:
-        say(f"warning: {each.message}")
+    for missed in missing:
+        say(f"warning: {missed.message}")

@@ -95,8 +95,8 @@ def sync(
 
     app = context.app(account=account, archive=archive)
     with pinged(app) as results:
-        for each in app.settings.accounts:
-            each.key(app.environ)  # a missing key is said before anything is done
+        for watched in app.settings.accounts:
+            watched.key(app.environ)  # a missing key is said before anything is done
         say_database(app, is_new=prepare_database(app))
         for result in polling.sync_all(app, resources, _progress() if is_terminal() else None):
             results.append(result)
@@ -243,19 +243,19 @@ def _examine_billing(
 
     app = ctx.obj.app()
     app.require_database()
-    found = learning.lessons(app.database, account, days)
+    lessons = learning.lessons(app.database, account, days)
     if as_json:
-        print_json([learning_text.as_record(lesson) for lesson in found])
+        print_json([learning_text.as_record(lesson) for lesson in lessons])
     else:
-        print_lines(line for lesson in found for line in learning_text.in_words(lesson))
+        print_lines(line for lesson in lessons for line in learning_text.in_words(lesson))
     if accept:
-        accepted = learning.accept(app.database, found)
+        accepted = learning.accept(app.database, lessons)
         model = accepted.model
         say(
             f"accepted: counts from {model.counts_from}, steps of {model.step_s} s, {accepted.prices} prices;"
             " costs follow, but for closed months"
         )
-    elif any(lesson.judgement.is_clear for lesson in found):
+    elif any(lesson.judgement.is_clear for lesson in lessons):
         say("nothing was changed; to charge by it: chenyu-etl doctor billing --accept")
 
 
@@ -315,10 +315,10 @@ def _absence(result: Result) -> str:
 
 
 def _result_json(result: Result) -> dict[str, Any]:
-    said: dict[str, Any] = {"account": result.account, "resource": result.resource}
+    names: dict[str, Any] = {"account": result.account, "resource": result.resource}
     if result.error is not None:
         return {
-            **said,
+            **names,
             "outcome": "failed",
             "error": result.error.message,
             "error_kind": result.error.kind,
@@ -326,4 +326,4 @@ def _result_json(result: Result) -> dict[str, Any]:
         }
     assert result.outcome is not None
     run = result.outcome.run
-    return {**said, **{name: getattr(run, name) for name in run.__slots__ if name != "digest"}}
+    return {**names, **{name: getattr(run, name) for name in run.__slots__ if name != "digest"}}

@@ -63,7 +63,7 @@ class SessionFactory:
         settings, rest = _split_options(
             self._given.get("options") or os.environ.get("PGOPTIONS", "")
         )
-        self._asked = settings
+        self._settings = settings
         self._lock_timeout = f"{round(lock_timeout_s * 1000)}ms"
         self._is_checked = False
         self._parameters: dict[str, Any] = {
@@ -127,7 +127,7 @@ class SessionFactory:
             for name, (since, value) in _DEFAULTS.items()
             if conn.info.server_version >= since
         }
-        wanted = {**ours, "lock_timeout": self._lock_timeout, **self._asked, **_FIXED}
+        wanted = {**ours, "lock_timeout": self._lock_timeout, **self._settings, **_FIXED}
         calls = ", ".join(["set_config(%s, %s, false)"] * len(wanted))
         conn.autocommit = True
         values = [text for setting in wanted.items() for text in setting]

@@ -76,10 +76,10 @@ def export_focus(
             f"{path} is neither .csv nor .parquet by its name", advice="name another: -o FILE.csv"
         )
     with paths.replacing(path, database.files) as file, store.reading(database) as known:
-        columns, found = known.exports.focus(month, account)
+        columns, rows_found = known.exports.focus(month, account)
         kept = [i for i, name in enumerate(columns) if name not in _later_than(version)]
         names = [columns[i] for i in kept]
-        batches = ([_typed(names, [row[i] for i in kept]) for row in batch] for batch in found)
+        batches = ([_typed(names, [row[i] for i in kept]) for row in batch] for batch in rows_found)
         write = _write_parquet if ending == ".parquet" else _write_csv
         rows = write(file, names, batches)
         unpriced_s = known.exports.unpriced_s(month, account)
@@ -88,8 +88,8 @@ def export_focus(
 
 def decimal(value: Any) -> str:
     """Return a number as FOCUS wants it: plain, without exponent, and as short as possible."""
-    said = f"{Decimal(str(value)):.{PLACES}f}".rstrip("0").rstrip(".")
-    return "0" if said in ("-0", "") else said
+    text = f"{Decimal(str(value)):.{PLACES}f}".rstrip("0").rstrip(".")
+    return "0" if text in ("-0", "") else text
 
 
 def _later_than(version: str) -> set[str]:

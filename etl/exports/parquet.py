@@ -85,49 +85,49 @@ def export_parquet(
                 folder.rmdir()
 
 
-def _export(known: ExportsReader, each: Exported, stage: Path, period: str) -> WrittenTable:
-    room = stage / each.name
+def _export(known: ExportsReader, table: Exported, stage: Path, period: str) -> WrittenTable:
+    room = stage / table.name
     room.mkdir()
     rows = files = 0
-    with closing(known.batches(each)) as found:
-        for key, batches in _partitions(found, each, period):
-            place = room if key is None else room / f"in_{period}={key}"
-            place.mkdir(exist_ok=True)
-            rows += _write_partition(place / "part-0.parquet", each, batches)
+    with closing(known.batches(table)) as batches_of_table:
+        for key, batches in _partitions(batches_of_table, table, period):
+            partition = room if key is None else room / f"in_{period}={key}"
+            partition.mkdir(exist_ok=True)
+            rows += _write_partition(partition / "part-0.parquet", table, batches)
             files += 1
     if not files:
-        _write_partition(room / "part-0.parquet", each, [(known.columns(each.name), [])])
+        _write_partition(room / "part-0.parquet", table, [(known.columns(table.name), [])])
         files = 1
-    return WrittenTable(each.name, rows, files)
+    return WrittenTable(table.name, rows, files)
 
 
 def _partitions(
-    batches: Iterator[Batch], each: Exported, period: str
+    batches: Iterator[Batch], table: Exported, period: str
 ) -> Iterator[tuple[str | None, Iterator[Batch]]]:
     """Split batches by partition; rows arrive in the order of partitions."""
 
     def pieces() -> Iterator[tuple[str | None, Batch]]:
         for names, rows in batches:
-            if each.cut is None:
+            if table.cut is None:
                 yield None, (names, rows)
                 continue
-            at = itemgetter(names.index(each.cut))
+            at = itemgetter(names.index(table.cut))
             keyed = [(str(at(row))[: PERIODS[period]], row) for row in rows]
             for key, part in groupby(keyed, itemgetter(0)):
                 yield key, (names, [row for _, row in part])
 
-    for key, found in groupby(pieces(), itemgetter(0)):
-        yield key, (batch for _, batch in found)
+    for key, group in groupby(pieces(), itemgetter(0)):
+        yield key, (batch for _, batch in group)
 
 
-def _write_partition(file: Path, each: Exported, batches: Any) -> int:
+def _write_partition(file: Path, table: Exported, batches: Any) -> int:
     arrow = pyarrow()
     rows = 0
     with ExitStack() as stack:
         writer: Any = None
         for names, batch in batches:
             if writer is None:
-                kinds = [(name, arrow_type(arrow, kind(each.name, name))) for name in names]
+                kinds = [(name, arrow_type(arrow, kind(table.name, name))) for name in names]
                 typed = arrow.schema(kinds)
                 writer = arrow.parquet.ParquetWriter(file, typed, compression="zstd")
                 stack.enter_context(writer)
@@ -144,7 +144,7 @@ def _describe(stage: Path, done: Sequence[WrittenTable], zone: str, period: str)
         "program": f"chenyu-etl {__version__}",
         "timezone": zone,
         "partitioned_by": period,
-        "tables": {each.name: each.rows for each in done},
+        "tables": {table.name: table.rows for table in done},
     }
     (stage / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     (stage / "duckdb.sql").write_text(duckdb_script(), encoding="utf-8")
@@ -172,11 +172,11 @@ def duckdb_script() -> str:
         "SET integer_division = true;",
     ]
     names = views.view_names()
-    for each in TABLES:
-        if each.name not in names:
-            files = f"{each.name}/**/*.parquet"
+    for table in TABLES:
+        if table.name not in names:
+            files = f"{table.name}/**/*.parquet"
             made.append(
-                f"CREATE OR REPLACE VIEW {each.name} AS SELECT * FROM read_parquet('{files}',"
+                f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM read_parquet('{files}',"
                 " hive_partitioning = false);"
             )
     for name in names:

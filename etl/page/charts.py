@@ -111,9 +111,9 @@ def _timeline_row(
     uuid = first["instance_uuid"]
     sure, possible = [], []
     seconds = [0.0, 0.0, 0.0]
-    for each in stretches:
-        begins = from_iso(each["started_at"])
-        ends = [begins + each[name] for name in ("sure_s", "likely_s", "most_s")]
+    for stretch in stretches:
+        begins = from_iso(stretch["started_at"])
+        ends = [begins + stretch[name] for name in ("sure_s", "likely_s", "most_s")]
         for n, end in enumerate(ends):
             seconds[n] += max(0, min(end, scale.high) - max(begins, scale.low))
         if ends[0] > max(begins, scale.low):
@@ -300,7 +300,7 @@ def _payers(daily: Table) -> dict[str, tuple[str, str]]:
 
 
 def _by_instance(rows: Sequence[Row]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = defaultdict(list)
+    grouped: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
-        found[row["instance_uuid"]].append(row)
-    return found
+        grouped[row["instance_uuid"]].append(row)
+    return grouped

@@ -72,7 +72,7 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: s
     before = _days_before(choice)
     period = {"from_day": choice.from_day, "to_day": choice.to_day, "account": choice.account}
     seen = reports.line_above(database, reports.load_report("runs"), {**period, "now": now}, lang)
-    asked: dict[str, tuple[str, dict[str, Any], int | None]] = {
+    queries: dict[str, tuple[str, dict[str, Any], int | None]] = {
         "now": ("now", {}, None),
         "idle": ("idle", {}, None),
         "runs": ("runs", {}, None),
@@ -97,7 +97,7 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: s
     }
     tables = {
         key: _read_table(database, name, {**period, **given}, now, most)
-        for key, (name, given, most) in asked.items()
+        for key, (name, given, most) in queries.items()
     }
     if choice.project is not None:
         tables = dict(_of_project(tables, choice.project))

@@ -70,11 +70,11 @@ def remember_address(url: str) -> None:
 def passwords_of(url: str) -> Iterator[str]:
     """The passwords in a database's URL or a DSN. An `@`, `/` or `?` that is not escaped makes it
     ambiguous: each reading of it counts."""
-    for found in re.findall(
+    for secret in re.findall(
         r"(?i)(?:password|passwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&#]+)", url
     ):
-        yield found.strip("'")
-        yield from (part for part in found.split("@") if part != found)
+        yield secret.strip("'")
+        yield from (part for part in secret.split("@") if part != secret)
     scheme = re.match(r"[A-Za-z][\w+.-]*:/*", url)
     user_info, host, path = apart(url[scheme.end() if scheme else len(url) :])
     user, _, password = user_info.partition(":")

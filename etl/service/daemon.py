@@ -262,11 +262,11 @@ class Daemon:
             by_cadence.setdefault(f"{watch.resource.name} {watch.cadence}", []).append(
                 watch.account.name
             )
-        shown = (
+        cadences = (
             f"{what} ({', '.join(names) if len(names) < 6 else f'{len(names)} accounts'})"
             for what, names in by_cadence.items()
         )
-        return "; ".join(shown) or "nothing"
+        return "; ".join(cadences) or "nothing"
 
 
 def use_few_arenas() -> None:

@@ -121,30 +121,30 @@ def write_account(
     refuse_known(config, account)
     mode = 0o644 if system else 0o600
     config.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    place = config.with_name(f"{file_name(account)}.key")
+    path = config.with_name(f"{file_name(account)}.key")
     # before the config names it, so that a failure leaves no config without its key
-    _create(place, key + "\n", 0o600)
+    _create(path, key + "\n", 0o600)
     plain = re.fullmatch(r"[A-Za-z0-9_-]+", account)
     name = account if plain else json.dumps(account, ensure_ascii=False)
-    told = f"[accounts.{name}]\napi_key_file = {json.dumps(str(place.absolute()))}\n"
+    section = f"[accounts.{name}]\napi_key_file = {json.dumps(str(path.absolute()))}\n"
     if config.exists():
         with config.open("a", encoding="utf-8") as file:
-            file.write("\n" + told)
+            file.write("\n" + section)
     else:
-        _create(config, "".join(f"{line}\n" for line in (*lines, "")) + told, mode)
-    return place
+        _create(config, "".join(f"{line}\n" for line in (*lines, "")) + section, mode)
+    return path
 
 
-def _create(place: Path, content: str, mode: int) -> None:
+def _create(path: Path, content: str, mode: int) -> None:
     try:
         with os.fdopen(
-            os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
+            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
         ) as file:
             file.write(content)
-        place.chmod(mode)
+        path.chmod(mode)
     except OSError as error:
         raise SettingsError(
-            f"{place} cannot be made: {error.strerror}",
+            f"{path} cannot be made: {error.strerror}",
             advice="move it away, or name another place with --config",
         ) from None
 
@@ -177,11 +177,11 @@ def install(
         refuse_out_of_reach(config, settings)
     if system and start and folder is None:
         refuse_hidden(Path(here.words[0]), Path(sys.executable).resolve())
-    place = units.unit_path(system=system, home=Path.home())
+    unit = units.unit_path(system=system, home=Path.home())
     if folder is not None:
-        place = folder / place.name
-    _put(place, text)
-    yield f"wrote {place}"
+        unit = folder / unit.name
+    _put(unit, text)
+    yield f"wrote {unit}"
     words = _systemctl(system)
     if not start or folder is not None:
         yield f"start it: {' '.join(words)} daemon-reload && {' '.join(words)} enable --now {units.NAME}"
@@ -224,41 +224,41 @@ def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path]
     """
     channels = settings.alerts.channels
     secrets = [secret.file for each in channels for secret in (each.url, each.secret)]
-    for place in (config, *(file for file in secrets if file is not None)):
-        if why := _out_of_reach(place.resolve(), hidden):
+    for path in (config, *(file for file in secrets if file is not None)):
+        if why := _out_of_reach(path.resolve(), hidden):
             raise SettingsError(
-                f"the service's own user cannot read {place}: {why}",
+                f"the service's own user cannot read {path}: {why}",
                 advice="chenyu-etl init --system makes a config for the service, in"
                 f" {units.SYSTEM_CONFIG.parent}; or install it for you: --user",
             )
 
 
-def _out_of_reach(place: Path, hidden: Sequence[Path]) -> str | None:
+def _out_of_reach(path: Path, hidden: Sequence[Path]) -> str | None:
     """Return why an unprivileged user cannot read a path, given the folders that the unit hides."""
     for folder in hidden:
-        if place.is_relative_to(folder):
+        if path.is_relative_to(folder):
             return f"the unit hides {folder}"
-    for folder in place.parents:
+    for folder in path.parents:
         if folder.exists() and not folder.stat().st_mode & 0o001:
             return f"{folder} is closed to others"
-    if place.exists() and not place.stat().st_mode & 0o004:
+    if path.exists() and not path.stat().st_mode & 0o004:
         return f"it is for its owner only (chmod 644, and secrets into {units.ENVIRONMENT})"
     return None
 
 
 def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:
     """Stop the service and take its unit away; config, keys and database stay."""
-    place = units.unit_path(system=system, home=Path.home())
+    unit = units.unit_path(system=system, home=Path.home())
     if folder is not None:
-        place = folder / place.name
-    if not place.exists():
-        raise SettingsError(f"there is no {place}", advice="nothing to do; or --user, or --folder")
+        unit = folder / unit.name
+    if not unit.exists():
+        raise SettingsError(f"there is no {unit}", advice="nothing to do; or --user, or --folder")
     if folder is None:
         _run_tool([*_systemctl(system), "disable", "--now", units.NAME])
-    place.unlink()
+    unit.unlink()
     if folder is None:
         _run_tool([*_systemctl(system), "daemon-reload"])
-    yield f"removed {place}; config, keys and database are where they were"
+    yield f"removed {unit}; config, keys and database are where they were"
 
 
 def _systemctl(system: bool) -> list[str]:
@@ -274,5 +274,7 @@ def _run_tool(words: list[str]) -> None:
         words, capture_output=True, text=True, timeout=SYSTEMCTL_S, check=False
     )
     if done.returncode != 0:
-        said = done.stderr.strip().partition("\n")[0]
-        raise SettingsError(f"{' '.join(words)}: {said}", advice="run that by hand to see more")
+        complaint = done.stderr.strip().partition("\n")[0]
+        raise SettingsError(
+            f"{' '.join(words)}: {complaint}", advice="run that by hand to see more"
+        )

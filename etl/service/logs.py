@@ -28,15 +28,15 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
-        said: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
             **getattr(record, "figures", {}),
         }
         if record.exc_info:
-            said["traceback"] = self.formatException(record.exc_info)
-        clean = {k: scrub(v) if isinstance(v, str) else v for k, v in said.items()}
+            fields["traceback"] = self.formatException(record.exc_info)
+        clean = {k: scrub(v) if isinstance(v, str) else v for k, v in fields.items()}
         return json.dumps(clean, ensure_ascii=False, default=lambda v: scrub(str(v)))
 
 

@@ -147,7 +147,7 @@ def crontab(installed: Installation) -> str:
 def launchd(installed: Installation, home: Path) -> str:
     """Return a property list for `~/Library/LaunchAgents`."""
     log = str(home / f"Library/Logs/{NAME}.log")
-    said = {
+    agent = {
         "Label": LABEL,
         "ProgramArguments": [*installed.command, "run"],
         **({"EnvironmentVariables": dict(installed.environ)} if installed.environ else {}),
@@ -157,7 +157,7 @@ def launchd(installed: Installation, home: Path) -> str:
         "Umask": 0o077,
         "StandardErrorPath": log,
     }
-    return plistlib.dumps(said, sort_keys=False).decode()
+    return plistlib.dumps(agent, sort_keys=False).decode()
 
 
 def windows(installed: Installation) -> str:

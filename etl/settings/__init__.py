@@ -161,7 +161,7 @@ def read(
             written.get("alerts", {}),
             str(path),
             problems,
-            asked=problems.catch(None, asked_language, options.get("lang"), environ),
+            override=problems.catch(None, asked_language, options.get("lang"), environ),
             language=locale_language(environ),
         ),
     )
@@ -191,13 +191,13 @@ def _default(name: str) -> Any:
     return next(f.default for f in fields(Settings) if f.name == name)
 
 
-def database_url(said: str | None, environ: Mapping[str, str]) -> str:
+def database_url(given: str | None, environ: Mapping[str, str]) -> str:
     """Return the URL of the database that the value names, else of the default file. Raises
     `SettingsError` for a value that is neither a path nor a URL that is understood."""
-    if said is None:
+    if given is None:
         return default_urls(environ)[0]
-    address = read_address(said)
-    return f"sqlite:///{address}" if isinstance(address, Path) else said.strip()
+    address = read_address(given)
+    return f"sqlite:///{address}" if isinstance(address, Path) else given.strip()
 
 
 def default_urls(environ: Mapping[str, str]) -> list[str]:

@@ -160,7 +160,7 @@ def read(
     where: str,
     problems: Problems | None = None,
     *,
-    asked: str | None = None,
+    override: str | None = None,
     language: str = "en",
 ) -> AlertSettings:
     """Read table `[alerts]` of a config file. The language `asked` for holds before the one written
@@ -176,7 +176,7 @@ def read(
         noted.extend(_unknown(table, names(), "alerts", where))
     for name in RULES if table else ():
         noted.catch(None, _read_struct, table, rule(name).options, "alerts", where)
-    language = asked or common.language or language
+    language = override or common.language or language
     channels = _channels(table, common, language, where, noted)
     owners = [
         noted.catch(None, _owner, name, keys, {c.name for c in channels}, where)

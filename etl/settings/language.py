@@ -14,12 +14,12 @@ _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 
 def asked_language(option: str | None, environ: Mapping[str, str]) -> str | None:
     """Return the language that `--lang` or its variable names. Raises `SettingsError`."""
-    asked = option or environ.get(VARIABLE) or None
-    if asked is not None and asked not in LANGUAGES:
+    chosen = option or environ.get(VARIABLE) or None
+    if chosen is not None and chosen not in LANGUAGES:
         raise SettingsError(
-            f"{VARIABLE} cannot be {asked!r}", advice=f"one of {', '.join(LANGUAGES)}"
+            f"{VARIABLE} cannot be {chosen!r}", advice=f"one of {', '.join(LANGUAGES)}"
         )
-    return asked
+    return chosen
 
 
 def locale_language(environ: Mapping[str, str]) -> str:

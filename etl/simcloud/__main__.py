@@ -18,10 +18,10 @@ DAYS: Final = 365
 
 def main(words: Sequence[str] | None = None, until: threading.Event | None = None) -> None:
     """Serve a fleet that lives in real time, and say how to use it."""
-    said = _arguments().parse_args(words)
+    options = _arguments().parse_args(words)
     begun = round(real_time()) - PAST_DAYS * 86_400
-    fleet = Fleet.generate(said.seed, instances=said.instances, start=begun, days=DAYS)
-    with suppress(KeyboardInterrupt), serve(fleet, port=said.port) as server:
+    fleet = Fleet.generate(options.seed, instances=options.instances, start=begun, days=DAYS)
+    with suppress(KeyboardInterrupt), serve(fleet, port=options.port) as server:
         for line in _instructions(server):
             print(line, flush=True)  # noqa: T201 - a program for people
         (until or threading.Event()).wait()

@@ -45,14 +45,14 @@ def charges_of(
     """Return the charges of lives that are due by `until`, oldest first. They do not depend on what
     happens later.
     """
-    found = (
+    charges = (
         charge
         for life in lives
         for cost in costs_of(life, charging, prices, until)
         for charge in _charges(life.instance_uuid, cost, charging, until)
         if charge.amount
     )
-    return sorted(found, key=lambda charge: (charge.at, charge.settle_start, charge.order))
+    return sorted(charges, key=lambda charge: (charge.at, charge.settle_start, charge.order))
 
 
 def to_fen(amount: int, rounding: str) -> int:

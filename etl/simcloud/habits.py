@@ -77,8 +77,8 @@ def lives_of(seed: int, instances: int, start: Instant, end: Instant, habits: Ha
     """Return the lives of a fleet of `instances` slots, each held by one instance at a time."""
     return [
         life
-        for place in range(instances)
-        for life in _place(Random(f"{seed}/{place}"), start, end, habits)
+        for number in range(instances)
+        for life in _place(Random(f"{seed}/{number}"), start, end, habits)
     ]
 
 

@@ -197,9 +197,9 @@ class Life:
             starts = [run.start if self.options.start_time_at_boot else run.up_at]
             if self.options.restart_moves_start_time:
                 starts += [r.at for r in run.restarts]
-            shown = [s for s in starts if s <= t and (s == run.start or s < self._end(run))]
-            if shown:
-                return max(shown)
+            moments = [s for s in starts if s <= t and (s == run.start or s < self._end(run))]
+            if moments:
+                return max(moments)
         return None
 
     def timer_at(self, t: Instant) -> Instant | None:
@@ -217,11 +217,11 @@ class Life:
 
     def moments(self) -> list[Instant]:
         """Return the instants at which its listing changes, or could, sorted."""
-        shown = {at + self.lag_s for at in self._state_moments() if self.create_time <= at}
+        moments = {at + self.lag_s for at in self._state_moments() if self.create_time <= at}
         for begins, ends in [*self.hidden, *((w.begins, w.ends) for w in self.twists)]:
-            shown |= {begins, ends}
+            moments |= {begins, ends}
         first, last = self.create_time + self.lag_s, (self.destroyed_at or FOREVER) + self.lag_s
-        return sorted(at for at in shown | {first, last} if first <= at <= last)
+        return sorted(at for at in moments | {first, last} if first <= at <= last)
 
     def _state_moments(self) -> Iterator[Instant]:
         for run in self.runs:

@@ -117,8 +117,8 @@ class Money:
 
     def true_costs(self, t0: Instant, t1: Instant) -> dict[str, int]:
         """Return the true cost in [t0, t1) of every instance that cost anything."""
-        found = {life.instance_uuid: self._cost(life, t0, t1) for life in self.fleet.lives}
-        return {uuid: cost for uuid, cost in found.items() if cost}
+        costs = {life.instance_uuid: self._cost(life, t0, t1) for life in self.fleet.lives}
+        return {uuid: cost for uuid, cost in costs.items() if cost}
 
     def unused(self, instance_uuid: str, t: Instant) -> int:
         """Return the amount paid by t for prepaid time that was not held by then."""

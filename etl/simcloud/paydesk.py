@@ -53,8 +53,8 @@ def _paged(query: Query, list_key: str, records: Sequence[Record]) -> bytes | Fa
     number, page_size = count(query, "page", 1), count(query, "page_size", 10)
     if not number or not page_size:
         return Fail(400, 400, "bad parameter")
-    shown = records[(number - 1) * page_size : number * page_size]
-    return _answer({list_key: shown, "total": len(records)})
+    page = records[(number - 1) * page_size : number * page_size]
+    return _answer({list_key: page, "total": len(records)})
 
 
 def _prices(money: Money, t: Instant) -> Record:
@@ -82,8 +82,8 @@ def _bill(money: Money, t: Instant, query: Query) -> bytes | Fail:
         return Fail(400, 400, "bad parameter")
     if money.order == "newest":
         lines = lines[::-1]
-    shown = lines[(number - 1) * page_size : number * page_size]
-    return _answer({"order_list": [_line_record(line) for line in shown], "total": len(lines)})
+    page = lines[(number - 1) * page_size : number * page_size]
+    return _answer({"order_list": [_line_record(line) for line in page], "total": len(lines)})
 
 
 def _line_record(line: Line) -> Record:

@@ -151,8 +151,8 @@ class Server:
         if path == LIST_PATH:
             body: bytes | Fail = self._source.body(int(self.clock()), number, page_size)
         else:
-            asked = {**query, "page": str(number), "page_size": str(page_size)}
-            body = self._routes[path](self.clock(), asked)
+            params = {**query, "page": str(number), "page_size": str(page_size)}
+            body = self._routes[path](self.clock(), params)
         if isinstance(body, Fail) or not behaviour.retells:
             return body
         return _retold(body, behaviour)

@@ -227,10 +227,10 @@ def _doubles(snapshot: Snapshot) -> Iterator[Words]:
     for row in snapshot.ask(DOUBLES) if len(watched) > 1 else ():
         if {row.account, row.other} <= watched:
             first, other = short_line(row.account), short_line(row.other)
-            many = "instance" if row.instances == 1 else "instances"
+            noun = "instance" if row.instances == 1 else "instances"
             yield Words(
                 f"账户 {first} 与 {other} 有 {row.instances} 台相同的实例，只计一次",
-                f"Accounts {first} and {other} list {row.instances} {many} in common, counted once",
+                f"Accounts {first} and {other} list {row.instances} {noun} in common, counted once",
             )
 
 

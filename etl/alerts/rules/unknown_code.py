@@ -60,11 +60,11 @@ class UnknownCode(AlertRule[Code, RuleOptions]):
 
 def _words(row: Code) -> Words:
     zh = {"status": "状态码", "charging": "计费码"}[row.kind]
-    many = "instance" if row.instances == 1 else "instances"
+    noun = "instance" if row.instances == 1 else "instances"
     command = f"chenyu-etl codes set {row.kind} {row.code} …"
     return Words(
         f"未知的{zh} {row.code}（{row.instances} 台）。请设定其含义：{command}",
-        f"Unknown {row.kind} code {row.code} ({row.instances} {many}). Set its meaning: {command}",
+        f"Unknown {row.kind} code {row.code} ({row.instances} {noun}). Set its meaning: {command}",
     )
 
 
