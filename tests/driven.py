@@ -106,7 +106,7 @@ class Driven:
         self.looks()
 
     def looks(self) -> None:
-        self.schedule.look()
+        self.schedule.notice_set_clock()
         self.jobs.step()
 
     def waits_pass_time(self) -> None:
@@ -185,7 +185,7 @@ class Real:
 
     def goes_on_until(self, holds: Callable[[], bool]) -> None:
         def looked() -> bool:
-            self.schedule.look()
+            self.schedule.notice_set_clock()
             return holds()
 
         wait_for(looked)

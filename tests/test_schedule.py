@@ -144,7 +144,7 @@ def test_all_that_is_collected_is_polled_instances_first_and_none_skips_another(
     schedule = Schedule(Ticks(lab.app, None, observe), all_of_it)
 
     def looked() -> bool:
-        schedule.look()
+        schedule.notice_set_clock()
         return len(seen) >= len(RESOURCES)
 
     wait_for(looked)

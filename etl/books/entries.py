@@ -66,8 +66,12 @@ class Entry:
 
     def location(self, name: str | None = None) -> str:
         """Name the entry, or one of its values, for people."""
-        where = f"{self.word} {self.line}" if self.line > 0 else f"entry {-self.line}"
-        return f"{where}, column {self.columns[name]}" if name and name in self.columns else where
+        location = f"{self.word} {self.line}" if self.line > 0 else f"entry {-self.line}"
+        return (
+            f"{location}, column {self.columns[name]}"
+            if name and name in self.columns
+            else location
+        )
 
     def text(self, name: str) -> str | None:
         value = self.values.get(name)

@@ -44,8 +44,8 @@ class FileRows:
 
     def location(self, line: int, column: int | None = None) -> str:
         """Name a row, or a cell of it by the letter of its column."""
-        where = f"{self.word} {line}"
-        return where if column is None else f"{where}, column {letter(column)}"
+        position = f"{self.word} {line}"
+        return position if column is None else f"{position}, column {letter(column)}"
 
 
 def letter(column: int) -> str:

@@ -32,8 +32,8 @@ def check(context: Context) -> None:
         say(f"note: {note}")
     if errors:
         raise SystemExit(errors[0].exit_code)
-    where = reading.config if reading.config.exists() else "no config file"
-    say(f"nothing is wrong ({where}; {len(reading.settings.accounts)} accounts)")
+    origin = reading.config if reading.config.exists() else "no config file"
+    say(f"nothing is wrong ({origin}; {len(reading.settings.accounts)} accounts)")
 
 
 @config.command()

@@ -162,8 +162,8 @@ def report(
         raise click.UsageError(f"--tz local is for table, csv and json; {form} has instants in UTC")
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(given)}
     _refuse_unused(chosen, options)
-    asked = {**options, "account": account}
-    _show(context, chosen, asked, bounds, form, output, lang, excel, is_local=tz == "local")
+    arguments = {**options, "account": account}
+    _show(context, chosen, arguments, bounds, form, output, lang, excel, is_local=tz == "local")
 
 
 def _show(

@@ -67,21 +67,21 @@ def _status_lines(state: dict[str, Any]) -> Any:
         if fleet["unknown_codes"]:
             codes = ", ".join(map(str, fleet["unknown_codes"]))
             yield f"  unknown status codes {codes} count as not running: chenyu-etl codes set"
-    for each in state["doubled"]:
-        yield f"{each['what']}; one key may be under both names"
-    for each in state["unread"]:
+    for row in state["doubled"]:
+        yield f"{row['what']}; one key may be under both names"
+    for row in state["unread"]:
         yield (
-            f"{each['account']}: {each['records']} records of {each['resource']} are not understood and in"
+            f"{row['account']}: {row['records']} records of {row['resource']} are not understood and in"
             " no sum: see table rejected_record"
         )
     if state["alerts"]:
         yield f"{state['alerts']} alerts hold: chenyu-etl alerts list"
-    for each in state["channels"]:
+    for row in state["channels"]:
         yield (
-            f"channel {each['channel']}: {each['waiting']} messages wait to be tried again,"
-            f" {each['given_up']} given up"
+            f"channel {row['channel']}: {row['waiting']} messages wait to be tried again,"
+            f" {row['given_up']} given up"
         )
-        yield f"  {each['error']}"
+        yield f"  {row['error']}"
     if not state["polls"]:
         yield "nothing is synced yet: chenyu-etl sync"
 
@@ -100,9 +100,9 @@ def _age(seconds: int) -> str:
 
 
 def _seconds(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if found is None:
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if match is None:
         raise click.BadParameter(
             "use a number and s, m, h or d, such as 15m", param_hint="--max-age"
         )
-    return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[found[2]]
+    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]

@@ -95,7 +95,7 @@ def decimal(value: Any) -> str:
 def _later_than(version: str) -> set[str]:
     """Return the columns that came with later versions: FOCUS allows no others without `x_`."""
     later = VERSIONS[VERSIONS.index(version) + 1 :]
-    return {name for each in later for name in ADDED.get(each, ())}
+    return {name for newer in later for name in ADDED.get(newer, ())}
 
 
 def _typed(columns: Sequence[str], row: Sequence[Any]) -> list[str | None]:

@@ -67,8 +67,8 @@ def export_parquet(
         stage.mkdir(parents=True)
         done = []
         with store.reading(database) as known:
-            for each in TABLES:
-                done.append(_export(known.exports, each, stage, period))
+            for table in TABLES:
+                done.append(_export(known.exports, table, stage, period))
                 yield done[-1]
             zone = known.exports.timezone()
         _describe(stage, done, zone, period)

@@ -168,7 +168,7 @@ class Daemon:
         notified_at = float("-inf")
         while True:
             self._looked_at = time.monotonic()
-            self.schedule.look()
+            self.schedule.notice_set_clock()
             every_s = self._systemd.every_s
             if every_s and self._looked_at - notified_at >= every_s and self.health()[0] == 200:
                 self._systemd.notify("WATCHDOG=1")

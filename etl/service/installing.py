@@ -223,7 +223,7 @@ def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path]
     files are systemd's to read: they may be for root alone.
     """
     channels = settings.alerts.channels
-    secrets = [secret.file for each in channels for secret in (each.url, each.secret)]
+    secrets = [secret.file for channel in channels for secret in (channel.url, channel.secret)]
     for path in (config, *(file for file in secrets if file is not None)):
         if why := _out_of_reach(path.resolve(), hidden):
             raise SettingsError(

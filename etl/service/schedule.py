@@ -2,7 +2,7 @@
 
 One job for each (account, resource), one thread for each account: its polls take turns, and no
 account waits for another. APScheduler sleeps until the next job is due and cannot know that the
-wall clock was set meanwhile: `look`, called twice a second, notices that and reschedules the jobs.
+wall clock was set meanwhile: `notice_set_clock`, called twice a second, notices that and reschedules the jobs.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Schedule:
         for key, watch in watches.items():
             self._add(key, watch)
 
-    def look(self) -> None:
+    def notice_set_clock(self) -> None:
         """Notice a clock that was set. Call it every `SLICE_S`."""
         step_s = self._steps.step_s(self.ticks.app.clock(), self.ticks.monotonic())
         if step_s < -CLOCK_STEP_S:

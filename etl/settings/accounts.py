@@ -61,11 +61,11 @@ class Account:
     def key(self, environ: Mapping[str, str]) -> str:
         """Return the API key. Raises `SettingsError` if there is none, with how to set it."""
         written = environ.get(self.key_env, "") if self.key_env else ""
-        where = f"the API key of account {self.name!r} ({self.key_env})"
+        origin = f"the API key of account {self.name!r} ({self.key_env})"
         file = self._credential_file(environ) or self.key_file
         if not written.strip() and file is not None:
-            written, where = _read_key(file), f"API key file {file}"
-        key = clean_key(written, where)
+            written, origin = _read_key(file), f"API key file {file}"
+        key = clean_key(written, origin)
         if not key:
             own = self.key_env if self.key_env != KEY_VARIABLE else None
             raise NoKey(
@@ -125,9 +125,9 @@ def _plain_account(
     known: Account | None = None,
 ) -> Account:
     problems.catch(None, refuse_odd_name, name)
-    where = KEY_FILE_VARIABLE if environ.get(KEY_FILE_VARIABLE) else str(path)
+    origin = KEY_FILE_VARIABLE if environ.get(KEY_FILE_VARIABLE) else str(path)
     file = environ.get(KEY_FILE_VARIABLE) or written.get("api_key_file")
-    key_file = problems.catch(None, _key_file, {"api_key_file": file}, where)
+    key_file = problems.catch(None, _key_file, {"api_key_file": file}, origin)
     if known is None:
         return Account(name, KEY_VARIABLE, key_file)
     # the environment brings another key to an account that the file describes
@@ -154,16 +154,16 @@ def _account(name: str, keys: Any, path: Path, problems: Problems) -> Account:
     )
 
 
-def _key_file(keys: Mapping[str, Any], where: str) -> Path | None:
-    file = only_text(keys, "api_key_file", where)
-    return home_expanded(Path(file), f"api_key_file ({where})") if file else None
+def _key_file(keys: Mapping[str, Any], origin: str) -> Path | None:
+    file = only_text(keys, "api_key_file", origin)
+    return home_expanded(Path(file), f"api_key_file ({origin})") if file else None
 
 
-def _credential(keys: Mapping[str, Any], where: str) -> str | None:
-    name = only_text(keys, "api_key_credential", where)
+def _credential(keys: Mapping[str, Any], origin: str) -> str | None:
+    name = only_text(keys, "api_key_credential", origin)
     if name is not None and "/" in name:
         raise SettingsError(
-            f"api_key_credential ({where}) is a name, not a path", advice="see docs/service.md"
+            f"api_key_credential ({origin}) is a name, not a path", advice="see docs/service.md"
         )
     return name
 
@@ -183,13 +183,13 @@ def watched(
     return names
 
 
-def refuse_odd_name(name: str, where: str = "") -> None:
+def refuse_odd_name(name: str, origin: str = "") -> None:
     """Raise `SettingsError` for a text that cannot be an account's name."""
     plain = name.strip() == name != "" and unicodedata.normalize("NFC", name) == name
     if not plain or len(name) > LONGEST_ACCOUNT or not name.isprintable():
         short = name if len(name) <= 40 else f"{name[:40]}…"
         raise SettingsError(
-            f"{where}account {short!r} needs a short plain name",
+            f"{origin}account {short!r} needs a short plain name",
             advice=f"for example lab; {LONGEST_ACCOUNT} characters at most, on one line, no space"
             " at its ends",
         )

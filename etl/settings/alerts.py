@@ -157,7 +157,7 @@ def names() -> list[str]:
 
 def read(
     written: Any,
-    where: str,
+    origin: str,
     problems: Problems | None = None,
     *,
     override: str | None = None,
@@ -170,17 +170,17 @@ def read(
     """
     noted = Problems() if problems is None else problems
     count = len(noted)
-    table = noted.catch({}, _table, written, "alerts", where)
-    common = noted.catch(_Common(), _read_struct, table, _Common, "alerts", where)
+    table = noted.catch({}, _table, written, "alerts", origin)
+    common = noted.catch(_Common(), _read_struct, table, _Common, "alerts", origin)
     if table:  # else no rule need be loaded
-        noted.extend(_unknown(table, names(), "alerts", where))
+        noted.extend(_unknown(table, names(), "alerts", origin))
     for name in RULES if table else ():
-        noted.catch(None, _read_struct, table, rule(name).options, "alerts", where)
+        noted.catch(None, _read_struct, table, rule(name).options, "alerts", origin)
     language = override or common.language or language
-    channels = _channels(table, common, language, where, noted)
+    channels = _channels(table, common, language, origin, noted)
     owners = [
-        noted.catch(None, _owner, name, keys, {c.name for c in channels}, where)
-        for name, keys in _tables(table, "owners", where, noted)
+        noted.catch(None, _owner, name, keys, {c.name for c in channels}, origin)
+        for name, keys in _tables(table, "owners", origin, noted)
     ]
     if problems is None and len(noted) > count:
         raise noted[0]
@@ -196,49 +196,49 @@ def read(
 
 
 def _channels(
-    table: Mapping[str, Any], common: _Common, language: str, where: str, noted: Problems
+    table: Mapping[str, Any], common: _Common, language: str, origin: str, noted: Problems
 ) -> tuple[Channel, ...]:
     """Return the channels that could be read, and the one of `on_alert`."""
     read_ones = [
-        noted.catch(None, _channel, name, keys, language, where, noted)
-        for name, keys in _tables(table, "channels", where, noted)
+        noted.catch(None, _channel, name, keys, language, origin, noted)
+        for name, keys in _tables(table, "channels", origin, noted)
     ]
     channels = [channel for channel in read_ones if channel is not None]
     if common.on_alert is not None:
-        command = noted.catch((), _command_words, common.on_alert, f"alerts.{ON_ALERT}", where)
+        command = noted.catch((), _command_words, common.on_alert, f"alerts.{ON_ALERT}", origin)
         channels.append(Channel(ON_ALERT, "command", command=command, language=language))
     return tuple(channels)
 
 
 def _tables(
-    table: Mapping[str, Any], name: str, where: str, noted: Problems
+    table: Mapping[str, Any], name: str, origin: str, noted: Problems
 ) -> Iterable[tuple[str, Any]]:
-    return noted.catch({}, _table, table.get(name, {}), f"alerts.{name}", where).items()
+    return noted.catch({}, _table, table.get(name, {}), f"alerts.{name}", origin).items()
 
 
-def _channel(name: str, written: Any, language: str, where: str, noted: Problems) -> Channel:
+def _channel(name: str, written: Any, language: str, origin: str, noted: Problems) -> Channel:
     at = f"alerts.channels.{name}"
-    table = _table(written, at, where)
+    table = _table(written, at, origin)
     for literal in ("url", "secret"):
         if literal in table:
             raise SettingsError(
-                f"{where}: {at} holds a {literal}",
+                f"{origin}: {at} holds a {literal}",
                 advice=f"put it into a file of its own ({literal}_file) or a variable ({literal}_env)",
             )
     known = [field.name for field in msgspec.structs.fields(_WrittenChannel)]
-    noted.extend(_unknown(table, known, at, where))
-    keys = _read_struct(table, _WrittenChannel, at, where)
+    noted.extend(_unknown(table, known, at, origin))
+    keys = _read_struct(table, _WrittenChannel, at, origin)
     url, secret = _secret(keys.url_env, keys.url_file), _secret(keys.secret_env, keys.secret_file)
     is_command = keys.kind == "command"
     if not (keys.command if is_command else url):
         needed = "command" if is_command else "url_env or url_file"
-        raise SettingsError(f"{where}: {at} needs {needed}", advice=f"see {PAGE}")
+        raise SettingsError(f"{origin}: {at} needs {needed}", advice=f"see {PAGE}")
     return Channel(
         name=name,
         kind=keys.kind,
         url=url,
         secret=secret,
-        command=_command_words(keys.command, f"{at}.command", where) if keys.command else (),
+        command=_command_words(keys.command, f"{at}.command", origin) if keys.command else (),
         rules=keys.rules,
         accounts=keys.accounts,
         owners=keys.owners,
@@ -252,22 +252,22 @@ def _secret(env: str | None, file: str | None) -> Secret:
     return Secret(env, Path(file).expanduser() if file else None)
 
 
-def _owner(name: str, written: Any, channels: set[str], where: str) -> Owner:
+def _owner(name: str, written: Any, channels: set[str], origin: str) -> Owner:
     at = f"alerts.owners.{name}"
-    table = _table(written, at, where)
-    for error in _unknown(table, ["titles", "stops", "mentions"], at, where):
+    table = _table(written, at, origin)
+    for error in _unknown(table, ["titles", "stops", "mentions"], at, origin):
         raise error
-    owner = msgspec.structs.replace(_read_struct(table, Owner, at, where), name=name)
+    owner = msgspec.structs.replace(_read_struct(table, Owner, at, origin), name=name)
     for channel in owner.mentions:
         if channel not in channels:
             raise SettingsError(
-                f"{where}: {at}.mentions names channel {channel!r}, which does not exist",
+                f"{origin}: {at}.mentions names channel {channel!r}, which does not exist",
                 advice=f"there are: {', '.join(sorted(channels)) or 'none'}",
             )
     return owner
 
 
-def _command_words(command: str | tuple[str, ...], at: str, where: str) -> tuple[str, ...]:
+def _command_words(command: str | tuple[str, ...], at: str, origin: str) -> tuple[str, ...]:
     """Return the words of a command, given as a list, or as one text to split as a shell would."""
     try:
         words = tuple(shlex.split(command)) if isinstance(command, str) else command
@@ -275,12 +275,12 @@ def _command_words(command: str | tuple[str, ...], at: str, where: str) -> tuple
         words = ()
     if not words:
         raise SettingsError(
-            f"{where}: {at} is no command", advice='write ["/path/to/command", "word"]'
+            f"{origin}: {at} is no command", advice='write ["/path/to/command", "word"]'
         )
     return words
 
 
-def _read_struct(table: Mapping[str, Any], kind: type[S], at: str, where: str) -> S:
+def _read_struct(table: Mapping[str, Any], kind: type[S], at: str, origin: str) -> S:
     """Read settings of one kind. Raises `SettingsError` with the path of the wrong value."""
     try:
         return read_options(dict(table), kind)
@@ -288,7 +288,7 @@ def _read_struct(table: Mapping[str, Any], kind: type[S], at: str, where: str) -
         reason, _, path = str(error).partition(" - at `$")
         choices = _choices(kind, path)
         raise SettingsError(
-            f"{where}: {at}{path.rstrip('`')}: {_plainly(reason)}",
+            f"{origin}: {at}{path.rstrip('`')}: {_plainly(reason)}",
             advice=f"one of {', '.join(choices)}" if choices else f"see {PAGE}",
         ) from None
 
@@ -314,18 +314,18 @@ def _plainly(reason: str) -> str:
     return re.sub(r"\w+", lambda word: _PLAIN.get(word[0], word[0]), plain)
 
 
-def _table(value: Any, name: str, where: str) -> Mapping[str, Any]:
+def _table(value: Any, name: str, origin: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise SettingsError(f"{where}: {name} must be a table", advice=f"see {PAGE}")
+        raise SettingsError(f"{origin}: {name} must be a table", advice=f"see {PAGE}")
     return value
 
 
 def _unknown(
-    table: Mapping[str, Any], known: Collection[str], at: str, where: str
+    table: Mapping[str, Any], known: Collection[str], at: str, origin: str
 ) -> Iterator[SettingsError]:
     """Yield one error for each unknown name, with the nearest that is."""
     for name in table:
         if name not in known:
             yield SettingsError(
-                f"{where}: {at}.{name} is not a setting", advice=nearest(name, known)
+                f"{origin}: {at}.{name} is not a setting", advice=nearest(name, known)
             )

@@ -51,17 +51,17 @@ def _reason(error: Exception) -> str:
 
 
 def unknown_names(
-    names: Collection[str], known: Collection[str], where: str
+    names: Collection[str], known: Collection[str], origin: str
 ) -> Iterator[SettingsError]:
     """Yield one error for each unknown name, with the nearest that is."""
     for name in names:
         if name == "api_key":
             yield SettingsError(
-                f"{where} holds an API key", advice="put it into a file of its own: api_key_file"
+                f"{origin} holds an API key", advice="put it into a file of its own: api_key_file"
             )
         elif name not in known:
             yield SettingsError(
-                f"{where} sets {name!r}, which is not a setting", advice=nearest(name, known)
+                f"{origin} sets {name!r}, which is not a setting", advice=nearest(name, known)
             )
 
 
@@ -71,10 +71,10 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
 
 
-def table(value: Any, name: str, where: str) -> Mapping[str, Any]:
+def table(value: Any, name: str, origin: str) -> Mapping[str, Any]:
     """Return the table. Raises `SettingsError` if the value is anything else."""
     if not isinstance(value, dict):
-        raise SettingsError(f"{where}: {name} must be a table", advice=EXAMPLE)
+        raise SettingsError(f"{origin}: {name} must be a table", advice=EXAMPLE)
     return value
 
 

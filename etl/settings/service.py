@@ -26,9 +26,9 @@ def listen_address(listen: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def read_listen(value: Any, where: str) -> str:
+def read_listen(value: Any, origin: str) -> str:
     """Return the address to listen on; empty if it is `off` or not set: do not listen."""
-    listen = text(value, where)
+    listen = text(value, origin)
     if listen in ("", "off"):
         return ""
     try:
@@ -37,36 +37,37 @@ def read_listen(value: Any, where: str) -> str:
         is_known = False
     if not is_known or any(sign in listen for sign in " /"):
         raise SettingsError(
-            f"{where} is not an address: {listen!r}", advice=f"for example {DEFAULT_LISTEN}, or off"
+            f"{origin} is not an address: {listen!r}",
+            advice=f"for example {DEFAULT_LISTEN}, or off",
         )
     return listen
 
 
-def read_ping_url(value: Any, where: str) -> str:
+def read_ping_url(value: Any, origin: str) -> str:
     """Return the URL, which may hold a secret: no message quotes it."""
-    url = text(value, where)
+    url = text(value, origin)
     try:
         parts = urlsplit(url)
         is_known = bool(parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
     except ValueError:  # a port or an address that is none
         is_known = False
     if url and (not is_known or " " in url or not url.isascii()):
-        raise SettingsError(f"{where} is not an http(s) URL", advice="see docs/service.md")
+        raise SettingsError(f"{origin} is not an http(s) URL", advice="see docs/service.md")
     remember_address(url)
     return url
 
 
-def read_log_format(value: Any, where: str) -> str:
+def read_log_format(value: Any, origin: str) -> str:
     """Return one of `LOG_FORMATS`."""
-    form = text(value, where)
+    form = text(value, origin)
     if form not in LOG_FORMATS:
         raise SettingsError(
-            f"{where} is {form!r}", advice=f"it must be one of {', '.join(LOG_FORMATS)}"
+            f"{origin} is {form!r}", advice=f"it must be one of {', '.join(LOG_FORMATS)}"
         )
     return form
 
 
-def read_schedule(variable: str, written: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
+def read_schedule(variable: str, written: Mapping[str, Any], origin: str) -> Mapping[str, Cadence]:
     """Return cadences by resource.
 
     Those of the environment, `instances=2m; bills=0 * * * *`, win over those of the config file.
@@ -82,24 +83,24 @@ def read_schedule(variable: str, written: Mapping[str, Any], where: str) -> Mapp
             raise SettingsError(f"{SCHEDULE_VARIABLE} names {name!r} twice", advice="name it once")
         if part.strip():
             named[name] = cadence
-    return {**read_cadences(written, where), **read_cadences(named, SCHEDULE_VARIABLE)}
+    return {**read_cadences(written, origin), **read_cadences(named, SCHEDULE_VARIABLE)}
 
 
-def read_cadences(written: Mapping[str, Any], where: str) -> Mapping[str, Cadence]:
+def read_cadences(written: Mapping[str, Any], origin: str) -> Mapping[str, Cadence]:
     """Return cadences by resource. Raises `SettingsError` for an odd one."""
     for name in written:
         if name not in RESOURCES:
             raise SettingsError(
-                f"{where} names {name!r}, which is not collected", advice=nearest(name, RESOURCES)
+                f"{origin} names {name!r}, which is not collected", advice=nearest(name, RESOURCES)
             )
-    return {name: _cadence(value, f"{where}: {name}") for name, value in written.items()}
+    return {name: _cadence(value, f"{origin}: {name}") for name, value in written.items()}
 
 
-def _cadence(value: Any, where: str) -> Cadence:
-    cadence = read_cadence(value, where)
+def _cadence(value: Any, origin: str) -> Cadence:
+    cadence = read_cadence(value, origin)
     if cadence.cron and not can_fire(cadence.cron):
         raise SettingsError(
-            f"{where}: {cadence.cron!r} never fires",
+            f"{origin}: {cadence.cron!r} never fires",
             advice="minute hour day month weekday, as in '*/5 8-20 * * 1-5'",
         )
     return cadence

@@ -14,7 +14,7 @@ _ODD: Final = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 """Unicode categories of control characters, invisible ones and bytes that are not text."""
 
 
-def clean(text: str, where: str) -> str:
+def clean(text: str, origin: str) -> str:
     """Return `text` without accidental surroundings: white space, line ends, a byte order mark, one
     pair of quotes that a file of variables kept.
 
@@ -25,21 +25,21 @@ def clean(text: str, where: str) -> str:
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
         bare = bare[1:-1].strip(_AROUND)
     if bare and (bare[0] in _QUOTES or bare[-1] in _QUOTES):
-        raise SettingsError(f"{where} begins or ends with a quote", advice="leave the quotes out")
+        raise SettingsError(f"{origin} begins or ends with a quote", advice="leave the quotes out")
     if any(unicodedata.category(sign) in _ODD for sign in bare):
         raise SettingsError(
-            f"{where} holds a control character or an invisible one",
+            f"{origin} holds a control character or an invisible one",
             advice="write it anew, on one line, instead of copying it",
         )
     return bare
 
 
-def clean_key(text: str, where: str) -> str:
+def clean_key(text: str, origin: str) -> str:
     """Return an API key as it goes into a header. Raises `SettingsError`, which never quotes it."""
-    key = clean(text, where)
+    key = clean(text, origin)
     if not key.isascii() or " " in key:
         raise SettingsError(
-            f"{where} holds characters that no key has",
+            f"{origin} holds characters that no key has",
             advice="copy the key alone, as the console of chenyu.cn shows it",
         )
     return key

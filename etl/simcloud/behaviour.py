@@ -69,7 +69,7 @@ class Behaviour:
     clock_off_s: float = 0.0
     fault_rate: float = 0.0
     fault_seed: int = 0
-    _asked: Counter[int] = field(default_factory=Counter, init=False, repr=False)
+    _requests: Counter[int] = field(default_factory=Counter, init=False, repr=False)
 
     def pause_s(self, page: int) -> float:
         """Return how long an answer takes, in seconds."""
@@ -101,8 +101,8 @@ class Behaviour:
         return self.omit_total or self.total is not None or self.null_when_empty
 
     def _fault(self, page: int) -> Fail | Cut:
-        self._asked[page] += 1
-        dice = Random(f"{self.fault_seed}/{page}/{self._asked[page]}")
+        self._requests[page] += 1
+        dice = Random(f"{self.fault_seed}/{page}/{self._requests[page]}")
         return dice.choice(FAULTS) if dice.random() < self.fault_rate else ""
 
 

@@ -89,22 +89,22 @@ class Fleet:
         """Return the records of a listing made at t, in its order. They are shared: do not change
         them.
         """
-        found = (timeline.record(t) for _, timeline in self._in_order())
-        return [record for record in found if record]
+        listed = (timeline.record(t) for _, timeline in self._in_order())
+        return [record for record in listed if record]
 
     def page(self, t: Instant, number: int = 1, page_size: int = 100) -> Record:
         """Return the whole answer as a value."""
         records = self.records(t)
-        shown = records[(number - 1) * page_size : number * page_size]
-        listing = {"instance_list": shown, "total": len(records)}
+        page = records[(number - 1) * page_size : number * page_size]
+        listing = {"instance_list": page, "total": len(records)}
         return {"code": 0, "msg": "success", "data": listing}
 
     def body(self, t: Instant, number: int = 1, page_size: int = 100) -> bytes:
         """Return the whole answer as bytes, equal if nothing changed."""
         fragments = self._fragments(t)
-        shown = b",".join(fragments[(number - 1) * page_size : number * page_size])
+        page = b",".join(fragments[(number - 1) * page_size : number * page_size])
         return b'{"code":0,"msg":"success","data":{"instance_list":[%b],"total":%d}}' % (
-            shown,
+            page,
             len(fragments),
         )
 
@@ -165,15 +165,15 @@ class Fleet:
         return oldest_first if self.options.order == "oldest" else oldest_first[::-1]
 
     def _timeline(self, life: Life) -> Timeline:
-        found = self._timelines.get(life.instance_uuid)
-        if found is None:
-            found = self._timelines[life.instance_uuid] = Timeline(life)
-        return found
+        timeline = self._timelines.get(life.instance_uuid)
+        if timeline is None:
+            timeline = self._timelines[life.instance_uuid] = Timeline(life)
+        return timeline
 
     def _fragments(self, t: Instant) -> list[bytes]:
         in_order = self._in_order()
         stretch = bisect_right(self._edges, t)
         if stretch != self._stretch[0]:
-            found = (timeline.fragment(t) for _, timeline in in_order)
-            self._stretch = stretch, [fragment for fragment in found if fragment]
+            listed = (timeline.fragment(t) for _, timeline in in_order)
+            self._stretch = stretch, [fragment for fragment in listed if fragment]
         return self._stretch[1]

@@ -78,11 +78,11 @@ def lives_of(seed: int, instances: int, start: Instant, end: Instant, habits: Ha
     return [
         life
         for number in range(instances)
-        for life in _place(Random(f"{seed}/{number}"), start, end, habits)
+        for life in _owned_lives(Random(f"{seed}/{number}"), start, end, habits)
     ]
 
 
-def _place(dice: Random, start: Instant, end: Instant, habits: Habits) -> Iterator[Life]:
+def _owned_lives(dice: Random, start: Instant, end: Instant, habits: Habits) -> Iterator[Life]:
     kind = habits.kind or _pick(dice, {name: getattr(habits, name) for name in _KINDS})
     born_inside = dice.random() < habits.born_inside
     age = dice.randint(DAY, 60 * DAY)

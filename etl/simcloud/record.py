@@ -43,11 +43,11 @@ class Timeline:
         index = bisect_right(self.edges, t) - 1
         if index < 0:
             return b""
-        found = self._bytes[index]
-        if found is None:
+        fragment = self._bytes[index]
+        if fragment is None:
             record = self.record(t)
-            found = self._bytes[index] = b"" if record is None else to_json(record)
-        return found
+            fragment = self._bytes[index] = b"" if record is None else to_json(record)
+        return fragment
 
 
 def to_json(value: Any) -> bytes:

@@ -140,8 +140,8 @@ class Server:
                 return self._failed(trouble)
             if behaviour.before_page and trouble != "reset":
                 behaviour.before_page(number)
-            found = self._page(path, query, number, page_size)
-            return self._failed(found) if isinstance(found, Fail) else Response(found, cut=trouble)
+            body = self._page(path, query, number, page_size)
+            return self._failed(body) if isinstance(body, Fail) else Response(body, cut=trouble)
 
     def _page(self, path: str, query: dict[str, str], number: int, page_size: int) -> bytes | Fail:
         behaviour = self.at(path)
@@ -207,7 +207,7 @@ class _Listener(ThreadingHTTPServer):
     request_queue_size = 128
 
     def __init__(self, server: Server, port: int) -> None:
-        self.told = server
+        self.cloud = server
         self.open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -242,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _respond(self) -> None:
         self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LIMIT_REQUEST))
-        answer = self.server.told.answer(self._request())
+        answer = self.server.cloud.answer(self._request())
         if answer.cut == "reset":
             self._reset()
             return
@@ -263,12 +263,12 @@ class _Handler(BaseHTTPRequestHandler):
             query=dict(parse_qsl(url.query, keep_blank_values=True)),
             method=self.command,
             headers=headers,
-            with_key=headers.get("authorization") == f"Bearer {self.server.told.key}",
+            with_key=headers.get("authorization") == f"Bearer {self.server.cloud.key}",
         )
 
     def _head(self, answer: Response) -> None:
         self.send_response_only(answer.status)
-        date = self.server.told.date()
+        date = self.server.cloud.date()
         given = {"Date": date} if date else {}
         plain = {
             "Content-Type": "application/json; charset=utf-8",
