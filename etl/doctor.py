@@ -7,7 +7,7 @@ from __future__ import annotations
 import getpass
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -126,6 +126,20 @@ def _examine_database(app: App) -> Iterator[Finding]:
         yield _refusal(error)
         return
     yield Finding("ok", f"database {app.database.location} ({version}), days of {zone}")
+    yield from _examine_derived(app, zone, is_current=is_current)
+    for poll in state["polls"]:
+        yield from _examine_poll(poll)
+    yield from _examine_fleets(state)
+    for reason, first_seen_at in rejected:
+        yield Finding(
+            "note",
+            f"a record could not be understood at {iso(first_seen_at)}: {reason}",
+            "see table rejected_record; look for a newer chenyu-etl",
+        )
+
+
+def _examine_derived(app: App, zone: str, *, is_current: bool) -> Iterator[Finding]:
+    """Yield a finding for each reason to compute what is derived from the facts again."""
     if zone != app.settings.timezone:
         yield Finding(
             "bad",
@@ -138,21 +152,29 @@ def _examine_database(app: App) -> Iterator[Finding]:
             "running time and costs were derived by another version of this program",
             "run chenyu-etl db upgrade, or chenyu-etl sync: they are made anew",
         )
-    for poll in state["polls"]:
-        if poll["age_s"] is not None and poll["age_s"] < -FUTURE_S:
-            yield Finding(
-                "bad",
-                f"{poll['account']} {poll['resource']}: the newest poll lies in the future, so that right"
-                " ones are refused",
-                "see that this machine's clock is right (NTP)",
-            )
-        if poll["last_outcome"] not in ("complete", "skipped"):
-            is_optional = RESOURCES[poll["resource"]].is_optional
-            yield Finding(
-                "note" if is_optional and poll["last_error_kind"] in ABSENT else "bad",
-                f"{poll['account']} {poll['resource']}: last poll {poll['last_outcome']}"
-                f" at {poll['last_run_at']}: {poll['last_error']}",
-            )
+
+
+def _examine_poll(poll: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield findings about the newest poll of one account and resource, a record of `Freshness`."""
+    if poll["age_s"] is not None and poll["age_s"] < -FUTURE_S:
+        yield Finding(
+            "bad",
+            f"{poll['account']} {poll['resource']}: the newest poll lies in the future, so that right"
+            " ones are refused",
+            "see that this machine's clock is right (NTP)",
+        )
+    if poll["last_outcome"] not in ("complete", "skipped"):
+        # a key without permission for a side resource still serves: instances alone are essential
+        is_harmless = RESOURCES[poll["resource"]].is_optional and poll["last_error_kind"] in ABSENT
+        yield Finding(
+            "note" if is_harmless else "bad",
+            f"{poll['account']} {poll['resource']}: last poll {poll['last_outcome']}"
+            f" at {poll['last_run_at']}: {poll['last_error']}",
+        )
+
+
+def _examine_fleets(state: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield accounts that list the same instances, and status codes without a meaning."""
     for pair in state["doubled"]:
         advice = "give each account its own key, and see chenyu-etl status; or drop one of the two"
         yield Finding("bad", pair["what"], advice)
@@ -163,12 +185,6 @@ def _examine_database(app: App) -> Iterator[Finding]:
                 f"{fleet['account']}: status {code} is not known and counts as not running",
                 f"chenyu-etl codes set status {code} MEANING",
             )
-    for reason, first_seen_at in rejected:
-        yield Finding(
-            "note",
-            f"a record could not be understood at {iso(first_seen_at)}: {reason}",
-            "see table rejected_record; look for a newer chenyu-etl",
-        )
 
 
 def _examine_other_database(app: App) -> Iterator[Finding]:

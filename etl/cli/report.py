@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,26 +164,31 @@ def report(
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(given)}
     _refuse_unused(chosen, options)
     arguments = {**options, "account": account}
-    _show(context, chosen, arguments, bounds, form, output, lang, excel, is_local=tz == "local")
+    wanted = _Rendering(form, lang, bounds, for_excel=excel, is_local=tz == "local")
+    _show(context, chosen, arguments, wanted, output)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendering:
+    """The form in which a report's rows are wanted."""
+
+    form: str
+    lang: str
+    bounds: bool
+    for_excel: bool
+    is_local: bool
 
 
 def _show(
     context: Context,
     chosen: Report,
     options: Mapping[str, Any],
-    bounds: bool,
-    form: str,
+    wanted: _Rendering,
     output: Path | None,
-    lang: str,
-    for_excel: bool,
-    *,
-    is_local: bool,
 ) -> None:
     """Run the report and print it, or write it to the file."""
     from etl import paths, reports
-    from etl.history.days import Zone
-    from etl.reports.render import render, write_file
-    from etl.reports.render.zones import in_zone
+    from etl.reports.render import render
 
     app = context.app()
     app.require_database()
@@ -190,50 +196,98 @@ def _show(
         paths.refuse_spared(output, app.database.files)
     if chosen.param("account") is not None:
         app.refuse_unknown_account(options["account"])
-    zone = app.stored_timezone()
+    arguments = _report_arguments(app, chosen, options)
+    columns, rows = _report_rows(app, chosen, arguments, wanted)
+    line = reports.line_above(app.database, chosen, arguments, wanted.lang)
+    # whatever reads CSV or JSON takes each line for data, so there it goes to standard error
+    if wanted.form not in ("table", "xlsx"):
+        say(line)
+    if output is not None:
+        _write_report(app, chosen, arguments, wanted, (columns, rows), line, output)
+        return
+    above = [line] if wanted.form == "table" else []
+    lines = render(wanted.form, columns, rows, wanted.lang, for_excel=wanted.for_excel)
+    print_lines(chain(above, lines))
+
+
+def _report_arguments(app: Any, chosen: Report, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report's arguments: the options, the first and the last day, and now."""
+    from etl import reports
+
     first, last = reports.day_range(options["from_day"], options["to_day"], app.today())
     arguments = {"now": app.now(), **options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
     reports.refuse_no_numbers(chosen, arguments)
+    return arguments
+
+
+def _report_rows(
+    app: Any, chosen: Report, arguments: Mapping[str, Any], wanted: _Rendering
+) -> tuple[Sequence[Column], Rows]:
+    """Run the report; return its columns and rows, and say on standard error what they leave out."""
+    from etl import reports
+    from etl.history.days import Zone
+    from etl.reports.render.zones import in_zone
+
+    zone = app.stored_timezone()
     names, read = reports.run(app.database, chosen, arguments)
+    # unread rows keep a transaction open: a reader that leaves (`| head`) must not keep it
     click.get_current_context().call_on_close(read.close)
     rows: Rows = read
     columns = chosen.described(names)
-    if not bounds:
+    if not wanted.bounds:
         columns, rows = _without_bounds(columns, rows)
-    if is_local:
+    if wanted.is_local:
         rows = in_zone(columns, rows, Zone(zone))
     if chosen.param("from_day") is not None:
-        say(f"{first} to {last}, days of {zone}")
-        rows = _or_told(rows, app, arguments["account"])
+        say(f"{arguments['from_day']} to {arguments['to_day']}, days of {zone}")
+        rows = _or_observed_days(rows, app, arguments["account"])
     if reports.is_about_money(chosen):
         for words in reports.unread(app.database, arguments.get("account")):
             say(f"not understood, and in no sum: {words}")
-    line = reports.line_above(app.database, chosen, arguments, lang)
-    if form not in ("table", "xlsx"):
-        say(line)
-    if output is None:
-        above = [line] if form == "table" else []
-        print_lines(chain(above, render(form, columns, rows, lang, for_excel=for_excel)))
-        return
-    more: dict[str, Any] = {
-        "made_at": app.now(),
-        "lang": lang,
-        "notes": [],
-        "for_excel": for_excel,
-    }
-    if form == "xlsx":
-        more["notes"] = reports.notes_of_report(
-            app.database, chosen, arguments, zone=zone, made_at=app.now(), lang=lang
+    return columns, rows
+
+
+def _write_report(
+    app: Any,
+    chosen: Report,
+    arguments: dict[str, Any],
+    wanted: _Rendering,
+    table: tuple[Sequence[Column], Rows],
+    line: str,
+    output: Path,
+) -> None:
+    """Write a report to a file: `line` above a table, notes beside the rows in a workbook."""
+    from etl import paths, reports
+    from etl.reports.render import write_file
+
+    made_at, notes = app.now(), []
+    if wanted.form == "xlsx":
+        notes = reports.notes_of_report(
+            app.database,
+            chosen,
+            arguments,
+            zone=app.stored_timezone(),
+            made_at=made_at,
+            lang=wanted.lang,
         )
     with paths.replacing(output, app.database.files) as file:
-        if form == "table":
+        if wanted.form == "table":
             file.write(f"{line}\n".encode())
-        write_file(file, form, chosen.name, columns, rows, **more)
+        write_file(
+            file,
+            wanted.form,
+            chosen.name,
+            *table,
+            made_at=made_at,
+            lang=wanted.lang,
+            notes=notes,
+            for_excel=wanted.for_excel,
+        )
     say(f"written: {output}")
 
 
-def _or_told(rows: Any, app: Any, account: str | None) -> Any:
+def _or_observed_days(rows: Any, app: Any, account: str | None) -> Any:
     """Return the rows; if a period has none, tell the user which days were observed."""
     from etl import reports
     from etl.history.days import Zone
