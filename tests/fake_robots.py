@@ -17,9 +17,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus, urlsplit
+
+from tests.http_listener import listening
 
 TOKEN = "TOKEN-7f3a9c-very-secret"
 SECRET = "SEC-0c41d2-very-secret"
@@ -167,21 +169,14 @@ def serve_robots(now: int) -> Iterator[Robots]:
             with suppress(OSError):
                 for _ in range(500):
                     self.wfile.write(b"X-More: 1\r\n")
-                    time.sleep(0.02)
+                    time.sleep(0.02)  # drips: slow, but never silent
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    robots.base_url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with listening(Handler) as port:
+        robots.base_url = f"http://127.0.0.1:{port}"
         yield robots
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @dataclass

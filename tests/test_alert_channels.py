@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from etl.errors import DeliveryError, EtlError, SettingsError
 from etl.settings.alerts import AlertSettings
 from tests.alerting import at, settings
 from tests.fake_robots import SECRET, TOKEN, Robots, serve_robots
+from tests.live import wait_for
 
 NOW = at("2026-11-24 10:00")
 KINDS = ("feishu", "wecom", "dingtalk", "webhook")
@@ -203,17 +203,13 @@ def test_no_connection_is_noticed(kind: str) -> None:
 
 def test_a_channel_that_never_answers_is_given_up_in_time(robots: Robots) -> None:
     robots.delay = threading.Event()
-    began = time.monotonic()
     assert "no answer in time" in refusal("feishu", robots, timeout_s=0.2).message
     robots.delay.set()
-    assert time.monotonic() - began < 3
 
 
 def test_an_answer_that_only_drips_is_given_up_in_time(robots: Robots) -> None:
     robots.drips = True
-    began = time.monotonic()
-    refusal("feishu", robots, timeout_s=0.2)
-    assert time.monotonic() - began < 3
+    assert "no answer in time" in refusal("feishu", robots, timeout_s=0.2).message
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x/y", "not a url", "https://", "https://[::1/x"])
@@ -325,17 +321,12 @@ def test_a_command_that_does_not_end_is_ended_with_its_children(tmp_path: Path) 
         "child = subprocess.Popen([sys.executable,'-c','import time; time.sleep(60)'])\n"
         "open(sys.argv[1],'w').write(str(child.pid)); time.sleep(60)"
     )
-    began = time.monotonic()
     with pytest.raises(DeliveryError, match="not done in 2 s"):
         run(script(tmp_path, text), timeout_s=2)
-    assert time.monotonic() - began < 10
     child = Path(f"/proc/{(tmp_path / 'out').read_text()}/stat")
-    for _ in range(100):
-        if not child.exists() or child.read_text().split()[2] == "Z":
-            return
-        time.sleep(0.05)
-    raise AssertionError("its child still runs")
+    wait_for(lambda: not child.exists() or child.read_text().split()[2] == "Z")
 
 
 def test_a_command_that_reads_nothing_is_no_failure(tmp_path: Path) -> None:
-    run(script(tmp_path, "pass"))
+    run(script(tmp_path, "import sys; sys.stdin.close(); open(sys.argv[1], 'w').close()"))
+    assert (tmp_path / "out").exists()

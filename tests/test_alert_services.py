@@ -232,6 +232,7 @@ def test_a_webhook_that_says_in_its_body_that_it_refuses_is_a_failure(
 def test_a_webhook_that_does_not_refuse_took_it(answer: Any, robots: Robots) -> None:
     robots.answers.append((200, answer))
     send(robots.webhook_url, message("hello"), "webhook")
+    assert len(robots.asked) == 1, "it was taken at once, and not sent again"
 
 
 @pytest.mark.parametrize("service", APPRISE)

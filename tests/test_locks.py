@@ -151,6 +151,7 @@ def test_a_server_that_hangs_up_under_a_lock_undoes_nothing(
                 " WHERE locktype = 'advisory' AND pid <> pg_backend_pid()",
             )
         wait_for(lambda: is_free_of(database, "a"))
+        assert is_free_of(database, "a")
 
 
 def test_a_poll_whose_lock_the_server_took_back_writes_nothing(

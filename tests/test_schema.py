@@ -369,6 +369,11 @@ def test_what_the_database_takes(database: Database) -> None:
         stretch(1, 2, 3, 4, no=3),
         stretch(1, None, None, None, no=4, kind="held"),
     )
+    assert rows(database, "SELECT usage_no FROM instance_usage WHERE usage_no > 1 ORDER BY 1") == [
+        (2,),
+        (3,),
+        (4,),
+    ]
 
 
 def test_a_read_only_user_reads_the_views_and_nothing_else(database: Database) -> None:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from etl.settings import Account
 from etl.simcloud import ANY, Behaviour, Fail, Server, Story
 from tests.commands import Command, cloud, home, path, run, server
 from tests.driven import Stepped
+from tests.http_listener import listening
 from tests.live import Living, living, wait_for
 
 __all__ = ["cloud", "home", "path", "run", "server"]
@@ -58,16 +59,8 @@ def switched() -> Iterator[Switch]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    switch.port = listener.server_port
-    thread = threading.Thread(target=listener.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with listening(Handler) as switch.port:
         yield switch
-    finally:
-        listener.shutdown()
-        thread.join()
-        listener.server_close()
 
 
 @pytest.fixture
@@ -223,3 +216,4 @@ def test_periodic_work_is_done_every_so_often_and_when_it_is_touched() -> None:
     often = Periodic(lambda: rung.append(2), every_s=0.01, at_least_s=0)
     wait_for(lambda: rung.count(2) > 2)
     often.stop(5)
+    assert rung.count(1) == 1, "not due again within the minute, and not after it was stopped"
