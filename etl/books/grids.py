@@ -74,13 +74,13 @@ def decoded(name: str, content: bytes) -> str:
     """Decode a text file: UTF-8 or UTF-16 with or without a mark, else GBK."""
     for mark, encoding in _BOMS:
         if content.startswith(mark):
-            return _decode(name, content.removeprefix(mark), encoding)
+            return _decode_as(name, content.removeprefix(mark), encoding)
     if b"\0" in content:  # neither UTF-8 nor GBK has it in a text
-        return _decode(name, content, _utf_16(content))
+        return _decode_as(name, content, _utf_16(content))
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
-        return _decode(name, content, "gb18030")
+        return _decode_as(name, content, "gb18030")
 
 
 def _utf_16(content: bytes) -> str:
@@ -88,7 +88,7 @@ def _utf_16(content: bytes) -> str:
     return "utf-16-le" if content[1::2].count(0) >= content[::2].count(0) else "utf-16-be"
 
 
-def _decode(name: str, content: bytes, encoding: str) -> str:
+def _decode_as(name: str, content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:

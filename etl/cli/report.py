@@ -197,7 +197,7 @@ def _show(
     if chosen.param("account") is not None:
         app.refuse_unknown_account(options["account"])
     arguments = _report_arguments(app, chosen, options)
-    columns, rows = _report_rows(app, chosen, arguments, wanted)
+    columns, rows = _run_report(app, chosen, arguments, wanted)
     line = reports.line_above(app.database, chosen, arguments, wanted.lang)
     # whatever reads CSV or JSON takes each line for data, so there it goes to standard error
     if wanted.form not in ("table", "xlsx"):
@@ -221,7 +221,7 @@ def _report_arguments(app: Any, chosen: Report, options: Mapping[str, Any]) -> d
     return arguments
 
 
-def _report_rows(
+def _run_report(
     app: Any, chosen: Report, arguments: Mapping[str, Any], wanted: _Rendering
 ) -> tuple[Sequence[Column], Rows]:
     """Run the report; return its columns and rows, and say on standard error what they leave out."""
