@@ -85,11 +85,16 @@ def test_init_keeps_nothing_of_a_key_that_is_refused(
     assert not (home / "config").exists()
 
 
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("init", "serving"):
+        monkeypatch.setattr(f"etl.cli.{module}.is_root", lambda: True)
+
+
 @pytest.mark.parametrize(("wrong", "code"), [(2, 0), (3, 4)])
 def test_a_person_is_asked_three_times_for_a_key(
     wrong: int, code: int, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("etl.cli.serving.is_terminal", lambda: True)
+    monkeypatch.setattr("etl.cli.init.is_terminal", lambda: True)
     words = ["init", "--no-sync", "--no-service"]
     keys = [*("cy wrong", "cy_wrong", "cy_wrong_again")[:wrong], KEY]
     done = CliRunner(env={"CHENYU_API_KEY": None}).invoke(main, words, input="\n".join(keys))
@@ -136,8 +141,8 @@ def test_root_at_a_terminal_is_offered_a_service_of_the_system(
 ) -> None:
     place = home / "etc/chenyu-etl/config.toml"
     monkeypatch.setattr("etl.service.units.SYSTEM_CONFIG", place)
-    monkeypatch.setattr("etl.cli.serving._is_root", lambda: True)
-    monkeypatch.setattr("etl.cli.serving.is_terminal", lambda: True)
+    as_root(monkeypatch)
+    monkeypatch.setattr("etl.cli.init.is_terminal", lambda: True)
     started: list[bool] = []
     monkeypatch.setattr(
         "etl.service.installing.install", lambda *_, system, **__: started.append(system) or []
@@ -286,7 +291,7 @@ def test_root_is_told_that_a_config_of_its_own_is_none_for_the_service(
     run: Command, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("init", "--no-sync").exit_code == 0
-    monkeypatch.setattr("etl.cli.serving._is_root", lambda: True)
+    as_root(monkeypatch)
     bare = run("init", "--account", "b", "--service")
     assert (bare.exit_code, "add --system" in bare.output) == (2, True)
     for words in (("print", "systemd"), ("install", "--folder", str(home / "units"))):

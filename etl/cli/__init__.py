@@ -96,6 +96,7 @@ def _add_commands() -> None:
         configuring,
         database,
         exporting,
+        init,
         money,
         months,
         page,
@@ -107,7 +108,7 @@ def _add_commands() -> None:
 
     for command in (
         syncing.demo,
-        serving.init,
+        init.init,
         syncing.sync,
         serving.run,
         serving.service,

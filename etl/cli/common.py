@@ -212,6 +212,11 @@ def show_warning(
     say(f"warning: {message}")
 
 
+def is_root() -> bool:
+    """Tell whether root runs this; Windows has none."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
 def is_terminal() -> bool:
     return sys.stderr.isatty()
 

@@ -1,10 +1,23 @@
-"""The command month: closed months."""
+"""The command month: closed months; and the workbook of a month, which report month writes."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
 import click
 
-from etl.cli.common import Context, account_option, json_option, print_rows, say, warn
+from etl.cli.common import (
+    STREAM,
+    Context,
+    account_option,
+    json_option,
+    print_lines,
+    print_rows,
+    say,
+    warn,
+)
 from etl.units import MICRO
 
 
@@ -78,3 +91,51 @@ def show_months(context: Context, as_json: bool) -> None:
         for m in frozen_months(app.database)
     ]
     print_rows(columns, rows, as_json)
+
+
+def show_workbook(
+    context: Context,
+    month: str | None,
+    account: str | None,
+    output: Path | None,
+    lang: str,
+    *,
+    is_help: bool,
+) -> None:
+    """Write the workbook of a month, or print what is in one."""
+    from etl.reports.workbook import SHEETS, write_month
+
+    if is_help:
+        print_lines(_workbook_help(SHEETS))
+        return
+    if (
+        month is None
+        or output is None
+        or (output.suffix.lower() != ".xlsx" and str(output) != STREAM)
+    ):
+        raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
+    app = context.app()
+    app.require_database()
+    app.refuse_unknown_account(account)
+    write_month(
+        app.database,
+        output,
+        month,
+        account=account,
+        zone=app.stored_timezone(),
+        today=app.today(),
+        made_at=app.now(),
+        lang=lang,
+    )
+    say(f"written: {output}")
+
+
+def _workbook_help(sheets: Iterable[Any]) -> Iterator[str]:
+    from etl import reports
+
+    yield "The workbook of a month for the books: chenyu-etl report month --month 2026-10 -o FILE.xlsx"
+    yield "Also takes --account NAME, and --lang zh for Chinese names and headings. Its sheets:"
+    for sheet in sheets:
+        about = reports.first_sentence(reports.load_report(sheet.report).about)
+        yield f"  {sheet.en} ({sheet.zh}), as report {sheet.report}: {about}"
+    yield "  Notes (说明): period, time zone, how far the bill has settled, gaps, version"

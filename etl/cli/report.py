@@ -140,7 +140,9 @@ def report(
     from etl import reports
 
     if name == "month":
-        _month(context, month, account, output, lang, is_help=help_report)
+        from etl.cli.months import show_workbook
+
+        show_workbook(context, month, account, output, lang, is_help=help_report)
         return
     if month is not None:
         raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
@@ -301,53 +303,6 @@ def _or_observed_days(rows: Any, app: Any, account: str | None) -> Any:
         say(f"no rows; observed from {first} to {last}: choose with --from, such as --from {first}")
     elif is_empty:
         say("no rows; nothing is observed yet: chenyu-etl sync, and see chenyu-etl status")
-
-
-def _month(
-    context: Context,
-    month: str | None,
-    account: str | None,
-    output: Path | None,
-    lang: str,
-    *,
-    is_help: bool,
-) -> None:
-    from etl.reports.workbook import SHEETS, write_month
-
-    if is_help:
-        print_lines(_month_help(SHEETS))
-        return
-    if (
-        month is None
-        or output is None
-        or (output.suffix.lower() != ".xlsx" and str(output) != STREAM)
-    ):
-        raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
-    app = context.app()
-    app.require_database()
-    app.refuse_unknown_account(account)
-    write_month(
-        app.database,
-        output,
-        month,
-        account=account,
-        zone=app.stored_timezone(),
-        today=app.today(),
-        made_at=app.now(),
-        lang=lang,
-    )
-    say(f"written: {output}")
-
-
-def _month_help(sheets: Iterable[Any]) -> Iterator[str]:
-    from etl import reports
-
-    yield "The workbook of a month for the books: chenyu-etl report month --month 2026-10 -o FILE.xlsx"
-    yield "Also takes --account NAME, and --lang zh for Chinese names and headings. Its sheets:"
-    for sheet in sheets:
-        about = reports.first_sentence(reports.load_report(sheet.report).about)
-        yield f"  {sheet.en} ({sheet.zh}), as report {sheet.report}: {about}"
-    yield "  Notes (说明): period, time zone, how far the bill has settled, gaps, version"
 
 
 def _list(reports: Any) -> Iterator[str]:
