@@ -70,6 +70,7 @@ def _refuse_odd_characters(text: str) -> None:
 
 def _of_scheme(scheme: str, has_slashes: bool, rest: str) -> Path | str:
     if scheme in POSTGRES and has_slashes:
+        # libpq and SQLAlchemy disagree on the other spellings; both know this one
         return f"postgresql://{rest}"
     if scheme in SQLITE and has_slashes:
         return _sqlite_url(rest)
@@ -109,6 +110,7 @@ def _windows_file(text: str) -> Path:
 
 
 def _file(text: str) -> Path:
+    # SQLite would say "unable to open database file" and no more
     if text.endswith(("/", os.sep)):
         raise SettingsError("the database is a folder", advice="name a file in it")
     try:

@@ -92,6 +92,7 @@ def _examine_key_file(account: Account) -> Iterator[Finding]:
 
 
 def _examine_clock(offset_s: float) -> Finding:
+    # HTTP dates have whole seconds, and servers behind a balancer differ by a few
     if abs(offset_s) <= 5:
         return Finding("ok", "this machine's clock agrees with the source's to some seconds")
     return Finding(
@@ -119,6 +120,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
             rejected = known.status.rejected(SHOWN_REJECTS)
             version = known.status.database_version()
             is_current = known.is_derived_by_todays_rules()
+        # reading alone works from a read-only disk, and as a user who may not write
         store.try_writing(app.database)
         for account in app.settings.accounts:
             yield from _examine_lock(app, account.name)

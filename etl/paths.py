@@ -64,6 +64,7 @@ ANY_ADVICE: Final = "check that place, or name another one"
 def try_folder(folder: Path) -> None:
     """Write a file of some size in a folder, and leave nothing there. Raises `OSError` with the reason if that
     fails, which libraries often keep to themselves."""
+    # written and synced: a full disk or a quota lets an empty file be made, and fails later
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(TRIED_BYTES))
         file.flush()
@@ -86,9 +87,11 @@ def advice_on(error: OSError) -> str:
 
 def file_name(account: str) -> str:
     """Return an account's name as a part of a file name that every file system accepts."""
+    # quoted, and not just cleaned: two accounts must never share a file
     name = quote(account, safe="")
     if len(name) <= LONGEST_NAME:
         return name
+    # file systems take 255 bytes, and a character of Chinese becomes nine
     return f"{name[:LONGEST_NAME]}~{hashlib.sha256(account.encode()).hexdigest()[:16]}"
 
 
@@ -122,6 +125,7 @@ def replacing(
             if mode is not None:
                 beside.chmod(mode)
             yield file
+        # within one folder, so that it is one step: a reader sees the old file or the whole new one
         os.replace(beside, path)
     except OSError as error:
         raise SettingsError(
@@ -160,6 +164,7 @@ def refuse_stream(path: Path) -> None:
 
 def _is_same(path: Path, other: Path) -> bool:
     try:
+        # a hard link is the same file by another path, which only samefile knows
         return path.resolve() == other.resolve() or path.samefile(other)
     except (OSError, RuntimeError):  # one of them is not there, or a link leads to itself
         return False

@@ -29,6 +29,7 @@ class LossyStream(io.TextIOWrapper):
 def silence(stream: TextIO) -> None:
     """Send a stream to nowhere: otherwise its buffered text would fail again at exit."""
     with suppress(OSError, ValueError):
+        # under the stream, not instead of it: the interpreter flushes the old object at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -44,9 +45,11 @@ def prepare() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
     if sys.stderr is None:
+        # Python gives None for a stream that was closed before it started (`2>&-`)
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - it stays open
     if isinstance(sys.stderr, io.TextIOWrapper):
         encoding = sys.stderr.encoding
+        # backslashreplace: a message with Chinese must not fail in a terminal of another encoding
         sys.stderr = LossyStream(
             sys.stderr.detach(), encoding, errors="backslashreplace", line_buffering=True
         )

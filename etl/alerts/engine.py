@@ -117,6 +117,7 @@ class Alerts:
         self._chosen(())
 
     def _keep_watch(self, now: Instant) -> None:
+        # in a suspend, or across a set clock, nobody watched: nothing is called stale for that time
         if self._last_tick is None or not 0 <= now - self._last_tick <= PAUSE_S:
             self._watching_since = now
         self._last_tick = now
@@ -178,6 +179,7 @@ class Alerts:
         Only one of several daemons can claim a message. A recipient that fails is left alone until the
         next tick.
         """
+        # new for each tick: a claim of this process that expired is not taken for a live one
         claimant = uuid.uuid4().hex
         with store.reading(self.database) as tx:
             waiting = tx.alerts.due(now)
@@ -236,8 +238,10 @@ class Alerts:
             error_text = attempt.try_one(channel.name, recipient, now)
             if error_text is not None:
                 errors.append(error_text)
+            # noted at once: a crash between two recipients must not send to the first one again
             elif len(everybody) > 1:
                 note(attempt.taken_by)
+        # an address list that is all comments would otherwise count as delivered
         if not everybody:
             return "the channel names no address"
         if not errors or len(everybody) == 1:

@@ -54,6 +54,7 @@ def check_folder(folder: Path, database_id: str | None) -> None:
     cannot, or if it belongs to another database.
     """
     with _refused_as_archive_error(folder):
+        # the folder itself may not be there yet; it is made by the first poll
         try_folder(next(path for path in (folder, *folder.absolute().parents) if path.exists()))
     if database_id is not None:
         _belongs_to(folder, database_id)
@@ -167,6 +168,7 @@ def _write_tail(path: Path, tail: Tail) -> None:
 def _write_whole(path: Path, text: bytes) -> None:
     """Replace a small file by one that is on disk."""
     fresh = path.with_name(f"{path.name}-new")
+    # beside the file and then renamed: a killed process leaves the old one or the new one whole
     with private(fresh) as file:
         file.truncate(0)
         file.write(text)
@@ -180,6 +182,7 @@ def _mended_tail(path: Path) -> Tail | None:
     A file without its own `.tail` is read whole.
     """
     tail, size = _read_tail(path), path.stat().st_size
+    # the usual case, and cheap: no line is read to append one
     if tail is not None and tail.size == size:
         return tail
     states = _states(path, tail.last_at) if tail is not None else None
@@ -198,6 +201,7 @@ def _mended_tail(path: Path) -> Tail | None:
 
 def _gzip_member(parts: Iterable[bytes]) -> Iterator[bytes]:
     """Compress parts into one gzip member."""
+    # a member for each line: whatever is torn at the end, all before it can be unpacked
     packer = zlib.compressobj(LEVEL, wbits=31)
     for part in parts:
         yield packer.compress(part)

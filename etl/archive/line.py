@@ -119,6 +119,7 @@ def _is_account(name: str) -> bool:
 
 def _rounded_up(text: str) -> Instant:
     """Return the instant that a text names; a fraction of a second is rounded up."""
+    # the end of a poll may be late, never early: a bound would be too narrow
     return ceil(datetime.fromisoformat(text).timestamp()) if "." in text else from_iso(text)
 
 
@@ -138,6 +139,7 @@ def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
     if not same:
         line.numbers = [[page.number for page in walk] for walk in poll.walks]
         line.page_size = next((page.page_size for walk in poll.walks for page in walk), None)
+    # the pages are put before the closing brace as they come
     yield msgspec.json.encode(line).removesuffix(b"}")
     if not same:
         yield b',"pages":' if len(poll.walks) == 1 else b',"walks":['
@@ -164,6 +166,7 @@ def _redacted(body: bytes) -> bytes:
     try:
         return msgspec.json.encode(redact(msgspec.json.decode(body)))
     except (msgspec.MsgspecError, UnicodeError, OverflowError):
+        # what is no strict JSON (NaN, a lone surrogate) is kept as the live path read it
         return json.dumps(redact(parse_json(body)), ensure_ascii=False).encode()
 
 
@@ -194,6 +197,7 @@ def _walked_pages(
     counted = numbers
     if counted is None:
         counted = [list(range(1, len(walk) + 1)) for walk in walks]
+    # whether a listing is whole is judged by the numbers: each must belong to its page
     if [len(walk) for walk in walks] != [len(walk) for walk in counted]:
         raise ValueError("the line numbers other pages than it has")
     return tuple(

@@ -49,6 +49,7 @@ def lines(path: str) -> Iterator[bytes | None]:
                 elif line.endswith(b"\n"):
                     if line.strip():
                         yield line
+                # the last line, without its end: whole if only the newline is missing, as editors leave it
                 elif line.strip():
                     yield line if is_json(line) else None
         except DAMAGED:
@@ -179,6 +180,7 @@ class _Unpacked(io.RawIOBase):
 def _reader(path: str) -> Iterator[Any]:
     with ExitStack() as stack:
         stream: Any = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
+        # by content, not by name: files may be given under any name, and standard input has none
         is_packed = stream.peek(2)[:2] in (GZIP, XZ)
         yield io.BufferedReader(_Unpacked(stream), CHUNK) if is_packed else stream
 
@@ -202,6 +204,7 @@ def _ends_with(packed: Path, path: Path) -> bool:
     """
     size, digest = _size_and_digest(path, 0)
     whole, _ = _size_and_digest(packed, 0)
+    # by content: the same text in other compression is the same day
     return whole >= size and _size_and_digest(packed, whole - size)[1] == digest
 
 
@@ -218,6 +221,7 @@ def _size_and_digest(path: Path, begins: int) -> tuple[int, bytes]:
 def _settle(folder: Path) -> None:
     """Flush a folder's new names to disk, if the system can, before old ones are removed."""
     with suppress(OSError):
+        # Windows cannot open a folder, and some network drives cannot sync one
         number = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(number)

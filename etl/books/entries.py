@@ -96,6 +96,7 @@ class Entry:
         value = self.values.get(name)
         if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             return value
+        # a workbook may hold 3 as 3.0
         if isinstance(value, float) and value.is_integer():
             return int(value)
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value):
@@ -233,6 +234,7 @@ def exact_yuan(microcny: int) -> str:
 
 def _digits(name: str, value: float) -> str:
     """Return a workbook's number as the text that it stands for, such as a cost centre."""
+    # the digits behind are lost already: an order number or a card would be another one
     if abs(value) >= 10**EXACT_DIGITS:
         reason = f"{name} is a number of which a spreadsheet keeps {EXACT_DIGITS} digits: format it as text"
         raise Wrong(reason, name)
@@ -306,10 +308,12 @@ def _column(at: int, name: str, heading: Any) -> str:
 
 def _toml(name: str, text: str, default: str) -> Iterator[Entry]:
     try:
+        # as Decimal: 19.99 is no binary fraction, and prices must be exact
         written = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{name} is no TOML: {error}", advice="nothing was changed") from error
     for kind, tables in written.items():
+        # tomllib keeps no line numbers, and a person looks for the line
         lines = _headings(text, kind)
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise SettingsError(

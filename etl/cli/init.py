@@ -61,6 +61,7 @@ def init(
     from etl import settings
     from etl.service import installing, units
 
+    # before anything is written: half a set-up is harder to mend than none
     if wants_service and not system and is_root() and not context.config:
         raise click.UsageError("root's service is one of the system: add --system")
     if not system and wants_service is not False and _wants_system(context):
@@ -133,10 +134,12 @@ def _asked_key(from_stdin: bool) -> str:
     import sys
 
     if from_stdin:
+        # a line, and not all of it: a pipe that stays open would wait for ever
         key = sys.stdin.readline()
     elif given := os.environ.get("CHENYU_API_KEY"):
         key = given
     elif is_terminal():
+        # on standard error: standard output may go into a file
         key = click.prompt("API key (from the console of chenyu.cn)", hide_input=True, err=True)
     else:
         raise click.UsageError("there is no terminal to ask for the key: use --stdin")
@@ -174,6 +177,7 @@ def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
     values = {name: os.environ.get(variable(name), "") for name in plain_settings()}
     values |= {name: value for name, value in context.options.items() if value}
     secret = [v for v in UNWRITTEN_VARIABLES if os.environ.get(v)]
+    # what stands before the @ may be a password: it stays where it was set
     if "@" in values["database_url"] and "://" in values["database_url"]:
         secret.append(variable("database_url"))
         values["database_url"] = ""
@@ -181,6 +185,7 @@ def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
         values["database_url"] = f"{units.STATE}/{units.NAME}.db"
     for name in ("database_url", "archive"):
         if values[name] and "://" not in values[name]:
+            # a service starts in another folder, where a relative path names another file
             values[name] = str(Path(values[name].strip()).expanduser().absolute())
     lines = [
         f"{name} = {json.dumps(value.strip(), ensure_ascii=False)}"
@@ -195,6 +200,7 @@ def _poll_first(context: Context, config: Path, account: str) -> None:
     from etl.app import App
     from etl.cli.syncing import _say_result
 
+    # the key file that was just written is to be tried, not the key of this shell
     environ = {name: value for name, value in os.environ.items() if name != "CHENYU_API_KEY"}
     app = App(settings.load({**context.options, "account": account}, environ, config), environ)
     try:

@@ -95,6 +95,7 @@ def _export(known: ExportsReader, table: Exported, stage: Path, period: str) -> 
             partition.mkdir(exist_ok=True)
             rows += _write_partition(partition / "part-0.parquet", table, batches)
             files += 1
+    # a table without rows still has a file, so that its columns can be read
     if not files:
         _write_partition(room / "part-0.parquet", table, [(known.columns(table.name), [])])
         files = 1
@@ -112,6 +113,7 @@ def _partitions(
                 yield None, (names, rows)
                 continue
             at = itemgetter(names.index(table.cut))
+            # both ISO texts and days begin with year and month
             keyed = [(str(at(row))[: PERIODS[period]], row) for row in rows]
             for key, part in groupby(keyed, itemgetter(0)):
                 yield key, (names, [row for _, row in part])

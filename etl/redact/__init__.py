@@ -157,6 +157,7 @@ def _redact_identity(value: Any) -> Any:
 
 
 def _redacted_number(value: Any) -> Any:
+    # type and not isinstance: True is an int too
     return str(value)[-4:] if type(value) in (str, int) else redact(value)
 
 

@@ -195,6 +195,7 @@ class Ticks:
         if isinstance(error, AlreadyPolled):
             self.observe(watch, "covered")
         elif isinstance(error, Busy):
+            # skipped has a row too: coverage would otherwise show a gap without a reason
             log.warning("%s: skipped, %s", watch.name, error.message)
             polling.record_skipped(
                 self.app, account.name, resource.name, int(turn.at), error.message

@@ -102,6 +102,7 @@ def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
     """
     command = " ".join(_quoted(word) for word in [*installed.command, "run"])
     if "$" in command:
+        # systemd expands $NAME in ExecStart unless a colon stands before it
         command = f":{command.replace('$$', '$')}"  # the path of a program knows no $$
     environ = "".join(
         f"Environment={_assigned(name, value)}\n" for name, value in installed.environ.items()
@@ -116,6 +117,7 @@ def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
         for account in settings.accounts
         if account.key_file is not None
     )
+    # ProtectHome=yes would hide the program from the service itself
     is_at_home = installed.words[0].startswith(("/home", "/root"))
     own = _SYSTEM.format(
         environment=ENVIRONMENT,
@@ -135,9 +137,11 @@ def crontab(installed: Installation) -> str:
     up; the second line says by mail when nothing complete came for a while.
     """
     assigned = [f"{name}={shlex.quote(value)}" for name, value in installed.environ.items()]
+    # cron takes an unescaped % for the end of the line
     words = " ".join([*assigned, shlex.join(installed.command)]).replace("%", r"\%")
     log = f'"$HOME/{NAME}.log"'
     return (
+        # exit code 7 is no failure: the sync before is still at work
         f"*/2 * * * *  {words} sync 2>>{log} || [ $? -eq 7 ]\n"
         f"*/15 * * * *  {words} status --max-age 15m >/dev/null 2>&1"
         f" || echo '{NAME}: no complete poll for 15 minutes'\n"
@@ -170,6 +174,7 @@ def windows(installed: Installation) -> str:
             f"a task of Windows takes no variables: {', '.join(installed.environ)}",
             advice="write them into the config file, or set them for the user and unset them here",
         )
+    # the line is pasted into cmd.exe, which reads some of these even inside quotes
     odd = sorted({sign for word in installed.command for sign in word if sign in '%&|<>^!"'})
     if odd:
         raise SettingsError(

@@ -30,6 +30,7 @@ def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipie
 def _send(robot: Webhook, message: Message, now: Instant) -> None:
     url = robot.url
     if robot.secret:
+        # the signature goes into the query, beside the access_token
         joint = "&" if "?" in url else "?"
         signature = quote_plus(sign(robot.secret, now * 1_000))
         url = f"{url}{joint}timestamp={now * 1_000}&sign={signature}"

@@ -39,6 +39,7 @@ def _send(robot: Webhook, message: Message, now: Instant) -> None:
         )
     )
     content = robot.post(_body(robot, message, lines, now))
+    # some answers have StatusCode in the place of code
     code = content.get("code", content.get("StatusCode")) if isinstance(content, dict) else None
     if code != 0:
         raise robot.refused(content)
@@ -75,4 +76,5 @@ def _body(robot: Webhook, message: Message, lines: Sequence[str], now: Instant) 
 
 
 def _safe_id(who: str) -> str:
+    # the id stands inside a tag, without quotes: a space or a > would end it
     return "".join(c for c in who if c.isalnum() or c in "_-.@")

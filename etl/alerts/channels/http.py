@@ -74,6 +74,7 @@ class Webhook:
                     return got.status_code, _beginning(got)
         except httpx.HTTPError as error:
             raise self.failure(_transport_failure(error)) from None
+        # their text can repeat the address, which holds the token
         except (httpx.InvalidURL, ValueError):
             raise self.failure("its address cannot be used") from None
 
@@ -99,6 +100,7 @@ def _beginning(got: httpx.Response) -> bytes:
     content = b""
     for chunk in got.iter_bytes():
         content += chunk
+        # whoever answers for the host decides how much comes; the refusal is in the beginning
         if len(content) > ANSWER_LIMIT:
             break
     return content

@@ -36,6 +36,7 @@ def _send(robot: Webhook, message: Message) -> None:
 def text_message(message: Message) -> dict[str, Any]:
     """Return a text message that mentions people by mobile number or user id."""
     lines = message.lines_within(lambda lines: utf8(_content(message, lines)) <= CONTENT_LIMIT)
+    # WeCom takes ids and mobile numbers in lists of their own
     mobiles = [who for who in message.mentions if who.isdecimal() and len(who) == MOBILE_DIGITS]
     return {
         "msgtype": "text",
