@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from etl.errors import ABSENT, Busy, EtlError, StoreError
 from etl.history.days import iso
 from etl.resources import RESOURCES, Resource
 from etl.settings import Account, default_urls
+from etl.settings.file import open_to_others
 from etl.status import status
 from etl.store import schema
 from etl.timing.freshness import FUTURE_S
@@ -87,7 +87,7 @@ def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> 
 
 def _examine_key_file(account: Account) -> Iterator[Finding]:
     path = account.key_file
-    if path is not None and path.exists() and path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+    if path is not None and open_to_others(path):
         yield Finding("note", f"others can read the key file {path}", f"chmod 600 {path}")
 
 

@@ -15,6 +15,7 @@ from etl.money.billing.judgement import (
     other_remarks,
     stopped_charges,
 )
+from etl.units import HOUR_S
 
 SHOWN_RIVALS: Final = 3
 
@@ -127,7 +128,7 @@ def _stopped_words(judgement: Judgement) -> str:
     stopped = stopped_charges(judgement.evidence)
     quiet = judgement.evidence.quiet_ends
     if stopped.windows:
-        hourly = stopped.amount * 3600 // max(1, stopped.seconds) / 1e6
+        hourly = stopped.amount * HOUR_S // max(1, stopped.seconds) / 1e6
         return (
             f"stopped instances cost something: {stopped.windows} windows in which nothing ran, or that"
             f" begin when a run ended, were charged {exact_yuan(stopped.amount)} yuan, {hourly:.4f} an hour"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl.cli.common import Context, Decorator, json_option, print_json, print_lines, say
+from etl.units import DAY_S
 
 if TYPE_CHECKING:
     from etl.alerts.cause import Alert
@@ -38,7 +39,7 @@ def list_alerts(context: Context, is_all: bool, lang: str | None, as_json: bool)
     """Print open alerts, the newest first."""
     app = context.app(lang=lang)
     app.require_database()
-    listed = app.alerts.listed(app.now() - CLEARED_DAYS * 86_400 if is_all else None)
+    listed = app.alerts.listed(app.now() - CLEARED_DAYS * DAY_S if is_all else None)
     if as_json:
         print_json([_alert_record(alert) for alert in listed])
         return
@@ -91,6 +92,7 @@ def check(ctx: click.Context, lang: str | None) -> None:
     app = ctx.obj.app(lang=lang)
     app.require_database()
     tried = app.alerts.tick(app.now())
+    # after the tick: alerts are kept and listed even if nobody is told of them
     app.alerts.require_channels()
     ctx.exit(_report_deliveries(tried))
 

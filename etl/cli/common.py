@@ -55,6 +55,7 @@ class Context:
             raise SettingsError(
                 "option --database is empty", advice="name a file or a URL, or leave it out"
             )
+        # every user of the machine can read the arguments of all processes
         if url and _holds_password(url):
             raise SettingsError(
                 "a database URL with a password on the command line is visible to everybody here",
@@ -173,6 +174,7 @@ def print_text(text: str) -> None:
     if sys.stdout is None:
         raise SettingsError("standard output is closed", advice="open it, or name a file: -o FILE")
     try:
+        # click takes colours off for files, and knows the encodings of Windows consoles
         click.echo(text, nl=False)
     except OSError as error:
         if error.errno == errno.EPIPE:

@@ -62,6 +62,7 @@ def downgrade(context: Context, revision: str, yes: bool) -> None:
     app = context.app()
     app.require_database()
     losses = schema.downgrade_losses(app.database, revision)
+    # on standard output, before the question: what is lost cannot be fetched again
     print_lines(f"drops {loss}" for loss in losses)
     if not yes:
         click.confirm("Go on?" if losses else "This drops nothing but views. Go on?", abort=True)

@@ -9,6 +9,7 @@ import click
 
 from etl.cli.common import json_option, print_json, print_lines, say
 from etl.poll import SKEW_S
+from etl.units import DAY_S, HOUR_S
 
 
 @click.command()
@@ -93,7 +94,7 @@ def _ago(age_s: int) -> str:
 
 
 def _age(seconds: int) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+    for unit, size in (("d", DAY_S), ("h", HOUR_S), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
@@ -105,4 +106,4 @@ def _seconds(text: str) -> int:
         raise click.BadParameter(
             "use a number and s, m, h or d, such as 15m", param_hint="--max-age"
         )
-    return int(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[match[2]]
+    return int(match[1]) * {"s": 1, "m": 60, "h": HOUR_S, "d": DAY_S}[match[2]]

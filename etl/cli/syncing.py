@@ -101,6 +101,7 @@ def sync(
         for result in polling.sync_all(app, resources, _progress() if is_terminal() else None):
             results.append(result)
             _say_result(result)
+    # after failed polls too: a stale file would go on saying that all is well
     if metrics_file is not None:
         from etl.service.metrics import write_textfile
 
@@ -265,6 +266,7 @@ def _progress() -> Any:
         if pages > 1:
             click.echo(f"\r{pages}{of} pages", err=True, nl=False)
             if pages == expected:
+                # the line is wiped: the result follows, and a log of the terminal keeps no progress
                 click.echo("\r\033[K", err=True, nl=False)
 
     return show

@@ -14,6 +14,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports import plain
 from etl.reports.render.parquet import pyarrow
+from etl.units import HOUR_S
 
 VERSIONS: Final = ("1.2", "1.3")
 ADDED: Final[Mapping[str, frozenset[str]]] = {
@@ -83,7 +84,7 @@ def export_focus(
         write = _write_parquet if ending == ".parquet" else _write_csv
         rows = write(file, names, batches)
         unpriced_s = known.exports.unpriced_s(month, account)
-        return FocusExport(rows, round(unpriced_s / 3600, 2))
+        return FocusExport(rows, round(unpriced_s / HOUR_S, 2))
 
 
 def decimal(value: Any) -> str:

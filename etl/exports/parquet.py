@@ -148,6 +148,7 @@ def _describe(stage: Path, done: Sequence[WrittenTable], zone: str, period: str)
         "partitioned_by": period,
         "tables": {table.name: table.rows for table in done},
     }
+    # the mark is what makes the folder ours: without it a next export refuses to replace it
     (stage / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     (stage / "duckdb.sql").write_text(duckdb_script(), encoding="utf-8")
 

@@ -97,6 +97,7 @@ class Daemon:
         except EtlError as error:
             log.error("the new config is refused, the old one stays: %s", error.message)
             return
+        # only once the schedule has taken them: a config is in force whole or not at all
         self.app.take(settings)
         if self._pinger is not None:
             self._pinger.stop()
@@ -170,6 +171,7 @@ class Daemon:
             self._looked_at = time.monotonic()
             self.schedule.notice_set_clock()
             every_s = self._systemd.every_s
+            # not while it is unwell: systemd then restarts it
             if every_s and self._looked_at - notified_at >= every_s and self.health()[0] == 200:
                 self._systemd.notify("WATCHDOG=1")
                 notified_at = self._looked_at
@@ -190,6 +192,7 @@ class Daemon:
             return code
         # a transaction that is open ends with the process, and so does the account's lock
         log.warning("ended in the middle of %s: nothing of it is written", ", ".join(in_hand))
+        # os._exit flushes nothing, and runs no handler that could wait for a thread
         logging.shutdown()
         os._exit(code)
 
@@ -238,6 +241,7 @@ class Daemon:
         reasons = self.blindness()
         if reasons:
             pinger.fail(scrub("\n".join(reasons)))
+        # a covered tick is good news too: another process polled in time
         elif outcome in ("complete", "covered"):
             pinger.success()
 
@@ -287,10 +291,12 @@ def _on_signals(note: Callable[[int], object]) -> dict[int, Any]:
     """
 
     def noted(number: int, _: object) -> None:
+        # SIGHUP may come again and again, and Windows has none
         if number != getattr(signal, "SIGHUP", None):
             signal.signal(number, signal.SIG_DFL)
         note(number)
 
+    # Python lets only the main thread set handlers; tests run a daemon in another one
     if threading.current_thread() is not threading.main_thread():
         return {}
     wanted = (getattr(signal, name, None) for name in ("SIGTERM", "SIGINT", "SIGHUP"))

@@ -8,7 +8,7 @@ from datetime import date
 from prometheus_client.core import GaugeMetricFamily
 
 from etl.store.status import StatusReader
-from etl.units import MICRO
+from etl.units import HOUR_S, MICRO
 
 
 def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricFamily]:
@@ -53,7 +53,7 @@ def money(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricF
             left.add_metric([account, "cash"], cash / MICRO)
             left.add_metric([account, "cards"], cards / MICRO)
             if burning[account]:
-                lasts.add_metric([account], max(0.0, (cash + cards) * 3600 / burning[account]))
+                lasts.add_metric([account], max(0.0, (cash + cards) * HOUR_S / burning[account]))
     for account in accounts:
         burn.add_metric([account], burning[account] / MICRO)
     yield from (left, burn, lasts)

@@ -182,6 +182,7 @@ def _chosen(
         (written.get(name), str(path)),
     )
     for value, origin in sources:
+        # units and containers set variables that they leave empty; only listen means `off` by that
         if value is not None and (value != "" or name == _MAY_BE_EMPTY):
             return value, origin
     return None, "default"
@@ -208,6 +209,7 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
     with suppress(RuntimeError):  # a user without a home, as in a container
         folders.append(platformdirs.user_data_path("chenyu-etl"))
     if state := environ.get("STATE_DIRECTORY"):
+        # systemd joins several folders by colons; the first is ours
         folders.insert(0, Path(state.partition(":")[0]))
     if not folders:
         raise SettingsError(

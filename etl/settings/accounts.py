@@ -72,6 +72,7 @@ class Account:
                 f"there is no API key for account {self.name!r}",
                 advice=f"export {own}=cy_…, as the config file says" if own else WHERE_KEYS_ARE,
             )
+        # from here on it is cut out of every log line and error, in whatever form
         remember(key)
         return key
 
@@ -185,6 +186,7 @@ def watched(
 
 def refuse_odd_name(name: str, origin: str = "") -> None:
     """Raise `SettingsError` for a text that cannot be an account's name."""
+    # NFC, or two names that look the same would be two accounts
     plain = name.strip() == name != "" and unicodedata.normalize("NFC", name) == name
     if not plain or len(name) > LONGEST_ACCOUNT or not name.isprintable():
         short = name if len(name) <= 40 else f"{name[:40]}…"

@@ -33,6 +33,7 @@ def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
 def read_config(path: Path) -> dict[str, Any]:
     """Return the tables of a config file. Raises `SettingsError` if it cannot be read."""
     try:
+        # editors of Windows write a byte order mark, which TOML refuses
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(

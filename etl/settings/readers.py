@@ -83,6 +83,7 @@ def base_url(value: Any, origin: str) -> str:
         raise SettingsError(
             f"{origin} is not an http(s) URL", advice=f"the public one is {DEFAULT_BASE_URL}"
         )
+    # a URL is shown in messages and stored with polls: a secret in it would be, too
     if parts.username or parts.password or parts.query or parts.fragment or " " in url:
         raise SettingsError(f"{origin} holds more than host and path", advice="leave that out")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
@@ -107,6 +108,7 @@ def resources(value: Any, origin: str) -> tuple[str, ...]:
             )
         if names.count(name) > 1:
             raise SettingsError(f"{origin} names {name!r} twice", advice="name it once")
+    # in the order of the registry: instances first, since the rest is optional
     return tuple(name for name in RESOURCES if name in names)
 
 

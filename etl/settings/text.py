@@ -22,6 +22,7 @@ def clean(text: str, origin: str) -> str:
     surely a mistake. It may be a secret, so the message names `where` alone.
     """
     bare = text.strip(_AROUND)
+    # docker --env-file keeps the quotes that a shell would take off
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
         bare = bare[1:-1].strip(_AROUND)
     if bare and (bare[0] in _QUOTES or bare[-1] in _QUOTES):

@@ -102,6 +102,7 @@ class Behaviour:
 
     def _fault(self, page: int) -> Fail | Cut:
         self._requests[page] += 1
+        # by page and try, not by time: pages are asked for at once, in any order, and a test must repeat
         dice = Random(f"{self.fault_seed}/{page}/{self._requests[page]}")
         return dice.choice(FAULTS) if dice.random() < self.fault_rate else ""
 

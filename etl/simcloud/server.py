@@ -132,7 +132,9 @@ class Server:
         number, page_size = count(query, "page", 1), count(query, "page_size", 10)
         if not number or not page_size:
             return self._failed(Fail(400, 400, "bad parameter"))
+        # before the lock, so that a stalled page holds up no other one
         self.closing.wait(self.at(path).pause_s(number))
+        # hooks of tests change the fleet: no page may be made of a half-changed one
         with self._one_at_a_time:
             behaviour = self.at(path)
             trouble = behaviour.trouble(number)
@@ -231,6 +233,7 @@ class _Listener(ThreadingHTTPServer):
     def hang_up(self) -> None:
         for connection in list(self.open):
             with suppress(OSError):
+                # clients keep connections alive: their threads would wait for a next request for ever
                 connection.shutdown(socket.SHUT_RDWR)
 
 

@@ -93,6 +93,7 @@ class Purse:
         begins = max(self.points[0][0], self.as_of - BURN_S)
         if self.as_of - begins < BURN_LEAST_S:
             return None
+        # a recharge hides what was spent beside it: that step counts for nothing, not below nothing
         falls = (max(0, a - b) for (_, a), (at, b) in pairwise(self.points) if at > begins)
         return sum(falls) / (self.as_of - begins)
 
@@ -111,6 +112,7 @@ class Balance(AlertRule[Purse, BalanceOptions]):
     ) -> Iterator[Cause]:
         for purse in facts:
             lasts_s = purse.lasts_s
+            # an old balance would warn of what a recharge may have mended long ago
             if lasts_s is None or moment.now - purse.as_of > STALE_S:
                 continue
             yield from self._low(purse, lasts_s, options, moment)
@@ -132,6 +134,7 @@ class Balance(AlertRule[Purse, BalanceOptions]):
 
     def _weekend(self, purse: Purse, lasts_s: float, moment: Moment) -> Iterator[Cause]:
         local = moment.zone.local(moment.now)
+        # once a week, and while somebody who can pay is at work
         if local.weekday() != FRIDAY or local.hour < FROM_HOUR:
             return
         if purse.as_of + lasts_s >= moment.zone.at(local.date() + timedelta(days=3), NOON):

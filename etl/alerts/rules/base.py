@@ -9,10 +9,11 @@ from etl.alerts.cause import Cause
 from etl.alerts.options import RuleOptions
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words
+from etl.units import HOUR_S
 
 F = TypeVar("F")
 S = TypeVar("S", bound=RuleOptions)
-COSTS_AGE_S: Final = 3_600
+COSTS_AGE_S: Final = HOUR_S
 """Age after which rules about the costs of whole weeks read them again."""
 
 

@@ -88,6 +88,7 @@ class Budget(AlertRule[Spending, BudgetOptions]):
         key = (row.scope, row.name, row.month, "projected")
         if row.projected_microcny is None or row.used_percent >= 100:
             return
+        # a projection moves with every hour: without a margin it would come and go at the limit
         is_open = ":".join((self.name, *key)) in moment.open_keys
         if row.projected_microcny <= row.budget_microcny * (EASE if is_open else 1):
             return

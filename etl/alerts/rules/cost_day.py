@@ -54,6 +54,7 @@ class CostDay(AlertRule[DayCost, CostDayOptions]):
         today = moment.zone.local_date(moment.now)
         costs = {(row.account, row.day): row.cost_microcny for row in facts}
         for account in sorted({account for account, _ in costs}):
+            # yesterday too: its last hours are known only after midnight
             for day in (today - timedelta(days=1), today):
                 cost = costs.get((account, day.isoformat()), 0)
                 usual = _usual(costs, account, day)
@@ -75,6 +76,7 @@ def day_costs(snapshot: Snapshot, since: str) -> list[DayCost]:
 
 def _is_dear(cost: int, usual: int, options: CostDayOptions) -> bool:
     return (
+        # both, or a day of 3 yuan after days of 1 would be worth a message
         cost > options.cost_day_factor * usual
         and cost - usual >= options.cost_day_from_yuan * MICRO
     )
@@ -82,6 +84,7 @@ def _is_dear(cost: int, usual: int, options: CostDayOptions) -> bool:
 
 def _usual(costs: Mapping[tuple[str, str], int], account: str, day: date) -> int | None:
     """Return the median of earlier days with the same weekday; None if too few are known."""
+    # the same weekday: a Sunday is cheap beside a Monday, and says nothing of it
     before = [(day - timedelta(weeks=w)).isoformat() for w in range(1, WEEKS + 1)]
     known = [costs[account, name] for name in before if (account, name) in costs]
     return round(median(known)) if len(known) >= LEAST_WEEKS else None

@@ -140,6 +140,7 @@ class Digest(AlertRule[DueDigest, DigestOptions]):
 
     def _text(self, snapshot: Snapshot, period: Period) -> Words:
         """Return the digest's text; empty while its alert is open, since it was sent by then."""
+        # its queries read weeks: they are not asked again at each tick until the time is over
         key = ":".join((self.name, *period.key))
         return NOTHING if key in snapshot.moment.open_keys else digest_text(snapshot, period)
 
@@ -215,6 +216,7 @@ def _cost(snapshot: Snapshot, period: Period) -> Iterator[Words]:
         return
     earlier, before = period.before(), None
     firsts = [row.first_s for row in _ask(snapshot, SPANS)]
+    # else a first week would look like a doubling of the cost
     if max(firsts) <= earlier.bounds(snapshot.moment.zone)[0]:
         before = _ask(snapshot, COST, **_day_arguments(earlier))[0].cost_microcny
     yield about(cost, "费用约 {}", "Cost about {}") + about(
@@ -271,6 +273,7 @@ def _polls_line(snapshot: Snapshot, period: Period) -> Words:
 
 def _now_lines(snapshot: Snapshot) -> Iterator[Words]:
     watched = [r for r in snapshot.running() if r.machine.account in snapshot.moment.accounts]
+    # two accounts may list the same machine, which runs once
     runs = list({r.machine.instance_uuid: r for r in watched}.values())
     last = max((row.last_s for row in _ask(snapshot, SPANS)), default=None)
     if last is not None:
