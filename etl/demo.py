@@ -143,6 +143,7 @@ class Demo:
         import sqlite3
 
         try:
+            # read-only, or looking for a file would make one
             address = f"{self.path.absolute().as_uri()}?mode=ro"
             with closing(sqlite3.connect(address, uri=True)) as conn:
                 marked = conn.execute(

@@ -49,6 +49,7 @@ def close(
                     book.freeze(key, chosen, now)
         if not closing.accounts:
             raise SettingsError("; ".join(closing.remarks), advice="there is nothing to close")
+        # after freezing: what is returned is what was frozen
         costs = book.monthly_costs(chosen)
         closing.costs.update({s: c for s, c in costs.items() if s.account in closing.accounts})
     return closing

@@ -69,6 +69,7 @@ def run_import(
         before = db.books.monthly_costs()
         imported = work(db)
         imported = replace(imported, effects=effects(before, db.books.monthly_costs()))
+        # an exception is what rolls back: a trial must leave nothing
         raise _Undone
     return imported
 

@@ -121,9 +121,11 @@ def _replace_rules(
     }
     if not allow_empty:
         refuse_empty(document.name, counts)
+    # read once, and used twice: for the remarks, and to allocate anew
     batches = list(book.batches())
     remarks = [*document.remarks, *rule_remarks(chosen, batches, book.account_names(), now)]
     if now is not None:
+        # rules of before versions were kept can be restored, too
         _keep(book, "before the first version", book.rules(), book.budgets(), now, is_first=True)
         _keep(book, source, chosen.rules, chosen.budgets, now)
     book.replace_rules(chosen.rules, batches)
@@ -142,6 +144,7 @@ def _keep(
 ) -> None:
     """Keep a version to come back to, unless the newest is the same; a first one only if there is none."""
     versions = book.rule_versions()
+    # as the text of a file: it can be read, compared and imported by any later version
     content = "\n".join(_file_lines("toml", rules, budgets, book.zone()))
     if (versions and (is_first or versions[-1].content == content)) or (is_first and not content):
         return

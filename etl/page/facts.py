@@ -113,6 +113,7 @@ def _read_table(
     given = {key: value for key, value in arguments.items() if key in known}
     names, rows = reports.run(database, report, {**given, "now": now})
     try:
+        # a page shows a year at most: its rows fit in memory, and several charts read them
         kept = [dict(zip(names, row, strict=True)) for row in islice(rows, most)]
     finally:
         rows.close()
@@ -127,6 +128,7 @@ def _report_command(name: str, given: Mapping[str, Any]) -> str:
 
 def _of_project(tables: Mapping[str, Table], project: str) -> Iterator[tuple[str, Table]]:
     """Keep the rows of one project's instances in tables that tell instances or projects apart."""
+    # reports without a column project are cut by the instances that the project paid for
     mine = {r["instance_uuid"] for r in tables["daily"].rows if r["project"] == project}
     for name, table in tables.items():
         rows = table.rows

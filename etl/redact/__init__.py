@@ -1,4 +1,4 @@
-"""Secrets out of what the source said, and out of every text that this program writes.
+"""Cut secrets out of the source's answers, and out of every text that this program writes.
 
 They are recognised by the name of what holds them (`names`), by their form (`text`), and because the
 process itself knows them (`known`). `MASK` stands for what was cut.
@@ -76,12 +76,12 @@ def without_known(text: str) -> str:
 
 
 def redact_words(value: Any) -> Any:
-    """`redact` of what a person wrote, such as a title: only what is surely a secret is cut."""
+    """Return a value that a person wrote, such as a title, without what is surely a secret."""
     return _words[value] if type(value) is str else redact(value)
 
 
 def mask(value: Any) -> Any:
-    """What stands in the place of a secret's value; nothing, and yes or no, are no secrets."""
+    """Return `MASK` for the value of a secret; an empty one, true and false hold none, and stay."""
     return value if not value or value is True else MASK
 
 
@@ -104,7 +104,7 @@ class _Strings(dict[str, str]):
 
 
 class _Words(dict[str, str]):
-    """What people wrote without what is surely a secret, remembered."""
+    """Texts of people without what is surely a secret, remembered."""
 
     def __missing__(self, text: str) -> str:
         left = text if len(text) < _SHORTEST_WORDS else cut_sure_secrets(text)
@@ -125,7 +125,7 @@ Reading = Callable[[Any], Any]
 
 
 class _Readings(dict[str, Reading]):
-    """How the value of a member is redacted, by the member's name."""
+    """The function that redacts a member's value, by the member's name."""
 
     def __missing__(self, name: str) -> Reading:
         if len(self) >= _KEPT:
@@ -180,7 +180,7 @@ def _redact_members(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def _names_a_secret(members: dict[str, Any]) -> bool:
-    """Whether a member says that another, its value, is a secret."""
+    """Tell whether a member names a secret that another member, its value, holds."""
     if _NAMED.isdisjoint(members):
         return False
     return any(_is_secret_name(members[member]) for member in _NAMING if member in members)
@@ -191,18 +191,20 @@ def _is_secret_name(value: Any) -> bool:
 
 
 def _redact_items(items: list[Any]) -> list[Any]:
+    # pairs as lists, as some answers give environment variables
     if len(items) == 2 and _is_secret_name(items[0]):
         return [items[0], mask(items[1])]
     return [redact(item) for item in items]
 
 
 def _redact_json(text: str) -> str:
-    """A text that may be JSON, as it is if that holds no secret."""
+    """Return a text that may be JSON without its secrets; as it is if it holds none."""
     try:
         value = json.loads(text)
         left = redact(value)
     except (ValueError, RecursionError):
         return cut_secrets(text)
+    # as it was written if nothing was cut: spacing would make a new version of it
     return text if left == value else json.dumps(left, ensure_ascii=False)
 
 

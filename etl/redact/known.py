@@ -33,6 +33,7 @@ class _Secrets:
             forms = self._forms.union(*(_forms(secret) for secret in secrets))
             if forms != self._forms:
                 self._forms = forms
+                # the longest first, or a part of a password would be cut and the rest shown
                 longest_first = sorted(forms, key=lambda form: (-len(form), form))
                 self._pattern = re.compile("|".join(map(_as_pattern, longest_first)), re.IGNORECASE)
 
@@ -53,7 +54,7 @@ def remember(*secrets: str) -> None:
 
 
 def remember_url(url: str) -> None:
-    """Cut what a database's URL, or a DSN of libpq, holds of secrets, however it is written."""
+    """Cut the passwords of a database's URL, or of a DSN of libpq, from every text from now on."""
     remember(*passwords_of(url))
 
 
@@ -68,7 +69,7 @@ def remember_address(url: str) -> None:
 
 
 def passwords_of(url: str) -> Iterator[str]:
-    """The passwords in a database's URL or a DSN. An `@`, `/` or `?` that is not escaped makes it
+    """Yield the passwords in a database's URL or a DSN. An `@`, `/` or `?` that is not escaped makes it
     ambiguous: each reading of it counts."""
     for secret in re.findall(
         r"(?i)(?:password|passwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&#]+)", url
@@ -84,7 +85,7 @@ def passwords_of(url: str) -> Iterator[str]:
 
 
 def apart(rest: str) -> tuple[str, str, str]:
-    """User-info, host with port, and what follows, of what stands behind `://`."""
+    """Split the part of a URL behind `://` into user-info, host with port, and the rest."""
     query_at = re.match(r"[\w.\-\[\]:,]*/[\w.\-/]*\?", rest)
     end = query_at.end() if query_at else len(rest)
     user_info, at, behind = rest[:end].rpartition("@")
@@ -95,10 +96,11 @@ def apart(rest: str) -> tuple[str, str, str]:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as texts spell it: plain, percent-encoded, decoded, and escaped as Python and JSON do."""
+    """Return a secret as texts spell it: plain, percent-encoded, decoded, and escaped as Python and JSON do."""
     secret = secret.strip()
     plain = {secret, unquote(secret), unquote_plus(secret)}
     spelled = {f(form) for form in plain for f in (quote, quote_plus, lambda s: quote(s, safe=""))}
+    # a repr and JSON spell what is not ASCII by escapes
     escaped = {form.encode("unicode_escape").decode() for form in plain}
     quoted = {form.replace("\\", "\\\\").replace('"', '\\"') for form in plain}
     return {form for form in plain | spelled | escaped | quoted if len(form) >= SHORTEST}
@@ -107,4 +109,5 @@ def _forms(secret: str) -> set[str]:
 def _as_pattern(form: str) -> str:
     if len(form) >= _WHOLE_WORD:
         return re.escape(form)
+    # an underscore ends a word here: `db_test` holds the password `test`
     return rf"(?<![^\W_]){re.escape(form)}(?![^\W_])"

@@ -27,9 +27,11 @@ def trigger_of(cadence: Cadence, account: str, timezone: str) -> Trigger:
         return grid(cadence.every_s, account)
     minute, hour, day, month, weekday = cadence.cron.split()
     try:
+        # cron runs on either of the two, APScheduler where both match: one of them would surprise
         if "*" not in (day, weekday):
             raise ValueError("day of month and of week")
         fields = {"minute": minute, "hour": hour, "day": day, "month": month}
+        # in UTC for now: `Cron` reads its times as those of a wall clock, around changes of it
         walls = CronTrigger(**fields, day_of_week=weekdays(weekday), timezone=UTC)
     except (ValueError, TypeError):
         raise SettingsError(
@@ -73,6 +75,7 @@ class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
             if self._making is not None and self._making[0] == job.id:
                 raise MaxInstancesReachedError(job)
             waits = job.id in self._waiting
+            # the first tick counts: that is since when the poll is due
             self._waiting.setdefault(job.id, run_times[-1].timestamp())
         if not waits:
             super().submit_job(job, run_times)

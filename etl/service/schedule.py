@@ -103,6 +103,7 @@ class Schedule:
             if now and (was.account, was.cadence) == (now.account, now.cadence):
                 watches[key] = was
                 was.pace.recovers()  # somebody may have mended what failed
+        # built above, and only then exchanged: a cadence that is refused changes nothing
         self._jobs.remove_all_jobs()
         self.watches = watches
         for key, watch in watches.items():
@@ -130,6 +131,7 @@ class Schedule:
         self.ticks.stopping.set()
         self._jobs.shutdown(wait=False)
         ends = self.ticks.monotonic() + grace_s
+        # not a join: a poll that hangs must not keep the daemon from ending
         while (self.in_hand() or self._unrecorded) and self.ticks.monotonic() < ends:
             time.sleep(0.05)
         return not (self.in_hand() or self._unrecorded)
@@ -147,6 +149,7 @@ class Schedule:
         if executor.has(key):
             first = watch.trigger.following(now)
         elif not watch.is_optional:  # the earliest is polled first
+            # from its tick on, not from now: the scheduler starts late jobs in the order of their times
             first = watch.trigger.latest(now)
         if first is not None:
             self._jobs.add_job(
@@ -157,6 +160,7 @@ class Schedule:
                 executor=f"account {watch.account.name}",
                 max_instances=MOST_INSTANCES,
                 coalesce=True,
+                # a late tick is served all the same: after a suspend one poll must come at once
                 misfire_grace_time=None,
                 next_run_time=datetime.fromtimestamp(first, UTC),
             )

@@ -29,7 +29,9 @@ class Systemd:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._socket = environ.get("NOTIFY_SOCKET", "")
         usec = environ.get("WATCHDOG_USEC", "")
+        # a shell that systemd started hands the variable on to whatever it runs
         own = environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
+        # twice within the limit, as sd_watchdog_enabled(3) advises
         self.every_s: float | None = int(usec) / 2e6 if own and usec.isdecimal() else None
         """How often it wants to hear `WATCHDOG=1`; None: never."""
 
@@ -40,6 +42,7 @@ class Systemd:
         address = self._socket
         if address.startswith("@"):  # an abstract name
             address = "\0" + address[1:]
+        # a manager that is gone is no reason to stop polling
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.connect(address)
             s.sendall(state.encode())
@@ -121,9 +124,11 @@ class Pinger:
         try:
             request = urllib.request.Request(signal_url(self._url, signal), data, headers)  # noqa: S310 - settings allow http(s)
             with self._open(request, timeout=self._timeout_s) as answer:
+                # read, so that the connection ends in order
                 answer.read(1000)
             self._failing = False
         except (OSError, ValueError) as error:
+            # once for each outage: pings come with every poll
             if not self._failing:
                 log.warning("ping_url did not answer: %s", type(error).__name__)
             self._failing = True
@@ -165,4 +170,5 @@ class Periodic:
             if self._stopping.is_set():
                 return
             self._work()
+            # twenty accounts that poll in one second are looked at once
             self._stopping.wait(self._at_least_s)
