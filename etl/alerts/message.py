@@ -108,6 +108,7 @@ def compose(
     causes: Sequence[Cause], language: str, mentions: Mapping[str, str], now: Instant
 ) -> Message:
     """Return one message of all causes, the worst first. `mentions` are ids by owner."""
+    # the worst first: what does not fit is cut at the end
     ordered = sorted(causes, key=lambda cause: -SEVERITIES.index(cause.severity))
     items: list[Item] = []
     room = TEXT_LIMIT

@@ -41,6 +41,7 @@ def make(
     `known` holds the alerts of these causes and all open ones, `last_message_at` is by channel.
     """
     holding = {cause.key: cause for cause in causes}
+    # open alerts without a cause are in it too, since those are to be cleared
     before = {key: known.get(key) for key in {*holding, *known}}
     after = {key: _alert_of(holding.get(key), known.get(key), now) for key in before}
     messages = []
@@ -51,6 +52,7 @@ def make(
         mentions = settings.mentions(channel)
         messages.append((channel.name, compose(due, channel.language, mentions, now)))
         for cause in due:
+            # the covered ones count as sent: they must not follow when the worst has cleared
             for key in (cause.key, *(k for k in cause.covers if k in holding)):
                 after[key] = _sent(after[key], holding[key], channel.name, now)
     changed = (alert for key, alert in sorted(after.items()) if alert != before[key])
@@ -127,6 +129,7 @@ def _is_delivery_due(cause: Cause, alert: Alert, channel: str, now: Instant) -> 
     sent_at = alert.deliveries.get(channel)
     if sent_at is None:
         return True
+    # it cleared and came again: a cause that flaps must not be a message each time
     if sent_at < alert.first_at:
         return now - sent_at >= REFIRE_S
     return cause.repeat_s is not None and now - sent_at >= cause.repeat_s

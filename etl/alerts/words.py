@@ -44,6 +44,7 @@ def joined(parts: Iterable[Words], joint: str = "\n") -> Words:
 
 def yuan(microcny: int) -> str:
     """Write an amount as `¥1,234.50`, rounded to the fen."""
+    # half up, by whole numbers: no float comes near an amount
     fen = (abs(microcny) + FEN // 2) // FEN
     sign = "-" if microcny < 0 and fen else ""
     return f"{sign}¥{fen // 100:,}.{fen % 100:02}"
@@ -84,6 +85,7 @@ def truncate(text: str, most: int) -> str:
     """Return at most `most` code points of a text, without splitting what people see as one."""
     if len(text) <= most:
         return text
+    # an emoji or a letter with marks is several code points, and half of one shows as a box
     while most > 0 and _continues(text, most):
         most -= 1
     return text[:most]

@@ -69,6 +69,7 @@ class Context:
         for variable in unread_variables(os.environ, path):
             say(f"warning: {variable}")
         if (ctx := click.get_current_context(silent=True)) is not None:
+            # at the end of the command, and after errors too: locks and files must not wait for exit
             ctx.call_on_close(lambda: _close(app))
         return app
 

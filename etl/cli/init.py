@@ -170,6 +170,7 @@ def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
     """
     import json
 
+    from etl.address import may_hold_password
     from etl.service import units
     from etl.settings import variable
     from etl.settings.variables import UNWRITTEN_VARIABLES, plain_settings
@@ -178,7 +179,7 @@ def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
     values |= {name: value for name, value in context.options.items() if value}
     secret = [v for v in UNWRITTEN_VARIABLES if os.environ.get(v)]
     # what stands before the @ may be a password: it stays where it was set
-    if "@" in values["database_url"] and "://" in values["database_url"]:
+    if may_hold_password(values["database_url"]):
         secret.append(variable("database_url"))
         values["database_url"] = ""
     if system and not values["database_url"]:

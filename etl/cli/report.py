@@ -36,6 +36,7 @@ class ReportCommand(click.Command):
     """The command report; `report NAME --help` explains that report."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # click answers --help before it reads NAME, and could only explain the command
         asks = [word for word in args if word in ("-h", "--help")]
         if asks and len(args) > len(asks) and not args[0].startswith("-"):
             args = [word for word in args if word not in asks] + ["--help-report"]
@@ -355,6 +356,7 @@ def _assignments(settings: Iterable[str]) -> dict[str, str]:
     for setting in settings:
         if not re.match(r"\w+=", setting):
             raise click.BadParameter("use NAME=VALUE", param_hint="--set")
+    # only at the first =, since a value may hold one
     return dict(setting.split("=", 1) for setting in settings)
 
 

@@ -29,9 +29,9 @@ from etl.tables.exported import Exported, exported, kind
 STAGE: Final = ".chenyu-etl-new"
 OLD: Final = ".chenyu-etl-old"
 MARK: Final = "chenyu-etl.json"
-"""What makes a folder an export of ours."""
+"""File that marks a folder as an export of ours."""
 PERIODS: Final = {"month": 7, "day": 10}
-"""How much of an ISO instant or day names the partition."""
+"""Characters of an ISO instant or day that name its partition, by `period`."""
 
 
 TABLES: Final = (

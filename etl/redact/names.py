@@ -27,13 +27,13 @@ _PLAIN_KEYS: Final = re.compile(
     r"public|pub|primary|foreign|sort|partition|cache|group|unique|object|gpu|image|region"
     r"|model|hot|translation|dict|map|index|config|item|row|column|data|json"
 )
-"""What stands before `key` where it opens nothing; every other key is a secret."""
+"""Words before `key` that name one that opens nothing; every other key is a secret."""
 _CODES: Final = re.compile(
     r"exchange|login|auth|verify|verification|activation|activate|redeem|redemption|invite"
     r"|invitation|sms|pass|access|security|secret|recovery|backup|confirm|confirmation|captcha"
     r"|unlock|pin|card|coupon|gift|reset|check"
 )
-"""What stands before `code` where whoever has it may do something."""
+"""Words before `code` that name one by which whoever has it may do something."""
 _ABOUT: Final = re.compile(
     r"file|path|env|type|kind|method|mode|count|length|len|size|expires|expired|expiry"
     r"|expiration|at|time|status|state|enabled|required|strength|policy"
@@ -46,12 +46,12 @@ _KEPT: Final = 10_000
 
 
 def is_secret(name: str) -> bool:
-    """Whether what goes by this name is a secret, in any way of writing names."""
+    """Tell whether a name, in any way of writing names, is that of a secret."""
     return _verdicts[name] == "secret"
 
 
 def is_card_number(name: str) -> bool:
-    """Whether what goes by this name is the number of a card."""
+    """Tell whether a name is that of a card's number."""
     return _verdicts[name] == "card"
 
 

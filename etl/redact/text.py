@@ -137,7 +137,7 @@ def _is_user_info(encoded: str) -> bool:
 
 
 Choice = Callable[[str, str, str], bool]
-"""Whether the value of a secret's name is cut: (name, separator, value)."""
+"""Tells whether the value of a secret's name is cut: (name, separator, value)."""
 
 
 def _cut_assigned(text: str, is_cut: Choice) -> str:

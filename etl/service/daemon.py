@@ -28,7 +28,7 @@ from etl.settings import Settings
 from etl.timing import freshness
 
 GRACE_S: Final = 5.0
-"""How long polls in hand may take when the daemon is to end; then they are as if never begun."""
+"""Time for polls in hand when the daemon is to end; after it they are as if never begun."""
 STUCK_S: Final = 1_800.0
 """A poll in hand for longer than this is a fault of ours: retries are bounded by far less."""
 SILENT_S: Final = 30.0

@@ -23,11 +23,11 @@ Answer = tuple[int, str, bytes]
 """Status, content type, body."""
 
 LONGEST_S: Final = 10.0
-"""How long a client may take, in all, to send its request and to read the answer."""
+"""Time in all for a client to send its request and to read the answer."""
 MOST_CLIENTS: Final = 32
 """Each holds a thread and a file descriptor, which polls need too."""
 ROOM_S: Final = 1.0
-"""How long a client waits for one of the others to be gone."""
+"""Longest wait of a client for one of the others to be gone."""
 
 log = logging.getLogger("etl.health")
 
@@ -109,6 +109,7 @@ class _HealthServer(ThreadingHTTPServer):
         super().__init__((host, port), _PageHandler)
 
     def server_bind(self) -> None:
+        # a restarted daemon takes its port at once, while old connections still time out
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()  # no look-up of the host's name

@@ -18,7 +18,7 @@ from etl.timing.cadence import Cadence
 from etl.timing.freshness import BLINDING, limit_s
 
 GRACE_S = 10.0
-"""How long a process that is done waits for its last ping."""
+"""Longest wait of a process that is done for its last ping."""
 
 
 def blindness(app: App) -> list[str]:

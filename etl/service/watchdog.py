@@ -33,7 +33,7 @@ class Systemd:
         own = environ.get("WATCHDOG_PID", "") in ("", str(os.getpid()))
         # twice within the limit, as sd_watchdog_enabled(3) advises
         self.every_s: float | None = int(usec) / 2e6 if own and usec.isdecimal() else None
-        """How often it wants to hear `WATCHDOG=1`; None: never."""
+        """Interval of `WATCHDOG=1` in seconds; None: it is not wanted."""
 
     def notify(self, state: str) -> None:
         """Send `READY=1`, `WATCHDOG=1`, `STOPPING=1`, `STATUS=…`."""

@@ -270,6 +270,7 @@ def _owner(name: str, written: Any, channels: set[str], origin: str) -> Owner:
 def _command_words(command: str | tuple[str, ...], at: str, origin: str) -> tuple[str, ...]:
     """Return the words of a command, given as a list, or as one text to split as a shell would."""
     try:
+        # no shell runs it: a title with `;` or `$(…)` in it stays a text
         words = tuple(shlex.split(command)) if isinstance(command, str) else command
     except ValueError:
         words = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from etl.address import may_hold_password
 from etl.errors import SettingsError
 from etl.settings import LoadedSettings
 from etl.settings.file import open_to_others
@@ -48,7 +49,7 @@ def _holds_secret(reading: LoadedSettings) -> bool:
     """Tell whether the config file holds a password of the database or the URL to ping."""
     written = reading.written
     url = written.get("database_url")
-    return bool(written.get("ping_url")) or (isinstance(url, str) and "@" in url and "://" in url)
+    return bool(written.get("ping_url")) or (isinstance(url, str) and may_hold_password(url))
 
 
 def _relative_paths(reading: LoadedSettings) -> Iterator[tuple[str, Path]]:

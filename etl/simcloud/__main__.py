@@ -13,7 +13,7 @@ from etl.simcloud.server import Server, real_time, serve
 
 PAST_DAYS: Final = 14
 DAYS: Final = 365
-"""How long its people go on; after that nothing happens any more."""
+"""Days for which its people go on; after them nothing happens any more."""
 
 
 def main(words: Sequence[str] | None = None, until: threading.Event | None = None) -> None:

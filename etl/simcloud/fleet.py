@@ -165,6 +165,7 @@ class Fleet:
         return oldest_first if self.options.order == "oldest" else oldest_first[::-1]
 
     def _timeline(self, life: Life) -> Timeline:
+        # made once: a page is listed thousands of times in a test
         timeline = self._timelines.get(life.instance_uuid)
         if timeline is None:
             timeline = self._timelines[life.instance_uuid] = Timeline(life)

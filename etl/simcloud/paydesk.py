@@ -36,6 +36,7 @@ def desks(money: Money) -> dict[str, Desk]:
 
 def json_yuan(amount: int) -> int | float:
     """Return millionths as a JSON number of exactly that many yuan."""
+    # the source writes 12, not 12.0
     return amount / 1_000_000 if amount % 1_000_000 else amount // 1_000_000
 
 

@@ -15,7 +15,7 @@ Yuan: TypeAlias = int | float | str | Decimal
 
 HOUR_S: Final = 3_600
 PERIODS_S: Final = {"day": 86_400, "week": 604_800, "month": 30 * 86_400, "year": 365 * 86_400}
-"""How long the simulation's prepaid periods last. No zone comes into it."""
+"""Lengths of the simulation's prepaid periods. No zone comes into it."""
 UNITS: Final = ("hour", *PERIODS_S)
 
 

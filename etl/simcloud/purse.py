@@ -157,6 +157,7 @@ def _pay_in(ledger: Ledger, recharge: Recharge) -> None:
 
 
 def _bill_line(charge: Charge, channel: int, amount: int, order_per_line: bool) -> Line:
+    # the source may give the parts of one charge an order each, or one for all
     order = f"{charge.order}/{channel}" if order_per_line else charge.order
     return Line(
         order_number(order),

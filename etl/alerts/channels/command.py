@@ -58,6 +58,7 @@ def _kill_group(running: subprocess.Popen[bytes]) -> None:
     """Kill a command that still runs, with all processes that it started."""
     if running.poll() is None:
         with suppress(OSError):
+            # the whole group: a script is ended, and what it started would go on
             if hasattr(os, "killpg"):
                 os.killpg(running.pid, signal.SIGKILL)
             else:
