@@ -44,9 +44,9 @@ def run(home: Path) -> Command:
 @pytest.fixture
 def path(home: Path, sqlite_template: Path) -> Path:
     """A SQLite file, up to date and empty."""
-    place = home / "lab.db"
-    place.write_bytes(sqlite_template.read_bytes())
-    return place
+    path = home / "lab.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    return path
 
 
 @pytest.fixture

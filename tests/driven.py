@@ -103,9 +103,9 @@ class Driven:
         self.schedule = Schedule(
             ticks, app.settings, jobs=self.jobs, pool=self.pool, recorder=Inline()
         )
-        self.looks()
+        self.run_due()
 
-    def looks(self) -> None:
+    def run_due(self) -> None:
         self.schedule.notice_set_clock()
         self.jobs.step()
 
@@ -121,12 +121,12 @@ class Driven:
         ends = self.lab.cloud.now + seconds + minutes * 60 + hours * 3_600
         while self.lab.cloud.now < ends:
             self.lab.cloud.passes(seconds=STEP_S)
-            self.looks()
+            self.run_due()
 
     def sleeps(self, *, hours: float) -> None:
         self.lab.cloud.passes(hours=hours)
         self.stands_s += hours * 3_600
-        self.looks()
+        self.run_due()
 
     def _observe(self, watch: Watch, outcome: str, *_: Any) -> None:
         self.seen[outcome] += 1

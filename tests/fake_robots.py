@@ -65,7 +65,7 @@ class Robots:
             self.delay.wait(10)
         if self.answers:
             return self.answers.pop(0)
-        url, said = urlsplit(target), json.loads(body)
+        url, message = urlsplit(target), json.loads(body)
         kinds = {
             "/open-apis": self._feishu,
             "/robot": self._dingtalk,
@@ -77,54 +77,54 @@ class Robots:
             "/broken": self._broken,
         }
         kind = next(kinds[start] for start in kinds if url.path.startswith(start))
-        status, content = kind(url.query, said, body, headers)
-        told = content if isinstance(content, dict) else {}
-        if 200 <= status < 300 and not any(told.get(k) for k in ("code", "errcode")):
-            self.took.append(said)
+        status, content = kind(url.query, message, body, headers)
+        members = content if isinstance(content, dict) else {}
+        if 200 <= status < 300 and not any(members.get(k) for k in ("code", "errcode")):
+            self.took.append(message)
             self.headers.append(headers)
         return status, content
 
-    def _wecom(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+    def _wecom(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         if parse_qs(query).get("key") != [TOKEN]:
             return 200, {"errcode": 93000, "errmsg": "invalid webhook url"}
-        if len(said["text"]["content"].encode()) > 2_048:
+        if len(message["text"]["content"].encode()) > 2_048:
             return 200, {"errcode": 40058, "errmsg": "text.content exceed max length 2048"}
         return 200, {"errcode": 0, "errmsg": "ok"}
 
-    def _discord(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
-        if len(said["content"].encode("utf-16-le")) > 2 * 2_000:
+    def _discord(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(message["content"].encode("utf-16-le")) > 2 * 2_000:
             return 400, {"code": 50035, "message": "Invalid Form Body"}
         return 204, {}
 
-    def _telegram(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
-        if len(html.unescape(said["text"]).encode("utf-16-le")) > 2 * 4_096:
+    def _telegram(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(html.unescape(message["text"]).encode("utf-16-le")) > 2 * 4_096:
             words = "Bad Request: message is too long"
             return 400, {"ok": False, "error_code": 400, "description": words}
         return 200, {"ok": True}
 
-    def _slack(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
-        if len(said["attachments"][0]["text"]) > 40_000:
+    def _slack(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(message["attachments"][0]["text"]) > 40_000:
             return 200, {"ok": False, "error": "msg_too_long"}
         return 200, b"ok"
 
-    def _broken(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+    def _broken(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         return 503, {}
 
-    def _feishu(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+    def _feishu(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         if len(body) > 20_000:
             return 200, {"code": 9499, "msg": "Bad Request", "data": {}}
-        timestamp = said.get("timestamp", "")
+        timestamp = message.get("timestamp", "")
         key = (timestamp + "\n" + SECRET).encode("utf-8")
         wanted = base64.b64encode(hmac.new(key, digestmod=hashlib.sha256).digest()).decode()
         late = not timestamp.isdigit() or abs(int(timestamp) - self.now) > 3_600
-        if late or said.get("sign") != wanted:
+        if late or message.get("sign") != wanted:
             return 200, {
                 "code": 19021,
                 "msg": "sign match fail or timestamp is not within one hour",
             }
         return 200, {"StatusCode": 0, "StatusMessage": "success", "code": 0, "msg": "success"}
 
-    def _dingtalk(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+    def _dingtalk(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         given = parse_qs(query)
         text = f"{given.get('timestamp', ['0'])[0]}\n{SECRET}"
         wanted = base64.b64encode(
@@ -136,7 +136,7 @@ class Robots:
             return 200, {"errcode": 310000, "errmsg": "sign not match"}
         return 200, {"errcode": 0, "errmsg": "ok"}
 
-    def _webhook(self, query: str, said: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+    def _webhook(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         stamp = headers.get("x-chenyu-timestamp", "")
         digest = hmac.new(SECRET.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
         if headers.get("x-chenyu-signature", f"sha256={digest}") != f"sha256={digest}":

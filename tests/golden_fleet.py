@@ -173,12 +173,12 @@ def move(database: Database, zone: str) -> None:
     rebuild(database, zone, TODAY)
 
 
-def asked() -> Iterator[tuple[str, str, dict[str, Any]]]:
+def variants() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Golden file's name, report, arguments."""
     for name in reports.report_names():
-        for said in VARIANTS.get(name, ({},)):
-            words = "-".join([name, *said.values()])
-            yield words, name, {**PERIOD, "now": NOW, **said}
+        for variant in VARIANTS.get(name, ({},)):
+            words = "-".join([name, *variant.values()])
+            yield words, name, {**PERIOD, "now": NOW, **variant}
 
 
 def as_csv(database: Database, name: str, arguments: dict[str, Any]) -> str:
@@ -197,7 +197,7 @@ def main() -> None:
         fill(database)
         for zone in ZONES:
             move(database, zone)
-            for words, name, arguments in asked():
+            for words, name, arguments in variants():
                 file = path(zone, words)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(as_csv(database, name, arguments), encoding="utf-8")

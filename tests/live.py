@@ -213,11 +213,11 @@ def command(environ: dict[str, str], *words: str) -> subprocess.CompletedProcess
     return subprocess.run([str(COMMAND), *words], env=environ, capture_output=True, text=True)
 
 
-def leaks(*places: Path | str, secrets: tuple[str, ...] = (LEAK_MARK, KEY)) -> list[str]:
+def leaks(*sources: Path | str, secrets: tuple[str, ...] = (LEAK_MARK, KEY)) -> list[str]:
     """Where secrets are: in files below these folders (packed ones too), or in these texts."""
     found = []
-    for place in places:
-        files = sorted(place.rglob("*")) if isinstance(place, Path) else [place]
+    for source in sources:
+        files = sorted(source.rglob("*")) if isinstance(source, Path) else [source]
         for file in files:
             if isinstance(file, Path):
                 if not file.is_file():

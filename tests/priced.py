@@ -46,7 +46,7 @@ def lists(
         tx.refresh_prices()
 
 
-def says(database: Database, *overrides: Override) -> None:
+def set_prices(database: Database, *overrides: Override) -> None:
     """The user's overrides, all of them."""
     with database.writing() as conn:
         write_overrides(database, conn, overrides)

@@ -36,7 +36,7 @@ class ScriptedCloud:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def asked(self) -> int:
+    def request_count(self) -> int:
         return len(self.seen)
 
     def answers(self, content: Any = None, *, status: int = 200, **headers: str) -> ScriptedCloud:
@@ -62,9 +62,9 @@ class ScriptedCloud:
     def cuts(self, body: bytes, promised: int) -> ScriptedCloud:
         """A Content-Length of `promised`, then `body`, then closed."""
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {promised}\r\n\r\n".encode()
-        return self.says(head + body)
+        return self.sends(head + body)
 
-    def says(self, raw: bytes) -> ScriptedCloud:
+    def sends(self, raw: bytes) -> ScriptedCloud:
         """These bytes and no more, then closed."""
 
         def step(s: socket.socket) -> bool:

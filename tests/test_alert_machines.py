@@ -37,7 +37,7 @@ from tests.alerting import (
     settings,
     snapshot,
 )
-from tests.priced import charges, generated_overrides, lists, says
+from tests.priced import charges, generated_overrides, lists, set_prices
 from tests.support import apply, poll_of, rows
 
 __all__ = ["cloud"]
@@ -81,7 +81,9 @@ def said_at(database: Database, now: int, **said: Any) -> str:
 def test_the_users_price_holds_over_the_list_price(database: Database, cloud: Story) -> None:
     lists(database, "RTX 4090", (NOON - DAY, None, None, 5_500_000))
     assert "about ¥99.00 so far, ¥11.00 an hour" in said_at(database, NOON + 2)
-    says(database, Override("hour", 4 * MICRO, gpu_name="RTX 4090", valid_from=NOON - 2 * HOUR))
+    set_prices(
+        database, Override("hour", 4 * MICRO, gpu_name="RTX 4090", valid_from=NOON - 2 * HOUR)
+    )
     (row,) = running(database)
     assert row.hour_microcny == 8 * MICRO
     assert row.cost(NOON) == (7 * 11 + 2 * 8) * MICRO
@@ -90,7 +92,7 @@ def test_the_users_price_holds_over_the_list_price(database: Database, cloud: St
 def test_a_price_of_the_image_and_of_the_instance_holds(database: Database, cloud: Story) -> None:
     lists(database, "RTX 4090", (NOON - DAY, None, None, 5_500_000))
     (image,) = rows(database, "SELECT image_uuid FROM instance_usage")
-    says(
+    set_prices(
         database,
         Override("hour", 2 * MICRO, image_uuid=image[0], adds=True, per="instance"),
         Override("day", 48 * MICRO, gpu_name="RTX 4090", charging_type=1),
@@ -103,7 +105,9 @@ def test_the_roll_call_counts_by_prices_to_come_and_the_charging_model(
 ) -> None:
     """Cheaper from midnight on; a begun hour counts whole."""
     lists(database, "RTX 4090", (NOON - DAY, None, None, 5_500_000))
-    says(database, Override("hour", MICRO, gpu_name="RTX 4090", valid_from=at("2026-01-07 00:00")))
+    set_prices(
+        database, Override("hour", MICRO, gpu_name="RTX 4090", valid_from=at("2026-01-07 00:00"))
+    )
     now = polls(database, cloud, hours=9, minutes=30)
     said = said_at(database, now - 2, off=["long_run"])
     assert "about ¥45.50 more by 09:00 UTC+8 tomorrow" in said  # 2.5 h at 11 yuan, 9 h at 2
@@ -126,7 +130,7 @@ def test_what_has_no_price_for_a_part_of_its_time_is_said_without_yuan(
     database: Database, cloud: Story
 ) -> None:
     assert running(database)[0].cost(NOON) is None
-    says(database, Override("hour", MICRO, gpu_name="RTX 4090", valid_from=NOON - HOUR))
+    set_prices(database, Override("hour", MICRO, gpu_name="RTX 4090", valid_from=NOON - HOUR))
     (row,) = running(database)
     assert (row.hour_microcny, row.cost(NOON)) == (2 * MICRO, None)
     assert "so far" not in said_at(database, NOON + 2)
@@ -148,7 +152,9 @@ def test_the_yuan_of_a_stop_are_those_of_the_report_runs(
     model: dict[str, Any], database: Database, cloud: Story
 ) -> None:
     lists(database, "RTX 4090", (NOON - DAY, None, None, 5_512_345))
-    says(database, Override("hour", 4_100_001, gpu_name="RTX 4090", valid_from=NOON + 5 * HOUR + 7))
+    set_prices(
+        database, Override("hour", 4_100_001, gpu_name="RTX 4090", valid_from=NOON + 5 * HOUR + 7)
+    )
     charges(database, **model)
     polls(database, cloud, hours=14, minutes=16)
     cloud.passes(minutes=1)
@@ -190,7 +196,9 @@ def test_what_runs_has_cost_so_far_what_the_reports_say(seed: int, database: Dat
     for model in ("RTX 4090", "A100", "H100"):
         lists(database, model, (start, None, None, 5_123_457))
     images = [row[0] for row in rows(database, "SELECT DISTINCT image_uuid FROM instance_usage")]
-    says(database, *generated_overrides(Random(seed), ["A100", "L40S"], images, start, start + DAY))
+    set_prices(
+        database, *generated_overrides(Random(seed), ["A100", "L40S"], images, start, start + DAY)
+    )
     charges(database, **MODELS[seed])
     kept = {
         uuid: cost if whole else None

@@ -108,8 +108,8 @@ TROUBLES: dict[str, Callable[[ScriptedCloud], object]] = {
     "half a JSON": lambda c: c.answers(b'{"code":0,"data":{"instance_list":[{"a"'),
     "deep JSON": lambda c: c.answers(b'{"code":0,"data":' + b"[" * 200_000),
     "too few bytes": lambda c: c.cuts(b'{"code":0}', promised=100),
-    "no HTTP": lambda c: c.says(b"SSH-2.0-OpenSSH_9.7\r\n"),
-    "closed": lambda c: c.says(b""),
+    "no HTTP": lambda c: c.sends(b"SSH-2.0-OpenSSH_9.7\r\n"),
+    "closed": lambda c: c.sends(b""),
     "reset": lambda c: c.resets(),
     "bad gzip": lambda c: c.answers(b"not gzip", Content_Encoding="gzip"),
 }
@@ -121,7 +121,7 @@ def test_what_may_pass_is_tried_again(cloud: ScriptedCloud, client_of: ClientOf,
     cloud.answers()
     client = client_of(cloud)
     assert client.get("/x").body
-    assert (client.requests, client.retries, cloud.asked) == (2, 1, 2)
+    assert (client.requests, client.retries, cloud.request_count) == (2, 1, 2)
 
 
 @pytest.mark.parametrize("name", TROUBLES)
@@ -131,11 +131,11 @@ def test_what_does_not_pass_ends_after_the_last_attempt(
     TROUBLES[name](cloud)
     client = client_of(cloud)
     assert isinstance(failure(client), Unavailable)
-    assert (client.requests, client.retries, cloud.asked) == (3, 2, 3)
+    assert (client.requests, client.retries, cloud.request_count) == (3, 2, 3)
 
 
 def test_bytes_that_are_no_http_are_not_shown(cloud: ScriptedCloud, client_of: ClientOf) -> None:
-    cloud.says(f"hunter2 {KEY}\r\n\r\n".encode())
+    cloud.sends(f"hunter2 {KEY}\r\n\r\n".encode())
     assert "RemoteProtocolError" in str(failure(client_of(cloud)))
 
 
@@ -189,7 +189,7 @@ def test_a_retry_after_longer_than_the_time_left_ends_at_once(
     error = failure(client_of(cloud, retrying=Retrying(total_s=5.0, longest_wait_s=30.0)))
     assert isinstance(error, Unavailable)
     assert error.retry_after_s == 3600
-    assert cloud.asked == 1
+    assert cloud.request_count == 1
 
 
 def test_no_wait_is_longer_than_the_longest(cloud: ScriptedCloud, client_of: ClientOf) -> None:
@@ -238,7 +238,7 @@ def test_a_bad_key_is_refused_at_once_with_advice(
     assert isinstance(error, Refused)
     assert "CHENYU_API_KEY" in (error.advice or "")
     assert "chenyu.cn" in (error.advice or "")
-    assert cloud.asked == 1
+    assert cloud.request_count == 1
 
 
 @pytest.mark.parametrize("status", [403, 200])
@@ -260,7 +260,7 @@ def test_other_refusals_of_http_mean_that_the_source_changed(
     error = failure(client_of(cloud))
     assert isinstance(error, Changed)
     assert error.advice
-    assert cloud.asked == 1
+    assert cloud.request_count == 1
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{}", b'{"code":null}', b'{"code":true}', b'{"code":[]}'])
@@ -335,7 +335,7 @@ def test_redirects_on_the_same_host_are_followed(cloud: ScriptedCloud, client_of
 def test_redirects_without_end_are_left(cloud: ScriptedCloud, client_of: ClientOf) -> None:
     cloud.redirects("/again")
     assert isinstance(failure(client_of(cloud)), Changed)
-    assert cloud.asked == 1 + MAX_REDIRECTS
+    assert cloud.request_count == 1 + MAX_REDIRECTS
 
 
 def test_the_key_is_never_sent_to_another_host(cloud: ScriptedCloud, client_of: ClientOf) -> None:
@@ -345,7 +345,7 @@ def test_the_key_is_never_sent_to_another_host(cloud: ScriptedCloud, client_of: 
         error = failure(client_of(cloud))
         assert isinstance(error, Changed)
         assert "CHENYU_BASE_URL" in (error.advice or "")
-        assert other.asked == 0
+        assert other.request_count == 0
 
 
 @pytest.mark.parametrize(
@@ -362,7 +362,7 @@ def test_another_scheme_name_or_user_is_another_host(
 ) -> None:
     cloud.redirects(change(cloud.base_url))
     assert isinstance(failure(client_of(cloud)), Changed)
-    assert cloud.asked == 1
+    assert cloud.request_count == 1
 
 
 @pytest.mark.parametrize("location", ["http://[", "ftp://127.0.0.1/x", "http://"])

@@ -25,7 +25,7 @@ from etl.simcloud import Life, Story, gpu_uuid
 from etl.simcloud.record import image_uuid
 from tests.conftest import TODAY
 from tests.memory import Memory, pour
-from tests.priced import YUAN, bills, charges, generated_overrides, lists, says
+from tests.priced import YUAN, bills, charges, generated_overrides, lists, set_prices
 from tests.support import apply, columns, newest, poll_story, rows
 from tests.test_bounds import bounded_until, days_of
 from tests.test_money_store import take
@@ -101,7 +101,7 @@ def test_time_without_a_known_price_is_counted_and_costs_no_zero(
         ("2026-01-01", "big", None, None, None, "unknown", "estimated", 3_600),
         ("2026-01-01", "small", None, None, None, "unknown", "estimated", 3_600),
     ]
-    says(database, Override("hour", 7 * YUAN, gpu_name="A100"))
+    set_prices(database, Override("hour", 7 * YUAN, gpu_name="A100"))
     assert [row[3:] for row in rows(database, DAILY)] == [
         (14 * YUAN, 14 * YUAN, "override", "estimated", 0),
         (None, None, "unknown", "estimated", 3_600),
@@ -125,7 +125,7 @@ def test_a_run_without_a_card_costs_what_is_said_for_it(story: Story, database: 
     polled(database, story, hours=1)
     costs = "SELECT cost_microcny FROM cost_daily WHERE title = 'no card'"
     assert rows(database, costs) == [(None,)]
-    says(database, Override("hour", YUAN // 10, no_card=True))
+    set_prices(database, Override("hour", YUAN // 10, no_card=True))
     assert rows(database, costs) == [(YUAN // 10,)]
 
 
@@ -140,7 +140,7 @@ def test_costs_are_settled_as_far_as_the_bill_reaches(story: Story, database: Da
 
 def test_a_poll_that_changes_nothing_writes_one_row(story: Story, database: Database) -> None:
     lists(database, "A100", (story.now, None, None, YUAN))
-    says(database, Override("hour", 7 * YUAN, gpu_name="A100"))
+    set_prices(database, Override("hour", 7 * YUAN, gpu_name="A100"))
     polled(database, story, hours=1)
     count = "SELECT " + ", ".join(
         f"(SELECT COUNT(*) FROM {t})"
@@ -323,7 +323,7 @@ def filled(database: Database, seed: int, model: ChargingModel) -> Watch:
     pour(Memory(CODES).watch(watch.polls), database, watch.account)
     priced(watch, database, seed)
     begins, ends = watch.plans[0].started_at, watch.horizon
-    says(database, *generated_overrides(dice, MODELS, [IMAGE], begins, ends))
+    set_prices(database, *generated_overrides(dice, MODELS, [IMAGE], begins, ends))
     charges(
         database,
         counts_from=model.counts_from,

@@ -29,7 +29,7 @@ from etl.store import exports
 from tests import golden_fleet
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
-from tests.golden_fleet import START, asked
+from tests.golden_fleet import START, variants
 from tests.support import apply, poll_story, rows
 from tests.test_cli_looking import fleet, see
 from tests.test_cookbook import ARGUMENTS, questions
@@ -222,7 +222,7 @@ def test_the_lines_of_python_on_the_page_run_in_the_folder(exported: Path) -> No
 
 def test_duckdb_gives_every_report_the_same_rows(duck: Any) -> None:
     wrong = []
-    for words, name, arguments in asked():
+    for words, name, arguments in variants():
         expected = golden_fleet.path(ZONE, words).read_text(encoding="utf-8").splitlines()
         if answers(duck, reports.load_report(name), arguments) != expected:
             wrong.append(words)

@@ -11,7 +11,7 @@ from typing import Any
 from etl import reports
 from etl.dialect import Database
 from tests import golden_fleet
-from tests.golden_fleet import GOLDEN, ZONES, as_csv, asked, move
+from tests.golden_fleet import GOLDEN, ZONES, as_csv, move, variants
 
 Golden = Callable[[str], Database]
 KINDS: dict[str, Callable[[Any], bool]] = {
@@ -29,7 +29,7 @@ def test_every_report_gives_its_golden_rows(kind: str, golden: Golden) -> None:
     wrong = []
     for zone in reversed(ZONES):
         move(database, zone)
-        for words, name, arguments in asked():
+        for words, name, arguments in variants():
             expected = golden_fleet.path(zone, words).read_text(encoding="utf-8")
             if as_csv(database, name, arguments) != expected:
                 wrong.append(f"{zone} {words}")
@@ -37,14 +37,14 @@ def test_every_report_gives_its_golden_rows(kind: str, golden: Golden) -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    expected = {golden_fleet.path(zone, words) for zone in ZONES for words, _, _ in asked()}
+    expected = {golden_fleet.path(zone, words) for zone in ZONES for words, _, _ in variants()}
     assert set(GOLDEN.rglob("*.csv")) == expected
 
 
 def test_every_report_has_golden_rows_with_something_in_every_column() -> None:
     filled: dict[str, set[str]] = {}
     for zone in ZONES:
-        for words, name, _ in asked():
+        for words, name, _ in variants():
             text = golden_fleet.path(zone, words).read_text(encoding="utf-8")
             for row in csv.DictReader(io.StringIO(text)):
                 filled.setdefault(name, set()).update(k for k, v in row.items() if v)
@@ -58,7 +58,7 @@ def test_every_report_has_golden_rows_with_something_in_every_column() -> None:
 def test_values_are_of_the_kind_that_the_header_says(kind: str, golden: Golden) -> None:
     database = golden(kind)
     wrong = set()
-    for _, name, arguments in asked():
+    for _, name, arguments in variants():
         found, rows = reports.run(database, reports.load_report(name), arguments)
         for column, values in zip(
             reports.load_report(name).described(found), zip(*rows, strict=True), strict=False

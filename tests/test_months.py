@@ -18,7 +18,7 @@ from etl.simcloud import Story
 from etl.store.books import FrozenMonth
 from tests.commands import Command, home, run
 from tests.conftest import TODAY
-from tests.priced import YUAN, bills, charges, lists, says
+from tests.priced import YUAN, bills, charges, lists, set_prices
 from tests.support import apply, poll_story, rows
 from tests.test_price_files import written
 
@@ -67,7 +67,7 @@ def test_a_closed_month_is_not_rewritten(
     cloud.stops(life.instance_uuid)
     apply(two_months, poll_story(cloud))
     import_rules(two_months, written(tmp_path, "r.csv", "title,project\n*,all\n"))
-    says(two_months, Override("hour", 5 * YUAN))
+    set_prices(two_months, Override("hour", 5 * YUAN))
     charges(two_months, step_s=3_600)
     assert rows(two_months, COSTS)[:2] == frozen
     assert rows(two_months, COSTS)[2] == ("2026-02-01", "eval", "all", 120 * YUAN, 0)
@@ -88,7 +88,7 @@ def test_a_month_is_closed_by_the_clock_of_the_source(
 
 def test_a_month_that_is_opened_again_follows_what_is_known(two_months: Database) -> None:
     close(two_months, "2026-01", "lab", NOW)
-    says(two_months, Override("hour", 5 * YUAN))
+    set_prices(two_months, Override("hour", 5 * YUAN))
     assert reopen(two_months, "2026-01", None) == ["lab"]
     assert [row[3:] for row in rows(two_months, COSTS)] == [(120 * YUAN, 0)] * 3
     assert rows(two_months, "SELECT COUNT(*) FROM closed_cost") == [(0,)]

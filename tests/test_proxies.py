@@ -97,7 +97,7 @@ def test_https_goes_through_a_proxy_as_a_tunnel(
 
 def test_a_certificate_that_nobody_trusts_is_refused(secure_cloud: ScriptedCloud) -> None:
     assert "certificate" in str(failure(secure_cloud.base_url)).lower()
-    assert secure_cloud.asked == 0
+    assert secure_cloud.request_count == 0
 
 
 def test_a_host_in_no_proxy_is_reached_directly(

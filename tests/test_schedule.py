@@ -111,7 +111,7 @@ def test_a_tick_is_skipped_while_the_poll_before_it_is_being_made(
 
     def lasts(*words: Any, **options: Any) -> Result:
         lab.lab.cloud.passes(minutes=3)
-        lab.looks()
+        lab.run_due()
         return poll(*words, **options)
 
     monkeypatch.setattr(polling, "sync_one", lasts)

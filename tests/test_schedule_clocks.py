@@ -92,7 +92,7 @@ def test_ticks_that_nobody_starts_are_noticed(drive: Callable[..., Driven]) -> N
     assert not lab.schedule.stands_still()
     lab.lab.cloud.passes(seconds=EVERY_S + 61)
     assert lab.schedule.stands_still()
-    lab.looks()
+    lab.run_due()
     assert not lab.schedule.stands_still()
 
 

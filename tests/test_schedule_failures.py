@@ -56,7 +56,7 @@ def test_what_is_held_back_is_polled_at_once_when_the_config_is_read_again(
     lab.passes(hours=5)
     lab.lab.server.behaviour = Behaviour()
     lab.schedule.apply(lab.lab.app.settings)
-    lab.looks()
+    lab.run_due()
     assert lab.seen["complete"] == 2
 
 
@@ -72,7 +72,7 @@ def test_one_that_is_held_back_takes_over_when_the_others_poll_no_more(
     lab.lab.server.behaviour = Behaviour()
     for _ in range(3):
         assert lab.lab.polls(minutes=EVERY_S / 60).error is None
-        lab.looks()
+        lab.run_due()
     assert lab.seen["complete"] == 1, "while the other polls, it keeps back"
     lab.passes(seconds=EVERY_S + 40)
     assert lab.seen["complete"] == 2

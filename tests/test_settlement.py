@@ -14,7 +14,7 @@ from etl.dialect import Database
 from etl.money.tariffs import Override
 from etl.resources import BILLS
 from etl.simcloud import Story
-from tests.priced import YUAN, lists, says
+from tests.priced import YUAN, lists, set_prices
 from tests.support import apply, newest, poll_of, poll_story, rows
 
 S = 1_793_491_200
@@ -121,7 +121,7 @@ def closed(database: Database) -> Database:
     cloud = Story(S + 31 * 86_400)
     apply(database, poll_story(cloud))
     close(database, "2026-11", None, S + 31 * 86_400)
-    says(database, Override("hour", 5 * YUAN))
+    set_prices(database, Override("hour", 5 * YUAN))
     return database
 
 
