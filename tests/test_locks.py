@@ -40,7 +40,7 @@ from tests.live import (
     start,
     wait_for,
 )
-from tests.support import apply, columns, dump, poll_of, poll_story, rows
+from tests.support import HELD_HERE, apply, columns, dump, poll_of, poll_story, rows
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_server_that_hangs_up_under_a_lock_undoes_nothing(
             rows(
                 database,
                 "SELECT pg_terminate_backend(pid) FROM pg_locks"
-                " WHERE locktype = 'advisory' AND pid <> pg_backend_pid()",
+                f" WHERE {HELD_HERE} AND pid <> pg_backend_pid()",
             )
         wait_for(lambda: is_free_of(database, "a"))
         assert is_free_of(database, "a")
@@ -161,7 +161,7 @@ def test_a_poll_whose_lock_the_server_took_back_writes_nothing(
     if kind == "sqlite":
         pytest.skip("a file does not restart")
     database = open_database(fresh_url())
-    end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+    end = f"SELECT pg_terminate_backend(pid) FROM pg_locks WHERE {HELD_HERE}"
 
     def restarts(_page: int, _size: int) -> bytes:
         rows(database, end)

@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -14,10 +16,12 @@ from typing import Any
 import pytest
 
 from etl import reports
-from etl.dialect import Database
+from etl.dialect import Database, open_database
 from etl.errors import SettingsError
 from etl.simcloud import Story
+from etl.store import views
 from tests.commands import Command, filled, home, path, run
+from tests.conftest import WORKER
 from tests.support import apply, poll_story
 from tests.support import rows as stored
 from tests.test_cli_looking import fleet, see
@@ -142,6 +146,102 @@ def test_whatever_is_no_reading_is_refused_and_changes_nothing(
     cloud = Story()
     cloud.passes(minutes=5)
     apply(lab, poll_story(cloud))  # and the connection still writes for those who may
+
+
+# what SQL of one's own may do on a server
+
+
+@pytest.fixture
+def on_postgres(lab: Database) -> Database:
+    if lab.engine.name == "sqlite":
+        pytest.skip("SQLite has neither roles nor functions that act")
+    return lab
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity",
+        "SELECT Pg_Cancel_Backend (1) AS x",
+        'SELECT "pg_sleep"(1) AS x',
+        "SELECT pg_sleep/* /* */ */(1) AS x",
+        "SELECT pg_catalog . pg_advisory_lock(1) AS x",
+        "SELECT 1 AS x LIMIT (SELECT 1 FROM pg_try_advisory_lock(7))",
+        "SELECT pg_read_file('/etc/passwd') AS x",
+        "SELECT lo_export(1, '/tmp/x') AS x",
+        "SELECT lo_get(1) AS x",
+        "SELECT set_config('role', 'none', true) AS x",
+        "SELECT query_to_xml('SELECT 1', true, true, '') AS x",
+        "SELECT ts_stat('SELECT 1') AS x",
+        "SELECT pg_notify('a', 'b') AS x",
+        "SELECT pg_logical_emit_message(false, 'a', 'b') AS x",
+        "SELECT pg_export_snapshot() AS x",
+        'SELECT U&"pg\\005fsleep"(1) AS x',
+        "SELECT own_action() AS x",
+    ],
+)
+def test_a_function_that_acts_is_out_of_reach(
+    sql: str, on_postgres: Database, tmp_path: Path
+) -> None:
+    with on_postgres.writing() as conn:
+        conn.exec_driver_sql(
+            "CREATE FUNCTION own_action() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1'"
+        )
+    with pytest.raises(SettingsError, match=r"may do more than read|by its code points"):
+        rows(on_postgres, tmp_path, sql)
+
+
+def test_functions_that_do_nothing_may_be_used(on_postgres: Database, tmp_path: Path) -> None:
+    sql = (
+        "SELECT count(*) AS n FROM instance TABLESAMPLE SYSTEM (100)"
+        " WHERE random() < 2 AND clock_timestamp() > now() - INTERVAL '1 day' AND coalesce(title, '') > ''"
+    )
+    assert rows(on_postgres, tmp_path, sql) == [[2]]
+
+
+def test_a_superuser_runs_no_report_of_ones_own(
+    on_postgres: Database, postgres_url: str, tmp_path: Path
+) -> None:
+    with as_superuser(on_postgres, postgres_url) as root:
+        with pytest.raises(SettingsError, match="postgres is a superuser") as caught:
+            rows(root, tmp_path, "SELECT 1 AS x")
+        assert "db readonly-user" in str(caught.value.advice)
+        assert [list(row) for row in reports.run(root, reports.load_report("now"), {"now": 0})[1]]
+
+
+@pytest.mark.parametrize("who", ["owner", "superuser"])
+def test_a_report_runs_as_the_role_that_reads_the_views_alone(
+    who: str, on_postgres: Database, postgres_url: str, tmp_path: Path
+) -> None:
+    grants = views.readonly_grants(on_postgres, f"reports{WORKER}")
+    with as_superuser(on_postgres, postgres_url) as root:
+        execute(root, *(line for line in grants if line and not line.startswith("--")))
+        asked = on_postgres if who == "owner" else root
+        try:
+            assert rows(asked, tmp_path, "SELECT current_user AS me") == [[f"reports{WORKER}"]]
+            assert len(rows(asked, tmp_path, "SELECT title FROM instance_now")) == 2
+            with pytest.raises(SettingsError, match="permission denied") as caught:
+                rows(asked, tmp_path, "SELECT title FROM instance")
+            assert "docs/schema.md" in str(caught.value.advice)
+            assert stored(on_postgres, "SELECT current_user") == [("etl",)], "it is over with it"
+        finally:
+            execute(root, f"DROP OWNED BY reports{WORKER}", f"DROP ROLE reports{WORKER}")
+
+
+@contextmanager
+def as_superuser(database: Database, server: str) -> Iterator[Database]:
+    (name,) = stored(database, "SELECT current_database()")[0]
+    root = open_database(server.replace("/postgres?", f"/{name}?").replace("+psycopg", ""))
+    try:
+        yield root
+    finally:
+        root.engine.dispose()
+
+
+def execute(database: Database, *statements: str) -> None:
+    with database.writing() as conn:
+        for statement in statements:
+            conn.exec_driver_sql(statement)
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,13 @@ from etl.dialect.postgres import Postgres
 from etl.errors import Away, Busy, SettingsError, StoreError
 from etl.simcloud import Story
 from etl.store import Store, schema
-from tests.conftest import TODAY, ZONE, made_on
+from tests.conftest import TODAY, WORKER, ZONE, made_on
 from tests.live import closing, living
-from tests.support import apply, poll_story, rows
+from tests.support import HELD_HERE, apply, poll_story, rows
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
-ROLE = "etl_as_run"
+ROLE = f"etl_as_run{WORKER}"
+PREFIX = f"as_run{WORKER}"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def empty(server: str) -> Iterator[Callable[..., str]]:
     names: list[str] = []
 
     def make(encoding: str = "UTF8", *settings: str) -> str:
-        names.append(f"as_run_{len(names)}")
+        names.append(f"{PREFIX}_{len(names)}")
         run_sql(
             server,
             f"CREATE DATABASE {names[-1]} OWNER {ROLE} TEMPLATE template0 ENCODING '{encoding}'"
@@ -223,7 +224,7 @@ def test_polls_go_through_a_pool_of_sessions(
 ) -> None:
     run_sql(empty(), "CREATE SCHEMA chenyu")
     with pooler(server, "session", tmp_path) as port, ExitStack() as stack:
-        url = as_role(server, "as_run_0", "127.0.0.1", port) + "&options=-csearch_path%3Dchenyu"
+        url = as_role(server, f"{PREFIX}_0", "127.0.0.1", port) + "&options=-csearch_path%3Dchenyu"
         lab = stack.enter_context(living(lambda: url))(Story())
         lab.app.prepare()
         lab.cloud.rents()
@@ -247,7 +248,7 @@ def test_a_pooler_that_shares_sessions_is_refused(
 ) -> None:
     empty()
     with pooler(server, mode, tmp_path, *lines) as port:
-        url = as_role(server, "as_run_0", "127.0.0.1", port)
+        url = as_role(server, f"{PREFIX}_0", "127.0.0.1", port)
         others = [psycopg.connect(url, autocommit=True) for _ in range(1 if len(lines) else 3)]
         for other in others:  # sessions of the server that lie in the pool
             other.execute("SELECT 1")
@@ -257,7 +258,10 @@ def test_a_pooler_that_shares_sessions_is_refused(
         assert "pool_mode = session" in str(caught.value.advice)
         for other in others:
             other.close()
-    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    held = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
+        f" WHERE locktype = 'advisory' AND datname = '{PREFIX}_0'"
+    )
     with psycopg.connect(server.replace("+psycopg", "")) as conn:
         assert conn.execute(held).fetchall() == [(0,)]
 
@@ -354,7 +358,7 @@ def test_a_writer_that_waited_sees_what_the_one_before_wrote(
         conn.execute(text("INSERT INTO account (account_id, name) VALUES (1, 'lab')"))
         waiting = threading.Thread(target=waits)
         waiting.start()
-        waits_for = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        waits_for = f"SELECT count(*) FROM pg_locks WHERE {HELD_HERE} AND NOT granted"
         while not conn.execute(text(waits_for)).scalar():
             pass
     waiting.join()

@@ -19,7 +19,7 @@ from etl.dialect import Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 from etl.simcloud import Story
 from etl.store import schema, views
-from tests.conftest import TODAY, ZONE, made_on
+from tests.conftest import TODAY, WORKER, ZONE, made_on
 from tests.support import apply, columns, poll_story, rows
 
 HEAD = schema.head()
@@ -377,7 +377,7 @@ def test_what_the_database_takes(database: Database) -> None:
 
 
 def test_a_read_only_user_reads_the_views_and_nothing_else(database: Database) -> None:
-    name = f"bi {next(_roles)}"
+    name = f"bi {next(_roles)}{WORKER}"
     grants = views.readonly_grants(database, name)
     if database.engine.dialect.name == "sqlite":
         assert grants == [f"-- no users here: open it as file:{database.location}?mode=ro"]

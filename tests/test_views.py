@@ -15,7 +15,7 @@ from etl.dialect import Database
 from etl.errors import StoreError
 from etl.simcloud import Story
 from etl.store import schema, views
-from tests.conftest import TODAY, ZONE
+from tests.conftest import TODAY, WORKER, ZONE
 from tests.support import apply, poll_story, rows
 from tests.test_schema import execute, shape
 
@@ -79,7 +79,7 @@ def reader(database: Database) -> Iterator[str]:
     """A Postgres role with an odd name that may read some views."""
     if database.engine.name != "postgresql":
         pytest.skip("SQLite knows no grants")
-    name = f'"BI reader {next(_roles)}"'
+    name = f'"BI reader {next(_roles)}{WORKER}"'
     execute(database, f"CREATE ROLE {name}")
     for view in ("instance_now", "run_span", "run_cost"):
         execute(database, f"GRANT SELECT ON {view} TO {name}")

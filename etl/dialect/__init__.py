@@ -60,8 +60,8 @@ class Database(Protocol):
     def reading(self) -> AbstractContextManager[Connection]:
         """Open a read-only transaction on one consistent state of the data."""
 
-    def guarded(self) -> AbstractContextManager[Connection]:
-        """Open a read-only transaction for one streamed statement written by a user."""
+    def guarded(self, sql: str) -> AbstractContextManager[Connection]:
+        """Open a read-only transaction for one streamed statement written by a user, `sql`."""
 
     def account_lock(self, account: str) -> AbstractContextManager[Callable[[], object]]:
         """Hold the lock of an account over a whole poll. Raises `Busy` at once if another process has it.

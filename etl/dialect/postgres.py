@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from etl.dialect.locks import account_busy
 from etl.dialect.postgres_errors import CHECK, to_store_error
+from etl.dialect.postgres_rights import restricted
 from etl.dialect.postgres_session import SessionFactory
 from etl.dialect.rendering import spell_out
 from etl.dialect.types import turned
@@ -74,10 +75,11 @@ class Postgres:
             yield conn
 
     @contextmanager
-    def guarded(self) -> Iterator[Connection]:
+    def guarded(self, sql: str) -> Iterator[Connection]:
         """Stream a statement as the query of a cursor: the server accepts no other kind of statement there,
-        and no second one."""
+        and no second one. See `restricted` for what else it may not do."""
         with self.reading() as conn:
+            restricted(conn, sql)
             yield conn.execution_options(stream_results=True)
 
     @contextmanager

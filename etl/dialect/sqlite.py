@@ -126,7 +126,7 @@ class Sqlite:
                     conn.exec_driver_sql("PRAGMA query_only = OFF")
 
     @contextmanager
-    def guarded(self) -> Iterator[Connection]:
+    def guarded(self, sql: str) -> Iterator[Connection]:
         """Deny everything except reading: `query_only` alone lets ATTACH create a file, and a
         PRAGMA turn it off.
         """

@@ -21,7 +21,10 @@ BATCH: Final = 1_000
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 NOW: Final = "now"
 DAYS: Final = ("from_day", "to_day", *FOLLOWING)
-READ_ONLY = "a report is one SELECT, or WITH … SELECT: it can read, and nothing else"
+VIEWS_ALONE: Final = (
+    "a report of your own reads the views of docs/schema.md: SELECT … FROM uptime_daily"
+)
+READ_ONLY: Final = "a report is one SELECT, or WITH … SELECT: it can read, and nothing else"
 
 
 def run(
@@ -68,7 +71,7 @@ def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 def _stream_rows(database: Database, report: Report, values: Mapping[str, Any]) -> ReadRows:
     statement = _statement(report)
-    opened = database.guarded() if report.is_own else database.reading()
+    opened = database.guarded(report.sql) if report.is_own else database.reading()
     with _blamed(report), translated(database), opened as conn:
         streamed = conn.execution_options(stream_results=True)
         with streamed.execute(statement, values) as result:
@@ -113,13 +116,18 @@ def _blamed(report: Report) -> Iterator[None]:
     """Turn a database's errors about the user's own SQL into `SettingsError`."""
     try:
         yield
+    except SettingsError as error:
+        if report.is_own:
+            error.message = f"{report.name}: {error.message}"
+        raise
     except ResourceClosedError as error:
         raise SettingsError(f"{report.name}: it gives no rows", advice=READ_ONLY) from error
     except StoreError as error:
         if not report.is_own or isinstance(error, Busy):
             raise
         reason = error.message.partition(": ")[2] or error.message
-        raise SettingsError(f"{report.name}: {reason}", advice=READ_ONLY) from error
+        advice = VIEWS_ALONE if reason.startswith("permission denied") else READ_ONLY
+        raise SettingsError(f"{report.name}: {reason}", advice=advice) from error
 
 
 def plain(value: Any) -> Any:

@@ -106,15 +106,15 @@ def grant_again(conn: Connection, kept: list[tuple[str, str, str]]) -> None:
 
 
 def readonly_grants(database: Database, name: str) -> list[str]:
-    """Return SQL that lets a user read the views and nothing else; on SQLite, how to open the file
-    read-only.
+    """Return SQL that lets a user read the views and nothing else, and lets the present one become it
+    for reports of their own; on SQLite, how to open the file read-only.
     """
     if database.engine.dialect.name == "sqlite":
         return [f"-- no users here: open it as file:{quote(database.location)}?mode=ro"]
     named = database.engine.dialect.identifier_preparer.quote_identifier
     who = named(name)
     with translated(database), database.reading() as conn:
-        here = conn.execute(text("SELECT current_database(), current_schema()")).one()
+        here = conn.execute(text("SELECT current_database(), current_schema(), current_user")).one()
     readable = ", ".join([*view_names(), "calendar_day"])
     return [
         f"CREATE ROLE {who} LOGIN;",
@@ -122,6 +122,7 @@ def readonly_grants(database: Database, name: str) -> list[str]:
         f"GRANT CONNECT ON DATABASE {named(here[0])} TO {who};",
         f"GRANT USAGE ON SCHEMA {named(here[1])} TO {who};",
         f"GRANT SELECT ON {readable} TO {who};",
+        f"GRANT {who} TO {named(here[2])};",
         f"-- then give it a password: \\password {name}" if name.isidentifier() else "",
     ]
 
