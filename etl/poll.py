@@ -12,6 +12,9 @@ Instant: TypeAlias = int
 SKEW_S: Final = 5
 """The clocks of a source (its servers, its proxy's `Date`, the one that its records are written by)
 differ by no more than this: both instants of a poll are so much wider than they were measured."""
+APART_S: Final = 30
+"""Two complete polls that retire a record end at least so far apart: a source that fails over, or whose
+cache is empty, hides all of its list for some seconds."""
 DRIFT: Final = 1 / 2_000
 """A clock that nobody disciplines gains or loses up to this share of the time that passes."""
 

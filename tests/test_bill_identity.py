@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 
 from etl.dialect import Database, open_database
 from etl.history.days import iso
+from etl.poll import APART_S
 from etl.reports import load_report
 from etl.reports.notes import notes_of_report
-from etl.resources import BILLS, GPU_PRICES, RECHARGES
+from etl.resources import BILLS, GPU_PRICES, RECHARGES, Resource
 from etl.simcloud import Story
 from etl.store import Store
 from tests.support import apply, poll_story, rows
-from tests.test_money_records import LINE, RECHARGE
+from tests.test_money_records import LINE, PRICE, RECHARGE
 from tests.test_money_store import T0, take
 from tests.test_walk_window import SIZE, Bill, line
 
 DAY = 86_400
+OTHER_PRICE = {**PRICE, "gpu_uuid": "other", "gpu_name": "other"}
 HELD = "SELECT SUM(amount_microcny) / 10000 FROM bill WHERE superseded_at IS NULL"
 SUMS = (
     HELD,
@@ -95,6 +97,17 @@ def test_a_corrected_line_counts_once_after_two_whole_listings(
     assert (second.gone, second.digest) == (1, "d")
     assert fen(database) == [100 * (1 + beside)]
     assert rows(database, "SELECT COUNT(*) FROM bill") == [(2 + beside,)]
+
+
+@pytest.mark.parametrize(
+    ("resource", "records"), [(BILLS, [at(1), at(5)]), (GPU_PRICES, [PRICE, OTHER_PRICE])]
+)
+def test_two_polls_within_seconds_retire_no_record(
+    resource: Resource[Any], records: list[dict[str, Any]], database: Database
+) -> None:
+    take(database, resource, *records, at=T0)
+    gone = [take(database, resource, records[0], at=T0 + s).gone for s in (60, 62, 62 + 27, 60 + 30)]
+    assert gone == [0, 0, 0, 1]
 
 
 def test_reconciliation_says_what_was_corrected(database: Database) -> None:
@@ -206,7 +219,7 @@ def test_late_lines_are_adjustments_whatever_the_clocks(clock_s: int, database: 
     assert until is not None
     close(database, T0 + clock_s, until.finished_at)
     assert rows(database, ADJUSTED) == []
-    for n in (1, 2):
+    for n in (1, 1 + APART_S):
         take(database, BILLS, at(1), at(2, remark="corrected"), at(3, amount=5), at=T0 + n)
     assert rows(database, ADJUSTED) == [(-100,), (100,), (500,)]
 

@@ -9,6 +9,7 @@ import pytest
 
 from etl.dialect import Database
 from etl.history.days import iso
+from etl.poll import APART_S
 from etl.rebuild import differences
 from etl.simcloud import T0, Story
 from etl.store import SyncRun
@@ -188,6 +189,25 @@ def test_an_empty_list_for_two_polls_retires_all_and_their_return_repairs_it(
     after = dump(watched.database)
     assert after["instance_usage"] == before["instance_usage"]
     assert after["usage_day"] == before["usage_day"] == []
+
+
+def test_two_polls_within_seconds_retire_nothing(watched: Watched) -> None:
+    """A person's sync right after the daemon's sees the same failover of the source."""
+    before = dump(watched.database)["instance_usage"]
+    assert watched.poll_nothing().gone == 0
+    for seconds in (2, 10, APART_S - 13):
+        now = watched.cloud.passes(seconds=seconds)
+        run = apply(watched.database, poll_of([EMPTY], now, now + 1))
+        assert (run.gone, run.digest) == (0, None)
+    watched.cloud.passes(seconds=1)
+    assert watched.poll().gone == 0
+    assert dump(watched.database)["instance_usage"] == before
+
+
+def test_a_poll_half_a_minute_later_retires(watched: Watched) -> None:
+    watched.poll_nothing()
+    now = watched.cloud.passes(seconds=APART_S)
+    assert apply(watched.database, poll_of([EMPTY], now, now + 1)).gone == 2
 
 
 def goes(watched: Watched, polls: int = 3) -> None:

@@ -14,7 +14,7 @@ from typing import Literal
 from etl.history import usage
 from etl.history.codes import Codes
 from etl.history.usage import RunningState, SeenVersion, Stretch
-from etl.poll import Instant
+from etl.poll import APART_S, Instant
 from etl.resources.instances import Instance, Sighting
 
 Beginning = Literal["first_seen", "changed", "returned"]
@@ -169,9 +169,11 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
             if (last_seen_at, None) != (was.last_seen_at, was.missing_since):
                 moves.presences.append(Presence(uuid, last_seen_at, None))
         # one complete poll without it proves little: the source may hide an instance for a moment
-        elif window.complete and was.missing_since is None:
+        elif not window.complete:
+            continue
+        elif was.missing_since is None:
             moves.presences.append(Presence(uuid, was.seen_at, window.b))
-        elif window.complete:
+        elif window.b - was.missing_since >= APART_S:
             moves.left.append(was)
     return moves
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from etl.poll import Instant
+from etl.poll import APART_S, Instant
 from etl.resources import Record
 
 
@@ -116,6 +116,8 @@ def _miss(
         presence = VersionPresence(was, was.seen_at if complete else was.last_seen_at)
     elif was.missing_since is None:
         presence = VersionPresence(was, was.seen_at, b)
+    elif b - was.missing_since < APART_S:
+        return
     else:
         presence = VersionPresence(
             was, was.seen_at, was.missing_since, max(was.missing_since, was.began_at)

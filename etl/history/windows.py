@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from etl.poll import Instant
+from etl.poll import APART_S, Instant
 from etl.resources import Record, Resource, ValidTime
 
 Key = tuple[Any, ...]
@@ -225,7 +225,9 @@ def superseded(unlisted: Iterable[Held], cover: Cover, b: Instant) -> list[Recor
         if held.missing_since is None
         else RecordState(held, held.missing_since, b)
         for held in unlisted
-        if held.superseded_at is None and cover.covers(held.record)
+        if held.superseded_at is None
+        and (held.missing_since is None or b - held.missing_since >= APART_S)
+        and cover.covers(held.record)
     ]
 
 
