@@ -10,22 +10,29 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from email.utils import formatdate
 from functools import lru_cache
 
 from bench import pages
 
+DATES: dict[str, Callable[[float, int], float]] = {
+    "right": lambda now, _: now,
+    "lags": lambda now, _: now - 2,
+    "alternates": lambda now, number: now - 4 * (number % 2),
+    "is cached": lambda now, _: now // 5 * 5,
+}
+"""How the `Date` of an answer follows from the clock and the number of the answer."""
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nDate: "
 LOST = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 
 
 @contextmanager
-def serving(sizes: Sequence[int], editions: int) -> Iterator[str]:
+def serving(sizes: Sequence[int], editions: int, dates: str = "right") -> Iterator[str]:
     """The URL below which listings of these sizes are served until the block ends."""
     listed = ",".join(map(str, sizes))
-    command = [sys.executable, "-m", "bench.server", listed, str(editions)]
+    command = [sys.executable, "-m", "bench.server", listed, str(editions), "--dates", dates]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -38,6 +45,8 @@ class _Connection(asyncio.Protocol):
     """Answers each request by what was made for its target."""
 
     answers: dict[bytes, tuple[bytes, bytes]]
+    dates = DATES["right"]
+    answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -48,7 +57,8 @@ class _Connection(asyncio.Protocol):
         while b"\r\n\r\n" in self._asked:
             request, _, self._asked = self._asked.partition(b"\r\n\r\n")
             found = self.answers.get(request.split(b" ", 2)[1])
-            date = _date(int(time.time()))
+            _Connection.answered += 1
+            date = _date(int(_Connection.dates(time.time(), _Connection.answered)))
             answer = b"%b%b\r\n\r\n%b" % (found[0], date, found[1]) if found else LOST
             self._transport.write(answer)  # type: ignore[attr-defined]
 
@@ -85,7 +95,9 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("sizes", type=lambda text: [int(size) for size in text.split(",")])
     options.add_argument("editions", type=int)
+    options.add_argument("--dates", choices=DATES, default="right")
     given = options.parse_args()
+    _Connection.dates = staticmethod(DATES[given.dates])
     _Connection.answers = _answers(given.sizes, given.editions)
     asyncio.run(_serve())
 

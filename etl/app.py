@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from math import floor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etl import rebuild, store
@@ -162,6 +163,13 @@ class App:
             concurrency=self.settings.concurrency,
             progress=progress,
         )
+
+    def archives(self) -> list[Path]:
+        """Return the folders of the archive in the settings, and of all that were ever used here."""
+        with self.store("").reading() as known:
+            folders = known.archive_folders()
+        own = self.settings.archive
+        return list(dict.fromkeys([*folders, *([own.absolute()] if own else [])]))
 
     def limited(self, account: str) -> int:
         """Count the answers to this account that said "too many requests"."""

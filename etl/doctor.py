@@ -15,12 +15,13 @@ from etl import archive, store
 from etl.dialect import Database, open_database
 from etl.errors import ABSENT, Busy, EtlError, StoreError
 from etl.history.days import iso
-from etl.resources import RESOURCES, Resource
+from etl.resources import INSTANCES, RESOURCES, Resource
+from etl.service.lookout import usual_gap_s
 from etl.settings import Account, default_urls
 from etl.settings.file import open_to_others
-from etl.status import status
+from etl.status import is_future, stale, status
 from etl.store import schema
-from etl.timing.freshness import FUTURE_S
+from etl.timing.freshness import FUTURE_ADVICE, limit_s
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -129,6 +130,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
         return
     yield Finding("ok", f"database {app.database.location} ({version}), days of {zone}")
     yield from _examine_derived(app, zone, is_current=is_current)
+    yield from _examine_freshness(app)
     for poll in state["polls"]:
         yield from _examine_poll(poll)
     yield from _examine_fleets(state)
@@ -158,13 +160,6 @@ def _examine_derived(app: App, zone: str, *, is_current: bool) -> Iterator[Findi
 
 def _examine_poll(poll: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield findings about the newest poll of one account and resource, a record of `Freshness`."""
-    if poll["age_s"] is not None and poll["age_s"] < -FUTURE_S:
-        yield Finding(
-            "bad",
-            f"{poll['account']} {poll['resource']}: the newest poll lies in the future, so that right"
-            " ones are refused",
-            "see that this machine's clock is right (NTP)",
-        )
     if poll["last_outcome"] not in ("complete", "skipped"):
         # a key without permission for a side resource still serves: instances alone are essential
         is_harmless = RESOURCES[poll["resource"]].is_optional and poll["last_error_kind"] in ABSENT
@@ -187,6 +182,24 @@ def _examine_fleets(state: Mapping[str, Any]) -> Iterator[Finding]:
                 f"{fleet['account']}: status {code} is not known and counts as not running",
                 f"chenyu-etl codes set status {code} MEANING",
             )
+
+
+def _examine_freshness(app: App) -> Iterator[Finding]:
+    """Yield a finding for each account that is blind, and each resource with a poll in the future."""
+    with store.reading(app.database) as known:
+        polls = known.status.polls(app.now())
+    for poll in polls:
+        if is_future(poll):
+            what = f"{poll.account} {poll.resource}: the newest poll lies in the future"
+            yield Finding("bad", f"{what}, so that right ones are refused", FUTURE_ADVICE)
+    main = {poll.account: poll for poll in polls if poll.resource == INSTANCES.name}
+    # of a poll that failed the reason is said anyway
+    quiet = {n for n, p in main.items() if p.last_outcome in ("complete", "skipped")}
+    for name in (n for n in app.watched() if n in quiet and not is_future(main[n])):
+        # whoever polls by cron says nowhere how often: the polls do
+        limit = limit_s(max(usual_gap_s(app.settings, name, app.now()), main[name].step_s or 0))
+        for why in stale(polls, [name], limit).values():
+            yield Finding("bad", f"{name}: {why}", "see chenyu-etl status: why is nothing polled?")
 
 
 def _examine_other_database(app: App) -> Iterator[Finding]:

@@ -10,6 +10,7 @@
     │  └─ ClockUnsure        5   when the answers were made cannot be told
     ├─ AlreadyPolled         0   nothing to do: another poll covers this tick
     ├─ DeliveryError         5   a channel did not take a message; tried again later
+    ├─ Fault                 6   this program is at fault: an exception that nobody expected
     └─ StoreError            6
        ├─ Busy               7   another sync holds the account, or the database is locked
        ├─ Away               6   the database server does not answer, or hung up; it may pass
@@ -49,6 +50,7 @@ class ErrorKind(StrEnum):
     ARCHIVE = "archive"
     SCHEMA = "schema"
     STALE = "stale"
+    FAULT = "fault"
 
 
 UNFIT_KEY: Final = frozenset({ErrorKind.NO_KEY, ErrorKind.KEY_REFUSED, ErrorKind.FORBIDDEN})
@@ -164,6 +166,11 @@ class AlreadyPolled(EtlError):
 class DeliveryError(EtlError):
     exit_code = 5
     kind = ErrorKind.DELIVERY
+
+
+class Fault(EtlError):
+    exit_code = 6
+    kind = ErrorKind.FAULT
 
 
 class StoreError(EtlError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,13 +16,16 @@ from etl.errors import (
     ArchiveError,
     Busy,
     ClockUnsure,
+    ErrorKind,
     EtlError,
+    Fault,
     LockError,
     SettingsError,
     SourceError,
     StalePoll,
 )
 from etl.poll import Instant
+from etl.redact import scrub
 from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account
 from etl.store import SyncRun
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
     from etl.app import App
     from etl.source.walk import Progress
 
-RECORDED: Final = (SourceError, ArchiveError, LockError, Busy, SettingsError, StalePoll)
+RECORDED: Final = (SourceError, ArchiveError, LockError, Busy, SettingsError, StalePoll, Fault)
 """Every other failure is one of the database, which then takes no row either."""
 EXIT_ORDER: Final = (2, 6, 4, 5, 7, 3, 0)
 """Over several accounts the first of these that applies is the exit code."""
@@ -39,6 +44,10 @@ DUE: Final = 0.9
 """A resource is due when this share of its interval has passed: cron's minutes are not exact."""
 ABSENT_EVERY_S: Final = DAY_S
 """An optional resource that is not there is asked for so often: it may come."""
+UNUSABLE_KEY: Final = (ErrorKind.NO_KEY, ErrorKind.KEY_REFUSED)
+"""No resource of the account would be answered."""
+
+log = logging.getLogger("etl.polling")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +94,14 @@ def sync_all(
 ) -> Iterator[Result]:
     """Poll each of these resources of each account once, by default those that are due.
 
-    A failing account stops no other; without its instances no more is asked of it.
+    One that fails stops no other; an account whose key is refused is asked once.
     """
     for account in app.settings.accounts:
         for name in resources or app.settings.resources:
-            resource = RESOURCES[name]
-            if resources or _is_resource_due(app, account, resource):
-                result = sync_one(app, account, resource, progress)
+            result = _sync_if_due(app, account, RESOURCES[name], progress, is_due=bool(resources))
+            if result is not None:
                 yield result
-                if result.error is not None and not (resources or resource.is_optional):
+                if result.error is not None and result.error.kind in UNUSABLE_KEY:
                     break
 
 
@@ -116,13 +124,52 @@ def sync_one(
     except EtlError as error:
         if covers is not None and isinstance(error, AlreadyPolled | Busy):
             return Result(account.name, resource.name, error=error)
-        is_repeated = _record_failure(app, account.name, resource.name, began, error)
-        return Result(account.name, resource.name, error=error, is_repeated=is_repeated)
+        return _failed(app, account, resource, began, error)
+    except Exception as error:  # noqa: BLE001 - a fault with one listing stops no other
+        return _failed(app, account, resource, began, _fault(account, resource, error))
 
 
 def record_skipped(app: App, account: str, resource: str, began: Instant, why: str) -> None:
     """Record a tick that was not polled."""
     _record_failure(app, account, resource, began, Busy(why))
+
+
+def _sync_if_due(
+    app: App,
+    account: Account,
+    resource: Resource[Any],
+    progress: Progress | None,
+    *,
+    is_due: bool,
+) -> Result | None:
+    """Poll once if it `is_due` whatever the database says, or else by its newest attempt."""
+    try:
+        if not (is_due or _is_resource_due(app, account, resource)):
+            return None
+    except EtlError as error:
+        return Result(account.name, resource.name, error=error)
+    return sync_one(app, account, resource, progress)
+
+
+def _fault(account: Account, resource: Resource[Any], error: Exception) -> Fault:
+    """Log an exception that nobody expected, and return the error that stands for it."""
+    log.error(
+        "%s %s: a fault of this program\n%s",
+        account.name,
+        resource.name,
+        scrub(traceback.format_exc().rstrip()),
+    )
+    return Fault(
+        scrub(f"a fault of this program: {type(error).__name__}: {error}").splitlines()[0],
+        advice="look for a newer chenyu-etl, and report it with the lines above; the rest goes on",
+    )
+
+
+def _failed(
+    app: App, account: Account, resource: Resource[Any], began: Instant, error: EtlError
+) -> Result:
+    is_repeated = _record_failure(app, account.name, resource.name, began, error)
+    return Result(account.name, resource.name, error=error, is_repeated=is_repeated)
 
 
 def _is_resource_due(app: App, account: Account, resource: Resource[Any]) -> bool:

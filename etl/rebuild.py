@@ -31,7 +31,7 @@ def rebuild(database: Database, timezone: str | None, today: date) -> int:
         if timezone is not None:
             _refuse_closed(tx, timezone)
             tx.recut_days(Zone(timezone), today)
-        return _rebuild(tx)
+        return rebuild_all(tx)
 
 
 def renew(database: Database) -> bool:
@@ -42,7 +42,7 @@ def renew(database: Database) -> bool:
         if known.is_derived_by_todays_rules():
             return False
     with store.writing(database) as tx:
-        _rebuild(tx)
+        rebuild_all(tx)
     return True
 
 
@@ -81,7 +81,7 @@ def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
             tx.codes.set_state(code, meaning)
         else:
             tx.codes.set_unit(code, None if meaning == "unknown" else meaning)
-        return _rebuild(tx)
+        return rebuild_all(tx)
 
 
 def known_codes(database: Database) -> tuple[list[str], list[Sequence[Any]]]:
@@ -102,7 +102,8 @@ def _refuse_closed(tx: Writing, timezone: str) -> None:
         )
 
 
-def _rebuild(tx: Writing) -> int:
+def rebuild_all(tx: Writing) -> int:
+    """Derive all that follows again, inside a transaction; return the number of stretches."""
     tx.clear_derived()
     count = sum(_rebuild_account(account) for account in tx.accounts().values())
     tx.mark_derived()

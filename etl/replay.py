@@ -15,16 +15,15 @@ from etl import archive
 from etl.apply import apply, digest_seed
 from etl.archive import Archived
 from etl.dialect import Database
-from etl.errors import SettingsError
+from etl.errors import ClockUnsure, ErrorKind, SettingsError
+from etl.history.days import iso
 from etl.poll import Instant, LastPoll, Page, Poll
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
 from etl.source.wholeness import digest_of_pages, tally_of
-from etl.store import Store
-from etl.units import DAY_S
+from etl.store import Store, SyncRun
+from etl.timing import freshness
 
-FUTURE_S: Final = DAY_S
-"""A poll that is further ahead of this machine's clock is impossible; up to this, the clock may be off."""
 TOGETHER: Final = 500
 """Polls in one transaction: each is still all or nothing, and what is done stays done."""
 
@@ -36,13 +35,14 @@ Walks = tuple[tuple[Page, ...], ...]
 @dataclass(slots=True)
 class ReplayCounts:
     """Counts of a replay. `skipped` polls were not newer than the newest applied one; `damaged`
-    lines could not be read; `future` ones lie in the future of this machine's clock.
+    lines could not be read; `future` holds the starts of polls that lie in the future of this machine's
+    clock, by account and resource.
     """
 
     applied: int = 0
     skipped: int = 0
     damaged: int = 0
-    future: int = 0
+    future: dict[tuple[str, str], list[Instant]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -112,12 +112,12 @@ def replay(
     """Apply the polls of archive files; `progress` is called with the number of lines read since
     the last call.
 
-    Polls of more than a day after `now` are refused and counted: applied, they would have all right
+    Polls of after `now` are refused, counted and recorded: applied, they would have all right
     polls until then refused. Raises `SettingsError` for a missing file, `Busy` if an account is
     being synced.
     """
     tally = ReplayCounts()
-    polls = _in_time_order(list(paths), tally, now + FUTURE_S)
+    polls = _in_time_order(list(paths), tally, now + freshness.FUTURE_S)
     chunk: list[Archived] = []
     replayer = _Replayer(database, tally)
     with ExitStack() as locks:
@@ -129,25 +129,45 @@ def replay(
                 chunk = []
         replayer.apply(chunk, locks)
         progress(len(chunk))
+    if tally.future:
+        _record_future(database, tally, now)
     return tally
 
 
-def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived]) -> int:
+def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived], now: float) -> int:
     """Apply archived polls that the database may lack, oldest first; return how many it lacked. The
     caller holds the account lock.
 
-    The newest may be there after all: a COMMIT goes on in the server when its client is killed.
+    The newest may be there after all: a COMMIT goes on in the server when its client is killed. Raises
+    `ClockUnsure` at a poll that ends after `now`, by the source's clock, once those before it are
+    applied: a clock was ahead, or this machine's is behind, and what waits would be lost if the source
+    were asked first.
     """
-    tally = ReplayCounts()
+    tally, future = ReplayCounts(), list[Archived]()
     replayer = _Replayer(store.database, tally)
     ours = (p for p in polls if (p.account, p.resource) == (store.account, resource.name))
-    while chunk := list(islice(ours, TOGETHER)):
+    past = _past(ours, now + freshness.FUTURE_S, future)
+    while chunk := list(islice(past, TOGETHER)):
         replayer.apply_held(chunk, store)
     if tally.applied:
         log.info(
             "%s %s: %d polls of the archive applied", store.account, resource.name, tally.applied
         )
+    if future:
+        raise ClockUnsure(
+            f"the archive has a poll of {iso(future[0].started_at)}, which lies in the future",
+            advice=freshness.FUTURE_ADVICE,
+        )
     return tally.applied
+
+
+def _past(polls: Iterable[Archived], latest: float, future: list[Archived]) -> Iterator[Archived]:
+    """Yield polls until one ended after `latest`, which goes into `future`."""
+    for archived in polls:
+        if archived.finished_at > latest:
+            future.append(archived)
+            return
+        yield archived
 
 
 class _Replayer:
@@ -225,6 +245,18 @@ def _in_time_order(paths: list[str], tally: ReplayCounts, latest: float) -> Iter
             advance(number, polls)
 
 
+def _record_future(database: Database, tally: ReplayCounts, now: float) -> None:
+    """Record the refused polls: one row for each account and resource."""
+    at = math.floor(now)
+    for (account, resource), starts in tally.future.items():
+        if resource not in RESOURCES:
+            continue
+        error = f"{len(starts)} archived polls lie in the future, the first at {iso(min(starts))}"
+        with Store(database, account).writing() as tx:
+            kind = ErrorKind.CLOCK
+            tx.record(resource, SyncRun(at, at, "failed", error=error, error_kind=kind))
+
+
 def _failed(page: Page) -> bool:
     """Tell whether an answer reports a failure: saved answers were never checked."""
     try:
@@ -248,7 +280,8 @@ def _readable_polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[A
             if archived is None:
                 tally.damaged += 1
             elif archived.finished_at > latest:
-                tally.future += 1
+                of = archived.account, archived.resource
+                tally.future.setdefault(of, []).append(archived.started_at)
             else:
                 yield archived
     except OSError as error:

@@ -12,7 +12,7 @@ from etl.dialect import Database
 from etl.poll import Instant
 from etl.resources import INSTANCES
 from etl.store.status import Doubled, Freshness
-from etl.timing.freshness import why_stale
+from etl.timing.freshness import FUTURE_S, why_stale
 from etl.units import DAY_S
 
 
@@ -39,6 +39,11 @@ def stale(polls: Sequence[Freshness], accounts: Sequence[str], limit_s: float) -
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
+def is_future(poll: Freshness) -> bool:
+    """Tell whether its newest complete poll lies in the future, so that no right one is applied."""
+    return poll.age_s is not None and poll.age_s < -FUTURE_S
+
+
 def _why_stale(poll: Freshness | None, limit_s: float) -> str | None:
     age_s = None if poll is None else poll.age_s
     kind = None if poll is None else poll.last_error_kind
@@ -56,4 +61,4 @@ def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
         return known.status.billed(first.isoformat(), following.isoformat())
 
 
-__all__ = ["Doubled", "Freshness", "billed", "stale", "status"]
+__all__ = ["Doubled", "Freshness", "billed", "is_future", "stale", "status"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from heapq import merge
+from operator import attrgetter
+from pathlib import Path
 from typing import Any, Final
 
 from etl.apply import apply, digest_seed
@@ -16,7 +19,7 @@ from etl.replay import catch_up
 from etl.resources import Resource
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
-from etl.store import Store, SyncRun
+from etl.store import Reader, Store, SyncRun
 from etl.timing.clock import ClockSteps, SteadyOffset
 from etl.units import DAY_S
 
@@ -100,26 +103,41 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
 
 
 def _catch_up(job: Job) -> None:
-    """Apply the polls of the archive that the database lacks: the one of a sync that was killed
-    before its commit, and all that came after a backup that was restored.
+    """Apply the polls of archives that the database lacks: the one of a sync that was killed before
+    its commit, and all that came after a backup that was restored.
     """
-    if job.archive is None:
-        return
     with job.store.reading() as known:
-        job.archive.claim(known.database_id())
+        own_id, folders = known.database_id(), known.archive_folders()
         last = known.last_poll(job.resource.name)
-    job.archive.pack()
-    catch_up(job.store, job.resource, job.archive.unapplied(last))
+        source_now = job.clock() + _memory(job, known).offset_s
+    own = job.archive.folder.absolute() if job.archive is not None else Path()
+    if job.archive is not None:
+        job.archive.claim(own_id)
+        job.archive.pack()
+        if own not in folders:
+            with job.store.writing() as tx:
+                tx.remember_archive(own)
+    # a sync by hand may not name the archive: what waits there must be applied before the next poll
+    others = [Archive(folder, job.account, job.resource) for folder in folders if folder != own]
+    waiting = [job.archive.unapplied(last)] if job.archive is not None else []
+    waiting += [archive.unapplied_if_ours(own_id, last) for archive in others]
+    if waiting:
+        polls = merge(*waiting, key=attrgetter("started_at"))
+        catch_up(job.store, job.resource, polls, source_now)
+
+
+def _memory(job: Job, known: Reader) -> ClockMemory:
+    """Return all that is known of the source's clock, by this process first."""
+    memory = known.clock_memory(job.resource.name)
+    steady_s = job.steady.offset_s(job.clock(), job.monotonic())
+    return memory if steady_s is None else replace(memory, offsets=(steady_s, *memory.offsets))
 
 
 def _look(job: Job) -> _BeforePoll:
     resource = job.resource
     with job.store.reading() as known:
         last, seed = known.last_poll(resource.name), digest_seed(resource, known)
-        memory = known.clock_memory(resource.name)
-        steady_s = job.steady.offset_s(job.clock(), job.monotonic())
-        if steady_s is not None:
-            memory = replace(memory, offsets=(steady_s, *memory.offsets))
+        memory = _memory(job, known)
         if resource.keeping != "window" or last is None:
             return _BeforePoll(last, memory, seed, None)
         total, whole_at = known.window(resource.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from etl.poll import ClockMemory, LastPoll, Page, Poll
@@ -69,6 +70,7 @@ class Kept:
     """In place of an archive: the newest poll that was kept."""
 
     poll: Poll
+    folder = Path("never written")
 
     def claim(self, _database_id: str) -> None: ...
 

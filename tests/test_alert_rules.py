@@ -338,8 +338,19 @@ def due(at: float) -> Any:
 
 
 def test_a_sync_is_stale_after_half_an_hour() -> None:
-    assert stale(Polling("lab", NOW - 1_799)) == []
-    assert stale(Polling("lab", NOW - 1_800)) == ["sync_stale:lab"]
+    assert stale(Polling("lab", NOW - 1_800)) == []
+    assert stale(Polling("lab", NOW - 1_801)) == ["sync_stale:lab"]
+
+
+def test_the_age_of_a_poll_is_judged_on_one_clock() -> None:
+    """Polls are dated by the source, whose clock may be hours off."""
+    assert stale(Polling("lab", NOW - 9 * HOUR, offset_s=-9 * HOUR)) == []
+    assert stale(Polling("lab", NOW, offset_s=9 * HOUR)) == ["sync_stale:lab"]
+
+
+def test_a_poll_in_the_future_is_stale_at_once() -> None:
+    assert stale(Polling("lab", NOW + 61), watching_since=NOW, due=due(0)) == ["sync_stale:lab"]
+    assert stale(Polling("lab", NOW + 60), watching_since=NOW) == []
 
 
 def test_a_machine_that_slept_is_not_stale_when_it_wakes() -> None:

@@ -106,7 +106,9 @@ def test_two_polls_within_seconds_retire_no_record(
     resource: Resource[Any], records: list[dict[str, Any]], database: Database
 ) -> None:
     take(database, resource, *records, at=T0)
-    gone = [take(database, resource, records[0], at=T0 + s).gone for s in (60, 62, 62 + 27, 60 + 30)]
+    gone = [
+        take(database, resource, records[0], at=T0 + s).gone for s in (60, 62, 62 + 27, 60 + 30)
+    ]
     assert gone == [0, 0, 0, 1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 from etl.dialect import Database
 from etl.simcloud import ANY, Fail, Server, Story
 from tests.commands import KEY, Command, cloud, filled, home, path, run, server
-from tests.support import apply, poll_story
+from tests.support import apply, poll_of, poll_story
 
 __all__ = ["cloud", "filled", "home", "path", "run", "server"]
 
@@ -118,8 +119,7 @@ def test_one_key_under_two_names_is_said(
         apply(filled, replace(poll_story(cloud), account=account))
     apply(filled, replace(poll_story(Story()), account="c"))
     said = "accounts a and b list the same 3 instances: everything of them is counted twice"
-    (bad,) = of(examine(), "bad")
-    assert said in bad
+    assert said in "\n".join(of(examine(), "bad"))
     assert said in run("--database", str(path), "status").stdout
     (doubled,) = json.loads(run("--database", str(path), "status", "--json").stdout)["doubled"]
     assert (doubled["accounts"], doubled["instances"]) == (["a", "b"], 3)
@@ -131,6 +131,56 @@ def test_a_last_poll_that_failed_is_bad(server: Server, examine: Examine, run: C
     (bad,) = of(examine(), "bad")
     assert "last poll failed" in bad
     assert "system busy" in bad
+
+
+def polled(filled: Database, *ages_s: int, offset_s: float = 0.0) -> None:
+    """Complete polls of the default account so long ago, the newest by a clock that is off."""
+    body = b'{"code":0,"data":{"instance_list":[],"total":0}}'
+    for age_s in ages_s:
+        poll = poll_of([body], int(time.time()) - age_s, account="default")
+        is_last = age_s == ages_s[-1]
+        apply(filled, replace(poll, clock_offset_s=offset_s if is_last else 0.0))
+    filled.engine.dispose()
+
+
+def test_a_poll_in_the_future_is_bad_and_the_cure_is_named(
+    server: Server, examine: Examine, run: Command, path: Path, filled: Database
+) -> None:
+    """Its own reading of the clocks would make it look fresh, so the ones before count."""
+    polled(filled, 400, 200, -90_000, offset_s=90_100.0)
+    (found,) = (f for f in examine() if f["verdict"] == "bad")
+    assert "default instances: the newest poll lies in the future" in found["what"]
+    assert "chenyu-etl db repair-clock" in found["advice"]
+    command = ("--database", str(path), "db", "repair-clock")
+    assert run("--database", str(path), "status", "--max-age", "1h").exit_code == 1
+    assert "default instances: the poll of" in run(*command, "--dry-run").stdout
+    assert run(*command, stdin="n\n").exit_code == 1
+    assert len([f for f in examine() if f["verdict"] == "bad"]) == 1
+    assert run(*command, "--yes").exit_code == 0
+    assert [f for f in examine() if f["verdict"] == "bad"] == []
+    assert "nothing to repair" in run(*command).stderr
+
+
+@pytest.mark.parametrize(("ages_s", "is_bad"), [((300, 200), False), ((9_120, 9_000), True)])
+def test_an_account_that_is_not_polled_any_more_is_bad(
+    ages_s: tuple[int, ...],
+    is_bad: bool,
+    server: Server,
+    examine: Examine,
+    filled: Database,
+) -> None:
+    polled(filled, *ages_s)
+    bad = of(examine(), "bad")
+    assert ["default: the newest complete poll is 2.5 h old" in why for why in bad] == [
+        True
+    ] * is_bad
+
+
+def test_polls_by_cron_are_as_old_as_cron_makes_them(
+    server: Server, examine: Examine, filled: Database
+) -> None:
+    polled(filled, 11_000, 7_200)
+    assert of(examine(), "bad") == []
 
 
 def test_a_database_that_is_not_there_yet_is_noted_and_not_made(

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "address errors poll streams redact paths units simcloud history.codes history.days timing.cadence"
-    " timing.clock timing.freshness source.deadline source.proxies source.http",
+    " timing.clock timing.freshness timing.redating source.deadline source.proxies source.http",
     "source.instants money.periods money.tariffs money.amounts resources source.wholeness",
     "history.starts history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
@@ -32,13 +32,13 @@ ROOMS = (
     "books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",
     "store alerts status reports",
     "apply rebuild books exports",
-    "replay",
+    "replay repair",
     "sync",
     "app",
     "polling",
-    "page doctor demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
+    "page demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
     " service.gauges service.hosts",
-    "service.schedule service.metrics service.health service.installing service.lookout",
+    "service.schedule service.metrics service.health service.installing service.lookout doctor",
     "service.daemon",
     "cli",
     "start",

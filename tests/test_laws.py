@@ -6,14 +6,14 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etl.dialect import Database
-from etl.poll import Poll
+from etl.poll import APART_S, Poll
 from etl.rebuild import differences
 from etl.resources import INSTANCES
 from etl.simcloud import T0
@@ -22,6 +22,7 @@ from tests.support import apply, columns, poll_of
 
 UUIDS = ("i-1", "i-2", "i-3")
 UNREADABLE = "unreadable"
+LASTS_S = 40
 _numbers = itertools.count()
 
 
@@ -49,7 +50,7 @@ LISTINGS = st.builds(
     st.dictionaries(st.sampled_from(UUIDS), st.one_of(RECORDS, RECORDS, st.just(UNREADABLE))),
     st.sampled_from([True, True, True, False]),
     st.integers(1, 400),
-    st.integers(0, 40),
+    st.integers(0, LASTS_S),
 )
 HISTORIES = st.lists(LISTINGS, min_size=1, max_size=7)
 
@@ -133,10 +134,11 @@ def test_the_same_poll_again_changes_nothing(database: Database) -> None:
         account = Account(database)
         for listing in history:
             account.takes(listing)
-        again = account.takes(history[-1])
+        later = replace(history[-1], later_s=APART_S + 2 * LASTS_S)
+        again = account.takes(later)
         assert (again.added, again.changed) == (0, 0)
         before, runs = account.everything(), len(account.rows("sync_run"))
-        third = account.takes(history[-1])
+        third = account.takes(later)
         assert (third.added, third.changed, third.gone) == (0, 0, 0)
         assert account.everything() == before
         assert len(account.rows("sync_run")) == runs + 1
@@ -148,20 +150,25 @@ def test_the_open_versions_are_those_listed_and_those_missing_once(database: Dat
     @laws(25)
     def law(history: list[Listing]) -> None:
         account = Account(database)
-        misses: dict[str, int] = {}
+        since: dict[str, int | None] = {}
+        gone: set[str] = set()
         for listing in history:
-            account.takes(listing)
+            ended = account.takes(listing).finished_at
             for uuid, shown in listing.records.items():
-                if shown != UNREADABLE or misses.get(uuid) == 1:
-                    misses[uuid] = 0
-            for uuid in misses.keys() - listing.records.keys():
-                misses[uuid] += listing.complete
+                if shown != UNREADABLE or (uuid in since and uuid not in gone):
+                    since[uuid] = None
+                    gone.discard(uuid)
+            for uuid in (since.keys() - listing.records.keys()) if listing.complete else ():
+                first = since[uuid]
+                since[uuid] = ended if first is None else first
+                if first is not None and ended - first >= APART_S:
+                    gone.add(uuid)
             open_versions = {
                 row["instance_uuid"]
                 for row in account.rows("instance_history")
                 if row["ended_at"] is None
             }
-            assert open_versions == {uuid for uuid, missed in misses.items() if missed < 2}
+            assert open_versions == since.keys() - gone
 
     law()
 

@@ -22,7 +22,7 @@ from etl.history.days import iso
 from etl.simcloud import T0, Story
 from etl.store import Store
 from tests.live import applied
-from tests.support import apply, dump, poll_of, poll_story, rows
+from tests.support import ACCOUNT, apply, dump, poll_of, poll_story, rows
 
 
 def line(started_at: int, *bodies: bytes, account: str = "lab", **more: Any) -> bytes:
@@ -167,13 +167,18 @@ def test_polls_in_the_future_are_refused_and_the_rest_is_applied(
         tmp_path / "b",
         line(T0 + 86_461, body),
         line(T0 + 60, same=True),
-        line(T0 + 86_000, same=True),
+        line(T0 + 180, same=True),
     )
     third = written(tmp_path / "c", line(T0 + 120, body))
-    tally = replay.replay(database, [first, second, third], now=T0)
-    assert (tally.applied, tally.skipped, tally.future) == (4, 0, 2)
+    tally = replay.replay(database, [first, second, third], now=T0 + 150)
+    future = {(ACCOUNT, "instances"): [T0 + 2 * 86_400, T0 + 86_461]}
+    assert (tally.applied, tally.skipped) == (4, 0)
+    assert {key: sorted(starts, reverse=True) for key, starts in tally.future.items()} == future
     newest = "SELECT MAX(started_at) FROM sync_run WHERE outcome = 'complete'"
-    assert rows(database, newest) == [(iso(T0 + 86_000),)]
+    assert rows(database, newest) == [(iso(T0 + 180),)]
+    refused = "SELECT started_at, error_kind, error FROM sync_run WHERE outcome = 'failed'"
+    why = f"2 archived polls lie in the future, the first at {iso(T0 + 86_461)}"
+    assert rows(database, refused) == [(iso(T0 + 150), "clock", why)]
 
 
 def poll_line_of(cloud: Story, account: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from etl.alerts.snapshot import Snapshot
 from etl.errors import UNFIT_KEY
 from etl.poll import Instant
+from etl.timing.freshness import usual_offset_s
 
 NEWEST: Final = """
 SELECT a.name AS account, r.outcome, r.sync_run_id, r.error, r.error_kind, epoch(r.finished_at) AS finished_s
@@ -28,13 +29,24 @@ JOIN account a ON a.account_id = r.account_id
 WHERE a.name = :account AND r.resource = 'instances' AND r.outcome IN ('partial', 'failed')
     AND r.started_at > instant(:complete_s)
 """
+OFFSETS: Final = """
+SELECT clock_offset_s
+FROM (
+    SELECT r.clock_offset_s
+    FROM sync_run r
+    JOIN account a ON a.account_id = r.account_id
+    WHERE a.name = :account AND r.resource = 'instances' AND r.outcome IN ('complete', 'partial')
+    ORDER BY r.sync_run_id DESC
+    LIMIT 20
+) n
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
     """The state of polls of one account's instances.
 
-    `tried_since`: the first attempt after the last complete poll; `error` and `error_kind`: of the
+    `offset_s`: the source's clock, which dates the polls, minus the local one. `tried_since`: the first attempt after the last complete poll; `error` and `error_kind`: of the
     newest attempt, None if it went well.
     """
 
@@ -43,6 +55,12 @@ class Polling:
     tried_since: Instant | None = None
     error: str | None = None
     error_kind: str | None = None
+    offset_s: float = 0.0
+
+    @property
+    def seen_at(self) -> float | None:
+        """Return the end of the newest complete poll by the local clock."""
+        return None if self.last_complete_at is None else self.last_complete_at - self.offset_s
 
     @property
     def is_refused(self) -> bool:
@@ -63,4 +81,5 @@ def _polling(snapshot: Snapshot, account: str, newest: list[Any]) -> Polling:
     error = None if last.outcome == "complete" else last.error or last.outcome
     kind = None if last.outcome == "complete" else last.error_kind
     tried = snapshot.ask(TRIED_SINCE, account=account, complete_s=complete or 0)[0].tried_s
-    return Polling(account, complete, tried, error, kind)
+    offset_s = usual_offset_s(row.clock_offset_s for row in snapshot.ask(OFFSETS, account=account))
+    return Polling(account, complete, tried, error, kind, offset_s)

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from etl import paths
+from etl.archive.aside import set_aside, set_aside_of
 from etl.archive.line import Archived, encode, read_line
 from etl.archive.packed import CHUNK, LINE_LIMIT, beside, pack, private
 from etl.archive.polls import polls
@@ -22,6 +23,8 @@ from etl.errors import ArchiveError
 from etl.paths import advice_on, try_folder
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Resource
+from etl.timing.redating import NewDate, Redating
+from etl.units import DAY_S
 
 OWNER: Final = ".database.json"
 DAY: Final = "????-??-??"
@@ -64,7 +67,7 @@ class Archive:
     """The archive of one account and resource below a folder. The caller holds the account lock."""
 
     def __init__(self, folder: Path, account: str, resource: Resource[Any]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._stem = f"{paths.file_name(account)}.{resource.name}"
 
     def append(self, poll: Poll, last: LastPoll | None) -> None:
@@ -90,8 +93,8 @@ class Archive:
         """Make the folder the archive of this database. Raises `ArchiveError` if it belongs to
         another database, whose polls would be taken for ours.
         """
-        if not _belongs_to(self._folder, database_id):
-            mark = self._folder / OWNER
+        if not _belongs_to(self.folder, database_id):
+            mark = self.folder / OWNER
             with _refused_as_archive_error(mark):
                 _write_whole(mark, msgspec.json.encode(FolderOwner(database_id)))
 
@@ -114,21 +117,71 @@ class Archive:
                 with _refused_as_archive_error(path):
                     yield from _newer(path, last)
 
+    def unapplied_if_ours(self, database_id: str, last: LastPoll | None) -> Iterator[Archived]:
+        """Read like `unapplied` an archive that is not written to now: nothing, if it is not there, is
+        another database's by now, or cannot be read.
+        """
+        try:
+            if self.folder.is_dir() and _belongs_to(self.folder, database_id):
+                yield from self.unapplied(last)
+        except ArchiveError as error:
+            log.warning("%s: its polls are not applied", error.message)
+
     def pack(self) -> None:
         """Pack finished days, which still have their `.tail`. A damaged one is left as it is."""
         newest = max(self._files(), key=_archive_order, default=None)
-        for tail in sorted(self._folder.glob(f".{glob.escape(self._stem)}.{DAY}.jsonl.gz.tail")):
+        for tail in sorted(self.folder.glob(f".{glob.escape(self._stem)}.{DAY}.jsonl.gz.tail")):
             path = tail.with_name(tail.name.removeprefix(".").removesuffix(".tail"))
             if newest is not None and path.stem < newest.stem:
                 with _refused_as_archive_error(path):
                     _pack(path)
 
+    def count_after(self, latest: Instant) -> int:
+        """Count the polls that ended after a moment; only days that may have some are read."""
+        with _refused_as_archive_error(self.folder):
+            found = (p for path in self._files_since(latest) for p in polls(str(path)))
+            return sum(poll is not None and poll.finished_at > latest for poll in found)
+
+    def redate(self, redating: Redating) -> None:
+        """Set aside the polls that lie in the future, and append those that have a new date under
+        it. To call it again changes nothing.
+        """
+        with _refused_as_archive_error(self.folder):
+            for path in self._files_since(redating.latest):
+                if set_aside(path, redating.latest, _gzip_member) is not None:
+                    _tail_path(path.with_suffix(LOOSE)).unlink(missing_ok=True)
+            names = f"{glob.escape(self._stem)}.{DAY}.jsonl.[gx]z"
+            for archived in set_aside_of(self.folder, names):
+                date = redating.archived(archived.started_at)
+                if date is not None and not any(self.unapplied(_poll_at(date.started_at - 1))):
+                    self.append(_dated(archived, date), None)
+
+    def _files_since(self, latest: Instant) -> list[Path]:
+        first = self._path(latest - DAY_S).stem
+        return sorted((path for path in self._files() if path.stem >= first), key=_archive_order)
+
     def _path(self, started_at: Instant) -> Path:
         day = datetime.fromtimestamp(started_at, UTC).date()
-        return self._folder / f"{self._stem}.{day.isoformat()}.jsonl.gz"
+        return self.folder / f"{self._stem}.{day.isoformat()}.jsonl.gz"
 
     def _files(self) -> Iterator[Path]:
-        return self._folder.glob(f"{glob.escape(self._stem)}.{DAY}.jsonl.[gx]z")
+        return self.folder.glob(f"{glob.escape(self._stem)}.{DAY}.jsonl.[gx]z")
+
+
+def _poll_at(started_at: Instant) -> LastPoll:
+    return LastPoll(started_at, started_at, None, 0, None)
+
+
+def _dated(archived: Archived, date: NewDate) -> Poll:
+    """Return an archived poll under its new date, whole only if that date is exact."""
+    return Poll(
+        account=archived.account,
+        resource=archived.resource,
+        started_at=date.started_at,
+        finished_at=date.finished_at,
+        complete=bool(archived.complete) and date.is_exact,
+        walks=archived.walks or (),
+    )
 
 
 def _archive_order(path: Path) -> tuple[str, bool]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from etl.cli.common import FILE, Context, print_lines, say, say_database
+from etl.cli.common import FILE, Context, print_lines, say, say_database, warn
 
 
 @click.group()
@@ -46,6 +46,38 @@ def backup(context: Context, file: Path) -> None:
         say(f"copied to {file}")
     else:
         print_lines([command])
+
+
+@db.command("repair-clock")
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would change.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def repair_clock(context: Context, dry_run: bool, yes: bool) -> None:
+    """Give polls that are dated in the future the dates that they can have had.
+
+    Polls made while a clock was ahead keep all right ones from being applied. What they saw stays:
+    it is dated by this machine's clock as it was then, or, if that cannot be known, between the polls
+    before and after. Closed months stay as they are. Archived polls (setting archive) follow; the
+    files as they were are kept beside, with the suffix .future.
+
+    It goes by this machine's clock: see that it is right first (NTP).
+    """
+    from etl.history.days import iso
+    from etl.repair import repair
+
+    app = context.app()
+    app.require_database()
+    say(f"by this machine's clock it is {iso(app.now())}")
+    repairs, remarks = repair(app.database, app.now(), app.archives(), dry_run=True)
+    print_lines(line for each in repairs for line in each.lines())
+    warn(remarks)
+    if not repairs:
+        say("no poll lies in the future: nothing to repair")
+    elif not dry_run:
+        if not yes:
+            click.confirm("Write that?", abort=True)
+        done, _ = repair(app.database, app.now(), app.archives())
+        say(f"repaired: {sum(len(each.redating.applied) for each in done)} polls are dated anew")
 
 
 @db.command()

@@ -164,8 +164,8 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
     Files may be .jsonl, .jsonl.gz or .jsonl.xz under any name; - is standard input, compressed or not.
 
     Polls that are not newer than the newest applied one of their account and resource are skipped
-    and counted, so the same files may be given again. Polls that lie more than a day in the future
-    are refused.
+    and counted, so the same files may be given again. Polls that lie in the future of this machine's
+    clock are refused.
     """
     from etl.replay import replay as replay_files
 
@@ -177,12 +177,13 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
         f"{tally.applied} polls applied, {tally.skipped} not newer, {tally.damaged} damaged lines"
         " skipped"
     )
-    if tally.future:
+    future = sum(map(len, tally.future.values()))
+    if future:
         say(
-            f"{tally.future} polls refused: they lie more than a day in the future of this machine's"
-            " clock; see that it is right (NTP)"
+            f"{future} polls refused: they lie in the future of this machine's clock;"
+            " see that it is right (NTP), and replay them again"
         )
-    ctx.exit(3 if tally.damaged or tally.future else 0)
+    ctx.exit(3 if tally.damaged or future else 0)
 
 
 @click.command(epilog=_SOURCE_VARIABLES)

@@ -28,12 +28,13 @@ def blindness(app: App) -> list[str]:
         polls = known.status.polls(now)
     reasons: list[str] = []
     for name in app.watched():
-        limit = limit_s(_gap_s(app.settings, name, now))
+        limit = limit_s(usual_gap_s(app.settings, name, now))
         reasons += [f"{who}: {why}" for who, why in stale(polls, [name], limit).items()]
     return reasons
 
 
-def _gap_s(settings: Settings, name: str, now: float) -> float:
+def usual_gap_s(settings: Settings, name: str, now: float) -> float:
+    """Return the seconds between two polls of an account's instances, as the settings say."""
     own = {account.name: account.schedule for account in settings.accounts}.get(name, {})
     resource = INSTANCES.name
     cadence = own.get(resource) or settings.schedule.get(resource) or Cadence(INSTANCES.every_s)

@@ -305,8 +305,10 @@ class Ticks:
         with self.app.store(watch.account.name).reading() as known:
             last = known.last_poll(watch.resource.name)
             complete_at = known.newest_complete_at(watch.resource.name)
+            usual_s = known.usual_offset_s(watch.resource.name)
         if complete_at is not None:
-            watch.complete_at = complete_at + SKEW_S - self._offset_s(watch, last)
+            offset_s = usual_s if watch.offset_s is None else watch.offset_s
+            watch.complete_at = complete_at + SKEW_S - offset_s
         is_covered = turn.covers(last)
         if is_covered:
             watch.error_kind = None

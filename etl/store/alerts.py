@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 
 from etl.alerts.cause import Alert
 from etl.alerts.message import Message
+from etl.dialect import UtcInstant
 from etl.history.days import Zone
 from etl.poll import Instant
 from etl.store import schema
@@ -155,6 +156,19 @@ class AlertsWriter(AlertsReader):
             self._add(channel, message, now)
         if messages:
             self._forget(now - KEPT_S)
+
+    def bring_back(self, now: Instant) -> None:
+        """Let nothing wait for a moment that a clock which was ahead has named."""
+        latest = now + LONGEST_WAIT_S
+        for table in (alert, alert_delivery):
+            for column in table.c:
+                if isinstance(column.type, UtcInstant):
+                    late = update(table).where(column > latest)
+                    self._conn.execute(late.values({column.name: now}))
+        for kept in self.known(()).values():
+            sent = {channel: min(at, now) for channel, at in kept.deliveries.items()}
+            if sent != kept.deliveries:
+                self._update(replace(kept, deliveries=sent))
 
     def acknowledge(self, keys: Collection[str], now: Instant) -> list[str]:
         """Acknowledge these open alerts; return the keys of those that were not acknowledged

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import delete, insert, select, tuple_
 
 from etl import tables
 from etl.poll import Instant
@@ -32,6 +34,16 @@ class PollsWriter(Reader):
                 **{name: getattr(run, name) for name in SyncRun.__slots__},
                 **self._step(resource, run),
             },
+        )
+
+    def remember_archive(self, folder: Path) -> None:
+        """Remember a folder that polls are archived in, for syncs that do not name it."""
+        folders = [str(known) for known in self.archive_folders()]
+        c = tables.setting.c
+        self._conn.execute(delete(tables.setting).where(c.name == statements.ARCHIVES_SETTING))
+        value = json.dumps([*folders, str(folder)])
+        self._conn.execute(
+            insert(tables.setting).values(name=statements.ARCHIVES_SETTING, value=value)
         )
 
     def correct_steps(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Executable
@@ -29,6 +31,7 @@ from etl.store.rows import (
     known_of,
     stretch_of,
 )
+from etl.timing.freshness import FUTURE_ADVICE, FUTURE_S, usual_offset_s
 
 APPLIED: Final = ("complete", "partial")
 OFFSETS_KEPT: Final = 3
@@ -55,6 +58,11 @@ class Reader:
     def database_id(self) -> str:
         """Return the id of this database; a backup of it has the same id."""
         return str(self._ask(statements.OWN_ID).scalar_one())
+
+    def archive_folders(self) -> list[Path]:
+        """Return the folders that polls were ever archived in."""
+        kept = self._ask(statements.ARCHIVES).scalar()
+        return [Path(folder) for folder in json.loads(kept or "[]")]
 
     def last_poll(self, resource: str) -> LastPoll | None:
         """Return the newest applied poll; its digest only if an equal listing changes nothing."""
@@ -83,6 +91,11 @@ class Reader:
         known = tuple(dict.fromkeys(o for o in offsets if o is not None))
         return ClockMemory(known, last.started_at if last else None, _refused_reading(attempts))
 
+    def usual_offset_s(self, resource: str) -> float:
+        """Return the source's clock minus the local one, as the newest applied polls measured it."""
+        applied = (a for a in self.attempts(resource) if a.outcome in APPLIED)
+        return usual_offset_s(attempt.clock_offset_s for attempt in applied)
+
     def strayed_steps(self) -> Iterator[tuple[PollDistance, int]]:
         """Return the correct distances of complete polls from the one before, for rows that hold
         others.
@@ -109,10 +122,11 @@ class Reader:
         last = self.last_poll(resource)
         # asked inside the write transaction, so that order does not rest on the account lock
         if last is not None and started_at <= last.started_at:
+            is_far = last.started_at - started_at > FUTURE_S
             raise StalePoll(
                 f"a poll of {days.iso(started_at)} is not newer than the newest applied one,"
                 f" {days.iso(last.started_at)}",
-                advice="check the clocks: chenyu-etl doctor",
+                advice=FUTURE_ADVICE if is_far else "check the clocks: chenyu-etl doctor",
                 offset_s=offset_s,
             )
         return last

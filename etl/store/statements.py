@@ -27,6 +27,9 @@ _RUNS: Final = (
 STATES: Final = select(tables.instance_status.c.status, tables.instance_status.c.state)
 UNITS: Final = select(tables.charging_type.c.charging_type, tables.charging_type.c.unit)
 OWN_ID: Final = select(tables.setting.c.value).where(tables.setting.c.name == DATABASE_ID)
+ARCHIVES_SETTING: Final = "archives"
+"""Name of the setting that lists the folders in which polls were archived, as JSON."""
+ARCHIVES: Final = select(tables.setting.c.value).where(tables.setting.c.name == ARCHIVES_SETTING)
 TIMEZONE: Final = select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
 
 NEWEST_RUN: Final = (

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text
 from etl import tables
 from etl.history.days import iso
 from etl.poll import Instant
+from etl.store.reading import Reader
 from etl.store.subject import Subject
 from etl.units import CARD
 
@@ -24,13 +25,14 @@ class Freshness:
     """Freshness of one resource of one account.
 
     `age_s` is the age of its newest complete poll in seconds, by the source's clock: None if there was
-    none, negative if it is from the future.
+    none, negative if it is from the future; `step_s` how long after the one before it began.
     """
 
     account: str
     resource: str
     last_complete_at: str | None
     age_s: int | None
+    step_s: int | None
     last_outcome: str
     last_run_at: str
     last_error: str | None
@@ -275,18 +277,21 @@ class StatusReader(Subject):
             )
         ).one()
         complete = self._conn.execute(
-            select(_run.finished_at, _run.clock_offset_s)
+            select(_run.finished_at, _run.step_s)
             .where(
                 _run.account_id == account, _run.resource == resource, _run.outcome == "complete"
             )
             .order_by(_run.started_at.desc(), _run.finished_at.desc())
             .limit(1)
         ).first()
+        # not the newest poll's own offset: a reading that was wrong would make it look fresh
+        offset_s = Reader(self._database, self._conn, account).usual_offset_s(resource)
         return Freshness(
             account=name,
             resource=resource,
             last_complete_at=None if complete is None else iso(complete.finished_at),
-            age_s=None if complete is None else _age_s(now, *complete),
+            age_s=None if complete is None else round(now + offset_s - complete.finished_at),
+            step_s=None if complete is None else complete.step_s,
             last_outcome=last.outcome,
             last_run_at=iso(last.finished_at),
             last_error=last.error,
@@ -325,13 +330,6 @@ class StatusReader(Subject):
     def _instances(self, account: int, *conditions: Any) -> int:
         chosen = select(func.count()).where(_instance.account_id == account, *conditions)
         return self._conn.scalar(chosen) or 0
-
-
-def _age_s(now: Instant, finished_at: Instant, clock_offset_s: float | None) -> int:
-    """Return the age of a poll in seconds; `now` is on the local clock, the poll's end on the
-    source's.
-    """
-    return round(now - (finished_at - (clock_offset_s or 0.0)))
 
 
 def _account_pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]:

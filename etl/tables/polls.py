@@ -65,7 +65,7 @@ sync_run = Table(
     Column(
         "error_kind",
         Text,
-        comment="which sort of failure it was, for programs: unavailable, limited, key_refused, forbidden, missing, changed, clock, stale, settings, no_key, archive, lock, busy, away or database; null where it is applied",
+        comment="which sort of failure it was, for programs: unavailable, limited, key_refused, forbidden, missing, changed, clock, stale, settings, no_key, archive, lock, busy, away, database or fault; null where it is applied",
     ),
     Column(
         "polls_before",

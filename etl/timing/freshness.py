@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from statistics import median
 from typing import Final
 
 from etl.errors import UNFIT_KEY, ErrorKind
@@ -12,8 +14,21 @@ FRESH_INTERVALS: Final = 3
 SHORTEST_FRESH_S: Final = 60.0
 FUTURE_S: Final = 60.0
 """A poll that is further ahead than this is impossible, and no sign of life."""
+READINGS: Final = 3
+"""The offset between two clocks is the median of so many of its newest readings."""
+FUTURE_ADVICE: Final = (
+    "see that this machine's clock is right (NTP), then: chenyu-etl db repair-clock"
+)
 BLINDING: Final = UNFIT_KEY | {ErrorKind.CLOCK, ErrorKind.STALE}
 """Kinds of errors after which nothing more is seen until something changes: a person must act."""
+
+
+def usual_offset_s(offsets: Iterable[float | None]) -> float:
+    """Return the source's clock minus the local one by the newest readings first, None for polls
+    without one: a single wrong reading does not count.
+    """
+    newest = [offset for offset in offsets if offset is not None][:READINGS]
+    return median(newest) if newest else 0.0
 
 
 def limit_s(gap_s: float) -> float:

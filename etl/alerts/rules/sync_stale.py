@@ -17,7 +17,7 @@ from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, local_time, same, short_line
 from etl.history.days import Zone
-from etl.poll import Instant
+from etl.timing.freshness import why_stale
 
 
 class StaleOptions(RuleOptions, frozen=True, kw_only=True):
@@ -46,20 +46,19 @@ class SyncStale(AlertRule[Polling, StaleOptions]):
 
 
 def _is_stale(row: Polling, limit_s: int, moment: Moment) -> bool:
-    last, tried, now = row.last_complete_at, row.tried_since, moment.now
-    watched_s = max(now - moment.watching_since, 0 if tried is None else now - tried)
-    if watched_s < limit_s or (last is None and tried is None):
+    last, tried, now = row.seen_at, row.tried_since, moment.now
+    if why_stale(last, now, limit_s) is None or (last is None and tried is None):
         return False
-    return last is None or (
-        now - last >= limit_s and not _is_newest_due(row, last, limit_s, moment)
-    )
+    if last is not None and last > now:
+        return True  # no right poll is applied until then, however long anybody watches
+    watched_s = max(now - moment.watching_since, 0 if tried is None else now - tried)
+    return watched_s >= limit_s and (last is None or not _is_newest_due(row, last, limit_s, moment))
 
 
-def _is_newest_due(row: Polling, last: Instant, limit_s: int, moment: Moment) -> bool:
+def _is_newest_due(row: Polling, last: float, limit_s: int, moment: Moment) -> bool:
     """Tell whether no poll was due since the last: polls may be hours apart, or rest at night.
 
-    `last` is on the source's clock, which differs, and a poll of another daemon comes a little before
-    the tick.
+    A poll of another daemon comes a little before the tick.
     """
     if moment.due is None:
         return False

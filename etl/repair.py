@@ -1,0 +1,125 @@
+"""Repair a history whose newest polls lie in the future: nothing else would be applied until then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from math import floor
+from pathlib import Path
+
+from etl import store
+from etl.archive import Archive
+from etl.dialect import Database
+from etl.history.days import iso
+from etl.history.months import Month
+from etl.poll import Instant
+from etl.rebuild import rebuild_all
+from etl.resources import RESOURCES
+from etl.store import Store, Tx, Writing
+from etl.timing.freshness import FUTURE_S, usual_offset_s
+from etl.timing.redating import Redating, in_future, new_dates
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """New dates of the polls of one account and resource, and the rows that follow them."""
+
+    account: str
+    resource: str
+    redating: Redating
+    rows: Counter[str] = field(default_factory=Counter)
+    archived: int = 0
+
+    def lines(self) -> Iterator[str]:
+        """Say what changes, in words."""
+        whose, dates = f"{self.account} {self.resource}", self.redating.applied
+        others = len(self.redating.dates) - len(dates)
+        for date in dates:
+            new = (
+                iso(date.started_at)
+                if date.is_exact
+                else f"between {iso(date.started_at)} and {iso(date.finished_at)}, so no longer whole"
+            )
+            yield f"{whose}: the poll of {iso(date.run.started_at)} was made {new}"
+        if others:
+            yield f"{whose}: {others} attempts that failed are dated anew"
+        if self.rows:
+            rows = ", ".join(f"{n} of {name}" for name, n in sorted(self.rows.items()))
+            yield f"{whose}: rows changed: {rows}"
+        if self.archived:
+            yield f"{whose}: {self.archived} archived polls are dated anew, or set aside"
+
+
+def repair(
+    database: Database,
+    now: Instant,
+    archives: Sequence[Path] = (),
+    *,
+    dry_run: bool = False,
+) -> tuple[list[Repair], list[str]]:
+    """Give polls that lie in the future the dates that they can have had, with all that they wrote,
+    and derive running time and costs again, in one transaction.
+
+    Polls in the folders of `archives` follow. Returns the repairs, and remarks on closed months, which stay as they are. With `dry_run`
+    nothing is changed. Raises `Busy` if an affected account is being synced.
+    """
+    with ExitStack() as locks:
+        for name in () if dry_run else store.account_names(database):
+            locks.enter_context(Store(database, name).account_lock())
+        try:
+            with store.writing(database) as tx:
+                looked = [r for name, a in tx.accounts().items() for r in _repaired(name, a, now)]
+                looked = [_with_archives(each, archives, dry_run=dry_run) for each in looked]
+                repairs = [each for each in looked if each.redating.dates or each.archived]
+                remarks = _remarks(tx, now) if repairs else []
+                if dry_run:
+                    raise _NothingChanges
+                if repairs:
+                    tx.alerts.bring_back(now)
+                    rebuild_all(tx)
+        except _NothingChanges:
+            pass
+    return repairs, remarks
+
+
+class _NothingChanges(Exception):
+    """Ends the transaction of a dry run."""
+
+
+def _repaired(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
+    """Redate what an account's polls wrote, resource by resource."""
+    # what right polls say of the source's clock: those in the future may be wrong in that too
+    offset_s = usual_offset_s(tx.offsets_until(now + floor(FUTURE_S)))
+    source_now = floor(now + offset_s)
+    for resource in tx.resources():
+        runs = in_future(tx.dated_after(resource, source_now), source_now)
+        after = tx.right_before(resource, runs[0].run_id, source_now) if runs else source_now
+        dates = new_dates(runs, after=after, now=source_now, offset_s=offset_s)
+        redating = Redating(dates, source_now)
+        rows = tx.redate(resource, redating) if dates else Counter[str]()
+        yield Repair(name, resource, redating, rows)
+
+
+def _with_archives(each: Repair, folders: Sequence[Path], *, dry_run: bool) -> Repair:
+    """Date archived polls anew too, before the commit: what is killed in between can be repeated."""
+    resource, lay_there = RESOURCES.get(each.resource), 0
+    for folder in folders if resource is not None else ():
+        assert resource is not None
+        archive = Archive(folder, each.account, resource)
+        found = archive.count_after(each.redating.latest)
+        lay_there += found
+        if not dry_run and (found or each.redating.dates):
+            archive.redate(each.redating)
+    return replace(each, archived=lay_there)
+
+
+def _remarks(tx: Writing, now: Instant) -> list[str]:
+    """Say which months were closed before they were over."""
+    zone = tx.books.zone()
+    early = [m for m in tx.books.closed_months() if Month.parse(m).bounds(zone)[1] > now]
+    return [
+        f"{month} is closed and not over yet: it stays as it is; chenyu-etl month reopen {month}"
+        for month in early
+    ]

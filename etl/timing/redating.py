@@ -1,0 +1,136 @@
+"""Find dates for polls that were dated in the future, by the order in which they were made. Pure.
+
+What such a poll saw is true, only its instants are not. If it measured the source's clock, and the
+clock of this machine was right, its time is known to the second. Else it was made after the attempt
+before it and before the one after it, and no more is known.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from etl.poll import Instant
+from etl.timing.freshness import FUTURE_S
+
+APPLIED: Final = ("complete", "partial")
+
+
+class DatedRun(NamedTuple):
+    """An attempt, as its row of `sync_run` dates it."""
+
+    run_id: int
+    outcome: str
+    started_at: Instant
+    finished_at: Instant
+    clock_offset_s: float | None
+
+
+class NewDate(NamedTuple):
+    """New instants of an attempt. If they are not `exact`, it was made at some moment between
+    them."""
+
+    run: DatedRun
+    started_at: Instant
+    finished_at: Instant
+    is_exact: bool
+
+    @property
+    def is_applied(self) -> bool:
+        return self.run.outcome in APPLIED
+
+
+def in_future(runs: Sequence[DatedRun], now: Instant) -> list[DatedRun]:
+    """Return the attempts that ended after `now`, by the source's clock, and cannot have."""
+    return [run for run in runs if run.finished_at > now + FUTURE_S]
+
+
+def new_dates(
+    runs: Sequence[DatedRun], *, after: Instant, now: Instant, offset_s: float
+) -> list[NewDate]:
+    """Return new dates of attempts in the order in which they were made: all of them later than
+    `after`, and not later than `now`, but for what keeps them apart.
+    """
+    low, dates = after, list[NewDate]()
+    for run in runs:
+        date = _by_local_clock(run, offset_s)
+        # both clocks may have been wrong: then only the order is left
+        if date is None or not low < date.started_at <= date.finished_at <= now + FUTURE_S:
+            date = NewDate(run, low + 1, now, False)
+        dates.append(date)
+        low = date.started_at
+    return list(_with_ends(dates, now))
+
+
+def _by_local_clock(run: DatedRun, offset_s: float) -> NewDate | None:
+    if run.clock_offset_s is None or run.outcome not in APPLIED:
+        return None
+    ahead_s = run.clock_offset_s - offset_s
+    starts, ends = run.started_at - math.ceil(ahead_s), run.finished_at - math.floor(ahead_s)
+    return NewDate(run, starts, ends, True)
+
+
+def _with_ends(dates: Sequence[NewDate], now: Instant) -> Iterator[NewDate]:
+    """Let each end before the one after it does, and a second after the one before it at least."""
+    high, ends = now + 1, list[Instant]()
+    for date in reversed(dates):
+        high = min(date.finished_at, high - 1)
+        ends.append(high)
+    last = -math.inf
+    for date, end in zip(dates, reversed(ends), strict=True):
+        if not date.is_applied:
+            end = date.started_at
+        else:
+            end = int(max(end, date.started_at, last + 1))
+            last = end
+        yield date._replace(finished_at=end)
+
+
+@dataclass(frozen=True, slots=True)
+class Redating:
+    """New dates of the attempts of one account and resource, and of all that the applied ones
+    wrote. `now` is on the source's clock.
+    """
+
+    dates: Sequence[NewDate]
+    now: Instant
+
+    @property
+    def latest(self) -> Instant:
+        """Return the moment after which nothing can lie."""
+        return math.floor(self.now + FUTURE_S)
+
+    @property
+    def earliest(self) -> Instant:
+        """Return a moment after which instants of these polls lie."""
+        return min(date.run.started_at for date in self.dates) - 1
+
+    @property
+    def applied(self) -> list[NewDate]:
+        return [date for date in self.dates if date.is_applied]
+
+    def start(self, instant: Instant) -> Instant:
+        """Return the new value of the start of a poll; other instants stay."""
+        applied = self.applied
+        starts = [date.run.started_at for date in applied]
+        if instant not in starts and instant <= self.now + FUTURE_S:
+            return instant
+        at = max(0, bisect_right(starts, instant) - 1)
+        return applied[at].started_at if applied else instant
+
+    def end(self, instant: Instant) -> Instant:
+        """Return the new value of the end of a poll, or of a moment right after it."""
+        applied = self.applied
+        if instant <= self.now + FUTURE_S or not applied:
+            return instant
+        at = max(0, bisect_right([date.run.finished_at for date in applied], instant) - 1)
+        later = max(0, instant - applied[at].run.finished_at)
+        room = applied[at + 1].finished_at - 1 if at + 1 < len(applied) else math.inf
+        return int(min(applied[at].finished_at + later, room))
+
+    def archived(self, started_at: Instant) -> NewDate | None:
+        """Return the new date of the archived poll that began at a moment."""
+        return next((d for d in self.applied if d.run.started_at == started_at), None)
