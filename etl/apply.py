@@ -63,13 +63,15 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
 @dataclass(frozen=True, slots=True)
 class _Written:
     """Counts of records that a poll added, changed and retired. `is_pending`: the next poll must be
-    decoded even if its bytes are equal.
+    decoded even if its bytes are equal. `is_teaching`: a status changed, so that the length of a
+    state may be learned.
     """
 
     added: int = 0
     changed: int = 0
     gone: int = 0
     is_pending: bool = False
+    is_teaching: bool = False
 
 
 _identity: Final = attrgetter("identity")
@@ -128,6 +130,7 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
         complete=poll.complete,
         created_since=poll.started_at + 1 if first is None and poll.complete else first,
         codes=tx.codes(),
+        lengths=tx.lengths(),
     )
     absent = tx.listed()
     written = _Written()
@@ -140,6 +143,8 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
     for at in range(0, len(missing), BATCH):
         known = list(tx.known(missing[at : at + BATCH]).values())
         written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)
+    if written.is_teaching:
+        tx.learn_lengths(b)
     return _Written(written.added, written.changed, written.gone, tx.pending())
 
 
@@ -150,7 +155,10 @@ def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) ->
     changes = diff.derive_changes(moves, usages, window)
     tx.apply(changes)
     return _Written(
-        before.added + changes.added, before.changed + changes.changed, before.gone + changes.gone
+        before.added + changes.added,
+        before.changed + changes.changed,
+        before.gone + changes.gone,
+        is_teaching=before.is_teaching or moves.changes_status,
     )
 
 

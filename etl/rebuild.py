@@ -64,6 +64,8 @@ def differences(database: Database) -> Iterator[str]:
                 yield f"{name} prices"
             if next(account.strayed_steps(), None) is not None:
                 yield f"{name} polls"
+            if account.lengths_differ():
+                yield f"{name} lengths of states"
 
 
 def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
@@ -113,6 +115,7 @@ def rebuild_all(tx: Writing) -> int:
 def _rebuild_account(tx: Tx) -> int:
     count = 0
     tx.correct_steps()
+    tx.learn_lengths_anew()
     for uuids in _batches(tx):
         computed = list(_computed(tx, uuids))
         tx.write_usage([(uuid, s, True) for uuid, stretches, _ in computed for s in stretches])
@@ -126,9 +129,9 @@ def _rebuild_account(tx: Tx) -> int:
 def _computed(
     account: Reader, uuids: Sequence[str]
 ) -> Iterator[tuple[str, tuple[Stretch, ...], Instant | None]]:
-    codes = account.codes()
+    codes, lengths = account.codes(), account.all_lengths()
     for uuid, versions in account.histories(uuids):
-        step = usage.fold(versions, codes)
+        step = usage.fold(versions, codes, lengths)
         yield uuid, step.written, step.state.last_start
 
 

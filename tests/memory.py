@@ -14,6 +14,7 @@ from etl.apply import apply
 from etl.dialect import Database
 from etl.history.codes import Codes
 from etl.history.diff import Changes, Ended, Known, Presence, Usage, Version
+from etl.history.lengths import Learned, Lengths, Passages
 from etl.history.usage import RunningState, SeenVersion, Stretch
 from etl.poll import Instant, Poll
 from etl.resources import INSTANCES
@@ -35,6 +36,7 @@ class Memory:
         self.presences: dict[str, Presence] = {}
         self.stretches: dict[str, dict[int, Stretch]] = {}
         self._began_at: dict[str, Instant] = {}
+        self._passages: list[tuple[Instant, str, float, float]] = []
         self._polled_at: Instant = 0
 
     def take(self, poll: Poll) -> SyncRun:
@@ -54,6 +56,9 @@ class Memory:
 
     def codes(self) -> Codes:
         return self._codes
+
+    def lengths(self) -> Lengths:
+        return Lengths(self._learned)
 
     def first_complete_at(self, resource: str) -> Instant | None:
         return next(iter(self._complete_starts()), None)
@@ -112,6 +117,49 @@ class Memory:
         for uuid, stretch, _ in changes.stretches:
             self.stretches.setdefault(uuid, {})[stretch.usage_no] = stretch
 
+    def learn_lengths(self, b: Instant) -> None:
+        for uuid, versions in self.versions.items():
+            for n, version in enumerate(versions):
+                if version.first_seen_at == b and n:
+                    self._passages += self._passage(uuid, versions[max(0, n - 2) : n + 1])
+
+    def _passage(self, uuid: str, versions: Sequence[Version]) -> Iterator[Any]:
+        """What an instance's newest version says of how long it shut down or booted."""
+        *_, was, now = versions
+        up, state = self._codes.is_up(now.facts.status), self._codes.states.get(now.facts.status)
+        if now.after_at is None or not (up or state == "stopped"):
+            return
+        if self._codes.is_up(was.facts.status) != up and self._begins(was, now) == up:
+            yield now.first_seen_at, "up" if up else "down", 0.0, apart(now)
+        if len(versions) < 3 or now.facts.start_time != was.facts.start_time:
+            return
+        ended = self.ended[uuid, was.version]
+        state = self._codes.states.get(was.facts.status)
+        passing = state in (("creating", "starting") if up else ("stopping",))
+        if was.after_at is None or ended.last_seen_at <= was.after_at or not passing:
+            return
+        before = versions[0]
+        if self._codes.is_up(before.facts.status) != up and self._begins(before, was) == up:
+            times = min(ended.last_seen_at - was.after_at, max(apart(was), 1800)) / apart(was)
+            yield now.first_seen_at, "up" if up else "down", times, apart(was)
+
+    def _begins(self, was: Version, now: Version) -> bool | None:
+        """Whether a new start lies between two versions; None where neither is clear."""
+        then, start = was.facts.start_time, now.facts.start_time
+        if start == then:
+            return False
+        assert now.after_at is not None
+        is_new = start is not None and now.after_at < start <= now.first_seen_at
+        return True if is_new and (then is None or then < start) else None  # type: ignore[operator]
+
+    def _learned(self, b: Instant) -> Learned:
+        def passages(way: str) -> Passages:
+            known = [(n, s) for at, what, n, s in self._passages if at < b and what == way]
+            sightings = sum(int(1e6 * times + 1e-6) for times, _ in known)
+            return Passages(len(known), sightings, sum(10**12 // int(s) for _, s in known))
+
+        return Learned(passages("down"), passages("up"))
+
     def reject(self, *_: Any) -> None:
         """Rejects are not modelled."""
 
@@ -132,6 +180,12 @@ class Memory:
         return found
 
 
+def apart(version: Version) -> int:
+    """How far the polls around the beginning of a version are from one another."""
+    assert version.after_at is not None
+    return version.first_seen_at - version.after_at
+
+
 def pour(memory: Memory, database: Database, account: str) -> None:
     """Write all that `memory` holds as one account of a real database."""
     with Store(database, account).writing() as tx:
@@ -148,6 +202,7 @@ def pour(memory: Memory, database: Database, account: str) -> None:
         everything = memory.stretches.items()
         tx.write_usage([(u, kept[no], True) for u, kept in everything for no in sorted(kept)])
         tx.deriver().sums.renew_since()
+        tx.learn_lengths_anew()
 
 
 def _instances(memory: Memory, account_id: int) -> Iterator[tuple[Any, ...]]:

@@ -336,4 +336,4 @@ def test_a_run_that_began_after_the_horizon_takes_nothing_from_its_day(database:
     cloud.starts(a)
     apply(database, poll_of([cloud.body()], begins, cloud.now))
     claimed = "SELECT running_min_s, running_s, running_max_s FROM uptime_daily"
-    assert rows(database, claimed) == [(0, 150, 301 + 340)]
+    assert rows(database, claimed) == [(0, 135, 301 + 340)]

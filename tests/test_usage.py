@@ -86,7 +86,7 @@ def test_up_then_down_stopped_between_the_sightings() -> None:
     assert step.state.running is None
 
 
-@pytest.mark.parametrize("status", [STOPPED, 0, 21, 9, UNKNOWN])
+@pytest.mark.parametrize("status", [STOPPED, 0, 9, UNKNOWN])
 def test_everything_but_running_and_restarting_is_down(status: int) -> None:
     assert said(after(seen(), seen(status))) == [("observed", STARTED, 600, 750, 900)]
 
@@ -319,6 +319,42 @@ def test_a_stop_is_put_at_the_timer_that_went_off_else_in_the_middle(
 ) -> None:
     step = after(seen(**of_a), seen(STOPPED, **of_b))
     assert said(step) == [("observed", STARTED, 600, estimate, 900)]
+
+
+@pytest.mark.parametrize(
+    ("status", "stopping_s", "estimate", "by"),
+    [
+        (21, 40, 880, "status"),
+        (3, 40, 880, "status"),
+        (21, 900, 600, "status"),
+        (STOPPED, 40, 730, "middle"),
+        (23, 40, 730, "middle"),
+        (STOPPED, 900, 600, "middle"),
+        (UNKNOWN, 40, 750, "middle"),
+    ],
+)
+def test_a_stop_is_estimated_by_how_far_it_has_got(
+    status: int, stopping_s: int, estimate: int, by: str
+) -> None:
+    """Seen shutting down, half of that has passed; seen off, all of it; an unknown state says nothing.
+    The bounds stay."""
+    was, then = seen(), seen(status)
+    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, stopping_s)
+    assert said(step) == [("observed", STARTED, 600, estimate, 900)]
+    assert step.written[0].end_evidence == by
+
+
+def test_a_timer_goes_before_the_status_that_is_seen() -> None:
+    was, then = seen(timer=700), seen(21)
+    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, 40)
+    assert said(step) == [("observed", STARTED, 600, 700, 900)]
+    assert step.written[0].end_evidence == "timer"
+
+
+def test_a_stop_before_a_new_start_is_estimated_by_the_middle() -> None:
+    was, then = seen(), seen(start=800)
+    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, 40)
+    assert said(step)[0] == ("observed", STARTED, 600, 700, 800)
 
 
 # GPU and charging type

@@ -110,7 +110,7 @@ def _lesson(reader: EvidenceReader, days: int) -> Lesson:
         since=known.since if known else None,
         lines=len(lines),
         unobserved=len(lines) - len(observed),
-        judgement=judge_hypotheses(sorted_windows, periods, reader.charging_model()),
+        judgement=judge_hypotheses(sorted_windows, periods, reader.model_with_boots()),
         prepaid_periods=prepaid.expected,
         prepaid_lines=prepaid.as_priced,
     )

@@ -114,6 +114,13 @@ def model(database: Database) -> ChargingModel:
         return book.charging_model()
 
 
+def with_learned_boots(database: Database, chosen: ChargingModel) -> ChargingModel:
+    """Return a model with boots as long as polls saw them; unchanged if they saw none."""
+    with store.reading(database) as db:
+        boots = db.books.boots()
+    return chosen.with_boots(boots.boot_s, boots.longest_s) if boots.starts else chosen
+
+
 def set_model(database: Database, chosen: ChargingModel) -> None:
     """Charge by another model from now on, and past time again; closed months stay.
 

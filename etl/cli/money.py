@@ -133,12 +133,12 @@ def price_model(
 ) -> None:
     """Show how running time is charged, or set it by the options. The provider does not document it.
 
-    Defaults: from start, by the second; a boot 60 s, at most 180 s. A change recomputes all costs
-    except those of closed months.
+    Defaults: from start, by the second; with running, boots as long as polls saw them (60 s, at most
+    180 s, if they saw none). A change recomputes all costs except those of closed months.
     """
     from dataclasses import replace
 
-    from etl.books.price_files import STEPS, model, set_model
+    from etl.books.price_files import STEPS, model, set_model, with_learned_boots
 
     app = context.app()
     app.require_database()
@@ -148,9 +148,10 @@ def price_model(
         "boot_s": boot_s,
         "boot_max_s": boot_max_s,
     }
-    chosen = replace(
-        model(app.database), **{name: value for name, value in given.items() if value is not None}
-    )
+    now = model(app.database)
+    if counts_from == "running" and now.counts_from != "running":
+        now = with_learned_boots(app.database, now)
+    chosen = replace(now, **{name: value for name, value in given.items() if value is not None})
     if any(value is not None for value in given.values()):
         set_model(app.database, chosen)
     print_lines(_model_lines(chosen, {seconds: name for name, seconds in STEPS.items()}))

@@ -13,6 +13,7 @@ from typing import Literal
 
 from etl.history import usage
 from etl.history.codes import Codes
+from etl.history.lengths import Lengths
 from etl.history.usage import RunningState, SeenVersion, Stretch
 from etl.poll import APART_S, Instant
 from etl.resources.instances import Instance, Sighting
@@ -54,6 +55,12 @@ class Window:
     complete: bool
     created_since: Instant | None
     codes: Codes
+    lengths: Lengths
+
+    @property
+    def stopping_s(self) -> int:
+        """Return how long shutting down lasts, as polls before this one saw it."""
+        return self.lengths.at(self.b).stopping_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,10 @@ class Moves:
             known.facts.instance_uuid for known in self.left
         ]
 
+    @property
+    def changes_status(self) -> bool:
+        return any(known.facts.status != s.facts.status for known, s in self.changed)
+
     def returned(self) -> list[str]:
         return [s.identity for known, s in self.changed if known.gone_at is not None]
 
@@ -196,7 +207,7 @@ def _begin_history(changes: Changes, sighting: Sighting, window: Window) -> None
     # older than the first complete poll: it ran unobserved, so its creation bounds nothing
     is_new = created is not None and since is not None and since <= created <= window.b
     after_at = created if is_new else None
-    step = usage.begin(facts, after_at, window.b, window.codes)
+    step = usage.begin(facts, after_at, window.b, window.codes, window.stopping_s)
     changes.versions.append(
         Version(facts, sighting.extra, 1, after_at, window.b, "first_seen", step.state.last_start)
     )
@@ -207,8 +218,8 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
     a, b, uuid = was.seen_at, window.b, sighting.identity
     state, undone = known.state, tuple[Stretch, ...]()
     if was.gone_at is not None:
-        state, undone = _undo_going(changes, uuid, known, window.codes)
-    step = usage.move(state, was.facts, sighting.facts, a, b, window.codes)
+        state, undone = _undo_going(changes, uuid, known, window)
+    step = usage.move(state, was.facts, sighting.facts, a, b, window.codes, window.stopping_s)
     changes.versions.append(
         Version(
             facts=sighting.facts,
@@ -226,7 +237,7 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
 
 
 def _undo_going(
-    changes: Changes, uuid: str, known: Usage, codes: Codes
+    changes: Changes, uuid: str, known: Usage, window: Window
 ) -> tuple[RunningState, tuple[Stretch, ...]]:
     """Return the state before the instance was gone, with the stretches that this had closed
     reopened.
@@ -234,7 +245,7 @@ def _undo_going(
     *before, last = known.history
     # its absence was an error of the listing: fold the versions as if it had never been gone
     lasting = SeenVersion(last.facts, last.after_at, last.first_seen_at)
-    state = usage.fold([*before, lasting], codes).state
+    state = usage.fold([*before, lasting], window.codes, window.lengths).state
     undone = tuple(s for s in (state.running, state.held) if s is not None)
     changes.reopened.extend((uuid, stretch.usage_no) for stretch in undone)
     changes.deleted.extend((uuid, no) for no in range(state.count + 1, known.state.count + 1))

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from etl.history.codes import Codes
+from etl.history.ends import End, EndEvidence, Pair, middle, stop_between
+from etl.history.lengths import Lengths
 from etl.history.starts import believed_start, is_same_start, since_creation
 from etl.poll import Instant
 from etl.resources.instances import Instance
@@ -36,7 +38,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A row of `instance_usage`; its three ends are None while it is open."""
+    """A row of `instance_usage`; its three ends are None while it is open. `end_evidence` says how
+    the estimate of a stop was made, None if none was.
+    """
 
     usage_no: int
     kind: Kind
@@ -46,6 +50,7 @@ class Stretch:
     ended_min: Instant | None = None
     ended_at: Instant | None = None
     ended_max: Instant | None = None
+    end_evidence: EndEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +88,20 @@ class SeenVersion:
     gone: tuple[Instant, Instant] | None = None
 
 
-def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -> Step:
+def begin(
+    facts: Instance,
+    after_at: Instant | None,
+    b: Instant,
+    codes: Codes,
+    stopping_s: int = 0,
+) -> Step:
     """Return the step of a first sighting. `after_at` is the creation, if that was under
     observation.
     """
     ledger = _Ledger(RunningState())
     start = believed_start(facts, None, b)
     if after_at is not None:
-        _from_down(ledger, facts, facts, after_at, b, start, codes)
+        _from_down(ledger, Pair(facts, facts, after_at, b, start, codes, stopping_s))
     elif codes.is_up(facts.status):
         if start is None:
             ledger.open(b, "unknown_start", facts)
@@ -109,7 +120,13 @@ def begin(facts: Instance, after_at: Instant | None, b: Instant, codes: Codes) -
 
 
 def move(
-    state: RunningState, before: Instance, after: Instance, a: Instant, b: Instant, codes: Codes
+    state: RunningState,
+    before: Instance,
+    after: Instance,
+    a: Instant,
+    b: Instant,
+    codes: Codes,
+    stopping_s: int = 0,
 ) -> Step:
     """Return the step between two sightings of a known instance: A = `before` at `a`, B = `after`
     at `b`.
@@ -119,14 +136,14 @@ def move(
     # the source repeats the start_time of the last run for as long as the instance is off
     is_down = state.running is None
     is_same = is_same_start(newest, state.last_start, a, b, is_down=is_down)
-    start = None if is_same else newest
+    pair = Pair(before, after, a, b, None if is_same else newest, codes, stopping_s)
     if state.running is None:
-        _from_down(ledger, before, after, a, b, start, codes)
+        _from_down(ledger, pair)
     elif state.running.evidence == "booting":
-        _from_booting(ledger, state.running, before, after, a, b, start, codes)
+        _from_booting(ledger, state.running, pair)
     else:
-        _from_up(ledger, state.running, before, after, a, b, start, codes)
-    _move_held(ledger, after, a, b, start, codes)
+        _from_up(ledger, state.running, pair)
+    _move_held(ledger, pair)
     ledger.last_start = newest or state.last_start
     return ledger.step()
 
@@ -141,28 +158,33 @@ def leave(
     lo, hi = last_seen_at, missing_since
     running = state.running
     if running is None:
-        ledger.piece(lo, lo, lo, hi, "gone", facts)
+        ledger.piece(lo, lo, End(lo), hi, "gone", facts)
     elif running.evidence == "booting":
-        ledger.close(lo=running.started_at, at=running.started_at, hi=hi, evidence="gone")
+        ledger.close(lo=running.started_at, end=End(running.started_at), hi=hi, evidence="gone")
     else:
         lo = max(lo, running.started_at)
-        ledger.close(lo=lo, at=end(lo, hi, facts), hi=hi, evidence="gone")
+        # how long it was off before it was destroyed is not known
+        ledger.close(lo=lo, end=stop_between(lo, hi, (facts,)), hi=hi, evidence="gone")
     if state.held is not None:
         ledger.release(last_seen_at, middle(last_seen_at, hi), hi, evidence="gone")
     return ledger.step()
 
 
-def fold(versions: Iterable[SeenVersion], codes: Codes) -> Step:
-    """Derive all running time of one instance from its versions, oldest first."""
+def fold(versions: Iterable[SeenVersion], codes: Codes, lengths: Lengths | None = None) -> Step:
+    """Derive all running time of one instance from its versions, oldest first. `lengths` says how
+    long shutting down lasted, as was known at each poll.
+    """
     step = Step(RunningState(), ())
     written: dict[int, Stretch] = {}
     before: SeenVersion | None = None
     for version in versions:
+        b = version.first_seen_at
+        stopping_s = lengths.at(b).stopping_s if lengths else 0
         if before is None:
-            step = begin(version.facts, version.after_at, version.first_seen_at, codes)
+            step = begin(version.facts, version.after_at, b, codes, stopping_s)
         else:
             a = before.first_seen_at if version.after_at is None else version.after_at
-            step = move(step.state, before.facts, version.facts, a, version.first_seen_at, codes)
+            step = move(step.state, before.facts, version.facts, a, b, codes, stopping_s)
         written.update((stretch.usage_no, stretch) for stretch in step.written)
         before = version
     if before is not None and before.gone is not None:
@@ -171,150 +193,104 @@ def fold(versions: Iterable[SeenVersion], codes: Codes) -> Step:
     return Step(step.state, tuple(written[number] for number in sorted(written)))
 
 
-def middle(lo: Instant, hi: Instant) -> Instant:
-    return lo + (hi - lo) // 2
-
-
-def end(lo: Instant, hi: Instant, *facts: Instance) -> Instant:
-    """Estimate an unseen stop in (lo, hi]: a timer of `facts` that went off in it, else the
-    middle.
-    """
-    for seen in facts:
-        # the platform stops an instance when its timer goes off: better than the middle
-        timer = seen.shutdown_time
-        if seen.shutdown_enabled and timer is not None and lo < timer <= hi:
-            return timer
-    return middle(lo, hi)
-
-
 def terms(facts: Instance) -> Terms:
     return Terms(
         facts.gpu_uuid, facts.gpu_name, facts.gpu_nums, facts.charging_type, facts.image_uuid
     )
 
 
-def _from_up(
-    ledger: _Ledger,
-    running: Stretch,
-    before: Instance,
-    after: Instance,
-    a: Instant,
-    b: Instant,
-    start: Instant | None,
-    codes: Codes,
-) -> None:
-    lo = max(a, running.started_at)
+def _from_up(ledger: _Ledger, running: Stretch, pair: Pair) -> None:
+    start, after, b = pair.start, pair.after, pair.b
+    lo = max(pair.a, running.started_at)
     if start is None:
-        if not codes.is_up(after.status):
+        if not pair.is_up:
             # nobody saw the stop: it surely ran until lo, and may have run until b
-            ledger.close(lo=lo, at=end(lo, b, before, after), hi=b)
+            ledger.close(lo=lo, end=pair.stop(lo), hi=b)
         elif terms(after) != running.terms:
-            ledger.close(lo=lo, at=middle(lo, b), hi=b)
-            _came_up_unseen(ledger, after, a, b, "unknown_start")
+            ledger.close(lo=lo, end=End(middle(lo, b), "middle"), hi=b)
+            _came_up_unseen(ledger, pair, "unknown_start")
         return
-    if start > a:
-        ledger.close(lo=lo, at=end(lo, start, before, after), hi=start)
+    if start > pair.a:
+        ledger.close(lo=lo, end=pair.stop_before(lo, start), hi=start)
     else:
         # a late listing: the sighting at `a` already showed an old state, so it proves nothing
-        ledger.close(lo=running.started_at, at=start, hi=start)
-    _from_start(ledger, before, after, start, b, codes)
+        ledger.close(lo=running.started_at, end=End(start), hi=start)
+    _from_start(ledger, pair, start)
 
 
-def _from_down(
-    ledger: _Ledger,
-    before: Instance,
-    after: Instance,
-    a: Instant,
-    b: Instant,
-    start: Instant | None,
-    codes: Codes,
-) -> None:
-    created = before is after  # nothing came before: a run may begin in the second of creation
+def _from_down(ledger: _Ledger, pair: Pair) -> None:
+    a, start = pair.a, pair.start
+    # nothing came before: a run may begin in the second of creation
+    created = pair.before is pair.after
     if start is None:
-        if codes.is_up(after.status):
-            _came_up_unseen(ledger, after, a, b, "unknown_start")
+        if pair.is_up:
+            _came_up_unseen(ledger, pair, "unknown_start")
     elif start > a or (created and start == a):
-        ledger.piece(a, a, a, start, "possible_run", before)
-        _from_start(ledger, before, after, start, b, codes)
-    elif codes.is_up(after.status):
-        _came_up_unseen(ledger, after, a, b, "unknown_start")
+        ledger.piece(a, a, End(a), start, "possible_run", pair.before)
+        _from_start(ledger, pair, start)
+    elif pair.is_up:
+        _came_up_unseen(ledger, pair, "unknown_start")
     else:
-        ledger.piece(a, a, a, b, "possible_run", after)
-        if codes.is_booting(after.status):
-            ledger.open(b, "booting", after)
+        ledger.piece(a, a, End(a), pair.b, "possible_run", pair.after)
+        if pair.is_booting:
+            ledger.open(pair.b, "booting", pair.after)
 
 
-def _from_booting(
-    ledger: _Ledger,
-    running: Stretch,
-    before: Instance,
-    after: Instance,
-    a: Instant,
-    b: Instant,
-    start: Instant | None,
-    codes: Codes,
-) -> None:
-    began = running.started_at
-    if start is not None:
-        ledger.close(lo=began, at=began, hi=start)
-        _from_start(ledger, before, after, start, b, codes)
-        return
-    up, booting = codes.is_up(after.status), codes.is_booting(after.status)
-    if not (up or booting):
-        ledger.close(lo=began, at=began, hi=b)
-    elif terms(after) != running.terms:
-        ledger.close(lo=began, at=began, hi=b)
-        _came_up_unseen(ledger, after, a, b, "unknown_start" if up else "booting")
-    elif up:
+def _from_booting(ledger: _Ledger, running: Stretch, pair: Pair) -> None:
+    never = End(running.started_at)
+    if pair.start is not None:
+        ledger.close(lo=never.at, end=never, hi=pair.start)
+        _from_start(ledger, pair, pair.start)
+    elif not (pair.is_up or pair.is_booting):
+        ledger.close(lo=never.at, end=never, hi=pair.b)
+    elif terms(pair.after) != running.terms:
+        ledger.close(lo=never.at, end=never, hi=pair.b)
+        _came_up_unseen(ledger, pair, "unknown_start" if pair.is_up else "booting")
+    elif pair.is_up:
         # it came up with this start, so its boot counts as running after all
         ledger.rewrite(replace(running, evidence="observed"))
 
 
-def _from_start(
-    ledger: _Ledger, before: Instance, after: Instance, start: Instant, b: Instant, codes: Codes
-) -> None:
+def _from_start(ledger: _Ledger, pair: Pair, start: Instant) -> None:
     """Return what follows a new start_time: a run that is up, booting, or already over."""
-    if codes.is_up(after.status):
-        ledger.open(start, "observed", after)
-    elif codes.is_booting(after.status):
-        ledger.open(start, "booting", after)
+    if pair.is_up:
+        ledger.open(start, "observed", pair.after)
+    elif pair.is_booting:
+        ledger.open(start, "booting", pair.after)
     else:
-        ledger.piece(start, start, end(start, b, before, after), b, "unseen_run", after)
+        ledger.piece(start, start, pair.stop(start), pair.b, "unseen_run", pair.after)
 
 
-def _came_up_unseen(
-    ledger: _Ledger, after: Instance, a: Instant, b: Instant, evidence: Evidence
-) -> None:
+def _came_up_unseen(ledger: _Ledger, pair: Pair, evidence: Evidence) -> None:
     """Add a run that came up at an unknown moment of (a, b]; the stretch from b alone counts it."""
-    a = since_creation(a, after, b)
+    a, b = since_creation(pair.a, pair.after, pair.b), pair.b
     # a boot is no running time until it is seen up
     estimate = a if evidence == "booting" else middle(a, b)
-    ledger.piece(a, a, estimate, b, "possible_run", after)
-    ledger.open(b, evidence, after)
+    ledger.piece(a, a, End(estimate), b, "possible_run", pair.after)
+    ledger.open(b, evidence, pair.after)
 
 
-def _move_held(
-    ledger: _Ledger, after: Instance, a: Instant, b: Instant, start: Instant | None, codes: Codes
-) -> None:
+def _move_held(ledger: _Ledger, pair: Pair) -> None:
     """Continue prepaid time until the terms change, at an unseen moment of (a, b].
 
     A start in that interval is a good estimate of that moment, but no proof: how an instance is
     charged can change without one.
     """
-    if ledger.held is not None and ledger.held.terms == terms(after):
+    a, b, start = pair.a, pair.b, pair.start
+    if ledger.held is not None and ledger.held.terms == terms(pair.after):
         return
-    since = since_creation(a, after, b)
+    since = since_creation(a, pair.after, b)
     changed_at = start if start is not None and start > a else middle(since, b)
     if ledger.held is not None:
         ledger.release(a, changed_at, b)
-    if codes.is_prepaid(after.charging_type):
-        _held_unseen(ledger, after, a, changed_at, b)
+    if pair.codes.is_prepaid(pair.after.charging_type):
+        _held_unseen(ledger, pair.after, a, changed_at, b)
 
 
 def _held_unseen(ledger: _Ledger, after: Instance, a: Instant, at: Instant, b: Instant) -> None:
     """Open prepaid time from b, preceded by a stretch for the time in which it may have begun."""
     a = since_creation(a, after, b)
-    ledger.piece(a, a, a + (b - at), b, "unknown_start", after, kind="held")
+    ledger.piece(a, a, End(a + (b - at)), b, "unknown_start", after, kind="held")
     ledger.hold(b, after)
 
 
@@ -347,7 +323,7 @@ class _Ledger:
         self,
         started_at: Instant,
         lo: Instant,
-        at: Instant,
+        end: End,
         hi: Instant,
         evidence: Evidence,
         facts: Instance,
@@ -357,23 +333,23 @@ class _Ledger:
         """Add a closed stretch, begun at the creation at the earliest, if it can have lasted a second."""
         started_at = since_creation(started_at, facts, hi)
         if hi > started_at:
-            self._end(self._new(kind, started_at, evidence, facts), lo, at, hi)
+            self._end(self._new(kind, started_at, evidence, facts), lo, end, hi)
 
     def rewrite(self, stretch: Stretch) -> None:
         self.running = self.written[stretch.usage_no] = stretch
 
     def close(
-        self, *, lo: Instant, at: Instant, hi: Instant, evidence: Evidence | None = None
+        self, *, lo: Instant, end: End, hi: Instant, evidence: Evidence | None = None
     ) -> None:
         assert self.running is not None
-        self._end(self.running, lo, at, hi, evidence)
+        self._end(self.running, lo, end, hi, evidence)
         self.running = None
 
     def release(
         self, lo: Instant, at: Instant, hi: Instant, *, evidence: Evidence | None = None
     ) -> None:
         assert self.held is not None
-        self._end(self.held, lo, at, hi, evidence)
+        self._end(self.held, lo, End(at), hi, evidence)
         self.held = None
 
     def _new(self, kind: Kind, started_at: Instant, evidence: Evidence, facts: Instance) -> Stretch:
@@ -386,17 +362,18 @@ class _Ledger:
         self,
         stretch: Stretch,
         lo: Instant,
-        at: Instant,
+        end: End,
         hi: Instant,
         evidence: Evidence | None = None,
     ) -> None:
-        """Return a stretch whose ends are in order and never before its start."""
+        """Write a stretch whose ends are in order and never before its start."""
         ended_min = max(stretch.started_at, lo)
         ended_max = max(ended_min, hi)
         self.written[stretch.usage_no] = replace(
             stretch,
             ended_min=ended_min,
-            ended_at=min(max(ended_min, at), ended_max),
+            ended_at=min(max(ended_min, end.at), ended_max),
             ended_max=ended_max,
             evidence=evidence or stretch.evidence,
+            end_evidence="exact" if end.by and ended_min == ended_max else end.by,
         )

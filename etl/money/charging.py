@@ -31,6 +31,11 @@ class ChargingModel:
     boot_s: int = 60
     boot_max_s: int = 180
 
+    def with_boots(self, boot_s: int, longest_s: int) -> ChargingModel:
+        """Return the model with boots of a mean length, and at most as long as the longest seen."""
+        most = max(self.boot_max_s, boot_s, longest_s)
+        return replace(self, boot_s=boot_s, boot_max_s=most)
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -25,6 +25,7 @@ from etl.store.costs import MODEL_SETTINGS, charging_model
 from etl.store.price_periods import overrides, write_overrides
 from etl.store.reading import Reader
 from etl.store.rules import allocation_rules, write_rules
+from etl.store.state_lengths import Boots, learned_boots
 from etl.store.subject import Subject
 
 BATCH: Final = 5_000
@@ -151,6 +152,10 @@ class BooksReader(Subject):
 
     def charging_model(self) -> ChargingModel:
         return charging_model(self._conn)
+
+    def boots(self) -> Boots:
+        """Return how long boots last, as polls of all accounts saw them."""
+        return learned_boots(self._database, self._conn)
 
     def prices_in_use(self) -> list[PriceInUse]:
         """Return the prices of all terms in use, in order."""

@@ -10,15 +10,16 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from etl import tables
-from etl.history import codes, days, usage
+from etl.history import codes, days, ends, lengths, starts, usage
 from etl.money import allocation, charging, formulas, periods, tariffs
-from etl.store import allocations, costs, price_periods, rollups, rows, rules
+from etl.store import allocations, costs, price_periods, rollups, rows, rules, state_lengths
 
 SETTING: Final = "derived"
 """Name of the setting that keeps the fingerprint of the rules that made what is derived."""
 RULES: Final = (
-    *(codes, days, usage, allocation, charging, formulas, periods, tariffs),
-    *(allocations, costs, price_periods, rollups, rows, rules),
+    *(codes, days, ends, lengths, starts, usage),
+    *(allocation, charging, formulas, periods, tariffs),
+    *(allocations, costs, price_periods, rollups, rows, rules, state_lengths),
 )
 """The modules that say what follows from versions, prices and rules."""
 

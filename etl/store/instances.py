@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from etl import tables
 from etl.history.diff import Changes, Version
+from etl.poll import Instant
 from etl.store import statements
 from etl.store.rows import (
     FACT_NAMES,
@@ -31,6 +32,14 @@ class InstancesWriter(UsageWriter):
         cut = self._undo_usage(changes) | self.write_usage(changes.stretches)
         self.deriver().allocate([(v.facts.instance_uuid, v.version) for v in changes.versions])
         self.deriver().sums.renew(cut)
+
+    def learn_lengths(self, b: Instant) -> None:
+        """Learn how long shutting down and booting last from what a poll that ended at `b` saw."""
+        self._state_lengths().learn(b)
+
+    def learn_lengths_anew(self) -> None:
+        """Learn these lengths again from all versions."""
+        self._state_lengths().learn_anew()
 
     def _end_versions(self, changes: Changes) -> None:
         self._database.update(

@@ -22,6 +22,7 @@ from etl.store.books import AccountKey
 from etl.store.costs import charging_model
 from etl.store.price_periods import overrides, price_terms
 from etl.store.reading import Reader
+from etl.store.state_lengths import learned_boots
 from etl.store.subject import Subject
 from etl.units import DAY_S
 
@@ -49,6 +50,7 @@ class EvidenceReader:
     """Reader of one account's bill and running time, inside one transaction."""
 
     def __init__(self, database: Database, conn: Connection, account_id: int, name: str) -> None:
+        self._database = database
         self._conn = conn
         self._account_id = account_id
         self._reader = Reader(database, conn, account_id)
@@ -122,8 +124,11 @@ class EvidenceReader:
         """Map charging codes to their units."""
         return dict(self._reader.codes().units)
 
-    def charging_model(self) -> ChargingModel:
-        return charging_model(self._conn)
+    def model_with_boots(self) -> ChargingModel:
+        """Return the charging model in force, with boots as long as polls saw them if any did."""
+        chosen, boots = charging_model(self._conn), learned_boots(self._database, self._conn)
+        is_open = boots.starts and chosen.counts_from == "start"
+        return chosen.with_boots(boots.boot_s, boots.longest_s) if is_open else chosen
 
     def _stretches(self, since: Instant, kind: str) -> Sequence[Any]:
         u = tables.instance_usage.c

@@ -15,6 +15,7 @@ from etl.errors import ErrorKind, StalePoll
 from etl.history import days
 from etl.history.codes import Codes
 from etl.history.diff import Known, Usage
+from etl.history.lengths import Lengths
 from etl.history.usage import RunningState, SeenVersion
 from etl.history.versions import Lasting
 from etl.history.windows import Held
@@ -31,6 +32,7 @@ from etl.store.rows import (
     known_of,
     stretch_of,
 )
+from etl.store.state_lengths import StateLengths
 from etl.timing.freshness import FUTURE_ADVICE, FUTURE_S, usual_offset_s
 
 APPLIED: Final = ("complete", "partial")
@@ -222,6 +224,18 @@ class Reader:
         """Return the uuids of all instances ever seen."""
         return list(self._ask(statements.ALL_UUIDS).scalars())
 
+    def lengths(self) -> Lengths:
+        """Return how long shutting down and booting last, by the polls before each poll."""
+        return self._state_lengths().live()
+
+    def all_lengths(self) -> Lengths:
+        """Return these lengths for all polls, read at once: for a rebuild."""
+        return self._state_lengths().all()
+
+    def lengths_differ(self) -> bool:
+        """Tell whether the stored lengths are not those that the versions teach."""
+        return self._state_lengths().differ()
+
     def deriver(self) -> Derived:
         """Return the account's writer of costs and allocations."""
         if self._deriver is None:
@@ -235,6 +249,9 @@ class Reader:
         if self._timezone is None:
             self._timezone = self._ask(statements.TIMEZONE).scalar_one()
         return _zone(self._timezone)
+
+    def _state_lengths(self) -> StateLengths:
+        return StateLengths(self._database, self._conn, self._account_id)
 
     def _ask(self, statement: Executable, **parameters: Any) -> Any:
         return self._conn.execute(statement, {"account": self._account_id, **parameters})

@@ -28,6 +28,9 @@ STATE_NAMES: Final = (
 )
 """What `instance` holds beside the facts of the current version, see `instance_state`."""
 _facts_of: Final[Callable[[Instance], tuple[Any, ...]]] = attrgetter(*FACT_NAMES)
+END_NAMES: Final = ("evidence", "ended_min", "ended_at", "ended_max", "end_evidence")
+"""Columns of `instance_usage` that change when a stretch is rewritten."""
+_ends_of: Final[Callable[[Stretch], tuple[Any, ...]]] = attrgetter(*END_NAMES)
 TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
 _terms_of: Final[Callable[[Terms], tuple[Any, ...]]] = attrgetter(*TERM_NAMES)
 STEP_NAMES: Final = ("polls_before", "step_s", "gap_s")
@@ -143,9 +146,9 @@ def by_instance(rows: Any) -> Iterator[tuple[str, list[SeenVersion]]]:
 
 
 def stretch_of(row: Sequence[Any]) -> Stretch:
-    number, kind, started_at, evidence, *terms, ended_min, ended_at, ended_max = row
+    number, kind, started_at, evidence, *terms, ended_min, ended_at, ended_max, by = row
     return Stretch(
-        number, kind, started_at, evidence, Terms(*terms), ended_min, ended_at, ended_max
+        number, kind, started_at, evidence, Terms(*terms), ended_min, ended_at, ended_max, by
     )
 
 
@@ -162,7 +165,8 @@ def terms_of(stretch: Stretch) -> tuple[Any, ...]:
 
 
 def ends_of(stretch: Stretch) -> tuple[Any, ...]:
-    return (stretch.evidence, stretch.ended_min, stretch.ended_at, stretch.ended_max)
+    """Return the values of `END_NAMES`."""
+    return _ends_of(stretch)
 
 
 def day_rows_of(

@@ -14,6 +14,7 @@ from etl.store.reading import Reader
 from etl.store.rollups import Pair
 from etl.store.rows import (
     DAY_COLUMNS,
+    END_NAMES,
     TERM_NAMES,
     day_rows_of,
     ends_of,
@@ -33,12 +34,11 @@ class UsageWriter(Reader):
         instance) pairs whose sums are stale."""
         zone = self.zone()
         table, account = tables.instance_usage, self._account_id
-        ends = ("evidence", "ended_min", "ended_at", "ended_max")
         self._database.update(
             self._conn,
             table,
             ("account_id", "instance_uuid", "usage_no"),
-            ends,
+            END_NAMES,
             [
                 (*ends_of(s), account, uuid, s.usage_no)
                 for uuid, s, is_new in stretches
@@ -48,7 +48,15 @@ class UsageWriter(Reader):
         self._database.insert(
             self._conn,
             table,
-            ("account_id", "instance_uuid", "usage_no", "kind", "started_at", *TERM_NAMES, *ends),
+            (
+                "account_id",
+                "instance_uuid",
+                "usage_no",
+                "kind",
+                "started_at",
+                *TERM_NAMES,
+                *END_NAMES,
+            ),
             [
                 (account, uuid, s.usage_no, s.kind, s.started_at, *terms_of(s), *ends_of(s))
                 for uuid, s, is_new in stretches

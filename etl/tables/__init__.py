@@ -20,6 +20,7 @@ from etl.tables.instances import (
     instance,
     instance_history,
     instance_usage,
+    state_length,
     usage_day,
 )
 from etl.tables.money import BILL_KEY, balance, bill, bill_day, card, gpu_price, recharge
@@ -58,6 +59,7 @@ __all__ = [
     "rule_version",
     "running_sum",
     "setting",
+    "state_length",
     "sync_run",
     "usage_cost",
     "usage_day",

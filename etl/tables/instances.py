@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -203,6 +204,11 @@ instance_usage = Table(
         nullable=False,
         comment="observed, booting (not yet seen up), unseen_run (fell between two polls), unknown_start, possible_run (no run may have been), gone",
     ),
+    Column(
+        "end_evidence",
+        Text,
+        comment="what the estimate of its stop rests on: exact, timer, settled (the bill), status (seen shutting down) or middle; null: open, or no stop is estimated",
+    ),
     PrimaryKeyConstraint("account_id", "instance_uuid", "usage_no"),
     _instance_key(),
     one_of("kind", ("running", "held"), "kind"),
@@ -264,4 +270,24 @@ usage_day = Table(
     Index("ix_usage_day_day_account_id_instance_uuid", "day", "account_id", "instance_uuid"),
     comment="The part of a closed stretch that falls into one day; derived from instance_usage",
     info={"partition": "day"},
+)
+
+state_length = Table(
+    "state_length",
+    metadata,
+    whose(),
+    Column("seen_at", UtcInstant, nullable=False, comment="end of the poll that saw the newest"),
+    *(
+        Column(name, BigInteger, nullable=False, comment=about)
+        for name, about in (
+            ("stops", "stops seen up to then, by instances that were seen off later"),
+            ("stopping_seen", "sightings of them while they shut down, millionths"),
+            ("stopping_per_s", "sum of 1 / seconds between the polls around each, 10^-12"),
+            ("starts", "starts seen up to then, by instances that were seen up later"),
+            ("booting_seen", "sightings of them while they booted, millionths"),
+            ("booting_per_s", "sum of 1 / seconds between the polls around each, 10^-12"),
+        )
+    ),
+    PrimaryKeyConstraint("account_id", "seen_at"),
+    comment="How long shutting down and booting last, as learned from all polls up to one that saw a stop or a start; derived from instance_history",
 )

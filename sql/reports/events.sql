@@ -11,15 +11,16 @@
 -- @column title {zh=名称} the user's name for the instance
 -- @column was {zh=原值} from what
 -- @column became {zh=新值} to what
+-- @column cause {zh=原因} why it stopped, if known: timer or image_saved
 -- @column instance_uuid {zh=实例ID} identity
 WITH found AS MATERIALIZED (
-    SELECT account, not_before, not_after, event, title, was, became, instance_uuid
+    SELECT account, not_before, not_after, event, title, was, became, cause, instance_uuid
     FROM instance_event
     WHERE account_chosen(account)
         AND CAST(:event AS TEXT) IN ('all', event)
         AND not_after >= period_starts_at()
         AND not_after < period_ends_at()
 )
-SELECT account, not_before, not_after, event, title, was, became, instance_uuid
+SELECT account, not_before, not_after, event, title, was, became, cause, instance_uuid
 FROM found
 ORDER BY not_after DESC, instance_uuid, event, COALESCE(was, ''), COALESCE(became, '')

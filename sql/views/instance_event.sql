@@ -13,6 +13,7 @@
 -- @column not_after and not later than this
 -- @column not_before_s epoch seconds
 -- @column not_after_s epoch seconds
+-- @column cause why a run stopped, if that is known: timer (one went off then), image_saved (saving the image began with it)
 SELECT
     a.name AS account,
     i.instance_uuid,
@@ -23,7 +24,8 @@ SELECT
     COALESCE(h.create_time, NULL) AS not_before,
     h.create_time AS not_after,
     epoch(h.create_time) AS not_before_s,
-    epoch(h.create_time) AS not_after_s
+    epoch(h.create_time) AS not_after_s,
+    CAST(NULL AS TEXT) AS cause
 FROM instance i
 CROSS JOIN instance_history h
 JOIN account a ON a.account_id = h.account_id
@@ -40,7 +42,8 @@ SELECT
     COALESCE(h.after_at, NULL) AS not_before,
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s
+    epoch(h.first_seen_at) AS not_after_s,
+    CAST(NULL AS TEXT) AS cause
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
@@ -56,7 +59,8 @@ SELECT
     COALESCE(h.after_at, u.started_at) AS not_before,
     u.started_at AS not_after,
     epoch(COALESCE(h.after_at, u.started_at)) AS not_before_s,
-    epoch(u.started_at) AS not_after_s
+    epoch(u.started_at) AS not_after_s,
+    CAST(NULL AS TEXT) AS cause
 FROM instance_usage u
 LEFT JOIN instance_history h
     ON u.evidence = 'unknown_start' AND h.account_id = u.account_id
@@ -75,8 +79,16 @@ SELECT
     COALESCE(u.ended_min, NULL) AS not_before,
     u.ended_max AS not_after,
     epoch(u.ended_min) AS not_before_s,
-    epoch(u.ended_max) AS not_after_s
+    epoch(u.ended_max) AS not_after_s,
+    CAST(CASE
+        WHEN u.end_evidence = 'timer' THEN 'timer'
+        WHEN h.save_image_status = 1 AND COALESCE(p.save_image_status, -1) <> 1 THEN 'image_saved'
+    END AS TEXT) AS cause
 FROM instance_usage u
+LEFT JOIN instance_history h
+    ON is_instance_of(h, u) AND h.first_seen_at = u.ended_max
+LEFT JOIN instance_history p
+    ON is_instance_of(p, h) AND p.version = h.version - 1
 JOIN account a ON a.account_id = u.account_id
 JOIN instance i ON is_instance_of(i, u)
 WHERE u.kind = 'running' AND u.evidence <> 'possible_run' AND u.ended_max IS NOT NULL
@@ -92,7 +104,8 @@ SELECT
     COALESCE(i.last_seen_at, NULL) AS not_before,
     i.gone_at AS not_after,
     epoch(i.last_seen_at) AS not_before_s,
-    epoch(i.gone_at) AS not_after_s
+    epoch(i.gone_at) AS not_after_s,
+    CAST(NULL AS TEXT) AS cause
 FROM instance i
 JOIN account a ON a.account_id = i.account_id
 WHERE i.gone_at IS NOT NULL
@@ -107,7 +120,8 @@ SELECT
     COALESCE(h.after_at, NULL) AS not_before,
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s
+    epoch(h.first_seen_at) AS not_after_s,
+    CAST(NULL AS TEXT) AS cause
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
@@ -123,7 +137,8 @@ SELECT
     COALESCE(h.after_at, NULL) AS not_before,
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s
+    epoch(h.first_seen_at) AS not_after_s,
+    CAST(NULL AS TEXT) AS cause
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
@@ -151,7 +166,8 @@ SELECT
     COALESCE(h.after_at, NULL) AS not_before,
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s
+    epoch(h.first_seen_at) AS not_after_s,
+    CAST(NULL AS TEXT) AS cause
 FROM instance_history h
 JOIN instance_history p
     ON is_instance_of(p, h)

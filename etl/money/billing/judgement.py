@@ -15,7 +15,6 @@ from etl.money.billing.evidence import Evidence, SettlementWindow
 from etl.money.billing.hypotheses import (
     COUNTINGS,
     EXTRAS,
-    USUAL_BOOT_S,
     Counting,
     Extra,
     Fit,
@@ -192,7 +191,7 @@ def _model(counting: Counting, boots: Sequence[int], current: ChargingModel) -> 
     step_s = 1 if counting.rounds == "nearest" else counting.step_s
     if counting.counts_from == "start":
         return replace(current, counts_from="start", step_s=step_s)
-    boot_s = round(median(boots)) if boots else USUAL_BOOT_S
+    boot_s = round(median(boots)) if boots else current.boot_s
     most = max([*boots, current.boot_max_s])
     return ChargingModel("running", step_s, boot_s, most)
 
