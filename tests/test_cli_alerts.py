@@ -172,4 +172,4 @@ def test_the_language_is_the_options_the_variables_the_files_the_locales(
 def test_a_language_that_is_none_is_refused(run: Command, path: Path, filled: Database) -> None:
     result = run("--database", str(path), "alerts", "ack", "--all", CHENYU_LANG="fr")
     assert result.exit_code == 2
-    assert "CHENYU_LANG cannot be 'fr'" in result.stderr
+    assert "lang (CHENYU_LANG) cannot be 'fr'" in result.stderr

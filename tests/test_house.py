@@ -23,7 +23,7 @@ from etl.settings.variables import known_variables
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "address errors poll streams redact paths units simcloud history.codes history.days timing.cadence"
+    "address errors texts poll streams redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock timing.freshness timing.redating source.deadline source.proxies source.http",
     "source.instants money.periods money.tariffs money.amounts resources source.wholeness",
     "history.lengths history.starts history.ends history.usage history.months timing.triggers dialect source.client settings archive money"

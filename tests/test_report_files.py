@@ -230,6 +230,13 @@ def test_a_failing_report_leaves_the_older_file_alone(see: Command, home: Path) 
     assert not list(home.glob(".*"))
 
 
-def test_headings_follow_the_language_of_the_environment(see: Command) -> None:
-    said = see("report", "now", "--format", "csv", CHENYU_LANG="zh").stdout
-    assert said.startswith("\ufeff账户,名称,状态,显卡")
+def test_headings_of_tables_follow_the_language_of_the_environment(see: Command) -> None:
+    assert "账户" in see("report", "now", CHENYU_LANG="zh").stdout
+    assert "账户" in see("report", "now", LC_ALL="zh_CN.UTF-8").stdout
+
+
+def test_headings_of_csv_change_only_if_the_command_asks(see: Command) -> None:
+    words = ["report", "now", "--format", "csv"]
+    plain = see(*words).stdout
+    assert see(*words, CHENYU_LANG="zh").stdout == plain
+    assert see(*words, "--lang", "zh").stdout.startswith("\ufeff账户,名称,状态,显卡")

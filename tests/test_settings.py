@@ -63,7 +63,7 @@ def written(value: Any) -> str:
 
 
 def test_every_setting_is_sampled_here() -> None:
-    elsewhere = {"accounts", "alerts", "resources", "schedule", "log_format"}
+    elsewhere = {"accounts", "alerts", "resources", "schedule", "log_format", "lang"}
     assert SAMPLES.keys() == Settings.__dataclass_fields__.keys() - elsewhere
 
 

@@ -51,6 +51,13 @@ def run(unpacked: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_it_speaks_chinese(unpacked: Path) -> None:
+    done = run(unpacked, "--lang", "zh", "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("用法：")
+    assert "几秒内同步" in done.stdout
+
+
 def test_migrations_and_sql_are_inside(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for kind in ("migrations", "sql"):

@@ -5,14 +5,26 @@ Everything heavy is imported inside the commands, so that `--help` is quick.
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import click
 
 from etl import __version__
 from etl.cli.common import Context, collect_less_often, fail, prepare_streams, say, show_warning
+from etl.cli.language import (
+    add_hidden_lang,
+    in_language,
+    lang_option,
+    lang_word,
+    screen_language,
+    speaking_everywhere,
+)
 from etl.errors import EtlError
+from etl.texts import ENGLISH, tr
 
 INTERRUPTED: Final = 130
 
@@ -22,6 +34,14 @@ class Group(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:
+        # help and mistakes in words come before any option is read
+        words = sys.argv[1:] if args is None else list(args)
+        lang = screen_language(lang_word(words), os.environ)
+        with speaking_everywhere(lang):
+            command = self if lang == ENGLISH else in_language(self, lang)
+            return click.Group.main(command, words, *rest, **named)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -34,7 +54,7 @@ class Group(click.Group):
         except KeyboardInterrupt:
             if ctx.params.get("debug"):
                 raise
-            say("interrupted")
+            say(tr("interrupted"))
             ctx.exit(INTERRUPTED)
 
 
@@ -68,6 +88,7 @@ class Group(click.Group):
 @click.option(
     "--debug", is_flag=True, envvar="CHENYU_DEBUG", show_envvar=True, help="Show tracebacks."
 )
+@lang_option
 @click.version_option(__version__, prog_name="chenyu-etl")
 @click.pass_context
 def main(
@@ -130,6 +151,15 @@ def _add_commands() -> None:
         database.db,
     ):
         main.add_command(command)
+    for command in _all_commands(main):
+        add_hidden_lang(command)
+
+
+def _all_commands(group: click.Group) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from _all_commands(command)
 
 
 _add_commands()

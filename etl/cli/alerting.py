@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from etl.cli.common import Context, Decorator, json_option, print_json, print_lines, say
+from etl.cli.common import Context, json_option, print_json, print_lines, say
+from etl.cli.language import lang_option
 from etl.units import DAY_S
 
 if TYPE_CHECKING:
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
 
 UNDELIVERED = 5
 CLEARED_DAYS = 7
-lang_option: Decorator = click.option(
-    "--lang",
-    type=click.Choice(["en", "zh"]),
-    envvar="CHENYU_LANG",
-    show_envvar=True,
-    help="Language of texts. Default: language in [alerts], else the locale's.",
-)
 
 
 @click.group()
@@ -35,9 +29,9 @@ def alerts() -> None:
 @lang_option
 @json_option
 @click.pass_obj
-def list_alerts(context: Context, is_all: bool, lang: str | None, as_json: bool) -> None:
+def list_alerts(context: Context, is_all: bool, as_json: bool) -> None:
     """Print open alerts, the newest first."""
-    app = context.app(lang=lang)
+    app = context.app()
     app.require_database()
     listed = app.alerts.listed(app.now() - CLEARED_DAYS * DAY_S if is_all else None)
     if as_json:
@@ -52,12 +46,12 @@ def list_alerts(context: Context, is_all: bool, lang: str | None, as_json: bool)
 @click.argument("channels", nargs=-1, metavar="[CHANNEL]…")
 @lang_option
 @click.pass_context
-def test(ctx: click.Context, channels: tuple[str, ...], lang: str | None) -> None:
+def test(ctx: click.Context, channels: tuple[str, ...]) -> None:
     """Send a test message of the greatest length to each CHANNEL, or to all.
 
     Exits with 5 if one does not take it.
     """
-    app = ctx.obj.app(lang=lang)
+    app = ctx.obj.app()
     ctx.exit(_report_deliveries(app.alerts.test(channels, app.now())))
 
 
@@ -84,12 +78,12 @@ def ack(context: Context, alert: tuple[str, ...], is_all: bool) -> None:
 @alerts.command()
 @lang_option
 @click.pass_context
-def check(ctx: click.Context, lang: str | None) -> None:
+def check(ctx: click.Context) -> None:
     """Check all alert rules once and send due messages. For cron, after `sync`; `run` does it itself.
 
     Exits with 2 if there is no channel, with 5 if one does not take its message.
     """
-    app = ctx.obj.app(lang=lang)
+    app = ctx.obj.app()
     app.require_database()
     tried = app.alerts.tick(app.now())
     # after the tick: alerts are kept and listed even if nobody is told of them
@@ -108,12 +102,12 @@ def check(ctx: click.Context, lang: str | None) -> None:
 @click.option("--send", "is_sent", is_flag=True, help="Send it to the channels that take digests.")
 @lang_option
 @click.pass_context
-def digest(ctx: click.Context, period: str, is_sent: bool, lang: str | None) -> None:
+def digest(ctx: click.Context, period: str, is_sent: bool) -> None:
     """Print or send a digest: usage, cost and balance.
 
     `run` sends it by itself at the times set as daily_digest and weekly_digest.
     """
-    app = ctx.obj.app(lang=lang)
+    app = ctx.obj.app()
     app.require_database()
     if is_sent:
         ctx.exit(_report_deliveries(app.alerts.send_digest(period, app.now())))

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from etl import streams
+from etl.cli.language import asked_lang, follow_settings
 from etl.errors import EtlError, SettingsError
+from etl.texts import tr, translated
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -38,7 +40,8 @@ class Context:
         """Read the settings, and note what is wrong with them."""
         from etl import settings
 
-        return settings.read(self.options, os.environ, Path(self.config) if self.config else None)
+        given = {"lang": asked_lang(), **self.options}
+        return settings.read(given, os.environ, Path(self.config) if self.config else None)
 
     def app(self, *, may_be_new: bool = False, **options: Any) -> App:
         """Build the program with all settings together; nothing is connected to yet.
@@ -49,7 +52,7 @@ class Context:
         from etl.app import App
         from etl.settings.variables import unread_variables
 
-        given = {**self.options, **options}
+        given = {"lang": asked_lang(), **self.options, **options}
         url = given.get("database_url")
         if url is not None and not url.strip():
             raise SettingsError(
@@ -66,6 +69,7 @@ class Context:
             settings.load(given, os.environ, path, may_be_new=may_be_new),
             asked_zone=self.options.get("timezone") or None,
         )
+        follow_settings(os.environ, app.settings.lang)
         for variable in unread_variables(os.environ, path):
             say(f"warning: {variable}")
         if (ctx := click.get_current_context(silent=True)) is not None:
@@ -106,7 +110,9 @@ def _cleaned(ctx: click.Context, param: click.Parameter, value: str | None) -> s
 
 def setting_variables(*names: str) -> str:
     """Return an epilog that names the variables of settings that have no option here."""
-    return f"Also read from the environment, or the config file: {', '.join(names)}."
+    return tr(
+        "Also read from the environment, or the config file: {names}.", names=", ".join(names)
+    )
 
 
 class NamedPath(click.Path):
@@ -142,19 +148,19 @@ def say_database(app: App, *, is_new: bool) -> None:
 
 def say(text: str = "") -> None:
     """Print a message for people on standard error, so that standard output holds data alone."""
-    click.echo(text, err=True)
+    click.echo(translated(text), err=True)
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines on standard output as they come."""
     for line in lines:
-        print_text(f"{line}\n")
+        print_text(f"{translated(line)}\n")
 
 
 def warn(remarks: Iterable[str]) -> None:
     """Print remarks to people."""
     for remark in remarks:
-        say(f"warning: {remark}")
+        say(tr("warning: {remark}", remark=remark))
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:
@@ -198,9 +204,9 @@ def fail(error: EtlError) -> None:
     """Print an error and its advice, without secrets that a driver or a service put into it."""
     from etl.redact import without_known
 
-    say(without_known(f"error: {error.message}"))
+    say(without_known(translated(tr("error: {message}", message=error.message))))
     if error.advice:
-        say(without_known(f"       {error.advice}"))
+        say(without_known(f"       {translated(error.advice)}"))
 
 
 def show_warning(

@@ -18,6 +18,7 @@ from etl.cli.common import (
     say,
     warn,
 )
+from etl.texts import spoken
 from etl.units import MICRO
 
 
@@ -98,7 +99,6 @@ def show_workbook(
     month: str | None,
     account: str | None,
     output: Path | None,
-    lang: str,
     *,
     is_help: bool,
 ) -> None:
@@ -125,7 +125,7 @@ def show_workbook(
         zone=app.stored_timezone(),
         today=app.today(),
         made_at=app.now(),
-        lang=lang,
+        lang=spoken(),
     )
     say(f"written: {output}")
 

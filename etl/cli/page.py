@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from etl.cli.common import Context, account_option, say
+from etl.cli.language import lang_option
+from etl.texts import spoken
 
 
 @click.command()
@@ -14,7 +16,7 @@ from etl.cli.common import Context, account_option, say
 @click.option("--to", "until", metavar="DAY", help="Last day.")
 @account_option("Only this account.")
 @click.option("--project", metavar="NAME", help="Only the instances that this project pays for.")
-@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", help="Language of the page.")
+@lang_option
 @click.option(
     "-o",
     "--output",
@@ -29,7 +31,6 @@ def page(
     until: str | None,
     account: str | None,
     project: str | None,
-    lang: str,
     output: Path,
 ) -> None:
     """Write one HTML page: what runs, what it cost, what needs attention, and how sure that is.
@@ -48,7 +49,7 @@ def page(
     first, last = reports.day_range(since, until, app.today())
     choice = Choice(first, last, account, project)
     zone = Zone(app.stored_timezone())
-    html = build(app.database, choice, zone=zone, now=app.now(), lang=lang)
+    html = build(app.database, choice, zone=zone, now=app.now(), lang=spoken())
     with paths.replacing(output, app.database.files) as file:
         file.write(html.encode())
     say(f"written: {output}, {first} to {last}")

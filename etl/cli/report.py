@@ -22,12 +22,16 @@ from etl.cli.common import (
     print_lines,
     say,
 )
+from etl.cli.language import asked_lang, lang_option
+from etl.texts import ENGLISH, spoken
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
     from etl.reports.render.columns import Rows
 
 FORMATS = ("table", "json", "csv", "xlsx", "parquet")
+FOR_PEOPLE = ("table", "xlsx")
+"""Formats in the language of the screen; headings of the others change only if `--lang` asks."""
 ARGUMENTS = {"from_day": "--from", "to_day": "--to", "by": "--by", "event": "--event"}
 """Parameters of reports that have an option of their own."""
 
@@ -91,15 +95,7 @@ class ReportCommand(click.Command):
     is_flag=True,
     help="CSV for Excel: with a byte order mark, order numbers as text. --lang zh does so too.",
 )
-@click.option(
-    "--lang",
-    type=click.Choice(["en", "zh"]),
-    default="en",
-    show_default=True,
-    envvar="CHENYU_LANG",
-    show_envvar=True,
-    help="Language of headings in tables, CSV and xlsx.",
-)
+@lang_option
 @click.option(
     "--tz",
     type=click.Choice(["utc", "local"]),
@@ -126,7 +122,6 @@ def report(
     form: str | None,
     output: Path | None,
     excel: bool,
-    lang: str,
     tz: str,
     as_json: bool,
 ) -> None:
@@ -143,7 +138,7 @@ def report(
     if name == "month":
         from etl.cli.months import show_workbook
 
-        show_workbook(context, month, account, output, lang, is_help=help_report)
+        show_workbook(context, month, account, output, is_help=help_report)
         return
     if month is not None:
         raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
@@ -167,6 +162,7 @@ def report(
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(given)}
     _refuse_unused(chosen, options)
     arguments = {**options, "account": account}
+    lang = spoken() if form in FOR_PEOPLE else asked_lang() or ENGLISH
     wanted = _Rendering(form, lang, bounds, for_excel=excel, is_local=tz == "local")
     _show(context, chosen, arguments, wanted, output)
 

@@ -27,7 +27,6 @@ from etl.settings.accounts import (
 )
 from etl.settings.alerts import AlertSettings
 from etl.settings.file import config_path, read_config, table, unknown_names
-from etl.settings.language import asked_language, locale_language
 from etl.settings.problems import Problems
 from etl.settings.readers import DEFAULT_BASE_URL, Reader, number
 from etl.settings.service import (
@@ -39,6 +38,7 @@ from etl.settings.service import (
     read_schedule,
 )
 from etl.settings.text import clean
+from etl.texts import locale_language
 from etl.timing.cadence import Cadence
 
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
@@ -48,7 +48,7 @@ RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. `database_url` and `ping_url` may hold secrets: they have no place in a
-    message. `schedule` holds cadences by resource.
+    message. `schedule` holds cadences by resource; an empty `lang` stands for the locale's.
     """
 
     database_url: str = field(repr=False, default="")
@@ -64,6 +64,7 @@ class Settings:
     listen: str = DEFAULT_LISTEN
     ping_url: str = field(repr=False, default="")
     log_format: str = "auto"
+    lang: str = ""
     accounts: tuple[Account, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
@@ -93,6 +94,7 @@ _READERS: Final[dict[str, Reader]] = {
     "listen": read_listen,
     "ping_url": read_ping_url,
     "log_format": read_log_format,
+    "lang": readers.language,
 }
 """Of each setting that is one value, wherever it is written."""
 CONFIG_NAMES: Final = {*_READERS, "api_key_file", "accounts", "schedule", "alerts"}
@@ -161,8 +163,9 @@ def read(
             written.get("alerts", {}),
             str(path),
             problems,
-            override=problems.catch(None, asked_language, options.get("lang"), environ),
-            language=locale_language(environ),
+            # the config file's own words on alerts come before what it says for all texts
+            override=None if origins.get("lang") == str(path) else values.get("lang"),
+            language=values.get("lang") or locale_language(environ),
         ),
     )
     return LoadedSettings(settings, path, written, origins, problems)

@@ -15,6 +15,7 @@ from etl.history.days import Zone
 from etl.resources import RESOURCES
 from etl.settings.file import nearest
 from etl.settings.text import clean
+from etl.texts import LANGUAGES, tr
 
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -110,6 +111,16 @@ def resources(value: Any, origin: str) -> tuple[str, ...]:
             raise SettingsError(f"{origin} names {name!r} twice", advice="name it once")
     # in the order of the registry: instances first, since the rest is optional
     return tuple(name for name in RESOURCES if name in names)
+
+
+def language(value: Any, origin: str) -> str:
+    lang = text(value, origin)
+    if lang not in LANGUAGES:
+        raise SettingsError(
+            tr("{origin} cannot be {value!r}", origin=origin, value=lang),
+            advice=tr("it must be one of {choices}", choices=", ".join(LANGUAGES)),
+        )
+    return lang
 
 
 def _choice() -> str:

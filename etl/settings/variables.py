@@ -18,7 +18,7 @@ from etl.settings import (
     variable,
 )
 
-OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG", "CHENYU_LANG")
+OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG")
 """Variables of options that are not settings."""
 UNWRITTEN_VARIABLES: Final = ("CHENYU_PING_URL", "CHENYU_SCHEDULE")
 """Variables that `init` leaves where they are: one is a secret, the other a table in the config file."""

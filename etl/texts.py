@@ -1,0 +1,101 @@
+"""Texts for people: English in the code, other languages in the gettext catalogs of `etl/locale`.
+
+A text is English to whoever stores, logs or compares it, and remembers its template and values, so
+that a screen says it in the reader's language. No catalog is read for English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from gettext import GNUTranslations, translation
+from pathlib import Path
+from typing import Any, Final
+
+ENGLISH: Final = "en"
+LANGUAGES: Final = (ENGLISH, "zh")
+VARIABLE: Final = "CHENYU_LANG"
+DOMAIN: Final = "chenyu-etl"
+CATALOGS: Final = Path(__file__).parent / "locale"
+_LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
+_spoken: Final[ContextVar[str]] = ContextVar("language", default=ENGLISH)
+
+
+class Text(str):
+    """An English text that knows its template and values."""
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: dict[str, Any]
+
+    def in_language(self, lang: str) -> str:
+        """Return the text in a language, in English if the catalog lacks it."""
+        if lang == ENGLISH or not self.template:
+            return str(self)
+        template = _catalog(lang).gettext(self.template)
+        return _filled(template, {k: translated(v, lang) for k, v in self.values.items()})
+
+
+def tr(template: str, /, **values: Any) -> Text:
+    """Return the text of a template such as `{path} cannot be read: {reason}`.
+
+    The template is a key of the catalogs, so it must be a literal where this is called.
+    """
+    text = Text(_filled(template, values))
+    text.template, text.values = template, values
+    return text
+
+
+def translated(value: Any, lang: str | None = None) -> Any:
+    """Return a text in a language, by default the screen's; whatever is no `Text` stays as it is."""
+    if isinstance(value, Text):
+        return value.in_language(lang or spoken())
+    return value
+
+
+def spoken() -> str:
+    """Return the language of the screen; English in every thread that did not choose one."""
+    return _spoken.get()
+
+
+def speak(lang: str) -> None:
+    """Choose the language of the screen."""
+    _spoken.set(lang)
+
+
+@contextmanager
+def speaking(lang: str) -> Iterator[None]:
+    """Choose the language of the screen for a block."""
+    token = _spoken.set(lang)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
+
+
+def chosen_language(
+    option: str | None, environ: Mapping[str, str], written: str | None = None
+) -> str:
+    """Return the language for people: that of `--lang`, its variable, the config file (`written`) or
+    the locale, in this order. Whoever reads the settings complains of one that is not known."""
+    named = (option, environ.get(VARIABLE), written)
+    return next((lang for lang in named if lang in LANGUAGES), locale_language(environ))
+
+
+def locale_language(environ: Mapping[str, str]) -> str:
+    """Return Chinese in a Chinese locale, else English."""
+    name = next((value for key in _LOCALE if (value := environ.get(key))), "")
+    return "zh" if name.lower().startswith("zh") else ENGLISH
+
+
+def _filled(template: str, values: dict[str, Any]) -> str:
+    # a template without values is prose, in which a brace is a brace
+    return template.format(**values) if values else template
+
+
+@cache
+def _catalog(lang: str) -> GNUTranslations:
+    return translation(DOMAIN, CATALOGS, [lang])
