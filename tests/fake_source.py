@@ -10,7 +10,7 @@ from typing import Any
 
 from etl.poll import ClockMemory, LastPoll, Page, Poll
 from etl.resources import INSTANCES, Resource
-from etl.source.client import Answer
+from etl.source.answers import Answer
 from etl.source.walk import YOUNG_S, Walker
 from etl.store import Store
 from etl.sync import Job

@@ -15,7 +15,8 @@ import pytest
 
 from etl import __version__
 from etl.errors import Changed, Refused, SettingsError, SourceError, Unavailable
-from etl.source.client import MAX_REDIRECTS, Answer, Client, Retrying
+from etl.source.answers import Answer
+from etl.source.client import MAX_REDIRECTS, Client, Retrying
 from tests.scripted_cloud import ScriptedCloud, scripted_cloud
 
 KEY = "cy_Very-Secret_key0123456789"

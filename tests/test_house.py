@@ -25,7 +25,7 @@ FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
     "address errors texts poll streams redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock timing.freshness timing.redating source.deadline source.proxies source.http",
-    "source.instants money.periods money.tariffs money.amounts resources source.wholeness",
+    "source.answers source.instants money.periods money.tariffs money.amounts resources source.wholeness",
     "history.lengths history.starts history.ends history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.polling alerts.rules alerts.message",

@@ -16,7 +16,7 @@ from etl.history.days import from_iso, iso
 from etl.poll import SKEW_S, ClockMemory, RefusedReading
 from etl.polling import Result
 from etl.simcloud import Behaviour, Story
-from etl.source.client import Answer
+from etl.source.answers import Answer
 from etl.source.instants import CONFIRMED_AFTER_S, NEAR_S, ClockReadings
 from tests.fake_source import NOW, Fake, body, of, poll_of
 from tests.live import Live, Living, living

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from etl.poll import LastPoll, Page, Poll
 from etl.resources import INSTANCES
 from etl.source import walk
-from etl.source.client import Answer
+from etl.source.answers import Answer
 from etl.source.fetching import Fetches
 from etl.source.walk import MAX_WALKS
 from etl.source.wholeness import Verdict, digest_of_pages, judge

@@ -2,7 +2,7 @@
 
 A get ends within `Retrying.total_s`, waits and slow answers included, and sends at most `attempts *
 (1 + MAX_REDIRECTS)` requests. No message, repr or log of this module holds the key, a body, a query
-string or the user-info of a URL: words of the source are cut down by `_printable`, and foreign
+string or the user-info of a URL: words of the source are cut down by `printable`, and foreign
 exceptions, whose text can hold any of them, are dropped (`from None`).
 """
 
@@ -10,25 +10,30 @@ from __future__ import annotations
 
 import logging
 import random
-import re
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlencode
 
 import httpx
-import msgspec
 
 from etl import __version__
-from etl.errors import Changed, ErrorKind, Missing, Refused, SettingsError, SourceError, Unavailable
-from etl.redact import MASK, remember, scrub
-from etl.resources.listing import LIMIT_BODY, parse_json
+from etl.errors import Changed, SettingsError, Unavailable
+from etl.redact import MASK, remember
+from etl.resources.listing import LIMIT_BODY
+from etl.source.answers import (
+    ADVICE_CHANGED,
+    ADVICE_KEY,
+    ADVICE_WAIT,
+    Answer,
+    advice_through,
+    fault_of,
+    http_date,
+    printable,
+)
 from etl.source.deadline import TimeBudget
 from etl.source.http import Transport
 from etl.source.proxies import Proxy
@@ -37,37 +42,11 @@ Clock = Callable[[], float]
 """Seconds since 1970-01-01T00:00:00Z on the local clock."""
 
 MAX_REDIRECTS: Final = 3
-WORDS_LIMIT: Final = 200
-TOO_MANY: Final = 429
-NOT_FOUND: Final = 404
-
-ADVICE_KEY: Final = (
-    "set CHENYU_API_KEY or api_key_file to a valid key; keys are made in the console of chenyu.cn"
-)
-ADVICE_PERMISSION: Final = (
-    "the key has no permission for this path; widen it in the console of chenyu.cn"
-)
-ADVICE_CHANGED: Final = "check CHENYU_BASE_URL, and look for a newer version of chenyu-etl"
 ADVICE_REDIRECT: Final = "set CHENYU_BASE_URL to the address that really serves the API"
-ADVICE_WAIT: Final = "it may pass: the next poll tries again"
 
 _log: Final = logging.getLogger(__name__)
 for _name in ("httpx", "httpcore"):  # they log URLs with their query, and headers
     logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole answer with `code` 0.
-
-    `sent_at` and `received_at` are those of the request that brought it, on the local clock; `date`
-    is its Date header in epoch seconds, None if it has no readable one.
-    """
-
-    body: bytes
-    sent_at: float
-    received_at: float
-    date: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +185,9 @@ class Client:
                 response.close()
         except (httpx.RequestError, httpx.InvalidURL, zlib.error) as error:
             raise Unavailable(
-                f"GET {path}: {self._words(error)}", advice=self._advice(ADVICE_WAIT)
+                f"GET {path}: {self._words(error)}", advice=advice_through(ADVICE_WAIT, self._proxy)
             ) from None
-        date = _epoch(response.headers.get("date"))
+        date = http_date(response.headers.get("date"))
         assert self._sent.at is not None
         return response, Answer(body, self._sent.at, self._clock(), date)
 
@@ -231,7 +210,7 @@ class Client:
         """Return the request that follows a redirect; refuse to carry the key to another host."""
         target = response.url.join(response.headers["location"])
         if target.userinfo or _origin(target) != _origin(response.url):
-            host = self._printable(f"{target.scheme}://{target.host}")
+            host = printable(f"{target.scheme}://{target.host}")
             what = f"GET {path}: redirected to {host}; the key was not sent there"
             raise Changed(what, advice=ADVICE_REDIRECT)
         return self._request(target)
@@ -244,45 +223,12 @@ class Client:
 
     def _check(self, path: str, response: httpx.Response, answer: Answer) -> None:
         """Raise the error that the status or the envelope's code stands for."""
-        status = response.status_code
-        envelope = _open_envelope(answer.body)
-        code = _envelope_code(envelope.code) if envelope else None
-        if 200 <= status < 300 and code == 0:
-            return
-        seen = [f"HTTP {status}"]
-        if envelope is None:
-            seen.append("not JSON")
-        elif code:
-            seen.append(f"code {code}")
-        words = self._printable(envelope.msg) if envelope else ""
-        what = f"GET {path}: {', '.join(seen)}{words and ': '}{words}"
-        raise self._fault(what, status, envelope, code, _retry_after(response, answer))
-
-    def _fault(
-        self,
-        what: str,
-        status: int,
-        envelope: _Envelope | None,
-        code: int | None,
-        wait: float | None,
-    ) -> SourceError:
-        faults = [n for n in (0 if 200 <= status < 300 else status, code) if n]
-        refusal = next((n for n in faults if n in _REFUSALS), None)
-        if refusal is not None:
-            return Refused(what, advice=_REFUSALS[refusal], status=refusal)
-        if not faults and envelope is not None:
-            return Changed(f"{what}, without a readable code", advice=ADVICE_CHANGED, path="$.code")
-        if NOT_FOUND in faults:
-            return Missing(what, advice=ADVICE_CHANGED)
-        if faults and 300 <= faults[0] < 500 and faults[0] not in _PASSING:
-            return Changed(what, advice=self._advice(ADVICE_CHANGED))
-        limited = TOO_MANY in faults
-        self._count(limited=limited)
-        advice = self._advice(ADVICE_WAIT)
-        failure = Unavailable(what, advice=advice, retry_after_s=wait, limited=limited)
-        if not faults:  # such as the front page of a site, for a path that it does not know
-            failure.kind = ErrorKind.CHANGED
-        return failure
+        retry_after = response.headers.get("retry-after", "")
+        fault = fault_of(path, response.status_code, retry_after, answer, self._proxy)
+        if isinstance(fault, Unavailable):
+            self._count(limited=fault.limited)
+        if fault is not None:
+            raise fault
 
     def _words(self, error: Exception) -> str:
         """Map a foreign exception to words, without a text of it that can hold a header or a body."""
@@ -293,24 +239,9 @@ class Client:
             case httpx.TimeoutException():
                 return "no answer in time"
             case httpx.ConnectError() | httpx.ProxyError():
-                return f"no connection{through}: {self._printable(str(error))}"
+                return f"no connection{through}: {printable(str(error))}"
             case _:
                 return f"the connection or the answer broke ({type(error).__name__})"
-
-    def _advice(self, advice: str) -> str:
-        if self._proxy is None:
-            return advice
-        return f"{advice}; check {self._proxy.variable}, or name the host in NO_PROXY"
-
-    def _printable(self, text: Any) -> str:
-        """Return foreign words in a form that is safe in a message: without the key, URLs cut down,
-        one line.
-        """
-        if not isinstance(text, str):
-            return ""
-        words = scrub(text)[: 10 * WORDS_LIMIT]
-        words = "".join(c if c.isprintable() else " " for c in words).strip()
-        return words if len(words) <= WORDS_LIMIT else words[: WORDS_LIMIT - 1] + "…"
 
     def _count(self, requests: int = 0, retries: int = 0, limited: int = 0) -> None:
         with self._counting:
@@ -340,65 +271,6 @@ def _unpacked(response: httpx.Response, limit: int) -> Iterator[bytes]:
             raise zlib.error("the answer ends in the middle")
     else:
         raise httpx.DecodingError("a packing that was not asked for")
-
-
-class _Envelope(msgspec.Struct):
-    code: Any = None
-    msg: Any = None
-    data: msgspec.Raw = msgspec.Raw()
-
-
-_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
-_REFUSALS: Final = {401: ADVICE_KEY, 2: ADVICE_KEY, 403: ADVICE_PERMISSION}
-_PASSING: Final = frozenset({408, 425, 429})
-
-
-def _open_envelope(body: bytes) -> _Envelope | None:
-    """Return the envelope of an answer, with `code` None if it has none; None if it is no JSON."""
-    try:
-        return _ENVELOPE.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    try:
-        answer = parse_json(body)
-    except (ValueError, RecursionError):
-        return None
-    envelope = answer if isinstance(answer, dict) else {}
-    return _Envelope(envelope.get("code"), envelope.get("msg"))
-
-
-def _envelope_code(code: Any) -> int | None:
-    """Return an envelope's code, a number or a numeric string; None if it is neither."""
-    if isinstance(code, str) and re.fullmatch(r"\s*-?[0-9]{1,9}\s*", code):
-        return int(code)
-    if isinstance(code, bool) or not isinstance(code, int | float) or not abs(code) < 10**9:
-        return None
-    return int(code) if code == int(code) else None
-
-
-@lru_cache(maxsize=64)
-def _epoch(date: str | None) -> int | None:
-    """Return an HTTP date in epoch seconds."""
-    try:
-        when = parsedate_to_datetime(date) if date else None
-        if when is None:
-            return None
-        return int(when.replace(tzinfo=when.tzinfo or UTC).timestamp())
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-
-
-def _retry_after(response: httpx.Response, answer: Answer) -> float | None:
-    """Return the seconds that the source asks us to wait; an HTTP date counts from the answer's own
-    Date.
-    """
-    asked = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", asked, re.ASCII):
-        return float(asked[:12])
-    until = _epoch(asked)
-    if until is None:
-        return None
-    return max(0.0, until - (answer.received_at if answer.date is None else answer.date))
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

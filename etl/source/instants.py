@@ -17,7 +17,7 @@ from etl.history.days import iso
 from etl.poll import DRIFT, SKEW_S, ClockMemory, Instant
 
 if TYPE_CHECKING:
-    from etl.source.client import Answer
+    from etl.source.answers import Answer
 
 NEAR_S: Final = 60
 """A reading that differs from the ones before by up to this widens the instants; beyond, it is not

@@ -11,7 +11,7 @@ from etl.poll import LastPoll, Page
 from etl.source.wholeness import Verdict, digest_of
 
 if TYPE_CHECKING:
-    from etl.source.client import Answer
+    from etl.source.answers import Answer
 
 
 @dataclass(frozen=True, slots=True)

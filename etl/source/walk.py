@@ -37,7 +37,7 @@ from etl.source.reading import PageRead, ReadListing, Walk
 from etl.source.wholeness import Tally, Verdict, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
-    from etl.source.client import Answer
+    from etl.source.answers import Answer
 
 MAX_WALKS: Final = 3
 MAX_PAGES: Final = 10_000
