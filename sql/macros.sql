@@ -274,9 +274,9 @@ MACRO columns_of_cost(p) AS
     p.charged_min_s, p.charged_max_s, p.cost_microcny, p.cost_min_microcny, p.cost_max_microcny,
     p.list_cost_microcny;
 
--- Columns: the line of `_cost_line` for a part of usage `p` of an instance `i`, allocated by `w`, as far
--- as the bill reaches by `r`.
-MACRO line_of_part(a, p, i, w, r) AS
+-- Columns: what a line of cost says of a part of usage `p`, of an instance `i` of an account `a`, allocated
+-- by `w`, beside its amounts.
+MACRO head_of_line(a, p, i, w) AS
     a.name AS account,
     p.account_id,
     p.day,
@@ -291,7 +291,12 @@ MACRO line_of_part(a, p, i, w, r) AS
     p.gpu_nums,
     p.charging_type,
     p.image_uuid,
-    p.price_source,
+    p.price_source;
+
+-- Columns: the line of `_cost_line` for a part of usage `p` of an instance `i`, allocated by `w`, as far
+-- as the bill reaches by `r`.
+MACRO line_of_part(a, p, i, w, r) AS
+    head_of_line(a, p, i, w),
     CAST(
         CASE
             WHEN r.reach_s IS NULL OR r.reach_s <= p.starts_s THEN 'estimated'

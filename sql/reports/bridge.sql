@@ -33,35 +33,27 @@ charged AS (
 ),
 charged_elsewhere AS (
     SELECT
-        d.account_id,
-        sum_of(CASE WHEN b.charged_day > :to_day THEN d.amount_microcny ELSE 0 END) AS after,
-        sum_of(CASE WHEN b.charged_day < :from_day THEN d.amount_microcny ELSE 0 END) AS before
-    FROM bill_day d
-    JOIN bill b
-        ON b.account_id = d.account_id AND b.order_number = d.order_number
-        AND b.settle_start_at = d.settle_start_at AND b.settle_end_at = d.settle_end_at
-        AND b.charge_channel = d.charge_channel AND b.remark = d.remark AND b.line_no = d.line_no
-    WHERE in_period(d.day)
-    GROUP BY d.account_id
+        account,
+        sum_of(CASE WHEN charged_day > :to_day THEN amount_microcny ELSE 0 END) AS after,
+        sum_of(CASE WHEN charged_day < :from_day THEN amount_microcny ELSE 0 END) AS before
+    FROM _bill_line_day
+    WHERE in_period(day) AND account_chosen(account)
+    GROUP BY account
 ),
 settled_elsewhere AS (
     SELECT
-        b.account_id,
-        sum_of(CASE WHEN d.day > :to_day THEN d.amount_microcny ELSE 0 END) AS after,
-        sum_of(CASE WHEN d.day < :from_day THEN d.amount_microcny ELSE 0 END) AS before
-    FROM bill b
-    JOIN bill_day d
-        ON d.account_id = b.account_id AND d.order_number = b.order_number
-        AND d.settle_start_at = b.settle_start_at AND d.settle_end_at = b.settle_end_at
-        AND d.charge_channel = b.charge_channel AND d.remark = b.remark AND d.line_no = b.line_no
-    WHERE in_period(b.charged_day) AND b.superseded_at IS NULL
-    GROUP BY b.account_id
+        account,
+        sum_of(CASE WHEN day > :to_day THEN amount_microcny ELSE 0 END) AS after,
+        sum_of(CASE WHEN day < :from_day THEN amount_microcny ELSE 0 END) AS before
+    FROM _bill_line_day
+    WHERE in_period(charged_day) AND account_chosen(account)
+    GROUP BY account
 ),
 known AS balance_of_period(),
 paid AS (
     -- a day of the balance begins and ends with a poll, not at midnight
     SELECT
-        account_id,
+        account,
         sum_of(CASE WHEN is_within = 1 THEN by_card(charge_channel, amount_microcny) ELSE 0 END)
             AS cards,
         sum_of(CASE
@@ -81,20 +73,19 @@ paid AS (
         END) AS unknown
     FROM (
         SELECT
-            b.account_id,
+            b.account,
             b.charge_channel,
             b.amount_microcny,
             COALESCE(b.ordered_at, b.settle_end_at) AS charged_at,
-            CASE WHEN b.charged_day >= :from_day THEN 1 ELSE 0 END AS is_within,
+            CASE WHEN b.day >= :from_day THEN 1 ELSE 0 END AS is_within,
             k.counted_from,
             k.counted_to
-        FROM bill b
-        JOIN account a ON a.account_id = b.account_id
-        LEFT JOIN known k ON k.account = a.name
-        WHERE b.superseded_at IS NULL AND b.charged_day <= :to_day
-            AND (b.charged_day >= :from_day OR b.charged_day >= k.counted_from_day)
+        FROM bill_line b
+        LEFT JOIN known k ON k.account = b.account
+        WHERE b.day <= :to_day AND account_chosen(b.account)
+            AND (b.day >= :from_day OR b.day >= k.counted_from_day)
     ) lines
-    GROUP BY account_id
+    GROUP BY account
 ),
 sums AS (
     SELECT
@@ -118,9 +109,9 @@ sums AS (
     LEFT JOIN windows w ON w.account_id = a.account_id
     LEFT JOIN settled s ON s.account = a.name
     LEFT JOIN charged c ON c.account = a.name
-    LEFT JOIN charged_elsewhere o ON o.account_id = a.account_id
-    LEFT JOIN settled_elsewhere e ON e.account_id = a.account_id
-    LEFT JOIN paid p ON p.account_id = a.account_id
+    LEFT JOIN charged_elsewhere o ON o.account = a.name
+    LEFT JOIN settled_elsewhere e ON e.account = a.name
+    LEFT JOIN paid p ON p.account = a.name
     LEFT JOIN known k ON k.account = a.name
     WHERE account_chosen(a.name)
 ),

@@ -16,21 +16,7 @@
 -- @column cost_max_microcny at most
 -- @column list_cost_microcny null: not known
 SELECT
-    a.name AS account,
-    p.account_id,
-    p.day,
-    p.instance_uuid,
-    i.title,
-    w.project,
-    w.owner,
-    w.cost_centre,
-    p.kind,
-    p.gpu_uuid,
-    p.gpu_name,
-    p.gpu_nums,
-    p.charging_type,
-    p.image_uuid,
-    p.price_source,
+    head_of_line(a, p, i, w),
     CAST('estimated' AS TEXT) AS settled,
     0 AS is_closed,
     CAST(NULL AS BIGINT) AS used_s,
