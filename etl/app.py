@@ -87,17 +87,17 @@ class App:
         """Raise `SettingsError` if nothing was ever synced here, instead of making a file."""
         with translated(self.database):
             self.require_file()
-            with self.database.reading() as conn:
-                schema.require(conn)
-                if self.asked_zone is not None:
-                    schema.refuse_other_zone(schema.stored_timezone(conn), Zone(self.asked_zone))
+        with store.reading(self.database) as known:
+            known.require_schema()
+            if self.asked_zone is not None:
+                schema.refuse_other_zone(known.timezone(), Zone(self.asked_zone))
 
     def refuse_demo(self) -> None:
         """Raise `SettingsError` if the database is a demo's: real data must not be mixed with
         it.
         """
-        with translated(self.database), self.database.reading() as conn:
-            if schema.is_demo(conn):
+        with store.reading(self.database) as known:
+            if known.is_demo():
                 raise SettingsError(
                     f"{self.database.location} holds the simulated cloud of chenyu-etl demo",
                     advice="name a database of your own: --database, or CHENYU_DATABASE_URL",
@@ -123,8 +123,8 @@ class App:
 
     def stored_timezone(self) -> str:
         """Return the time zone in which the database counts days."""
-        with translated(self.database), self.database.reading() as conn:
-            return schema.stored_timezone(conn)
+        with store.reading(self.database) as known:
+            return known.timezone()
 
     def today(self) -> date:
         """Return today's date in the database's time zone."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
 from typing import Any
 
 from etl import store
 from etl.dialect import Database
+from etl.history.months import Month
 from etl.poll import Instant
 from etl.resources import INSTANCES
 from etl.store.status import Doubled, Freshness
@@ -55,10 +55,9 @@ def billed(database: Database, month: str) -> list[tuple[str, int, int]]:
     """Return (account, cash, cards) charged in a month (`2026-10`) of the reporting zone, in
     millionths of a yuan; accounts without a line are left out.
     """
-    first = date.fromisoformat(f"{month}-01")
-    following = (first + timedelta(days=32)).replace(day=1)
+    named = Month.parse(month)
     with store.reading(database) as known:
-        return known.status.billed(first.isoformat(), following.isoformat())
+        return known.status.billed(named.first.isoformat(), named.following().first.isoformat())
 
 
 __all__ = ["Doubled", "Freshness", "billed", "is_future", "stale", "status"]

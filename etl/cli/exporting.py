@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
@@ -84,14 +83,13 @@ def focus(
     can take get lines of their own. Usage without a known price is in no line; a message says how
     much of it there is.
     """
-    from datetime import timedelta
-
     from etl.exports import focus as exported
+    from etl.history.months import Month, is_month
 
     app = context.app()
     app.require_database()
-    chosen = month or (app.today().replace(day=1) - timedelta(days=1)).isoformat()[:7]
-    if chosen > app.today().isoformat() and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", chosen):
+    chosen = month or str(Month.of(app.today()).previous())
+    if is_month(chosen) and Month.parse(chosen) > Month.of(app.today()):
         raise SettingsError(f"{chosen} has not begun", advice="name a month that has")
     app.refuse_unknown_account(account)
     written = exported.export_focus(app.database, chosen, output, account, version)

@@ -296,11 +296,10 @@ def _say_result(result: Result) -> None:
 
 def _say_last_month(app: App) -> None:
     """Print what last month cost by the bill that was just read: a first answer for a new user."""
-    from datetime import timedelta
-
+    from etl.history.months import Month
     from etl.status import billed
 
-    month = (app.today().replace(day=1) - timedelta(days=1)).isoformat()[:7]
+    month = str(Month.of(app.today()).previous())
     for account, cash, cards in billed(app.database, month):
         say(
             f"{account}: charged in {month}: {cash / 1e6:,.2f} yuan from the balance,"

@@ -37,13 +37,24 @@ class Month:
 
     @property
     def last(self) -> date:
-        return self.following().first - timedelta(days=1)
+        """Return its last day."""
+        # no day follows the last one that Python can name
+        is_last = (self.first.year, self.first.month) == (date.max.year, 12)
+        return date.max if is_last else self.following().first - timedelta(days=1)
 
     def following(self) -> Month:
-        return Month.of(self.first + timedelta(days=31))
+        return self.later(1)
 
     def previous(self) -> Month:
-        return Month.of(self.first - timedelta(days=1))
+        return self.later(-1)
+
+    def later(self, months: int) -> Month:
+        """Return the month that comes so many after this one, or before it if negative.
+
+        Raises `ValueError` beyond the years 1 to 9999.
+        """
+        year, month = divmod(self.first.year * 12 + self.first.month - 1 + months, 12)
+        return Month(date(year, month + 1, 1))
 
     def bounds(self, zone: Zone) -> tuple[Instant, Instant]:
         """Return the first instant of the month in `zone`, and the first one after it."""

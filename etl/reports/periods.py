@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from etl.errors import SettingsError
+from etl.history.months import Month
 
 _DAY: Final = timedelta(days=1)
 _CALENDAR: Final = re.compile(r"(\d{4})(?:-Q([1-4])|-(\d\d))?")
@@ -39,15 +40,12 @@ def days_that_follow(first: str, last: str) -> dict[str, str]:
     They are the first of as many days before it (`before_day`), and the first and the last of the month
     in which it ends. So a report needs to read no further than these.
     """
-    begins, ends, day = date.fromisoformat(first), date.fromisoformat(last), timedelta(days=1)
-    length = min(ends - begins + day, begins - date.min)
-    next_month = ends.replace(day=1) + 31 * day if ends.year < date.max.year else date.max
-    match = (
-        begins - length,
-        ends.replace(day=1),
-        next_month.replace(day=1) - day,
-    )
-    return {name: day.isoformat() for name, day in zip(FOLLOWING, match, strict=True)}
+    begins, ends = date.fromisoformat(first), date.fromisoformat(last)
+    # a period that begins near the year 1 has no whole one before it
+    length = min(ends - begins + _DAY, begins - date.min)
+    month = Month.of(ends)
+    following = (begins - length, month.first, month.last)
+    return {name: day.isoformat() for name, day in zip(FOLLOWING, following, strict=True)}
 
 
 def _names_a_period(word: str) -> bool:
@@ -88,23 +86,12 @@ def _known(today: date) -> dict[str, tuple[date, date]]:
 
 def _this_and_last(today: date, months: int) -> tuple[date, date]:
     """Return the first days of the period of so many months that holds a day, and of the one before."""
-    this = today.replace(month=(today.month - 1) // months * months + 1, day=1)
-    return this, _months_later(this, -months)
+    this = Month.of(today).later(-((today.month - 1) % months))
+    return this.first, this.later(-months).first
 
 
 def _calendar(year: int, quarter: str | None, month: str | None) -> tuple[date, date]:
     """Return the days of a year, of a quarter or of a month of it."""
     length = 3 if quarter else 1 if month else 12
-    first = date(year, int(quarter) * 3 - 2 if quarter else int(month or 1), 1)
-    return first, _last(first, length)
-
-
-def _last(first: date, months: int) -> date:
-    """Return the last day of a period; the last year that Python names has none after it."""
-    ends = first.year * 12 + first.month - 1 + months
-    return date.max if ends // 12 > date.max.year else date(ends // 12, ends % 12 + 1, 1) - _DAY
-
-
-def _months_later(first: date, months: int) -> date:
-    at = first.year * 12 + first.month - 1 + months
-    return date(at // 12, at % 12 + 1, 1)
+    first = Month(date(year, int(quarter) * 3 - 2 if quarter else int(month or 1), 1))
+    return first.first, first.later(length - 1).last

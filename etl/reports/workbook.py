@@ -11,6 +11,7 @@ from typing import Any, Final
 from etl import paths, reports
 from etl.dialect import Database
 from etl.errors import SettingsError
+from etl.history.months import Month
 from etl.poll import Instant
 from etl.reports.render.columns import Column
 from etl.reports.render.xlsx import Book
@@ -82,8 +83,10 @@ def write_month(
 
 
 def _days_of_month(month: str, today: date) -> tuple[str, str]:
+    # words such as last-month are understood as in every report
     first, last = reports.day_range(month, None, today)
-    if first[:7] != last[:7] or not first.endswith("-01"):
+    named = Month.of(date.fromisoformat(first))
+    if named.first.isoformat() != first or named != Month.of(date.fromisoformat(last)):
         raise SettingsError(f"{month!r} is no month", advice="use one such as 2026-10")
     if first > today.isoformat():
         raise SettingsError(f"{month} has not begun", advice="name a month that has")

@@ -9,8 +9,7 @@ from sqlalchemy import Connection, false, insert, select, update
 
 from etl import tables
 from etl.dialect import Database, translated
-from etl.store.account import Tx
-from etl.store.reading import Reader
+from etl.store.account import Reader, Tx
 from etl.store.rows import SyncRun
 from etl.store.transaction import Reading, Writing
 

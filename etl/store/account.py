@@ -1,13 +1,18 @@
-"""Write transaction on one account, with every subject of it."""
+"""One account inside one transaction, with every subject of it."""
 
 from __future__ import annotations
 
 from etl.store.dates import DatesWriter
 from etl.store.instances import InstancesWriter
+from etl.store.known_instances import InstancesReader
 from etl.store.polls import PollsWriter
-from etl.store.versions import VersionsWriter
-from etl.store.windows import WindowsWriter
+from etl.store.versions import VersionsReader, VersionsWriter
+from etl.store.windows import WindowsReader, WindowsWriter
 
 
-class Tx(InstancesWriter, VersionsWriter, WindowsWriter, PollsWriter, DatesWriter):
+class Reader(InstancesReader, VersionsReader, WindowsReader):
+    """Reader of all that a poll needs to know of an account."""
+
+
+class Tx(InstancesWriter, VersionsWriter, WindowsWriter, PollsWriter, DatesWriter, Reader):
     """The only writer of an account."""

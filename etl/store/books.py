@@ -20,10 +20,9 @@ from etl.money.periods import FOREVER
 from etl.money.tariffs import Override
 from etl.poll import Instant
 from etl.store import schema
-from etl.store.account import Tx
+from etl.store.account import Reader, Tx
 from etl.store.costs import MODEL_SETTINGS, charging_model
 from etl.store.price_periods import overrides, write_overrides
-from etl.store.reading import Reader
 from etl.store.rules import allocation_rules, write_rules
 from etl.store.state_lengths import Boots, learned_boots
 from etl.store.subject import Subject

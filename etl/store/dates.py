@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, or_, select, update
 from etl import tables
 from etl.history.days import iso
 from etl.poll import Instant
-from etl.store.reading import OFFSETS_KEPT, Reader
+from etl.store.polls import OFFSETS_KEPT, PollsReader
 from etl.store.resource_tables import RESOURCE_TABLES
 from etl.store.rows import STEP_NAMES
 from etl.timing.redating import APPLIED, DatedRun, NewDate, Redating
@@ -32,7 +32,7 @@ WRITTEN_BY: Final[Mapping[str, tuple[Table, ...]]] = {
 """The tables whose instants come from polls of a resource; of others it is the resource's own."""
 
 
-class DatesWriter(Reader):
+class DatesWriter(PollsReader):
     """Writer of new dates. What is derived must be made again afterwards."""
 
     def resources(self) -> list[str]:

@@ -18,10 +18,10 @@ from etl.money.charging import ChargingModel
 from etl.money.periods import FOREVER
 from etl.money.tariffs import Prices, PriceTerms
 from etl.poll import Instant
+from etl.store.account import Reader
 from etl.store.books import AccountKey
 from etl.store.costs import charging_model
 from etl.store.price_periods import overrides, price_terms
-from etl.store.reading import Reader
 from etl.store.state_lengths import learned_boots
 from etl.store.subject import Subject
 from etl.units import DAY_S

@@ -1,27 +1,126 @@
-"""Writer of attempts to poll, their distances in time, and rejected records."""
+"""Attempts to poll, their distances in time, and rejected records: read, and written."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import delete, insert, select, tuple_
 
 from etl import tables
-from etl.poll import Instant
+from etl.errors import ErrorKind, StalePoll
+from etl.history import days
+from etl.poll import SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources.listing import Reject
 from etl.store import statements
-from etl.store.reading import Reader
 from etl.store.rows import (
     STEP_NAMES,
+    Attempt,
+    PollDistance,
     SyncRun,
     distance_from,
 )
+from etl.store.subject import AccountSubject
+from etl.timing.freshness import FUTURE_ADVICE, FUTURE_S, usual_offset_s
+
+APPLIED: Final = ("complete", "partial")
+OFFSETS_KEPT: Final = 3
+"""A reading is compared with those of so many applied polls: one may have been a little off."""
 
 
-class PollsWriter(Reader):
+class PollsReader(AccountSubject):
+    """Reader of earlier polls: what the next one must know of them."""
+
+    def archive_folders(self) -> list[Path]:
+        """Return the folders that polls were ever archived in."""
+        kept = self._ask(statements.ARCHIVES).scalar()
+        return [Path(folder) for folder in json.loads(kept or "[]")]
+
+    def last_poll(self, resource: str) -> LastPoll | None:
+        """Return the newest applied poll; its digest only if an equal listing changes nothing."""
+        newest = [
+            LastPoll(*row)
+            for outcome in APPLIED  # one look into the index each, however long the history
+            for row in self._ask(statements.NEWEST_RUN, resource=resource, outcome=outcome)
+        ]
+        return max(newest, key=lambda last: last.started_at, default=None)
+
+    def attempts(self, resource: str) -> list[Attempt]:
+        """Return the newest attempts that were not skipped, newest first by the order in which they
+        were made: their instants cannot order them, as a clock may have been wrong.
+        """
+        return [Attempt(*row) for row in self._ask(statements.NEWEST_ATTEMPTS, resource=resource)]
+
+    def clock_memory(self, resource: str) -> ClockMemory:
+        """Return the offsets of the source's clock that earlier polls measured, those of instances
+        included.
+        """
+        attempts, last = self.attempts(resource), self.last_poll(resource)
+        offsets = [a.clock_offset_s for a in attempts if a.outcome in APPLIED][:OFFSETS_KEPT]
+        main = self.last_poll("instances") if resource != "instances" else None
+        offsets = [main.clock_offset_s if main else None, *offsets]
+        offsets.append(last.clock_offset_s if last else None)
+        known = tuple(dict.fromkeys(o for o in offsets if o is not None))
+        return ClockMemory(known, last.started_at if last else None, _refused_reading(attempts))
+
+    def usual_offset_s(self, resource: str) -> float:
+        """Return the source's clock minus the local one, as the newest applied polls measured it."""
+        applied = (a for a in self.attempts(resource) if a.outcome in APPLIED)
+        return usual_offset_s(attempt.clock_offset_s for attempt in applied)
+
+    def strayed_steps(self) -> Iterator[tuple[PollDistance, int]]:
+        """Return the correct distances of complete polls from the one before, for rows that hold
+        others.
+        """
+        before: tuple[int | None, Instant, Instant] | None = None
+        last = None
+        for run_id, resource, started_at, finished_at, *kept in self._ask(statements.STEPS):
+            step = distance_from(before if resource == last else None, started_at)
+            if step != tuple(kept):
+                yield step, run_id
+            before, last = (step[0], started_at, finished_at), resource
+
+    def first_complete_at(self, resource: str) -> Instant | None:
+        """Return the start of the account's first complete poll."""
+        at: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
+        return at
+
+    def newest_complete_at(self, resource: str) -> Instant | None:
+        """Return the start of the account's newest complete poll."""
+        at: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
+        return at
+
+    def refuse_stale(
+        self, resource: str, started_at: Instant, offset_s: float | None = None
+    ) -> LastPoll | None:
+        """Return the newest applied poll. Raises `StalePoll` unless it is older than
+        `started_at`.
+        """
+        last = self.last_poll(resource)
+        # asked inside the write transaction, so that order does not rest on the account lock
+        if last is not None and started_at <= last.started_at:
+            is_far = last.started_at - started_at > FUTURE_S
+            raise StalePoll(
+                f"a poll of {days.iso(started_at)} is not newer than the newest applied one,"
+                f" {days.iso(last.started_at)}",
+                advice=FUTURE_ADVICE if is_far else "check the clocks: chenyu-etl doctor",
+                offset_s=offset_s,
+            )
+        return last
+
+    def _seen_at(self, resource: str) -> dict[Instant | None, Instant]:
+        """Map the end of each later partial poll to its start; None stands for the newest complete
+        poll. Only partial polls can leave a newer `changed_at` on an instance.
+        """
+        newest = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
+        since = self._ask(statements.PARTIAL_SINCE, resource=resource, since=newest)
+        return {**dict(since.all()), None: newest}
+
+
+class PollsWriter(PollsReader):
     """Writer of the rows about a poll itself."""
 
     def record(self, resource: str, run: SyncRun) -> None:
@@ -94,3 +193,20 @@ class PollsWriter(Reader):
             return {}
         asked = self._ask(statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
         return dict(zip(STEP_NAMES, distance_from(asked.first(), run.started_at), strict=True))
+
+
+def _refused_reading(attempts: Sequence[Attempt]) -> RefusedReading | None:
+    """Return the oldest clock reading refused since the last believed one, if the newest agrees
+    with it.
+    """
+    refused: RefusedReading | None = None
+    for attempt in attempts:
+        offset_s = attempt.clock_offset_s
+        if offset_s is None:
+            continue
+        differs = refused is not None and abs(offset_s - refused.offset_s) > SKEW_S
+        # only an unbroken row of equal readings confirms that a clock was set
+        if attempt.error_kind != ErrorKind.CLOCK or differs:
+            break
+        refused = RefusedReading(offset_s, attempt.started_at)
+    return refused

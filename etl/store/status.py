@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from etl import tables
 from etl.history.days import iso
 from etl.poll import Instant
-from etl.store.reading import Reader
+from etl.store.account import Reader
 from etl.store.subject import Subject
 from etl.units import CARD
 

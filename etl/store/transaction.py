@@ -12,13 +12,12 @@ from etl import tables
 from etl.dialect import Database
 from etl.history.days import Zone
 from etl.store import derivation, schema
-from etl.store.account import Tx
+from etl.store.account import Reader, Tx
 from etl.store.alerts import AlertsReader, AlertsWriter
 from etl.store.books import BooksReader, BooksWriter
 from etl.store.codes import CodesReader, CodesWriter
 from etl.store.exports import ExportsReader
 from etl.store.learning import LearningReader
-from etl.store.reading import Reader
 from etl.store.registry import RegistryReader, RegistryWriter
 from etl.store.schema import DEMO_MARK
 from etl.store.status import StatusReader
@@ -62,6 +61,14 @@ class Reading:
     def timezone(self) -> str:
         """Return the reporting time zone."""
         return schema.stored_timezone(self._conn)
+
+    def require_schema(self) -> None:
+        """Raise `StoreError` unless the database is one that this program can read."""
+        schema.require(self._conn)
+
+    def is_demo(self) -> bool:
+        """Tell whether a demo made the database."""
+        return schema.is_demo(self._conn)
 
     def is_derived_by_todays_rules(self) -> bool:
         """Tell whether a rebuild would leave the database as it is, as far as the program knows."""

@@ -9,8 +9,8 @@ from etl.history.diff import Changes
 from etl.history.usage import Stretch
 from etl.money.tariffs import PriceTerms
 from etl.poll import Instant
+from etl.store.known_instances import InstancesReader
 from etl.store.price_periods import price_terms
-from etl.store.reading import Reader
 from etl.store.rollups import Pair
 from etl.store.rows import (
     DAY_COLUMNS,
@@ -24,7 +24,7 @@ from etl.store.rows import (
 _DAY, _UUID = DAY_COLUMNS.index("day"), DAY_COLUMNS.index("instance_uuid")
 
 
-class UsageWriter(Reader):
+class UsageWriter(InstancesReader):
     """Writer of running time, which derives prices, costs and rollups from it."""
 
     _priced: set[PriceTerms] | None = None

@@ -1,13 +1,27 @@
-"""Writer of versions of list prices, the balance and cards."""
+"""Versions of list prices, the balance and cards: read, and written."""
 
 from __future__ import annotations
 
-from etl.history.versions import VersionChanges
+from etl.history.versions import Lasting, VersionChanges
 from etl.store import resource_tables
+from etl.store.polls import PollsReader
 from etl.store.usage import UsageWriter
 
 
-class VersionsWriter(UsageWriter):
+class VersionsReader(PollsReader):
+    """Reader of the current versions of records."""
+
+    def versions(self, resource: str) -> dict[str, Lasting]:
+        """Return the current versions of a resource's records, by identity."""
+        layout, seen_at = resource_tables.RESOURCE_TABLES[resource], self._seen_at(resource)
+        versions = (
+            resource_tables.lasting_of(layout, r, seen_at)
+            for r in self._ask(resource_tables.current(resource))
+        )
+        return {lasting.record.identity: lasting for lasting in versions}
+
+
+class VersionsWriter(UsageWriter, VersionsReader):
     """Writer of versions of records that have no running time."""
 
     def apply_versions(self, resource: str, changes: VersionChanges) -> None:

@@ -1,19 +1,58 @@
-"""Writer of records of the bill and of recharges, and of their parts by day."""
+"""Records of the bill and of recharges, and their parts by day: read, and written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from etl.history.windows import Held, WindowChanges
 from etl.poll import Instant
 from etl.resources import Record
-from etl.store import resource_tables
-from etl.store.reading import Reader
+from etl.store import resource_tables, statements
+from etl.store.polls import PollsReader
 from etl.store.resource_tables import ResourceTable
 
 
-class WindowsWriter(Reader):
+class WindowsReader(PollsReader):
+    """Reader of the held records of a window."""
+
+    def held(self, resource: str, records: Sequence[Record]) -> list[Held]:
+        """Return all held records in the same groups as these, including superseded ones."""
+        layout = resource_tables.RESOURCE_TABLES[resource]
+        at = layout.form.columns.index(layout.among)
+        names = sorted({record.facts[at] for record in records})
+        condition, parameters = self._database.among(layout.among, names)
+        rows = self._ask(resource_tables.same_group(resource, condition), **parameters)
+        return [resource_tables.held_of(row) for row in rows]
+
+    def unsuperseded(self, resource: str) -> Iterator[Held]:
+        """Yield the valid records of a window, one at a time."""
+        streamed = {"stream_results": True, "max_row_buffer": resource_tables.TOGETHER}
+        rows = self._conn.execute(
+            resource_tables.unsuperseded(resource),
+            {"account": self._account_id},
+            execution_options=streamed,
+        )
+        return (resource_tables.held_of(row) for row in rows)
+
+    def window(self, resource: str) -> tuple[int | None, Instant]:
+        """Return the total of a window's newest complete poll, None if a record is missing, so that
+        all must be read; and when a complete poll last read all of it (0: never).
+        """
+        total = self._ask(statements.NEWEST_TOTAL, resource=resource).scalar()
+        whole_at = self._ask(statements.NEWEST_WHOLE, resource=resource).scalar()
+        return None if self.is_missing(resource) else total, whole_at or 0
+
+    def how_many_hold(self, resource: str) -> int:
+        """Count the valid records of a window."""
+        return int(self._ask(resource_tables.how_many_hold(resource)).scalar_one())
+
+    def is_missing(self, resource: str) -> bool:
+        """Tell whether a whole listing lacked a record of a window that is not superseded yet."""
+        return self._ask(resource_tables.missing(resource)).scalar() is not None
+
+
+class WindowsWriter(WindowsReader):
     """Writer of the changes that a listing makes to a window."""
 
     def apply_window(self, resource: str, changes: WindowChanges, b: Instant) -> None:
