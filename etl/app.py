@@ -71,6 +71,7 @@ class App:
         # a folder is made in the default place alone: elsewhere its lack means a mistyped path
         self.database.create(with_folder=url in settings_module.default_urls(self.environ))
         today = datetime.fromtimestamp(self.clock(), UTC).date()
+        # the calendar needs a day to reach: this is one of the few places where the clock enters
         change = schema.upgrade(self.database, self.settings.timezone, today)
         is_renewed = rebuild.renew(self.database)
         return max(change, schema.Upgrade.UPGRADED) if is_renewed else change
@@ -117,6 +118,7 @@ class App:
             if not self.database.exists():
                 return watched(self.settings.accounts, (), ())
         with store.reading(self.database) as known:
+            # accounts that left the settings are still watched, until they are retired
             names = {a.name: a.retired_at is not None for a in known.registry.known()}
         retired = [name for name, is_retired in names.items() if is_retired]
         return watched(self.settings.accounts, list(names), retired)
@@ -140,6 +142,7 @@ class App:
         """
         from etl.alerts.engine import Alerts
 
+        # made late: rules and channels load libraries that most commands never need
         if self._alerts is None:
             self._alerts = Alerts(self.database, self.settings.alerts, self.watched(), self.environ)
         return self._alerts
@@ -157,6 +160,7 @@ class App:
             clock=self.clock,
             sleep=self.sleep,
             monotonic=self.monotonic,
+            # kept over polls: it is what outlives a step of the wall clock
             steady=self._steady.setdefault(account.name, SteadyOffset()),
             archive=Archive(folder, account.name, resource) if folder else None,
             page_size=self.settings.page_size,
@@ -178,6 +182,7 @@ class App:
 
     def take(self, settings: Settings) -> None:
         """Switch to other settings, over the same database. Running polls end with the old ones."""
+        # another database would need new locks and connections: that takes a restart
         self.settings = replace(settings, database_url=self.settings.database_url)
         self._clients.clear()
         self._alerts = None
@@ -187,6 +192,7 @@ class App:
         from etl.source.client import Client, Retrying
 
         key = account.key(self.environ)
+        # kept for its open connections, which save handshakes among the polls of a tick
         kept = self._clients.get(account.name)
         if kept is not None and kept[0] == key:
             return kept[1]

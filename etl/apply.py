@@ -54,6 +54,7 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
         rejected=len({reject.identity or reject.payload for reject in records.rejects}),
         clock_offset_s=poll.clock_offset_s,
         digest=None if records.rejects or written.is_pending else poll.digest,
+        # a complete poll can have notes too: what was odd, though it proved nothing wrong
         error="; ".join(poll.notes) or None,
     )
     tx.record(resource.name, run)
@@ -93,7 +94,9 @@ class _Records:
         """
         batch: list[Any] = []
         counted = self.resource.counts and self.poll.complete
+        # a union of walks would count a line twice that both of them show
         walks = self.poll.walks[-1:] if counted else self.poll.walks
+        # newest answers first: of several sightings of one identity the newest counts
         for page in (page for walk in reversed(walks) for page in reversed(walk)):
             batch.extend(self._all(page.body) if counted else self._unseen(page.body))
             if len(batch) >= BATCH:
@@ -132,13 +135,16 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
         codes=tx.codes(),
         lengths=tx.lengths(),
     )
+    # uuids alone, not facts: a fleet of any size fits in memory
     absent = tx.listed()
     written = _Written()
     for batch in records.batches():
         names = [sighting.identity for sighting in batch]
         written = _write_moves(diff.compare(tx.known(names), batch), window, tx, written)
         absent.difference_update(names)
+    # an earlier walk of the poll may have shown it in a form that could be read
     unreadable = records.rejected() - records.seen
+    # sorted, so that batches touch neighbouring pages of the index
     missing = sorted(absent)
     for at in range(0, len(missing), BATCH):
         known = list(tx.known(missing[at : at + BATCH]).values())
@@ -184,11 +190,13 @@ def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
     for batch in records.batches():
         cover.add(batch)
         written = _write_window(tx, name, matching.match(tx.held(name, batch), batch), b, written)
+    # a front shows the newest records alone: what it lacks may well be listed further back
     left, is_front = matching.unsettled, poll.complete and not poll.is_whole
     if left:
         changes = matching.settle(tx.held(name, left), corrects=not is_front)
         written = _write_window(tx, name, changes, b, written)
     if poll.is_whole and not records.rejects and tx.how_many_hold(name) != matching.listed:
+        # streamed: only a listing that lacks something makes all held records be read
         unlisted = matching.unlisted(tx.unsuperseded(name))
         changes = WindowChanges(states=superseded(unlisted, cover, b))
         written = _write_window(tx, name, changes, b, written)

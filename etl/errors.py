@@ -84,6 +84,7 @@ class SourceError(EtlError):
     exit_code = 5
 
 
+# alone is retried: every other error of the source would only be met again
 class Unavailable(SourceError):
     """The source failed in a way that may pass.
 
@@ -131,6 +132,7 @@ class Changed(SourceError):
         self.path = path
 
 
+# a Changed too: whoever expects an answer of another form expects a missing path as well
 class Missing(Changed):
     kind = ErrorKind.MISSING
 
@@ -157,6 +159,7 @@ class ClockUnsure(SourceError):
         self.at = at
 
 
+# an error, though nothing failed: it ends a poll early from inside the lock, with exit code 0
 class AlreadyPolled(EtlError):
     """Another process already polled this account and resource for the current tick."""
 
@@ -178,11 +181,13 @@ class StoreError(EtlError):
     kind = ErrorKind.DATABASE
 
 
+# a code of its own, so that cron can tell "another one is at it" from a failure
 class Busy(StoreError):
     exit_code = 7
     kind = ErrorKind.BUSY
 
 
+# apart from Busy: it makes no poll back off, each tick asks the server again
 class Away(StoreError):
     kind = ErrorKind.AWAY
 

@@ -85,6 +85,7 @@ class Result:
 
 def exit_code(results: Sequence[Result]) -> int:
     """Return the exit code of several polls."""
+    # one code for many polls: the most urgent one, as cron can act on one alone
     codes = {result.exit_code for result in results}
     return next((code for code in EXIT_ORDER if code in codes), 1 if codes else 0)
 
@@ -122,6 +123,7 @@ def sync_one(
         outcome = sync(app.job(account, resource, progress), covers)
         return Result(account.name, resource.name, outcome=outcome)
     except EtlError as error:
+        # a daemon tries for the lock many times a tick: a row each would drown sync_run
         if covers is not None and isinstance(error, AlreadyPolled | Busy):
             return Result(account.name, resource.name, error=error)
         return _failed(app, account, resource, began, error)
@@ -183,6 +185,7 @@ def _is_resource_due(app: App, account: Account, resource: Resource[Any]) -> boo
     if newest is None:
         return True
     every_s = ABSENT_EVERY_S if newest.error_kind in ABSENT else resource.every_s
+    # a newest attempt in the future says that a clock was set back: then it is due
     return not 0 <= source_now - newest.started_at < every_s * DUE
 
 
@@ -190,7 +193,9 @@ def _record_failure(app: App, account: str, resource: str, began: Instant, error
     """Record a failed attempt; return whether the attempt before failed in the same way."""
     if not isinstance(error, RECORDED):
         return False  # the database itself failed
+    # the failure itself is reported; that its row cannot be written must not hide it
     with suppress(EtlError), app.store(account).writing() as tx:
+        # read before the row is written, else the attempt would be compared with itself
         before = next(iter(tx.attempts(resource)), None)
         offset_s = tx.clock_memory(resource).offset_s
         tx.record(resource, _failed_run(error, began + offset_s, app.clock() + offset_s))

@@ -39,6 +39,7 @@ def renew(database: Database) -> bool:
     did.
     """
     with store.reading(database) as known:
+        # asked in a read transaction first: nearly always there is nothing to do
         if known.is_derived_by_todays_rules():
             return False
     with store.writing(database) as tx:
@@ -55,6 +56,7 @@ def differences(database: Database) -> Iterator[str]:
             for uuids in _batches(account):
                 kept = account.kept_usage(uuids)
                 derived = account.deriver()
+                # each layer is compared with the one it follows from, so that one fault shows once
                 strayed = derived.wrongly_allocated(uuids) | derived.wrongly_charged(uuids)
                 strayed |= derived.sums.strayed(uuids)
                 for uuid, stretches, last_start in _computed(account, uuids):
@@ -73,6 +75,7 @@ def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
 
     Returns the number of stretches. Raises `SettingsError` for an unknown meaning.
     """
+    # a unit can be unknown again; a state that is not known is called so, and counts as down
     known = STATES if kind == "status" else (*UNITS, "unknown")
     if meaning not in known:
         raise SettingsError(
@@ -137,5 +140,6 @@ def _computed(
 
 def _batches(account: Reader) -> Iterator[list[str]]:
     uuids = account.all_uuids()
+    # bounds memory, whatever the length of the history
     for at in range(0, len(uuids), BATCH):
         yield uuids[at : at + BATCH]

@@ -66,9 +66,11 @@ class _Series:
         Raises `ValueError` if none of its pages is a listing.
         """
         assert archived.walks is not None
+        # an archive repeats an unchanged poll by reference: its pages are judged once
         if archived.walks is not self.opened:
             self._open(archived.walks, by_other_means=archived.complete is None)
         complete = self.complete if archived.complete is None else archived.complete
+        # digests are compared as a live poll does, so that a replay writes the same rows
         known = self.last.digest if self.last else None
         return Poll(
             account=archived.account,
@@ -145,6 +147,7 @@ def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived], n
     """
     tally, future = ReplayCounts(), list[Archived]()
     replayer = _Replayer(store.database, tally)
+    # files may be copied together: only what belongs to the locked account is applied
     ours = (p for p in polls if (p.account, p.resource) == (store.account, resource.name))
     past = _past(ours, now + freshness.FUTURE_S, future)
     while chunk := list(islice(past, TOGETHER)):
@@ -231,6 +234,7 @@ def _in_time_order(paths: list[str], tally: ReplayCounts, latest: float) -> Iter
     def advance(number: int, polls: Iterator[Archived]) -> None:
         archived = next(polls, None)
         if archived is not None:
+            # the number breaks ties, so that polls are never compared with each other
             heapq.heappush(open_files, (archived.started_at, number, archived, polls))
 
     waiting = iter(begins)
@@ -267,8 +271,10 @@ def _failed(page: Page) -> bool:
 
 
 def _first_start(path: str, latest: float) -> Instant:
+    # standard input cannot be read twice, so it counts as beginning first
     if path == "-":
         return 0
+    # counts of its own: the file is read once more, and its lines must not count twice
     first = next(_readable_polls(path, ReplayCounts(), latest), None)
     return 0 if first is None else first.started_at
 

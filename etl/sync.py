@@ -149,6 +149,7 @@ def _look(job: Job) -> _BeforePoll:
 def _poll(job: Job, known: _BeforePoll) -> Poll:
     """Read the listing. Raises `ClockUnsure` if the time of the poll cannot be determined."""
     _wait_for_next_second(job, known)
+    # offsets are differences of two clocks: a step between the two readings would fake one
     steps = ClockSteps(job.clock() - job.monotonic())
     walker = Walker(
         job.client,
@@ -174,6 +175,7 @@ def _poll(job: Job, known: _BeforePoll) -> Poll:
 def _wait_for_next_second(job: Job, known: _BeforePoll) -> None:
     if known.last is None:
         return
+    # the poll before is on the source's clock, so it is compared with that
     source_now = job.clock() + known.memory.offset_s
     wait_s = known.last.began_at + SHARED_SECOND_S - source_now
     # two polls that share a second of the source cannot be told apart in time
@@ -197,5 +199,6 @@ def _read_front(job: Job, known: _BeforePoll, walker: Walker) -> ReadListing | N
             added=len(changes.added) + len(matching.unsettled),
             is_changed=bool(changes.changed or changes.states),
         )
+        # whether they are new or corrections is decided by the poll that is applied
         matching.unsettled = []
     return front.reading(known.front_total)

@@ -100,9 +100,11 @@ class Database(Protocol):
 
 def open_database(value: str) -> Database:
     """Return the database of an address as people write it. Nothing is connected to yet."""
+    # before it is read: an error about it must not show its password
     remember_url(value)
     address = read_address(value)
     if isinstance(address, Path):
+        # here, not above: whoever uses SQLite needs no driver of Postgres
         from etl.dialect.sqlite import Sqlite
 
         return Sqlite(address)

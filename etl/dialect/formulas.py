@@ -33,6 +33,7 @@ def as_sql(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
 
     Raises `TypeError` if it is more than one `return`, or has something that SQL is not known for.
     """
+    # of the source text: the formula is written once, and SQL cannot part from Python
     tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     *before, returned = tree.body
@@ -77,6 +78,7 @@ class _Writer:
 
     def _compared(self, node: ast.Compare) -> str:
         operands = [node.left, *node.comparators]
+        # a < b < c of Python is two comparisons in SQL
         pairs = zip(node.ops, operands, operands[1:], strict=False)
         return " AND ".join(self._joined(*operand) for operand in pairs)
 
@@ -84,11 +86,13 @@ class _Writer:
         if name in ("max", "min"):
             first, second = arguments
             sign = ">" if name == "max" else "<"
+            # CASE: the scalar MAX of SQLite is GREATEST on Postgres, and they differ in nulls
             return self._chosen(f"{first} {sign} {second}", first, second)
         return f"{name}({', '.join(arguments)})"
 
     @staticmethod
     def _chosen(condition: str, then: str, otherwise: str) -> str:
+        # no brackets around it: the caller puts them
         return f"CASE WHEN {condition} THEN {then} ELSE {otherwise} END"
 
     @staticmethod

@@ -56,6 +56,7 @@ def account_busy(account: str) -> Busy:
 
 def _make(path: Path, like: Path) -> None:
     with suppress(FileExistsError):
+        # O_EXCL: a link that somebody put there must not make us write elsewhere
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_LINKS, 0o600))
         path.chmod(_mode(like))
     give_to_owner_of(like, path)
@@ -73,6 +74,7 @@ def _lock_error(path: Path, error: OSError) -> LockError:
             advice="put the database on a disk of this machine, or use Postgres",
         )
     advice = advice_on(error)
+    # a lock file that another user left: only its owner can remove it
     if error.errno == errno.EACCES and path.is_file():
         advice = (
             f"as its owner, while no sync is at work: rm {shlex.quote(str(path))}; it is made anew"

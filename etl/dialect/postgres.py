@@ -39,6 +39,7 @@ class Postgres:
         self.location = self._server.location()
         options: dict[str, Any] = {"creator": self._server.connect, "hide_parameters": True}
         self.engine: Engine = create_engine(DRIVER, pool_pre_ping=True, **options)
+        # no pool: a session must not outlive its lock, nor be lent while it holds one
         self._lock_engine = create_engine(DRIVER, poolclass=NullPool, **options)
 
     def exists(self) -> bool:
@@ -63,6 +64,7 @@ class Postgres:
         killed has ended.
         """
         with self.engine.begin() as conn:
+            # ends with the transaction, so nothing has to be freed after an error
             conn.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_key("write"),))
             yield conn
 
@@ -71,6 +73,7 @@ class Postgres:
         with self.engine.connect().execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         ) as conn:
+            # local to the transaction: a pooled session keeps nothing of it
             conn.exec_driver_sql(READING)
             yield conn
 
@@ -104,6 +107,7 @@ class Postgres:
         if not rows:
             return
         raw = conn.connection.cursor()
+        # rows go in one stream, with no statement to be parsed for each
         statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
         try:
             with raw.copy(statement) as copy:
@@ -196,6 +200,7 @@ class Postgres:
         return to_store_error(error, self._server)
 
     def _refuse_lost_lock(self, conn: Connection, key: int) -> None:
+        # pg_locks shows the key of 64 bits as two unsigned halves
         high, low = divmod(key % 2**64, 2**32)
         is_held = conn.exec_driver_sql(
             "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"

@@ -61,6 +61,7 @@ that speaks another language gets the general advice."""
 def to_store_error(error: DBAPIError, server: SessionFactory) -> StoreError:
     """Return our error for one of the driver."""
     state = getattr(error.orig, "sqlstate", None) or ""
+    # the driver may quote what it was given, a URL with its password too
     text = scrub(str(error.orig)).strip()
     what = f"{server.location()}: {text.partition(chr(10))[0]}"
     if state in _BUSY:
@@ -68,6 +69,7 @@ def to_store_error(error: DBAPIError, server: SessionFactory) -> StoreError:
             f"{server.location()} is locked by another program",
             advice="end the transaction that holds the lock, then try again",
         )
+    # a connection that breaks has no SQLSTATE: only the kind of the error tells
     hung_up = not state and isinstance(error.orig, _HUNG_UP)
     if error.connection_invalidated or hung_up or state.startswith(_AWAY):
         return Away(what, advice=_advice(state, text, server) or CHECK)

@@ -111,6 +111,7 @@ class SessionFactory:
         conn = psycopg.connect(**self._parameters)
         try:
             self._refuse_encoding(conn)
+            # a pooler shows a process of its own, the server the one that really works
             is_pooled = self._set_up(conn) != conn.info.backend_pid
             if is_pooled and not self._is_checked:
                 self._refuse_shared_sessions(conn)
@@ -127,6 +128,7 @@ class SessionFactory:
             for name, (since, value) in _DEFAULTS.items()
             if conn.info.server_version >= since
         }
+        # ours give way to what the URL says, but not what correctness needs
         wanted = {**ours, "lock_timeout": self._lock_timeout, **self._settings, **_FIXED}
         calls = ", ".join(["set_config(%s, %s, false)"] * len(wanted))
         conn.autocommit = True

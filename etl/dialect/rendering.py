@@ -95,10 +95,12 @@ def _expanded(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
         name, constant = match.groups()
         if constant is not None:
             done.append(_constant(constant))
+        # a view's name with a bracket is a call; without one it stays a name
         elif name in functions or (name is not None and _view(name).is_file()):
             arguments, at = _call_arguments(sql, name, at)
             text = _called_view(name, arguments) if name not in functions else None
             text = functions[name](*arguments) if text is None else text
+            # a macro may call others
             done.append(_expanded(text, functions))
         else:
             done.append(match[0])
@@ -157,6 +159,7 @@ def _substituted(body: str, instead: Mapping[str, str]) -> str:
 
 def _bracketed(argument: str) -> str:
     """Return an argument in brackets if operators around it could split it."""
+    # no needless brackets: people read the definitions of views in their database
     if _SIMPLE.fullmatch(argument) or _is_one_call(argument):
         return argument
     return f"({argument})"

@@ -95,6 +95,7 @@ class Sqlite:
             connect_args={"timeout": self._busy_timeout_s},
             **options,
         )
+        # SQLAlchemy's own would create the file that was mistyped
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", self._note_file)
         event.listen(engine, "checkout", self._refuse_replaced)
@@ -103,6 +104,7 @@ class Sqlite:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
+        # IMMEDIATE: a lock taken after the first read could find that another has written
         immediate = self.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
         with immediate as conn, conn.begin():
             yield conn
@@ -110,6 +112,7 @@ class Sqlite:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         with self.engine.connect() as conn:
+            # the transaction itself is no promise: SQLite has no read-only transactions
             conn.exec_driver_sql("PRAGMA query_only = ON")
             raw: Any = conn.connection.driver_connection
             raw.set_progress_handler(_hear_signals, HEARING_STEPS)
@@ -213,6 +216,7 @@ class Sqlite:
         conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
     def error(self, error: DBAPIError) -> StoreError:
+        # extended codes keep the kind in their low byte
         code = getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy(
@@ -244,7 +248,9 @@ class Sqlite:
                 " the writer will wait for each other; on a network drive use Postgres",
                 stacklevel=2,
             )
+        # safe with WAL: a power cut may lose the newest commit, never the file
         raw.execute("PRAGMA synchronous = NORMAL")
+        # off by default, and a setting of the connection, not of the file
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")
 

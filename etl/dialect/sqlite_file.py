@@ -74,6 +74,7 @@ class DatabaseFile:
         try:
             if with_folder:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # 0600 from the first moment: a mode that is set later leaves a gap
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             give_to_owner_of(self.path.parent, self.path)
         except FileExistsError:
@@ -92,6 +93,7 @@ class DatabaseFile:
         was opened here before.
         """
         key = self.key()
+        # another inode: a backup may have been put in place
         if self._key not in (None, key):
             self._refuse_foreign_log()
         raw: sqlite3.Connection = sqlite3.connect(
@@ -192,6 +194,7 @@ def _copy(source: Path, fresh: Path) -> None:
     if verdict != "ok":
         raise StoreError(f"{source} is damaged: {verdict}", advice="restore an older backup")
     with fresh.open("rb") as file:
+        # else a power cut after the replacement could leave an empty backup
         os.fsync(file.fileno())
 
 

@@ -29,6 +29,7 @@ class UtcInstant(TypeDecorator[Instant]):
     def process_bind_param(self, value: Instant | None, dialect: Dialect) -> Any:
         if value is None:
             return None
+        # SQLite has no type for instants: text that sorts by time
         return datetime.fromtimestamp(value, UTC) if dialect.name == "postgresql" else iso(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Instant | None:
@@ -62,5 +63,6 @@ def turned(
     by_column: list[Sequence[Any]] = list(zip(*rows, strict=True))
     for i, name in enumerate(columns):
         if isinstance(table.c[name].type, UtcInstant):
+            # by column, not by value: this runs for every row that is written
             by_column[i] = [None if value is None else iso(value) for value in by_column[i]]
     return by_column

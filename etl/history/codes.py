@@ -32,16 +32,19 @@ class Codes:
     units: Mapping[int, str | None] = field(default_factory=dict)
 
     def is_up(self, status: int) -> bool:
+        # an unknown code is down: time that nobody understands is in no sure minimum
         return self.states.get(status) in UP_STATES
 
     def is_booting(self, status: int) -> bool:
         return self.states.get(status) in BOOTING_STATES
 
     def is_prepaid(self, charging_type: int | None) -> bool:
+        # an unknown code is not prepaid: nothing is held on terms that nobody understands
         return charging_type is not None and self.units.get(charging_type) in PREPAID_UNITS
 
     def fingerprint(self) -> bytes:
         """Return bytes that differ if any meaning differs."""
+        # sorted: the databases return rows in different orders
         return repr((sorted(self.states.items()), sorted(self.units.items()))).encode()
 
 

@@ -53,12 +53,14 @@ class Zone:
                 advice="use an IANA name such as Asia/Shanghai (setting timezone)",
             ) from error
         self.name = name
+        # of the instance, not of the class: a cache on a method would keep every zone alive
         self.day_of = lru_cache(maxsize=4096)(self._day_of)
         self._starts: list[Instant] = []
         self._days: list[Day] = []
 
     def starts(self, day: date) -> Instant:
         """Return the first second of a local day."""
+        # by the zone, not by adding 24 hours: a day can have 23 or 25
         return int(datetime(day.year, day.month, day.day, tzinfo=self._zone).timestamp())
 
     def calendar(self, first: date, last: date) -> Iterator[Day]:
@@ -84,6 +86,7 @@ class Zone:
 
     def day_at(self, instant: Instant) -> Day:
         """Return the day that contains `instant`."""
+        # successive parts lie in the same few days: looking there first spares the conversion
         index = bisect_right(self._starts, instant) - 1
         if index >= 0 and instant < self._days[index].ends_s:
             return self._days[index]
@@ -112,6 +115,7 @@ def cut_by_day(
             started_at=at,
             running_s=max(0, min(ended_at, day.ends_s) - at),
             running_min_s=max(0, min(ended_min, day.ends_s) - at),
+            # never negative: the loop goes on only while the latest end lies ahead
             running_max_s=min(ended_max, day.ends_s) - at,
         )
         at = day.ends_s
@@ -153,6 +157,7 @@ def _iso_day(day: int) -> str:
 def from_iso(text: str) -> Instant:
     """Return the instant of an ISO 8601 text with a zone. Raises `ValueError`."""
     moment = datetime.fromisoformat(text)
+    # Python would take it for a time of this machine's zone
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} names no time zone")
     return int(moment.timestamp())

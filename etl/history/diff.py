@@ -156,6 +156,7 @@ def compare(known: Mapping[str, Known], sightings: Iterable[Sighting]) -> Moves:
         was = known.get(sighting.identity)
         if was is None:
             moves.added.append(sighting)
+        # a return begins a version even if nothing else changed: its history must show the hole
         elif was.facts != sighting.facts or was.gone_at is not None:
             moves.changed.append((was, sighting))
         elif was.last_seen_at is not None or was.missing_since is not None:
@@ -232,6 +233,7 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
         )
     )
     changes.ended.append(Ended(uuid, was.version, a, b, "changed"))
+    # what the going had closed comes first, and is overwritten if the pair moved it again
     stretches = {stretch.usage_no: stretch for stretch in (*undone, *step.written)}
     _add_stretches(changes, uuid, state.count, stretches.values())
 
@@ -248,6 +250,7 @@ def _undo_going(
     state = usage.fold([*before, lasting], window.codes, window.lengths).state
     undone = tuple(s for s in (state.running, state.held) if s is not None)
     changes.reopened.extend((uuid, stretch.usage_no) for stretch in undone)
+    # stretches that only the going had added: numbers stay without holes
     changes.deleted.extend((uuid, no) for no in range(state.count + 1, known.state.count + 1))
     return state, undone
 

@@ -23,6 +23,7 @@ def believed_start(facts: Instance, last: Instant | None, b: Instant) -> Instant
     # before the creation nothing can have run: the source is wrong
     if facts.create_time is not None and start < facts.create_time:
         return None
+    # a start cannot move back: an older one is a stale listing, or a clock that was wrong
     return None if last is not None and start < last else start
 
 

@@ -57,6 +57,7 @@ class VersionChanges:
 
     @property
     def added(self) -> int:
+        # a changed record begins a version too, and is counted as changed
         return len(self.began) - self.replaced
 
     @property
@@ -89,6 +90,7 @@ def compare_versions(
         was = known.get(record.identity)
         seen.add(record.identity)
         if was is None:
+            # it was not on the newest complete listing, so it began after that
             changes.began.append(Began(record, b, newest))
         elif was.record.facts != record.facts:
             _begin_version(changes, was, record, b)
@@ -110,9 +112,11 @@ def _begin_version(changes: VersionChanges, was: Lasting, record: Record, b: Ins
 def _miss(
     changes: VersionChanges, was: Lasting, b: Instant, *, listed: bool, complete: bool
 ) -> None:
+    # absence from a partial poll proves nothing
     if not complete and not listed:
         return
     if listed:
+        # a record that cannot be read is listed, so not missing, but nobody saw what it says now
         presence = VersionPresence(was, was.seen_at if complete else was.last_seen_at)
     elif was.missing_since is None:
         presence = VersionPresence(was, was.seen_at, b)

@@ -87,6 +87,7 @@ class Matching:
     def __init__(self, resource: Resource[Any]) -> None:
         self._group: Final = resource.group
         self._counts: Final = resource.counts
+        # by key, not by record: of a bill of years only this stays in memory
         self._taken: set[Key] = set()
         self.unsettled: list[Record] = []
 
@@ -114,6 +115,7 @@ class Matching:
         # only after all equal records were matched can the rest be corrections
         for record in left:
             group = groups[self._of(record)]
+            # a later page may list that one as it was: only the end of the listing tells
             if self._counts and any(held.superseded_at is None for held in group.free):
                 self.unsettled.append(record)
             else:
@@ -170,6 +172,7 @@ class Matching:
     def _add(self, group: _Group, record: Record, changes: WindowChanges) -> None:
         group.highest += 1
         self._taken.add((*self._of(record), group.highest))
+        # numbers only grow: those of superseded records are never given again
         changes.added.append(Added(record, group.highest))
 
 
@@ -181,6 +184,7 @@ class _Group:
     highest: int = 0
 
     def take(self, fits: Callable[[Held], bool]) -> Held | None:
+        # each held record is matched once: equal lines of a bill are as many charges
         at = next((at for at, held in enumerate(self.free) if fits(held)), None)
         return None if at is None else self.free.pop(at)
 
@@ -232,5 +236,6 @@ def superseded(unlisted: Iterable[Held], cover: Cover, b: Instant) -> list[Recor
 
 
 def _overlap(valid: ValidTime, starts_at: Instant, ends_at: Instant) -> bool:
+    # a moment has no length and overlaps nothing, so equality is asked apart
     same = (valid.starts_at, valid.ends_at) == (starts_at, ends_at)
     return same or (valid.starts_at < ends_at and starts_at < valid.ends_at)

@@ -88,7 +88,9 @@ def allocations(
         begins |= {rule.valid_from or BEGINNING, rule.valid_to or BEGINNING}
     periods: list[Allocation] = []
     for at, to in pairwise([*sorted(begins), FOREVER]):
+        # before its first version an instance counts as what it was first seen as
         then = next((seen for seen in reversed(labels) if seen.since <= at), labels[0])
+        # unmatched time has a row too, so that its cost is a line and is not dropped by a join
         rule = first_match(rules, account, instance_uuid, then, at) or Rule(NO_RULE)
         periods.append(Allocation(at, to, rule.rule_no, rule.project, rule.owner, rule.cost_centre))
     return list(merge_adjacent(periods))
@@ -109,4 +111,5 @@ def _is_like(pattern: str, text: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _pattern(pattern: str) -> re.Pattern[str]:
+    # titles hold brackets such as [train]: only * and ? are meant as patterns
     return re.compile(translate(pattern.replace("[", "[[]")))

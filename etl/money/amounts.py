@@ -26,8 +26,10 @@ def yuan_of(text: str) -> Decimal:
     A comma or a space between groups of three digits is no decimal mark. Raises `NoAmount` for
     text that could be read in two ways, such as `1.234,50` or `12,5`.
     """
+    # full-width digits and signs, and the minus of typesetting
     folded = normalize("NFKC", text).replace("\u2212", "-").strip()
     marked = _MARKED.fullmatch(folded)
+    # one sign, before or after the currency: of two nobody knows what is meant
     if marked is None or (marked["sign"] and marked["inner"]):
         raise NoAmount("must be yuan, such as 5.50")
     number = marked["number"].strip()

@@ -111,6 +111,7 @@ def _split_at(periods: Sequence[PricePeriod], cuts: Sequence[Instant]) -> Iterat
     """Split periods at the moments inside them."""
     for period in periods:
         inside = [cut for cut in cuts if period.starts_s < cut < period.ends_s]
+        # a piece is paid by one payer: nobody pays for the rest of another's day
         if inside:
             for starts_s, ends_s in pairwise((period.starts_s, *inside, period.ends_s)):
                 yield replace(period, starts_s=starts_s, ends_s=ends_s)
@@ -123,6 +124,7 @@ def _charged_seconds(
 ) -> tuple[int, int, int]:
     """Return the seconds charged between two ages of a stretch: estimate, at least, at most."""
     kind, evidence = part.kind, part.evidence
+    # if the begin of a run is not known, nobody knows where its steps begin
     is_certain = formulas.knows_steps(kind, evidence, model.step_s)
     most_step_s = formulas.most_step_of(kind, model.step_s)
     boot_s, boot_max_s = (
@@ -147,6 +149,7 @@ def _piece_at(
     charged_s, charged_min_s, charged_max_s = charged
     amounts: list[Any] = [None] * 4
     if gpus is not None and price.list_microcny is not None:
+        # at list price the image costs nothing: the list has prices of GPUs alone
         listed = formulas.rate(gpus, price.list_microcny, 0)
         amounts[3] = formulas.amount(charged_s, listed, price.list_per_s)
     if gpus is not None and price.price_microcny is not None:
@@ -166,6 +169,7 @@ def _piece_at(
     return Piece(
         at,
         ends_s,
+        # also if the price is known and the number of GPUs is not
         "unknown" if amounts[0] is None else price.price_source,
         ends_s - at,
         *charged,

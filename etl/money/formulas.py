@@ -19,11 +19,13 @@ def clamped(at: int, low: int, high: int) -> int:
 
 def stepped(seconds: int, step_s: int) -> int:
     """Round up to whole steps, never below 0."""
+    # guarded, as `//` of SQL rounds towards zero and that of Python downwards
     return (seconds + step_s - 1) // step_s * step_s if seconds > 0 else 0
 
 
 def chargeable_gpus(gpu_nums: int | None) -> int | None:
     """Return the number of GPUs, None if it cannot be right."""
+    # None, not 0: an unknown cost must not be added up as nothing
     return gpu_nums if gpu_nums is not None and 0 <= gpu_nums <= MOST_GPUS else None
 
 
@@ -79,6 +81,7 @@ def rate(gpus: int, price_microcny: int, flat_microcny: int) -> int:
 
 def amount(seconds: int, rate: int, per_s: int) -> int:
     """Return the cost of seconds at a rate for `per_s` seconds, rounded."""
+    # in whole numbers: floats of Python and of the databases would differ in the last digit
     return (seconds * rate + per_s // 2) // per_s
 
 

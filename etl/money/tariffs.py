@@ -23,6 +23,7 @@ PER_S: Final[Mapping[str, int]] = {
     "hour": HOUR_S,
     "day": DAY_S,
     "week": 7 * DAY_S,
+    # the source does not say how long its month is: see ASSUMED_UNITS
     "month": 30 * DAY_S,
     "year": 365 * DAY_S,
 }
@@ -85,6 +86,7 @@ class Override:
     def subject(self) -> tuple[object, ...]:
         """Return its subject: of two with the same subject only one can hold at a time."""
         about = (self.account, self.gpu_uuid, self.gpu_name, self.image_uuid, self.charging_type)
+        # one that names a charging type is about that type, in whichever unit it is given
         unit = self.unit if self.charging_type is None else None
         return (*about, unit, self.no_card, self.adds, self.source)
 
@@ -173,6 +175,7 @@ class Prices:
         listed = list(_over_time(self._versions(terms), unit))
         begins = {BEGINNING} | {step.starts_s for step in listed}
         for override in fitting:
+            # an open end adds no edge: the beginning is one already
             begins |= {override.begins, override.valid_to or BEGINNING}
         starts = sorted(at for at in begins if BEGINNING <= at < FOREVER)
         periods = [
@@ -183,6 +186,7 @@ class Prices:
 
     def _versions(self, terms: PriceTerms) -> list[ListPrice]:
         """Return the list prices of a model, by its name only if usage names no uuid."""
+        # a list price is of a GPU: nothing is known of time without one
         if terms.no_card:
             return []
         return sorted(
@@ -231,6 +235,7 @@ def _over_time(versions: Sequence[ListPrice], unit: str | None) -> Iterator[_Lis
             continue
         next_amount = amount if following is None else following[1]
         least, most = sorted((amount, next_amount))
+        # a version may be missing from its first poll on
         unseen_from = max(version.valid_from, version.last_seen_at)
         is_next = following is not None and following[0].valid_from == version.valid_to
         yield _Listed(unseen_from, "list" if is_next else "list_assumed", amount, least, most)
@@ -244,6 +249,7 @@ def _at(listed: Sequence[_Listed], at: Instant) -> _Listed:
 def _period_between(
     at: Instant, to: Instant, unit: str | None, listed: _Listed, overrides: Sequence[Override]
 ) -> PricePeriod:
+    # what replaces a price and what comes on top of it are chosen apart: both may hold
     replacing = max((o for o in overrides if not o.adds), key=lambda o: o.rank, default=None)
     adding = max((o for o in overrides if o.adds), key=lambda o: o.rank, default=None)
     charged_by = unit or "hour"
@@ -286,6 +292,7 @@ def _overridden(price: PricePeriod, override: Override) -> PricePeriod:
 def _added(price: PricePeriod, override: Override) -> PricePeriod:
     """Return a price with an extra on top, converted to the price's own unit of time and rounded."""
     per_s = PER_S[override.unit]
+    # in whole millionths, rounded to the nearest: periods are compared for equality
     extra = (override.price_microcny * price.per_s + per_s // 2) // per_s
     is_flat = override.no_card or override.per == "instance"
     on_gpus, on_instance = (0, extra) if is_flat else (extra, 0)

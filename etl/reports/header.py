@@ -71,6 +71,7 @@ def report_names() -> list[str]:
 def load_report(name: str) -> Report:
     """Return the report of a name. Raises `SettingsError` if there is none."""
     path = paths.REPORTS / f"{name}.sql"
+    # asked of the list, not of the disk: a name must not be a path
     if name not in report_names():
         raise SettingsError(
             f"there is no report {name!r}", advice=f"there are: {', '.join(report_names())}"
@@ -90,6 +91,7 @@ def load_own(path: Path) -> Report:
             f"{path} cannot be read: {getattr(error, 'strerror', 'it is no UTF-8 text')}",
             advice="name a file with one SELECT: --file FILE.sql",
         ) from error
+    # in SQL of the user's a parameter is its own declaration
     used = [name for name in bound(report.sql) if report.param(name) is None]
     params = (*report.params, *(Param(name, "") for name in used))
     return replace(report, params=params, is_own=True)
@@ -100,6 +102,7 @@ def parse_report(name: str, path: Path) -> Report:
     header: list[str] = []
     body: list[str] = []
     for line in path.read_text(encoding="utf-8-sig").splitlines():
+        # only the leading comment: later ones belong to the SQL
         is_header = line.startswith("--") and not body
         (header if is_header else body).append(
             line.removeprefix("--").strip() if is_header else line
@@ -133,6 +136,7 @@ def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
 
 def bound(sql: str) -> list[str]:
     """Return the names of the parameters in a query (`:from_day`), each once."""
+    # a colon in a literal, such as a time, begins no parameter
     return list(dict.fromkeys(_BOUND.findall(_SILENT.sub(" ", sql))))
 
 

@@ -228,6 +228,7 @@ def unread(database: Database, account: str | None, lang: str = "en") -> list[st
 def is_about_money(report: Report) -> bool:
     """Tell whether a report reads prices, costs, bills, balances, cards or recharges."""
     return (
+        # of the SQL, so that a report of the user's gets the same notes
         re.search(r"\b(cost|bill|balance|card|recharge|reconcil|budget|burn)", report.sql)
         is not None
     )
@@ -257,6 +258,7 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -
                 account=account, start=iso(start_s), end=iso(end_s), minutes=minutes
             ),
         )
+    # said even if there are none: a missing line would say nothing
     if not gaps:
         yield "gaps in observation", 0
     for words in unread(database, arguments.get("account"), lang):

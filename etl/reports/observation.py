@@ -109,6 +109,7 @@ def observed_line(per_account: Sequence[Observation], *, of_period: bool, lang: 
     """Return the line that says until when each account was observed, and how much was not seen."""
     if not per_account:
         return _WORDS[lang]["nothing"]
+    # the worst first, as only some are named
     worst = sorted(
         per_account,
         key=lambda o: (o.until_at is not None, not o.is_future, -o.unseen_s, o.account),
@@ -135,6 +136,7 @@ def _with_future_marked(
     per_account: Iterable[Observation], now: Instant | None
 ) -> list[Observation]:
     """Mark newest polls that lie in the future."""
+    # without a now nothing is in the future: a report of the past asks no clock
     latest = math.inf if now is None else now + FUTURE_S
     return [
         replace(o, is_future=o.until_at is not None and o.until_at > latest) for o in per_account
@@ -165,6 +167,7 @@ def _since_newest(
     """
     ((starts, ends),) = run(database, _PERIOD, arguments)[1]
     for name, until in _newest(database, resource, arguments):
+        # clamped into the period: a newer poll has seen no more of it than all
         seen_to = min(ends or 0, max(starts or 0, until or 0))
         yield Observation(name, until, (ends or 0) - seen_to)
 

@@ -26,6 +26,7 @@ def day_range(since: str | None, until: str | None, today: date) -> tuple[str, s
     if until is not None:
         last = _days_of_word(until, today)[1]
     else:
+        # a month that is named alone is meant whole, this month up to today
         last = last_of_since if since and _names_a_period(since) else today
     if first > last:
         raise SettingsError(
@@ -71,6 +72,7 @@ def _days_of_word(word: str, today: date) -> tuple[date, date]:
 
 
 def _known(today: date) -> dict[str, tuple[date, date]]:
+    # weeks begin on Monday, as those of `calendar_day` do
     monday = today - today.weekday() * _DAY
     firsts = {
         "week": (monday, monday - 7 * _DAY),

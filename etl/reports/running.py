@@ -39,7 +39,9 @@ def run(
     """
     values = bound_values(report, arguments)
     lines = _stream_rows(database, report, values)
+    # the header comes first, so that errors of the query are raised here, not among the rows
     header = next(lines)
+    # files and JSON find columns by name: one of the two would be lost
     if twice := {name for name in header if header.count(name) > 1}:
         lines.close()
         raise SettingsError(
@@ -62,6 +64,7 @@ def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]
     names = bound(report.sql)
     if NOW in names:
         values.setdefault(NOW, arguments.get(NOW))
+    # computed only if asked for: a period near the year 1 has no days before it
     asked = [name for name in names if name in FOLLOWING and name not in values]
     if asked and not report.is_own:
         following = days_that_follow(values["from_day"], values["to_day"])
@@ -73,6 +76,7 @@ def _stream_rows(database: Database, report: Report, values: Mapping[str, Any]) 
     statement = _statement(report)
     opened = database.guarded(report.sql) if report.is_own else database.reading()
     with _blamed(report), translated(database), opened as conn:
+        # a year of parts does not fit in memory
         streamed = conn.execution_options(stream_results=True)
         with streamed.execute(statement, values) as result:
             yield list(result.keys())
@@ -148,6 +152,7 @@ def plain(value: Any) -> Any:
 
 def _instant(value: datetime) -> str:
     spelled = value.isoformat()
+    # sessions are in UTC, so this is rare: SQL can name another zone
     if not spelled.endswith("+00:00"):
         spelled = value.astimezone(UTC).isoformat()
     return f"{spelled[:19]}Z"

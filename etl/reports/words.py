@@ -57,6 +57,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
 
 def in_chinese(columns: Sequence[Column], rows: Rows) -> Iterator[list[Any]]:
     """Yield rows whose known words are in Chinese; others stay as they are."""
+    # by column: a title that happens to be "card" stays as it is
     known = [VALUES.get(column.name, {}) for column in columns]
     for row in rows:
         yield [

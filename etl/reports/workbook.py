@@ -70,6 +70,7 @@ def write_month(
     """
     first, last = _days_of_month(month, today)
     arguments = {"account": account, "from_day": first, "to_day": last, "now": made_at}
+    # into a new file first: a workbook that fails leaves the old one as it was
     with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
             columns, rows = _report_rows(database, sheet, arguments, lang)

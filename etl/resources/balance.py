@@ -13,6 +13,7 @@ IDENTITY = "balance"
 
 
 def _demand_an_amount(columns: dict[str, int | None]) -> None:
+    # an answer without any amount is a changed API, not an empty purse
     if all(value is None for value in columns.values()):
         raise OddValue("Expected an amount - at `$.balance`")
 
@@ -29,6 +30,7 @@ FORM = Form(
 
 
 def open_answer(body: bytes) -> Listing:
+    # opened for its error alone: an answer without data is no balance
     content_of(body)
     return Listing(1, (IDENTITY,))
 

@@ -36,6 +36,7 @@ def _order(value: Any, name: str, extra: Extra) -> str:
 
 
 def _charge_channel(value: Any, name: str, extra: Extra) -> int:
+    # a key holds no null; no channel is written as 0
     return code(value, name, extra) or 0
 
 
@@ -55,6 +56,7 @@ def _complete(columns: dict[str, Any]) -> None:
     starts, ends, ordered = (
         columns[name] for name in ("settle_start_at", "settle_end_at", "ordered_at")
     )
+    # a charge without a window still has to fall into a day
     starts = next((at for at in (starts, ordered, ends) if at is not None), None)
     if starts is None:
         raise OddValue("Expected an instant - at `$.settle_start_time`")
@@ -81,6 +83,7 @@ class LineFacts(NamedTuple):
         return self.settle_end_at if self.ordered_at is None else self.ordered_at
 
 
+# what a correction leaves alone, see `docs/design.md`
 GROUP = LineFacts._fields.index("ordered_at")
 """How many of the facts lead the key: lines alike in them are corrected in place."""
 MEMBERS = (
@@ -96,6 +99,7 @@ MEMBERS = (
 
 def _name_of(facts: Sequence[Any]) -> str:
     """Return a hash of all facts of a line."""
+    # a line has no identity: what it says is its name, at a fixed length
     return hashlib.sha256(repr(tuple(facts)).encode()).hexdigest()[:32]
 
 
@@ -165,6 +169,7 @@ def _facts_of(line: dict[str, Any]) -> tuple[Any, ...]:
     try:
         columns["amount_microcny"] = _line_amount(line.get(AMOUNT), AMOUNT, {})
     except OddValue:
+        # named all the same: a line that cannot be read still counts as listed
         columns["amount_microcny"] = repr(redact(line.get(AMOUNT)))
     return tuple(columns.values())
 

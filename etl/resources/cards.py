@@ -18,6 +18,7 @@ LIST_KEY = "card_list"
 
 def _card_suffix(value: Any, name: str, extra: Extra) -> str | None:
     text = words(value if value is None else str(value), name, extra)
+    # a card number pays: enough is kept to tell cards apart, not to use one
     return None if text is None else text[-4:]
 
 

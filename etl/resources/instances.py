@@ -141,11 +141,13 @@ def read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
 
 
 def _decode(body: bytes) -> tuple[list[Sighting], list[Reject]]:
+    # the strict decoders take a page in one step; nearly all pages pass the first
     for decoder in _DECODERS:
         try:
             wires = decoder.decode(body).data.instance_list or []
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
+        # msgspec knows no rule for a name that both databases can hold
         if all(is_identity(wire.instance_uuid) for wire in wires):
             return [_sighting(wire, {}) for wire in wires], []
     # one odd record must not cost its neighbours: each is read alone
@@ -169,6 +171,7 @@ def _read_one(record: Any) -> Sighting:
     known = {name: value for name, value in record.items() if name in _FIELDS}
     extra = {name: value for name, value in record.items() if name not in _FIELDS}
     shutdown = known.get("shutdown_regular")
+    # an unknown member of the timer is kept, and does not make the record a reject
     if isinstance(shutdown, dict) and not shutdown.keys() <= _SHUTDOWN_FIELDS:
         known["shutdown_regular"] = {k: v for k, v in shutdown.items() if k in _SHUTDOWN_FIELDS}
         extra["shutdown_regular"] = {k: v for k, v in shutdown.items() if k not in _SHUTDOWN_FIELDS}
@@ -185,6 +188,7 @@ def _reject(record: Any, message: str) -> Reject:
 
 def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
     shutdown = wire.shutdown_regular or _NO_SHUTDOWN
+    # services hold most of a record's text: the usual form is redacted in half the time
     services = _usual_services if type(wire) is _UsualWire else _services_json
     facts = Instance(
         instance_uuid=wire.instance_uuid,
@@ -229,6 +233,7 @@ def _usual_services(services: Any) -> str | None:
     """Return canonical JSON of services given as texts or as `_Service`s, whose members are
     declared in canonical order.
     """
+    # type, not isinstance: this runs for each service of each instance
     if type(services) is not list:
         return _services_json(services)
     plain = [redact(s) if type(s) is str else _without_secrets(s) for s in services]

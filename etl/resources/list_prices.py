@@ -16,6 +16,7 @@ FORM = Form(
         Member("gpu_uuid", "gpu_uuid", identifier),
         Member("gpu_name", "gpu_name", words),
         Member("status", "status", code),
+        # `price` is an object of units: a unit that is missing or null has no price
         *(Member(f"{unit}_microcny", f"price.{unit}", microcny_of) for unit in UNITS),
     ),
     identify=lambda record: record.get("gpu_uuid"),

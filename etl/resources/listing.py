@@ -44,6 +44,7 @@ def numbered(counts: Counter[str], name: str) -> str:
     """Return the name of one more record that is alike in everything: the first has the bare name.
     `counts` goes on counting.
     """
+    # a name that was numbered on its page is numbered anew over all pages
     plain = name.partition("/")[0]
     counts[plain] += 1
     return plain if counts[plain] == 1 else f"{plain}/{counts[plain]}"
@@ -84,6 +85,7 @@ def reported_total(value: Any) -> int | None:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    # what no column holds is no count: the poll is then not proven whole
     return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
@@ -93,6 +95,7 @@ def parse_json(body: bytes, number: Callable[[str], Any] = float) -> Any:
     `number` reads a number with a point or an exponent. Bytes that are no UTF-8, lone surrogates
     and NUL characters become U+FFFD. Raises `ValueError` if it is no JSON at all.
     """
+    # the slow way: strict JSON refuses what a source with one bad byte sends
     return _clean(json.loads(body.decode("utf-8-sig", "replace"), parse_float=number))
 
 

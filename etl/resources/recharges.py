@@ -75,6 +75,7 @@ def read(body: bytes) -> tuple[list[Record], list[Reject]]:
 def _records_in(body: bytes) -> Listed:
     content = content_of(body)
     lists = [value for value in content.values() if isinstance(value, list)]
+    # the form is not published: the only list of an answer is the list
     records = content.get(LIST_KEY, lists[0] if len(lists) == 1 else content)
     if records is not None and not isinstance(records, list):
         raise Changed(f"the answer has no {LIST_KEY}", path=f"$.data.{LIST_KEY}")
@@ -90,10 +91,12 @@ def _with_identity(record: Any) -> Any:
     """
     if not isinstance(record, dict):
         return record
+    # the number of the payment stays the same when the recharge is paid
     name = str(record.get("out_trade_no") or "").strip()
     if not is_identity(name):
         # a hash has a fixed length, and shows nothing of the members
         name = hashlib.sha256(canonical(_stable_members(record)).encode()).hexdigest()[:32]
+    # a record without the member is taken as paid: only an empty one says otherwise
     is_paid = "pay_time" not in record or str(record["pay_time"] or "0").strip() not in ("", "0")
     return {**record, ID: name, PAID: int(is_paid)}
 
@@ -106,6 +109,7 @@ def _stable_members(record: dict[str, Any]) -> Any:
         )
     except OddValue:
         paid = created = None
+    # all of it then: two recharges must not become one because neither can be read
     if paid is None or created is None:
         return redact(record)
     return [paid, created, record.get("id")]

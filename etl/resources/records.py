@@ -134,8 +134,10 @@ class Form:
             try:
                 columns[column] = reading(_member_value(record, name), name, extra)
             except OddValue as error:
+                # in the words of msgspec, as those of instances are
                 raise OddValue(f"{error} - at `$.{name}`") from None
         self.finish(columns)
+        # last, so that the reason names the member that is wrong, and not only the name
         if identity is None:
             raise OddValue("Expected a name - at `$`")
         plain = redact(extra)
@@ -153,6 +155,7 @@ def _parse_answer(body: bytes) -> Any:
 
 def _member_value(record: dict[str, Any], name: str) -> Any:
     outer, dot, inner = name.partition(".")
+    # missing and null are the same: absence
     value = record.get(outer)
     if not dot or value is None:
         return value

@@ -51,6 +51,7 @@ def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
     if value is None:
         return None
     try:
+        # by way of a float: "1735689600.0" is an instant as well
         seconds = int(float(value)) if isinstance(value, str) else int(value)
     except (ValueError, OverflowError, TypeError):
         seconds = LAST_INSTANT + 1
@@ -85,6 +86,7 @@ def code(value: Any, _name: str, _extra: Extra) -> int | None:
 
 def microcny_of(value: Any, name: str, extra: Extra) -> int | None:
     """Read yuan, a number or text, as millionths. Raises `OddValue`."""
+    # an empty text is how forms say that there is no amount
     if value is None or value == "":
         return None
     exact = _exact_yuan(value) * MICRO
@@ -111,6 +113,7 @@ def canonical(value: Any) -> str:
         text = _CANONICAL.encode(value).decode()
     except (OverflowError, UnicodeEncodeError):
         return _CANONICAL.encode(_encodable(value)).decode()
+    # Postgres refuses NUL in text, also when JSON has escaped it
     return _CANONICAL.encode(_encodable(value)).decode() if "\\u0000" in text else text
 
 
@@ -142,6 +145,7 @@ def _exact_yuan(value: Any) -> Decimal:
 
 
 def _decimal(value: Any) -> Decimal:
+    # yes and no would be read as 1 and 0 yuan
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise OddValue("Expected a number")
     try:
@@ -163,6 +167,7 @@ def _encodable(value: Any) -> Any:
         return [_encodable(item) for item in value]
     if isinstance(value, dict):
         return {text_of(key): _encodable(item) for key, item in value.items()}
+    # msgspec writes no integer beyond 64 bits
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return str(value)
     return value

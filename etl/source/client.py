@@ -117,6 +117,7 @@ class Client:
 
         Raises `Unavailable` when it still fails after the retries, `Refused` and `Changed` at once.
         """
+        # one end for all attempts: a poll waits for each page, and must itself end in time
         ends = time.monotonic() + self._retrying.total_s
         attempt = 0
         while True:
@@ -151,6 +152,7 @@ class Client:
             return None
         backoff_s = min(bounds.first_wait_s * 2 ** (attempt - 1), bounds.longest_wait_s)
         wait_s = max(backoff_s, error.retry_after_s or 0.0)
+        # all daemons of a site would else come back in the same second
         wait_s += random.uniform(0.0, bounds.first_wait_s)  # noqa: S311 - jitter
         wait_s = min(wait_s, bounds.longest_wait_s)
         return wait_s if time.monotonic() + wait_s < ends else None
@@ -159,6 +161,7 @@ class Client:
         query = f"?{urlencode(params)}" if params else ""
         request = self._request(self._base_url + path + query)
         for _ in range(1 + MAX_REDIRECTS):
+            # a turn for each request, not for each get: waits before a retry hold no connection
             if not self._turns.acquire(timeout=max(0.0, ends - time.monotonic())):
                 raise Unavailable(f"GET {path}: no free connection in time", advice=ADVICE_WAIT)
             try:
@@ -175,6 +178,7 @@ class Client:
         self, path: str, request: httpx.Request, ends: float
     ) -> tuple[httpx.Response, Answer]:
         self._count(requests=1)
+        # of this thread: the same transport serves several pages at a time
         self._budget.ends = ends
         self._sent.at = None if self._notes_writes else self._clock()
         try:
@@ -183,6 +187,7 @@ class Client:
                 body = self._read(path, response, ends)
             finally:
                 response.close()
+        # a redirect can lead to a URL that httpx cannot read
         except (httpx.RequestError, httpx.InvalidURL, zlib.error) as error:
             raise Unavailable(
                 f"GET {path}: {self._words(error)}", advice=advice_through(ADVICE_WAIT, self._proxy)
@@ -204,11 +209,13 @@ class Client:
                 raise Changed(what, advice=ADVICE_CHANGED)
             if time.monotonic() > ends:
                 raise Unavailable(f"GET {path}: the answer took too long", advice=ADVICE_WAIT)
+        # a proxy or an error page may echo the header that it got
         return bytes(body).replace(self._key, MASK.encode())
 
     def _redirected(self, path: str, response: httpx.Response) -> httpx.Request:
         """Return the request that follows a redirect; refuse to carry the key to another host."""
         target = response.url.join(response.headers["location"])
+        # http to https is another origin too: who redirects is not who was asked
         if target.userinfo or _origin(target) != _origin(response.url):
             host = printable(f"{target.scheme}://{target.host}")
             what = f"GET {path}: redirected to {host}; the key was not sent there"
@@ -244,6 +251,7 @@ class Client:
                 return f"the connection or the answer broke ({type(error).__name__})"
 
     def _count(self, requests: int = 0, retries: int = 0, limited: int = 0) -> None:
+        # += on an attribute is no single step, and pages are read in several threads
         with self._counting:
             self.requests += requests
             self.retries += retries
@@ -266,6 +274,7 @@ def _unpacked(response: httpx.Response, limit: int) -> Iterator[bytes]:
     elif packing in ("gzip", "x-gzip"):
         unpacker = zlib.decompressobj(wbits=31)
         for chunk in response.iter_raw():
+            # bounded: a few KB can unpack to gigabytes
             yield unpacker.decompress(chunk, limit + 1)
         if not unpacker.eof:
             raise zlib.error("the answer ends in the middle")
@@ -274,6 +283,7 @@ def _unpacked(response: httpx.Response, limit: int) -> Iterator[bytes]:
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    # httpx gives no port for the usual one of a scheme
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 

@@ -57,6 +57,7 @@ class TimedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         *others, last = _resolve(host, port)
         for address in others:
+            # not so for the last: it may take all that is left
             bound = min(ADDRESS_S, self._budget.left(timeout, httpcore.ConnectTimeout))
             try:
                 return self._connect(address, port, bound, local_address, socket_options)
@@ -111,4 +112,5 @@ def _resolve(host: str, port: int) -> list[str]:
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(str(error)) from error
+    # a system may list an address once for each protocol
     return list(dict.fromkeys(str(info[4][0]) for info in infos))

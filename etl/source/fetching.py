@@ -23,6 +23,7 @@ class Fetches(Generic[T]):
         self._size = min(size, len(numbers))
         self._taking = threading.Lock()
         self._stopped = threading.Event()
+        # pages that arrived wait in memory: the threads may be only this far ahead
         self._lead = threading.Semaphore(2 * self._size)
         self._came: SimpleQueue[tuple[int, T | BaseException] | None] = SimpleQueue()
 
@@ -35,6 +36,7 @@ class Fetches(Generic[T]):
     def __iter__(self) -> Iterator[tuple[int, T | BaseException]]:
         try:
             for _ in range(self._size):
+                # started by the iteration: a walk that needs one page starts none
                 threading.Thread(target=self._work, daemon=True).start()
             ended = 0
             while ended < self._size:
@@ -53,6 +55,7 @@ class Fetches(Generic[T]):
                 self._came.put((number, self._ask(number)))
             except BaseException as error:  # noqa: BLE001 - raised again in the main thread
                 self._came.put((number, error))
+        # each thread says when it ends, so that the last answer is not missed
         self._came.put(None)
 
     def _next(self) -> int | None:

@@ -86,6 +86,7 @@ class Transport(httpx.BaseTransport):
         try:
             with _errors_of_httpx(request, self._errors):
                 answer = self._pool.handle_request(asked)
+        # a refusing SOCKS proxy leaves the connection open in httpcore: one leak for each poll
         except httpx.ProxyError:
             self._backend.abandon()
             raise
@@ -135,5 +136,6 @@ def _errors_of_httpx(request: httpx.Request, errors: Errors) -> Iterator[None]:
     try:
         yield
     except tuple(errors) as error:
+        # in the order of the table: its first match is the nearest type
         kind = next(ours for theirs, ours in errors.items() if isinstance(error, theirs))
         raise kind(str(error), request=request) from error

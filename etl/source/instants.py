@@ -118,6 +118,7 @@ class ClockReadings:
         raise self._unsure(memory, seen.middle)
 
     def _unsure(self, memory: ClockMemory, offset_s: float) -> ClockUnsure:
+        # for the message: by which clock it is what time, since only a person can tell who is right
         source_at = math.floor(self._first_sent_at + offset_s)
         expected_at = math.floor(self._first_sent_at + memory.offset_s)
         ours = "this machine's clock" if not memory.offsets else "the polls before and this machine"
@@ -125,6 +126,7 @@ class ClockReadings:
             f"the source says that it is {iso(source_at)}, by {ours} it is {iso(expected_at)}:"
             " one of the clocks is wrong",
             advice=ADVICE,
+            # kept, so that a later poll that reads the same can confirm it
             offset_s=round(offset_s, 3) if abs(offset_s) <= LARGEST_OFFSET_S else None,
             at=min(source_at, expected_at),
         )
@@ -154,6 +156,7 @@ def _common(readings: Sequence[_Interval]) -> _Interval:
     """Combine readings: the offsets that all of them allow, or that any allows if they differ by
     more than the source's clocks may.
     """
+    # all answers are of one poll: what all of them allow is the narrowest truth
     lo, hi = max(r.lo for r in readings), min(r.hi for r in readings)
     if lo - SKEW_S <= hi + SKEW_S:
         return _Interval(min(lo, hi), max(lo, hi))

@@ -50,6 +50,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     """
     parts = urlsplit(url)
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
+        # lower case wins, as for curl: HTTP_PROXY can be a header of a CGI request
         variable = name if name in environ else name.upper()
         value = environ.get(variable, "").strip()
         if value and not is_spared(parts.hostname or "", parts.port, environ):
@@ -103,6 +104,7 @@ def _read_proxy(value: str, variable: str) -> Proxy:
     if scheme is None or not host or port == 0 or not re.fullmatch(r"[\w.:%-]+", host, re.ASCII):
         raise odd
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    # an error of the proxy may quote its URL
     remember(password)
     address = f"[{host}]" if ":" in host else host
     return Proxy(
@@ -119,10 +121,12 @@ def _entry_matches(entry: str, host: str, port: int | None) -> bool:
     with suppress(ValueError):
         return ip_address(host) in ip_network(entry, strict=False)
     bare = re.fullmatch(r"\[?(.*?)\]?(?::([0-9]+))?", entry)
+    # an entry with a port spares that port alone
     if bare is None or (bare[2] and int(bare[2]) != port):
         return False
     with suppress(ValueError):
         return ip_address(host) == ip_address(bare[1])
+    # `.example.com`, `*.example.com` and `example.com` are written for the same
     domain = bare[1].removeprefix("*").strip(".")
     return bool(domain) and (host == domain or host.endswith(f".{domain}"))
 

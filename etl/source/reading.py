@@ -37,6 +37,7 @@ class Walk:
     def take(self, read: PageRead) -> None:
         self.pages.append(read.page)
         self.sent_at = min(self.sent_at, read.answer.sent_at)
+        # a server that ignores paging answers every page with the same bytes
         twin = self._hashes.setdefault(read.sha256, read.page.number)
         if twin != read.page.number:
             self.ends(f"pages {twin} and {read.page.number} are the same")
@@ -53,6 +54,7 @@ class Walk:
 
     def digest(self, seed: bytes) -> str:
         sizes = {page.number: page.page_size for page in self.pages}
+        # sizes belong to it: the same bytes asked with another size prove another list
         return digest_of(seed, [(n, sizes[n], sha256) for sha256, n in self._hashes.items()])
 
     def repeats(self, last: LastPoll | None, seed: bytes) -> bool:

@@ -75,6 +75,7 @@ class Walker:
         self._concurrency = concurrency
         self._progress = progress or (lambda read, expected: None)
         self._span = ClockReadings()
+        # a client outlives the poll: its counters are compared
         self._before = client.requests, client.retries
 
     def poll(self, account: str, reading: ReadListing, memory: ClockMemory) -> Poll:
@@ -133,6 +134,7 @@ class Walker:
         walk = Walk()
         first = self.ask(1)
         listing = self._resource.open(first.page.body)
+        # by the length of page 1, not by the size that was asked for: servers cap it
         expected = _page_count(listing) if self._resource.paged else 1
         self.take(walk, first, expected)
         if expected is None:
@@ -181,6 +183,7 @@ class Walker:
         listing, seen, number = first, set(first.identities), 1
         while listing.identities and len(listing.identities) >= len(first.identities):
             number += 1
+            # without a total nothing else ends a list that never becomes short
             if number > MAX_PAGES:
                 walk.ends(f"more than {MAX_PAGES} pages", final=True)
                 return
@@ -239,6 +242,7 @@ class Walker:
         # `create_time` may come from another clock of the source than `Date`
         before = self._span.source_time(walk.sent_at) - YOUNG_S
         for page in walk.pages:
+            # by the source's own creation times: the only witness of who was there before
             newcomers -= older(self._resource, page, before)
         if not newcomers:
             return verdict
@@ -279,6 +283,7 @@ class Front:
         """
         if self._is_repeated and self._last is not None:
             return ReadListing.unchanged_since(self._last, self._walk)
+        # a record that vanished from the middle makes the total fall short: read everything
         if not self._is_done or self._tally.total != held_total + self._added:
             return None
         names = self._tally.identities

@@ -62,11 +62,13 @@ class Tally:
 
     def add(self, number: int, listing: Listing) -> None:
         self._lengths.append((number, len(listing.identities)))
+        # the first is the total; any other contradicts it: the list changed while it was read
         if listing.total not in self._totals:
             self._totals.append(listing.total)
         names = [name for name in listing.identities if name is not None]
         if self._counts is not None:
             counted = [numbered(self._counts, name) for name in names]
+            # numbered names are those that an earlier page had already
             self.repeated.update(set(counted) - set(names))
             self._identities.update(counted)
         else:
@@ -102,6 +104,7 @@ class Tally:
         elif self.total is None:
             yield "the source gives no total, so nothing proves that the list is whole"
         full = self._lengths[0][1]
+        # a short page in the middle hides records that moved on to nowhere
         for number, length in self._lengths[:-1]:
             if length != full:
                 yield f"page {number} has {length} records, page 1 has {full}"
@@ -118,6 +121,7 @@ def tally_of(resource: Resource[Any], pages: Iterable[Page]) -> Tally:
         try:
             tally.add(page.number, resource.open(page.body))
         except Changed as error:
+            # noted, not raised: the other pages still count as sightings
             tally.unreadable[page.number] = error.message
     return tally
 
@@ -133,6 +137,7 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
         answer = _births(list_key, identity, created).decode(page.body)
         births = [(record.identity, record.created) for record in answer.data.records]
     except (msgspec.MsgspecError, UnicodeDecodeError):
+        # one odd record must not hide the births of all others
         _, records = records_of(parse_json(page.body), list_key)
         dicts = (record for record in records if isinstance(record, dict))
         births = [(r.get(identity), r.get(created)) for r in dicts]
@@ -140,6 +145,7 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
 
 
 def _is_before(created: Any, instant: float) -> bool:
+    # twenty digits and more would be no instant, and a slow int
     if isinstance(created, str) and created.isdecimal() and len(created) < 20:
         created = int(created)
     return isinstance(created, int | float) and 0 < created < instant
@@ -152,6 +158,7 @@ def sha256(content: bytes) -> str:
 def digest_of(seed: bytes, parts: Iterable[tuple[int, int, str]]) -> str:
     """Return the digest of pages known by number, page size and hash."""
     whole = hashlib.sha256(sha256(seed).encode())
+    # sorted: pages arrive in any order
     for number, page_size, hashed in sorted(parts):
         whole.update(f" {number} {page_size} {hashed}".encode())
     return whole.hexdigest()

@@ -32,6 +32,7 @@ def try_writing(database: Database) -> None:
     """Try to write, without writing anything. Raises `StoreError` if it is refused."""
     setting = tables.setting
     with translated(database), database.writing() as conn:
+        # no row matches, so nothing changes, but the database has to take the write lock
         conn.execute(update(setting).values(value=setting.c.value).where(false()))
 
 
@@ -69,6 +70,7 @@ class Store:
             account_id = conn.scalar(
                 select(tables.account.c.account_id).where(tables.account.c.name == self.account)
             )
+            # no account has this number: it reads as one that was never synced
             yield Reader(self.database, conn, -1 if account_id is None else account_id)
 
 

@@ -74,6 +74,7 @@ class AlertsReader(Subject):
         c = alert.c
         opened = self._conn.execute(select(alert).where(c.cleared_at.is_(None)))
         known = {row.key: _alert(row) for row in opened}
+        # in batches: SQLite takes a limited number of parameters
         left = sorted(set(keys) - known.keys())
         for at in range(0, len(left), _BATCH):
             rows = self._conn.execute(select(alert).where(c.key.in_(left[at : at + _BATCH])))
@@ -154,6 +155,7 @@ class AlertsWriter(AlertsReader):
                 self._update(changed_alert)
         for channel, message in messages:
             self._add(channel, message, now)
+        # old rows go with new messages, so that a tick without news writes nothing
         if messages:
             self._forget(now - KEPT_S)
 
@@ -222,6 +224,7 @@ class AlertsWriter(AlertsReader):
         """Mark causes whose message reached nobody as not sent, so that they are due again while
         they last.
         """
+        # whoever took it knows of the causes: sending them again would repeat them
         if delivery.taken_by:
             return
         known = self.known(delivery.message.keys)
@@ -237,6 +240,7 @@ class AlertsWriter(AlertsReader):
         c = alert_delivery.c
         done = self._conn.execute(
             update(alert_delivery)
+            # a claim expires: another process may be sending the message by now
             .where(c.delivery_id == delivery.delivery_id, c.claimed_by == claimant)
             .values(**values)
         )
@@ -265,6 +269,7 @@ class AlertsWriter(AlertsReader):
 
 def wait_s(attempts: int) -> int:
     """Return the seconds from a failed attempt to the next: 1, 2, 4 … minutes, at most an hour."""
+    # 10: the power must not grow without end while a channel is away for weeks
     doubled: int = FIRST_WAIT_S * 2 ** min(attempts - 1, 10)
     return min(LONGEST_WAIT_S, doubled)
 

@@ -27,6 +27,7 @@ class Derived(UsageCosts):
             return
         table = tables.instance_history
         listed, parameters = self._database.listed(table, ("instance_uuid", "version"), versions)
+        # COALESCE, for `=` on two nulls is neither true nor false
         same = " AND ".join(f"COALESCE(h.{n}, '') = COALESCE(p.{n}, '')" for n in _LABELS)
         changed = text(
             f"SELECT DISTINCT h.instance_uuid FROM {table.name} h LEFT JOIN {table.name} p"
@@ -45,6 +46,7 @@ class Derived(UsageCosts):
         `labels` are those of `labels()`, if they were asked for already."""
         wanted, kept = set(self._allocated(uuids, labels)), self._kept_allocations(uuids)
         keys = ("account_id", "instance_uuid", "starts_s")
+        # by repr: rows hold nulls beside texts, which Python does not order
         gone, new = sorted(kept - wanted, key=repr), sorted(wanted - kept, key=repr)
         table = tables.allocation
         self._database.delete(self._conn, table, keys, [(self._account_id, *r[:2]) for r in gone])
@@ -68,6 +70,7 @@ class Derived(UsageCosts):
         """
         h = tables.instance_history.c
         condition, parameters = self._database.among("instance_uuid", uuids)
+        # in the database: a history has hundreds of versions, and few change title or image
         before = [
             func.lag(h[name])
             .over(partition_by=h.instance_uuid, order_by=h.version)

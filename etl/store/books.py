@@ -211,6 +211,7 @@ class BooksReader(Subject):
     def instances_by_rule(self) -> Counter[int]:
         """Count the instances that each rule holds for now."""
         a = tables.allocation.c
+        # the last allocation of an instance is the one that holds for now
         return Counter(self._conn.scalars(select(a.rule_no).where(a.ends_s == FOREVER)))
 
     def batches(self) -> Iterator[InstanceBatch]:
@@ -308,6 +309,7 @@ class BooksWriter(BooksReader):
 
     def replace_learned(self, learned: Sequence[Override]) -> None:
         """Replace the prices learned from the bill."""
+        # the order of overrides is that of their rows, so all are written anew
         kept = self.overrides("user")
         self._conn.execute(delete(tables.price_override))
         from_bill = [replace(override, source="bill") for override in learned]
@@ -347,6 +349,7 @@ class BooksWriter(BooksReader):
         self._conn.execute(
             text(
                 f"INSERT INTO closed_cost (account_id, month, line_no, {names})"
+                # numbered by all that it says, so that closing twice gives the same rows
                 f" SELECT account_id, :month, ROW_NUMBER() OVER (ORDER BY {names}), {names}"
                 " FROM _cost_line WHERE account = :name"
                 " AND day IN (SELECT day FROM calendar_day WHERE month = :month)"
@@ -357,6 +360,7 @@ class BooksWriter(BooksReader):
             insert(tables.closed_month).values(
                 account_id=account.account_id,
                 month=str(month),
+                # compared with instants of polls, which are on the source's clock
                 closed_at=now + self._clock_offset_s(account),
                 bill_until=self._bill_until(account),
             )

@@ -48,6 +48,7 @@ class CodesWriter(CodesReader):
 
     def _put(self, table: Table, key: str, code: int, values: dict[str, Any]) -> None:
         changed = self._conn.execute(update(table).where(table.c[key] == code).values(**values))
+        # update first: most codes that are set are known ones
         if not changed.rowcount:
             named = {"name_en": f"code {code}", "name_zh": f"代码 {code}"}
             self._conn.execute(insert(table).values({key: code, **values, **named}))

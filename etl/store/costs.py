@@ -125,6 +125,7 @@ class UsageCosts(PricePeriods):
     ) -> Iterator[tuple[Any, ...]]:
         if self._model is None:
             self._model = charging_model(self._conn)
+        # by position: this runs once for each of a year's half million parts
         terms = Terms(*_terms_in(day_row))
         part = Part(*_part_in(day_row))
         periods = self._periods(price_terms(terms))
@@ -133,6 +134,7 @@ class UsageCosts(PricePeriods):
 
     def _cuts(self, uuids: Collection[str]) -> dict[str, list[Instant]]:
         """Return the moments, in order, at which the payer of instances changes."""
+        # without rules nothing is cut, and the query for cuts is saved at each poll
         if not self.rules():
             return {}
         c = tables.allocation.c

@@ -30,6 +30,7 @@ def rules_fingerprint() -> str:
     hand.
     """
     digest = hashlib.sha256()
+    # also if only a comment changed: a rebuild in vain is cheaper than a wrong figure
     for module in RULES:
         digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()[:32]

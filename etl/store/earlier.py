@@ -41,11 +41,13 @@ def is_earlier(conn: Connection) -> bool:
 
 def refuse_unless_last(conn: Connection, at: str) -> None:
     """Raise unless a database of the earlier numbering has the revision and the shape of `LAST`."""
+    # its numbers overlap with those of today: only the setting tells them apart
     if at > LAST:
         raise SchemaTooNew(
             f"the database is at revision {at} of a numbering that this program does not know",
             advice="upgrade chenyu-etl: pip install --upgrade chenyu-etl",
         )
+    # a number alone may lie: the last two tables of that revision must be there
     missing = [name for name in ("running_sum", "cost_sum") if not inspect(conn).has_table(name)]
     if at != LAST or missing:
         raise StoreError(
@@ -59,6 +61,7 @@ def adopt(conn: Connection) -> str:
     conn.execute(text("UPDATE alembic_version SET version_num = :at"), {"at": FIRST})
     conn.execute(insert(tables.setting).values(name=BASELINE, value=FIRST))
     c = tables.setting.c
+    # so that the upgrade drops views that today's program no longer has
     listed = c.value.concat(f" {VIEWS}")
     conn.execute(tables.setting.update().where(c.name == "views").values(value=listed))
     return FIRST

@@ -30,6 +30,7 @@ class ExportsReader(Subject):
 
     def batches(self, table: Exported) -> Generator[Batch, None, None]:
         """Yield all rows of a table or view, a batch at a time; nothing if it is empty."""
+        # partition first: files are written one after the other, none is open twice
         order = ", ".join(([table.cut] if table.cut else []) + list(table.order))
         with closing(self._streamed(f"SELECT * FROM {table.name} ORDER BY {order}")) as result:
             names = list(result.keys())
@@ -83,5 +84,6 @@ class ExportsReader(Subject):
         return {"first": first, "last": last}
 
     def _streamed(self, sql: str, **parameters: Any) -> Any:
+        # a table of years does not fit in memory
         options = {"stream_results": True, "max_row_buffer": BATCH}
         return self._conn.execute(text(sql), parameters, execution_options=options)

@@ -26,11 +26,14 @@ class InstancesWriter(UsageWriter):
         """Write changes. Ends come before beginnings, since only one version and one stretch may be
         open.
         """
+        # an index allows one current version: the old one must end before the new one comes
         self._end_versions(changes)
         self._show_presences(changes)
         self._add_versions(changes.versions)
+        # before the new ones, which take the numbers of those that are deleted
         cut = self._undo_usage(changes) | self.write_usage(changes.stretches)
         self.deriver().allocate([(v.facts.instance_uuid, v.version) for v in changes.versions])
+        # last: sums are made of parts, costs and allocations
         self.deriver().sums.renew(cut)
 
     def learn_lengths(self, b: Instant) -> None:

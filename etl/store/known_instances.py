@@ -41,6 +41,7 @@ class InstancesReader(PollsReader):
 
     def histories(self, uuids: Sequence[str]) -> Iterator[tuple[str, list[SeenVersion]]]:
         """Return the versions of each instance, oldest first."""
+        # one query whatever their number: a rebuild asks for thousands
         return by_instance(self._ask_among(statements.histories, uuids)) if uuids else iter(())
 
     def kept_usage(self, uuids: Sequence[str]) -> KeptUsage:
@@ -74,6 +75,7 @@ class InstancesReader(PollsReader):
         return StateLengths(self._database, self._conn, self._account_id)
 
     def _states(self, uuids: Sequence[str]) -> dict[str, RunningState]:
+        # an instance without a stretch has a state too: nothing written, nothing open
         states = {
             uuid: RunningState(count=count, last_start=last_start)
             for uuid, count, last_start in self._ask_among(statements.usage_counts, uuids)

@@ -64,6 +64,7 @@ class EvidenceReader:
             run.resource == "instances",
             run.outcome == "complete",
         )
+        # from the end of the first poll: what it saw was observed only when it had read it
         first, last = self._conn.execute(
             select(func.min(run.finished_at), func.max(run.started_at)).where(*complete)
         ).one()
@@ -148,6 +149,7 @@ def _metered_run(row: Any, horizon: Instant) -> MeteredRun:
         row.started_at,
         max(row.started_at, horizon) if is_open else row.ended_min,
         max(row.started_at, horizon) if is_open else row.ended_at,
+        # nothing says that an open run has ended: it may explain every later window
         FOREVER if is_open else row.ended_max,
         _price_terms_of(row),
         row.gpu_nums or 0,

@@ -60,9 +60,11 @@ class PollsReader(AccountSubject):
         """
         attempts, last = self.attempts(resource), self.last_poll(resource)
         offsets = [a.clock_offset_s for a in attempts if a.outcome in APPLIED][:OFFSETS_KEPT]
+        # the source has one clock: the resource that is polled most knows it best
         main = self.last_poll("instances") if resource != "instances" else None
         offsets = [main.clock_offset_s if main else None, *offsets]
         offsets.append(last.clock_offset_s if last else None)
+        # without duplicates, in the order of trust
         known = tuple(dict.fromkeys(o for o in offsets if o is not None))
         return ClockMemory(known, last.started_at if last else None, _refused_reading(attempts))
 
@@ -115,6 +117,7 @@ class PollsReader(AccountSubject):
         """Map the end of each later partial poll to its start; None stands for the newest complete
         poll. Only partial polls can leave a newer `changed_at` on an instance.
         """
+        # before the first complete poll everything is newer than 0
         newest = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
         since = self._ask(statements.PARTIAL_SINCE, resource=resource, since=newest)
         return {**dict(since.all()), None: newest}
@@ -160,6 +163,7 @@ class PollsWriter(PollsReader):
         table = tables.rejected_record
         rows = {}
         for reject in rejects:
+            # a key cannot hold a record: indexes limit the length of what they hold
             payload_hash = hashlib.sha256(reject.payload.encode()).hexdigest()[:32]
             rows[reject.reason, payload_hash] = (
                 self._account_id,
@@ -171,6 +175,7 @@ class PollsWriter(PollsReader):
                 reject.payload,
             )
         c = table.c
+        # asked first: an insert that fails would end the transaction on Postgres
         kept = self._conn.execute(
             select(c.reason, c.payload_hash).where(
                 c.account_id == self._account_id,

@@ -112,6 +112,7 @@ class PricePeriods:
             self._prices = Prices(
                 self.name(), self.listed_prices(), overrides(self._conn), self._units
             )
+        # thousands of stretches share a few terms
         if terms not in self._known_periods:
             self._known_periods[terms] = self._prices.periods(terms)
         return self._known_periods[terms]
@@ -131,6 +132,7 @@ class PricePeriods:
             self._conn,
             tables.price_period,
             ("account_id", *_TERM_COLUMNS, *_PERIOD_COLUMNS),
+            # by repr: rows hold nulls beside numbers, and a set has no order of its own
             [(self._account_id, *row) for row in sorted(rows, key=repr)],
         )
 

@@ -55,6 +55,7 @@ class RegistryWriter(RegistryReader):
     def rename(self, old: str, new: str, now: Instant) -> None:
         """Rename an account, also in every rule that names it. Raises `SettingsError`."""
         names = self._require(old)
+        # two histories cannot be merged: both would have versions of one time
         if new in names:
             raise SettingsError(
                 f"there is an account {new!r} already, with a history of its own",
@@ -67,6 +68,7 @@ class RegistryWriter(RegistryReader):
         self._conn.execute(
             update(budget).where(budget.c.scope == "account", budget.c.name == old).values(name=new)
         )
+        # alerts of the old name would stay open for ever: nobody judges it any more
         self._clear_alerts(old, now)
 
     def retire(self, name: str, now: Instant) -> None:

@@ -79,6 +79,7 @@ def _table_of(resource: Resource[Any]) -> ResourceTable:
     if resource.keeping == "window":
         number = key[-1] if resource.counts else None
         return ResourceTable(resource, table, resource.form, key, number=number, parts=parts)
+    # versions of one record differ in when they began
     *key_alone, began = key
     return ResourceTable(resource, table, resource.form, tuple(key_alone), began, ENDED[began])
 

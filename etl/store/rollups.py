@@ -130,6 +130,7 @@ class Rollups:
     def renew_instances(self, uuids: Sequence[str]) -> None:
         """Recompute all sums of some instances."""
         condition, parameters = self._database.among("instance_uuid", uuids)
+        # days of the parts: a sum whose parts are all gone is deleted by `renew`
         days = (
             "(SELECT day, instance_uuid FROM usage_day"
             f" WHERE account_id = :account AND {condition})"

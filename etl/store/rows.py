@@ -173,6 +173,7 @@ def day_rows_of(
     account: int, uuid: str, stretch: Stretch, zone: days.Zone
 ) -> Iterator[tuple[Any, ...]]:
     ends = stretch.ended_min, stretch.ended_at, stretch.ended_max
+    # an open stretch is cut when it is read: it grows with every poll
     if None in ends:
         return
     head = (account, uuid, stretch.usage_no, stretch.kind, *terms_of(stretch))

@@ -24,5 +24,6 @@ def allocation_rules(conn: Connection) -> list[Rule]:
 
 def write_rules(database: Database, conn: Connection, chosen: Sequence[Rule]) -> None:
     """Replace all rules."""
+    # all at once: the number of a rule is its rank, so a change moves the others
     conn.execute(delete(tables.allocation_rule))
     database.insert(conn, tables.allocation_rule, _RULE_COLUMNS, [astuple(rule) for rule in chosen])

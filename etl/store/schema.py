@@ -125,6 +125,7 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
         # a migration may have changed the tables from which derived rows follow
         derivation.forget(conn)
     config = alembic_config()
+    # ours, so that migrations are part of the one transaction
     config.attributes["connection"] = conn
     # revisions are zero-padded numbers, so that text compares as they do
     if at is None or (target != BASE and target > at):
@@ -146,6 +147,7 @@ def downgrade_losses(database: Database, target: str) -> list[str]:
     """
     with translated(database), database.writing() as conn:
         before = _columns(conn)
+        # a savepoint: the transaction keeps the lock, and nobody writes in between
         trial = conn.begin_nested()
         migrate(database, conn, target)
         after = _columns(conn)
@@ -279,6 +281,7 @@ def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:
         select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc())
     )
     first = FIRST_DAY if newest is None else date.fromisoformat(newest) + timedelta(days=1)
+    # whole years: the calendar grows once a year, not at every start
     last = date(today.year + YEARS_AHEAD, 12, 31)
     if first <= last:
         conn.execute(

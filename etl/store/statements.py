@@ -78,6 +78,7 @@ NEWEST_ATTEMPTS: Final = (
     select(_run.outcome, _run.started_at, _run.error_kind, _run.clock_offset_s)
     .where(*_RUNS, _run.outcome != "skipped")
     .order_by(_run.sync_run_id.desc())
+    # enough for three offsets and a row of refused readings
     .limit(20)
 )
 FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
@@ -122,6 +123,7 @@ def known(among: str) -> Select[Any]:
 @cache
 def usage_counts(among: str) -> Select[Any]:
     """Select instances: uuid, number of stretches, newest believed start."""
+    # by the key: counting rows would read all stretches of an instance
     count = (
         select(func.coalesce(func.max(_usage.usage_no), 0))
         .where(

@@ -123,6 +123,7 @@ class StatusReader(Subject):
                 _run.resource,
                 func.count(),
                 func.count().filter(_run.outcome == "failed"),
+                # by number, as an attempt of a wrong clock may lie in the future
                 func.max(_run.sync_run_id),
             ).group_by(_run.account_id, _run.resource)
         ).all()
@@ -141,6 +142,7 @@ class StatusReader(Subject):
         retired = select(tables.account.c.account_id).where(
             tables.account.c.retired_at.is_not(None)
         )
+        # a retired account may list what its successor lists: nothing of it is counted any more
         listed = _instance.gone_at.is_(None) & _instance.account_id.not_in(retired)
         twice = (
             select(_instance.instance_uuid)

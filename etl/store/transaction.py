@@ -113,6 +113,7 @@ class Writing(Reading):
             tables.usage_day,
             tables.instance_usage,
         )
+        # children before parents: costs refer to stretches
         for table in derived:
             self._conn.execute(delete(table))
 
@@ -125,6 +126,7 @@ class Writing(Reading):
         derived rows must be made again afterwards.
         """
         schema.recut_calendar(self._conn, timezone, today)
+        # running time is rebuilt anyway; the bill is not derived from versions
         for account in self.accounts().values():
             account.recut("bills")
 

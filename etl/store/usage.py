@@ -75,6 +75,7 @@ class UsageWriter(InstancesReader):
     def refresh_prices(self) -> None:
         """Recompute prices and costs of usage after list prices or overrides changed. It writes only if
         a price differs, and costs only from the first moment of that on."""
+        # what was priced may have other prices now
         self._priced = None
         self.deriver().refresh_prices()
 
@@ -89,6 +90,7 @@ class UsageWriter(InstancesReader):
         )
 
     def _price_new(self, terms: set[PriceTerms]) -> None:
+        # asked once in a transaction, and only if a stretch is new: most polls have none
         if terms and self._priced is None:
             self._priced = self.deriver().priced_terms()
         if self._priced is not None and not terms <= self._priced:

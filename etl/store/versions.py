@@ -43,5 +43,6 @@ class VersionsWriter(UsageWriter, VersionsReader):
             ("account_id", *layout.form.columns, "extra", layout.began, "after_at"),
             [resource_tables.began_row(account, began) for began in changes.began],
         )
+        # in the same transaction: no report sees a new price with old costs
         if resource == "gpu_prices" and (changes.began or changes.presences):
             self.refresh_prices()

@@ -48,6 +48,7 @@ def create_views(database: Database, conn: Connection) -> None:
     If a view on which others of ours build has new columns, all views are dropped and created
     again.
     """
+    # views that today's program no longer has would break at the next change of a table
     retired = sorted(set(_existing(conn)) - set(view_names()))
     try:
         # on Postgres a failed statement would end the whole transaction
@@ -93,6 +94,7 @@ def grants(conn: Connection) -> list[tuple[str, str, str]]:
             " WHERE table_schema = current_schema() AND grantee <> current_user"
         )
     )
+    # what somebody granted on tables of theirs is none of our business
     ours = set(view_names())
     return [(row[0], row[1], row[2]) for row in rows if row[1] in ours]
 

@@ -20,6 +20,7 @@ class WindowsReader(PollsReader):
         """Return all held records in the same groups as these, including superseded ones."""
         layout = resource_tables.RESOURCE_TABLES[resource]
         at = layout.form.columns.index(layout.among)
+        # by the first column of the key: it has an index, and one page holds few of them
         names = sorted({record.facts[at] for record in records})
         condition, parameters = self._database.among(layout.among, names)
         rows = self._ask(resource_tables.same_group(resource, condition), **parameters)
@@ -27,6 +28,7 @@ class WindowsReader(PollsReader):
 
     def unsuperseded(self, resource: str) -> Iterator[Held]:
         """Yield the valid records of a window, one at a time."""
+        # a bill of years does not fit in memory
         streamed = {"stream_results": True, "max_row_buffer": resource_tables.TOGETHER}
         rows = self._conn.execute(
             resource_tables.unsuperseded(resource),
@@ -142,6 +144,7 @@ class WindowsWriter(WindowsReader):
         if layout.parts is None:
             return
         keys, zone = ("account_id", *layout.key), self.zone()
+        # replaced whole: a corrected amount moves every part of its line
         self._database.delete(self._conn, layout.parts, keys, gone)
         self._database.insert(
             self._conn,

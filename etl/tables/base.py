@@ -19,6 +19,7 @@ from sqlalchemy import (
 from etl.dialect import CalendarDay, UtcInstant
 
 metadata = MetaData(
+    # named, as SQLite can only drop a constraint that has a name
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -28,10 +29,12 @@ metadata = MetaData(
     }
 )
 
+# SQLite counts up only an INTEGER key
 Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
+    # no ENUM: Postgres would need a migration of a type for each new word
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=name)
 

@@ -36,6 +36,7 @@ def exported() -> tuple[Exported, ...]:
     return tuple(
         Exported(
             table.name,
+            # the folder already says the partition
             tuple(c.name for c in table.primary_key if c.name != table.info.get(PARTITION)),
             table.info.get(PARTITION),
         )
@@ -52,6 +53,7 @@ def kind(table: str, column: str) -> str:
     for known in [own] if own is not None else metadata.sorted_tables:
         if column in known.c:
             return _declared(known.c[column])
+    # views have no types on SQLite: our endings say what a column is
     if column.endswith(("_s", "_microcny")) or column.startswith("is_"):
         return "int"
     return "instant" if column.endswith("_at") else "text"

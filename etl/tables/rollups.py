@@ -25,6 +25,7 @@ def _summed(name: str, *columns: Column[str] | Column[int], comment: str) -> Tab
         Column("line_no", Integer, nullable=False, comment="1, 2, 3 … by when they began"),
         *columns,
         PrimaryKeyConstraint("day", "account_id", "instance_uuid", "line_no"),
+        # rows of a period lie together: a year is read as one stretch of the file
         sqlite_with_rowid=False,
         comment=comment,
         info={"partition": "day"},

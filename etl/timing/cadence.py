@@ -47,6 +47,7 @@ def read_cadence(value: object, setting: str) -> Cadence:
 
     The fields of a cron expression are checked when they are scheduled. Raises `SettingsError`.
     """
+    # yes and no are ints in Python: `true` is no interval of a second
     if isinstance(value, int) and not isinstance(value, bool):
         value = f"{value}s"
     text = value.strip() if isinstance(value, str) else ""
@@ -98,6 +99,7 @@ class Pace:
     def recovers(self) -> None:
         """Forget the failures: somebody may have mended them. A limited rate stays."""
         self.failures = 0
+        # a limited rate is the source's wish, and holds whatever somebody mended here
         if self.stretch == 1:
             self.not_before = float("-inf")
 

@@ -20,6 +20,7 @@ class ClockSteps:
 
         A suspend counts as a step forward: the monotonic clock of Linux stands still meanwhile.
         """
+        # only a change matters: the two clocks count from different moments
         before, self.drift_s = self.drift_s, wall_s - monotonic_s
         return self.drift_s - before
 
@@ -33,6 +34,7 @@ class SteadyOffset:
 
     def learn(self, offset_s: float, wall_s: float, monotonic_s: float) -> None:
         """Keep a measured difference of the source's clock and the wall clock."""
+        # held against the clock that nobody sets, so that it survives a step of the wall clock
         self.source_minus_monotonic_s = offset_s + wall_s - monotonic_s
 
     def offset_s(self, wall_s: float, monotonic_s: float) -> float | None:

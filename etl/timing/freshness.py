@@ -44,11 +44,13 @@ def why_stale(
     `complete_at`: its newest complete poll, on the local clock. `error_kind`: that of its newest
     attempt, None if that went well.
     """
+    # before the age: a refused key stays refused, so the account is blind from now on
     if error_kind in BLINDING:
         return f"the newest poll was refused ({error_kind})"
     if complete_at is None:
         return "there was no complete poll yet"
     age_s = now - complete_at
+    # a poll from the future would stay "fresh" until its time has come
     if age_s < -FUTURE_S:
         return f"the newest complete poll is {duration(round(-age_s))} in the future"
     if age_s > limit:

@@ -54,6 +54,7 @@ class Grid:
         return self.latest(at) + self.every_s
 
     def latest(self, at: float) -> float:
+        # counted from 1970, not from the last tick: no delay adds up, and no memory is needed
         return floor((at - self.phase_s) / self.every_s) * self.every_s + self.phase_s
 
     def gap_s(self, at: float) -> float:
@@ -62,6 +63,7 @@ class Grid:
 
 def grid(every_s: int, account: str) -> Grid:
     """Build an account's grid: the same in every process, other than its neighbours'."""
+    # by a hash, not at random: a restart and a second daemon must hit the same moments
     share = int.from_bytes(hashlib.sha256(account.encode()).digest()[:4]) / 2**32
     return Grid(every_s, int(share * min(every_s * SPREAD, LONGEST_SPREAD_S)))
 
@@ -96,6 +98,7 @@ class Cron:
 
     def latest(self, at: float) -> float:
         now = datetime.fromtimestamp(at, UTC)
+        # a cron expression can only be asked forwards: the shortest look back mostly suffices
         for back in LOOK_BACK:
             tick = self.following((now - back).timestamp())
             newest = None
@@ -124,6 +127,7 @@ class Cron:
 
         A time that it skips counts by the old offset.
         """
+        # fold tells the two passes of an hour in autumn apart
         first, second = (
             wall.replace(tzinfo=self.zone, fold=fold).astimezone(UTC) for fold in (0, 1)
         )
@@ -149,6 +153,7 @@ def weekdays(field: str) -> str:
         high = _weekday(match[2]) if match[2] else 6 if match[1] == "*" or match[3] else low
         if high < low:
             raise ValueError(part)
+        # 7 is Sunday as 0 is, also as the end of a range such as 5-7
         days |= {day % 7 for day in range(low, high + 1, int(match[3] or 1))}
     return ",".join(_WEEKDAYS[day] for day in sorted(days))
 
@@ -172,6 +177,7 @@ def can_fire(cron: str) -> bool:
         _, _, days, months = (_numbers(f, *r) for f, r in zip(fields, _RANGES, strict=True))
     except ValueError:
         return False
+    # February has 29 here: a leap year will come
     return any(day <= _LONGEST_DAYS[month - 1] for day in days for month in months)
 
 

@@ -136,6 +136,7 @@ def evidence(lines: Iterable[BillLine], runs: Sequence[MeteredRun]) -> Evidence:
     ended: dict[Instant, MeteredRun] = {}
     for window in spans:
         at = window.starts_s
+        # two windows at one moment: which follows which cannot be told
         is_single = starting[at] == 1 and ending[at] == 1
         before = ended.get(at) if is_single else None
         if before is not None and window.ends_s > before.ended_max_s:
@@ -164,6 +165,7 @@ def _windows(lines: Iterable[BillLine]) -> list[SettlementWindow]:
     amounts: Counter[tuple[Instant, Instant]] = Counter()
     remarks: dict[tuple[Instant, Instant], set[str]] = defaultdict(set)
     for line in lines:
+        # the parts that balance and card paid are one charge
         amounts[line.starts_s, line.ends_s] += line.amount
         remarks[line.starts_s, line.ends_s].add(line.remark)
     return [
@@ -240,8 +242,10 @@ class _Index:
         """Return the runs that may have run in [starts_s, ends_s); None if they are many."""
         begun = bisect_left(self._starts, ends_s)
         over = bisect_right(self._ends, starts_s)
+        # what began before the end, less what was over before the start: no scan of all runs
         count = begun - over
         if count == 1:
+            # of a single one the difference of the sums of numbers is its number
             return [self._runs[self._sums[begun] - self._sums_by_end[over]]]
         if count > MOST_RUNS:
             return None
@@ -259,6 +263,7 @@ class _Index:
     def begun_before(self, at: Instant) -> MeteredRun | None:
         """Return the only run that began in this second, else the only one within a boot before it."""
         last = bisect_right(self._starts, at)
+        # a window begins with the run, or when it has booted
         for since in (at, at - LONGEST_USUAL_BOOT_S):
             first = bisect_left(self._starts, since)
             if last - first:

@@ -220,6 +220,7 @@ def best_rate(about: Sequence[Prediction]) -> tuple[int, int]:
 def roundest(least: int, most: int) -> int:
     """Return the number of [least, most] with the fewest digits, near the middle if there are several."""
     middle = (least + most) // 2
+    # people set round prices: the roundest in the range is the likeliest
     for power in range(9, -1, -1):
         unit = int(10**power)
         for candidate in (middle // unit * unit, -(-middle // unit) * unit):

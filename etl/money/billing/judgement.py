@@ -191,7 +191,9 @@ def _model(counting: Counting, boots: Sequence[int], current: ChargingModel) -> 
     step_s = 1 if counting.rounds == "nearest" else counting.step_s
     if counting.counts_from == "start":
         return replace(current, counts_from="start", step_s=step_s)
+    # the median, as one machine that hung for minutes says nothing of the others
     boot_s = round(median(boots)) if boots else current.boot_s
+    # a bound: it never shrinks because of what was seen so far
     most = max([*boots, current.boot_max_s])
     return ChargingModel("running", step_s, boot_s, most)
 
@@ -208,6 +210,7 @@ def _learned(best: Fit) -> list[Override]:
     for subject, rate in rates.items():
         if subject.kind == "no card":
             bare[rate] += backed[subject]
+    # one price for all runs without a card, as long as no image shows another
     for rate, windows in bare.most_common(1):
         rates = {s: r for s, r in rates.items() if s.kind != "no card" or r != rate}
         rates[ANY_BARE], backed[ANY_BARE] = rate, windows
@@ -225,6 +228,7 @@ def _learned_override(subject: PriceSubject, rate: int, backed: int, extra: Extr
     if subject.kind == "image":
         per: Literal["gpu", "instance"] = "gpu" if extra == "gpu" else "instance"
         return replace(priced, image_uuid=subject.uuid, per=per, adds=True)
+    # the uuid is the identity of a model: names are changed and shared
     name = None if subject.uuid else subject.name or None
     return replace(priced, gpu_uuid=subject.uuid or None, gpu_name=name)
 

@@ -54,9 +54,11 @@ def prepaid_evidence(
         expected += max(0, ends - begins) // per_s
         for line in lines:
             length_s = line.ends_s - line.starts_s
+            # a prepaid line has its whole period as window, or the moment of the order
             if length_s not in (0, per_s) or not begins <= line.starts_s < ends:
                 continue
             is_priced = price_of_period(stretch, line.starts_s, periods) == line.amount
+            # a moment may be of anything: only its amount shows that it pays a period
             if is_priced or length_s:
                 of_periods.add(line)
             if is_priced:

@@ -16,6 +16,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 def is_formula(text: str) -> bool:
     """Tell whether a spreadsheet would run a text that is typed in or read from CSV."""
+    # spreadsheets skip white space before they look for a sign
     return text.startswith(("\t", "\r")) or text.lstrip().startswith(_FORMULA)
 
 
@@ -37,6 +38,7 @@ def spreadsheet_text(value: Any) -> Any:
 
     It would take digits alone for a number, round them after the fifteenth and drop leading zeros.
     """
+    # a quoted formula: the only form of CSV that every spreadsheet keeps as text
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return f'="{value}"'
     return spreadsheet_safe(value)

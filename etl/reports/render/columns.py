@@ -37,6 +37,7 @@ class Column:
 def column_total(values: Iterable[Any]) -> Any:
     """Return the sum of the values that are not None, rounded; None if all are."""
     present = [value for value in values if value is not None]
+    # unknown is not zero: a sum of nulls is null
     if not present:
         return None
     return rounded(sum(present))

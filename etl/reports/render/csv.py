@@ -25,6 +25,7 @@ def lines(
     for_people = for_excel or lang == "zh"
     cell = spreadsheet_text if for_people else spreadsheet_safe
     write = csv.writer(_Line(), lineterminator="").writerow
+    # not for programs: most read the mark as a part of the first heading
     mark = BOM if for_people else ""
     for row in chain([[column.heading(lang) for column in columns]], rows):
         yield mark + str(write([cell(value) for value in row]))

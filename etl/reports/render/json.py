@@ -20,4 +20,5 @@ def lines(columns: Sequence[Column], rows: Rows) -> Iterator[str]:
         if not line.isprintable():
             line = UNPRINTABLE.sub(lambda match: json.dumps(match[0])[1:-1], line)
         before = ("[" if before is None else " ") + line
+    # the comma belongs to the line before, which is known only now: rows are streamed
     yield "[]" if before is None else before + "]"

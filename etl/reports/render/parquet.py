@@ -39,6 +39,7 @@ def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> int:
     arrow = pyarrow()
     remaining = iter(rows)
     batch = list(islice(remaining, BATCH))
+    # a schema comes before the first row: what is not declared is guessed from a batch
     kinds = [column.kind or _kind(row[i] for row in batch) for i, column in enumerate(columns)]
     schema = arrow.schema(
         [(c.name, arrow_type(arrow, kind)) for c, kind in zip(columns, kinds, strict=True)]
@@ -74,6 +75,7 @@ def array(arrow: Any, values: Sequence[Any], kind: Any) -> Any:
         return arrow.array(values, arrow.int64()).cast(kind)
     if isinstance(first, str) and not arrow.types.is_string(kind):
         return arrow.array(values, arrow.string()).cast(kind)
+    # sums of Postgres are decimals, where the column is declared a float
     if isinstance(first, Decimal):
         values = [None if value is None else float(value) for value in values]
     return arrow.array(values, kind)
@@ -96,6 +98,7 @@ def _kind(values: Iterator[Any]) -> str:
     present = [value for value in values if value is not None]
     if not present:
         return "text"
+    # before int: a bool is one in Python
     if all(isinstance(value, bool) for value in present):
         return "bool"
     if all(isinstance(value, int) for value in present):

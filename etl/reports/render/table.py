@@ -13,6 +13,7 @@ _SUM: Final = {"en": "total", "zh": "合计"}
 
 
 def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[str]:
+    # all rows: the width of a column is that of its widest cell
     table = list(rows)
     if not table:
         yield "(no rows)"
@@ -52,6 +53,7 @@ def printable(value: Any) -> str:
 
 def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) -> list[list[Any]]:
     """Return a last row with the sums of columns that add up; none for a single row."""
+    # a sum of one row would repeat it
     if len(table) < 2:
         return []
     sums = [

@@ -48,11 +48,13 @@ class Book:
     def __init__(self, file: BinaryIO, made_at: Instant, lang: str = "en") -> None:
         import xlsxwriter
 
+        # a folder of our own, so that it can be removed whole, also after an error
         self._room = TemporaryDirectory(prefix="chenyu-etl-")
         self._book = xlsxwriter.Workbook(
             _FailsOnce(file), {"constant_memory": True, "tmpdir": self._room.name}
         )
         self._book.set_properties(
+            # without it the file holds the time of the call, and no two are equal
             {"created": datetime.fromtimestamp(made_at, UTC).replace(tzinfo=None)}
         )
         self._formats = {name: self._book.add_format(options) for name, options in _FORMATS.items()}
@@ -75,6 +77,7 @@ class Book:
         last = top
         for row in rows:
             last += 1
+            # one row is kept for the sums
             if last >= MOST_ROWS - 1:
                 raise SettingsError(
                     f"a sheet holds {MOST_ROWS:,} rows, and there are more",
@@ -104,6 +107,7 @@ class Book:
         """Return a name that a spreadsheet takes for a sheet, and that no other sheet has."""
         cleaned = _NOT_IN_NAMES.sub("_", one_line(name)).strip("' ")[:LONGEST_NAME] or "_"
         free, number = cleaned, 1
+        # spreadsheets compare names without case, and keep "History" for themselves
         taken = {sheet.get_name().casefold() for sheet in self._book.worksheets()} | {"history"}
         while free.casefold() in taken:
             number += 1
@@ -151,6 +155,7 @@ class Book:
         for i, column in enumerate(columns):
             if i in sums:
                 how = self._formats[f"sum {'int' if column.kind == 'int' else 'number'}"]
+                # 109: the sum of the rows that a filter leaves visible
                 what = f"=SUBTOTAL(109,{xl_range(first, i, last, i)})"
                 sheet.write_formula(last + 1, i, what, how, rounded(sums[i]))
             elif i == 0:
@@ -163,12 +168,14 @@ class Book:
             return
         if isinstance(value, bool):
             sheet.write_boolean(row, i, value)
+        # a spreadsheet would round more digits, and has no infinity
         elif isinstance(value, int | float) and abs(value) < EXACT and isfinite(value):
             sheet.write_number(row, i, value, self._formats.get(kind))
         elif (moment := _as_datetime(kind, value)) is not None:
             sheet.write_datetime(row, i, moment, self._formats[kind])
         else:
             text = one_line(str(value))[:LONGEST_TEXT]
+            # the quote prefix keeps it text, also when a person edits the cell
             how = self._formats["quoted"] if is_formula(str(value)) else None
             sheet.write_string(row, i, text, how)
 
