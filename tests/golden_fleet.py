@@ -21,8 +21,8 @@ from etl.rebuild import rebuild, set_code
 from etl.reports.render import render
 from etl.resources import RESOURCES
 from etl.simcloud import Fleet, Money
+from etl.simcloud.desks import desks
 from etl.simcloud.life import FOREVER, Twist
-from etl.simcloud.paydesk import desks
 from etl.store import Store, SyncRun, schema
 from tests.conftest import TODAY, ZONE
 from tests.support import apply, poll_of

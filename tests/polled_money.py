@@ -11,15 +11,16 @@ from etl.apply import apply
 from etl.dialect import Database
 from etl.poll import Instant, Page, Poll
 from etl.resources import RESOURCES
-from etl.simcloud import Fleet, Money
-from etl.simcloud.paydesk import (
+from etl.simcloud import (
     BALANCE_PATH,
     BILL_PATH,
     CARD_PATH,
     GPU_PATH,
     RECHARGE_PATH,
-    desks,
+    Fleet,
+    Money,
 )
+from etl.simcloud.desks import desks
 from etl.store import Store
 from tests.support import ACCOUNT
 

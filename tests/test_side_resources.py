@@ -23,7 +23,7 @@ from etl.simcloud import (
     Story,
     serve,
 )
-from etl.simcloud.paydesk import desks
+from etl.simcloud.desks import desks
 from tests.live import KEY, Live, Living, applied, command, environment, leaks, living, real_cloud
 from tests.support import dump, rows
 

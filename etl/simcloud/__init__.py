@@ -7,16 +7,19 @@ behind real HTTP, with whatever `Behaviour` a bad day brings.
 
 from etl.simcloud.behaviour import ANY, Behaviour, Fail
 from etl.simcloud.charging import PREPAID, Charging
+from etl.simcloud.desks import balance, bills, cards, gpu_prices, recharges
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.habits import Habits
 from etl.simcloud.life import FOREVER, Life, Options, Restart, Run, Span, Timer, Twist
 from etl.simcloud.money import Money
-from etl.simcloud.paydesk import BALANCE_PATH, BILL_PATH, CARD_PATH, GPU_PATH, RECHARGE_PATH
 from etl.simcloud.prices import LISTED, Price, PriceList, microcny
 from etl.simcloud.purse import Card, Ledger, Line, Recharge
 from etl.simcloud.record import LEAK_MARK, gpu_uuid
 from etl.simcloud.server import Request, Route, Server, serve
 from etl.simcloud.story import T0, Story
+
+BALANCE_PATH, BILL_PATH, CARD_PATH = balance.PATH, bills.PATH, cards.PATH
+GPU_PATH, RECHARGE_PATH = gpu_prices.PATH, recharges.PATH
 
 __all__ = [
     "ANY",

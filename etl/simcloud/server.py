@@ -18,9 +18,10 @@ from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from etl.simcloud.behaviour import ANY, Behaviour, Cut, Fail
+from etl.simcloud.desk import count
+from etl.simcloud.desks import desks
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.money import Money
-from etl.simcloud.paydesk import count, desks
 from etl.simcloud.record import to_json
 from etl.simcloud.story import Story
 
