@@ -144,8 +144,6 @@ class BooksReader(Subject):
             )
         return [AccountKey(*row) for row in rows]
 
-    # prices
-
     def overrides(self, source: str | None = None) -> list[Override]:
         return overrides(self._conn, source)
 
@@ -184,8 +182,6 @@ class BooksReader(Subject):
             }
             for name, columns_of_name in columns.items()
         }
-
-    # rules and budgets
 
     def rules(self) -> list[Rule]:
         """Return the rules in the order in which they are tried."""
@@ -240,8 +236,6 @@ class BooksReader(Subject):
                 for r in rows
             }
         )
-
-    # closed months
 
     def frozen_months(self) -> list[FrozenMonth]:
         """Return the closed months by account."""
