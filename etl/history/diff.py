@@ -159,6 +159,7 @@ def compare(known: Mapping[str, Known], sightings: Iterable[Sighting]) -> Moves:
         # a return begins a version even if nothing else changed: its history must show the hole
         elif was.facts != sighting.facts or was.gone_at is not None:
             moves.changed.append((was, sighting))
+        # nothing is written for an instance that stays as it is: that keeps a poll at one row
         elif was.last_seen_at is not None or was.missing_since is not None:
             moves.presences.append(Presence(sighting.identity, None, None))
     return moves
@@ -228,6 +229,7 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
             version=was.version + 1,
             after_at=a,
             first_seen_at=b,
+            # told apart, so that an undone going leaves a trace for `instance_event`
             began_by="changed" if was.gone_at is None else "returned",
             last_start=step.state.last_start,
         )

@@ -209,6 +209,7 @@ def notes_of_month(
 
 def observed(database: Database, account: str | None) -> tuple[Instant, Instant] | None:
     """Return the start of the first and of the newest complete poll, of an account or of all."""
+    # an aggregate without groups has one row, of nulls if there are none
     ((first, last),) = run(database, _OBSERVED, {"account": account})[1]
     return None if first is None else (first, last)
 
@@ -242,9 +243,11 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -
     """
     yield "time zone", zone
     for account, reach in run(database, _SETTLED, arguments)[1]:
+        # for each account: one that settles late must not hide behind another
         yield "settled until (UTC)", _account_instant(account, reach)
     for account, lines, microcny in run(database, _CORRECTED, arguments)[1]:
         words = _WORDS[lang]["corrected"]
+        # for people, to the fen: no sum is made of it
         yuan = microcny / MICRO
         yield "corrected by the source", words.format(account=account, lines=lines, yuan=yuan)
     for account, since in run(database, _SINCE, arguments)[1]:

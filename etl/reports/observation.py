@@ -129,6 +129,7 @@ def _observations(
         return _up_to_now(database, report.observes, arguments)
     if report.observes != INSTANCES:
         return _since_newest(database, report.observes, arguments)
+    # instances alone are bounded by gaps: of the bill a later poll brings what was missed
     return (_of_period(*row) for row in run(database, SEEN, arguments)[1])
 
 

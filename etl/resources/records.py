@@ -166,6 +166,7 @@ def _member_value(record: dict[str, Any], name: str) -> Any:
 
 def _unread(record: dict[str, Any], members: Iterable[Member]) -> Extra:
     """Return the members of a record that the form does not know."""
+    # what no column holds is kept: the next version of the program may know it
     taken = {member.name for member in members}
     inside: dict[str, set[str]] = {}
     for name in taken:

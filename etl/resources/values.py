@@ -149,6 +149,7 @@ def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise OddValue("Expected a number")
     try:
+        # by the text: 0.1 as a float is not a tenth
         number = Decimal(str(value).strip())
     except InvalidOperation:
         raise OddValue("Expected a number") from None

@@ -107,6 +107,7 @@ class Walker:
         """Read all of a listing, in up to `MAX_WALKS` walks. Raises `Refused`, and any error of
         page 1 of the first walk; every other failure makes the reading incomplete.
         """
+        # outside the try: without page 1 of the first walk there is nothing to report
         walks = [self._walk()]
         if last is not None and walks[0].repeats(last, seed):
             return ReadListing.unchanged_since(last, walks[0])
@@ -173,8 +174,10 @@ class Walker:
             # the walk cannot become whole any more: spare the source the other pages
             if fatal or walk.flaw:
                 fetches.stop()
+        # after the loop, so that the threads have ended before the error leaves
         if fatal:
             raise fatal
+        # a total of billions must not keep a poll at work for days
         if expected > MAX_PAGES:
             walk.ends(f"more than {MAX_PAGES} pages", final=True)
 
@@ -275,6 +278,7 @@ class Front:
     def note(self, *, added: int, is_changed: bool) -> None:
         """Note of the newest page how many records are not held yet, and whether others changed."""
         self._added += added
+        # a page without news: what comes after it is older, and known
         self._is_done = not (added or is_changed)
 
     def reading(self, held_total: int) -> ReadListing | None:
@@ -297,6 +301,7 @@ class Front:
             read = self._walker.ask(len(walk.pages) + 1)
             listing = self._resource.open(read.page.body)
         except (Unavailable, Changed):
+            # without its first page the source gave nothing: that is an error, not a short front
             if not walk.pages:
                 raise
             return None

@@ -73,6 +73,7 @@ class AlertsReader(Subject):
         """Return the alerts with these keys, and all open ones."""
         c = alert.c
         opened = self._conn.execute(select(alert).where(c.cleared_at.is_(None)))
+        # all open ones too: the plan must see which causes no longer hold
         known = {row.key: _alert(row) for row in opened}
         # in batches: SQLite takes a limited number of parameters
         left = sorted(set(keys) - known.keys())
@@ -115,6 +116,7 @@ class AlertsReader(Subject):
         `since`.
         """
         c = alert_delivery.c
+        # a message that waits for its first attempt is no trouble
         is_waiting = c.sent_at.is_(None) & c.gave_up_at.is_(None) & c.error.is_not(None)
         rows = self._conn.execute(
             select(c.channel, c.gave_up_at, c.error)

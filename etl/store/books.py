@@ -137,6 +137,7 @@ class BooksReader(Subject):
         c = tables.account.c
         asked = select(c.account_id, c.name).order_by(c.name)
         rows = self._conn.execute(asked if name is None else asked.where(c.name == name)).all()
+        # a name that is not there may be a typing error: an empty answer would hide it
         if not rows:
             raise SettingsError(
                 f"there is no account {name!r}" if name else "nothing is synced yet",
@@ -222,6 +223,7 @@ class BooksReader(Subject):
 
     def monthly_costs(self, month: Month | None = None) -> Counter[CostShare]:
         """Return the cost of each month, or of one, by who pays it, in millionths of a yuan."""
+        # no `:month IS NULL OR`: SQLite would then read the days of all months
         chosen = "" if month is None else "WHERE c.month = :month"
         rows = self._ask(
             "SELECT l.account, c.month, l.project, l.owner, l.cost_centre,"

@@ -50,5 +50,6 @@ class CodesWriter(CodesReader):
         changed = self._conn.execute(update(table).where(table.c[key] == code).values(**values))
         # update first: most codes that are set are known ones
         if not changed.rowcount:
+            # a name in both languages, as reports join on it
             named = {"name_en": f"code {code}", "name_zh": f"代码 {code}"}
             self._conn.execute(insert(table).values({key: code, **values, **named}))

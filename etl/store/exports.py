@@ -39,6 +39,7 @@ class ExportsReader(Subject):
 
     def columns(self, table: str) -> list[str]:
         """Return the names of the columns of a table or view."""
+        # asked of the database: an empty table has columns too
         with closing(self._ask(f"SELECT * FROM {table} LIMIT 0")) as result:
             return list(result.keys())
 

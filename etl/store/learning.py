@@ -94,6 +94,7 @@ class EvidenceReader:
         rows = self._conn.execute(
             select(b.settle_start_at, b.settle_end_at, b.amount_microcny, b.remark)
             .where(b.account_id == self._account_id, b.settle_start_at >= span.since)
+            # whole windows alone: of one that reaches beyond, nobody saw what ran in it
             .where(b.settle_end_at >= span.since, b.settle_end_at <= span.until)
             .where(b.superseded_at.is_(None))
             .order_by(b.settle_start_at, b.settle_end_at)
@@ -119,6 +120,7 @@ class EvidenceReader:
     def prices(self) -> Prices:
         """Return the prices without those that were learned from the bill."""
         listed = self._reader.deriver().listed_prices()
+        # a learned price would explain the very windows that it was learned from
         return Prices(self.account, listed, overrides(self._conn, "user"), self.units())
 
     def units(self) -> dict[int, str | None]:
@@ -143,6 +145,7 @@ class EvidenceReader:
 
 def _metered_run(row: Any, horizon: Instant) -> MeteredRun:
     is_open = row.ended_at is None
+    # a possible run explains any window: it is no evidence of how time is charged
     is_known = row.evidence in CERTAIN and row.gpu_nums is not None and row.gpu_nums >= 0
     return MeteredRun(
         row.instance_uuid,

@@ -72,6 +72,7 @@ def _table_of(resource: Resource[Any]) -> ResourceTable:
     """Return the table of a resource, whose key is that of the table, without the account and, of
     versions, without the column that says when they began.
     """
+    # instances have tables of their own
     assert resource.form is not None
     table = tables.metadata.tables[resource.table]
     key = tuple(c.name for c in table.primary_key)[1:]

@@ -124,6 +124,7 @@ def known_of(row: Row[Any], seen_at: dict[Instant | None, Instant]) -> Known:
     return Known(
         facts=Instance(*facts),
         version=version,
+        # nothing is written for what stays as it is: that it was seen follows from the polls
         seen_at=last_seen_at if last_seen_at is not None else max(seen_at[None], since),
         last_seen_at=last_seen_at,
         missing_since=missing_since,
@@ -139,6 +140,7 @@ def by_instance(rows: Any) -> Iterator[tuple[str, list[SeenVersion]]]:
             if uuid is not None:
                 yield uuid, versions
             uuid, versions = facts[0], []
+        # a version that a change ended needs no end of its own: the next one has it
         gone = (last_seen_at, ended_at) if ended_by == "gone" else None
         versions.append(SeenVersion(Instance(*facts), after_at, first_seen_at, gone))
     if uuid is not None:

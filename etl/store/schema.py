@@ -224,6 +224,7 @@ def _refuse_foreign_tables(conn: Connection, at: str | None) -> None:
     if look.has_table(OURS):
         return
     tables_there = look.get_table_names(schema=look.default_schema_name)
+    # what replication or PostGIS puts into every database is nobody's data
     other = [
         name for name in sorted(tables_there) if not name.startswith((VERSION_TABLE, *NOBODYS))
     ]
@@ -317,5 +318,6 @@ def _losses(
             continue
         for column in columns:
             if column not in after[table]:
+                # values, not rows: a column that is null everywhere loses nothing
                 values = conn.scalar(text(f"SELECT COUNT({column}) FROM {table}"))
                 yield f"column {table}.{column} with {values:,} values"

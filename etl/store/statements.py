@@ -154,6 +154,7 @@ def stretches(among: str, *, only_open: bool) -> Select[Any]:
     ).where(_usage.account_id == bindparam("account"), text(among))
     if only_open:
         return chosen.where(_usage.ended_at.is_(None))
+    # ordered only where all are read: of open ones an instance has two at most
     return chosen.order_by(_usage.instance_uuid, _usage.usage_no)
 
 

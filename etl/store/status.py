@@ -227,6 +227,7 @@ class StatusReader(Subject):
         """Return the hourly cost to each account of all that runs or is held prepaid, at the newest
         known price, in millionths of a yuan.
         """
+        # null where no price is known: such time adds nothing to the rate
         return {row[0]: int(row[1] or 0) for row in self._ask(_BURN)}
 
     def billed(self, first_day: str, end_day: str) -> list[tuple[str, int, int]]:
@@ -309,6 +310,7 @@ class StatusReader(Subject):
                 _usage.account_id == account, _usage.ended_at.is_(None), _usage.kind == "running"
             )
         ).one()
+        # of listed ones: an unknown code of an instance that is gone troubles nobody
         known = select(tables.instance_status.c.status)
         codes = self._conn.scalars(
             select(c.status)
@@ -339,6 +341,7 @@ def _account_pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]
     holders: dict[str, list[int]] = {}
     for uuid, account in rows:
         holders.setdefault(uuid, []).append(account)
+    # by instance, not by key: two keys of one account are not equal, but list the same
     for accounts in holders.values():
         yield from combinations(accounts, 2)
 

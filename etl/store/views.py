@@ -38,6 +38,7 @@ def texts_fingerprint() -> str:
     """
     digest = hashlib.sha256()
     for path in sorted(paths.VIEWS.glob("*.sql")):
+        # spelled out: a changed macro or unit changes every view that uses it
         digest.update(f"{path.name}{_spelled_out(text_of_view(path))}".encode())
     return " ".join([digest.hexdigest(), *view_names()])
 
@@ -103,6 +104,7 @@ def grant_again(conn: Connection, kept: list[tuple[str, str, str]]) -> None:
     """Restore the privileges that `grants` returned, after the views were created again."""
     named = conn.dialect.identifier_preparer.quote
     for privilege, view, grantee in kept:
+        # PUBLIC is a keyword: quoted it would be a role of that name
         who = grantee if grantee == "PUBLIC" else named(grantee)
         conn.execute(text(f"GRANT {privilege} ON {view} TO {who}"))
 
@@ -147,6 +149,7 @@ def _view_files() -> list[Path]:
 
     def add(name: str) -> None:
         if name not in ordered:
+            # by the words of its text: no list of dependencies to keep by hand
             for other in sorted((_words_of_view(files[name]) & files.keys()) - {name}):
                 add(other)
             ordered[name] = files[name]

@@ -138,11 +138,13 @@ def evidence(lines: Iterable[BillLine], runs: Sequence[MeteredRun]) -> Evidence:
         at = window.starts_s
         # two windows at one moment: which follows which cannot be told
         is_single = starting[at] == 1 and ending[at] == 1
+        # the run whose window ended at this very second goes on in this one
         before = ended.get(at) if is_single else None
         if before is not None and window.ends_s > before.ended_max_s:
             sorted_by.stopped.append(window)
             continue
         inside = index.inside(at, window.ends_s)
+        # [] is "nothing ran", None is "too many to tell"
         if inside == []:
             sorted_by.stopped.append(window)
             continue
@@ -152,6 +154,7 @@ def evidence(lines: Iterable[BillLine], runs: Sequence[MeteredRun]) -> Evidence:
             sorted_by.shared.append(window)
             continue
         sorted_by.windows.append(owned)
+        # the last share: the run that was up when the window closed
         ended[window.ends_s] = owned.shares[-1].run
     sorted_by.quiet_ends = sum(
         run.ended_min_s <= at <= run.ended_max_s and not starting[at] for at, run in ended.items()
@@ -190,6 +193,7 @@ def _attributed(
         chosen, sign = [begun], "begins"
     else:
         return None
+    # a window explained by a run that may not have been would teach a wrong price
     if not all(run.is_certain for run in chosen):
         return None
     shares = tuple(_share(window, run) for run in chosen)
@@ -201,6 +205,7 @@ def _share(window: SettlementWindow, run: MeteredRun) -> Share:
     ends = tuple(max(begins, at) for at in (run.ended_min_s, run.ended_s, run.ended_max_s))
     if window.ends_s <= run.ended_max_s:  # it is settled while it runs, or when it ends
         ends = (window.ends_s,) * 3
+    # a window can begin when the machine was up, some minutes after its run began
     is_first = window.starts_s - run.started_s <= LONGEST_BOOT_S
     return Share(run, begins, ends[0], ends[1], ends[2], is_first, run.started_s)
 
@@ -253,6 +258,7 @@ class _Index:
 
     def _search(self, begun: int, count: int, starts_s: Instant) -> list[MeteredRun] | None:
         overlapping: list[MeteredRun] = []
+        # backwards, and not without end: the overlapping ones are mostly the newest
         for run in reversed(self._runs[max(0, begun - 20 * MOST_RUNS) : begun]):
             if len(overlapping) == count:
                 break

@@ -54,6 +54,7 @@ class Counting:
 
     def charged(self, age_s: int) -> int:
         """Return the seconds that are charged for a run of this age."""
+        # added before the division: rounding up, or to the nearest
         more = self.step_s - 1 if self.rounds == "begun" else self.step_s // 2
         return max(0, age_s + more) // self.step_s * self.step_s
 
@@ -115,6 +116,7 @@ class Prediction:
         return Range(
             (self.cost.least + bounds[0]) // HOUR_S,
             (self.cost.likely + likely + HOUR_S // 2) // HOUR_S,
+            # bounds outwards: a rounded bound must not exclude the true amount
             -(-(self.cost.most + bounds[1]) // HOUR_S),
         )
 
@@ -184,10 +186,13 @@ def _compared(fit: Fit, number: int, prediction: Prediction) -> float:
     expected = prediction.with_rate(fit.rates.get(subject, 0) if subject else 0)
     fit.likely[number] = expected.likely
     amount = prediction.window.amount
+    # the bill is in fen: each line is rounded once, by less than one
     if not expected.least - FEN < amount < expected.most + FEN:
         off = max(expected.least - amount, amount - expected.most)
+        # bounded: one absurd line must not outweigh all others
         return min(1.0, off / max(abs(amount), 1))
     fit.explained.add(number)
+    # a range within a fen is as good as one amount
     if expected.most - expected.least <= FEN:
         fit.exact.add(number)
     return 0.0
@@ -232,6 +237,7 @@ def roundest(least: int, most: int) -> int:
 def _rate_bounds(prediction: Prediction) -> tuple[int, int] | None:
     """Return the lowest and the highest price an hour that explain a window."""
     cost, per_s = prediction.cost, prediction.per_s
+    # nothing was used at the open price: no rate explains or refutes the window
     if per_s.likely <= 0:
         return None
     amount = prediction.window.amount * HOUR_S
@@ -304,6 +310,7 @@ def _counted(counting: Counting, share: Share, known: Sequence[PricePeriod]) -> 
     """Return the seconds that are charged of a share, and their cost, times seconds of an hour."""
     spans = _spans(counting, share)
     least, likely, most = (_charge_of_span(counting, span, share, known) for span in spans)
+    # a longer boot can count fewer seconds, or more: the ends are sorted
     seconds = sorted(counted.seconds for counted in (least, likely, most))
     return (
         Range(seconds[0], likely.seconds, seconds[2]),

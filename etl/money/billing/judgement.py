@@ -110,6 +110,7 @@ class _Fits(NamedTuple):
 
 def _fits(known: Evidence, periods: Periods) -> _Fits:
     """Rank all hypotheses, after lines about something else are set aside."""
+    # the newest: ways of charging change, and the time grows with the windows
     windows, set_aside = known.windows[-MOST_WINDOWS:], dict[str, int]()
     fits = _ranked(windows, periods)
     if fits:
@@ -141,6 +142,7 @@ def _other_remarks(fit: Fit, sure: Set[int], windows: Sequence[SettlementWindow]
     """
     all_of = Counter(window.remark for window in windows)
     by_remark = Counter(windows[number].remark for number in sure)
+    # no kind of line is explained well: nothing says that the model is right about any
     if max(by_remark[remark] / count for remark, count in all_of.items()) < LEAST_SHARE:
         return {}
     explained = Counter(windows[number].remark for number in fit.explained)
@@ -155,6 +157,7 @@ def _differing(best: Fit, other: Fit, windows: Sequence[SettlementWindow]) -> in
 
 
 def _is_equal(best: Fit, rival: Rival) -> bool:
+    # twice, since a window that is exact counts for two in the rank
     return rival.differing == 0 or best.rank - rival.fit.rank < 2 * LEAST_AHEAD
 
 
@@ -287,6 +290,7 @@ class StoppedCharges(NamedTuple):
 
 def stopped_charges(known: Evidence) -> StoppedCharges:
     """Add up the windows in which nothing ran."""
+    # a line of 0 yuan charges nothing for the time
     charged = [window for window in known.stopped if window.amount]
     return StoppedCharges(
         len(charged),
