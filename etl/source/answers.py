@@ -1,7 +1,7 @@
 """Answers of the source: their envelope, and the error that a bad one stands for.
 
 The source says "refused" and "too often" in two places, the HTTP status and the envelope's `code`; both
-are read here alone. Foreign words pass through `printable` before they may stand in a message.
+are read here alone. Foreign words pass through `safe_words` before they may stand in a message.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def fault_of(
         signs.append("not JSON")
     elif code:
         signs.append(f"code {code}")
-    words = printable(envelope.msg) if envelope else ""
+    words = safe_words(envelope.msg) if envelope else ""
     what = f"GET {path}: {', '.join(signs)}{words and ': '}{words}"
     faults = [n for n in (0 if 200 <= status < 300 else status, code) if n]
     return _error(what, faults, envelope is not None, _wait_s(retry_after, answer), proxy)
@@ -112,7 +112,7 @@ def advice_through(advice: str, proxy: Proxy | None) -> str:
     return f"{advice}; check {proxy.variable}, or name the host in NO_PROXY"
 
 
-def printable(text: Any) -> str:
+def safe_words(text: Any) -> str:
     """Return foreign words in a form that is safe in a message: without the key, URLs cut down,
     one line.
     """

@@ -2,7 +2,7 @@
 
 A get ends within `Retrying.total_s`, waits and slow answers included, and sends at most `attempts *
 (1 + MAX_REDIRECTS)` requests. No message, repr or log of this module holds the key, a body, a query
-string or the user-info of a URL: words of the source are cut down by `printable`, and foreign
+string or the user-info of a URL: words of the source are cut down by `safe_words`, and foreign
 exceptions, whose text can hold any of them, are dropped (`from None`).
 """
 
@@ -32,7 +32,7 @@ from etl.source.answers import (
     advice_through,
     fault_of,
     http_date,
-    printable,
+    safe_words,
 )
 from etl.source.deadline import TimeBudget
 from etl.source.http import Transport
@@ -217,7 +217,7 @@ class Client:
         target = response.url.join(response.headers["location"])
         # http to https is another origin too: who redirects is not who was asked
         if target.userinfo or _origin(target) != _origin(response.url):
-            host = printable(f"{target.scheme}://{target.host}")
+            host = safe_words(f"{target.scheme}://{target.host}")
             what = f"GET {path}: redirected to {host}; the key was not sent there"
             raise Changed(what, advice=ADVICE_REDIRECT)
         return self._request(target)
@@ -246,7 +246,7 @@ class Client:
             case httpx.TimeoutException():
                 return "no answer in time"
             case httpx.ConnectError() | httpx.ProxyError():
-                return f"no connection{through}: {printable(str(error))}"
+                return f"no connection{through}: {safe_words(str(error))}"
             case _:
                 return f"the connection or the answer broke ({type(error).__name__})"
 
