@@ -293,3 +293,17 @@ def test_every_metric_is_written_down() -> None:
 def test_every_view_and_report_is_written_down() -> None:
     assert unwritten({path.stem for path in paths.VIEWS.glob("*.sql")}) == []
     assert unwritten(set(reports.report_names())) == []
+
+
+def test_every_promise_of_reliability_names_tests_that_exist() -> None:
+    tests = {
+        name
+        for path in (ROOT / "tests").glob("*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    table = page.partition("|---|")[2].splitlines()[1:]
+    rows = [row for row in table if row.startswith("|")]
+    named = [set(re.findall(r"`(test_\w+)`", row.rpartition(" | ")[2])) for row in rows]
+    assert [row for row, names in zip(rows, named, strict=True) if not names] == []
+    assert set().union(*named) - tests == set()

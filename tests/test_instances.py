@@ -11,10 +11,12 @@ from hypothesis import example, given
 from etl.errors import Changed
 from etl.resources import INSTANCES, Reject
 from etl.resources.instances import Instance, Sighting, read
+from etl.resources.values import LAST_INSTANT
 from etl.simcloud import Story
 from tests.odd_records import NOISE, likely_records, page, read_alone, records
 
-NINES = 253_402_300_799
+NINES = LAST_INSTANT
+T_TIMER = 1_800_000_000
 FINE = {"instance_uuid": "a", "status": 2}
 
 
@@ -144,7 +146,7 @@ def test_unknown_fields_are_kept_in_extra_without_secrets() -> None:
         zone="gz",
         auth_token="S3CRET",
         disk={"size": 9, "url": "https://x/y?S3CRET", "password": "S3CRET"},
-        shutdown_regular={"shutdown_time": 5, "enable": False, "reason": "n\x00ight"},
+        shutdown_regular={"shutdown_time": T_TIMER, "enable": False, "reason": "n\x00ight"},
     )
     assert json.loads(str(seen.extra)) == {
         "auth_token": "***",
@@ -152,7 +154,7 @@ def test_unknown_fields_are_kept_in_extra_without_secrets() -> None:
         "shutdown_regular": {"reason": "n\ufffdight"},
         "zone": "gz",
     }
-    assert (seen.facts.shutdown_time, seen.facts.shutdown_enabled) == (5, False)
+    assert (seen.facts.shutdown_time, seen.facts.shutdown_enabled) == (T_TIMER, False)
 
 
 def test_the_order_of_lists_and_new_secrets_make_no_other_facts() -> None:

@@ -121,6 +121,19 @@ def test_a_timer_that_did_not_go_off_is_overdue(database: Database, look: Look) 
     ]
 
 
+def test_a_timer_of_sixty_is_no_instant_and_shown_as_unknown(
+    database: Database, look: Look
+) -> None:
+    """Minutes, where an instant is expected: it says that a timer is on, and not when."""
+    cloud = Story()
+    name = cloud.rents(title="soon")
+    cloud.twists(name, shutdown_regular={"shutdown_time": 60, "enable": True})
+    apply(database, poll_story(cloud))
+    cloud.passes(minutes=5)
+    apply(database, poll_story(cloud))
+    assert look("timers", "timer", "hours_left", "shutdown_time") == [("unknown", None, None)]
+
+
 def test_boots_that_never_came_up_are_listed(database: Database, look: Look) -> None:
     cloud = Story()
     seen = cloud.rents(title="seen", starts=False)

@@ -10,9 +10,9 @@ import pytest
 
 from etl.history import usage
 from etl.history.codes import SEEDED
-from etl.history.starts import EARLIEST_START
 from etl.history.usage import RunningState, Step, Stretch
 from etl.resources.instances import Instance
+from etl.resources.values import FIRST_INSTANT
 from etl.simcloud import T0
 
 CODES = replace(SEEDED, units={**SEEDED.units, 2: "month"})
@@ -223,7 +223,7 @@ def test_a_boot_whose_gpu_changes_without_a_new_start_begins_anew(
 
 @pytest.mark.parametrize(
     "start",
-    [None, -T0, EARLIEST_START - T0 - 1, CREATED - 1, STARTED - 1, B + 1],
+    [None, -T0, FIRST_INSTANT - T0 - 1, CREATED - 1, STARTED - 1, B + 1],
     ids=["missing", "0", "before 2015", "before create_time", "before the last", "after b"],
 )
 def test_a_start_time_that_cannot_be_one_counts_as_unchanged(start: int | None) -> None:
@@ -237,7 +237,7 @@ def test_a_start_time_that_cannot_be_one_counts_as_unchanged(start: int | None) 
 def test_a_start_time_at_the_edges_is_one() -> None:
     assert said(after(seen(STOPPED), seen(start=B)))[1] == ("observed", B)
     assert first(seen(start=CREATED)) == [("observed", CREATED)]
-    assert first(seen(start=EARLIEST_START - T0, created=None))[0][0] == "observed"
+    assert first(seen(start=FIRST_INSTANT - T0, created=None))[0][0] == "observed"
 
 
 # start_time that drifts

@@ -6,9 +6,8 @@ from typing import Final
 
 from etl.poll import DRIFT, Instant
 from etl.resources.instances import Instance
+from etl.resources.values import FIRST_INSTANT
 
-EARLIEST_START: Final = 1_420_070_400
-"""2015-01-01T00:00:00Z: a start before it is no start."""
 SAME_START_S: Final = 5
 """A start that is later than the last one by up to this is the same start, computed anew: sources that
 subtract an uptime from their clock move it by rounding and by the clock's drift, a second or two
@@ -18,7 +17,7 @@ between polls. A machine takes longer than this to stop and to start again."""
 def believed_start(facts: Instance, last: Instant | None, b: Instant) -> Instant | None:
     """Return `start_time` if it is plausible, else None (unknown)."""
     start = facts.start_time
-    if start is None or start < EARLIEST_START or start > b:
+    if start is None or start < FIRST_INSTANT or start > b:
         return None
     # before the creation nothing can have run: the source is wrong
     if facts.create_time is not None and start < facts.create_time:

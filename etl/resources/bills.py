@@ -20,10 +20,12 @@ from etl.resources.listing import Listing, Reject, numbered
 from etl.resources.records import Form, Member, Record, ValidTime, list_in
 from etl.resources.resource import Resource
 from etl.resources.values import Extra, OddValue, code, identifier, instant_of, microcny_of, words
-from etl.units import HOUR_S
+from etl.units import DAY_S, HOUR_S
 
-VERSION = 4
+VERSION = 5
 LIST_KEY, AMOUNT = "order_list", "amount"
+LONGEST_WINDOW_S = 366 * DAY_S
+"""A year is the longest unit of charging; a day of each window becomes a row."""
 NAME = "_name"
 """The member that `_with_names` adds to a line."""
 
@@ -64,6 +66,8 @@ def _complete(columns: dict[str, Any]) -> None:
     columns["settle_end_at"] = starts if ends is None else ends
     if columns["settle_end_at"] < starts:
         raise OddValue("the window ends before it starts - at `$.settle_end_time`")
+    if columns["settle_end_at"] - starts > LONGEST_WINDOW_S:
+        raise OddValue("the window is longer than a year - at `$.settle_end_time`")
 
 
 class LineFacts(NamedTuple):

@@ -18,11 +18,12 @@ from etl.resources.listing import Reject, is_identity, open_listing, parse_json,
 from etl.resources.resource import Resource
 from etl.resources.values import canonical, instant_of, reject_of, text_of
 
-VERSION: Final = 2
+VERSION: Final = 3
 LIST_KEY: Final = "instance_list"
 
 Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
-Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+"""No machine has more GPUs: the product of more with the seconds of years leaves what databases hold."""
 Moment = int | float | str | None
 Leaf = str | int | float | bool | None | msgspec.UnsetType
 

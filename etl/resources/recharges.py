@@ -45,8 +45,10 @@ def _local_instant(value: Any, name: str, extra: Extra) -> Instant | None:
             local = datetime.fromisoformat(value.strip())
         except ValueError:
             return instant_of(value, name, extra)
+        aware = local if local.tzinfo else local.replace(tzinfo=CHINA)
+        at = instant_of(aware.timestamp(), name, extra)
         extra[name] = value
-        return int((local if local.tzinfo else local.replace(tzinfo=CHINA)).timestamp())
+        return at
     return instant_of(value, name, extra)
 
 

@@ -1,8 +1,8 @@
 """Readers of odd values, shared by all resources, with the limits of the databases.
 
 - A number as text (`"2"`) and a whole number as float (`2.0`) are that number. - An instant with a
-fraction loses it; one that is missing, null, zero or negative is null; one that is none (later than
-the year 9999, or text) is null, and what came is kept. - An amount may be spelled `1,100.00`,
+fraction loses it; one that is missing, null, zero or negative is null; one that is none (before 2015,
+after 2099, or text) is null, and what came is kept. - An amount may be spelled `1,100.00`,
 `￥12.50` or `12.50元`; an ambiguous one is refused. It is exact to the millionth of a yuan; finer
 ones are rounded, and what came is kept. - A NUL character or half a surrogate pair in a text
 becomes U+FFFD.
@@ -22,8 +22,10 @@ from etl.redact import redact, redact_words
 from etl.resources.listing import Reject, clean_text
 from etl.units import MICRO
 
-LAST_INSTANT: Final = 253_402_300_799
-"""9999-12-31T23:59:59Z."""
+FIRST_INSTANT: Final = 1_420_156_800
+"""2015-01-02T00:00:00Z, in every time zone a day of the calendar: a timer of 60 means minutes."""
+LAST_INSTANT: Final = 4_102_358_399
+"""2099-12-30T23:59:59Z. What is later stands for "never": a day of each year until then would be written."""
 LIMIT_MICROCNY: Final = 10**14
 """A hundred million yuan: what is more is no amount, and leaves room for sums and products in 64 bits."""
 NOISE: Final = Decimal("1e-9")
@@ -55,10 +57,12 @@ def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
         seconds = int(float(value)) if isinstance(value, str) else int(value)
     except (ValueError, OverflowError, TypeError):
         seconds = LAST_INSTANT + 1
-    if seconds > LAST_INSTANT:
+    if seconds <= 0:
+        return None
+    if not FIRST_INSTANT <= seconds <= LAST_INSTANT:
         extra[name] = value if isinstance(value, str | dict | list) else str(value)
         return None
-    return seconds if seconds > 0 else None
+    return seconds
 
 
 def identifier(value: Any, _name: str, _extra: Extra) -> str | None:

@@ -277,17 +277,22 @@ def _store_id(conn: Connection) -> None:
         conn.execute(insert(setting).values(name=DATABASE_ID, value=uuid.uuid4().hex))
 
 
-def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:
+def reach_day(conn: Connection, zone: Zone, day: date) -> None:
+    """Extend the calendar to the end of the year of a day, if it ends before that day."""
     newest = conn.scalar(
         select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc())
     )
     first = FIRST_DAY if newest is None else date.fromisoformat(newest) + timedelta(days=1)
     # whole years: the calendar grows once a year, not at every start
-    last = date(today.year + YEARS_AHEAD, 12, 31)
+    last = date(day.year, 12, 31)
     if first <= last:
         conn.execute(
             insert(tables.calendar_day), [_calendar_row(d) for d in zone.calendar(first, last)]
         )
+
+
+def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:
+    reach_day(conn, zone, today.replace(month=12, day=31, year=today.year + YEARS_AHEAD))
 
 
 def _calendar_row(day: Any) -> dict[str, Any]:

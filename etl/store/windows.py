@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from etl.history.windows import Held, WindowChanges
 from etl.poll import Instant
 from etl.resources import Record
-from etl.store import resource_tables, statements
+from etl.store import resource_tables, schema, statements
 from etl.store.polls import PollsReader
 from etl.store.resource_tables import ResourceTable
 
@@ -97,6 +98,8 @@ class WindowsWriter(WindowsReader):
                 for state in changes.states
             ],
         )
+        came = [*(c.record for c in changes.added), *(c.record for c in changes.changed)]
+        self._reach(day for record in came for day in layout.derive(record, zone))
         self._cut_window(layout, changes)
 
     def recut(self, resource: str) -> None:
@@ -144,11 +147,19 @@ class WindowsWriter(WindowsReader):
         if layout.parts is None:
             return
         keys, zone = ("account_id", *layout.key), self.zone()
+        parts = [(*key, *part) for key, record in records for part in layout.cut(record, zone)]
+        self._reach([part[len(keys)] for part in parts])
         # replaced whole: a corrected amount moves every part of its line
         self._database.delete(self._conn, layout.parts, keys, gone)
         self._database.insert(
             self._conn,
             layout.parts,
             (*keys, *resource_tables.PART_COLUMNS),
-            [(*key, *part) for key, record in records for part in layout.cut(record, zone)],
+            parts,
         )
+
+    def _reach(self, days: Iterable[str | None]) -> None:
+        """Let the calendar have these days: what lies beyond it would be in no sum."""
+        newest = max((day for day in days if day is not None), default=None)
+        if newest is not None:
+            schema.reach_day(self._conn, self.zone(), date.fromisoformat(newest))

@@ -25,8 +25,11 @@ SELECT
     yuan(face_amount_microcny - leave_amount_microcny) AS spent_yuan,
     CASE
         WHEN face_amount_microcny > 0
-        THEN (face_amount_microcny - leave_amount_microcny) / {FEN} * (sale_price_microcny / {FEN})
-            / (face_amount_microcny / {FEN}) / 100.0
+        -- whole numbers would leave 64 bits, and a face of less than a fen would be zero
+        THEN ROUND(
+            1.0 * (face_amount_microcny - leave_amount_microcny) / face_amount_microcny
+            * sale_price_microcny / {FEN}
+        ) / 100.0
     END AS spent_cost_yuan,
     CASE
         WHEN is_valid = 0 THEN 'expired'

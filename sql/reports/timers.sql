@@ -1,10 +1,10 @@
 -- Timers: the scheduled shutdown of every instance that runs, those without one first, the longest
 -- running on top. A timer that should have gone off is overdue.
 -- @param account only this account, or all
--- @param timer only those whose timer is [any, none, set, overdue]
+-- @param timer only those whose timer is [any, none, set, overdue, unknown]
 -- @column account {zh=账户} the account's name
 -- @column title {zh=名称} the user's name for the instance
--- @column timer {zh=定时状态} none, set or overdue
+-- @column timer {zh=定时状态} none, set, overdue, or unknown: on, at a time that is no time
 -- @column shutdown_time {zh=定时关机, instant} when it will be shut down, UTC
 -- @column hours_left {zh=剩余时长, unit=h} hours until then
 -- @column running_since {zh=运行自, instant} start of the current run, UTC
@@ -21,6 +21,7 @@ WITH running AS (
         account, title, shutdown_time, running_since, gpu_nums, gpu_name, instance_uuid, as_of,
         owner, project, yuan(hour_microcny) AS yuan_per_hour,
         CASE
+            WHEN shutdown_time_s IS NULL AND timer_is_on = 1 THEN 'unknown'
             WHEN shutdown_time_s IS NULL THEN 'none'
             WHEN shutdown_time_s <= as_of_s THEN 'overdue'
             ELSE 'set'
@@ -37,4 +38,4 @@ SELECT
 FROM running
 WHERE account_chosen(account)
     AND CAST(:timer AS TEXT) IN ('any', timer)
-ORDER BY CASE timer WHEN 'none' THEN 0 WHEN 'overdue' THEN 1 ELSE 2 END, running_since_s, account, instance_uuid
+ORDER BY CASE timer WHEN 'none' THEN 0 WHEN 'overdue' THEN 1 WHEN 'unknown' THEN 2 ELSE 3 END, running_since_s, account, instance_uuid

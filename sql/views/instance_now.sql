@@ -6,6 +6,7 @@
 -- @column is_up 1 if it counts as running, else 0
 -- @column charging_unit hour, day, week, month, year; null: unknown
 -- @column shutdown_time when it will be shut down; null: no timer is on
+-- @column timer_is_on 1 if a shutdown is scheduled, whether its time is known or not; else 0
 -- @column running_since start of the open stretch of running time; null: not running
 -- @column running_since_s start of the open stretch, epoch seconds; null: not running
 -- @column as_of start of the newest complete poll
@@ -42,6 +43,7 @@ SELECT
     epoch(h.last_at) AS as_of_s,
     CASE WHEN i.shutdown_enabled THEN epoch(i.shutdown_time) END AS shutdown_time_s,
     epoch(i.create_time) AS create_time_s,
+    CASE WHEN i.shutdown_enabled THEN 1 ELSE 0 END AS timer_is_on,
     i.save_image_status,
     w.project,
     w.owner,
