@@ -22,6 +22,7 @@ from etl.settings.file import open_to_others
 from etl.status import is_future, stale, status
 from etl.store import schema
 from etl.timing.freshness import FUTURE_ADVICE, limit_s
+from etl.units import HOUR_S
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -131,6 +132,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
     yield Finding("ok", f"database {app.database.location} ({version}), days of {zone}")
     yield from _examine_derived(app, zone, is_current=is_current)
     yield from _examine_freshness(app)
+    yield from _examine_left_accounts(app)
     for poll in state["polls"]:
         yield from _examine_poll(poll)
     yield from _examine_fleets(state)
@@ -200,6 +202,26 @@ def _examine_freshness(app: App) -> Iterator[Finding]:
         limit = limit_s(max(usual_gap_s(app.settings, name, app.now()), main[name].step_s or 0))
         for why in stale(polls, [name], limit).values():
             yield Finding("bad", f"{name}: {why}", "see chenyu-etl status: why is nothing polled?")
+
+
+def _examine_left_accounts(app: App) -> Iterator[Finding]:
+    """Yield accounts of the database that neither the settings name nor anybody polls: what holds of
+    them holds for ever.
+    """
+    with store.reading(app.database) as known:
+        accounts, alerts = known.registry.known(), known.alerts.listed(None)
+    watched = app.watched()
+    for account in accounts:
+        polled_at = account.last_poll_at or 0
+        if account.name in watched or account.retired_at or polled_at > app.now() - HOUR_S:
+            continue
+        held = sum(alert.account == account.name for alert in alerts)
+        yield Finding(
+            "note",
+            f"{account.name}: it was synced, but the settings do not name it and nobody polls it"
+            + (f"; {held} alerts about it stay open" if held else ""),
+            f"chenyu-etl account retire {account.name}, or account rename {account.name} NEW",
+        )
 
 
 def _examine_other_database(app: App) -> Iterator[Finding]:

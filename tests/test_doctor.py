@@ -15,8 +15,9 @@ import pytest
 
 from etl.dialect import Database
 from etl.simcloud import ANY, Fail, Server, Story
+from etl.tables.alerts import alert
 from tests.commands import KEY, Command, cloud, filled, home, path, run, server
-from tests.support import apply, poll_of, poll_story
+from tests.support import apply, poll_of, poll_story, rows
 
 __all__ = ["cloud", "filled", "home", "path", "run", "server"]
 
@@ -174,6 +175,31 @@ def test_an_account_that_is_not_polled_any_more_is_bad(
     assert ["default: the newest complete poll is 2.5 h old" in why for why in bad] == [
         True
     ] * is_bad
+
+
+def test_an_account_that_left_the_settings_is_said_until_it_is_retired(
+    server: Server, examine: Examine, run: Command, path: Path, filled: Database
+) -> None:
+    """Another daemon may watch it, so that its alerts cannot be closed: what to do is said."""
+    polled(filled, 300, 200)
+    apply(filled, poll_story(Story()))
+    with filled.writing() as conn:
+        words = {
+            "zh": "x",
+            "en": "x",
+            "severity": "urgent",
+            "deliveries": "{}",
+            "rule": "sync_stale",
+        }
+        row = {"key": "sync_stale:lab", "account": "lab", "first_at": 1_790_000_000, **words}
+        conn.execute(alert.insert().values(row))
+    filled.engine.dispose()
+    (said,) = [why for why in of(examine(), "note") if "lab" in why]
+    assert "the settings do not name it and nobody polls it; 1 alerts about it stay open" in said
+    assert "chenyu-etl account retire lab" in said
+    assert run("--database", str(path), "account", "retire", "lab").exit_code == 0
+    assert [why for why in of(examine(), "note") if "lab" in why] == []
+    assert rows(filled, "SELECT COUNT(*) FROM alert WHERE cleared_at IS NULL") == [(0,)]
 
 
 def test_polls_by_cron_are_as_old_as_cron_makes_them(

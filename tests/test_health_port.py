@@ -9,14 +9,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from etl.app import App
 from etl.errors import Busy, SettingsError
 from etl.service import health as health_module
 from etl.service.health import MOST_CLIENTS, Answer, Health, as_json
 from etl.service.hosts import is_known_host
 from etl.service.probe import lives
+from etl.service.single import counted
+from etl.settings import Account, Settings
 from tests.live import wait_for
 
 
@@ -53,6 +57,21 @@ def test_a_second_daemon_at_the_same_address_says_so() -> None:
     finally:
         first.close()
     assert not lives(listen)
+
+
+def test_a_second_daemon_without_a_port_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    one, other = (App(Settings(database_url=url, accounts=(Account(n),))) for n in ("a", "b"))
+    with counted(one) as first, counted(one) as second, counted(other) as another:
+        assert (first, second, another) == (False, True, False)
+    with counted(one) as later:
+        assert later is False
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "no such folder"))
+    with counted(one) as unknown:
+        assert unknown is False
 
 
 def test_a_port_that_is_taken_is_said_with_advice() -> None:

@@ -37,7 +37,7 @@ ROOMS = (
     "app",
     "polling",
     "page demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
-    " service.gauges service.hosts",
+    " service.gauges service.hosts service.single",
     "service.schedule service.metrics service.health service.installing service.lookout doctor",
     "service.daemon",
     "cli",

@@ -22,6 +22,7 @@ from etl.redact import scrub
 from etl.service.health import Answer, Health, as_json
 from etl.service.metrics import CONTENT_TYPE, Metrics
 from etl.service.schedule import SLICE_S, Schedule
+from etl.service.single import counted
 from etl.service.ticks import Ticks, Watch
 from etl.service.watchdog import Periodic, Pinger, Systemd
 from etl.settings import Settings
@@ -34,6 +35,10 @@ STUCK_S: Final = 1_800.0
 SILENT_S: Final = 30.0
 """The main loop comes by twice a second; it stands still if it did not for so long."""
 INTERRUPTED: Final = 130
+SECOND: Final = (
+    "another daemon polls the same accounts into the same database on this machine: one of the two"
+    " makes each poll, and both send alerts; end one, unless it is meant"
+)
 ARENAS: Final = 2
 M_ARENA_MAX: Final = -8
 """As glibc's malloc.h has it."""
@@ -71,8 +76,14 @@ class Daemon:
         """Poll until a signal comes."""
         before = _on_signals(self._signals.append)
         health = self._health()
+        with counted(self.app) as is_second:
+            return self._run(health, before, is_second=is_second)
+
+    def _run(self, health: Health | None, before: dict[int, Any], *, is_second: bool) -> int:
         try:
             self._say_start(health)
+            if is_second:
+                log.warning(SECOND)
             self._systemd.notify("READY=1")
             if self._pinger is not None:
                 self._pinger.start()
