@@ -3,7 +3,7 @@
 -- charging are macros too, see etl/money/formulas.py.
 
 -- An amount in yuan, of millionths of a yuan.
-MACRO yuan(microcny) AS (microcny / {MICRO}.0);
+MACRO yuan(microcny) AS CAST(microcny / {MICRO}.0 AS NUMERIC(20, 6));
 
 -- Seconds as hours, rounded to hundredths in whole numbers, so that all databases give the same.
 MACRO hours(seconds) AS ((seconds + 18) / 36 / 100.0);
@@ -53,6 +53,69 @@ MACRO unpriced(seconds, cost_microcny) AS CASE WHEN cost_microcny IS NULL THEN s
 
 -- The month of a day.
 MACRO month_of(day) AS SUBSTR(CAST(day AS TEXT), 1, 7);
+
+-- The ISO week of a day.
+MACRO week_of(day) AS (SELECT its.week FROM calendar_day its WHERE its.day = day);
+
+-- The local time of a second, by the clocks of the reporting time zone: they are shifted on some days.
+MACRO local_of(at_s) AS (
+    SELECT clock(its.day, at_s - its.starts_s
+        + CASE WHEN at_s >= its.shift_s THEN {DAY_S} - (its.ends_s - its.starts_s) ELSE 0 END)
+    FROM calendar_day its
+    WHERE its.starts_s <= at_s AND its.ends_s > at_s
+    ORDER BY its.starts_s DESC
+    LIMIT 1
+);
+
+-- A condition as a column: true or false on Postgres, 1 or 0 on SQLite. Null is false.
+MACRO flag(condition) AS CAST(CASE WHEN condition THEN 1 ELSE 0 END AS BOOLEAN);
+
+-- Seconds as a column of hours, not rounded: for tools that add up themselves.
+MACRO in_hours(seconds) AS CAST(CAST(seconds AS DOUBLE PRECISION) / {HOUR_S} AS DOUBLE PRECISION);
+
+-- Columns: the month and the week of a day.
+MACRO periods_of(day) AS CAST(month_of(day) AS TEXT) AS month, week_of(day) AS week;
+
+-- Columns: `times` in hours.
+MACRO hours_of_times(p) AS
+    in_hours(p.running_s) AS hours,
+    in_hours(p.running_min_s) AS hours_min,
+    in_hours(p.running_max_s) AS hours_max,
+    in_hours(p.gpu_s) AS gpu_hours,
+    in_hours(p.gpu_min_s) AS gpu_hours_min,
+    in_hours(p.gpu_max_s) AS gpu_hours_max;
+
+-- What of a text is before a mark; all of it if the mark is not in it.
+MACRO before(whole, mark) AS CASE
+    WHEN find(whole, mark) > 0 THEN SUBSTR(whole, 1, find(whole, mark) - 1) ELSE whole
+END;
+
+-- What of a text is after a mark; null if the mark is not in it.
+MACRO after(whole, mark) AS CASE
+    WHEN find(whole, mark) > 0 THEN SUBSTR(whole, find(whole, mark) + LENGTH(mark))
+END;
+
+-- A whole number of at most nine digits; null for any other text.
+MACRO digits(word) AS CASE
+    WHEN LENGTH(word) BETWEEN 1 AND 9 AND LTRIM(word, '0123456789') = '' THEN CAST(word AS INTEGER)
+END;
+
+-- Columns: a service of `_service_listed` by its list.
+MACRO columns_of_service(h, s, list) AS
+    h.account_id,
+    h.instance_uuid,
+    h.version,
+    CAST(list AS TEXT) AS listed_in,
+    json_member(s, 'title') AS service,
+    COALESCE(json_text(s), json_member(s, 'url')) AS url,
+    json_member(s, 'port_type') AS port_type,
+    json_member(s, 'protocol') AS protocol,
+    json_member(s, 'ssh_info.host') AS ssh_host,
+    json_member(s, 'ssh_info.port') AS ssh_port,
+    json_member(s, 'ssh_info.username') AS username;
+
+-- The moment for which a version has a timer that is on, or null.
+MACRO timer_of(h) AS CASE WHEN h.shutdown_enabled THEN h.shutdown_time END;
 
 -- Whether a report is to have this account.
 MACRO account_chosen(account) AS (CAST(:account AS TEXT) IS NULL OR account = CAST(:account AS TEXT));
@@ -224,7 +287,7 @@ MACRO is_run(u) AS u.evidence <> 'possible_run' AND NOT (u.evidence = 'gone' AND
 
 -- The most seconds that a run can have lasted: up to now, if it still ran when somebody last looked.
 MACRO most_until_now(is_open, running_max_s, started_s) AS CASE
-    WHEN is_open = 1 THEN later(running_max_s, COALESCE(CAST(:now AS BIGINT), 0) - started_s)
+    WHEN is_open THEN later(running_max_s, COALESCE(CAST(:now AS BIGINT), 0) - started_s)
     ELSE running_max_s
 END;
 

@@ -20,6 +20,7 @@ from etl.store import schema, views
 
 SAID = ("allocation_rule", "price_override", "budget", "setting")
 """Tables of the user's words."""
+CONTRACT = Path(__file__).parent / "contract_of_views.txt"
 _READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 HEAD = """# Tables and views
 
@@ -85,6 +86,13 @@ erDiagram
 | observed | time between two complete polls that are not too far apart; what lies after the newest one is in no view |
 | settled | time that the bill has reached: its cost will not be billed again |
 
+Figures for people stand beside the exact whole numbers: `hours` and `gpu_hours` beside seconds, `…_yuan` beside
+millionths, `…_local` (by the clocks of the reporting time zone) beside UTC, `month` and `week` beside days. Add up
+whole numbers if the last digit counts. Filter by `day`, which has an index; `month` and `week` have none.
+
+Types are those of Postgres. SQLite has no dates and no booleans: instants, days and local times are text that sorts by time,
+true is 1. Its views tell tools the types of whole numbers, numbers and text from SQLite 3.41 on.
+
 A name that begins with `_` marks a view that only others build on: it may change at any time.
 """
 
@@ -104,6 +112,16 @@ def document() -> str:
             *_views(internal),
         ]
     )
+
+
+def contract() -> dict[str, dict[str, str]]:
+    """The types of the columns of each public view on Postgres, as they are promised."""
+    promised: dict[str, dict[str, str]] = {}
+    for line in CONTRACT.read_text(encoding="utf-8").splitlines():
+        name, kind = line.split(": ")
+        view, column = name.split(" ")
+        promised.setdefault(view, {})[column] = kind
+    return promised
 
 
 @cache
@@ -144,11 +162,22 @@ def _lent(source: str) -> Mapping[str, str]:
 
 def _views(names: Iterable[str]) -> Iterator[str]:
     for name in names:
-        columns = view_columns()[name]
+        columns, kinds = view_columns()[name], contract().get(name, {})
         view = parse_report(name, Path(paths.VIEWS / f"{name}.sql"))
         known = view_meanings(name)
-        yield f"## View `{name}`\n\n{view.about}\n\n| column | meaning |\n|---|---|"
-        yield "\n".join(f"| `{column}` | {known.get(column, '')} |" for column in columns) + "\n"
+        yield f"## View `{name}`\n\n{view.about}\n"
+        yield (
+            "| column | type | meaning |\n|---|---|---|"
+            if kinds
+            else "| column | meaning |\n|---|---|"
+        )
+        yield (
+            "\n".join(
+                f"| `{column}` | {f'{kinds[column]} | ' if kinds else ''}{known.get(column, '')} |"
+                for column in columns
+            )
+            + "\n"
+        )
 
 
 def _tables() -> Iterator[str]:

@@ -32,7 +32,10 @@ def own_views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 MOVED = {
-    "instance_now": ("    i.instance_uuid,\n    i.title,", "    i.title,\n    i.instance_uuid,"),
+    "instance_now": (
+        "        i.instance_uuid,\n        i.title,",
+        "        i.title,\n        i.instance_uuid,",
+    ),
     "run_span": ("    u.account,\n    u.instance_uuid,", "    u.instance_uuid,\n    u.account,"),
 }
 """Of a view two columns, and the same in another order: what no view can be replaced with."""

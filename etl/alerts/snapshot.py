@@ -29,7 +29,7 @@ FROM (
     JOIN account a ON a.name = n.account
     JOIN instance_usage u ON u.account_id = a.account_id AND u.instance_uuid = n.instance_uuid
         AND u.ended_at IS NULL AND u.kind = 'running'
-    WHERE n.is_up = 1 AND n.as_of IS NOT NULL
+    WHERE n.is_up AND n.as_of IS NOT NULL
 ) r
 LEFT JOIN allocation w ON is_payer_of(w, r, r.as_of_s)
 ORDER BY r.account, r.instance_uuid

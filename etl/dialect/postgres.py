@@ -17,7 +17,7 @@ from etl.dialect.locks import account_busy
 from etl.dialect.postgres_errors import CHECK, to_store_error
 from etl.dialect.postgres_rights import restricted
 from etl.dialect.postgres_session import SessionFactory
-from etl.dialect.rendering import spell_out
+from etl.dialect.rendering import spell_out, unquoted
 from etl.dialect.types import turned
 from etl.errors import Away, StoreError
 
@@ -162,6 +162,26 @@ class Postgres:
             {
                 "epoch": lambda inner: f"CAST(EXTRACT(EPOCH FROM {inner}) AS BIGINT)",
                 "instant": lambda inner: f"to_timestamp({inner})",
+                "clock": lambda day, s: f"(CAST({day} AS TIMESTAMP) + ({s}) * INTERVAL '1 second')",
+                "find": lambda text, part: f"STRPOS({text}, {part})",
+                "json_items": (
+                    lambda json: (
+                        "jsonb_array_elements(CASE jsonb_typeof(CAST"
+                        f"({json} AS JSONB)) WHEN 'array' THEN CAST({json} AS JSONB)"
+                        f" ELSE jsonb_build_array(CAST({json} AS JSONB)) END)"
+                    )
+                ),
+                "json_member": (
+                    lambda item, path: (
+                        f"({item}.value #>> '{{{unquoted(path).replace('.', ',')}}}')"
+                    )
+                ),
+                "json_text": (
+                    lambda item: (
+                        f"CASE WHEN jsonb_typeof({item}.value) NOT IN ('object', 'array')"
+                        f" THEN {item}.value #>> '{{}}' END"
+                    )
+                ),
                 "json_string": lambda inner: f"CAST(to_json(CAST({inner} AS TEXT)) AS TEXT)",
             },
         )

@@ -73,11 +73,24 @@ def expanded(sql: str) -> str:
     return _expanded(sql, macros())
 
 
-def spell_out(sql: str, functions: Mapping[str, Callable[[str], str]]) -> str:
-    """Return SQL in the form that one database reads. `functions` maps each function of one
-    argument to that database's spelling.
+def spell_out(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
+    """Return SQL in the form that one database reads. `functions` maps each of these to that
+    database's spelling:
+
+    - `epoch(x)`, `instant(s)`: epoch seconds of an instant, and back
+    - `clock(day, s)`: the local time so many seconds after the midnight of a day, without a zone
+    - `find(text, part)`: the position of a part in a text from 1 on, or 0
+    - `json_string(text)`: a text as JSON
+    - `json_items(json)`, in FROM with an alias: the items of a JSON array, or the one value
+    - `json_member(item, 'a.b')`, `json_text(item)`: a member of such an item that is an object, an
+      item that is not, as text
     """
     return _expanded(sql, {**macros(), **functions})
+
+
+def unquoted(literal: str) -> str:
+    """Return what is between the quotes of a literal that a call of SQL gives."""
+    return literal.strip("'")
 
 
 def text_of_view(path: Path) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from etl.dialect import OURS
 from etl.dialect.locks import lock_file
-from etl.dialect.rendering import spell_out
+from etl.dialect.rendering import spell_out, unquoted
 from etl.dialect.sqlite_file import RESTORE, DatabaseFile
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
@@ -202,6 +202,21 @@ class Sqlite:
             {
                 "epoch": lambda inner: f"CAST(strftime('%s', {inner}) AS BIGINT)",
                 "instant": lambda inner: f"strftime('%Y-%m-%dT%H:%M:%SZ', {inner}, 'unixepoch')",
+                "clock": lambda day, s: f"({day} || strftime(' %H:%M:%S', {s}, 'unixepoch'))",
+                "find": lambda text, part: f"INSTR({text}, {part})",
+                "json_items": (
+                    lambda json: (
+                        f"json_each(CASE WHEN NOT json_valid({json}) THEN NULL"
+                        f" WHEN json_type({json}) = 'array' THEN {json} ELSE json_array(json({json})) END)"
+                    )
+                ),
+                "json_member": (
+                    lambda item, path: (
+                        f"CASE WHEN {item}.type = 'object'"
+                        f" THEN CAST(json_extract({item}.value, '$.{unquoted(path)}') AS TEXT) END"
+                    )
+                ),
+                "json_text": lambda item: f"CAST({item}.atom AS TEXT)",
                 "json_string": (
                     lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN json_quote({inner}) END"
                 ),

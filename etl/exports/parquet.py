@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -157,14 +157,31 @@ def duckdb_script() -> str:
     """Return a DuckDB script that makes tables of the folder it runs in, and our views over
     them.
     """
-    from etl.dialect.rendering import spell_out, text_of_view
+    from etl.dialect.rendering import spell_out, text_of_view, unquoted
 
-    functions = {
+    functions: dict[str, Callable[..., str]] = {
         "epoch": lambda inner: f"CAST(epoch_ms({inner}) / 1000 AS BIGINT)",
         "json_string": (
             lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN CAST(to_json({inner}) AS TEXT) END"
         ),
         "instant": lambda inner: f"to_timestamp({inner})",
+        "clock": lambda day, s: f"(CAST({day} AS TIMESTAMP) + to_seconds({s}))",
+        "find": lambda text, part: f"STRPOS({text}, {part})",
+        "json_items": (
+            lambda json: (
+                f"(SELECT UNNEST(CASE json_type({json})"
+                f" WHEN 'ARRAY' THEN CAST({json} AS JSON[]) ELSE [CAST({json} AS JSON)] END) AS value)"
+            )
+        ),
+        "json_member": (
+            lambda item, path: f"json_extract_string({item}.value, '$.{unquoted(path)}')"
+        ),
+        "json_text": (
+            lambda item: (
+                f"CASE WHEN json_type({item}.value) NOT IN ('OBJECT', 'ARRAY')"
+                f" THEN json_extract_string({item}.value, '$') END"
+            )
+        ),
     }
     made = [
         "-- The export in DuckDB. Run it in this folder, and stay there: it names files beside it.",

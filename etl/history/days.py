@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -71,6 +71,16 @@ class Zone:
             ends = self.starts(day + timedelta(days=1))
             yield Day(day.isoformat(), starts, ends)
             starts = ends
+
+    def shift(self, day: Day) -> Instant | None:
+        """Return the second from which on the clocks of a day go by its last offset; None if they
+        are not shifted.
+        """
+        if day.ends_s - day.starts_s == DAY_S:
+            return None
+        last = self.local(day.ends_s - 1).utcoffset()
+        seconds = range(day.starts_s, day.ends_s)
+        return seconds[bisect_left(seconds, True, key=lambda s: self.local(s).utcoffset() == last)]
 
     def local_date(self, instant: Instant) -> date:
         return datetime.fromtimestamp(instant, self._zone).date()

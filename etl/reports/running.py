@@ -137,7 +137,8 @@ def _blamed(report: Report) -> Iterator[None]:
 def plain(value: Any) -> Any:
     """Return a value in the form that is alike for both databases.
 
-    Instants are `2026-01-31T23:59:59Z`, days are ISO text, bytes are hexadecimal text.
+    Instants are `2026-01-31T23:59:59Z`, local times `2026-02-01 07:59:59`, days are ISO text, bytes
+    are hexadecimal text.
     """
     if isinstance(value, datetime):
         return _instant(value)
@@ -151,6 +152,8 @@ def plain(value: Any) -> Any:
 
 
 def _instant(value: datetime) -> str:
+    if value.tzinfo is None:
+        return value.isoformat(" ", "seconds")
     spelled = value.isoformat()
     # sessions are in UTC, so this is rare: SQL can name another zone
     if not spelled.endswith("+00:00"):

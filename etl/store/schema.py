@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, inspect, select, text, update
 from etl import paths, tables
 from etl.dialect import DATABASE_ID, OURS, Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
-from etl.history.days import FIRST_DAY, Zone
+from etl.history.days import FIRST_DAY, Day, Zone
 from etl.store import derivation, earlier, views
 
 YEARS_AHEAD: Final = 2
@@ -287,7 +287,8 @@ def reach_day(conn: Connection, zone: Zone, day: date) -> None:
     last = date(day.year, 12, 31)
     if first <= last:
         conn.execute(
-            insert(tables.calendar_day), [_calendar_row(d) for d in zone.calendar(first, last)]
+            insert(tables.calendar_day),
+            [_calendar_row(d, zone) for d in zone.calendar(first, last)],
         )
 
 
@@ -295,7 +296,7 @@ def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:
     reach_day(conn, zone, today.replace(month=12, day=31, year=today.year + YEARS_AHEAD))
 
 
-def _calendar_row(day: Any) -> dict[str, Any]:
+def _calendar_row(day: Day, zone: Zone) -> dict[str, Any]:
     year, week, _ = date.fromisoformat(day.day).isocalendar()
     return {
         "day": day.day,
@@ -303,6 +304,7 @@ def _calendar_row(day: Any) -> dict[str, Any]:
         "ends_s": day.ends_s,
         "week": f"{year}-W{week:02}",
         "month": day.day[:7],
+        "shift_s": zone.shift(day),
     }
 
 

@@ -76,6 +76,11 @@ calendar_day = Table(
     Column("ends_s", BigInteger, nullable=False, comment="the first second of the next day"),
     Column("week", Text, nullable=False, comment="ISO week, 2026-W48"),
     Column("month", Text, nullable=False, comment="2026-11"),
+    Column(
+        "shift_s",
+        BigInteger,
+        comment="when clocks are shifted within the day, epoch seconds; null: they are not",
+    ),
     UniqueConstraint("starts_s"),
     comment="A day of the reporting time zone",
 )

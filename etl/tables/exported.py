@@ -56,6 +56,8 @@ def kind(table: str, column: str) -> str:
     # views have no types on SQLite: our endings say what a column is
     if column.endswith(("_s", "_microcny")) or column.startswith("is_"):
         return "int"
+    if "hours" in column or column.endswith("_yuan"):
+        return "number"
     return "instant" if column.endswith("_at") else "text"
 
 

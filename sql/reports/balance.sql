@@ -41,7 +41,7 @@ next_card AS (
             left_yuan,
             ROW_NUMBER() OVER (PARTITION BY account ORDER BY expires_s, uuid) AS place
         FROM card_now
-        WHERE is_valid = 1 AND leave_amount_microcny > 0
+        WHERE is_valid AND leave_amount_microcny > 0
     ) cards
     WHERE place = 1
 ),

@@ -32,7 +32,7 @@ SELECT
         ) / 100.0
     END AS spent_cost_yuan,
     CASE
-        WHEN is_valid = 0 THEN 'expired'
+        WHEN NOT is_valid THEN 'expired'
         WHEN leave_amount_microcny = 0 THEN 'used up'
         ELSE 'valid'
     END AS state

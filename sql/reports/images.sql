@@ -34,5 +34,5 @@ CROSS JOIN period p
 WHERE s.not_after_s >= p.starts_s AND s.not_after_s < p.ends_s
     AND account_chosen(s.account)
     AND CAST(:state AS TEXT) IN ('any', s.state)
-    AND (s.is_first = 0 OR s.state <> 'uploaded')
+    AND (NOT s.is_first OR s.state <> 'uploaded')
 ORDER BY CASE s.state WHEN 'failed' THEN 0 ELSE 1 END, s.not_after_s DESC, s.account, s.instance_uuid

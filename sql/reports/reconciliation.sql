@@ -31,11 +31,6 @@ costs AS (
     SELECT * FROM _cost_unseen(unseen AS _usage_unseen_part) c
 ),
 reconciled AS reconciliation_daily(bills AS _bill_window, costs AS _cost_line),
-days AS (
-    SELECT r.*, c.month
-    FROM reconciled r
-    JOIN calendar_day c ON c.day = r.day
-),
 labelled AS (
     SELECT
         d.*,
@@ -44,7 +39,7 @@ labelled AS (
             WHEN 'month' THEN d.month
             ELSE d.cause
         END AS what
-    FROM days d
+    FROM reconciled d
 ),
 ranked AS (
     SELECT

@@ -21,7 +21,7 @@ SELECT
     s.started_at,
     s.running_min_s AS sure_s,
     s.running_s AS likely_s,
-    most_until_now(CASE WHEN s.ended_s IS NULL THEN 1 ELSE 0 END, s.running_max_s, s.started_s) AS most_s,
+    most_until_now(s.ended_s IS NULL, s.running_max_s, s.started_s) AS most_s,
     CASE WHEN s.ended_s IS NULL THEN 1 ELSE 0 END AS is_open,
     s.gpu_nums,
     s.gpu_name,

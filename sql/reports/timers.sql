@@ -21,7 +21,7 @@ WITH running AS (
         account, title, shutdown_time, running_since, gpu_nums, gpu_name, instance_uuid, as_of,
         owner, project, yuan(hour_microcny) AS yuan_per_hour,
         CASE
-            WHEN shutdown_time_s IS NULL AND timer_is_on = 1 THEN 'unknown'
+            WHEN shutdown_time_s IS NULL AND timer_is_on THEN 'unknown'
             WHEN shutdown_time_s IS NULL THEN 'none'
             WHEN shutdown_time_s <= as_of_s THEN 'overdue'
             ELSE 'set'

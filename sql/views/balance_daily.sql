@@ -20,125 +20,146 @@
 -- @column known_s seconds of the day up to the newest poll of the balance
 -- @column closing_yuan cash at the end of the day, in yuan
 -- @column card_closing_yuan on cards at the end of the day, in yuan
+-- @column opening_yuan cash at the end of the day before, in yuan; null: not known
+-- @column recharged_yuan paid in, in yuan
+-- @column billed_yuan charged to the balance, in yuan
+-- @column unexplained_yuan unexplained_microcny in yuan
+-- @column card_opening_yuan on cards at the end of the day before, in yuan
+-- @column card_added_yuan face amounts of cards that came, in yuan
+-- @column card_billed_yuan charged to cards, in yuan
+-- @column card_unexplained_yuan card_unexplained_microcny in yuan
 SELECT
-    account,
-    day,
-    opening_microcny,
-    recharged_microcny,
-    billed_microcny,
-    closing_microcny,
-    closing_microcny - opening_microcny - recharged_microcny + billed_microcny
-        AS unexplained_microcny,
-    card_opening_microcny,
-    card_added_microcny,
-    card_billed_microcny,
-    card_closing_microcny,
-    card_closing_microcny - card_opening_microcny - card_added_microcny + card_billed_microcny
-        AS card_unexplained_microcny,
-    yuan(closing_microcny) AS closing_yuan,
-    yuan(card_closing_microcny) AS card_closing_yuan,
-    known_s,
-    counted_from,
-    counted_from_day,
-    counted_to
+    b.*,
+    yuan(b.opening_microcny) AS opening_yuan,
+    yuan(b.recharged_microcny) AS recharged_yuan,
+    yuan(b.billed_microcny) AS billed_yuan,
+    yuan(b.unexplained_microcny) AS unexplained_yuan,
+    yuan(b.card_opening_microcny) AS card_opening_yuan,
+    yuan(b.card_added_microcny) AS card_added_yuan,
+    yuan(b.card_billed_microcny) AS card_billed_yuan,
+    yuan(b.card_unexplained_microcny) AS card_unexplained_yuan,
+    periods_of(b.day)
 FROM (
     SELECT
-        a.name AS account,
-        c.day,
-        earlier(observed.last_s, c.ends_s) - c.starts_s AS known_s,
-        c.seen_from AS counted_from,
-        c.from_day AS counted_from_day,
-        c.seen_to AS counted_to,
-        (
-            SELECT b.balance_microcny FROM balance b
-            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
-            ORDER BY b.first_seen_at DESC LIMIT 1
-        ) AS opening_microcny,
-        (
-            SELECT b.balance_microcny FROM balance b
-            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
-            ORDER BY b.first_seen_at DESC LIMIT 1
-        ) AS closing_microcny,
-        (
-            SELECT b.card_balance_microcny FROM balance b
-            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
-            ORDER BY b.first_seen_at DESC LIMIT 1
-        ) AS card_opening_microcny,
-        (
-            SELECT b.card_balance_microcny FROM balance b
-            WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
-            ORDER BY b.first_seen_at DESC LIMIT 1
-        ) AS card_closing_microcny,
-        CAST(COALESCE((
-            SELECT SUM(r.amount_microcny) FROM recharge r
-            WHERE r.account_id = a.account_id AND r.superseded_at IS NULL AND r.is_paid = 1
-                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > c.seen_from
-                AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) <= c.seen_to
-        ), 0) AS BIGINT) AS recharged_microcny,
-        CAST(COALESCE((
-            SELECT SUM(l.amount_microcny) FROM bill l
-            WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
-                AND l.charged_day >= c.from_day AND l.charged_day <= c.day
-                AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
-                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND NOT is_card(l.charge_channel)
-        ), 0) AS BIGINT) AS billed_microcny,
-        CAST(COALESCE((
-            SELECT SUM(l.amount_microcny) FROM bill l
-            WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
-                AND l.charged_day >= c.from_day AND l.charged_day <= c.day
-                AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
-                AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND is_card(l.charge_channel)
-        ), 0) AS BIGINT) AS card_billed_microcny,
-        CAST(COALESCE((
-            SELECT SUM(k.face_amount_microcny) FROM card k
-            WHERE k.account_id = a.account_id
-                AND k.first_seen_at >= instant(c.starts_s) AND k.first_seen_at < instant(c.ends_s)
-                AND NOT EXISTS (
-                    SELECT 1 FROM card e
-                    WHERE e.account_id = k.account_id AND e.uuid = k.uuid
-                        AND e.first_seen_at < k.first_seen_at
-                )
-        ), 0) AS BIGINT) AS card_added_microcny
-    FROM account a
-    JOIN (
-        SELECT account_id, epoch(MIN(first_seen_at)) AS first_s FROM balance GROUP BY account_id
-    ) known ON known.account_id = a.account_id
-    JOIN (
-        SELECT account_id, MAX(epoch(started_at)) AS last_s FROM sync_run
-        WHERE resource = 'balance' AND outcome = 'complete'
-        GROUP BY account_id
-    ) observed ON observed.account_id = a.account_id
-    JOIN (
+        account,
+        day,
+        opening_microcny,
+        recharged_microcny,
+        billed_microcny,
+        closing_microcny,
+        closing_microcny - opening_microcny - recharged_microcny + billed_microcny
+            AS unexplained_microcny,
+        card_opening_microcny,
+        card_added_microcny,
+        card_billed_microcny,
+        card_closing_microcny,
+        card_closing_microcny - card_opening_microcny - card_added_microcny + card_billed_microcny
+            AS card_unexplained_microcny,
+        yuan(closing_microcny) AS closing_yuan,
+        yuan(card_closing_microcny) AS card_closing_yuan,
+        known_s,
+        counted_from,
+        counted_from_day,
+        counted_to
+    FROM (
         SELECT
-            d.account_id,
-            d.day,
-            d.starts_s,
-            d.ends_s,
-            COALESCE(f.day, d.day) AS from_day,
-            COALESCE(d.seen_from, instant(d.starts_s)) AS seen_from,
-            d.seen_to
-        FROM (
+            a.name AS account,
+            c.day,
+            earlier(observed.last_s, c.ends_s) - c.starts_s AS known_s,
+            c.seen_from AS counted_from,
+            c.from_day AS counted_from_day,
+            c.seen_to AS counted_to,
+            (
+                SELECT b.balance_microcny FROM balance b
+                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
+                ORDER BY b.first_seen_at DESC LIMIT 1
+            ) AS opening_microcny,
+            (
+                SELECT b.balance_microcny FROM balance b
+                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
+                ORDER BY b.first_seen_at DESC LIMIT 1
+            ) AS closing_microcny,
+            (
+                SELECT b.card_balance_microcny FROM balance b
+                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
+                ORDER BY b.first_seen_at DESC LIMIT 1
+            ) AS card_opening_microcny,
+            (
+                SELECT b.card_balance_microcny FROM balance b
+                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
+                ORDER BY b.first_seen_at DESC LIMIT 1
+            ) AS card_closing_microcny,
+            CAST(COALESCE((
+                SELECT SUM(r.amount_microcny) FROM recharge r
+                WHERE r.account_id = a.account_id AND r.superseded_at IS NULL AND r.is_paid = 1
+                    AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > c.seen_from
+                    AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) <= c.seen_to
+            ), 0) AS BIGINT) AS recharged_microcny,
+            CAST(COALESCE((
+                SELECT SUM(l.amount_microcny) FROM bill l
+                WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
+                    AND l.charged_day >= c.from_day AND l.charged_day <= c.day
+                    AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
+                    AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND NOT is_card(l.charge_channel)
+            ), 0) AS BIGINT) AS billed_microcny,
+            CAST(COALESCE((
+                SELECT SUM(l.amount_microcny) FROM bill l
+                WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
+                    AND l.charged_day >= c.from_day AND l.charged_day <= c.day
+                    AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
+                    AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND is_card(l.charge_channel)
+            ), 0) AS BIGINT) AS card_billed_microcny,
+            CAST(COALESCE((
+                SELECT SUM(k.face_amount_microcny) FROM card k
+                WHERE k.account_id = a.account_id
+                    AND k.first_seen_at >= instant(c.starts_s) AND k.first_seen_at < instant(c.ends_s)
+                    AND NOT EXISTS (
+                        SELECT 1 FROM card e
+                        WHERE e.account_id = k.account_id AND e.uuid = k.uuid
+                            AND e.first_seen_at < k.first_seen_at
+                    )
+            ), 0) AS BIGINT) AS card_added_microcny
+        FROM account a
+        JOIN (
+            SELECT account_id, epoch(MIN(first_seen_at)) AS first_s FROM balance GROUP BY account_id
+        ) known ON known.account_id = a.account_id
+        JOIN (
+            SELECT account_id, MAX(epoch(started_at)) AS last_s FROM sync_run
+            WHERE resource = 'balance' AND outcome = 'complete'
+            GROUP BY account_id
+        ) observed ON observed.account_id = a.account_id
+        JOIN (
             SELECT
-                a.account_id,
-                c.day,
-                c.starts_s,
-                c.ends_s,
-                (
-                    SELECT MAX(s.started_at) FROM sync_run s
-                    WHERE s.account_id = a.account_id AND s.resource = 'balance'
-                        AND s.outcome = 'complete' AND s.started_at < instant(c.starts_s)
-                        AND s.finished_at < instant(c.starts_s)
-                ) AS seen_from,
-                (
-                    SELECT MAX(s.started_at) FROM sync_run s
-                    WHERE s.account_id = a.account_id AND s.resource = 'balance'
-                        AND s.outcome = 'complete' AND s.started_at < instant(c.ends_s)
-                        AND s.finished_at < instant(c.ends_s)
-                ) AS seen_to
-            FROM account a
-            CROSS JOIN calendar_day c
-        ) d
-        LEFT JOIN calendar_day f ON f.starts_s <= epoch(d.seen_from) AND f.ends_s > epoch(d.seen_from)
-    ) c
-        ON c.account_id = a.account_id AND c.ends_s > known.first_s AND c.starts_s <= observed.last_s
-) days
+                d.account_id,
+                d.day,
+                d.starts_s,
+                d.ends_s,
+                COALESCE(f.day, d.day) AS from_day,
+                COALESCE(d.seen_from, instant(d.starts_s)) AS seen_from,
+                d.seen_to
+            FROM (
+                SELECT
+                    a.account_id,
+                    c.day,
+                    c.starts_s,
+                    c.ends_s,
+                    (
+                        SELECT MAX(s.started_at) FROM sync_run s
+                        WHERE s.account_id = a.account_id AND s.resource = 'balance'
+                            AND s.outcome = 'complete' AND s.started_at < instant(c.starts_s)
+                            AND s.finished_at < instant(c.starts_s)
+                    ) AS seen_from,
+                    (
+                        SELECT MAX(s.started_at) FROM sync_run s
+                        WHERE s.account_id = a.account_id AND s.resource = 'balance'
+                            AND s.outcome = 'complete' AND s.started_at < instant(c.ends_s)
+                            AND s.finished_at < instant(c.ends_s)
+                    ) AS seen_to
+                FROM account a
+                CROSS JOIN calendar_day c
+            ) d
+            LEFT JOIN calendar_day f ON f.starts_s <= epoch(d.seen_from) AND f.ends_s > epoch(d.seen_from)
+        ) c
+            ON c.account_id = a.account_id AND c.ends_s > known.first_s AND c.starts_s <= observed.last_s
+    ) days
+) b

@@ -9,17 +9,26 @@
 -- @column cash_microcny of it, paid from the balance
 -- @column card_microcny of it, paid by compute cards
 -- @column amount_yuan attributed, yuan
+-- @column cash_yuan of it, paid from the balance, yuan
+-- @column card_yuan of it, paid by compute cards, yuan
 SELECT
-    account,
-    day,
-    instance_uuid,
-    title,
-    project,
-    owner,
-    cost_centre,
-    sum_of(part_microcny) AS amount_microcny,
-    sum_of(CASE WHEN is_card = 0 THEN part_microcny ELSE 0 END) AS cash_microcny,
-    sum_of(CASE WHEN is_card = 1 THEN part_microcny ELSE 0 END) AS card_microcny,
-    yuan(sum_of(part_microcny)) AS amount_yuan
-FROM _bill_share
-GROUP BY account, day, instance_uuid, title, project, owner, cost_centre
+    s.*,
+    yuan(s.amount_microcny) AS amount_yuan,
+    yuan(s.cash_microcny) AS cash_yuan,
+    yuan(s.card_microcny) AS card_yuan,
+    periods_of(s.day)
+FROM (
+    SELECT
+        account,
+        day,
+        instance_uuid,
+        title,
+        project,
+        owner,
+        cost_centre,
+        sum_of(part_microcny) AS amount_microcny,
+        sum_of(CASE WHEN is_card = 0 THEN part_microcny ELSE 0 END) AS cash_microcny,
+        sum_of(CASE WHEN is_card = 1 THEN part_microcny ELSE 0 END) AS card_microcny
+    FROM _bill_share
+    GROUP BY account, day, instance_uuid, title, project, owner, cost_centre
+) s

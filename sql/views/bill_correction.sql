@@ -16,7 +16,8 @@ SELECT
     b.amount_microcny,
     yuan(b.amount_microcny) AS amount_yuan,
     b.first_seen_at,
-    b.superseded_at
+    b.superseded_at,
+    periods_of(b.charged_day)
 FROM bill b
 JOIN account a ON a.account_id = b.account_id
 WHERE b.superseded_at IS NOT NULL

@@ -11,7 +11,8 @@ SELECT
     d.charge_channel,
     COUNT(*) AS lines,
     sum_of(d.amount_microcny) AS amount_microcny,
-    yuan(sum_of(d.amount_microcny)) AS amount_yuan
+    yuan(sum_of(d.amount_microcny)) AS amount_yuan,
+    periods_of(d.day)
 FROM bill_day d
 JOIN account a ON a.account_id = d.account_id
 GROUP BY a.name, d.day, d.charge_channel

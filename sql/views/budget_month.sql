@@ -7,6 +7,9 @@
 -- @column budget_microcny millionths of a yuan; null: no budget
 -- @column spent_microcny estimate, up to the newest complete poll
 -- @column projected_microcny at the month's end
+-- @column budget_yuan the budget, yuan; null: no budget
+-- @column spent_yuan estimate, yuan
+-- @column projected_yuan at the month's end, yuan
 -- @column observed_s seconds of the month from the first to the newest complete poll, the most of the accounts
 WITH observed AS (
     SELECT
@@ -71,7 +74,10 @@ SELECT
     COALESCE(b.amount_microcny, e.amount_microcny) AS budget_microcny,
     s.spent_microcny,
     s.projected_microcny,
-    s.observed_s
+    s.observed_s,
+    yuan(COALESCE(b.amount_microcny, e.amount_microcny)) AS budget_yuan,
+    yuan(s.spent_microcny) AS spent_yuan,
+    yuan(s.projected_microcny) AS projected_yuan
 FROM (
     SELECT
         scope,

@@ -4,11 +4,13 @@
 -- @column instances instances that cost something now
 -- @column unpriced of them, those without a known price
 -- @column day_microcny all of it for 24 hours; millionths of a yuan
+-- @column day_yuan all of it for 24 hours, yuan
 SELECT
     a.name AS account,
     COUNT(*) AS instances,
     sum_of(CASE WHEN n.day_microcny IS NULL THEN 1 ELSE 0 END) AS unpriced,
-    CAST(COALESCE(SUM(n.day_microcny), 0) AS BIGINT) AS day_microcny
+    CAST(COALESCE(SUM(n.day_microcny), 0) AS BIGINT) AS day_microcny,
+    yuan(CAST(COALESCE(SUM(n.day_microcny), 0) AS BIGINT)) AS day_yuan
 FROM (
     SELECT
         u.account_id,

@@ -1,7 +1,8 @@
 -- Compute cards as they are now, with the amount left on each and its expiry.
 -- @column account the account's name
--- @column is_valid 1 if it had not expired at the newest complete poll of cards, else 0
+-- @column is_valid whether it had not expired at the newest complete poll of cards
 -- @column expires_s epoch seconds
+-- @column expires_local expire_date by the clocks of the reporting time zone
 -- @column face_yuan what it was good for
 -- @column sale_yuan what was paid for it
 -- @column left_yuan what is left on it
@@ -13,14 +14,15 @@ SELECT
     k.bind_time,
     k.expire_date,
     epoch(k.expire_date) AS expires_s,
-    CASE WHEN k.expire_date <= h.last_at THEN 0 ELSE 1 END AS is_valid,
+    flag(k.expire_date IS NULL OR k.expire_date > h.last_at) AS is_valid,
     k.face_amount_microcny,
     k.sale_price_microcny,
     k.leave_amount_microcny,
     yuan(k.face_amount_microcny) AS face_yuan,
     yuan(k.sale_price_microcny) AS sale_yuan,
     yuan(k.leave_amount_microcny) AS left_yuan,
-    k.status_txt
+    k.status_txt,
+    local_of(epoch(k.expire_date)) AS expires_local
 FROM card k
 JOIN account a ON a.account_id = k.account_id
 JOIN (

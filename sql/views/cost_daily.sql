@@ -7,7 +7,7 @@
 -- @column title the user's name for it, as of now; of a closed month, as of its closing
 -- @column price_source override, learned, list, list_assumed (before the first known list price, or after the last), unknown, or mixed
 -- @column settled settled, partly or estimated, by how far the bill reaches
--- @column is_closed 1 if the month is closed
+-- @column is_closed whether the month is closed
 -- @column charged_s seconds charged, estimate
 -- @column unpriced_s of them, seconds without a known price
 -- @column unpriced_max_s seconds without a known price, at most
@@ -15,6 +15,10 @@
 -- @column cost_yuan estimate, yuan; null: no price is known
 -- @column cost_min_microcny at least
 -- @column cost_max_microcny at most
+-- @column cost_min_yuan at least, yuan
+-- @column cost_max_yuan at most, yuan
+-- @column list_cost_yuan at list prices, yuan; null: not known
+-- @column charged_hours hours charged, estimate
 -- @column list_cost_microcny at list prices; null: not known
 -- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
 SELECT
@@ -41,8 +45,13 @@ SELECT
         WHEN SUBSTR(first_settled, 2) = SUBSTR(last_settled, 2) THEN SUBSTR(last_settled, 2)
         ELSE 'partly'
     END AS settled,
-    is_closed,
-    (SELECT s.last_s FROM sync_span s WHERE s.account = parts.account) AS observed_until_s
+    flag(is_closed = 1) AS is_closed,
+    (SELECT s.last_s FROM sync_span s WHERE s.account = parts.account) AS observed_until_s,
+    yuan(cost_min_microcny) AS cost_min_yuan,
+    yuan(cost_max_microcny) AS cost_max_yuan,
+    yuan(list_cost_microcny) AS list_cost_yuan,
+    in_hours(charged_s) AS charged_hours,
+    periods_of(parts.day)
 FROM (
     -- by windows, not by grouping: SQLite hands a condition on the day down through them to the tables
     SELECT

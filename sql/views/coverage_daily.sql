@@ -4,6 +4,9 @@
 -- @column account the account's name
 -- @column span_s seconds of the day that lie between the first and the newest poll
 -- @column observed_s of them observed
+-- @column span_hours span_s in hours
+-- @column observed_hours observed_s in hours
+-- @column observed_percent share of span_s that was observed; null: the day has no span
 -- @column longest_gap_s longest time of the day without observation, seconds
 -- @column complete polls that were proven whole
 -- @column partial polls that were not
@@ -54,7 +57,14 @@ SELECT
             AND r.first_seen_at >= instant(d.day_starts_s)
             AND r.first_seen_at < instant(d.day_ends_s)
     ) AS rejected,
-    COALESCE(c.unknown_codes, 0) AS unknown_codes
+    COALESCE(c.unknown_codes, 0) AS unknown_codes,
+    in_hours(d.ends_s - d.begins_s) AS span_hours,
+    in_hours(d.ends_s - d.begins_s - COALESCE(g.gap_s, 0)) AS observed_hours,
+    CASE
+        WHEN d.ends_s > d.begins_s
+        THEN percent_of_time(d.ends_s - d.begins_s - COALESCE(g.gap_s, 0), d.ends_s - d.begins_s)
+    END AS observed_percent,
+    periods_of(d.day)
 FROM (
     SELECT
         s.account_id,

@@ -9,6 +9,8 @@
 -- @column state_after meaning of the status that was seen next; null: started anew, or still booting
 -- @column started_s epoch seconds
 -- @column over_s epoch seconds
+-- @column started_local started_at by the clocks of the reporting time zone
+-- @column over_local over_at by those clocks
 -- @column waited_s seconds until then, or up to the horizon while it boots: at most so long
 SELECT
     account,
@@ -30,7 +32,9 @@ SELECT
         WHEN over_at IS NOT NULL THEN epoch(over_at) - epoch(started_at)
         WHEN horizon < started_at THEN 0
         ELSE epoch(horizon) - epoch(started_at)
-    END AS waited_s
+    END AS waited_s,
+    local_of(epoch(started_at)) AS started_local,
+    local_of(epoch(over_at)) AS over_local
 FROM (
     SELECT
         a.name AS account,

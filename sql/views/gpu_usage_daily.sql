@@ -9,6 +9,12 @@
 -- @column gpu_min_s card-seconds, at least
 -- @column gpu_max_s card-seconds, at most
 -- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
+-- @column hours running time in hours, estimate
+-- @column hours_min at least
+-- @column hours_max at most
+-- @column gpu_hours card-hours, estimate
+-- @column gpu_hours_min at least
+-- @column gpu_hours_max at most
 WITH open_daily AS (
     SELECT
         account_id,
@@ -26,7 +32,9 @@ SELECT
     p.gpu_uuid,
     p.gpu_name,
     times(p),
-    epoch(h.last_at) AS observed_until_s
+    epoch(h.last_at) AS observed_until_s,
+    hours_of_times(p),
+    periods_of(p.day)
 FROM (
     -- a condition on the day passes through a grouping of one table to its index, but not through
     -- a grouping of a union: so closed and open parts are grouped apart

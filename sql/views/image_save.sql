@@ -9,7 +9,9 @@
 -- @column not_before_s epoch seconds
 -- @column not_after_s epoch seconds
 -- @column until_s epoch seconds
--- @column is_first 1 if the instance was first seen so: nobody may have saved anything then
+-- @column not_after_local not_after by the clocks of the reporting time zone
+-- @column until_local until by those clocks
+-- @column is_first whether the instance was first seen so: nobody may have saved anything then
 SELECT
     account,
     instance_uuid,
@@ -29,7 +31,9 @@ SELECT
     epoch(not_before) AS not_before_s,
     epoch(not_after) AS not_after_s,
     epoch(until) AS until_s,
-    CASE WHEN version = 1 THEN 1 ELSE 0 END AS is_first
+    flag(version = 1) AS is_first,
+    local_of(epoch(not_after)) AS not_after_local,
+    local_of(epoch(until)) AS until_local
 FROM (
     SELECT
         a.name AS account,

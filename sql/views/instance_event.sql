@@ -14,6 +14,8 @@
 -- @column not_before_s epoch seconds
 -- @column not_after_s epoch seconds
 -- @column cause why a run stopped, if that is known: timer (one went off then), image_saved (saving the image began with it)
+-- @column not_before_local not_before by the clocks of the reporting time zone
+-- @column not_after_local not_after by the clocks of the reporting time zone
 SELECT
     a.name AS account,
     i.instance_uuid,
@@ -25,7 +27,9 @@ SELECT
     h.create_time AS not_after,
     epoch(h.create_time) AS not_before_s,
     epoch(h.create_time) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause
+    CAST(NULL AS TEXT) AS cause,
+    local_of(epoch(h.create_time)) AS not_before_local,
+    local_of(epoch(h.create_time)) AS not_after_local
 FROM instance i
 CROSS JOIN instance_history h
 JOIN account a ON a.account_id = h.account_id
@@ -43,7 +47,9 @@ SELECT
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
     epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause
+    CAST(NULL AS TEXT) AS cause,
+    local_of(epoch(h.after_at)) AS not_before_local,
+    local_of(epoch(h.first_seen_at)) AS not_after_local
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
@@ -60,7 +66,9 @@ SELECT
     u.started_at AS not_after,
     epoch(COALESCE(h.after_at, u.started_at)) AS not_before_s,
     epoch(u.started_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause
+    CAST(NULL AS TEXT) AS cause,
+    local_of(epoch(COALESCE(h.after_at, u.started_at))) AS not_before_local,
+    local_of(epoch(u.started_at)) AS not_after_local
 FROM instance_usage u
 LEFT JOIN instance_history h
     ON u.evidence = 'unknown_start' AND h.account_id = u.account_id
@@ -83,7 +91,9 @@ SELECT
     CAST(CASE
         WHEN u.end_evidence = 'timer' THEN 'timer'
         WHEN h.save_image_status = 1 AND COALESCE(p.save_image_status, -1) <> 1 THEN 'image_saved'
-    END AS TEXT) AS cause
+    END AS TEXT) AS cause,
+    local_of(epoch(u.ended_min)) AS not_before_local,
+    local_of(epoch(u.ended_max)) AS not_after_local
 FROM instance_usage u
 LEFT JOIN instance_history h
     ON is_instance_of(h, u) AND h.first_seen_at = u.ended_max
@@ -105,7 +115,9 @@ SELECT
     i.gone_at AS not_after,
     epoch(i.last_seen_at) AS not_before_s,
     epoch(i.gone_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause
+    CAST(NULL AS TEXT) AS cause,
+    local_of(epoch(i.last_seen_at)) AS not_before_local,
+    local_of(epoch(i.gone_at)) AS not_after_local
 FROM instance i
 JOIN account a ON a.account_id = i.account_id
 WHERE i.gone_at IS NOT NULL
@@ -121,7 +133,9 @@ SELECT
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
     epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause
+    CAST(NULL AS TEXT) AS cause,
+    local_of(epoch(h.after_at)) AS not_before_local,
+    local_of(epoch(h.first_seen_at)) AS not_after_local
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
@@ -138,7 +152,9 @@ SELECT
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
     epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause
+    CAST(NULL AS TEXT) AS cause,
+    local_of(epoch(h.after_at)) AS not_before_local,
+    local_of(epoch(h.first_seen_at)) AS not_after_local
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
@@ -167,7 +183,9 @@ SELECT
     h.first_seen_at AS not_after,
     epoch(h.after_at) AS not_before_s,
     epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause
+    CAST(NULL AS TEXT) AS cause,
+    local_of(epoch(h.after_at)) AS not_before_local,
+    local_of(epoch(h.first_seen_at)) AS not_after_local
 FROM instance_history h
 JOIN instance_history p
     ON is_instance_of(p, h)

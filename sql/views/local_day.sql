@@ -3,7 +3,7 @@
 -- begins on Monday; the calendar itself begins on a Thursday, 2015-01-01.
 -- @column night_ends_s end of its first eight hours, epoch seconds
 -- @column weekday 1 Monday to 7 Sunday
--- @column is_weekend 1 on Saturday and Sunday, else 0
+-- @column is_weekend true on Saturday and Sunday
 SELECT
     day,
     starts_s,
@@ -12,7 +12,7 @@ SELECT
     week,
     month,
     weekday,
-    CASE WHEN weekday >= 6 THEN 1 ELSE 0 END AS is_weekend
+    flag(weekday >= 6) AS is_weekend
 FROM (
     SELECT
         day,

@@ -3,13 +3,19 @@
 -- stands out. Best estimates.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
--- @column is_weekend 1 on Saturday and Sunday, else 0
+-- @column is_weekend true on Saturday and Sunday
 -- @column running_s seconds
 -- @column night_s of them in the night, seconds
 -- @column weekend_s of them on a weekend, seconds
 -- @column gpu_s card-seconds
 -- @column night_gpu_s of them in the night, card-seconds
 -- @column weekend_gpu_s of them on a weekend, card-seconds
+-- @column hours running time in hours
+-- @column night_hours of them in the night
+-- @column weekend_hours of them on a weekend
+-- @column gpu_hours card-hours
+-- @column night_gpu_hours of them in the night
+-- @column weekend_gpu_hours of them on a weekend
 WITH open_daily AS (
     SELECT
         account_id,
@@ -43,10 +49,17 @@ SELECT
     p.is_weekend,
     p.running_s,
     p.night_s,
-    p.running_s * p.is_weekend AS weekend_s,
+    CASE WHEN p.is_weekend THEN p.running_s ELSE 0 END AS weekend_s,
     p.gpu_s,
     p.night_gpu_s,
-    p.gpu_s * p.is_weekend AS weekend_gpu_s
+    CASE WHEN p.is_weekend THEN p.gpu_s ELSE 0 END AS weekend_gpu_s,
+    in_hours(p.running_s) AS hours,
+    in_hours(p.night_s) AS night_hours,
+    in_hours(CASE WHEN p.is_weekend THEN p.running_s ELSE 0 END) AS weekend_hours,
+    in_hours(p.gpu_s) AS gpu_hours,
+    in_hours(p.night_gpu_s) AS night_gpu_hours,
+    in_hours(CASE WHEN p.is_weekend THEN p.gpu_s ELSE 0 END) AS weekend_gpu_hours,
+    periods_of(p.day)
 FROM (
     -- a condition on the day passes through a grouping of one table to its index, but not through
     -- a grouping of a union: so closed and open parts are grouped apart

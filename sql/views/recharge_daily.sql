@@ -3,6 +3,7 @@
 -- @column account the account's name
 -- @column paid_s when it was paid, epoch seconds
 -- @column amount_yuan paid in, yuan
+-- @column paid_local paid_at by the clocks of the reporting time zone
 SELECT
     r.account,
     c.day,
@@ -11,7 +12,10 @@ SELECT
     r.paid_s,
     r.pay_channel,
     r.amount_microcny,
-    yuan(r.amount_microcny) AS amount_yuan
+    yuan(r.amount_microcny) AS amount_yuan,
+    local_of(r.paid_s) AS paid_local,
+    c.month,
+    c.week
 FROM (
     SELECT
         a.name AS account,

@@ -19,6 +19,11 @@
 -- @column settled_percent share of the day that the bill reaches
 -- @column lines bill lines that reach into the day
 -- @column cause why they differ, see above
+-- @column billed_yuan charged for the day, yuan
+-- @column estimated_yuan cost by the best estimate, yuan
+-- @column estimated_min_yuan at least, yuan
+-- @column estimated_max_yuan at most, yuan
+-- @column difference_yuan billed - estimated, yuan
 WITH gaps AS MATERIALIZED (SELECT account, gap_from_s, gap_to_s FROM sync_gap)
 SELECT
     account,
@@ -64,7 +69,13 @@ SELECT
             AND ABS(running_difference_microcny) < ABS(no_instance_microcny)
         THEN 'no_instance'
         ELSE 'unexplained'
-    END AS cause
+    END AS cause,
+    yuan(billed_microcny) AS billed_yuan,
+    yuan(estimated_microcny) AS estimated_yuan,
+    yuan(estimated_min_microcny) AS estimated_min_yuan,
+    yuan(estimated_max_microcny) AS estimated_max_yuan,
+    yuan(difference_microcny) AS difference_yuan,
+    periods_of(r.day)
 FROM (
     SELECT
         e.*,

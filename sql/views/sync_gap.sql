@@ -9,6 +9,9 @@
 -- @column gap_from_s epoch seconds
 -- @column gap_to_s epoch seconds
 -- @column gap_s length, seconds
+-- @column gap_hours length, hours
+-- @column gap_from_local gap_from by the clocks of the reporting time zone
+-- @column gap_to_local gap_to by those clocks
 WITH counted AS (
     SELECT
         r.account_id,
@@ -56,7 +59,10 @@ SELECT
     g.started_at AS gap_to,
     epoch(g.started_at) - g.gap_s AS gap_from_s,
     epoch(g.started_at) AS gap_to_s,
-    g.gap_s
+    g.gap_s,
+    in_hours(g.gap_s) AS gap_hours,
+    local_of(epoch(g.started_at) - g.gap_s) AS gap_from_local,
+    local_of(epoch(g.started_at)) AS gap_to_local
 FROM counted n
 JOIN account a ON a.account_id = n.account_id
 JOIN sync_run g ON g.account_id = n.account_id AND g.resource = 'instances'

@@ -3,10 +3,10 @@
 -- the latest until `ended_max`; all null while open. An open stretch counts up to the horizon: the
 -- start of the newest complete poll, for a missing instance its last sighting. `running_*_s` are
 -- seconds, `gpu_*_s` seconds times the number of GPUs (rented card-time, not utilisation).
--- `is_run` is 0 for time in which a run is only possible: leave it out when runs are counted.
+-- `is_run` is false for time in which a run is only possible: leave it out when runs are counted.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
--- @column is_run 1 if it counts as a run
+-- @column is_run whether it counts as a run
 -- @column started_s epoch seconds
 -- @column ended_min_s epoch seconds; null while open
 -- @column ended_s epoch seconds; null while open
@@ -18,6 +18,14 @@
 -- @column gpu_min_s card-seconds, at least
 -- @column gpu_max_s card-seconds, at most
 -- @column observed_until_s until when the account was observed: start of its newest complete poll, epoch seconds
+-- @column hours running time in hours, estimate
+-- @column hours_min at least
+-- @column hours_max at most
+-- @column gpu_hours card-hours, estimate
+-- @column gpu_hours_min at least
+-- @column gpu_hours_max at most
+-- @column started_local its start by the clocks of the reporting time zone
+-- @column ended_local its end by those clocks; null while open
 SELECT
     account,
     instance_uuid,
@@ -25,11 +33,10 @@ SELECT
     usage_no,
     kind,
     evidence,
-    CASE
-        WHEN kind = 'held' OR evidence = 'possible_run' THEN 0
-        WHEN evidence = 'gone' AND ended_s = started_s THEN 0
-        ELSE 1
-    END AS is_run,
+    flag(
+        kind <> 'held' AND evidence <> 'possible_run'
+        AND NOT (evidence = 'gone' AND ended_s IS NOT NULL AND ended_s = started_s)
+    ) AS is_run,
     started_at,
     ended_min,
     ended_at,
@@ -48,7 +55,15 @@ SELECT
     gpu_name,
     gpu_nums,
     charging_type,
-    observed_until_s
+    observed_until_s,
+    in_hours(running_s) AS hours,
+    in_hours(running_min_s) AS hours_min,
+    in_hours(running_max_s) AS hours_max,
+    in_hours(running_s * gpu_nums) AS gpu_hours,
+    in_hours(running_min_s * gpu_nums) AS gpu_hours_min,
+    in_hours(running_max_s * gpu_nums) AS gpu_hours_max,
+    local_of(started_s) AS started_local,
+    local_of(ended_s) AS ended_local
 FROM (
     SELECT
         l.*,
