@@ -122,6 +122,7 @@ def _examine_database(app: App) -> Iterator[Finding]:
             rejected = known.status.rejected(SHOWN_REJECTS)
             version = known.status.database_version()
             is_current = known.is_derived_by_todays_rules()
+            strayed = known.strayed_days()
         # reading alone works from a read-only disk, and as a user who may not write
         store.try_writing(app.database)
         for account in app.settings.accounts:
@@ -131,6 +132,13 @@ def _examine_database(app: App) -> Iterator[Finding]:
         return
     yield Finding("ok", f"database {app.database.location} ({version}), days of {zone}")
     yield from _examine_derived(app, zone, is_current=is_current)
+    if strayed:
+        yield Finding(
+            "bad",
+            f"the rules of {zone} have changed: {len(strayed)} days from {strayed[0]} on begin or end"
+            " otherwise",
+            "run chenyu-etl rebuild: days are cut anew",
+        )
     yield from _examine_freshness(app)
     yield from _examine_left_accounts(app)
     for poll in state["polls"]:

@@ -24,13 +24,17 @@ def rebuild(database: Database, timezone: str | None, today: date) -> int:
     """Recompute running time from the versions, prices and allocations from list prices, overrides
     and rules, and distances of polls from their instants; return the number of stretches.
 
-    With `timezone`, the days are those of that zone from now on. All in one transaction. Raises
-    `SettingsError` if a closed month is cut in another.
+    With `timezone`, the days are those of that zone from now on; without, they are cut anew if the
+    rules of their zone have changed. All in one transaction. Raises `SettingsError` if a closed month
+    would be cut otherwise.
     """
     with store.writing(database) as tx:
         if timezone is not None:
             _refuse_closed(tx, timezone)
             tx.recut_days(Zone(timezone), today)
+        elif days := tx.strayed_days():
+            _refuse_closed_days(tx, days)
+            tx.recut_days(Zone(tx.timezone()), today)
         return rebuild_all(tx)
 
 
@@ -48,9 +52,11 @@ def renew(database: Database) -> bool:
 
 
 def differences(database: Database) -> Iterator[str]:
-    """Yield what a rebuild would change: a line for each instance that differs, one for prices, and
-    one for polls."""
+    """Yield what a rebuild would change: a line for each instance that differs, one for prices, one
+    for polls, and one for days."""
     with store.reading(database) as known:
+        if days := known.strayed_days():
+            yield f"{len(days)} days from {days[0]} on: the rules of {known.timezone()} have changed"
         for name, account in known.accounts().items():
             zone = account.zone()
             for uuids in _batches(account):
@@ -103,6 +109,17 @@ def _refuse_closed(tx: Writing, timezone: str) -> None:
     if months and zone != timezone:
         raise SettingsError(
             f"closed months ({', '.join(months)}) are frozen by days of {zone}",
+            advice="chenyu-etl month reopen each, rebuild, and close them again",
+        )
+
+
+def _refuse_closed_days(tx: Writing, days: Sequence[str]) -> None:
+    """Refuse other edges of days of a closed month."""
+    touched = sorted({day[:7] for day in days} & set(tx.books.closed_months()))
+    if touched:
+        raise SettingsError(
+            f"the rules of {tx.timezone()} have changed for days of closed months"
+            f" ({', '.join(touched)})",
             advice="chenyu-etl month reopen each, rebuild, and close them again",
         )
 

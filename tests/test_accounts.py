@@ -9,12 +9,16 @@ import pytest
 
 from etl import store
 from etl.errors import SettingsError
+from etl.reports import load_report
+from etl.reports import run as run_report
 from etl.settings import Account
 from etl.settings.accounts import watched
-from etl.simcloud import Server
+from etl.simcloud import Server, Story
+from etl.store import writing
+from etl.units import DAY_S
 from tests.commands import Command, cloud, home, path, run, server
 from tests.conftest import FreshDatabase
-from tests.support import rows
+from tests.support import apply, poll_story, rows
 
 __all__ = ["cloud", "home", "path", "run", "server"]
 
@@ -146,3 +150,27 @@ def test_a_metrics_file_has_what_the_database_knows_and_is_whole(
     assert [p.name for p in home.iterdir() if "prom" in p.name] == ["chenyu.prom"]
     missing = run("sync", "--metrics-file", str(home / "no" / "x.prom"), **environ)
     assert missing.exit_code == 2
+
+
+def test_a_retired_account_costs_no_more_by_any_bound(fresh_database: FreshDatabase) -> None:
+    """What ran when nobody looked any more may have run until then, and is not counted for ever."""
+    database, cloud = fresh_database(), Story()
+    cloud.rents()
+    for _ in range(2):
+        cloud.passes(minutes=5)
+        apply(database, poll_story(cloud))
+    retired_at = cloud.now + 600
+
+    def most(days: int) -> float:
+        period = {
+            "from_day": "2026-01-01",
+            "to_day": "2026-12-31",
+            "now": retired_at + days * DAY_S,
+        }
+        names, found = run_report(database, load_report("uptime"), period)
+        return sum(row[names.index("hours_max")] for row in found)
+
+    assert most(2) > most(1)
+    with writing(database) as tx:
+        tx.registry.retire("lab", retired_at)
+    assert most(30) == most(1) == most(0)

@@ -277,6 +277,19 @@ def _store_id(conn: Connection) -> None:
         conn.execute(insert(setting).values(name=DATABASE_ID, value=uuid.uuid4().hex))
 
 
+def strayed_days(conn: Connection, zone: Zone) -> list[str]:
+    """Return the days that begin or end otherwise by today's rules of the zone than in the calendar:
+    governments change them, and systems learn of it by an update.
+    """
+    c = tables.calendar_day.c
+    kept = conn.execute(select(c.day, c.starts_s, c.ends_s).order_by(c.day)).all()
+    if not kept:
+        return []
+    first, last = date.fromisoformat(kept[0].day), date.fromisoformat(kept[-1].day)
+    today = {day.day: (day.starts_s, day.ends_s) for day in zone.calendar(first, last)}
+    return [row.day for row in kept if today[row.day] != (row.starts_s, row.ends_s)]
+
+
 def reach_day(conn: Connection, zone: Zone, day: date) -> None:
     """Extend the calendar to the end of the year of a day, if it ends before that day."""
     newest = conn.scalar(

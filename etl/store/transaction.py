@@ -70,6 +70,10 @@ class Reading:
         """Tell whether a demo made the database."""
         return schema.is_demo(self._conn)
 
+    def strayed_days(self) -> list[str]:
+        """Return the days that would be cut otherwise by today's rules of the time zone."""
+        return schema.strayed_days(self._conn, Zone(self.timezone()))
+
     def is_derived_by_todays_rules(self) -> bool:
         """Tell whether a rebuild would leave the database as it is, as far as the program knows."""
         return derivation.is_current(self._conn)

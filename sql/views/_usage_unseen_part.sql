@@ -1,5 +1,5 @@
 -- The time after the horizon of each open stretch, cut into days, as far as the calendar goes: the usage
--- may have gone on, but no poll has looked. It is in no minimum and in no estimate. Choose the days up
+-- may have gone on, but no poll has looked. Of an account that was retired it ends then. It is in no minimum and in no estimate. Choose the days up
 -- to today, and cut today at the present moment.
 -- @column account the account's name
 -- @column title the user's name for it, as of now
@@ -43,10 +43,12 @@ FROM (
         o.evidence,
         o.started_s AS usage_started_s,
         later(later(o.horizon_max_s, o.started_s), c.starts_s) AS started_s,
-        c.ends_s
+        earlier(c.ends_s, COALESCE(epoch(w.retired_at), c.ends_s)) AS ends_s
     FROM _usage_open o
+    JOIN account w ON w.account_id = o.account_id
     CROSS JOIN calendar_day c
     WHERE c.ends_s > o.horizon_max_s AND c.ends_s > o.started_s
 ) u
 JOIN account a ON a.account_id = u.account_id
 JOIN instance i ON is_instance_of(i, u)
+WHERE u.ends_s > u.started_s
