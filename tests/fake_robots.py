@@ -39,6 +39,7 @@ class Robots:
     headers: list[dict[str, str]] = field(default_factory=list)
     delay: threading.Event | None = None
     moved_to: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
     """Where a redirect among `answers` leads."""
     drips: bool = False
     """Answers with a header line after the other, for ten seconds."""
@@ -159,6 +160,8 @@ def serve_robots(now: int) -> Iterator[Robots]:
             self.send_response(status)
             if robots.moved_to and 300 <= status < 400:
                 self.send_header("Location", robots.moved_to)
+            for name, value in robots.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

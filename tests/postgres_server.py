@@ -27,6 +27,7 @@ assert _PACKAGE is not None
 assert _PACKAGE.origin is not None
 PROGRAMS = Path(_PACKAGE.origin).parent / "pginstall" / "bin"
 
+HERE = Path(__file__).parents[1]
 PATIENCE_S = 300.0
 """How long a start may take: four workers of each of several runs share two cores at times."""
 OWNER = "etl"
@@ -73,7 +74,7 @@ def _start_keeper(folder: Path) -> None:
     run = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
     keeper = subprocess.Popen(
         [sys.executable, "-m", "tests.postgres_server", str(folder), str(run)],
-        cwd=Path(__file__).parents[1],
+        cwd=HERE,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -88,6 +89,11 @@ def _wait_for(folder: Path) -> None:
         if time.monotonic() > ends:
             (folder / FAILED).write_text(f"its keeper said nothing in {PATIENCE_S + 30:.0f} s")
         time.sleep(0.05)
+
+
+def without_worker() -> dict[str, str]:
+    """Return the environment as a run without workers has it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
 
 # the keeper

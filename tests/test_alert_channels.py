@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,24 @@ def test_an_error_inside_http_200_is_noticed(kind: str, answer: Any, robots: Rob
 def test_an_http_error_is_noticed(kind: str, status: int, robots: Robots) -> None:
     robots.answers.append((status, {"code": 9499, "msg": "Bad Request"}))
     assert f"HTTP {status}, code 9499: Bad Request" in refusal(kind, robots).message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_packed_answer_is_understood_and_unpacked_up_to_a_limit(
+    kind: str, robots: Robots
+) -> None:
+    robots.headers["Content-Encoding"] = "gzip"
+    robots.answers.append((400, gzip.compress(b'{"code": 9499, "msg": "Bad Request"}')))
+    assert "code 9499: Bad Request" in refusal(kind, robots).message
+    robots.answers.append((200, gzip.compress(bytes(2**26))))
+    tracemalloc.start()
+    try:
+        refusal(kind, robots)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
+    robots.answers.append((500, b"\x1f\x8bnot packed at all"))
+    assert "HTTP 500" in refusal(kind, robots).message
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -98,6 +98,43 @@ def test_test_says_what_each_channel_answered(see: Command, robots: Robots) -> N
     assert "there are: team, pager" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("HTTPS_PROXY", "https://host:port", 2),
+        ("ALL_PROXY", "socks4://127.0.0.1:1", 2),
+        ("https_proxy", "http://me:hunter2secret@127.0.0.1:1", 5),
+        ("ALL_PROXY", "socks5://me:hunter2secret@127.0.0.1:1", 5),
+        ("SSL_CERT_FILE", "/nonexistent.pem", 2),
+        ("SSL_CERT_DIR", "/nonexistent", 2),
+        ("SSLKEYLOGFILE", "/nonexistent/x", 2),
+    ],
+)
+@pytest.mark.parametrize("words", [("alerts", "test"), ("alerts", "check")])
+def test_a_proxy_or_certificate_variable_that_cannot_be_used_is_said(
+    words: tuple[str, ...],
+    name: str,
+    value: str,
+    code: int,
+    see: Command,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for proxy in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(proxy, raising=False)
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SAFE_URL", "https://localhost:1/S3CRETPATH")
+    (home / "c.toml").write_text(
+        CONFIG.replace("TEAM_URL", "SAFE_URL").replace("feishu", "webhook")
+    )
+    result = see(*words)
+    assert result.exit_code in (code, 5), result.output
+    assert name in result.output or "through the proxy" in result.output
+    assert "Traceback" not in result.output
+    assert "hunter2" not in result.output
+    assert "S3CRETPATH" not in result.output
+
+
 def test_without_channels_test_says_how_to_add_one(run: Command) -> None:
     result = run("alerts", "test")
     assert result.exit_code == 2

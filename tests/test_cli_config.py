@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import KEY, Command, home, run
+from tests.commands import KEY, Command, home, path, run
 
-__all__ = ["home", "run"]
+__all__ = ["home", "path", "run"]
 
 GOOD = """\
 page_size = 7
@@ -62,6 +62,21 @@ def test_a_config_that_holds_a_secret_and_that_others_can_read_is_noted(
     assert done.exit_code == 0
     assert f"chmod 600 {config}" in done.stderr
     assert "chmod 600 lab.key" in done.stderr
+
+
+def test_a_config_with_a_secret_that_others_can_read_is_said_by_commands(
+    run: Command, home: Path, path: Path
+) -> None:
+    config = home / "own.toml"
+    config.write_text(f'database_url = "{path}"\nping_url = "https://hc.example/S3CRET"\n')
+    for mode, is_said in ((0o644, True), (0o640, True), (0o600, False)):
+        config.chmod(mode)
+        done = run("--config", str(config), "status")
+        assert (f"warning: {config} holds a secret" in done.stderr) == is_said
+        assert "S3CRET" not in done.output
+    config.write_text(f'database_url = "{path}"\n')
+    config.chmod(0o644)
+    assert "others can read" not in run("--config", str(config), "status").stderr
 
 
 def test_each_setting_is_shown_with_its_origin_and_without_its_secret(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,7 +25,9 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
         def run(line: str) -> int:
             done = subprocess.run(
-                ["bash", "-c", line], env={**environ, "E": str(COMMAND)}, capture_output=True
+                ["bash", "-c", line],
+                env={**environ, "E": str(COMMAND), "PYTHON": sys.executable},
+                capture_output=True,
             )
             return done.returncode
 
@@ -57,4 +60,18 @@ def test_a_poll_is_made_and_recorded_whoever_reads(
 ) -> None:
     assert shell(line) == code
     assert polls(tmp_path) == 1
+    assert shell("$E rebuild --check") == 0, "no word went into the database"
+
+
+@pytest.mark.parametrize("lost", ["2>&-", "2>/dev/full", ">&- 2>&-", ">/dev/full 2>&1"])
+def test_a_daemon_polls_whoever_hears_it(shell: Shell, tmp_path: Path, lost: str) -> None:
+    """It ends as usual, too, although nobody reads what it says."""
+    polled = "from tests.test_streams import polls; from pathlib import Path; import sys"
+    wait = f"$PYTHON -c '{polled}; sys.exit(polls(Path(sys.argv[1])) < 2)' {tmp_path} 2>/dev/null"
+    line = (
+        f"CHENYU_SCHEDULE=instances=2s CHENYU_LISTEN=off timeout -s TERM 100 $E run {lost} & D=$!;"
+        f" for i in $(seq 200); do {wait} && break; sleep 0.2; done; kill -TERM $D; wait $D"
+    )
+    assert shell(line) in (0, 124)
+    assert polls(tmp_path) >= 2
     assert shell("$E rebuild --check") == 0, "no word went into the database"

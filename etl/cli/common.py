@@ -50,6 +50,7 @@ class Context:
         """
         from etl import settings
         from etl.app import App
+        from etl.settings.checking import exposed
         from etl.settings.variables import unread_variables
 
         given = {"lang": asked_lang(), **self.options, **options}
@@ -65,13 +66,13 @@ class Context:
                 advice="export CHENYU_DATABASE_URL=… instead",
             )
         path = Path(self.config) if self.config else None
+        reading = settings.read(given, os.environ, path, may_be_new=may_be_new)
         app = App(
-            settings.load(given, os.environ, path, may_be_new=may_be_new),
+            reading.checked(),
             asked_zone=self.options.get("timezone") or None,
         )
         follow_settings(os.environ, app.settings.lang)
-        for variable in unread_variables(os.environ, path):
-            say(f"warning: {variable}")
+        warn([*unread_variables(os.environ, path), *exposed(reading)])
         if (ctx := click.get_current_context(silent=True)) is not None:
             # at the end of the command, and after errors too: locks and files must not wait for exit
             ctx.call_on_close(lambda: _close(app))

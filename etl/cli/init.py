@@ -83,8 +83,16 @@ def init(
         asks = is_terminal() and (system or not is_root())
         wants_service = asks and click.confirm("Install it as a service?", err=True)
     if wants_service:
+        from etl.cli.serving import carried_variables
+
         known = settings.load({}, os.environ, config)
-        print_lines(installing.install(config, known, system=system, folder=None, start=True))
+        environ = carried_variables(context, config, system=system)
+        written = [settings.variable(line.partition(" ")[0]) for line in lines if is_new]
+        for name in (*written, settings.KEY_FILE_VARIABLE):  # the config file has them
+            environ.pop(name, None)
+        print_lines(
+            installing.install(config, known, environ, system=system, folder=None, start=True)
+        )
     else:
         command = _start_command(config, account)
         say(f"next: {command} run, or {command} service install, or lines for cron:")

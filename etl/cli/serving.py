@@ -125,12 +125,13 @@ def print_service(context: Context, kind: str, user: bool) -> None:
     from etl.service import installing, units
 
     system = not user and is_root() and kind == "systemd"
-    config, known = _config(context, system=system)
-    here = installing.installed(config, _carried(context, config, system=system))
+    config, known, environ = _service(context, system=system)
+    here = installing.installed(config, environ)
     if kind == "systemd":
         text = units.unit(here, known, system=system)
         if system:
             installing.refuse_out_of_reach(config, known)
+            installing.refuse_foreign_archive(known.archive)
     elif kind == "launchd":
         text = units.launchd(here, Path.home())
     else:
@@ -148,8 +149,7 @@ def install(context: Context, user: bool, start: bool, folder: Path | None) -> N
     from etl.service import installing
 
     system = not user and is_root()
-    config, known = _config(context, system=system)
-    environ = _carried(context, config, system=system)
+    config, known, environ = _service(context, system=system)
     print_lines(
         installing.install(config, known, environ, system=system, folder=folder, start=start)
     )
@@ -165,33 +165,39 @@ def uninstall(user: bool, folder: Path | None) -> None:
     print_lines(installing.uninstall(system=not user and is_root(), folder=folder))
 
 
-def _config(context: Context, *, system: bool) -> tuple[Path, Any]:
-    """Return the config file that the service is to use, and its settings.
+def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, str]]:
+    """Return the config file that the service is to use, its settings, and the variables of this shell
+    that it needs.
 
-    Keys in this environment are left out, since the service will not have them.
+    The settings are those that the service will have: without keys of this shell, for the system
+    with the variables of its own file. Raises `SettingsError` if it could not work with them.
     """
     from etl import settings
-    from etl.service import units
+    from etl.service import installing, units
 
     given = Path(context.config) if context.config else None
     if given is None and system and units.SYSTEM_CONFIG.exists():
         given = units.SYSTEM_CONFIG
     path = settings.config_path(os.environ, given)
-    own = {
-        name: value for name, value in os.environ.items() if not name.startswith("CHENYU_API_KEY")
-    }
-    state = {"STATE_DIRECTORY": str(units.STATE)} if system else own
-    return path, settings.load(context.options, state, path if path.exists() else given)
+    carried = carried_variables(context, path, system=system)
+    own = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
+    if system:
+        file = installing.service_environment()
+        own = {"STATE_DIRECTORY": str(units.STATE), **carried, **file}
+    reading = settings.read(context.options, own, path if path.exists() else given)
+    known = reading.checked()
+    installing.refuse_unfit(reading, own)
+    return path, known, carried
 
 
-def _carried(context: Context, config: Path, *, system: bool) -> dict[str, str]:
+def carried_variables(context: Context, config: Path, *, system: bool) -> dict[str, str]:
     """Return the variables of this shell that the service needs, without root's own folders."""
     from etl import settings
     from etl.service import installing
 
     written = settings.read_config(config) if config.exists() else {}
     environ = installing.carried(context.options, os.environ, written)
-    own = ("XDG_CONFIG_HOME", "XDG_DATA_HOME") if system else ()
+    own = installing.FOLDERS if system else ()
     return {name: value for name, value in environ.items() if name not in own}
 
 

@@ -20,7 +20,9 @@ from etl.errors import SettingsError
 from etl.paths import file_name, replacing
 from etl.resources import INSTANCES
 from etl.service import units
-from etl.settings import Settings, refuse_odd_name, variable
+from etl.settings import LoadedSettings, Settings, refuse_odd_name, variable
+from etl.settings.checking import relative_paths
+from etl.settings.language import locale_language
 from etl.settings.text import clean
 from etl.settings.variables import known_variables, named_variables
 
@@ -29,16 +31,19 @@ _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 NETWORK: Final = (
     *_PROXIES,
     *(name.lower() for name in _PROXIES),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
-"""Variables of others that a sync goes by."""
+FOLDERS: Final = ("STATE_DIRECTORY", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
+"""Alerts and digests are in its language, unless a setting names another."""
+_LIBPQ: Final = re.compile(r"PG[A-Z]{2,}")
+"""Variables that libpq goes by: PGHOST, PGSSLMODE, PGOPTIONS, PGSERVICEFILE, …"""
 PATHS: Final = (
-    "CHENYU_ARCHIVE",
-    "CHENYU_API_KEY_FILE",
-    "CHENYU_DATABASE_URL",
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+    *("CHENYU_ARCHIVE", "CHENYU_API_KEY_FILE", "CHENYU_DATABASE_URL"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", *FOLDERS),
+    *("PGPASSFILE", "PGSERVICEFILE", "PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"),
 )
-SECRETS: Final = ("CHENYU_PING_URL",)
+SECRETS: Final = ("CHENYU_PING_URL", "PGPASSWORD")
 _USER_INFO: Final = re.compile(r"://[^/@]*:[^/@]*@|://.*password=")
 PLACES: Final = "run it as root, or install the service for yourself: --user"
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
@@ -61,7 +66,10 @@ def carried(
     Raises `SettingsError` for one that may hold a secret: a unit or a crontab is no place for it.
     """
     known = known_variables() - {"CHENYU_CONFIG", "CHENYU_DEBUG", "CHENYU_API_KEY"}
-    values = {name: environ[name] for name in sorted(known | set(NETWORK)) if environ.get(name)}
+    known |= {*NETWORK, *FOLDERS, *(name for name in environ if _LIBPQ.fullmatch(name))}
+    if locale_language(environ) != locale_language({}):
+        known |= set(LOCALE)
+    values = {name: environ[name] for name in sorted(known) if environ.get(name)}
     values |= {variable(name): str(value) for name, value in options.items() if value}
     secret = [name for name in (*named_variables(written), *SECRETS) if environ.get(name)]
     for name in [*secret, *(name for name, value in values.items() if _USER_INFO.search(value))]:
@@ -75,6 +83,36 @@ def carried(
         else clean(value, name)
         for name, value in values.items()
     }
+
+
+def refuse_unfit(reading: LoadedSettings, environ: Mapping[str, str]) -> None:
+    """Raise for what would stop a service that a shell does not: a relative path in the config file,
+    as it starts in another folder, and a key that is not there. `environ` is the service's.
+    """
+    for name, path in relative_paths(reading):
+        if reading.origins.get(name, str(reading.config)) == str(reading.config):
+            raise SettingsError(
+                f"{name} is a relative path, {path}, and a service starts in another folder",
+                advice=f"write the whole path into {reading.config}",
+            )
+    for account in reading.settings.accounts:
+        if account.key_credential is None:  # systemd has that one, this shell has not
+            account.key(environ)
+
+
+def service_environment(file: Path = units.ENVIRONMENT) -> dict[str, str]:
+    """Return the variables of a file as systemd reads it for a service of the system; none if it is
+    not there. Raises `SettingsError` if it cannot be read.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}",
+            advice="run it as root, or write that file anew",
+        ) from None
+    pairs = (line.strip().partition("=") for line in lines if line.strip()[:1] not in "#;")
+    return {name.strip(): clean(value, f"{name.strip()} in {file}") for name, _, value in pairs}
 
 
 # the config
@@ -175,6 +213,7 @@ def install(
     text = units.unit(here, settings, system=system)
     if system:
         refuse_out_of_reach(config, settings)
+        refuse_foreign_archive(settings.archive)
     if system and start and folder is None:
         refuse_hidden(Path(here.words[0]), Path(sys.executable).resolve())
     unit = units.unit_path(system=system, home=Path.home())
@@ -193,15 +232,15 @@ def install(
         yield "to let it run while you are logged off: sudo loginctl enable-linger $USER"
 
 
-def _put(place: Path, text: str) -> None:
+def _put(path: Path, text: str) -> None:
     """Write a unit, which nobody but its owner may change: it names what is run."""
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(place, mode=0o644) as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, mode=0o644) as file:
             file.write(text.encode())
     except OSError as error:
         raise SettingsError(
-            f"{place.parent} cannot be made: {error.strerror}", advice=PLACES
+            f"{path.parent} cannot be made: {error.strerror}", advice=PLACES
         ) from None
     except SettingsError as error:
         error.advice = PLACES
@@ -231,6 +270,33 @@ def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path]
                 advice="chenyu-etl init --system makes a config for the service, in"
                 f" {units.SYSTEM_CONFIG.parent}; or install it for you: --user",
             )
+
+
+def refuse_foreign_archive(archive: Path | None, hidden: Sequence[Path] = HIDDEN) -> None:
+    """Raise if the service's own user could not write to the archive. That user has the name of the
+    service: if there is one of that name already, systemd takes it.
+    """
+    if archive is None or archive.is_relative_to(units.STATE):
+        return
+    real = archive.resolve()
+    why = next((f"the unit hides {folder}" for folder in hidden if real.is_relative_to(folder)), "")
+    if not why and not real.is_dir():
+        why = "there is no such folder"
+    if not why and not (real.stat().st_mode & 0o002 or _owner(real) == units.NAME):
+        why = f"it belongs to {_owner(real)}"
+    if why:
+        raise SettingsError(
+            f"the service's own user cannot write to the archive {archive}: {why}",
+            advice=f"name a folder in {units.STATE}; or make the user, for systemd to use:"
+            f" useradd --system {units.NAME} && install -d -o {units.NAME} FOLDER",
+        )
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except (KeyError, NotImplementedError):  # nobody has that number
+        return "nobody known"
 
 
 def _out_of_reach(path: Path, hidden: Sequence[Path]) -> str | None:

@@ -21,6 +21,8 @@ STATE: Final = Path("/var/lib") / NAME
 SYSTEM_CONFIG: Final = Path("/etc") / NAME / "config.toml"
 ENVIRONMENT: Final = Path("/etc") / NAME / "environment"
 LABEL: Final = "cn.chenyu-etl"
+LONGEST_CRON_LINE: Final = 998
+"""Vixie's cron, which Debian has, refuses a command of 1,000 characters."""
 
 _UNIT: Final = """\
 # Made by: chenyu-etl service install
@@ -52,7 +54,7 @@ StateDirectoryMode=0700
 WorkingDirectory=/var/lib/chenyu-etl
 EnvironmentFile=-{environment}
 {credentials}
-NoNewPrivileges=yes
+{writable}NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 ProtectSystem=strict
@@ -122,6 +124,7 @@ def unit(installed: Installation, settings: Settings, *, system: bool) -> str:
     own = _SYSTEM.format(
         environment=ENVIRONMENT,
         credentials=credentials or "# no key files: keys come from EnvironmentFile",
+        writable=_writable(settings.archive),
         home="read-only" if is_at_home else "yes",
     )
     return _UNIT.format(command=command, environ=environ, own=own, target="multi-user.target")
@@ -135,17 +138,26 @@ def unit_path(*, system: bool, home: Path) -> Path:
 def crontab(installed: Installation) -> str:
     """Return lines for `crontab -e`. A sync ends at once if another is running, so they never pile
     up; the second line says by mail when nothing complete came for a while.
+
+    Raises `SettingsError` for lines that are too long for cron.
     """
     assigned = [f"{name}={shlex.quote(value)}" for name, value in installed.environ.items()]
     # cron takes an unescaped % for the end of the line
     words = " ".join([*assigned, shlex.join(installed.command)]).replace("%", r"\%")
     log = f'"$HOME/{NAME}.log"'
-    return (
+    lines = [
         # exit code 7 is no failure: the sync before is still at work
-        f"*/2 * * * *  {words} sync 2>>{log} || [ $? -eq 7 ]\n"
+        f"*/2 * * * *  {words} sync 2>>{log} || [ $? -eq 7 ]",
         f"*/15 * * * *  {words} status --max-age 15m >/dev/null 2>&1"
-        f" || echo '{NAME}: no complete poll for 15 minutes'\n"
-    )
+        f" || echo '{NAME}: no complete poll for 15 minutes'",
+    ]
+    if max(len(line.encode()) for line in lines) > LONGEST_CRON_LINE:
+        raise SettingsError(
+            f"a line for cron would be longer than it takes ({LONGEST_CRON_LINE} bytes)",
+            advice="write into the config file what is set in this shell, and unset it here: "
+            + ", ".join(installed.environ),
+        )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def launchd(installed: Installation, home: Path) -> str:
@@ -192,6 +204,14 @@ def _assigned(name: str, value: str) -> str:
     """
     plain = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{name}={plain}"'
+
+
+def _writable(archive: Path | None) -> str:
+    """Return the line that lets the service write to an archive outside of its own folder."""
+    if archive is None or archive.is_relative_to(STATE):
+        return ""
+    plain = str(archive).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'ReadWritePaths="{plain}"\n'
 
 
 def _quoted(word: str) -> str:

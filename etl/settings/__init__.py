@@ -80,6 +80,12 @@ class LoadedSettings:
     origins: Mapping[str, str]
     problems: Problems
 
+    def checked(self) -> Settings:
+        """Return the settings. Raises `SettingsError` for the first thing that is wrong."""
+        if self.problems:
+            raise self.problems[0]
+        return self.settings
+
 
 _READERS: Final[dict[str, Reader]] = {
     "database_url": readers.uncleaned,
@@ -118,10 +124,7 @@ def load(
     `options["account"]` narrows to one account; with `may_be_new` a config file that is named need not
     be there yet. Raises `SettingsError` for the first thing that is wrong.
     """
-    reading = read(options, environ, config, may_be_new=may_be_new)
-    if reading.problems:
-        raise reading.problems[0]
-    return reading.settings
+    return read(options, environ, config, may_be_new=may_be_new).checked()
 
 
 def read(

@@ -36,13 +36,19 @@ def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:
     config = reading.config
     if config.exists() and not reading.problems:
         yield from unread_variables(environ, config)
-    if _holds_secret(reading) and open_to_others(config):
-        yield f"{config} holds a secret and others can read it: chmod 600 {config}"
+    yield from exposed(reading)
     for account in reading.settings.accounts:
         if account.key_file is not None and open_to_others(account.key_file):
             yield f"others can read the key file {account.key_file}: chmod 600 {account.key_file}"
-    for name, path in _relative_paths(reading):
+    for name, path in relative_paths(reading):
         yield f"{name} is a relative path, {path}: it depends on the folder of each start"
+
+
+def exposed(reading: LoadedSettings) -> Iterator[str]:
+    """Yield a warning if others can read a config file that holds a secret."""
+    config = reading.config
+    if _holds_secret(reading) and open_to_others(config):
+        yield f"{config} holds a secret and others can read it: chmod 600 {config}"
 
 
 def _holds_secret(reading: LoadedSettings) -> bool:
@@ -52,10 +58,19 @@ def _holds_secret(reading: LoadedSettings) -> bool:
     return bool(written.get("ping_url")) or (isinstance(url, str) and may_hold_password(url))
 
 
-def _relative_paths(reading: LoadedSettings) -> Iterator[tuple[str, Path]]:
+def relative_paths(reading: LoadedSettings) -> Iterator[tuple[str, Path]]:
+    """Yield the settings that are relative paths: where they lead depends on the folder of each start."""
     settings = reading.settings
     paths = [("archive", settings.archive)]
     paths += [(f"accounts.{a.name}.api_key_file", a.key_file) for a in settings.accounts]
+    paths += [
+        (f"alerts.channels.{channel.name}", secret.file)
+        for channel in settings.alerts.channels
+        for secret in (channel.url, channel.secret)
+    ]
+    url = reading.written.get("database_url")
+    if isinstance(url, str) and "://" not in url and url.strip():
+        paths.append(("database_url", Path(url.strip()).expanduser()))
     for name, path in paths:
         if path is not None and not path.is_absolute():
             yield name, path

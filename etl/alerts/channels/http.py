@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -63,17 +65,19 @@ class Webhook:
         ours = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": f"chenyu-etl/{__version__}",
+            "Accept-Encoding": "identity",  # an answer is short, and never worth unpacking
         }
         budget, timeout_s = TimeBudget(), self.channel.timeout_s
         try:
-            # a redirect would carry the message, and often the secret, to another host
             transport = Transport(url, budget)
+            # a redirect would carry the message, and often the secret, to another host
             with httpx.Client(timeout=timeout_s, transport=transport) as http:
                 budget.ends = time.monotonic() + TOTAL_S * timeout_s
                 with http.stream("POST", url, content=body, headers={**ours, **headers}) as got:
                     return got.status_code, _beginning(got)
         except httpx.HTTPError as error:
-            raise self.failure(_transport_failure(error)) from None
+            through = f" through the proxy {transport.proxy.label}" if transport.proxy else ""
+            raise self.failure(_transport_failure(error) + through) from None
         # their text can repeat the address, which holds the token
         except (httpx.InvalidURL, ValueError):
             raise self.failure("its address cannot be used") from None
@@ -97,13 +101,20 @@ def webhook(channel: Channel, environ: Mapping[str, str]) -> Webhook:
 
 
 def _beginning(got: httpx.Response) -> bytes:
+    """Return the beginning of an answer; of one that is packed although that was not asked for,
+    what its beginning unpacks to.
+    """
     content = b""
-    for chunk in got.iter_bytes():
+    for chunk in got.iter_raw():
         content += chunk
         # whoever answers for the host decides how much comes; the refusal is in the beginning
         if len(content) > ANSWER_LIMIT:
             break
-    return content
+    if got.headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
+        return content
+    with suppress(zlib.error):
+        return zlib.decompressobj(wbits=31).decompress(content, ANSWER_LIMIT)
+    return b""
 
 
 def _is_url(url: str) -> bool:
@@ -118,7 +129,7 @@ def _is_url(url: str) -> bool:
 def _transport_failure(error: httpx.HTTPError) -> str:
     """Name the failure without the text of exceptions, which can hold the address."""
     if isinstance(error, httpx.ProxyError):
-        return "no connection through the proxy of the environment"
+        return "no connection"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         return "no connection"
     if isinstance(error, httpx.TimeoutException):
