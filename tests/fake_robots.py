@@ -39,8 +39,9 @@ class Robots:
     headers: list[dict[str, str]] = field(default_factory=list)
     delay: threading.Event | None = None
     moved_to: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
     """Where a redirect among `answers` leads."""
+    packing: str = ""
+    """How the answers are packed, as their header has it."""
     drips: bool = False
     """Answers with a header line after the other, for ten seconds."""
 
@@ -160,8 +161,8 @@ def serve_robots(now: int) -> Iterator[Robots]:
             self.send_response(status)
             if robots.moved_to and 300 <= status < 400:
                 self.send_header("Location", robots.moved_to)
-            for name, value in robots.headers.items():
-                self.send_header(name, value)
+            if robots.packing:
+                self.send_header("Content-Encoding", robots.packing)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
             self.wfile.write(answer)

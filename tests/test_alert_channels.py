@@ -178,10 +178,10 @@ def test_an_http_error_is_noticed(kind: str, status: int, robots: Robots) -> Non
 def test_a_packed_answer_is_understood_and_unpacked_up_to_a_limit(
     kind: str, robots: Robots
 ) -> None:
-    robots.headers["Content-Encoding"] = "gzip"
+    robots.packing = "gzip"
     robots.answers.append((400, gzip.compress(b'{"code": 9499, "msg": "Bad Request"}')))
     assert "code 9499: Bad Request" in refusal(kind, robots).message
-    robots.answers.append((200, gzip.compress(bytes(2**26))))
+    robots.answers.append((500, gzip.compress(bytes(2**26))))
     tracemalloc.start()
     try:
         refusal(kind, robots)

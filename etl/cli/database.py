@@ -108,6 +108,8 @@ def downgrade(context: Context, revision: str, yes: bool) -> None:
 def readonly_user(context: Context, name: str) -> None:
     """Print the SQL that makes NAME a user who may read the views, for BI tools. Runs nothing.
 
+    Reports of your own (report --file) run as that user then.
+
     On Postgres: as an owner, `chenyu-etl db readonly-user bi | psql URL`, then set its password. A
     SQLite file is read through a URI with mode=ro.
     """
