@@ -22,9 +22,9 @@ from etl.resources import INSTANCES
 from etl.service import units
 from etl.settings import LoadedSettings, Settings, refuse_odd_name, variable
 from etl.settings.checking import relative_paths
-from etl.settings.language import locale_language
 from etl.settings.text import clean
 from etl.settings.variables import known_variables, named_variables
+from etl.texts import locale_language
 
 SYSTEMCTL_S: Final = 60
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
