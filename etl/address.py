@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from etl.errors import SettingsError
+from etl.texts import tr
 
 POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
 SQLITE: Final = ("sqlite", "sqlite+pysqlite")
-FORMS: Final = "use sqlite:///PATH or postgresql://USER@HOST/NAME (CHENYU_DATABASE_URL)"
+FORMS: Final = tr("use sqlite:///PATH or postgresql://USER@HOST/NAME (CHENYU_DATABASE_URL)")
 MEMORY: Final = ":memory:"
-PLAIN_PATH: Final = "name the file by its plain path, such as /var/lib/chenyu/etl.db (--database)"
+PLAIN_PATH: Final = tr(
+    "name the file by its plain path, such as /var/lib/chenyu/etl.db (--database)"
+)
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?(.*)", re.DOTALL)
 _DSN: Final = re.compile(
@@ -48,7 +51,7 @@ def read_address(value: str) -> Path | str:
     if scheme is not None:
         return _of_scheme(scheme[1].lower(), scheme[2] is not None, scheme[3])
     if _DSN.search(text) or _SERVER.match(text) or "://" in text:
-        raise SettingsError("the database is neither a path nor a whole URL", advice=FORMS)
+        raise SettingsError(tr("the database is neither a path nor a whole URL"), advice=FORMS)
     return _file(text)
 
 
@@ -59,17 +62,17 @@ def may_hold_password(address: str) -> bool:
 
 def _refuse_odd_characters(text: str) -> None:
     if not text:
-        raise SettingsError("the name of the database is empty", advice=FORMS)
+        raise SettingsError(tr("the name of the database is empty"), advice=FORMS)
     if text[0] in _QUOTES or text[-1] in _QUOTES:
         raise SettingsError(
-            "the name of the database has quotes around it",
-            advice="leave the quotes out: a file of variables takes them as they are",
+            tr("the name of the database has quotes around it"),
+            advice=tr("leave the quotes out: a file of variables takes them as they are"),
         )
     # control characters, invisible ones, and bytes that are no UTF-8
     if any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in text):
         raise SettingsError(
-            "the name of the database holds a control character or an invisible one",
-            advice="write it anew, on one line",
+            tr("the name of the database holds a control character or an invisible one"),
+            advice=tr("write it anew, on one line"),
         )
 
 
@@ -80,14 +83,19 @@ def _of_scheme(scheme: str, has_slashes: bool, rest: str) -> Path | str:
     if scheme in SQLITE and has_slashes:
         return _sqlite_url(rest)
     if scheme in (*POSTGRES, *SQLITE):
-        raise SettingsError(f"the database URL lacks the // after {scheme}:", advice=FORMS)
+        raise SettingsError(
+            tr("the database URL lacks the // after {scheme}:", scheme=scheme), advice=FORMS
+        )
     if scheme == "file":
-        raise SettingsError("a file: URL is not understood", advice=PLAIN_PATH)
+        raise SettingsError(tr("a file: URL is not understood"), advice=PLAIN_PATH)
     if has_slashes:
-        raise SettingsError(f"{scheme} is not a database that this program writes to", advice=FORMS)
+        raise SettingsError(
+            tr("{scheme} is not a database that this program writes to", scheme=scheme),
+            advice=FORMS,
+        )
     raise SettingsError(
-        "the database looks like a URL that is not understood",
-        advice=f"{FORMS}; a file whose name has a colon is ./NAME",
+        tr("the database looks like a URL that is not understood"),
+        advice=tr("{forms}; a file whose name has a colon is ./NAME", forms=FORMS),
     )
 
 
@@ -95,33 +103,33 @@ def _sqlite_url(rest: str) -> Path:
     if rest in ("", "/", f"/{MEMORY}"):
         raise _in_memory()
     if not rest.startswith("/"):
-        raise SettingsError("sqlite:// is followed by a third slash and a path", advice=FORMS)
+        raise SettingsError(tr("sqlite:// is followed by a third slash and a path"), advice=FORMS)
     if _FILE_OPTIONS.search(rest):
-        raise SettingsError("options of a SQLite URL are not understood", advice=PLAIN_PATH)
+        raise SettingsError(tr("options of a SQLite URL are not understood"), advice=PLAIN_PATH)
     return _file(rest[1:])
 
 
 def _in_memory() -> SettingsError:
     return SettingsError(
-        "an in-memory database would be lost at the end",
-        advice="name a file: sqlite:////absolute/path.db (CHENYU_DATABASE_URL)",
+        tr("an in-memory database would be lost at the end"),
+        advice=tr("name a file: sqlite:////absolute/path.db (CHENYU_DATABASE_URL)"),
     )
 
 
 def _windows_file(text: str) -> Path:
     if os.name != "nt":
-        raise SettingsError("the database is a path of Windows", advice=PLAIN_PATH)
+        raise SettingsError(tr("the database is a path of Windows"), advice=PLAIN_PATH)
     return _file(text)
 
 
 def _file(text: str) -> Path:
     # SQLite would say "unable to open database file" and no more
     if text.endswith(("/", os.sep)):
-        raise SettingsError("the database is a folder", advice="name a file in it")
+        raise SettingsError(tr("the database is a folder"), advice=tr("name a file in it"))
     try:
         path = Path(text).expanduser()
     except RuntimeError:
         raise SettingsError(
-            "the database is in the home of a user who has none", advice=PLAIN_PATH
+            tr("the database is in the home of a user who has none"), advice=PLAIN_PATH
         ) from None
     return path.absolute()

@@ -24,6 +24,7 @@ from etl.settings import Account, Settings
 from etl.settings.accounts import watched
 from etl.store import Store, schema
 from etl.sync import Job
+from etl.texts import tr
 from etl.timing.clock import SteadyOffset
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ class App:
         """Raise `SettingsError` if there is no database, of whichever revision."""
         if not self.database.exists():
             raise SettingsError(
-                f"there is no database at {self.database.location}",
-                advice="run chenyu-etl sync first, or name the right one: --database",
+                tr("there is no database at {location}", location=self.database.location),
+                advice=tr("run chenyu-etl sync first, or name the right one: --database"),
             )
 
     def require_database(self) -> None:
@@ -100,8 +101,11 @@ class App:
         with store.reading(self.database) as known:
             if known.is_demo():
                 raise SettingsError(
-                    f"{self.database.location} holds the simulated cloud of chenyu-etl demo",
-                    advice="name a database of your own: --database, or CHENYU_DATABASE_URL",
+                    tr(
+                        "{location} holds the simulated cloud of chenyu-etl demo",
+                        location=self.database.location,
+                    ),
+                    advice=tr("name a database of your own: --database, or CHENYU_DATABASE_URL"),
                 )
 
     def refuse_unknown_account(self, name: str | None) -> None:
@@ -109,7 +113,8 @@ class App:
         known = store.account_names(self.database)
         if name is not None and known and name not in known:
             raise SettingsError(
-                f"nothing was synced of an account {name!r}", advice=f"there is {', '.join(known)}"
+                tr("nothing was synced of an account {name!r}", name=name),
+                advice=tr("there is {known}", known=", ".join(known)),
             )
 
     def watched(self) -> list[str]:

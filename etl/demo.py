@@ -18,6 +18,7 @@ from etl.reports.render import render
 from etl.resources import INSTANCES, RESOURCES
 from etl.settings import Account, Settings
 from etl.store.schema import DEMO_MARK
+from etl.texts import tr
 
 ACCOUNT: Final = "simulated"
 START: Final = 1_767_600_000
@@ -133,8 +134,8 @@ class Demo:
         if self.path.exists():
             if not self._is_demo():
                 raise SettingsError(
-                    f"{self.path} exists and is no demo database",
-                    advice="name another file: -o FILE",
+                    tr("{path} exists and is no demo database", path=self.path),
+                    advice=tr("name another file: -o FILE"),
                 )
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from etl.settings import Account, default_urls
 from etl.settings.file import open_to_others
 from etl.status import is_future, stale, status
 from etl.store import schema
+from etl.texts import tr
 from etl.timing.freshness import FUTURE_ADVICE, limit_s
 from etl.units import HOUR_S
 
@@ -65,7 +66,9 @@ def _examine_account(app: App, account: Account) -> Iterator[Finding]:
             retrying=Retrying(attempts=2, total_s=30),
         )
     except EtlError as error:
-        yield Finding("bad", f"{account.name}: {error.message}", error.advice)
+        yield Finding(
+            "bad", tr("{name}: {message}", name=account.name, message=error.message), error.advice
+        )
         return
     with client:
         for name in app.settings.resources:
@@ -80,9 +83,21 @@ def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> 
         total = resource.open(answer.body).total
     except EtlError as error:
         verdict: Verdict = "note" if resource.is_optional and error.kind in ABSENT else "bad"
-        yield Finding(verdict, f"{account}: {error.message}", error.advice)
+        yield Finding(
+            verdict,
+            tr("{account}: {message}", account=account, message=error.message),
+            error.advice,
+        )
         return
-    yield Finding("ok", f"{account}: {resource.path} answers, total {total}")
+    yield Finding(
+        "ok",
+        tr(
+            "{account}: {path} answers, total {total}",
+            account=account,
+            path=resource.path,
+            total=total,
+        ),
+    )
     if answer.date is not None and not resource.is_optional:
         yield _examine_clock(answer.date - answer.received_at)
 
@@ -90,18 +105,25 @@ def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> 
 def _examine_key_file(account: Account) -> Iterator[Finding]:
     path = account.key_file
     if path is not None and open_to_others(path):
-        yield Finding("note", f"others can read the key file {path}", f"chmod 600 {path}")
+        yield Finding(
+            "note",
+            tr("others can read the key file {path}", path=path),
+            tr("chmod 600 {path}", path=path),
+        )
 
 
 def _examine_clock(offset_s: float) -> Finding:
     # HTTP dates have whole seconds, and servers behind a balancer differ by a few
     if abs(offset_s) <= 5:
-        return Finding("ok", "this machine's clock agrees with the source's to some seconds")
+        return Finding("ok", tr("this machine's clock agrees with the source's to some seconds"))
     return Finding(
         "note",
-        f"this machine's clock is {abs(offset_s):.0f} s {'behind' if offset_s > 0 else 'ahead of'}"
-        " the source's",
-        "instants are kept on the source's clock all the same; set this one by NTP",
+        tr(
+            "this machine's clock is {offset_s:.0f} s {value} the source's",
+            offset_s=abs(offset_s),
+            value=(tr("behind") if offset_s > 0 else tr("ahead of")),
+        ),
+        tr("instants are kept on the source's clock all the same; set this one by NTP"),
     )
 
 
@@ -111,8 +133,8 @@ def _examine_database(app: App) -> Iterator[Finding]:
         if not app.database.exists() or schema.is_empty(app.database):
             yield Finding(
                 "note",
-                f"there is no database yet at {app.database.location}",
-                "run chenyu-etl sync, or name the right one: --database",
+                tr("there is no database yet at {location}", location=app.database.location),
+                tr("run chenyu-etl sync, or name the right one: --database"),
             )
             return
         app.require_database()
@@ -130,14 +152,27 @@ def _examine_database(app: App) -> Iterator[Finding]:
     except EtlError as error:
         yield _refusal(error)
         return
-    yield Finding("ok", f"database {app.database.location} ({version}), days of {zone}")
+    yield Finding(
+        "ok",
+        tr(
+            "database {location} ({version}), days of {zone}",
+            location=app.database.location,
+            version=version,
+            zone=zone,
+        ),
+    )
     yield from _examine_derived(app, zone, is_current=is_current)
     if strayed:
         yield Finding(
             "bad",
-            f"the rules of {zone} have changed: {len(strayed)} days from {strayed[0]} on begin or end"
-            " otherwise",
-            "run chenyu-etl rebuild: days are cut anew",
+            tr(
+                "the rules of {zone} have changed: {count} days from {value} on begin or end "
+                "otherwise",
+                zone=zone,
+                count=len(strayed),
+                value=strayed[0],
+            ),
+            tr("run chenyu-etl rebuild: days are cut anew"),
         )
     yield from _examine_freshness(app)
     yield from _examine_left_accounts(app)
@@ -147,8 +182,12 @@ def _examine_database(app: App) -> Iterator[Finding]:
     for reason, first_seen_at in rejected:
         yield Finding(
             "note",
-            f"a record could not be understood at {iso(first_seen_at)}: {reason}",
-            "see table rejected_record; look for a newer chenyu-etl",
+            tr(
+                "a record could not be understood at {first_seen_at}: {reason}",
+                first_seen_at=iso(first_seen_at),
+                reason=reason,
+            ),
+            tr("see table rejected_record; look for a newer chenyu-etl"),
         )
 
 
@@ -157,14 +196,22 @@ def _examine_derived(app: App, zone: str, *, is_current: bool) -> Iterator[Findi
     if zone != app.settings.timezone:
         yield Finding(
             "bad",
-            f"the settings say {app.settings.timezone}, the database counts days in {zone}",
-            f"chenyu-etl rebuild --timezone {app.settings.timezone}, or set timezone to {zone}",
+            tr(
+                "the settings say {timezone}, the database counts days in {zone}",
+                timezone=app.settings.timezone,
+                zone=zone,
+            ),
+            tr(
+                "chenyu-etl rebuild --timezone {timezone}, or set timezone to {zone}",
+                timezone=app.settings.timezone,
+                zone=zone,
+            ),
         )
     if not is_current:
         yield Finding(
             "bad",
-            "running time and costs were derived by another version of this program",
-            "run chenyu-etl db upgrade, or chenyu-etl sync: they are made anew",
+            tr("running time and costs were derived by another version of this program"),
+            tr("run chenyu-etl db upgrade, or chenyu-etl sync: they are made anew"),
         )
 
 
@@ -175,22 +222,34 @@ def _examine_poll(poll: Mapping[str, Any]) -> Iterator[Finding]:
         is_harmless = RESOURCES[poll["resource"]].is_optional and poll["last_error_kind"] in ABSENT
         yield Finding(
             "note" if is_harmless else "bad",
-            f"{poll['account']} {poll['resource']}: last poll {poll['last_outcome']}"
-            f" at {poll['last_run_at']}: {poll['last_error']}",
+            tr(
+                "{account} {resource}: last poll {last_outcome} at {last_run_at}: {last_error}",
+                account=poll["account"],
+                resource=poll["resource"],
+                last_outcome=poll["last_outcome"],
+                last_run_at=poll["last_run_at"],
+                last_error=poll["last_error"],
+            ),
         )
 
 
 def _examine_fleets(state: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield accounts that list the same instances, and status codes without a meaning."""
     for pair in state["doubled"]:
-        advice = "give each account its own key, and see chenyu-etl status; or drop one of the two"
+        advice = tr(
+            "give each account its own key, and see chenyu-etl status; or drop one of the two"
+        )
         yield Finding("bad", pair["what"], advice)
     for fleet in state["fleet"]:
         for code in fleet["unknown_codes"]:
             yield Finding(
                 "note",
-                f"{fleet['account']}: status {code} is not known and counts as not running",
-                f"chenyu-etl codes set status {code} MEANING",
+                tr(
+                    "{account}: status {code} is not known and counts as not running",
+                    account=fleet["account"],
+                    code=code,
+                ),
+                tr("chenyu-etl codes set status {code} MEANING", code=code),
             )
 
 
@@ -200,8 +259,14 @@ def _examine_freshness(app: App) -> Iterator[Finding]:
         polls = known.status.polls(app.now())
     for poll in polls:
         if is_future(poll):
-            what = f"{poll.account} {poll.resource}: the newest poll lies in the future"
-            yield Finding("bad", f"{what}, so that right ones are refused", FUTURE_ADVICE)
+            what = tr(
+                "{account} {resource}: the newest poll lies in the future",
+                account=poll.account,
+                resource=poll.resource,
+            )
+            yield Finding(
+                "bad", tr("{what}, so that right ones are refused", what=what), FUTURE_ADVICE
+            )
     main = {poll.account: poll for poll in polls if poll.resource == INSTANCES.name}
     # of a poll that failed the reason is said anyway
     quiet = {n for n, p in main.items() if p.last_outcome in ("complete", "skipped")}
@@ -209,7 +274,11 @@ def _examine_freshness(app: App) -> Iterator[Finding]:
         # whoever polls by cron says nowhere how often: the polls do
         limit = limit_s(max(usual_gap_s(app.settings, name, app.now()), main[name].step_s or 0))
         for why in stale(polls, [name], limit).values():
-            yield Finding("bad", f"{name}: {why}", "see chenyu-etl status: why is nothing polled?")
+            yield Finding(
+                "bad",
+                tr("{name}: {why}", name=name, why=why),
+                tr("see chenyu-etl status: why is nothing polled?"),
+            )
 
 
 def _examine_left_accounts(app: App) -> Iterator[Finding]:
@@ -228,7 +297,7 @@ def _examine_left_accounts(app: App) -> Iterator[Finding]:
             "note",
             f"{account.name}: it was synced, but the settings do not name it and nobody polls it"
             + (f"; {held} alerts about it stay open" if held else ""),
-            f"chenyu-etl account retire {account.name}, or account rename {account.name} NEW",
+            tr("chenyu-etl account retire {name}, or account rename {name} NEW", name=account.name),
         )
 
 
@@ -241,8 +310,12 @@ def _examine_other_database(app: App) -> Iterator[Finding]:
         if other.location != app.database.location and _is_there(other):
             yield Finding(
                 "note",
-                f"there is another database at {other.location}",
-                f"this one is {app.database.location}; to use the other: --database {other.location}",
+                tr("there is another database at {location}", location=other.location),
+                tr(
+                    "this one is {location}; to use the other: --database {location2}",
+                    location=app.database.location,
+                    location2=other.location,
+                ),
             )
 
 
@@ -255,7 +328,9 @@ def _is_there(database: Database) -> bool:
 
 def _refusal(error: EtlError) -> Finding:
     """Return the finding of a file or a database that refuses; which user asked is half of the reason."""
-    return Finding("bad", f"{error.message} (as user {_user()})", error.advice)
+    return Finding(
+        "bad", tr("{message} (as user {user})", message=error.message, user=_user()), error.advice
+    )
 
 
 def _examine_archive(app: App) -> Iterator[Finding]:
@@ -267,9 +342,11 @@ def _examine_archive(app: App) -> Iterator[Finding]:
     try:
         archive.check_folder(folder, own_id)
         if folder.is_dir():
-            yield Finding("ok", f"polls are archived in {folder}")
+            yield Finding("ok", tr("polls are archived in {folder}", folder=folder))
         else:
-            yield Finding("note", f"polls are archived in {folder} (not made yet)")
+            yield Finding(
+                "note", tr("polls are archived in {folder} (not made yet)", folder=folder)
+            )
     except EtlError as error:
         yield _refusal(error)
 
@@ -277,7 +354,13 @@ def _examine_archive(app: App) -> Iterator[Finding]:
 def _examine_lock(app: App, account: str) -> Iterator[Finding]:
     try:
         with app.store(account).account_lock():
-            yield Finding("ok", f"{account}: a sync may lock the account and write to the database")
+            yield Finding(
+                "ok",
+                tr(
+                    "{account}: a sync may lock the account and write to the database",
+                    account=account,
+                ),
+            )
     except Busy as error:
         yield Finding("note", error.message, error.advice)
 

@@ -20,6 +20,7 @@ from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from etl.errors import SettingsError
+from etl.texts import tr
 
 _PACKAGE: Final = Path(__file__).resolve().parent
 
@@ -58,7 +59,7 @@ _ADVICE: Final = {
 _ADVICE_BY_NUMBER: Final = {
     getattr(errno, name): text for name, text in _ADVICE.items() if hasattr(errno, name)
 }
-ANY_ADVICE: Final = "check that place, or name another one"
+ANY_ADVICE: Final = tr("check that place, or name another one")
 
 
 def try_folder(folder: Path) -> None:
@@ -129,8 +130,8 @@ def replacing(
         os.replace(beside, path)
     except OSError as error:
         raise SettingsError(
-            f"{path} cannot be written: {error.strerror}",
-            advice="name a file in a folder that exists and that you may write to",
+            tr("{path} cannot be written: {strerror}", path=path, strerror=error.strerror),
+            advice=tr("name a file in a folder that exists and that you may write to"),
         ) from error
     finally:
         beside.unlink(missing_ok=True)
@@ -140,8 +141,8 @@ def refuse_spared(path: Path, spared: Iterable[Path]) -> None:
     """Raise `SettingsError` if `path` is one of the files `spared`, by whatever name."""
     if any(_is_same(path, other) for other in spared):
         raise SettingsError(
-            f"{path} is the database itself, which the output would destroy",
-            advice="name another file",
+            tr("{path} is the database itself, which the output would destroy", path=path),
+            advice=tr("name another file"),
         )
 
 
@@ -157,8 +158,8 @@ def refuse_stream(path: Path) -> None:
         return
     if is_stream:
         raise SettingsError(
-            f"{path} is no file that can be replaced",
-            advice="name a file; - is standard output, where a command writes to it",
+            tr("{path} is no file that can be replaced", path=path),
+            advice=tr("name a file; - is standard output, where a command writes to it"),
         )
 
 

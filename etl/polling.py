@@ -212,6 +212,6 @@ def _failed_run(error: EtlError, began: float, ended: float) -> SyncRun:
         finished_at=max(started_at, ceil(ended)) if at is None else started_at,
         outcome="skipped" if isinstance(error, Busy) else "failed",
         clock_offset_s=error.offset_s if isinstance(error, ClockUnsure | StalePoll) else None,
-        error=error.message,
+        error=str(error.message),
         error_kind=error.kind,
     )

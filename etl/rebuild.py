@@ -15,6 +15,7 @@ from etl.history.days import Zone
 from etl.history.usage import Stretch
 from etl.poll import Instant
 from etl.store import Reader, Tx, Writing
+from etl.texts import tr
 
 BATCH: Final = 5_000
 """Instances computed at a time."""
@@ -85,7 +86,8 @@ def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
     known = STATES if kind == "status" else (*UNITS, "unknown")
     if meaning not in known:
         raise SettingsError(
-            f"{meaning!r} is no meaning of a {kind} code", advice=f"it can be {', '.join(known)}"
+            tr("{meaning!r} is no meaning of a {kind} code", meaning=meaning, kind=kind),
+            advice=tr("it can be {known}", known=", ".join(known)),
         )
     with store.writing(database) as tx:
         if kind == "status":
@@ -108,8 +110,12 @@ def _refuse_closed(tx: Writing, timezone: str) -> None:
     zone, months = tx.timezone(), tx.books.closed_months()
     if months and zone != timezone:
         raise SettingsError(
-            f"closed months ({', '.join(months)}) are frozen by days of {zone}",
-            advice="chenyu-etl month reopen each, rebuild, and close them again",
+            tr(
+                "closed months ({months}) are frozen by days of {zone}",
+                months=", ".join(months),
+                zone=zone,
+            ),
+            advice=tr("chenyu-etl month reopen each, rebuild, and close them again"),
         )
 
 
@@ -118,9 +124,12 @@ def _refuse_closed_days(tx: Writing, days: Sequence[str]) -> None:
     touched = sorted({day[:7] for day in days} & set(tx.books.closed_months()))
     if touched:
         raise SettingsError(
-            f"the rules of {tx.timezone()} have changed for days of closed months"
-            f" ({', '.join(touched)})",
-            advice="chenyu-etl month reopen each, rebuild, and close them again",
+            tr(
+                "the rules of {timezone} have changed for days of closed months ({touched})",
+                timezone=tx.timezone(),
+                touched=", ".join(touched),
+            ),
+            advice=tr("chenyu-etl month reopen each, rebuild, and close them again"),
         )
 
 

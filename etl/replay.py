@@ -22,6 +22,7 @@ from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
 from etl.source.wholeness import digest_of_pages, tally_of
 from etl.store import Store, SyncRun
+from etl.texts import tr
 from etl.timing import freshness
 
 TOGETHER: Final = 500
@@ -158,7 +159,10 @@ def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived], n
         )
     if future:
         raise ClockUnsure(
-            f"the archive has a poll of {iso(future[0].started_at)}, which lies in the future",
+            tr(
+                "the archive has a poll of {started_at}, which lies in the future",
+                started_at=iso(future[0].started_at),
+            ),
             advice=freshness.FUTURE_ADVICE,
         )
     return tally.applied
@@ -292,6 +296,10 @@ def _readable_polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[A
                 yield archived
     except OSError as error:
         raise SettingsError(
-            f"archive {path} cannot be read: {error.strerror or error}",
-            advice="name files that chenyu-etl sync --archive made",
+            tr(
+                "archive {path} cannot be read: {strerror}",
+                path=path,
+                strerror=error.strerror or error,
+            ),
+            advice=tr("name files that chenyu-etl sync --archive made"),
         ) from error

@@ -20,6 +20,7 @@ from etl.resources import Resource
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
 from etl.store import Reader, Store, SyncRun
+from etl.texts import tr
 from etl.timing.clock import ClockSteps, SteadyOffset
 from etl.units import DAY_S
 
@@ -88,7 +89,13 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
         _catch_up(job)
         known = _look(job)
         if covers is not None and covers(known.last):
-            raise AlreadyPolled(f"{job.account} {job.resource.name} is polled already")
+            raise AlreadyPolled(
+                tr(
+                    "{account} {name} is polled already",
+                    account=job.account,
+                    name=job.resource.name,
+                )
+            )
         poll = _poll(job, known)
         # the source was asked outside of any transaction, so that slow answers block no writer
         with job.store.writing() as tx:
@@ -163,8 +170,12 @@ def _poll(job: Job, known: _BeforePoll) -> Poll:
     # instants taken before and after such a step cannot be compared
     if abs(step_s) > LARGEST_STEP_S:
         raise ClockUnsure(
-            f"this machine's clock was set by {step_s:.0f} s during the poll, or it was suspended",
-            advice="the next poll tries again",
+            tr(
+                "this machine's clock was set by {step_s:.0f} s during the poll, or it was "
+                "suspended",
+                step_s=step_s,
+            ),
+            advice=tr("the next poll tries again"),
         )
     poll = walker.poll(job.account, reading, known.memory)
     if poll.clock_offset_s is not None:

@@ -36,7 +36,7 @@ class Text(str):
         if lang == ENGLISH or not self.template:
             return str(self)
         template = _catalog(lang).gettext(self.template)
-        return _filled(template, {k: translated(v, lang) for k, v in self.values.items()})
+        return _filled(template, {k: localized(v, lang) for k, v in self.values.items()})
 
 
 def tr(template: str, /, **values: Any) -> Text:
@@ -49,11 +49,12 @@ def tr(template: str, /, **values: Any) -> Text:
     return text
 
 
-def translated(value: Any, lang: str | None = None) -> Any:
-    """Return a text in a language, by default the screen's; whatever is no `Text` stays as it is."""
-    if isinstance(value, Text):
-        return value.in_language(lang or spoken())
-    return value
+def localized(value: Any, lang: str | None = None) -> Any:
+    """Return a text in a language, by default the screen's; that of an error too; whatever else
+    is no `Text` stays as it is."""
+    if isinstance(value, Exception):
+        value = next((text for text in value.args if isinstance(text, Text)), value)
+    return value.in_language(lang or spoken()) if isinstance(value, Text) else value
 
 
 def spoken() -> str:

@@ -15,12 +15,12 @@ from click.testing import CliRunner
 pytest.importorskip("babel", reason="catalogs are read by Babel: pip install -e '.[dev]'")
 
 from etl.cli import main
-from etl.texts import DOMAIN, chosen_language, speaking, spoken, tr, translated
+from etl.texts import DOMAIN, chosen_language, localized, speaking, spoken, tr
 from tests import catalogs
 
 
-def fields(template: str) -> set[str | None]:
-    return {name for _, name, *_ in string.Formatter().parse(template)}
+def fields(template: str) -> set[str]:
+    return {name for _, name, *_ in string.Formatter().parse(template) if name is not None}
 
 
 def test_every_text_is_a_literal_where_it_is_written() -> None:
@@ -54,12 +54,12 @@ def test_the_catalog_is_written_as_its_tool_writes_it() -> None:
 def test_a_text_is_english_until_a_screen_says_it() -> None:
     text = tr("error: {message}", message=tr("interrupted"))
     assert text == "error: interrupted"
-    assert translated(text, "zh") == "错误：已中断"
-    assert translated("interrupted", "zh") == "interrupted"  # a name may look like one of our texts
+    assert localized(text, "zh") == "错误：已中断"
+    assert localized("interrupted", "zh") == "interrupted"  # a name may look like one of our texts
 
 
 def test_prose_without_values_may_have_braces() -> None:
-    assert tr("a {brace}") == translated(tr("a {brace}"), "zh") == "a {brace}"
+    assert tr("a {brace}") == localized(tr("a {brace}"), "zh") == "a {brace}"
 
 
 @pytest.mark.parametrize(
@@ -144,6 +144,6 @@ def test_english_reads_no_catalog() -> None:
 
 def test_a_language_is_of_one_block() -> None:
     with speaking("zh"):
-        assert translated(tr("interrupted")) == "已中断"
-    assert translated(tr("interrupted")) == "interrupted"
+        assert localized(tr("interrupted")) == "已中断"
+    assert localized(tr("interrupted")) == "interrupted"
     assert io.StringIO(tr("interrupted")).read() == "interrupted"

@@ -24,6 +24,7 @@ from etl.errors import EtlError, SettingsError
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings, Channel
 from etl.store.alerts import AlertsReader, Delivery
+from etl.texts import tr
 
 PAUSE_S: Final = 600
 """The longest pause between two ticks over which we still count as watching."""
@@ -106,8 +107,12 @@ class Alerts:
         takers = [c for c in self.settings.channels if plan.accepts(c, cause)]
         if not takers:
             raise SettingsError(
-                "no channel takes digests" if self.settings.channels else "no channel is set up",
-                advice="add [alerts.channels.NAME]: see docs/alerts.md",
+                (
+                    tr("no channel takes digests")
+                    if self.settings.channels
+                    else tr("no channel is set up")
+                ),
+                advice=tr("add [alerts.channels.NAME]: see docs/alerts.md"),
             )
         for channel in takers:
             yield self._once(channel, compose([cause], channel.language, {}, now), now)
@@ -228,7 +233,7 @@ class Alerts:
         try:
             everybody = self.recipients(channel, self.environ)
         except EtlError as error:
-            return error.message
+            return str(error.message)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             return _unexpected(channel.kind, error)
         errors = []
@@ -253,12 +258,15 @@ class Alerts:
         for name in names:
             if name not in known:
                 raise SettingsError(
-                    f"there is no channel {name!r}",
-                    advice=f"there are: {', '.join(known) or 'none'}; see docs/alerts.md",
+                    tr("there is no channel {name!r}", name=name),
+                    advice=tr(
+                        "there are: {known}; see docs/alerts.md", known=", ".join(known) or "none"
+                    ),
                 )
         if not known:
             raise SettingsError(
-                "no channel is set up", advice="add [alerts.channels.NAME]: see docs/alerts.md"
+                tr("no channel is set up"),
+                advice=tr("add [alerts.channels.NAME]: see docs/alerts.md"),
             )
         return [known[name] for name in names] or list(known.values())
 

@@ -23,6 +23,7 @@ from etl.errors import ArchiveError
 from etl.paths import advice_on, try_folder
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Resource
+from etl.texts import tr
 from etl.timing.redating import NewDate, Redating
 from etl.units import DAY_S
 
@@ -198,8 +199,14 @@ def _refused_as_archive_error(path: Path, *passed: type[OSError]) -> Iterator[No
         raise
     except OSError as error:
         raise ArchiveError(
-            f"{path} cannot be read or written: {error.strerror or error}",
-            advice=f"{advice_on(error)}; or name another folder (setting archive)",
+            tr(
+                "{path} cannot be read or written: {strerror}",
+                path=path,
+                strerror=error.strerror or error,
+            ),
+            advice=tr(
+                "{advice_on}; or name another folder (setting archive)", advice_on=advice_on(error)
+            ),
         ) from error
 
 
@@ -311,9 +318,12 @@ def _belongs_to(folder: Path, database_id: str) -> bool:
         return False
     if owner.database_id != database_id:
         raise ArchiveError(
-            f"{folder} is the archive of another database",
-            advice="name another folder for this one (setting archive); if this one was filled from it by"
-            f" chenyu-etl replay, remove {mark}",
+            tr("{folder} is the archive of another database", folder=folder),
+            advice=tr(
+                "name another folder for this one (setting archive); if this one was filled "
+                "from it by chenyu-etl replay, remove {mark}",
+                mark=mark,
+            ),
         )
     return True
 

@@ -12,6 +12,7 @@ from etl.history.days import iso
 from etl.history.months import Month
 from etl.poll import Instant
 from etl.store.books import AccountKey, BooksReader, CostShare, FrozenMonth
+from etl.texts import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ def close(
                 if not dry_run:
                     book.freeze(key, chosen, now)
         if not closing.accounts:
-            raise SettingsError("; ".join(closing.remarks), advice="there is nothing to close")
+            raise SettingsError("; ".join(closing.remarks), advice=tr("there is nothing to close"))
         # after freezing: what is returned is what was frozen
         costs = book.monthly_costs(chosen)
         closing.costs.update({s: c for s, c in costs.items() if s.account in closing.accounts})
@@ -62,7 +63,9 @@ def reopen(database: Database, month: str, account: str | None) -> list[str]:
         book = db.books
         closed = [key for key in book.accounts(account) if book.is_closed(key, chosen)]
         if not closed:
-            raise SettingsError(f"{month} is not closed", advice="see chenyu-etl month show")
+            raise SettingsError(
+                tr("{month} is not closed", month=month), advice=tr("see chenyu-etl month show")
+            )
         for key in closed:
             book.thaw(key, chosen)
     return [key.name for key in closed]
@@ -82,12 +85,13 @@ def _observed_since(book: BooksReader, key: AccountKey, month: Month, ends: Inst
     """
     if book.is_closed(key, month):
         raise SettingsError(
-            f"{month} of {key.name} is closed", advice=f"chenyu-etl month reopen {month} first"
+            tr("{month} of {name} is closed", month=month, name=key.name),
+            advice=tr("chenyu-etl month reopen {month} first", month=month),
         )
     first_at, last_at = book.observed(key)
     if first_at is None or last_at is None or last_at < ends:
         raise SettingsError(
-            f"{month} of {key.name} is not observed to its end",
-            advice="close it after a complete poll on the first of the next month",
+            tr("{month} of {name} is not observed to its end", month=month, name=key.name),
+            advice=tr("close it after a complete poll on the first of the next month"),
         )
     return first_at

@@ -33,6 +33,7 @@ from etl.errors import SettingsError
 from etl.history.days import Zone, iso
 from etl.money.amounts import NoAmount, yuan_of
 from etl.poll import Instant
+from etl.texts import tr
 from etl.units import MICRO
 
 EXACT_DIGITS: Final = 15
@@ -79,16 +80,24 @@ class Entry:
             return value
         if self.word == "row" and isinstance(value, int | float) and not isinstance(value, bool):
             return _digits(name, value)
-        reason = f"{name} must be text"
+        reason = tr("{name} must be text", name=name)
         if isinstance(value, date):
-            reason += ": the sheet holds a date, so format the cell as text and type it again"
+            reason = tr(
+                "{name} must be text: the sheet holds a date, so format the cell as text and type it"
+                " again",
+                name=name,
+            )
         raise Wrong(reason, name)
 
     def one_of(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         value = self.text(name) or default
         value = value and value_of(value)
         if value is None or value not in choices:
-            what = f"{name} is missing" if value is None else f"{name} cannot be {value!r}"
+            what = (
+                tr("{name} is missing", name=name)
+                if value is None
+                else tr("{name} cannot be {value!r}", name=name, value=value)
+            )
             raise Wrong(f"{what}: {', '.join(choices)}", name)
         return value
 
@@ -116,7 +125,11 @@ class Entry:
         """Return yuan as millionths, exactly."""
         value = self.values.get(name)
         if value is None or isinstance(value, bool):
-            what = f"{name} is missing" if value is None else f"{name} must be yuan"
+            what = (
+                tr("{name} is missing", name=name)
+                if value is None
+                else tr("{name} must be yuan", name=name)
+            )
             raise Wrong(what, name)
         amount = _decimal_yuan(name, value) * MICRO
         if not amount.is_finite() or amount != amount.to_integral_value():
@@ -136,7 +149,7 @@ class Entry:
             text = value.isoformat() if isinstance(value, date) else str(value)
             return instant_of_text(text, zone)
         except (ValueError, OverflowError):
-            reason = f"{name} must be a day, or a moment such as 2026-10-01T08:00:00Z"
+            reason = tr("{name} must be a day, or a moment such as 2026-10-01T08:00:00Z", name=name)
             raise Wrong(reason, name) from None
 
     def month(self, name: str) -> str | None:
@@ -161,8 +174,13 @@ class Document:
     def wrong(self, entry: Entry, error: Wrong) -> SettingsError:
         """Return the error of an entry, with its place."""
         return SettingsError(
-            f"{self.name}, {entry.location(error.name)}: {error}",
-            advice="nothing was changed; mend it first",
+            tr(
+                "{name}, {location}: {error}",
+                name=self.name,
+                location=entry.location(error.name),
+                error=error,
+            ),
+            advice=tr("nothing was changed; mend it first"),
         )
 
 
@@ -178,13 +196,14 @@ def read(path: Path, columns: Mapping[str, Sequence[str]]) -> Document:
         content = path.read_bytes()
     except OSError as error:
         raise SettingsError(
-            f"{path} cannot be read: {error.strerror}", advice="check its place"
+            tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror),
+            advice=tr("check its place"),
         ) from error
     form = path.suffix.lower().removeprefix(".")
     if form not in ("csv", "tsv", "txt", "xlsx", "toml"):
         raise SettingsError(
-            f"{path} is neither CSV, .xlsx nor TOML by its name",
-            advice="call it .csv, .xlsx or .toml",
+            tr("{path} is neither CSV, .xlsx nor TOML by its name", path=path),
+            advice=tr("call it .csv, .xlsx or .toml"),
         )
     return parse(str(path), content, columns, is_toml=form == "toml")
 
@@ -236,7 +255,12 @@ def _digits(name: str, value: float) -> str:
     """Return a workbook's number as the text that it stands for, such as a cost centre."""
     # the digits behind are lost already: an order number or a card would be another one
     if abs(value) >= 10**EXACT_DIGITS:
-        reason = f"{name} is a number of which a spreadsheet keeps {EXACT_DIGITS} digits: format it as text"
+        reason = tr(
+            "{name} is a number of which a spreadsheet keeps {exact_digits} digits: format "
+            "it as text",
+            name=name,
+            exact_digits=EXACT_DIGITS,
+        )
         raise Wrong(reason, name)
     return str(int(value)) if value == int(value) else f"{value:.{EXACT_DIGITS}g}"
 
@@ -283,11 +307,23 @@ def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int
             reason = f"there is no column {cell!r}" + (f": did you mean {near[0]}?" if near else "")
         elif meant in names.values():
             first = next(letter(i) for i, other in names.items() if other == meant)
-            reason = f"the heading {cell!r} stands twice: column {first} is {meant} already"
+            reason = tr(
+                "the heading {cell!r} stands twice: column {first} is {meant} already",
+                cell=cell,
+                first=first,
+                meant=meant,
+            )
         if reason is not None:
             raise SettingsError(
-                f"{name}, {grid.location(heading.line, at)}: {reason}",
-                advice=f"the first row holds the headings: {', '.join(sorted(known))}",
+                tr(
+                    "{name}, {location}: {reason}",
+                    name=name,
+                    location=grid.location(heading.line, at),
+                    reason=reason,
+                ),
+                advice=tr(
+                    "the first row holds the headings: {known}", known=", ".join(sorted(known))
+                ),
             )
         names[at] = meant
     return names
@@ -297,8 +333,12 @@ def _refuse_outside(name: str, grid: FileRows, names: Mapping[int, str], row: Ro
     for at, cell in enumerate(row.cells):
         if cell is not None and at not in names:
             raise SettingsError(
-                f"{name}, {grid.location(row.line, at)}: there are more cells than columns with a heading",
-                advice="nothing was changed; mend it first",
+                tr(
+                    "{name}, {location}: there are more cells than columns with a heading",
+                    name=name,
+                    location=grid.location(row.line, at),
+                ),
+                advice=tr("nothing was changed; mend it first"),
             )
 
 
@@ -311,13 +351,17 @@ def _toml(name: str, text: str, default: str) -> Iterator[Entry]:
         # as Decimal: 19.99 is no binary fraction, and prices must be exact
         written = tomllib.loads(text, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{name} is no TOML: {error}", advice="nothing was changed") from error
+        raise SettingsError(
+            tr("{name} is no TOML: {error}", name=name, error=error),
+            advice=tr("nothing was changed"),
+        ) from error
     for kind, tables in written.items():
         # tomllib keeps no line numbers, and a person looks for the line
         lines = _headings(text, kind)
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             raise SettingsError(
-                f"{name}: {kind} is no list of tables", advice=f"write [[{default}]] before each"
+                tr("{name}: {kind} is no list of tables", name=name, kind=kind),
+                advice=tr("write [[{default}]] before each", default=default),
             )
         for number, values in enumerate(tables):
             line = lines[number] if number < len(lines) else -number - 1

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from etl.errors import SettingsError
+from etl.texts import tr
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -62,8 +63,8 @@ def read_grid(name: str, content: bytes) -> FileRows:
     """Read the rows of a CSV or .xlsx file. Raises `SettingsError` for any other file."""
     if content.startswith(_OLD_EXCEL):
         raise SettingsError(
-            f"{name} is an .xls file, or a workbook with a password",
-            advice="save it as .xlsx or CSV, without a password",
+            tr("{name} is an .xls file, or a workbook with a password", name=name),
+            advice=tr("save it as .xlsx or CSV, without a password"),
         )
     if content.startswith(_ZIP) or name.lower().endswith(".xlsx"):
         return _read_xlsx(name, content)
@@ -93,8 +94,8 @@ def _decode_as(name: str, content: bytes, encoding: str) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         raise SettingsError(
-            f"{name} cannot be read: it is no text in UTF-8, UTF-16 or GBK",
-            advice="save it as CSV UTF-8, or as .xlsx",
+            tr("{name} cannot be read: it is no text in UTF-8, UTF-16 or GBK", name=name),
+            advice=tr("save it as CSV UTF-8, or as .xlsx"),
         ) from error
 
 
@@ -110,7 +111,8 @@ def _read_csv(name: str, text: str) -> FileRows:
     except csv.Error as error:
         location = grid.location(reader.line_num + skipped)
         raise SettingsError(
-            f"{name}, {location}: {error}", advice="nothing was changed; mend it first"
+            tr("{name}, {location}: {error}", name=name, location=location, error=error),
+            advice=tr("nothing was changed; mend it first"),
         ) from error
     return grid
 
@@ -131,11 +133,13 @@ def _read_xlsx(name: str, content: bytes) -> FileRows:
         book = load_workbook(io.BytesIO(content))
     except Exception as error:  # openpyxl raises whatever a broken file makes it meet
         raise SettingsError(
-            f"{name} cannot be read as .xlsx: {type(error).__name__}",
-            advice="open it in a spreadsheet and save it again",
+            tr("{name} cannot be read as .xlsx: {name2}", name=name, name2=type(error).__name__),
+            advice=tr("open it in a spreadsheet and save it again"),
         ) from error
     if not book.worksheets:
-        raise SettingsError(f"{name} has no sheet", advice="save a sheet of cells as .xlsx")
+        raise SettingsError(
+            tr("{name} has no sheet", name=name), advice=tr("save a sheet of cells as .xlsx")
+        )
     sheet, *others = book.worksheets
     _refuse_merged(name, sheet)
     formulas = any(cell.data_type == "f" for row in _cells(name, sheet) for cell in row)
@@ -153,8 +157,8 @@ def _read_xlsx(name: str, content: bytes) -> FileRows:
 def _cells(name: str, sheet: Worksheet) -> Iterator[Sequence[Any]]:
     if sheet.max_row > MOST_ROWS:
         raise SettingsError(
-            f"{name} has {sheet.max_row:,} rows",
-            advice="delete the empty rows below the last entry",
+            tr("{name} has {max_row:,} rows", name=name, max_row=sheet.max_row),
+            advice=tr("delete the empty rows below the last entry"),
         )
     yield from sheet.iter_rows()
 
@@ -162,9 +166,14 @@ def _cells(name: str, sheet: Worksheet) -> Iterator[Sequence[Any]]:
 def _refuse_merged(name: str, sheet: Worksheet) -> None:
     for merged in sheet.merged_cells.ranges:
         raise SettingsError(
-            f"{name}, row {merged.min_row}, column {letter(merged.min_col - 1)}:"
-            f" the cells {merged.coord} are merged",
-            advice="unmerge them, and fill in each cell",
+            tr(
+                "{name}, row {min_row}, column {letter}: the cells {coord} are merged",
+                name=name,
+                min_row=merged.min_row,
+                letter=letter(merged.min_col - 1),
+                coord=merged.coord,
+            ),
+            advice=tr("unmerge them, and fill in each cell"),
         )
 
 
@@ -179,7 +188,8 @@ def _value(name: str, grid: FileRows, cell: Any, values: Worksheet) -> Any:
     if problem is not None:
         location = grid.location(cell.row, cell.column - 1)
         raise SettingsError(
-            f"{name}, {location}: {problem}", advice="nothing was changed; mend it first"
+            tr("{name}, {location}: {problem}", name=name, location=location, problem=problem),
+            advice=tr("nothing was changed; mend it first"),
         )
     value = result.value
     return value.strip() or None if isinstance(value, str) else value

@@ -13,6 +13,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.store import Writing
 from etl.store.books import CostShare
+from etl.texts import tr
 
 
 class Effect(NamedTuple):
@@ -45,11 +46,15 @@ def refuse_empty(name: str, counts: Mapping[str, tuple[int, int]]) -> None:
     """Raise `SettingsError` if a file would remove all entries of a kind, or holds none at all."""
     lost = [f"{before} {kind}s" for kind, (now, before) in counts.items() if before and not now]
     if lost or not any(now for now, _ in counts.values()):
-        what = f"that would take {' and '.join(lost)} away" if lost else "nothing would be imported"
+        what = (
+            tr("that would take {lost} away", lost=" and ".join(lost))
+            if lost
+            else tr("nothing would be imported")
+        )
         kinds = " or ".join(kind for kind, (now, _) in counts.items() if not now)
         raise SettingsError(
-            f"{name} holds no {kinds}: {what}",
-            advice="nothing was changed; if that is meant, add --allow-empty",
+            tr("{name} holds no {kinds}: {what}", name=name, kinds=kinds, what=what),
+            advice=tr("nothing was changed; if that is meant, add --allow-empty"),
         )
 
 

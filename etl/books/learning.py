@@ -16,6 +16,7 @@ from etl.money.billing.prepaid import prepaid_evidence
 from etl.money.charging import ChargingModel
 from etl.poll import Instant
 from etl.store.learning import EvidenceReader, ObservedSpan
+from etl.texts import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,15 @@ def accept(database: Database, chosen: Sequence[Lesson]) -> Accepted:
     if not clear:
         reasons = "; ".join(f"{lesson.account}: {lesson.judgement.why_not}" for lesson in chosen)
         raise SettingsError(
-            f"the bill says too little: {reasons}",
-            advice="poll more often, wait for more bill lines, or set it: chenyu-etl prices model",
+            tr("the bill says too little: {reasons}", reasons=reasons),
+            advice=tr(
+                "poll more often, wait for more bill lines, or set it: chenyu-etl prices model"
+            ),
         )
     if len(models) > 1:
         raise SettingsError(
-            "the bills of the accounts speak for different models",
-            advice="choose one account (--account), or set it: chenyu-etl prices model",
+            tr("the bills of the accounts speak for different models"),
+            advice=tr("choose one account (--account), or set it: chenyu-etl prices model"),
         )
     model = clear[0].judgement.model
     assert model is not None

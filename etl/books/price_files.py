@@ -26,6 +26,7 @@ from etl.money.charging import ChargingModel
 from etl.money.tariffs import HIGHEST_MICROCNY, Override, clashes
 from etl.store import Writing
 from etl.store.books import PriceInUse
+from etl.texts import tr
 
 KIND: Final = "price"
 COLUMNS: Final = {
@@ -86,7 +87,7 @@ def prices_of(document: Document, zone: Zone) -> list[Override]:
             raise document.wrong(entry, error) from error
     for first, then in clashes(chosen):
         other = document.entries[first].location()
-        reason = f"it is about the same as {other}, and both hold at a time"
+        reason = tr("it is about the same as {other}, and both hold at a time", other=other)
         raise document.wrong(document.entries[then], Wrong(reason))
     return chosen
 
@@ -128,8 +129,14 @@ def set_model(database: Database, chosen: ChargingModel) -> None:
     """
     if not 0 <= chosen.boot_s <= chosen.boot_max_s <= LONGEST_BOOT_S:
         raise SettingsError(
-            f"a boot of {chosen.boot_s} s, at most {chosen.boot_max_s} s, cannot be",
-            advice=f"0 <= --boot-s <= --boot-max-s <= {LONGEST_BOOT_S}",
+            tr(
+                "a boot of {boot_s} s, at most {boot_max_s} s, cannot be",
+                boot_s=chosen.boot_s,
+                boot_max_s=chosen.boot_max_s,
+            ),
+            advice=tr(
+                "0 <= --boot-s <= --boot-max-s <= {longest_boot_s}", longest_boot_s=LONGEST_BOOT_S
+            ),
         )
     with store.writing(database) as db:
         book = db.books

@@ -29,6 +29,7 @@ from etl.money.budget import MonthlyBudget
 from etl.poll import Instant
 from etl.store import Writing
 from etl.store.books import BooksWriter, InstanceBatch, RuleVersion
+from etl.texts import tr
 
 COLUMNS: Final = {
     "rule": (
@@ -102,7 +103,8 @@ def restore_rules(
     kept = next((v for v in rule_history(database) if v.version == version), None)
     if kept is None:
         raise SettingsError(
-            f"there is no version {version} of the rules", advice="see chenyu-etl rules history"
+            tr("there is no version {version} of the rules", version=version),
+            advice=tr("see chenyu-etl rules history"),
         )
     document = parse(f"version {version}", kept.content.encode(), COLUMNS, is_toml=True)
     work = partial(_replace_rules, document, f"version {version}", True, now)

@@ -12,6 +12,7 @@ from etl.money.budget import MonthlyBudget
 from etl.money.periods import BEGINNING, FOREVER
 from etl.poll import Instant
 from etl.store.books import InstanceBatch
+from etl.texts import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,11 @@ def _unspent(chosen: RuleFile, accounts: set[str]) -> Iterator[str]:
     }
     for budget in chosen.budgets:
         if known[budget.scope] and budget.name not in known[budget.scope]:
-            why = "no rule names that project" if budget.scope == "project" else "it is not known"
+            why = (
+                tr("no rule names that project")
+                if budget.scope == "project"
+                else tr("it is not known")
+            )
             yield f"a budget is of {budget.scope} {budget.name!r}, but {why}"
 
 

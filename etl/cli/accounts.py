@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from etl.cli.common import Context, json_option, print_json, print_lines, say
+from etl.texts import tr
 
 
 @click.group()
@@ -34,10 +35,20 @@ def list_accounts(context: Context, as_json: bool) -> None:
         since = "" if a.retired_at is None else f", retired at {iso(a.retired_at)}"
         state = "watched" if a.name in watched else f"not watched{since}"
         polled = "never polled" if a.last_poll_at is None else f"last poll {iso(a.last_poll_at)}"
-        print_lines([f"{a.name}: {state}, {a.instances} instances, {polled}"])
+        print_lines(
+            [
+                tr(
+                    "{name}: {state}, {instances} instances, {polled}",
+                    name=a.name,
+                    state=state,
+                    instances=a.instances,
+                    polled=polled,
+                )
+            ]
+        )
     for name in watched:
         if name not in {a.name for a in accounts}:
-            print_lines([f"{name}: watched, nothing synced yet"])
+            print_lines([tr("{name}: watched, nothing synced yet", name=name)])
 
 
 @account.command()
@@ -57,9 +68,9 @@ def rename(context: Context, old: str, new: str) -> None:
     app.require_database()
     with app.store(old).account_lock(), store.writing(app.database) as known:
         known.registry.rename(old, new, app.now())
-    say(f"{old} is {new} now")
+    say(tr("{old} is {new} now", old=old, new=new))
     if old in app.watched():
-        say(f"next: rename it in the config file, or the next sync begins {old} anew")
+        say(tr("next: rename it in the config file, or the next sync begins {old} anew", old=old))
 
 
 @account.command()
@@ -78,15 +89,19 @@ def retire(context: Context, name: str, undo: bool) -> None:
     app.require_database()
     if not undo and name in _configured(context):
         raise SettingsError(
-            f"the config file names account {name!r}, so it is polled and watched",
-            advice="take it out there first",
+            tr("the config file names account {name!r}, so it is polled and watched", name=name),
+            advice=tr("take it out there first"),
         )
     with store.writing(app.database) as known:
         if undo:
             known.registry.take_back(name)
         else:
             known.registry.retire(name, app.now())
-    say(f"{name} is watched again" if undo else f"{name} is retired; its history and costs stay")
+    say(
+        tr("{name} is watched again", name=name)
+        if undo
+        else tr("{name} is retired; its history and costs stay", name=name)
+    )
 
 
 def _configured(context: Context) -> set[str]:

@@ -9,6 +9,7 @@ import click
 
 from etl.cli.common import Context, json_option, print_json, print_lines, say
 from etl.cli.language import lang_option
+from etl.texts import localized, tr
 from etl.units import DAY_S
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def list_alerts(context: Context, is_all: bool, as_json: bool) -> None:
         return
     print_lines(_alert_lines(listed, app.settings.alerts.language))
     if not listed:
-        say("no alert holds")
+        say(tr("no alert holds"))
 
 
 @alerts.command()
@@ -65,14 +66,14 @@ def ack(context: Context, alert: tuple[str, ...], is_all: bool) -> None:
     KEY is as `alerts list` shows it.
     """
     if bool(alert) == is_all:
-        raise click.UsageError("name the alerts, or say --all")
+        raise click.UsageError(localized(tr("name the alerts, or say --all")))
     app = context.app()
     app.require_database()
     wanted = [open_alert.key for open_alert in app.alerts.listed()] if is_all else alert
     done = app.alerts.acknowledge(wanted, app.now())
     print_lines(done)
     if missed := set(alert) - set(done):
-        say(f"not open, or acknowledged already: {', '.join(sorted(missed))}")
+        say(tr("not open, or acknowledged already: {missed}", missed=", ".join(sorted(missed))))
 
 
 @alerts.command()
@@ -121,7 +122,7 @@ def _report_deliveries(tried: Iterable[Sent]) -> int:
     for sent in tried:
         count = len(sent.keys)
         taken = f"took {count} alert{'s' if count != 1 else ''}"
-        print_lines([f"{sent.channel}: {sent.error or taken}"])
+        print_lines([tr("{channel}: {error}", channel=sent.channel, error=sent.error or taken)])
         code = UNDELIVERED if sent.error else code
     return code
 

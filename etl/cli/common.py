@@ -19,7 +19,7 @@ import click
 from etl import streams
 from etl.cli.language import asked_lang, follow_settings
 from etl.errors import EtlError, SettingsError
-from etl.texts import tr, translated
+from etl.texts import localized, tr
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -57,13 +57,16 @@ class Context:
         url = given.get("database_url")
         if url is not None and not url.strip():
             raise SettingsError(
-                "option --database is empty", advice="name a file or a URL, or leave it out"
+                tr("option --database is empty"), advice=tr("name a file or a URL, or leave it out")
             )
         # every user of the machine can read the arguments of all processes
         if url and _holds_password(url):
             raise SettingsError(
-                "a database URL with a password on the command line is visible to everybody here",
-                advice="export CHENYU_DATABASE_URL=… instead",
+                tr(
+                    "a database URL with a password on the command line is visible to everybody "
+                    "here"
+                ),
+                advice=tr("export CHENYU_DATABASE_URL=… instead"),
             )
         path = Path(self.config) if self.config else None
         reading = settings.read(given, os.environ, path, may_be_new=may_be_new)
@@ -125,7 +128,7 @@ class NamedPath(click.Path):
         return super().convert(value, param, ctx)
 
 
-CREATED: Final = "created: a new, empty history"
+CREATED: Final = tr("created: a new, empty history")
 FILE: Final = NamedPath(dir_okay=False, path_type=Path)
 STREAM: Final = "-"
 """Names standard input or output in place of a file."""
@@ -149,13 +152,13 @@ def say_database(app: App, *, is_new: bool) -> None:
 
 def say(text: str = "") -> None:
     """Print a message for people on standard error, so that standard output holds data alone."""
-    click.echo(translated(text), err=True)
+    click.echo(localized(text), err=True)
 
 
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines on standard output as they come."""
     for line in lines:
-        print_text(f"{translated(line)}\n")
+        print_text(f"{localized(line)}\n")
 
 
 def warn(remarks: Iterable[str]) -> None:
@@ -180,7 +183,9 @@ def print_json(value: Any) -> None:
 def print_text(text: str) -> None:
     """Print text on standard output. Raises `SettingsError` if that fails, as on a full disk."""
     if sys.stdout is None:
-        raise SettingsError("standard output is closed", advice="open it, or name a file: -o FILE")
+        raise SettingsError(
+            tr("standard output is closed"), advice=tr("open it, or name a file: -o FILE")
+        )
     try:
         # click takes colours off for files, and knows the encodings of Windows consoles
         click.echo(text, nl=False)
@@ -190,8 +195,8 @@ def print_text(text: str) -> None:
             raise  # whoever reads has seen enough: click knows
         streams.silence(sys.stdout)
         raise SettingsError(
-            f"standard output cannot be written: {error.strerror}",
-            advice="make room there, or name another place: -o FILE where there is one",
+            tr("standard output cannot be written: {strerror}", strerror=error.strerror),
+            advice=tr("make room there, or name another place: -o FILE where there is one"),
         ) from error
 
 
@@ -205,9 +210,9 @@ def fail(error: EtlError) -> None:
     """Print an error and its advice, without secrets that a driver or a service put into it."""
     from etl.redact import without_known
 
-    say(without_known(translated(tr("error: {message}", message=error.message))))
+    say(without_known(localized(tr("error: {message}", message=error.message))))
     if error.advice:
-        say(without_known(f"       {translated(error.advice)}"))
+        say(without_known(f"       {localized(error.advice)}"))
 
 
 def show_warning(
@@ -219,7 +224,7 @@ def show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning without its line of source; replaces `warnings.showwarning`."""
-    say(f"warning: {message}")
+    say(tr("warning: {message}", message=message))
 
 
 def is_root() -> bool:

@@ -7,6 +7,7 @@ import os
 import click
 
 from etl.cli.common import Context, fail, json_option, print_json, print_lines, say
+from etl.texts import tr
 
 
 @click.group()
@@ -29,11 +30,17 @@ def check(context: Context) -> None:
     for error in errors:
         fail(error)
     for note in notes(reading, os.environ):
-        say(f"note: {note}")
+        say(tr("note: {note}", note=note))
     if errors:
         raise SystemExit(errors[0].exit_code)
     origin = reading.config if reading.config.exists() else "no config file"
-    say(f"nothing is wrong ({origin}; {len(reading.settings.accounts)} accounts)")
+    say(
+        tr(
+            "nothing is wrong ({origin}; {count} accounts)",
+            origin=origin,
+            count=len(reading.settings.accounts),
+        )
+    )
 
 
 @config.command()

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from etl.cli.common import FILE, Context, print_lines, say, say_database, warn
+from etl.texts import localized, tr
 
 
 @click.group()
@@ -23,7 +24,7 @@ def upgrade(context: Context) -> None:
     app = context.app()
     change = app.prepare()
     say_database(app, is_new=change is Upgrade.CREATED)
-    say("upgraded" if change else "up to date already")
+    say(tr("upgraded") if change else tr("up to date already"))
 
 
 @db.command()
@@ -43,7 +44,7 @@ def backup(context: Context, file: Path) -> None:
         command = app.database.backup(file.absolute())
     say_database(app, is_new=False)
     if command is None:
-        say(f"copied to {file}")
+        say(tr("copied to {file}", file=file))
     else:
         print_lines([command])
 
@@ -67,17 +68,22 @@ def repair_clock(context: Context, dry_run: bool, yes: bool) -> None:
 
     app = context.app()
     app.require_database()
-    say(f"by this machine's clock it is {iso(app.now())}")
+    say(tr("by this machine's clock it is {now}", now=iso(app.now())))
     repairs, remarks = repair(app.database, app.now(), app.archives(), dry_run=True)
     print_lines(line for each in repairs for line in each.lines())
     warn(remarks)
     if not repairs:
-        say("no poll lies in the future: nothing to repair")
+        say(tr("no poll lies in the future: nothing to repair"))
     elif not dry_run:
         if not yes:
             click.confirm("Write that?", abort=True)
         done, _ = repair(app.database, app.now(), app.archives())
-        say(f"repaired: {sum(len(each.redating.applied) for each in done)} polls are dated anew")
+        say(
+            tr(
+                "repaired: {sum} polls are dated anew",
+                sum=sum(len(each.redating.applied) for each in done),
+            )
+        )
 
 
 @db.command()
@@ -99,7 +105,13 @@ def downgrade(context: Context, revision: str, yes: bool) -> None:
     if not yes:
         click.confirm("Go on?" if losses else "This drops nothing but views. Go on?", abort=True)
     schema.downgrade(app.database, revision)
-    say(f"database: {app.database.location} is at revision {revision}")
+    say(
+        tr(
+            "database: {location} is at revision {revision}",
+            location=app.database.location,
+            revision=revision,
+        )
+    )
 
 
 @db.command("readonly-user")
@@ -132,22 +144,27 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
     from etl.rebuild import rebuild as compute
 
     if check and zone:
-        raise click.UsageError("--check looks at the time zone that there is")
+        raise click.UsageError(localized(tr("--check looks at the time zone that there is")))
     app = ctx.obj.app(**({"timezone": zone} if zone else {}))
     app.require_database()
     if check:
         differing = list(differences(app.database))
         print_lines(differing)
         say(
-            f"{len(differing)} instances differ"
+            tr("{count} instances differ", count=len(differing))
             if differing
-            else "the database holds what a rebuild gives"
+            else tr("the database holds what a rebuild gives")
         )
         ctx.exit(1 if differing else 0)
     stretches = compute(app.database, zone, app.today())
-    say(f"{stretches} stretches of running time computed")
+    say(tr("{stretches} stretches of running time computed", stretches=stretches))
     if zone:
-        say(f"days are of {zone} from now on: say so in CHENYU_TIMEZONE or the config file too")
+        say(
+            tr(
+                "days are of {zone} from now on: say so in CHENYU_TIMEZONE or the config file too",
+                zone=zone,
+            )
+        )
 
 
 @click.group()
@@ -183,4 +200,12 @@ def set_code(context: Context, kind: str, code: int, meaning: str) -> None:
     app = context.app()
     app.require_database()
     stretches = change(app.database, kind, code, meaning)
-    say(f"{kind} {code} means {meaning}; {stretches} stretches of running time computed again")
+    say(
+        tr(
+            "{kind} {code} means {meaning}; {stretches} stretches of running time computed again",
+            kind=kind,
+            code=code,
+            meaning=meaning,
+            stretches=stretches,
+        )
+    )

@@ -8,6 +8,7 @@ import click
 
 from etl.cli.common import FILE_OR_STREAM, Context, LazyChoice, NamedPath, account_option, say
 from etl.errors import SettingsError
+from etl.texts import tr
 
 
 def _focus_versions() -> tuple[str, ...]:
@@ -44,9 +45,16 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     app.require_database()
     rows = 0
     for table in exported.export_parquet(app.database, folder, period):
-        say(f"{table.name}: {table.rows:,} rows in {table.files} files")
+        say(
+            tr(
+                "{name}: {rows:,} rows in {files} files",
+                name=table.name,
+                rows=table.rows,
+                files=table.files,
+            )
+        )
         rows += table.rows
-    say(f"written: {folder}, {rows:,} rows")
+    say(tr("written: {folder}, {rows:,} rows", folder=folder, rows=rows))
 
 
 @export.command("focus")
@@ -90,10 +98,24 @@ def focus(
     app.require_database()
     chosen = month or str(Month.of(app.today()).previous())
     if is_month(chosen) and Month.parse(chosen) > Month.of(app.today()):
-        raise SettingsError(f"{chosen} has not begun", advice="name a month that has")
+        raise SettingsError(
+            tr("{chosen} has not begun", chosen=chosen), advice=tr("name a month that has")
+        )
     app.refuse_unknown_account(account)
     written = exported.export_focus(app.database, chosen, output, account, version)
-    say(f"written: {output}, {written.rows:,} rows of {chosen}")
+    say(
+        tr(
+            "written: {output}, {rows:,} rows of {chosen}",
+            output=output,
+            rows=written.rows,
+            chosen=chosen,
+        )
+    )
     if written.unpriced_hours:
-        say(f"left out: {written.unpriced_hours:,} hours of usage without a known price")
-        say("       say what it costs: chenyu-etl prices import")
+        say(
+            tr(
+                "left out: {unpriced_hours:,} hours of usage without a known price",
+                unpriced_hours=written.unpriced_hours,
+            )
+        )
+        say(tr("       say what it costs: chenyu-etl prices import"))

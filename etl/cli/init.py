@@ -18,6 +18,7 @@ from etl.cli.common import (
     say,
     say_database,
 )
+from etl.texts import localized, tr
 
 ASKED_TIMES: Final = 3
 """The number of times that a person is asked for a key."""
@@ -63,7 +64,7 @@ def init(
 
     # before anything is written: half a set-up is harder to mend than none
     if wants_service and not system and is_root() and not context.config:
-        raise click.UsageError("root's service is one of the system: add --system")
+        raise click.UsageError(localized(tr("root's service is one of the system: add --system")))
     if not system and wants_service is not False and _wants_system(context):
         system = wants_service = True
     path = Path(context.config) if context.config else None
@@ -74,9 +75,14 @@ def init(
     is_new = not config.exists()
     lines, unwritten = _first_lines(context, system)
     location = installing.write_account(config, account, key, lines, system=system)
-    say(f"wrote {config} and {location}")
+    say(tr("wrote {config} and {location}", config=config, location=location))
     for name in unwritten if is_new else [*unwritten, *(line.partition(" ")[0] for line in lines)]:
-        say(f"not written there: {name}, as you gave it here; it counts only where it is set")
+        say(
+            tr(
+                "not written there: {name}, as you gave it here; it counts only where it is set",
+                name=name,
+            )
+        )
     if not system and first_sync is not False:
         _poll_first(context, config, account)
     if wants_service is None:
@@ -95,8 +101,13 @@ def init(
         )
     else:
         command = _start_command(config, account)
-        say(f"next: {command} run, or {command} service install, or lines for cron:")
-        say(f"      {command} service print cron")
+        say(
+            tr(
+                "next: {command} run, or {command} service install, or lines for cron:",
+                command=command,
+            )
+        )
+        say(tr("      {command} service print cron", command=command))
 
 
 def _wants_system(context: Context) -> bool:
@@ -134,7 +145,7 @@ def _good_key(app: Any, account: str, from_stdin: bool) -> str:
             fail(error)
         else:
             break
-    say(f"the key is good: {listed} instances are listed")
+    say(tr("the key is good: {listed} instances are listed", listed=listed))
     return key
 
 
@@ -150,9 +161,11 @@ def _asked_key(from_stdin: bool) -> str:
         # on standard error: standard output may go into a file
         key = click.prompt("API key (from the console of chenyu.cn)", hide_input=True, err=True)
     else:
-        raise click.UsageError("there is no terminal to ask for the key: use --stdin")
+        raise click.UsageError(
+            localized(tr("there is no terminal to ask for the key: use --stdin"))
+        )
     if not key.strip():
-        raise click.UsageError("the key is empty")
+        raise click.UsageError(localized(tr("the key is empty")))
     return key.strip()
 
 

@@ -21,10 +21,10 @@ from etl.texts import (
     LANGUAGES,
     Text,
     chosen_language,
+    localized,
     speak,
     speaking,
     tr,
-    translated,
 )
 
 _META: Final = "etl.lang"
@@ -204,7 +204,7 @@ def _param(param: click.Parameter, lang: str) -> click.Parameter:
 def _help(text: str | None, lang: str) -> str | None:
     if not text:
         return text
-    return str(translated(text if isinstance(text, Text) else tr(help_key(text)), lang))
+    return str(localized(text if isinstance(text, Text) else tr(help_key(text)), lang))
 
 
 def help_key(text: str) -> str:

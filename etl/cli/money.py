@@ -19,6 +19,7 @@ from etl.cli.common import (
     say,
     warn,
 )
+from etl.texts import localized, tr
 from etl.units import MICRO
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) 
     """Print the outcome of an import, or the changes that a trial of it would make."""
     warn(imported.remarks)
     if not dry_run:
-        say(f"imported: {imported}{also}")
+        say(tr("imported: {imported}{also}", imported=imported, also=also))
         return
     columns = "account month project owner cost_centre now_yuan then_yuan change_yuan"
     rows = [
@@ -282,7 +283,7 @@ def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) 
         for share, before, after in imported.effects
     ]
     print_rows(columns.split(), rows, as_json)
-    say(f"nothing was changed; it would import {imported}")
+    say(tr("nothing was changed; it would import {imported}", imported=imported))
 
 
 def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
@@ -340,7 +341,9 @@ def _file_format(file: Path) -> str:
         return "csv"
     form = file.suffix.lower().removeprefix(".")
     if form not in ("csv", "toml"):
-        raise click.UsageError(f"{file} is neither .csv nor .toml by its name")
+        raise click.UsageError(
+            localized(tr("{file} is neither .csv nor .toml by its name", file=file))
+        )
     return form
 
 
@@ -352,4 +355,4 @@ def _write_lines(app: App, file: Path, lines: list[str]) -> None:
         return
     with paths.replacing(file, app.database.files) as written:
         written.write("".join(f"{line}\n" for line in lines).encode())
-    say(f"written to {file}")
+    say(tr("written to {file}", file=file))

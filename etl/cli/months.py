@@ -18,7 +18,7 @@ from etl.cli.common import (
     say,
     warn,
 )
-from etl.texts import spoken
+from etl.texts import localized, spoken, tr
 from etl.units import MICRO
 
 
@@ -54,7 +54,14 @@ def close_month(
         rows = sorted((*(p or "" for p in share), c / MICRO) for share, c in closing.costs.items())
         print_rows(columns, rows, as_json)
     done = "would be closed" if dry_run else "is closed"
-    say(f"{month} {done} for {', '.join(closing.accounts)}")
+    say(
+        tr(
+            "{month} {done} for {accounts}",
+            month=month,
+            done=done,
+            accounts=", ".join(closing.accounts),
+        )
+    )
 
 
 @month.command(name="reopen")
@@ -67,7 +74,13 @@ def reopen_month(context: Context, month: str, account: str | None) -> None:
 
     app = context.app()
     app.require_database()
-    say(f"{month} is open again for {', '.join(reopen(app.database, month, account))}")
+    say(
+        tr(
+            "{month} is open again for {reopen}",
+            month=month,
+            reopen=", ".join(reopen(app.database, month, account)),
+        )
+    )
 
 
 @month.command(name="show")
@@ -113,7 +126,7 @@ def show_workbook(
         or output is None
         or (output.suffix.lower() != ".xlsx" and str(output) != STREAM)
     ):
-        raise click.UsageError("report month takes --month YYYY-MM and -o FILE.xlsx")
+        raise click.UsageError(localized(tr("report month takes --month YYYY-MM and -o FILE.xlsx")))
     app = context.app()
     app.require_database()
     app.refuse_unknown_account(account)
@@ -127,7 +140,7 @@ def show_workbook(
         made_at=app.now(),
         lang=spoken(),
     )
-    say(f"written: {output}")
+    say(tr("written: {output}", output=output))
 
 
 def _workbook_help(sheets: Iterable[Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import click
 
 from etl.cli.common import Context, account_option, say
 from etl.cli.language import lang_option
-from etl.texts import spoken
+from etl.texts import spoken, tr
 
 
 @click.command()
@@ -52,4 +52,4 @@ def page(
     html = build(app.database, choice, zone=zone, now=app.now(), lang=spoken())
     with paths.replacing(output, app.database.files) as file:
         file.write(html.encode())
-    say(f"written: {output}, {first} to {last}")
+    say(tr("written: {output}, {first} to {last}", output=output, first=first, last=last))

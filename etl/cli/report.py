@@ -23,7 +23,7 @@ from etl.cli.common import (
     say,
 )
 from etl.cli.language import asked_lang, lang_option
-from etl.texts import ENGLISH, spoken
+from etl.texts import ENGLISH, localized, spoken, tr
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
@@ -141,7 +141,9 @@ def report(
         show_workbook(context, month, account, output, is_help=help_report)
         return
     if month is not None:
-        raise click.UsageError("--month goes with report month; a report takes --from 2026-10")
+        raise click.UsageError(
+            localized(tr("--month goes with report month; a report takes --from 2026-10"))
+        )
     if is_list or (name is None and own is None):
         if as_json:
             print_json(_report_index(reports))
@@ -149,16 +151,22 @@ def report(
             print_lines(_list(reports))
         return
     if as_json and form not in (None, "json"):
-        raise click.UsageError(f"--json and --format {form}: say one of them")
+        raise click.UsageError(
+            localized(tr("--json and --format {form}: say one of them", form=form))
+        )
     if name is not None and own is not None:
-        raise click.UsageError("--file runs that file: give no NAME with it")
+        raise click.UsageError(localized(tr("--file runs that file: give no NAME with it")))
     chosen = reports.load_own(own) if own is not None else reports.load_report(str(name))
     if help_report:
         print_lines(_help(chosen))
         return
     form = _output_format("json" if as_json else form, output)
     if tz == "local" and form in ("xlsx", "parquet"):
-        raise click.UsageError(f"--tz local is for table, csv and json; {form} has instants in UTC")
+        raise click.UsageError(
+            localized(
+                tr("--tz local is for table, csv and json; {form} has instants in UTC", form=form)
+            )
+        )
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(given)}
     _refuse_unused(chosen, options)
     arguments = {**options, "account": account}
@@ -239,11 +247,18 @@ def _run_report(
     if wanted.is_local:
         rows = in_zone(columns, rows, Zone(zone))
     if chosen.param("from_day") is not None:
-        say(f"{arguments['from_day']} to {arguments['to_day']}, days of {zone}")
+        say(
+            tr(
+                "{from_day} to {to_day}, days of {zone}",
+                from_day=arguments["from_day"],
+                to_day=arguments["to_day"],
+                zone=zone,
+            )
+        )
         rows = _or_observed_days(rows, app, arguments["account"])
     if reports.is_about_money(chosen):
         for words in reports.unread(app.database, arguments.get("account")):
-            say(f"not understood, and in no sum: {words}")
+            say(tr("not understood, and in no sum: {words}", words=words))
     return columns, rows
 
 
@@ -283,7 +298,7 @@ def _write_report(
             notes=notes,
             for_excel=wanted.for_excel,
         )
-    say(f"written: {output}")
+    say(tr("written: {output}", output=output))
 
 
 def _or_observed_days(rows: Any, app: Any, account: str | None) -> Any:
@@ -297,9 +312,16 @@ def _or_observed_days(rows: Any, app: Any, account: str | None) -> Any:
         yield row
     if is_empty and (seen := reports.observed(app.database, account)):
         first, last = map(Zone(app.stored_timezone()).local_date, seen)
-        say(f"no rows; observed from {first} to {last}: choose with --from, such as --from {first}")
+        say(
+            tr(
+                "no rows; observed from {first} to {last}: choose with --from, such as --from "
+                "{first}",
+                first=first,
+                last=last,
+            )
+        )
     elif is_empty:
-        say("no rows; nothing is observed yet: chenyu-etl sync, and see chenyu-etl status")
+        say(tr("no rows; nothing is observed yet: chenyu-etl sync, and see chenyu-etl status"))
 
 
 def _list(reports: Any) -> Iterator[str]:
@@ -341,17 +363,25 @@ def _output_format(form: str | None, output: Path | None) -> str:
         form = ENDINGS.get(output.suffix.lower())
         if form is None:
             raise click.UsageError(
-                f"{output} does not say its format: add --format, or end it in {', '.join(ENDINGS)}"
+                localized(
+                    tr(
+                        "{output} does not say its format: add --format, or end it in {endings}",
+                        output=output,
+                        endings=", ".join(ENDINGS),
+                    )
+                )
             )
     if form in FILE_FORMATS and output is None:
-        raise click.UsageError(f"--format {form} needs a file: add --output FILE.{form}")
+        raise click.UsageError(
+            localized(tr("--format {form} needs a file: add --output FILE.{form}", form=form))
+        )
     return form or "table"
 
 
 def _assignments(settings: Iterable[str]) -> dict[str, str]:
     for setting in settings:
         if not re.match(r"\w+=", setting):
-            raise click.BadParameter("use NAME=VALUE", param_hint="--set")
+            raise click.BadParameter(localized(tr("use NAME=VALUE")), param_hint="--set")
     # only at the first =, since a value may hold one
     return dict(setting.split("=", 1) for setting in settings)
 
@@ -360,8 +390,13 @@ def _refuse_unused(chosen: Report, given: Mapping[str, str | None]) -> None:
     for name, value in given.items():
         if value is not None and chosen.param(name) is None:
             raise click.UsageError(
-                f"report {chosen.name} has no {ARGUMENTS.get(name, name)}:"
-                f" see chenyu-etl report {chosen.name} --help"
+                localized(
+                    tr(
+                        "report {name} has no {get}: see chenyu-etl report {name} --help",
+                        name=chosen.name,
+                        get=ARGUMENTS.get(name, name),
+                    )
+                )
             )
 
 
@@ -370,7 +405,13 @@ def _refuse_missing(chosen: Report, arguments: Mapping[str, Any]) -> None:
     for param in chosen.params:
         if chosen.is_own and param.name not in arguments and param.default is None:
             raise click.UsageError(
-                f"{chosen.name}: :{param.name} has no value: add --set {param.name}=…"
+                localized(
+                    tr(
+                        "{name}: :{name2} has no value: add --set {name2}=…",
+                        name=chosen.name,
+                        name2=param.name,
+                    )
+                )
             )
 
 

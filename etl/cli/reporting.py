@@ -9,6 +9,7 @@ import click
 
 from etl.cli.common import json_option, print_json, print_lines, say
 from etl.poll import SKEW_S
+from etl.texts import localized, tr
 from etl.units import DAY_S, HOUR_S
 
 
@@ -37,13 +38,13 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
     if as_json:
         print_json(facts)
     else:
-        say(f"database: {facts['database']}")
+        say(tr("database: {database}", database=facts["database"]))
         print_lines(_status_lines(facts))
     if limit_s is not None:
         polls = [Freshness(**poll) for poll in facts["polls"]]
         reasons = stale(polls, app.watched(), limit_s)
         for account, reason in reasons.items():
-            say(f"not fresh: {account}: {reason}")
+            say(tr("not fresh: {account}: {reason}", account=account, reason=reason))
         if reasons or not polls:
             ctx.exit(1)
 
@@ -52,45 +53,80 @@ def _status_lines(state: dict[str, Any]) -> Any:
     for poll in state["polls"]:
         fresh = "never complete" if poll["age_s"] is None else _ago(poll["age_s"])
         yield (
-            f"{poll['account']} {poll['resource']}: last complete {fresh}, last poll"
-            f" {poll['last_outcome']} at {poll['last_run_at']}, {poll['polls']} polls,"
-            f" {poll['failed']} failed"
+            tr(
+                "{account} {resource}: last complete {fresh}, last poll {last_outcome} at "
+                "{last_run_at}, {polls} polls, {failed} failed",
+                account=poll["account"],
+                resource=poll["resource"],
+                fresh=fresh,
+                last_outcome=poll["last_outcome"],
+                last_run_at=poll["last_run_at"],
+                polls=poll["polls"],
+                failed=poll["failed"],
+            )
         )
         if poll["last_error"]:
             yield f"  {poll['last_error']}"
     for fleet in state["fleet"]:
         yield (
-            f"{fleet['account']}: {fleet['instances']} instances, {fleet['running']} running on"
-            f" {fleet['gpus_running']} GPUs, {fleet['missing']} missing, {fleet['gone']} gone"
+            tr(
+                "{account}: {instances} instances, {running} running on {gpus_running} GPUs, "
+                "{missing} missing, {gone} gone",
+                account=fleet["account"],
+                instances=fleet["instances"],
+                running=fleet["running"],
+                gpus_running=fleet["gpus_running"],
+                missing=fleet["missing"],
+                gone=fleet["gone"],
+            )
         )
         if fleet["unreadable"]:
-            yield f"  {fleet['unreadable']} listed, but not understood: see table rejected_record"
+            yield tr(
+                "  {unreadable} listed, but not understood: see table rejected_record",
+                unreadable=fleet["unreadable"],
+            )
         if fleet["unknown_codes"]:
             codes = ", ".join(map(str, fleet["unknown_codes"]))
-            yield f"  unknown status codes {codes} count as not running: chenyu-etl codes set"
+            yield tr(
+                "  unknown status codes {codes} count as not running: chenyu-etl codes set",
+                codes=codes,
+            )
     for row in state["doubled"]:
-        yield f"{row['what']}; one key may be under both names"
+        yield tr("{what}; one key may be under both names", what=row["what"])
     for row in state["unread"]:
         yield (
-            f"{row['account']}: {row['records']} records of {row['resource']} are not understood and in"
-            " no sum: see table rejected_record"
+            tr(
+                "{account}: {records} records of {resource} are not understood and in no sum: "
+                "see table rejected_record",
+                account=row["account"],
+                records=row["records"],
+                resource=row["resource"],
+            )
         )
     if state["alerts"]:
-        yield f"{state['alerts']} alerts hold: chenyu-etl alerts list"
+        yield tr("{alerts} alerts hold: chenyu-etl alerts list", alerts=state["alerts"])
     for row in state["channels"]:
         yield (
-            f"channel {row['channel']}: {row['waiting']} messages wait to be tried again,"
-            f" {row['given_up']} given up"
+            tr(
+                "channel {channel}: {waiting} messages wait to be tried again, {given_up} given up",
+                channel=row["channel"],
+                waiting=row["waiting"],
+                given_up=row["given_up"],
+            )
         )
         yield f"  {row['error']}"
     if not state["polls"]:
-        yield "nothing is synced yet: chenyu-etl sync"
+        yield tr("nothing is synced yet: chenyu-etl sync")
 
 
 def _ago(age_s: int) -> str:
     if -2 * SKEW_S <= age_s < 0:  # the end of a poll is as late as the clocks of a source allow
-        return "just now"
-    return f"{_age(age_s)} ago" if age_s >= 0 else f"in {_age(-age_s)}, which cannot be"
+        return tr("just now")
+    return (
+        tr("{age} ago", age=_age(age_s))
+        if age_s >= 0
+        else tr("in {age}, which cannot be", age=_age(-age_s))
+    )
 
 
 def _age(seconds: int) -> str:
@@ -104,6 +140,6 @@ def _seconds(text: str) -> int:
     match = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if match is None:
         raise click.BadParameter(
-            "use a number and s, m, h or d, such as 15m", param_hint="--max-age"
+            localized(tr("use a number and s, m, h or d, such as 15m")), param_hint="--max-age"
         )
     return int(match[1]) * {"s": 1, "m": 60, "h": HOUR_S, "d": DAY_S}[match[2]]

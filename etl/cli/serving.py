@@ -22,6 +22,7 @@ from etl.cli.common import (
     setting_variables,
     show_warning,
 )
+from etl.texts import tr
 
 _VARIABLES = setting_variables(
     "CHENYU_SCHEDULE",
@@ -214,4 +215,4 @@ def _require_a_key(app: Any) -> None:
     if len(missing) == len(app.settings.accounts):
         raise missing[0]
     for missed in missing:
-        say(f"warning: {missed.message}")
+        say(tr("warning: {message}", message=missed.message))

@@ -26,6 +26,7 @@ from etl.cli.common import (
     setting_variables,
 )
 from etl.errors import ErrorKind
+from etl.texts import localized, tr
 
 if TYPE_CHECKING:
     from etl.app import App
@@ -174,14 +175,21 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
     with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
         tally = replay_files(app.database, files, bar.update, now=app.now())
     say(
-        f"{tally.applied} polls applied, {tally.skipped} not newer, {tally.damaged} damaged lines"
-        " skipped"
+        tr(
+            "{applied} polls applied, {skipped} not newer, {damaged} damaged lines skipped",
+            applied=tally.applied,
+            skipped=tally.skipped,
+            damaged=tally.damaged,
+        )
     )
     future = sum(map(len, tally.future.values()))
     if future:
         say(
-            f"{future} polls refused: they lie in the future of this machine's clock;"
-            " see that it is right (NTP), and replay them again"
+            tr(
+                "{future} polls refused: they lie in the future of this machine's clock; see "
+                "that it is right (NTP), and replay them again",
+                future=future,
+            )
         )
     ctx.exit(3 if tally.damaged or future else 0)
 
@@ -221,7 +229,7 @@ def doctor(
         _examine_billing(ctx, account, days, accept, as_json)
         return
     if accept:
-        raise click.UsageError("--accept goes with doctor billing")
+        raise click.UsageError(localized(tr("--accept goes with doctor billing")))
     from dataclasses import asdict
 
     from etl.doctor import examine
@@ -254,11 +262,16 @@ def _examine_billing(
         accepted = learning.accept(app.database, lessons)
         model = accepted.model
         say(
-            f"accepted: counts from {model.counts_from}, steps of {model.step_s} s, {accepted.prices} prices;"
-            " costs follow, but for closed months"
+            tr(
+                "accepted: counts from {counts_from}, steps of {step_s} s, {prices} prices; "
+                "costs follow, but for closed months",
+                counts_from=model.counts_from,
+                step_s=model.step_s,
+                prices=accepted.prices,
+            )
         )
     elif any(lesson.judgement.is_clear for lesson in lessons):
-        say("nothing was changed; to charge by it: chenyu-etl doctor billing --accept")
+        say(tr("nothing was changed; to charge by it: chenyu-etl doctor billing --accept"))
 
 
 def _progress() -> Any:
@@ -276,10 +289,17 @@ def _progress() -> Any:
 def _say_result(result: Result) -> None:
     if result.is_warning:
         if not result.is_repeated:
-            say(f"{result.account} {result.resource}: {_absence(result)}; the rest goes on")
+            say(
+                tr(
+                    "{account} {resource}: {absence}; the rest goes on",
+                    account=result.account,
+                    resource=result.resource,
+                    absence=_absence(result),
+                )
+            )
         return
     if result.error is not None:
-        say(f"{result.account} {result.resource}: failed")
+        say(tr("{account} {resource}: failed", account=result.account, resource=result.resource))
         fail(result.error)
         return
     assert result.outcome is not None
@@ -302,10 +322,16 @@ def _say_last_month(app: App) -> None:
     month = str(Month.of(app.today()).previous())
     for account, cash, cards in billed(app.database, month):
         say(
-            f"{account}: charged in {month}: {cash / 1e6:,.2f} yuan from the balance,"
-            f" {cards / 1e6:,.2f} from compute cards"
+            tr(
+                "{account}: charged in {month}: {cash:,.2f} yuan from the balance, "
+                "{cards:,.2f} from compute cards",
+                account=account,
+                month=month,
+                cash=cash / 1000000.0,
+                cards=cards / 1000000.0,
+            )
         )
-    say("instances are observed from now on: of the time before, only the bill knows")
+    say(tr("instances are observed from now on: of the time before, only the bill knows"))
 
 
 def _absence(result: Result) -> str:

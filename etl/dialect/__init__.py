@@ -15,6 +15,7 @@ from etl.address import read_address
 from etl.dialect.types import CalendarDay, UtcInstant
 from etl.errors import Busy, SettingsError, StoreError
 from etl.redact import remember_url
+from etl.texts import tr
 
 Row = Sequence[Any]
 OURS: Final = "instance_history"
@@ -112,8 +113,8 @@ def open_database(value: str) -> Database:
         from etl.dialect.postgres import Postgres
     except ModuleNotFoundError as error:
         raise SettingsError(
-            "the driver for Postgres is not installed",
-            advice="pip install 'chenyu-etl[postgres]'",
+            tr("the driver for Postgres is not installed"),
+            advice=tr("pip install 'chenyu-etl[postgres]'"),
         ) from error
     return Postgres(address)
 
@@ -127,8 +128,11 @@ def translated(database: Database) -> Iterator[None]:
         raise database.error(error) from error
     except NoFreeConnection as error:
         raise Busy(
-            f"{database.location}: all connections of this process are at work",
-            advice="it may pass; else poll less often, or from several processes",
+            tr(
+                "{location}: all connections of this process are at work",
+                location=database.location,
+            ),
+            advice=tr("it may pass; else poll less often, or from several processes"),
         ) from error
 
 

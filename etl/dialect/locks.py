@@ -13,6 +13,7 @@ from typing import Final
 
 from etl.errors import Busy, LockError
 from etl.paths import NO_LINKS, advice_on, give_to_owner_of
+from etl.texts import tr
 
 NO_LOCKS: Final = frozenset(
     getattr(errno, name)
@@ -49,8 +50,8 @@ def lock_file(path: Path, like: Path, account: str) -> Iterator[None]:
 def account_busy(account: str) -> Busy:
     """Return the error of an account that another process is syncing."""
     return Busy(
-        f"another sync of account {account!r} is at work",
-        advice="nothing to do: it brings the same data; see chenyu-etl status",
+        tr("another sync of account {account!r} is at work", account=account),
+        advice=tr("nothing to do: it brings the same data; see chenyu-etl status"),
     )
 
 
@@ -70,13 +71,21 @@ def _mode(like: Path) -> int:
 def _lock_error(path: Path, error: OSError) -> LockError:
     if error.errno in NO_LOCKS:
         return LockError(
-            f"the file system of {path} has no locks: {error.strerror}",
-            advice="put the database on a disk of this machine, or use Postgres",
+            tr(
+                "the file system of {path} has no locks: {strerror}",
+                path=path,
+                strerror=error.strerror,
+            ),
+            advice=tr("put the database on a disk of this machine, or use Postgres"),
         )
     advice = advice_on(error)
     # a lock file that another user left: only its owner can remove it
     if error.errno == errno.EACCES and path.is_file():
-        advice = (
-            f"as its owner, while no sync is at work: rm {shlex.quote(str(path))}; it is made anew"
+        advice = tr(
+            "as its owner, while no sync is at work: rm {quote}; it is made anew",
+            quote=shlex.quote(str(path)),
         )
-    return LockError(f"{path} cannot be locked: {error.strerror or error}", advice=advice)
+    return LockError(
+        tr("{path} cannot be locked: {strerror}", path=path, strerror=error.strerror or error),
+        advice=advice,
+    )

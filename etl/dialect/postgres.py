@@ -20,6 +20,7 @@ from etl.dialect.postgres_session import SessionFactory
 from etl.dialect.rendering import spell_out, unquoted
 from etl.dialect.types import turned
 from etl.errors import Away, StoreError
+from etl.texts import tr
 
 DRIVER: Final = "postgresql+psycopg://"
 LOCK_TIMEOUT_S: Final = 30
@@ -212,8 +213,14 @@ class Postgres:
             diagnosis: Any = getattr(error.orig, "diag", None)
             dependents = str(diagnosis.message_detail).partition("\n")[0]
             raise StoreError(
-                f"view {name} cannot be made anew: {dependents}",
-                advice="save the definition of your own view, drop it, upgrade, create it again",
+                tr(
+                    "view {name} cannot be made anew: {dependents}",
+                    name=name,
+                    dependents=dependents,
+                ),
+                advice=tr(
+                    "save the definition of your own view, drop it, upgrade, create it again"
+                ),
             ) from error
 
     def error(self, error: DBAPIError) -> StoreError:
@@ -228,7 +235,10 @@ class Postgres:
             (high, low),
         ).scalar()
         if not is_held:
-            raise Away(f"{self.location}: the lock of the account was lost", advice=CHECK)
+            raise Away(
+                tr("{location}: the lock of the account was lost", location=self.location),
+                advice=CHECK,
+            )
 
     def _unnest(self, table: Table, columns: Sequence[str]) -> str:
         arrays = ", ".join(f"%s::{self._kind(table, column)}[]" for column in columns)

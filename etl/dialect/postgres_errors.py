@@ -10,31 +10,42 @@ from sqlalchemy.exc import DBAPIError
 from etl.dialect.postgres_session import SessionFactory
 from etl.errors import Away, Busy, StoreError
 from etl.redact import scrub
+from etl.texts import tr
 
-CHECK: Final = "check that Postgres runs and that CHENYU_DATABASE_URL is right"
+CHECK: Final = tr("check that Postgres runs and that CHENYU_DATABASE_URL is right")
 _HUNG_UP: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 _AWAY: Final = ("08", "57P", "53300")
 """connection_exception, operator_intervention (it starts, it stops), too_many_connections."""
 _BUSY: Final = frozenset({"55P03", "40P01", "40001"})
 """lock_not_available (by lock_timeout), deadlock_detected, serialization_failure."""
-_CREDENTIALS: Final = "correct the user and the password in CHENYU_DATABASE_URL, or in ~/.pgpass"
-_ENCRYPT: Final = "add ?sslmode=require to CHENYU_DATABASE_URL, or allow this host in pg_hba.conf"
-_CROWDED: Final = "end other programs of that server, or raise its max_connections"
-_CREATE: Final = "create it: createdb --encoding=UTF8 --template=template0 NAME"
-_ROOM: Final = "make room on the server's disk, then try again: nothing was half written"
+_CREDENTIALS: Final = tr(
+    "correct the user and the password in CHENYU_DATABASE_URL, or in ~/.pgpass"
+)
+_ENCRYPT: Final = tr(
+    "add ?sslmode=require to CHENYU_DATABASE_URL, or allow this host in pg_hba.conf"
+)
+_CROWDED: Final = tr("end other programs of that server, or raise its max_connections")
+_CREATE: Final = tr("create it: createdb --encoding=UTF8 --template=template0 NAME")
+_ROOM: Final = tr("make room on the server's disk, then try again: nothing was half written")
 _BY_STATE: Final = {
-    "57014": "raise the timeout: add ?options=-cstatement_timeout=0 to CHENYU_DATABASE_URL, or"
-    " remove it from the role",
-    "25006": "name the primary server, not a standby (?target_session_attrs=read-write), or a role"
-    " that may write",
+    "57014": tr(
+        "raise the timeout: add ?options=-cstatement_timeout=0 to CHENYU_DATABASE_URL, "
+        "or remove it from the role"
+    ),
+    "25006": tr(
+        "name the primary server, not a standby (?target_session_attrs=read-write), or "
+        "a role that may write"
+    ),
     "53100": _ROOM,
     "53300": _CROWDED,
     "3D000": _CREATE,
     "28P01": _CREDENTIALS,
     "28000": _ENCRYPT,
-    "42P01": "run chenyu-etl db upgrade; if there are tables, the search_path names another schema",
-    "22021": "the database cannot hold this text: make one with ENCODING 'UTF8'",
-    "22P05": "the database cannot hold this text: make one with ENCODING 'UTF8'",
+    "42P01": tr(
+        "run chenyu-etl db upgrade; if there are tables, the search_path names another schema"
+    ),
+    "22021": tr("the database cannot hold this text: make one with ENCODING 'UTF8'"),
+    "22P05": tr("the database cannot hold this text: make one with ENCODING 'UTF8'"),
 }
 _BY_TEXT: Final = (
     ("password authentication failed", _CREDENTIALS),
@@ -63,11 +74,11 @@ def to_store_error(error: DBAPIError, server: SessionFactory) -> StoreError:
     state = getattr(error.orig, "sqlstate", None) or ""
     # the driver may quote what it was given, a URL with its password too
     text = scrub(str(error.orig)).strip()
-    what = f"{server.location()}: {text.partition(chr(10))[0]}"
+    what = tr("{location}: {value}", location=server.location(), value=text.partition(chr(10))[0])
     if state in _BUSY:
         return Busy(
-            f"{server.location()} is locked by another program",
-            advice="end the transaction that holds the lock, then try again",
+            tr("{location} is locked by another program", location=server.location()),
+            advice=tr("end the transaction that holds the lock, then try again"),
         )
     # a connection that breaks has no SQLSTATE: only the kind of the error tells
     hung_up = not state and isinstance(error.orig, _HUNG_UP)
@@ -80,7 +91,7 @@ def _advice(state: str, text: str, server: SessionFactory) -> str | None:
     if state == "42501":  # insufficient_privilege
         return _grant(text, server)
     if state == "3F000":  # invalid_schema_name: search_path leads nowhere
-        return f"as its owner: CREATE SCHEMA … AUTHORIZATION {server.user or 'USER'}"
+        return tr("as its owner: CREATE SCHEMA … AUTHORIZATION {user}", user=server.user or "USER")
     if state == "28000" and "does not exist" in text:
         return _CREDENTIALS
     if state:
@@ -94,5 +105,7 @@ def _advice(state: str, text: str, server: SessionFactory) -> str | None:
 def _grant(text: str, server: SessionFactory) -> str:
     who = server.user or "USER"
     if "schema" in text:
-        return f"as the owner of the database: GRANT USAGE, CREATE ON SCHEMA public TO {who}"
-    return f"use the user that owns the tables, or let it: GRANT … TO {who}"
+        return tr(
+            "as the owner of the database: GRANT USAGE, CREATE ON SCHEMA public TO {who}", who=who
+        )
+    return tr("use the user that owns the tables, or let it: GRANT … TO {who}", who=who)

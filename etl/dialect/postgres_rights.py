@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from etl.errors import SettingsError
+from etl.texts import tr
 
 HARMLESS: Final = frozenset(
     {
@@ -45,9 +46,9 @@ _READERS: Final = """
 _SUPERUSER: Final = "SELECT rolname FROM pg_roles WHERE rolname = current_user AND rolsuper"
 _SET_IS_APART: Final = 160_000
 """Since this version a member of a role may be forbidden to become it."""
-ADVICE: Final = (
-    "make a role that reads the views alone, which reports of your own then run as:"
-    " chenyu-etl db readonly-user reports | psql URL"
+ADVICE: Final = tr(
+    "make a role that reads the views alone, which reports of your own then run "
+    "as: chenyu-etl db readonly-user reports | psql URL"
 )
 
 
@@ -66,7 +67,11 @@ def restricted(conn: Connection, sql: str) -> None:
         conn.exec_driver_sql(f"SET LOCAL ROLE {name}")
     elif (superuser := conn.exec_driver_sql(_SUPERUSER).scalar()) is not None:
         raise SettingsError(
-            f"{superuser} is a superuser of the server, who could do anything there", advice=ADVICE
+            tr(
+                "{superuser} is a superuser of the server, who could do anything there",
+                superuser=superuser,
+            ),
+            advice=ADVICE,
         )
 
 
@@ -78,11 +83,11 @@ def _refuse_acting(conn: Connection, sql: str) -> None:
     acting = conn.execute(_ACTING, {"words": words, "harmless": sorted(HARMLESS)}).scalar()
     if acting is not None:
         raise SettingsError(
-            f"it names {acting}, a function that may do more than read",
-            advice="leave it out: a report is one SELECT, which can read and nothing else",
+            tr("it names {acting}, a function that may do more than read", acting=acting),
+            advice=tr("leave it out: a report is one SELECT, which can read and nothing else"),
         )
     if re.search(r"u&\s*\"", sql.lower()):
         raise SettingsError(
-            'it names something by its code points, U&"…"',
-            advice="write the name as it is: SELECT …",
+            tr('it names something by its code points, U&"…"'),
+            advice=tr("write the name as it is: SELECT …"),
         )

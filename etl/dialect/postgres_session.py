@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from etl.address import FORMS
 from etl.errors import SettingsError
 from etl.redact import remember
+from etl.texts import tr
 
 CONNECT_TIMEOUT_S: Final = 15
 KEEPALIVES: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
@@ -142,8 +143,12 @@ class SessionFactory:
         encoding = conn.info.parameter_status("server_encoding")
         if encoding not in (*ENCODINGS, None):
             raise SettingsError(
-                f"{self.location()} is encoded in {encoding}, which cannot hold every text (Chinese)",
-                advice="make another one: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+                tr(
+                    "{location} is encoded in {encoding}, which cannot hold every text (Chinese)",
+                    location=self.location(),
+                    encoding=encoding,
+                ),
+                advice=tr("make another one: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"),
             )
 
     def _refuse_shared_sessions(self, conn: psycopg.Connection[Any]) -> None:
@@ -162,9 +167,12 @@ class SessionFactory:
         conn.autocommit = False
         if is_shared:
             raise SettingsError(
-                f"{self.location()} is a pooler that shares sessions (transaction pooling), which"
-                " cannot hold the locks of accounts",
-                advice="name Postgres itself, or a pool with pool_mode = session",
+                tr(
+                    "{location} is a pooler that shares sessions (transaction pooling), which "
+                    "cannot hold the locks of accounts",
+                    location=self.location(),
+                ),
+                advice=tr("name Postgres itself, or a pool with pool_mode = session"),
             )
 
 
@@ -182,14 +190,16 @@ def _parse_url(url: str) -> dict[str, Any]:
     except psycopg.ProgrammingError as error:
         unknown = re.search(r'invalid URI query parameter: "(\w+)"', str(error))
         why = f": {unknown[1]} is no parameter of libpq" if unknown else ""
-        raise SettingsError(f"the database URL is not understood{why}", advice=FORMS) from None
+        raise SettingsError(
+            tr("the database URL is not understood{why}", why=why), advice=FORMS
+        ) from None
     if "@" in str(given.get("host", "")).lstrip("@"):  # a leading one is an abstract socket
         raise SettingsError(
-            "the database URL has an @ too many", advice="write an @ in the password as %40"
+            tr("the database URL has an @ too many"), advice=tr("write an @ in the password as %40")
         )
     ports = str(given.get("port") or "5432").split(",")
     if not all(port.isdigit() and 0 < int(port) < 65536 for port in ports if port):
-        raise SettingsError("the database URL has a port that is none", advice=FORMS)
+        raise SettingsError(tr("the database URL has a port that is none"), advice=FORMS)
     return given
 
 

@@ -20,6 +20,7 @@ from etl import paths, units
 from etl.dialect.formulas import as_sql
 from etl.errors import SettingsError
 from etl.money.formulas import FORMULAS
+from etl.texts import tr
 
 SILENT: Final = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/"
 """Text without meaning of its own: literals, quoted names, comments."""
@@ -44,8 +45,12 @@ class Macro:
         """Return the body with its parameters replaced, in brackets if it is an expression."""
         if len(arguments) != len(self.parameters):
             raise SettingsError(
-                f"{self.name}() has {len(arguments)} arguments in SQL",
-                advice=f"write {self.name}({', '.join(self.parameters)})",
+                tr("{name}() has {count} arguments in SQL", name=self.name, count=len(arguments)),
+                advice=tr(
+                    "write {name}({parameters})",
+                    name=self.name,
+                    parameters=", ".join(self.parameters),
+                ),
             )
         return _substituted(self.body, dict(zip(self.parameters, arguments, strict=True)))
 
@@ -130,8 +135,8 @@ def _called_view(name: str, arguments: Sequence[str]) -> str:
         table, separator, other = argument.partition(" AS ")
         if not separator:
             raise SettingsError(
-                f"{name}({argument}) names no table to replace",
-                advice=f"write {name}(MINE AS a_table_that_it_reads)",
+                tr("{name}({argument}) names no table to replace", name=name, argument=argument),
+                advice=tr("write {name}(MINE AS a_table_that_it_reads)", name=name),
             )
         instead[other] = table
     return f"(\n{_substituted(text_of_view(_view(name)), instead)}\n)"
@@ -139,7 +144,7 @@ def _called_view(name: str, arguments: Sequence[str]) -> str:
 
 def _constant(name: str) -> str:
     if not hasattr(units, name):
-        raise SettingsError(f"{{{name}}} in SQL is no number that is known")
+        raise SettingsError(tr("{{{name}}} in SQL is no number that is known", name=name))
     return str(getattr(units, name))
 
 
@@ -155,7 +160,7 @@ def _call_arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
             return [
                 argument for argument in arguments if argument or len(arguments) > 1
             ], piece.end()
-    raise SettingsError(f"the bracket of {name}( is not closed in SQL")
+    raise SettingsError(tr("the bracket of {name}( is not closed in SQL", name=name))
 
 
 def _substituted(body: str, instead: Mapping[str, str]) -> str:

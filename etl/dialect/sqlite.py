@@ -21,6 +21,7 @@ from etl.dialect.sqlite_file import RESTORE, DatabaseFile
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
 from etl.paths import advice_on, file_name
+from etl.texts import tr
 
 HEARING_STEPS: Final = 500_000
 """Steps of SQLite's machine between two checks for Ctrl-C: some hundredths of a second."""
@@ -34,14 +35,16 @@ PRIMARY: Final = 0xFF
 CACHE_KB: Final = 24_000
 """The largest page cache. A first load whose indexes outgrow it takes twice as long."""
 
-_PERMISSIONS: Final = "let this user read and write the file and its folder, or name another place"
-_DAMAGED: Final = "restore the file from a backup (docs/backup.md), or name another one"
+_PERMISSIONS: Final = tr(
+    "let this user read and write the file and its folder, or name another place"
+)
+_DAMAGED: Final = tr("restore the file from a backup (docs/backup.md), or name another one")
 _ADVICE: Final = {
     sqlite3.SQLITE_CANTOPEN: _PERMISSIONS,
     sqlite3.SQLITE_READONLY: _PERMISSIONS,
     sqlite3.SQLITE_PERM: _PERMISSIONS,
-    sqlite3.SQLITE_FULL: "make room on its disk, then try again: nothing was half written",
-    sqlite3.SQLITE_IOERR: "its disk or network drive fails or is full: check it",
+    sqlite3.SQLITE_FULL: tr("make room on its disk, then try again: nothing was half written"),
+    sqlite3.SQLITE_IOERR: tr("its disk or network drive fails or is full: check it"),
     sqlite3.SQLITE_CORRUPT: _DAMAGED,
     sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
@@ -60,7 +63,8 @@ class Sqlite:
     def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
             raise SettingsError(
-                f"SQLite {sqlite3.sqlite_version} is too old", advice="3.37 or newer is needed"
+                tr("SQLite {sqlite_version} is too old", sqlite_version=sqlite3.sqlite_version),
+                advice=tr("3.37 or newer is needed"),
             )
         self.path = path
         self.location = str(path)
@@ -139,7 +143,9 @@ class Sqlite:
             try:
                 yield conn
             except sqlite3.Warning as error:  # Python before 3.12 warns of several statements
-                raise StoreError(f"{self.location}: {error}") from error
+                raise StoreError(
+                    tr("{location}: {error}", location=self.location, error=error)
+                ) from error
             finally:
                 if not conn.invalidated:
                     raw.set_authorizer(None)
@@ -235,14 +241,22 @@ class Sqlite:
         code = getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy(
-                f"{self.location} is locked by another program",
-                advice="end the program that holds a write transaction open, then try again",
+                tr("{location} is locked by another program", location=self.location),
+                advice=tr("end the program that holds a write transaction open, then try again"),
             )
         refusal = self._file.refusal() if code in _OF_THE_SYSTEM else None
         if refusal is not None:
-            what = f"{self.location}: {error.orig} ({refusal.strerror})"
+            what = tr(
+                "{location}: {orig} ({strerror})",
+                location=self.location,
+                orig=error.orig,
+                strerror=refusal.strerror,
+            )
             return StoreError(what, advice=advice_on(refusal))
-        return StoreError(f"{self.location}: {error.orig}", advice=_ADVICE.get(code))
+        return StoreError(
+            tr("{location}: {orig}", location=self.location, orig=error.orig),
+            advice=_ADVICE.get(code),
+        )
 
     def _connect(self, *arguments: Any) -> sqlite3.Connection:
         """Open the file in place of SQLAlchemy, which would create it."""
@@ -275,7 +289,10 @@ class Sqlite:
     def _refuse_replaced(self, _: sqlite3.Connection, record: Any, __: Any) -> None:
         """Refuse a kept connection whose file is no longer under the path; SQLite would go on with it."""
         if record.info[OPENED] != self._file.key():
-            raise StoreError(f"{self.location} was replaced by another file", advice=RESTORE)
+            raise StoreError(
+                tr("{location} was replaced by another file", location=self.location),
+                advice=RESTORE,
+            )
 
 
 def _hear_signals() -> int:

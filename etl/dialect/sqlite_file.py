@@ -17,9 +17,10 @@ from typing import Any, Final
 from etl.dialect import DATABASE_ID
 from etl.errors import StoreError
 from etl.paths import advice_on, give_to_owner_of, refuse_spared, refuse_stream, try_folder
+from etl.texts import tr
 
 COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
-RESTORE: Final = "put it back, or restore a backup (docs/backup.md), then start again"
+RESTORE: Final = tr("put it back, or restore a backup (docs/backup.md), then start again")
 
 FileKey = tuple[int, int]
 """Device and inode."""
@@ -53,7 +54,9 @@ class DatabaseFile:
         except OSError as error:
             raise self._unreachable(error) from error
         if stat.S_ISDIR(status.st_mode):
-            raise StoreError(f"{self.path} is a folder", advice="name a file in it")
+            raise StoreError(
+                tr("{path} is a folder", path=self.path), advice=tr("name a file in it")
+            )
         return status.st_dev, status.st_ino
 
     def refusal(self) -> OSError | None:
@@ -81,10 +84,15 @@ class DatabaseFile:
             return False
         except OSError as error:
             raise StoreError(
-                f"{self.path} cannot be created: {error.strerror}",
-                advice="correct the path (CHENYU_DATABASE_URL or option --database), or make its folder"
-                if isinstance(error, FileNotFoundError | NotADirectoryError)
-                else advice_on(error),
+                tr("{path} cannot be created: {strerror}", path=self.path, strerror=error.strerror),
+                advice=(
+                    tr(
+                        "correct the path (CHENYU_DATABASE_URL or option --database), or make its "
+                        "folder"
+                    )
+                    if isinstance(error, FileNotFoundError | NotADirectoryError)
+                    else advice_on(error)
+                ),
             ) from error
         return True
 
@@ -114,8 +122,11 @@ class DatabaseFile:
         companions = [Path(f"{target}{ending}") for ending in COMPANIONS[1:]]
         if any(path.exists() for path in companions):
             raise StoreError(
-                f"{target} is a database in use: there is a -wal or -journal beside it",
-                advice="name another file",
+                tr(
+                    "{target} is a database in use: there is a -wal or -journal beside it",
+                    target=target,
+                ),
+                advice=tr("name another file"),
             )
         fresh = self._copied(target)
         try:
@@ -146,9 +157,15 @@ class DatabaseFile:
         log = self.files[COMPANIONS.index("-wal")]
         if log.exists() and log.stat().st_size:
             raise StoreError(
-                f"{self.path} was replaced while {log.name} of the former database is beside it",
-                advice="end every program that has it open, restore it once more, and remove the files"
-                " beside it that end in -wal and -shm",
+                tr(
+                    "{path} was replaced while {name} of the former database is beside it",
+                    path=self.path,
+                    name=log.name,
+                ),
+                advice=tr(
+                    "end every program that has it open, restore it once more, and remove the "
+                    "files beside it that end in -wal and -shm"
+                ),
             )
 
     def _check_identity(self, raw: sqlite3.Connection) -> None:
@@ -156,15 +173,22 @@ class DatabaseFile:
         if self._id is None:
             self._id = now
         elif now is None:
-            raise StoreError(f"{self.path} is empty: the database was taken away", advice=RESTORE)
+            raise StoreError(
+                tr("{path} is empty: the database was taken away", path=self.path), advice=RESTORE
+            )
         elif now != self._id:
-            raise StoreError(f"{self.path} is another database than before", advice=RESTORE)
+            raise StoreError(
+                tr("{path} is another database than before", path=self.path), advice=RESTORE
+            )
 
     def _unreachable(self, error: OSError) -> StoreError:
         if isinstance(error, FileNotFoundError):
-            return StoreError(f"there is no file at {self.path} any more", advice=RESTORE)
+            return StoreError(
+                tr("there is no file at {path} any more", path=self.path), advice=RESTORE
+            )
         return StoreError(
-            f"{self.path} cannot be reached: {error.strerror}", advice=advice_on(error)
+            tr("{path} cannot be reached: {strerror}", path=self.path, strerror=error.strerror),
+            advice=advice_on(error),
         )
 
 
@@ -192,11 +216,17 @@ def _copy(source: Path, fresh: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")  # a backup is one file
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
-        raise StoreError(f"{source} is damaged: {verdict}", advice="restore an older backup")
+        raise StoreError(
+            tr("{source} is damaged: {verdict}", source=source, verdict=verdict),
+            advice=tr("restore an older backup"),
+        )
     with fresh.open("rb") as file:
         # else a power cut after the replacement could leave an empty backup
         os.fsync(file.fileno())
 
 
 def _unwritable(target: Path, error: OSError) -> StoreError:
-    return StoreError(f"{target} cannot be written: {error.strerror}", advice=advice_on(error))
+    return StoreError(
+        tr("{target} cannot be written: {strerror}", target=target, strerror=error.strerror),
+        advice=advice_on(error),
+    )

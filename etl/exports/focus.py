@@ -14,6 +14,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports import plain
 from etl.reports.render.parquet import pyarrow
+from etl.texts import tr
 from etl.units import HOUR_S
 
 VERSIONS: Final = ("1.2", "1.3")
@@ -74,7 +75,8 @@ def export_focus(
     ending = ".csv" if path == paths.STANDARD_OUTPUT else path.suffix.lower()
     if ending not in (".csv", ".parquet"):
         raise SettingsError(
-            f"{path} is neither .csv nor .parquet by its name", advice="name another: -o FILE.csv"
+            tr("{path} is neither .csv nor .parquet by its name", path=path),
+            advice=tr("name another: -o FILE.csv"),
         )
     with paths.replacing(path, database.files) as file, store.reading(database) as known:
         columns, rows_found = known.exports.focus(month, account)

@@ -25,6 +25,7 @@ from etl.reports.render.parquet import array, arrow_type, pyarrow
 from etl.store import views
 from etl.store.exports import Batch, ExportsReader
 from etl.tables.exported import Exported, exported, kind
+from etl.texts import tr
 
 STAGE: Final = ".chenyu-etl-new"
 OLD: Final = ".chenyu-etl-old"
@@ -75,8 +76,8 @@ def export_parquet(
         _take_place(folder, stage)
     except OSError as error:
         raise SettingsError(
-            f"{folder} cannot be written: {error.strerror}",
-            advice="name a folder that you may write to",
+            tr("{folder} cannot be written: {strerror}", folder=folder, strerror=error.strerror),
+            advice=tr("name a folder that you may write to"),
         ) from error
     finally:
         shutil.rmtree(stage, ignore_errors=True)
@@ -209,11 +210,13 @@ def _refuse_other_folder(folder: Path) -> None:
     """Refuse a folder that is neither empty nor an older export."""
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if folder.exists() and not folder.is_dir():
-        raise SettingsError(f"{folder} is no folder", advice="name another one")
+        raise SettingsError(
+            tr("{folder} is no folder", folder=folder), advice=tr("name another one")
+        )
     if names - {STAGE, OLD} and MARK not in names:
         raise SettingsError(
-            f"{folder} holds something else",
-            advice="name an empty folder, or one that is not there",
+            tr("{folder} holds something else", folder=folder),
+            advice=tr("name an empty folder, or one that is not there"),
         )
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from etl.errors import SettingsError
 from etl.poll import Instant
+from etl.texts import tr
 from etl.units import DAY_S
 
 FIRST_DAY: Final = date(2015, 1, 1)
@@ -49,8 +50,8 @@ class Zone:
             self._zone = ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise SettingsError(
-                f"there is no time zone {name!r}",
-                advice="use an IANA name such as Asia/Shanghai (setting timezone)",
+                tr("there is no time zone {name!r}", name=name),
+                advice=tr("use an IANA name such as Asia/Shanghai (setting timezone)"),
             ) from error
         self.name = name
         # of the instance, not of the class: a cache on a method would keep every zone alive

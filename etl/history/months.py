@@ -10,6 +10,7 @@ from typing import Final
 from etl.errors import SettingsError
 from etl.history.days import Zone
 from etl.poll import Instant
+from etl.texts import tr
 
 _NAME: Final = re.compile(r"(?!0000|9999)\d{4}-(0[1-9]|1[0-2])", re.ASCII)
 """The first and the last year have no month before, or after, that Python could name."""
@@ -27,7 +28,9 @@ class Month:
         text.
         """
         if not _NAME.fullmatch(text):
-            raise SettingsError(f"{text!r} is no month", advice="use one such as 2026-10")
+            raise SettingsError(
+                tr("{text!r} is no month", text=text), advice=tr("use one such as 2026-10")
+            )
         return cls(date.fromisoformat(f"{text}-01"))
 
     @classmethod

@@ -20,6 +20,7 @@ from etl import paths
 from etl.dialect.rendering import SILENT, expanded
 from etl.errors import SettingsError
 from etl.reports.render.columns import KINDS, Column
+from etl.texts import tr
 
 _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
 _OBSERVES: Final = re.compile(r"^@observes (\w+)$")
@@ -74,7 +75,8 @@ def load_report(name: str) -> Report:
     # asked of the list, not of the disk: a name must not be a path
     if name not in report_names():
         raise SettingsError(
-            f"there is no report {name!r}", advice=f"there are: {', '.join(report_names())}"
+            tr("there is no report {name!r}", name=name),
+            advice=tr("there are: {report_names}", report_names=", ".join(report_names())),
         )
     return parse_report(name, path)
 
@@ -88,8 +90,12 @@ def load_own(path: Path) -> Report:
         report = parse_report(path.stem, path)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {getattr(error, 'strerror', 'it is no UTF-8 text')}",
-            advice="name a file with one SELECT: --file FILE.sql",
+            tr(
+                "{path} cannot be read: {getattr}",
+                path=path,
+                getattr=getattr(error, "strerror", "it is no UTF-8 text"),
+            ),
+            advice=tr("name a file with one SELECT: --file FILE.sql"),
         ) from error
     # in SQL of the user's a parameter is its own declaration
     used = [name for name in bound(report.sql) if report.param(name) is None]
@@ -129,8 +135,8 @@ def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
             continue
         if not re.fullmatch(r"[0-9]{1,9}", str(value)):
             raise SettingsError(
-                f"{param.name} cannot be {value!r}",
-                advice=f"it is a whole number such as {param.default}",
+                tr("{name} cannot be {value!r}", name=param.name, value=value),
+                advice=tr("it is a whole number such as {default}", default=param.default),
             )
 
 
@@ -177,6 +183,13 @@ def _refuse_unknown_words(report: str, column: str, words: Sequence[str]) -> Non
     for word in words:
         if word not in (*KINDS, "total", "zh", "unit"):
             raise SettingsError(
-                f"{report}: column {column} says {word!r}",
-                advice=f"a column can say zh=, unit=, total and one of {', '.join(KINDS)}",
+                tr(
+                    "{report}: column {column} says {word!r}",
+                    report=report,
+                    column=column,
+                    word=word,
+                ),
+                advice=tr(
+                    "a column can say zh=, unit=, total and one of {kinds}", kinds=", ".join(KINDS)
+                ),
             )

@@ -8,6 +8,7 @@ from typing import Final
 
 from etl.errors import SettingsError
 from etl.history.months import Month
+from etl.texts import tr
 
 _DAY: Final = timedelta(days=1)
 _CALENDAR: Final = re.compile(r"(\d{4})(?:-Q([1-4])|-(\d\d))?")
@@ -30,7 +31,8 @@ def day_range(since: str | None, until: str | None, today: date) -> tuple[str, s
         last = last_of_since if since and _names_a_period(since) else today
     if first > last:
         raise SettingsError(
-            f"the period from {first} to {last} is empty", advice="--from is later than --to"
+            tr("the period from {first} to {last} is empty", first=first, last=last),
+            advice=tr("--from is later than --to"),
         )
     return first.isoformat(), last.isoformat()
 
@@ -65,9 +67,11 @@ def _days_of_word(word: str, today: date) -> tuple[date, date]:
         return (date.fromisoformat(word),) * 2
     except (ValueError, OverflowError):
         raise SettingsError(
-            f"{word!r} is no day",
-            advice="use 2026-01-31, 2026-01, 2026-Q1, 2026, 7d, today, yesterday, or this- or last-"
-            " with week, month, quarter or year",
+            tr("{word!r} is no day", word=word),
+            advice=tr(
+                "use 2026-01-31, 2026-01, 2026-Q1, 2026, 7d, today, yesterday, or this- or "
+                "last- with week, month, quarter or year"
+            ),
         ) from None
 
 

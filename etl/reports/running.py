@@ -15,16 +15,17 @@ from etl.dialect import CalendarDay, Database, translated
 from etl.errors import Busy, SettingsError, StoreError
 from etl.reports.header import Param, Report, bound, literal_colons
 from etl.reports.periods import FOLLOWING, days_that_follow
+from etl.texts import tr
 
 ReadRows = Generator[Sequence[Any], None, None]
 BATCH: Final = 1_000
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 NOW: Final = "now"
 DAYS: Final = ("from_day", "to_day", *FOLLOWING)
-VIEWS_ALONE: Final = (
+VIEWS_ALONE: Final = tr(
     "a report of your own reads the views of docs/schema.md: SELECT … FROM uptime_daily"
 )
-READ_ONLY: Final = "a report is one SELECT, or WITH … SELECT: it can read, and nothing else"
+READ_ONLY: Final = tr("a report is one SELECT, or WITH … SELECT: it can read, and nothing else")
 
 
 def run(
@@ -45,8 +46,12 @@ def run(
     if twice := {name for name in header if header.count(name) > 1}:
         lines.close()
         raise SettingsError(
-            f"{report.name}: two columns are called {', '.join(sorted(twice))}",
-            advice="give each a name of its own: SELECT … AS name",
+            tr(
+                "{name}: two columns are called {twice}",
+                name=report.name,
+                twice=", ".join(sorted(twice)),
+            ),
+            advice=tr("give each a name of its own: SELECT … AS name"),
         )
     return [str(name) for name in header], lines
 
@@ -122,16 +127,20 @@ def _blamed(report: Report) -> Iterator[None]:
         yield
     except SettingsError as error:
         if report.is_own:
-            error.message = f"{report.name}: {error.message}"
+            error.message = tr("{name}: {message}", name=report.name, message=error.message)
         raise
     except ResourceClosedError as error:
-        raise SettingsError(f"{report.name}: it gives no rows", advice=READ_ONLY) from error
+        raise SettingsError(
+            tr("{name}: it gives no rows", name=report.name), advice=READ_ONLY
+        ) from error
     except StoreError as error:
         if not report.is_own or isinstance(error, Busy):
             raise
         reason = error.message.partition(": ")[2] or error.message
         advice = VIEWS_ALONE if reason.startswith("permission denied") else READ_ONLY
-        raise SettingsError(f"{report.name}: {reason}", advice=advice) from error
+        raise SettingsError(
+            tr("{name}: {reason}", name=report.name, reason=reason), advice=advice
+        ) from error
 
 
 def plain(value: Any) -> Any:
@@ -175,6 +184,7 @@ def _checked_choice(param: Param, value: Any) -> Any:
         return param.default
     if param.choices and value not in param.choices:
         raise SettingsError(
-            f"{param.name} cannot be {value!r}", advice=f"it can be {', '.join(param.choices)}"
+            tr("{name} cannot be {value!r}", name=param.name, value=value),
+            advice=tr("it can be {choices}", choices=", ".join(param.choices)),
         )
     return value

@@ -16,6 +16,7 @@ from etl.poll import Instant
 from etl.reports.render.columns import Column
 from etl.reports.render.xlsx import Book
 from etl.reports.words import in_chinese
+from etl.texts import tr
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,13 @@ def _days_of_month(month: str, today: date) -> tuple[str, str]:
     first, last = reports.day_range(month, None, today)
     named = Month.of(date.fromisoformat(first))
     if named.first.isoformat() != first or named != Month.of(date.fromisoformat(last)):
-        raise SettingsError(f"{month!r} is no month", advice="use one such as 2026-10")
+        raise SettingsError(
+            tr("{month!r} is no month", month=month), advice=tr("use one such as 2026-10")
+        )
     if first > today.isoformat():
-        raise SettingsError(f"{month} has not begun", advice="name a month that has")
+        raise SettingsError(
+            tr("{month} has not begun", month=month), advice=tr("name a month that has")
+        )
     return first, last
 
 

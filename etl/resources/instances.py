@@ -17,6 +17,7 @@ from etl.redact import mask, redact, redact_words
 from etl.resources.listing import Reject, is_identity, open_listing, parse_json, records_of
 from etl.resources.resource import Resource
 from etl.resources.values import canonical, instant_of, reject_of, text_of
+from etl.texts import tr
 
 VERSION: Final = 3
 LIST_KEY: Final = "instance_list"
@@ -138,7 +139,7 @@ def read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
     try:
         return _decode(body)
     except RecursionError:
-        raise Changed("the answer is nested too deeply") from None
+        raise Changed(tr("the answer is nested too deeply")) from None
 
 
 def _decode(body: bytes) -> tuple[list[Sighting], list[Reject]]:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from etl.errors import Changed
+from etl.texts import tr
 
 LIMIT_BODY = 64 * 2**20
 """Bytes of the largest answer that is read, live or from an archive."""
@@ -58,7 +59,9 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
         return _open_slowly(body, list_key, identity)
     records = answer.data.records
     if records is msgspec.UNSET:
-        raise Changed(f"the answer has no {list_key}", path=f"$.data.{list_key}")
+        raise Changed(
+            tr("the answer has no {list_key}", list_key=list_key), path=f"$.data.{list_key}"
+        )
     identities = tuple(record.identity for record in records or ())
     # the fast decoder took an identity that a database would refuse or change
     if not all(is_identity(name) for name in identities):
@@ -103,12 +106,14 @@ def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:
     """Return `data` and its list of records (null counts as empty) of a parsed answer."""
     content = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(content, dict) or list_key not in content:
-        raise Changed(f"the answer has no {list_key}", path=f"$.data.{list_key}")
+        raise Changed(
+            tr("the answer has no {list_key}", list_key=list_key), path=f"$.data.{list_key}"
+        )
     records = content[list_key]
     if records is None:
         return content, []
     if not isinstance(records, list):
-        raise Changed(f"{list_key} is not a list", path=f"$.data.{list_key}")
+        raise Changed(tr("{list_key} is not a list", list_key=list_key), path=f"$.data.{list_key}")
     return content, records
 
 
@@ -116,9 +121,9 @@ def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
     try:
         answer = parse_json(body)
     except ValueError as error:
-        raise Changed("the answer is not JSON", path="$") from error
+        raise Changed(tr("the answer is not JSON"), path="$") from error
     except RecursionError:
-        raise Changed("the answer is nested too deeply", path="$") from None
+        raise Changed(tr("the answer is nested too deeply"), path="$") from None
     content, records = records_of(answer, list_key)
     identities = (record.get(identity) if isinstance(record, dict) else None for record in records)
     return Listing(

@@ -25,6 +25,7 @@ from etl.resources.values import (
     microcny_of,
     words,
 )
+from etl.texts import tr
 from etl.units import HOUR_S
 
 VERSION = 4
@@ -80,7 +81,9 @@ def _records_in(body: bytes) -> Listed:
     # the form is not published: the only list of an answer is the list
     records = content.get(LIST_KEY, lists[0] if len(lists) == 1 else content)
     if records is not None and not isinstance(records, list):
-        raise Changed(f"the answer has no {LIST_KEY}", path=f"$.data.{LIST_KEY}")
+        raise Changed(
+            tr("the answer has no {list_key}", list_key=LIST_KEY), path=f"$.data.{LIST_KEY}"
+        )
     return Listed(
         reported_total(content.get("total")), [_with_identity(record) for record in records or []]
     )

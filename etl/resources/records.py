@@ -20,6 +20,7 @@ from etl.resources.listing import (
     reported_total,
 )
 from etl.resources.values import Extra, OddValue, Reading, canonical, reject_of
+from etl.texts import tr
 
 
 class Member(NamedTuple):
@@ -72,7 +73,7 @@ def content_of(body: bytes) -> dict[str, Any]:
     answer = _parse_answer(body)
     content = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(content, dict):
-        raise Changed("the answer has no data", path="$.data")
+        raise Changed(tr("the answer has no data"), path="$.data")
     return content
 
 
@@ -148,9 +149,9 @@ def _parse_answer(body: bytes) -> Any:
     try:
         return parse_json(body, Decimal)
     except ValueError as error:
-        raise Changed("the answer is not JSON", path="$") from error
+        raise Changed(tr("the answer is not JSON"), path="$") from error
     except RecursionError:
-        raise Changed("the answer is nested too deeply", path="$") from None
+        raise Changed(tr("the answer is nested too deeply"), path="$") from None
 
 
 def _member_value(record: dict[str, Any], name: str) -> Any:

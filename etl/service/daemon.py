@@ -26,6 +26,7 @@ from etl.service.single import counted
 from etl.service.ticks import Ticks, Watch
 from etl.service.watchdog import Periodic, Pinger, Systemd
 from etl.settings import Settings
+from etl.texts import tr
 from etl.timing import freshness
 
 GRACE_S: Final = 5.0
@@ -261,7 +262,9 @@ class Daemon:
         now = self.app.settings
         for name in ("database_url", "listen", "timezone"):
             if getattr(settings, name) != getattr(now, name):
-                raise SettingsError(f"{name} cannot change while the daemon runs: restart it")
+                raise SettingsError(
+                    tr("{name} cannot change while the daemon runs: restart it", name=name)
+                )
 
     def _say_start(self, health: Health | None) -> None:
         log.info("database: %s", self.app.database.location)

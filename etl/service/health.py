@@ -18,6 +18,7 @@ from etl.errors import Busy, SettingsError
 from etl.service.hosts import is_known_host
 from etl.service.probe import lives
 from etl.settings.service import listen_address
+from etl.texts import tr
 
 Answer = tuple[int, str, bytes]
 """Status, content type, body."""
@@ -52,12 +53,16 @@ class Health:
         except (OSError, OverflowError) as error:
             if getattr(error, "errno", None) == errno.EADDRINUSE and lives(listen):
                 raise Busy(
-                    f"a daemon is at work already: it answers on {listen}",
-                    advice="stop that one first, or give this one another config and --listen",
+                    tr("a daemon is at work already: it answers on {listen}", listen=listen),
+                    advice=tr("stop that one first, or give this one another config and --listen"),
                 ) from error
             raise SettingsError(
-                f"cannot listen on {listen}: {getattr(error, 'strerror', None) or error}",
-                advice="name another address, or off: --listen (CHENYU_LISTEN)",
+                tr(
+                    "cannot listen on {listen}: {getattr}",
+                    listen=listen,
+                    getattr=getattr(error, "strerror", None) or error,
+                ),
+                advice=tr("name another address, or off: --listen (CHENYU_LISTEN)"),
             ) from error
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(

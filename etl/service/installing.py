@@ -24,7 +24,7 @@ from etl.settings import LoadedSettings, Settings, refuse_odd_name, variable
 from etl.settings.checking import relative_paths
 from etl.settings.text import clean
 from etl.settings.variables import known_variables, named_variables
-from etl.texts import locale_language
+from etl.texts import locale_language, tr
 
 SYSTEMCTL_S: Final = 60
 _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
@@ -45,7 +45,7 @@ PATHS: Final = (
 )
 SECRETS: Final = ("CHENYU_PING_URL", "PGPASSWORD")
 _USER_INFO: Final = re.compile(r"://[^/@]*:[^/@]*@|://.*password=")
-PLACES: Final = "run it as root, or install the service for yourself: --user"
+PLACES: Final = tr("run it as root, or install the service for yourself: --user")
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """Folders that the unit of the system hides from its user: ProtectHome, PrivateTmp."""
 
@@ -74,8 +74,8 @@ def carried(
     secret = [name for name in (*named_variables(written), *SECRETS) if environ.get(name)]
     for name in [*secret, *(name for name, value in values.items() if _USER_INFO.search(value))]:
         raise SettingsError(
-            f"{name} is set in this shell alone, and may hold a secret",
-            advice="write it into the config file or a file of its own, and unset it here",
+            tr("{name} is set in this shell alone, and may hold a secret", name=name),
+            advice=tr("write it into the config file or a file of its own, and unset it here"),
         )
     return {
         name: str(Path(clean(value, name)).expanduser().absolute())
@@ -92,8 +92,12 @@ def refuse_unfit(reading: LoadedSettings, environ: Mapping[str, str]) -> None:
     for name, path in relative_paths(reading):
         if reading.origins.get(name, str(reading.config)) == str(reading.config):
             raise SettingsError(
-                f"{name} is a relative path, {path}, and a service starts in another folder",
-                advice=f"write the whole path into {reading.config}",
+                tr(
+                    "{name} is a relative path, {path}, and a service starts in another folder",
+                    name=name,
+                    path=path,
+                ),
+                advice=tr("write the whole path into {config}", config=reading.config),
             )
     for account in reading.settings.accounts:
         if account.key_credential is None:  # systemd has that one, this shell has not
@@ -108,8 +112,12 @@ def service_environment(file: Path = units.ENVIRONMENT) -> dict[str, str]:
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}",
-            advice="run it as root, or write that file anew",
+            tr(
+                "{file} cannot be read: {getattr}",
+                file=file,
+                getattr=getattr(error, "strerror", None) or "it is not UTF-8",
+            ),
+            advice=tr("run it as root, or write that file anew"),
         ) from None
     pairs = (line.strip().partition("=") for line in lines if line.strip()[:1] not in "#;")
     return {name.strip(): clean(value, f"{name.strip()} in {file}") for name, _, value in pairs}
@@ -127,8 +135,10 @@ def refuse_known(config: Path, account: str) -> None:
     known = written.get("accounts", {})
     if account in known or ("api_key_file" in written and not known):
         raise SettingsError(
-            f"{config} has a key for account {account!r} already",
-            advice="name another with --account, or change that file by hand",
+            tr(
+                "{config} has a key for account {account!r} already", config=config, account=account
+            ),
+            advice=tr("name another with --account, or change that file by hand"),
         )
 
 
@@ -182,8 +192,8 @@ def _create(path: Path, content: str, mode: int) -> None:
         path.chmod(mode)
     except OSError as error:
         raise SettingsError(
-            f"{path} cannot be made: {error.strerror}",
-            advice="move it away, or name another place with --config",
+            tr("{path} cannot be made: {strerror}", path=path, strerror=error.strerror),
+            advice=tr("move it away, or name another place with --config"),
         ) from None
 
 
@@ -192,7 +202,8 @@ def _config_tables(config: Path) -> dict[str, dict[str, object]]:
         return tomllib.loads(config.read_text(encoding="utf-8-sig")) if config.exists() else {}
     except (OSError, ValueError) as error:
         raise SettingsError(
-            f"{config} cannot be read ({type(error).__name__})", advice="mend or move it"
+            tr("{config} cannot be read ({name})", config=config, name=type(error).__name__),
+            advice=tr("mend or move it"),
         ) from None
 
 
@@ -240,7 +251,8 @@ def _put(path: Path, text: str) -> None:
             file.write(text.encode())
     except OSError as error:
         raise SettingsError(
-            f"{path.parent} cannot be made: {error.strerror}", advice=PLACES
+            tr("{parent} cannot be made: {strerror}", parent=path.parent, strerror=error.strerror),
+            advice=PLACES,
         ) from None
     except SettingsError as error:
         error.advice = PLACES
@@ -252,8 +264,13 @@ def refuse_hidden(*programs: Path) -> None:
     for folder in (folder for program in programs for folder in program.parents):
         if not folder.stat().st_mode & 0o001:
             raise SettingsError(
-                f"the service's own user cannot enter {folder}, where the program is",
-                advice="install it for everybody, such as into /opt/chenyu-etl; or for you: --user",
+                tr(
+                    "the service's own user cannot enter {folder}, where the program is",
+                    folder=folder,
+                ),
+                advice=tr(
+                    "install it for everybody, such as into /opt/chenyu-etl; or for you: --user"
+                ),
             )
 
 
@@ -266,9 +283,12 @@ def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path]
     for path in (config, *(file for file in secrets if file is not None)):
         if why := _out_of_reach(path.resolve(), hidden):
             raise SettingsError(
-                f"the service's own user cannot read {path}: {why}",
-                advice="chenyu-etl init --system makes a config for the service, in"
-                f" {units.SYSTEM_CONFIG.parent}; or install it for you: --user",
+                tr("the service's own user cannot read {path}: {why}", path=path, why=why),
+                advice=tr(
+                    "chenyu-etl init --system makes a config for the service, in {parent}; or "
+                    "install it for you: --user",
+                    parent=units.SYSTEM_CONFIG.parent,
+                ),
             )
 
 
@@ -286,9 +306,17 @@ def refuse_foreign_archive(archive: Path | None, hidden: Sequence[Path] = HIDDEN
         why = f"it belongs to {_owner(real)}"
     if why:
         raise SettingsError(
-            f"the service's own user cannot write to the archive {archive}: {why}",
-            advice=f"name a folder in {units.STATE}; or make the user, for systemd to use:"
-            f" useradd --system {units.NAME} && install -d -o {units.NAME} FOLDER",
+            tr(
+                "the service's own user cannot write to the archive {archive}: {why}",
+                archive=archive,
+                why=why,
+            ),
+            advice=tr(
+                "name a folder in {state}; or make the user, for systemd to use: useradd "
+                "--system {name} && install -d -o {name} FOLDER",
+                state=units.STATE,
+                name=units.NAME,
+            ),
         )
 
 
@@ -318,7 +346,9 @@ def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:
     if folder is not None:
         unit = folder / unit.name
     if not unit.exists():
-        raise SettingsError(f"there is no {unit}", advice="nothing to do; or --user, or --folder")
+        raise SettingsError(
+            tr("there is no {unit}", unit=unit), advice=tr("nothing to do; or --user, or --folder")
+        )
     if folder is None:
         _run_tool([*_systemctl(system), "disable", "--now", units.NAME])
     unit.unlink()
@@ -334,7 +364,8 @@ def _systemctl(system: bool) -> list[str]:
 def _run_tool(words: list[str]) -> None:
     if shutil.which(words[0]) is None:
         raise SettingsError(
-            f"there is no {words[0]} here", advice="see chenyu-etl service print cron, or launchd"
+            tr("there is no {value} here", value=words[0]),
+            advice=tr("see chenyu-etl service print cron, or launchd"),
         )
     done = subprocess.run(  # noqa: S603 - words of ours
         words, capture_output=True, text=True, timeout=SYSTEMCTL_S, check=False
@@ -342,5 +373,6 @@ def _run_tool(words: list[str]) -> None:
     if done.returncode != 0:
         complaint = done.stderr.strip().partition("\n")[0]
         raise SettingsError(
-            f"{' '.join(words)}: {complaint}", advice="run that by hand to see more"
+            tr("{words}: {complaint}", words=" ".join(words), complaint=complaint),
+            advice=tr("run that by hand to see more"),
         )

@@ -17,6 +17,7 @@ from apscheduler.triggers.base import BaseTrigger
 from apscheduler.triggers.cron import CronTrigger
 
 from etl.errors import SettingsError
+from etl.texts import tr
 from etl.timing.cadence import Cadence
 from etl.timing.triggers import Cron, Trigger, grid, weekdays
 
@@ -35,9 +36,11 @@ def trigger_of(cadence: Cadence, account: str, timezone: str) -> Trigger:
         walls = CronTrigger(**fields, day_of_week=weekdays(weekday), timezone=UTC)
     except (ValueError, TypeError):
         raise SettingsError(
-            f"{cadence.cron!r} is not a cron expression that is understood",
-            advice="minute hour day month weekday, as in '*/5 8-20 * * 1-5'; of day and weekday one"
-            " must be *",
+            tr("{cron!r} is not a cron expression that is understood", cron=cadence.cron),
+            advice=tr(
+                "minute hour day month weekday, as in '*/5 8-20 * * 1-5'; of day and weekday "
+                "one must be *"
+            ),
         ) from None
     is_hourly = hour in ("*", "*/1")
     return Cron(partial(walls.get_next_fire_time, None), ZoneInfo(timezone), is_hourly)

@@ -15,6 +15,7 @@ from typing import Final
 
 from etl.errors import SettingsError
 from etl.settings import KEY_VARIABLE, Settings
+from etl.texts import tr
 
 NAME: Final = "chenyu-etl"
 STATE: Final = Path("/var/lib") / NAME
@@ -153,7 +154,10 @@ def crontab(installed: Installation) -> str:
     ]
     if max(len(line.encode()) for line in lines) > LONGEST_CRON_LINE:
         raise SettingsError(
-            f"a line for cron would be longer than it takes ({LONGEST_CRON_LINE} bytes)",
+            tr(
+                "a line for cron would be longer than it takes ({longest_cron_line} bytes)",
+                longest_cron_line=LONGEST_CRON_LINE,
+            ),
             advice="write into the config file what is set in this shell, and unset it here: "
             + ", ".join(installed.environ),
         )
@@ -183,15 +187,20 @@ def windows(installed: Installation) -> str:
     """
     if installed.environ:
         raise SettingsError(
-            f"a task of Windows takes no variables: {', '.join(installed.environ)}",
-            advice="write them into the config file, or set them for the user and unset them here",
+            tr(
+                "a task of Windows takes no variables: {environ}",
+                environ=", ".join(installed.environ),
+            ),
+            advice=tr(
+                "write them into the config file, or set them for the user and unset them here"
+            ),
         )
     # the line is pasted into cmd.exe, which reads some of these even inside quotes
     odd = sorted({sign for word in installed.command for sign in word if sign in '%&|<>^!"'})
     if odd:
         raise SettingsError(
-            f"the path of the program or of its config holds {' '.join(odd)}",
-            advice="schtasks would not take it as it is: move it",
+            tr("the path of the program or of its config holds {odd}", odd=" ".join(odd)),
+            advice=tr("schtasks would not take it as it is: move it"),
         )
     words = subprocess.list2cmdline([*installed.command, "run"])
     inner = words.replace('"', '\\"')
@@ -225,8 +234,12 @@ def _refuse_bare_keys(settings: Settings) -> None:
         if account.key_file is None:
             variable = account.key_env or KEY_VARIABLE
             raise SettingsError(
-                f"the key of account {account.name!r} is only in this environment, {variable}",
-                advice="put it into a file and name that: api_key_file (chenyu-etl init does)",
+                tr(
+                    "the key of account {name!r} is only in this environment, {variable}",
+                    name=account.name,
+                    variable=variable,
+                ),
+                advice=tr("put it into a file and name that: api_key_file (chenyu-etl init does)"),
             )
 
 
@@ -234,7 +247,14 @@ def _refuse_foreign_database(settings: Settings) -> None:
     url = settings.database_url
     if url.startswith("sqlite:") and not url.startswith(f"sqlite:///{STATE}/"):
         raise SettingsError(
-            f"a service with a user of its own can write to {STATE} only,"
-            f" not to {url.removeprefix('sqlite:///')}",
-            advice=f'set database_url = "{STATE}/{NAME}.db", or install it for yourself: --user',
+            tr(
+                "a service with a user of its own can write to {state} only, not to {removeprefix}",
+                state=STATE,
+                removeprefix=url.removeprefix("sqlite:///"),
+            ),
+            advice=tr(
+                'set database_url = "{state}/{name}.db", or install it for yourself: --user',
+                state=STATE,
+                name=NAME,
+            ),
         )

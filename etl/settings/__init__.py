@@ -38,7 +38,7 @@ from etl.settings.service import (
     read_schedule,
 )
 from etl.settings.text import clean
-from etl.texts import locale_language
+from etl.texts import locale_language, tr
 from etl.timing.cadence import Cadence
 
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
@@ -140,7 +140,9 @@ def read(
     if path.exists():
         written = problems.catch({}, read_config, path)
     elif (config or environ.get("CHENYU_CONFIG")) and not may_be_new:
-        problems.add(f"there is no config file {path}", "create it, or name another")
+        problems.add(
+            tr("there is no config file {path}", path=path), tr("create it, or name another")
+        )
     problems.extend(unknown_names(written, CONFIG_NAMES, str(path)))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
@@ -219,8 +221,8 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
         folders.insert(0, Path(state.partition(":")[0]))
     if not folders:
         raise SettingsError(
-            "this user has no home, so there is no place for the database",
-            advice="name one: CHENYU_DATABASE_URL, or a folder: STATE_DIRECTORY",
+            tr("this user has no home, so there is no place for the database"),
+            advice=tr("name one: CHENYU_DATABASE_URL, or a folder: STATE_DIRECTORY"),
         )
     return [f"sqlite:///{folder / 'chenyu-etl.db'}" for folder in folders]
 

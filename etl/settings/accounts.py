@@ -16,6 +16,7 @@ from etl.settings.problems import Problems
 from etl.settings.readers import base_url, home_expanded, only_text
 from etl.settings.service import read_cadences
 from etl.settings.text import clean_key
+from etl.texts import tr
 from etl.timing.cadence import Cadence
 
 DEFAULT_ACCOUNT: Final = "default"
@@ -24,9 +25,9 @@ CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Where systemd puts what `LoadCredential=` names."""
 KEY_VARIABLE: Final = "CHENYU_API_KEY"
 KEY_FILE_VARIABLE: Final = "CHENYU_API_KEY_FILE"
-WHERE_KEYS_ARE: Final = (
-    "make a key in the console of chenyu.cn, then: export CHENYU_API_KEY=cy_…"
-    " (or put it into a file and name that: CHENYU_API_KEY_FILE)"
+WHERE_KEYS_ARE: Final = tr(
+    "make a key in the console of chenyu.cn, then: export CHENYU_API_KEY=cy_… (or "
+    "put it into a file and name that: CHENYU_API_KEY_FILE)"
 )
 ACCOUNT_KEYS: Final = {
     "api_key_env",
@@ -69,8 +70,12 @@ class Account:
         if not key:
             own = self.key_env if self.key_env != KEY_VARIABLE else None
             raise NoKey(
-                f"there is no API key for account {self.name!r}",
-                advice=f"export {own}=cy_…, as the config file says" if own else WHERE_KEYS_ARE,
+                tr("there is no API key for account {name!r}", name=self.name),
+                advice=(
+                    tr("export {own}=cy_…, as the config file says", own=own)
+                    if own
+                    else WHERE_KEYS_ARE
+                ),
             )
         # from here on it is cut out of every log line and error, in whatever form
         remember(key)
@@ -107,8 +112,12 @@ def read_accounts(
             accounts[name] = _plain_account(name, written, environ, path, problems)
         elif chosen:
             problems.add(
-                f"{path} knows no account {chosen!r}",
-                f"it knows {', '.join(accounts)}; or export {KEY_VARIABLE}=cy_…",
+                tr("{path} knows no account {chosen!r}", path=path, chosen=chosen),
+                tr(
+                    "it knows {accounts}; or export {key_variable}=cy_…",
+                    accounts=", ".join(accounts),
+                    key_variable=KEY_VARIABLE,
+                ),
             )
     elif has_key:
         accounts[name] = _plain_account(name, {}, environ, path, problems, accounts[name])
@@ -164,7 +173,8 @@ def _credential(keys: Mapping[str, Any], origin: str) -> str | None:
     name = only_text(keys, "api_key_credential", origin)
     if name is not None and "/" in name:
         raise SettingsError(
-            f"api_key_credential ({origin}) is a name, not a path", advice="see docs/service.md"
+            tr("api_key_credential ({origin}) is a name, not a path", origin=origin),
+            advice=tr("see docs/service.md"),
         )
     return name
 
@@ -191,9 +201,12 @@ def refuse_odd_name(name: str, origin: str = "") -> None:
     if not plain or len(name) > LONGEST_ACCOUNT or not name.isprintable():
         short = name if len(name) <= 40 else f"{name[:40]}…"
         raise SettingsError(
-            f"{origin}account {short!r} needs a short plain name",
-            advice=f"for example lab; {LONGEST_ACCOUNT} characters at most, on one line, no space"
-            " at its ends",
+            tr("{origin}account {short!r} needs a short plain name", origin=origin, short=short),
+            advice=tr(
+                "for example lab; {longest_account} characters at most, on one line, no space "
+                "at its ends",
+                longest_account=LONGEST_ACCOUNT,
+            ),
         )
 
 
@@ -203,6 +216,6 @@ def _read_key(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(
-            f"API key file {path} cannot be read: {reason}",
-            advice="check its place and permissions",
+            tr("API key file {path} cannot be read: {reason}", path=path, reason=reason),
+            advice=tr("check its place and permissions"),
         ) from None

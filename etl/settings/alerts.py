@@ -25,6 +25,7 @@ from etl.errors import SettingsError
 from etl.redact import remember_address
 from etl.settings.file import nearest
 from etl.settings.problems import Problems
+from etl.texts import tr
 
 KINDS: Final = ("feishu", "wecom", "dingtalk", "webhook", "apprise", "command")
 ON_ALERT: Final = "on_alert"
@@ -62,13 +63,20 @@ class Secret:
             except (OSError, UnicodeDecodeError) as error:
                 why = getattr(error, "strerror", None) or "it is no text"
                 raise SettingsError(
-                    f"{purpose}: file {self.file} cannot be read: {why}",
-                    advice="check its path and permissions",
+                    tr(
+                        "{purpose}: file {file} cannot be read: {why}",
+                        purpose=purpose,
+                        file=self.file,
+                        why=why,
+                    ),
+                    advice=tr("check its path and permissions"),
                 ) from None
         if not value.strip():
             raise SettingsError(
-                f"{purpose} is not set",
-                advice=f"export {self.env}=…" if self.env else "put it into its file",
+                tr("{purpose} is not set", purpose=purpose),
+                advice=(
+                    tr("export {env}=…", env=self.env) if self.env else tr("put it into its file")
+                ),
             )
         for line in value.split():  # a channel can have several addresses
             remember_address(line)
@@ -222,8 +230,11 @@ def _channel(name: str, written: Any, language: str, origin: str, noted: Problem
     for literal in ("url", "secret"):
         if literal in table:
             raise SettingsError(
-                f"{origin}: {at} holds a {literal}",
-                advice=f"put it into a file of its own ({literal}_file) or a variable ({literal}_env)",
+                tr("{origin}: {at} holds a {literal}", origin=origin, at=at, literal=literal),
+                advice=tr(
+                    "put it into a file of its own ({literal}_file) or a variable ({literal}_env)",
+                    literal=literal,
+                ),
             )
     known = [field.name for field in msgspec.structs.fields(_WrittenChannel)]
     noted.extend(_unknown(table, known, at, origin))
@@ -232,7 +243,10 @@ def _channel(name: str, written: Any, language: str, origin: str, noted: Problem
     is_command = keys.kind == "command"
     if not (keys.command if is_command else url):
         needed = "command" if is_command else "url_env or url_file"
-        raise SettingsError(f"{origin}: {at} needs {needed}", advice=f"see {PAGE}")
+        raise SettingsError(
+            tr("{origin}: {at} needs {needed}", origin=origin, at=at, needed=needed),
+            advice=tr("see {page}", page=PAGE),
+        )
     return Channel(
         name=name,
         kind=keys.kind,
@@ -261,8 +275,13 @@ def _owner(name: str, written: Any, channels: set[str], origin: str) -> Owner:
     for channel in owner.mentions:
         if channel not in channels:
             raise SettingsError(
-                f"{origin}: {at}.mentions names channel {channel!r}, which does not exist",
-                advice=f"there are: {', '.join(sorted(channels)) or 'none'}",
+                tr(
+                    "{origin}: {at}.mentions names channel {channel!r}, which does not exist",
+                    origin=origin,
+                    at=at,
+                    channel=channel,
+                ),
+                advice=tr("there are: {channels}", channels=", ".join(sorted(channels)) or "none"),
             )
     return owner
 
@@ -276,7 +295,8 @@ def _command_words(command: str | tuple[str, ...], at: str, origin: str) -> tupl
         words = ()
     if not words:
         raise SettingsError(
-            f"{origin}: {at} is no command", advice='write ["/path/to/command", "word"]'
+            tr("{origin}: {at} is no command", origin=origin, at=at),
+            advice=tr('write ["/path/to/command", "word"]'),
         )
     return words
 
@@ -289,8 +309,18 @@ def _read_struct(table: Mapping[str, Any], kind: type[S], at: str, origin: str) 
         reason, _, path = str(error).partition(" - at `$")
         choices = _choices(kind, path)
         raise SettingsError(
-            f"{origin}: {at}{path.rstrip('`')}: {_plainly(reason)}",
-            advice=f"one of {', '.join(choices)}" if choices else f"see {PAGE}",
+            tr(
+                "{origin}: {at}{rstrip}: {plainly}",
+                origin=origin,
+                at=at,
+                rstrip=path.rstrip("`"),
+                plainly=_plainly(reason),
+            ),
+            advice=(
+                tr("one of {choices}", choices=", ".join(choices))
+                if choices
+                else tr("see {page}", page=PAGE)
+            ),
         ) from None
 
 
@@ -317,7 +347,10 @@ def _plainly(reason: str) -> str:
 
 def _table(value: Any, name: str, origin: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise SettingsError(f"{origin}: {name} must be a table", advice=f"see {PAGE}")
+        raise SettingsError(
+            tr("{origin}: {name} must be a table", origin=origin, name=name),
+            advice=tr("see {page}", page=PAGE),
+        )
     return value
 
 
@@ -328,5 +361,6 @@ def _unknown(
     for name in table:
         if name not in known:
             yield SettingsError(
-                f"{origin}: {at}.{name} is not a setting", advice=nearest(name, known)
+                tr("{origin}: {at}.{name} is not a setting", origin=origin, at=at, name=name),
+                advice=nearest(name, known),
             )

@@ -10,6 +10,7 @@ from etl.errors import SettingsError
 from etl.settings import LoadedSettings
 from etl.settings.file import open_to_others
 from etl.settings.variables import unread_variables
+from etl.texts import tr
 
 
 def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[SettingsError]:
@@ -28,7 +29,9 @@ def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Se
                     yield error
     folder = reading.settings.archive
     if folder is not None and folder.exists() and not folder.is_dir():
-        yield SettingsError(f"archive {folder} is not a folder", advice="name another")
+        yield SettingsError(
+            tr("archive {folder} is not a folder", folder=folder), advice=tr("name another")
+        )
 
 
 def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -39,9 +42,16 @@ def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:
     yield from exposed(reading)
     for account in reading.settings.accounts:
         if account.key_file is not None and open_to_others(account.key_file):
-            yield f"others can read the key file {account.key_file}: chmod 600 {account.key_file}"
+            yield tr(
+                "others can read the key file {key_file}: chmod 600 {key_file}",
+                key_file=account.key_file,
+            )
     for name, path in relative_paths(reading):
-        yield f"{name} is a relative path, {path}: it depends on the folder of each start"
+        yield tr(
+            "{name} is a relative path, {path}: it depends on the folder of each start",
+            name=name,
+            path=path,
+        )
 
 
 def exposed(reading: LoadedSettings) -> Iterator[str]:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from etl.errors import SettingsError
 from etl.settings.text import clean
+from etl.texts import tr
 
-EXAMPLE: Final = "see docs/configuration.md for an example"
+EXAMPLE: Final = tr("see docs/configuration.md for an example")
 
 
 def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
@@ -37,7 +38,8 @@ def read_config(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
-            f"config file {path} cannot be read: {_reason(error)}", advice=EXAMPLE
+            tr("config file {path} cannot be read: {reason}", path=path, reason=_reason(error)),
+            advice=EXAMPLE,
         ) from None  # a syntax error may quote the line, and the line may hold a secret
 
 
@@ -58,24 +60,32 @@ def unknown_names(
     for name in names:
         if name == "api_key":
             yield SettingsError(
-                f"{origin} holds an API key", advice="put it into a file of its own: api_key_file"
+                tr("{origin} holds an API key", origin=origin),
+                advice=tr("put it into a file of its own: api_key_file"),
             )
         elif name not in known:
             yield SettingsError(
-                f"{origin} sets {name!r}, which is not a setting", advice=nearest(name, known)
+                tr("{origin} sets {name!r}, which is not a setting", origin=origin, name=name),
+                advice=nearest(name, known),
             )
 
 
 def nearest(name: str, known: Collection[str]) -> str:
     """Return advice for an unknown name."""
     near = difflib.get_close_matches(name.lower(), known, 1)
-    return f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(known))}"
+    return (
+        tr("did you mean {value}?", value=near[0])
+        if near
+        else tr("known are: {known}", known=", ".join(sorted(known)))
+    )
 
 
 def table(value: Any, name: str, origin: str) -> Mapping[str, Any]:
     """Return the table. Raises `SettingsError` if the value is anything else."""
     if not isinstance(value, dict):
-        raise SettingsError(f"{origin}: {name} must be a table", advice=EXAMPLE)
+        raise SettingsError(
+            tr("{origin}: {name} must be a table", origin=origin, name=name), advice=EXAMPLE
+        )
     return value
 
 

@@ -31,7 +31,9 @@ def uncleaned(value: Any, origin: str) -> str:
     """Return the text as it is written, for a reader that cleans it itself."""
     if not isinstance(value, str):
         name = origin.partition(" ")[0]
-        raise SettingsError(f"{origin} must be text", advice=f'write {name} = "…"')
+        raise SettingsError(
+            tr("{origin} must be text", origin=origin), advice=tr('write {name} = "…"', name=name)
+        )
     return value
 
 
@@ -44,11 +46,16 @@ def number(kind: type[int] | type[float], low: float, high: float, example: floa
             typed = kind(written)  # as text: 10.5 is not a whole number, true is no number at all
         except ValueError:
             raise SettingsError(
-                f"{origin} must be a {'whole ' if kind is int else ''}number",
-                advice=f"for example {example}",
+                tr("{origin} must be a whole number", origin=origin)
+                if kind is int
+                else tr("{origin} must be a number", origin=origin),
+                advice=tr("for example {example}", example=example),
             ) from None
         if not low <= typed <= high:
-            raise SettingsError(f"{origin} is {typed}", advice=f"it must be from {low} to {high}")
+            raise SettingsError(
+                tr("{origin} is {typed}", origin=origin, typed=typed),
+                advice=tr("it must be from {low} to {high}", low=low, high=high),
+            )
         return typed
 
     return read
@@ -64,7 +71,8 @@ def home_expanded(path: Path, origin: str) -> Path:
         return path.expanduser()
     except RuntimeError:
         raise SettingsError(
-            f"{origin} is in the home of a user who has none", advice="write the whole path"
+            tr("{origin} is in the home of a user who has none", origin=origin),
+            advice=tr("write the whole path"),
         ) from None
 
 
@@ -82,14 +90,22 @@ def base_url(value: Any, origin: str) -> str:
         known = False
     if not known:
         raise SettingsError(
-            f"{origin} is not an http(s) URL", advice=f"the public one is {DEFAULT_BASE_URL}"
+            tr("{origin} is not an http(s) URL", origin=origin),
+            advice=tr("the public one is {default_base_url}", default_base_url=DEFAULT_BASE_URL),
         )
     # a URL is shown in messages and stored with polls: a secret in it would be, too
     if parts.username or parts.password or parts.query or parts.fragment or " " in url:
-        raise SettingsError(f"{origin} holds more than host and path", advice="leave that out")
+        raise SettingsError(
+            tr("{origin} holds more than host and path", origin=origin), advice=tr("leave that out")
+        )
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise SettingsError(
-            f"{origin} would send the key unencrypted to {parts.hostname}", advice="use https"
+            tr(
+                "{origin} would send the key unencrypted to {hostname}",
+                origin=origin,
+                hostname=parts.hostname,
+            ),
+            advice=tr("use https"),
         )
     return url.rstrip("/")
 
@@ -98,17 +114,23 @@ def resources(value: Any, origin: str) -> tuple[str, ...]:
     """Return the resources to collect, in the order in which they are polled."""
     names = text(value, origin).split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise SettingsError(f"{origin} must be a list of names", advice=_choice())
+        raise SettingsError(tr("{origin} must be a list of names", origin=origin), advice=_choice())
     names = [name.strip() for name in names]
     if not any(names):
-        raise SettingsError(f"{origin} names nothing to collect", advice=_choice())
+        raise SettingsError(
+            tr("{origin} names nothing to collect", origin=origin), advice=_choice()
+        )
     for name in names:
         if name not in RESOURCES:
             raise SettingsError(
-                f"{origin} names {name!r}, which is not collected", advice=nearest(name, RESOURCES)
+                tr("{origin} names {name!r}, which is not collected", origin=origin, name=name),
+                advice=nearest(name, RESOURCES),
             )
         if names.count(name) > 1:
-            raise SettingsError(f"{origin} names {name!r} twice", advice="name it once")
+            raise SettingsError(
+                tr("{origin} names {name!r} twice", origin=origin, name=name),
+                advice=tr("name it once"),
+            )
     # in the order of the registry: instances first, since the rest is optional
     return tuple(name for name in RESOURCES if name in names)
 
@@ -124,7 +146,7 @@ def language(value: Any, origin: str) -> str:
 
 
 def _choice() -> str:
-    return f"name some of {', '.join(RESOURCES)}"
+    return tr("name some of {resources}", resources=", ".join(RESOURCES))
 
 
 def only_text(keys: Mapping[str, Any], name: str, origin: str) -> str | None:

@@ -12,6 +12,7 @@ from etl.resources import RESOURCES
 from etl.settings.file import nearest
 from etl.settings.readers import text
 from etl.settings.text import clean
+from etl.texts import tr
 from etl.timing.cadence import Cadence, read_cadence
 from etl.timing.triggers import can_fire
 
@@ -37,8 +38,8 @@ def read_listen(value: Any, origin: str) -> str:
         is_known = False
     if not is_known or any(sign in listen for sign in " /"):
         raise SettingsError(
-            f"{origin} is not an address: {listen!r}",
-            advice=f"for example {DEFAULT_LISTEN}, or off",
+            tr("{origin} is not an address: {listen!r}", origin=origin, listen=listen),
+            advice=tr("for example {default_listen}, or off", default_listen=DEFAULT_LISTEN),
         )
     return listen
 
@@ -52,7 +53,9 @@ def read_ping_url(value: Any, origin: str) -> str:
     except ValueError:  # a port or an address that is none
         is_known = False
     if url and (not is_known or " " in url or not url.isascii()):
-        raise SettingsError(f"{origin} is not an http(s) URL", advice="see docs/service.md")
+        raise SettingsError(
+            tr("{origin} is not an http(s) URL", origin=origin), advice=tr("see docs/service.md")
+        )
     remember_address(url)
     return url
 
@@ -62,7 +65,8 @@ def read_log_format(value: Any, origin: str) -> str:
     form = text(value, origin)
     if form not in LOG_FORMATS:
         raise SettingsError(
-            f"{origin} is {form!r}", advice=f"it must be one of {', '.join(LOG_FORMATS)}"
+            tr("{origin} is {form!r}", origin=origin, form=form),
+            advice=tr("it must be one of {log_formats}", log_formats=", ".join(LOG_FORMATS)),
         )
     return form
 
@@ -77,10 +81,18 @@ def read_schedule(variable: str, written: Mapping[str, Any], origin: str) -> Map
         name, equals, cadence = (word.strip() for word in part.partition("="))
         if part.strip() and not equals:
             raise SettingsError(
-                f"{SCHEDULE_VARIABLE} is not understood", advice="write instances=2m; bills=1h"
+                tr("{schedule_variable} is not understood", schedule_variable=SCHEDULE_VARIABLE),
+                advice=tr("write instances=2m; bills=1h"),
             )
         if name in named:
-            raise SettingsError(f"{SCHEDULE_VARIABLE} names {name!r} twice", advice="name it once")
+            raise SettingsError(
+                tr(
+                    "{schedule_variable} names {name!r} twice",
+                    schedule_variable=SCHEDULE_VARIABLE,
+                    name=name,
+                ),
+                advice=tr("name it once"),
+            )
         if part.strip():
             named[name] = cadence
     return {**read_cadences(written, origin), **read_cadences(named, SCHEDULE_VARIABLE)}
@@ -91,7 +103,8 @@ def read_cadences(written: Mapping[str, Any], origin: str) -> Mapping[str, Caden
     for name in written:
         if name not in RESOURCES:
             raise SettingsError(
-                f"{origin} names {name!r}, which is not collected", advice=nearest(name, RESOURCES)
+                tr("{origin} names {name!r}, which is not collected", origin=origin, name=name),
+                advice=nearest(name, RESOURCES),
             )
     return {name: _cadence(value, f"{origin}: {name}") for name, value in written.items()}
 
@@ -100,7 +113,7 @@ def _cadence(value: Any, origin: str) -> Cadence:
     cadence = read_cadence(value, origin)
     if cadence.cron and not can_fire(cadence.cron):
         raise SettingsError(
-            f"{origin}: {cadence.cron!r} never fires",
-            advice="minute hour day month weekday, as in '*/5 8-20 * * 1-5'",
+            tr("{origin}: {cron!r} never fires", origin=origin, cron=cadence.cron),
+            advice=tr("minute hour day month weekday, as in '*/5 8-20 * * 1-5'"),
         )
     return cadence

@@ -6,6 +6,7 @@ import unicodedata
 from typing import Final
 
 from etl.errors import SettingsError
+from etl.texts import tr
 
 _AROUND: Final = " \t\r\n\f\v\ufeff\u200b\u200c\u200d\u2060\u00a0\u3000"
 """White space, byte order marks and zero-width characters: nobody means them at the ends of a value."""
@@ -26,11 +27,14 @@ def clean(text: str, origin: str) -> str:
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "\"'":
         bare = bare[1:-1].strip(_AROUND)
     if bare and (bare[0] in _QUOTES or bare[-1] in _QUOTES):
-        raise SettingsError(f"{origin} begins or ends with a quote", advice="leave the quotes out")
+        raise SettingsError(
+            tr("{origin} begins or ends with a quote", origin=origin),
+            advice=tr("leave the quotes out"),
+        )
     if any(unicodedata.category(sign) in _ODD for sign in bare):
         raise SettingsError(
-            f"{origin} holds a control character or an invisible one",
-            advice="write it anew, on one line, instead of copying it",
+            tr("{origin} holds a control character or an invisible one", origin=origin),
+            advice=tr("write it anew, on one line, instead of copying it"),
         )
     return bare
 
@@ -40,7 +44,7 @@ def clean_key(text: str, origin: str) -> str:
     key = clean(text, origin)
     if not key.isascii() or " " in key:
         raise SettingsError(
-            f"{origin} holds characters that no key has",
-            advice="copy the key alone, as the console of chenyu.cn shows it",
+            tr("{origin} holds characters that no key has", origin=origin),
+            advice=tr("copy the key alone, as the console of chenyu.cn shows it"),
         )
     return key

@@ -19,6 +19,7 @@ from etl.errors import Changed, ErrorKind, Missing, Refused, SourceError, Unavai
 from etl.redact import scrub
 from etl.resources.listing import parse_json
 from etl.source.proxies import Proxy
+from etl.texts import tr
 
 WORDS_LIMIT: Final = 200
 TOO_MANY: Final = 429
@@ -93,7 +94,9 @@ def _error(
     if refusal is not None:
         return Refused(what, advice=_REFUSALS[refusal], status=refusal)
     if not faults and is_json:
-        return Changed(f"{what}, without a readable code", advice=ADVICE_CHANGED, path="$.code")
+        return Changed(
+            tr("{what}, without a readable code", what=what), advice=ADVICE_CHANGED, path="$.code"
+        )
     if NOT_FOUND in faults:
         return Missing(what, advice=ADVICE_CHANGED)
     if faults and 300 <= faults[0] < 500 and faults[0] not in _PASSING:

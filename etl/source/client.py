@@ -37,12 +37,13 @@ from etl.source.answers import (
 from etl.source.deadline import TimeBudget
 from etl.source.http import Transport
 from etl.source.proxies import Proxy
+from etl.texts import tr
 
 Clock = Callable[[], float]
 """Seconds since 1970-01-01T00:00:00Z on the local clock."""
 
 MAX_REDIRECTS: Final = 3
-ADVICE_REDIRECT: Final = "set CHENYU_BASE_URL to the address that really serves the API"
+ADVICE_REDIRECT: Final = tr("set CHENYU_BASE_URL to the address that really serves the API")
 
 _log: Final = logging.getLogger(__name__)
 for _name in ("httpx", "httpcore"):  # they log URLs with their query, and headers
@@ -163,7 +164,9 @@ class Client:
         for _ in range(1 + MAX_REDIRECTS):
             # a turn for each request, not for each get: waits before a retry hold no connection
             if not self._turns.acquire(timeout=max(0.0, ends - time.monotonic())):
-                raise Unavailable(f"GET {path}: no free connection in time", advice=ADVICE_WAIT)
+                raise Unavailable(
+                    tr("GET {path}: no free connection in time", path=path), advice=ADVICE_WAIT
+                )
             try:
                 response, answer = self._exchange(path, request, ends)
             finally:
@@ -172,7 +175,14 @@ class Client:
                 self._check(path, response, answer)
                 return answer
             request = self._redirected(path, response)
-        raise Changed(f"GET {path}: more than {MAX_REDIRECTS} redirects", advice=ADVICE_REDIRECT)
+        raise Changed(
+            tr(
+                "GET {path}: more than {max_redirects} redirects",
+                path=path,
+                max_redirects=MAX_REDIRECTS,
+            ),
+            advice=ADVICE_REDIRECT,
+        )
 
     def _exchange(
         self, path: str, request: httpx.Request, ends: float
@@ -190,7 +200,8 @@ class Client:
         # a redirect can lead to a URL that httpx cannot read
         except (httpx.RequestError, httpx.InvalidURL, zlib.error) as error:
             raise Unavailable(
-                f"GET {path}: {self._words(error)}", advice=advice_through(ADVICE_WAIT, self._proxy)
+                tr("GET {path}: {words}", path=path, words=self._words(error)),
+                advice=advice_through(ADVICE_WAIT, self._proxy),
             ) from None
         date = http_date(response.headers.get("date"))
         assert self._sent.at is not None
@@ -205,10 +216,16 @@ class Client:
         for piece in _unpacked(response, self._body_limit):
             body += piece
             if len(body) > self._body_limit:
-                what = f"GET {path}: the answer is larger than {self._body_limit} bytes"
+                what = tr(
+                    "GET {path}: the answer is larger than {body_limit} bytes",
+                    path=path,
+                    body_limit=self._body_limit,
+                )
                 raise Changed(what, advice=ADVICE_CHANGED)
             if time.monotonic() > ends:
-                raise Unavailable(f"GET {path}: the answer took too long", advice=ADVICE_WAIT)
+                raise Unavailable(
+                    tr("GET {path}: the answer took too long", path=path), advice=ADVICE_WAIT
+                )
         # a proxy or an error page may echo the header that it got
         return bytes(body).replace(self._key, MASK.encode())
 
@@ -218,7 +235,9 @@ class Client:
         # http to https is another origin too: who redirects is not who was asked
         if target.userinfo or _origin(target) != _origin(response.url):
             host = safe_words(f"{target.scheme}://{target.host}")
-            what = f"GET {path}: redirected to {host}; the key was not sent there"
+            what = tr(
+                "GET {path}: redirected to {host}; the key was not sent there", path=path, host=host
+            )
             raise Changed(what, advice=ADVICE_REDIRECT)
         return self._request(target)
 
@@ -239,16 +258,20 @@ class Client:
 
     def _words(self, error: Exception) -> str:
         """Map a foreign exception to words, without a text of it that can hold a header or a body."""
-        through = f" through the proxy {self._proxy.label}" if self._proxy else ""
+        through = tr(" through the proxy {label}", label=self._proxy.label) if self._proxy else ""
         match error:
             case httpx.ConnectTimeout():
-                return f"no connection{through} in time"
+                return tr("no connection{through} in time", through=through)
             case httpx.TimeoutException():
-                return "no answer in time"
+                return tr("no answer in time")
             case httpx.ConnectError() | httpx.ProxyError():
-                return f"no connection{through}: {safe_words(str(error))}"
+                return tr(
+                    "no connection{through}: {safe_words}",
+                    through=through,
+                    safe_words=safe_words(str(error)),
+                )
             case _:
-                return f"the connection or the answer broke ({type(error).__name__})"
+                return tr("the connection or the answer broke ({name})", name=type(error).__name__)
 
     def _count(self, requests: int = 0, retries: int = 0, limited: int = 0) -> None:
         # += on an attribute is no single step, and pages are read in several threads
@@ -288,22 +311,22 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def _checked_url(base_url: str) -> str:
-    advice = "CHENYU_BASE_URL is like https://www.chenyu.cn/api/open/v2"
+    advice = tr("CHENYU_BASE_URL is like https://www.chenyu.cn/api/open/v2")
     try:
         url = httpx.URL(base_url)
     except (httpx.InvalidURL, TypeError):
-        raise SettingsError("the base URL is not a URL", advice=advice) from None
+        raise SettingsError(tr("the base URL is not a URL"), advice=advice) from None
     if url.scheme not in ("http", "https") or not url.host:
-        raise SettingsError("the base URL is not an http or https URL", advice=advice)
+        raise SettingsError(tr("the base URL is not an http or https URL"), advice=advice)
     if url.userinfo or url.query or url.fragment:
-        raise SettingsError("the base URL has user-info, a query or a fragment", advice=advice)
+        raise SettingsError(tr("the base URL has user-info, a query or a fragment"), advice=advice)
     return str(url).rstrip("/")
 
 
 def _checked_key(key: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise SettingsError(
-            "the API key is empty or has characters that no key has (a space, a line break, …)",
+            tr("the API key is empty or has characters that no key has (a space, a line break, …)"),
             advice=ADVICE_KEY,
         )
     return key

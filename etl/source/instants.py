@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from etl.errors import ClockUnsure
 from etl.history.days import iso
 from etl.poll import DRIFT, SKEW_S, ClockMemory, Instant
+from etl.texts import tr
 
 if TYPE_CHECKING:
     from etl.source.answers import Answer
@@ -26,9 +27,10 @@ CONFIRMED_AFTER_S: Final = 10
 """A second reading comes at least so much later: a cached `Date` would differ from it by then."""
 LARGEST_OFFSET_S: Final = 999_999_999
 """The most that the database holds: beyond it the local clock is decades off."""
-ADVICE: Final = (
-    "see that this machine's clock is right (NTP); what another poll reads alike,"
-    f" {CONFIRMED_AFTER_S} s later or more, is believed"
+ADVICE: Final = tr(
+    "see that this machine's clock is right (NTP); what another poll reads alike, "
+    "{confirmed_after_s} s later or more, is believed",
+    confirmed_after_s=CONFIRMED_AFTER_S,
 )
 
 
@@ -107,13 +109,16 @@ class ClockReadings:
             waited_s = self._first_sent_at - refused_at
             passed_s = waited_s + seen.middle - refused.offset_s  # by the source's dates
             if waited_s >= CONFIRMED_AFTER_S and abs(passed_s) < SKEW_S:
-                note = "the source's date stands still: it says nothing"
+                note = tr("the source's date stands still: it says nothing")
                 kept = _widened(_Interval(known[0], known[0]), known, by_s)
                 return self._within(kept, memory, notes=(note,))
             is_same = seen.is_near(refused.offset_s, SKEW_S + DRIFT * abs(waited_s))
             # an equal reading some time later, by other requests: the clock was really set
             if waited_s >= CONFIRMED_AFTER_S and is_same:
-                note = f"the source's clock minus this machine's is {seen.middle:.0f} s now"
+                note = tr(
+                    "the source's clock minus this machine's is {middle:.0f} s now",
+                    middle=seen.middle,
+                )
                 return self._within(seen, memory, seen.middle, (note,))
         raise self._unsure(memory, seen.middle)
 
@@ -121,10 +126,19 @@ class ClockReadings:
         # for the message: by which clock it is what time, since only a person can tell who is right
         source_at = math.floor(self._first_sent_at + offset_s)
         expected_at = math.floor(self._first_sent_at + memory.offset_s)
-        ours = "this machine's clock" if not memory.offsets else "the polls before and this machine"
+        ours = (
+            tr("this machine's clock")
+            if not memory.offsets
+            else tr("the polls before and this machine")
+        )
         return ClockUnsure(
-            f"the source says that it is {iso(source_at)}, by {ours} it is {iso(expected_at)}:"
-            " one of the clocks is wrong",
+            tr(
+                "the source says that it is {source_at}, by {ours} it is {expected_at}: one of "
+                "the clocks is wrong",
+                source_at=iso(source_at),
+                ours=ours,
+                expected_at=iso(expected_at),
+            ),
             advice=ADVICE,
             # kept, so that a later poll that reads the same can confirm it
             offset_s=round(offset_s, 3) if abs(offset_s) <= LARGEST_OFFSET_S else None,

@@ -16,6 +16,7 @@ import certifi
 
 from etl.errors import SettingsError
 from etl.redact import remember
+from etl.texts import tr
 
 PROXIES: Final = "http://HOST:PORT, https://HOST:PORT or socks5://HOST:PORT"
 _SCHEMES: Final = {
@@ -91,7 +92,8 @@ def tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
 
 def _read_proxy(value: str, variable: str) -> Proxy:
     odd = SettingsError(
-        f"{variable} is not the URL of a proxy", advice=f"write {PROXIES}, or unset {variable}"
+        tr("{variable} is not the URL of a proxy", variable=variable),
+        advice=tr("write {proxies}, or unset {variable}", proxies=PROXIES, variable=variable),
     )
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
@@ -99,7 +101,10 @@ def _read_proxy(value: str, variable: str) -> Proxy:
     except ValueError:  # a port or an address that is none
         raise odd from None
     if parts.scheme.startswith("socks4"):
-        raise SettingsError(f"{variable}: SOCKS 4 is not supported", advice=f"write {PROXIES}")
+        raise SettingsError(
+            tr("{variable}: SOCKS 4 is not supported", variable=variable),
+            advice=tr("write {proxies}", proxies=PROXIES),
+        )
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not host or port == 0 or not re.fullmatch(r"[\w.:%-]+", host, re.ASCII):
         raise odd
@@ -148,8 +153,17 @@ def _load_folder(context: ssl.SSLContext, folder: str) -> None:
 
 
 def _unusable(variable: str, path: str, error: OSError) -> SettingsError:
-    why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or error
+    why = (
+        tr("it holds no certificate")
+        if isinstance(error, ssl.SSLError)
+        else error.strerror or error
+    )
     return SettingsError(
-        f"{variable} names {path}, which cannot be used: {why}",
-        advice=f"correct {variable}, or unset it",
+        tr(
+            "{variable} names {path}, which cannot be used: {why}",
+            variable=variable,
+            path=path,
+            why=why,
+        ),
+        advice=tr("correct {variable}, or unset it", variable=variable),
     )

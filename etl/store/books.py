@@ -26,6 +26,7 @@ from etl.store.price_periods import overrides, write_overrides
 from etl.store.rules import allocation_rules, write_rules
 from etl.store.state_lengths import Boots, learned_boots
 from etl.store.subject import Subject
+from etl.texts import tr
 
 BATCH: Final = 5_000
 _BUDGET_COLUMNS: Final = tuple(f.name for f in fields(MonthlyBudget))
@@ -140,8 +141,12 @@ class BooksReader(Subject):
         # a name that is not there may be a typing error: an empty answer would hide it
         if not rows:
             raise SettingsError(
-                f"there is no account {name!r}" if name else "nothing is synced yet",
-                advice="see chenyu-etl status",
+                (
+                    tr("there is no account {name!r}", name=name)
+                    if name
+                    else tr("nothing is synced yet")
+                ),
+                advice=tr("see chenyu-etl status"),
             )
         return [AccountKey(*row) for row in rows]
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, inspect, select, text
 
 from etl import tables
 from etl.errors import SchemaTooNew, StoreError
+from etl.texts import tr
 
 LAST: Final = "0007"
 """The last revision of the earlier numbering."""
@@ -44,15 +45,21 @@ def refuse_unless_last(conn: Connection, at: str) -> None:
     # its numbers overlap with those of today: only the setting tells them apart
     if at > LAST:
         raise SchemaTooNew(
-            f"the database is at revision {at} of a numbering that this program does not know",
-            advice="upgrade chenyu-etl: pip install --upgrade chenyu-etl",
+            tr(
+                "the database is at revision {at} of a numbering that this program does not know",
+                at=at,
+            ),
+            advice=tr("upgrade chenyu-etl: pip install --upgrade chenyu-etl"),
         )
     # a number alone may lie: the last two tables of that revision must be there
     missing = [name for name in ("running_sum", "cost_sum") if not inspect(conn).has_table(name)]
     if at != LAST or missing:
         raise StoreError(
-            f"the database is at revision {at} of the numbering before the first release",
-            advice=f"git checkout {LAST_COMMIT} and run its chenyu-etl db upgrade on it, then this one",
+            tr("the database is at revision {at} of the numbering before the first release", at=at),
+            advice=tr(
+                "git checkout {last_commit} and run its chenyu-etl db upgrade on it, then this one",
+                last_commit=LAST_COMMIT,
+            ),
         )
 
 

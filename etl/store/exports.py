@@ -12,6 +12,7 @@ from etl.errors import SettingsError
 from etl.store.schema import stored_timezone
 from etl.store.subject import Subject
 from etl.tables.exported import Exported
+from etl.texts import tr
 
 BATCH: Final = 20_000
 """Rows read at a time."""
@@ -81,7 +82,9 @@ class ExportsReader(Subject):
         )
         first, last = result.one()
         if first is None:
-            raise SettingsError(f"{month!r} is no month", advice="name one: --month 2026-10")
+            raise SettingsError(
+                tr("{month!r} is no month", month=month), advice=tr("name one: --month 2026-10")
+            )
         return {"first": first, "last": last}
 
     def _streamed(self, sql: str, **parameters: Any) -> Any:

@@ -24,6 +24,7 @@ from etl.store.rows import (
     distance_from,
 )
 from etl.store.subject import AccountSubject
+from etl.texts import tr
 from etl.timing.freshness import FUTURE_ADVICE, FUTURE_S, usual_offset_s
 
 APPLIED: Final = ("complete", "partial")
@@ -106,9 +107,12 @@ class PollsReader(AccountSubject):
         if last is not None and started_at <= last.started_at:
             is_far = last.started_at - started_at > FUTURE_S
             raise StalePoll(
-                f"a poll of {days.iso(started_at)} is not newer than the newest applied one,"
-                f" {days.iso(last.started_at)}",
-                advice=FUTURE_ADVICE if is_far else "check the clocks: chenyu-etl doctor",
+                tr(
+                    "a poll of {iso} is not newer than the newest applied one, {iso2}",
+                    iso=days.iso(started_at),
+                    iso2=days.iso(last.started_at),
+                ),
+                advice=(FUTURE_ADVICE if is_far else tr("check the clocks: chenyu-etl doctor")),
                 offset_s=offset_s,
             )
         return last

@@ -12,6 +12,7 @@ from etl import tables
 from etl.errors import SettingsError
 from etl.poll import Instant
 from etl.store.subject import Subject
+from etl.texts import tr
 
 _account, _run, _instance = tables.account.c, tables.sync_run.c, tables.instance.c
 NAMED: Final = (tables.price_override, tables.allocation_rule)
@@ -58,8 +59,8 @@ class RegistryWriter(RegistryReader):
         # two histories cannot be merged: both would have versions of one time
         if new in names:
             raise SettingsError(
-                f"there is an account {new!r} already, with a history of its own",
-                advice=f"to watch that one alone: chenyu-etl account retire {old}",
+                tr("there is an account {new!r} already, with a history of its own", new=new),
+                advice=tr("to watch that one alone: chenyu-etl account retire {old}", old=old),
             )
         self._conn.execute(update(tables.account).where(_account.name == old).values(name=new))
         for table in NAMED:
@@ -94,8 +95,12 @@ class RegistryWriter(RegistryReader):
         names = self._conn.scalars(select(_account.name).order_by(_account.account_id)).all()
         if name not in names:
             raise SettingsError(
-                f"nothing was synced of an account {name!r}",
-                advice=f"there is {', '.join(names)}" if names else "there is none yet",
+                tr("nothing was synced of an account {name!r}", name=name),
+                advice=(
+                    tr("there is {names}", names=", ".join(names))
+                    if names
+                    else tr("there is none yet")
+                ),
             )
         return names
 

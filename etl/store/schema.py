@@ -15,6 +15,7 @@ from etl.dialect import DATABASE_ID, OURS, Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
 from etl.history.days import FIRST_DAY, Day, Zone
 from etl.store import derivation, earlier, views
+from etl.texts import tr
 
 YEARS_AHEAD: Final = 2
 VERSION_TABLE: Final = "alembic_version"
@@ -96,17 +97,17 @@ def require(conn: Connection) -> None:
     if at != head():
         raise StoreError(
             _described(at),
-            advice="run chenyu-etl db upgrade, or chenyu-etl sync",
+            advice=tr("run chenyu-etl db upgrade, or chenyu-etl sync"),
         )
 
 
 def _described(at: str | None) -> str:
     if at is None:
-        return "the database is empty"
+        return tr("the database is empty")
     return (
-        "the database is an earlier version's"
+        tr("the database is an earlier version's")
         if at == EARLIER
-        else f"the database is at revision {at}"
+        else tr("the database is at revision {at}", at=at)
     )
 
 
@@ -171,7 +172,9 @@ def stored_timezone(conn: Connection) -> str:
         select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
     )
     if name is None:
-        raise StoreError("the database has no time zone", advice="run chenyu-etl db upgrade")
+        raise StoreError(
+            tr("the database has no time zone"), advice=tr("run chenyu-etl db upgrade")
+        )
     return name
 
 
@@ -231,26 +234,37 @@ def _refuse_foreign_tables(conn: Connection, at: str | None) -> None:
     if other or at is not None:
         is_file = conn.dialect.name == "sqlite"
         raise SettingsError(
-            f"this database holds something else: {', '.join((other or [VERSION_TABLE])[:3])}",
-            advice="name a new file: --database, or CHENYU_DATABASE_URL"
-            if is_file
-            else "make a database of its own, or a schema: ALTER ROLE … SET search_path = chenyu",
+            tr(
+                "this database holds something else: {value}",
+                value=", ".join((other or [VERSION_TABLE])[:3]),
+            ),
+            advice=(
+                tr("name a new file: --database, or CHENYU_DATABASE_URL")
+                if is_file
+                else tr(
+                    "make a database of its own, or a schema: ALTER ROLE … SET search_path = chenyu"
+                )
+            ),
         )
 
 
 def _refuse_newer(at: str | None) -> None:
     if at is not None and at > head():
         raise SchemaTooNew(
-            f"the database is at revision {at}, this program knows {head()} at most",
-            advice="upgrade chenyu-etl: pip install --upgrade chenyu-etl",
+            tr(
+                "the database is at revision {at}, this program knows {head} at most",
+                at=at,
+                head=head(),
+            ),
+            advice=tr("upgrade chenyu-etl: pip install --upgrade chenyu-etl"),
         )
 
 
 def _refuse_unknown_revision(target: str) -> None:
     if target not in (BASE, *revisions()):
         raise SettingsError(
-            f"there is no revision {target!r}",
-            advice=f"there are: {', '.join((BASE, *revisions()))}",
+            tr("there is no revision {target!r}", target=target),
+            advice=tr("there are: {value}", value=", ".join((BASE, *revisions()))),
         )
 
 
@@ -258,8 +272,16 @@ def refuse_other_zone(stored: str | None, zone: Zone) -> None:
     """Raise `SettingsError` if the database counts days in another zone."""
     if stored is not None and stored != zone.name:
         raise SettingsError(
-            f"the database counts days in {stored}, the settings say {zone.name}",
-            advice=f"run chenyu-etl rebuild --timezone {zone.name}, or set timezone to {stored}",
+            tr(
+                "the database counts days in {stored}, the settings say {name}",
+                stored=stored,
+                name=zone.name,
+            ),
+            advice=tr(
+                "run chenyu-etl rebuild --timezone {name}, or set timezone to {stored}",
+                name=zone.name,
+                stored=stored,
+            ),
         )
 
 

@@ -15,6 +15,7 @@ from etl.history.days import iso
 from etl.poll import Instant
 from etl.store.account import Reader
 from etl.store.subject import Subject
+from etl.texts import tr
 from etl.units import CARD
 
 _run, _instance, _usage = tables.sync_run.c, tables.instance.c, tables.instance_usage.c
@@ -66,9 +67,12 @@ class Doubled:
 
     def __str__(self) -> str:
         first, other = self.accounts
-        return (
-            f"accounts {first} and {other} list the same {self.instances} instances:"
-            " everything of them is counted twice"
+        return tr(
+            "accounts {first} and {other} list the same {instances} instances: everything "
+            "of them is counted twice",
+            first=first,
+            other=other,
+            instances=self.instances,
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from etl.errors import SettingsError
+from etl.texts import tr
 from etl.units import DAY_S, HOUR_S
 
 SHORTEST_S: Final = 1
@@ -59,8 +60,8 @@ def read_cadence(value: object, setting: str) -> Cadence:
     every_s = int(interval[1]) * _UNITS[interval[2]] if interval else 0
     if not SHORTEST_S <= every_s <= LONGEST_S:
         raise SettingsError(
-            f"{setting} is neither an interval nor a cron expression",
-            advice="write 30s, 2m, 1h or 1d (31 days at most), five fields as in cron, or off",
+            tr("{setting} is neither an interval nor a cron expression", setting=setting),
+            advice=tr("write 30s, 2m, 1h or 1d (31 days at most), five fields as in cron, or off"),
         )
     return Cadence(every_s)
 

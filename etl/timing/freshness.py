@@ -7,6 +7,7 @@ from statistics import median
 from typing import Final
 
 from etl.errors import UNFIT_KEY, ErrorKind
+from etl.texts import tr
 from etl.timing.cadence import duration
 
 FRESH_INTERVALS: Final = 3
@@ -16,7 +17,7 @@ FUTURE_S: Final = 60.0
 """A poll that is further ahead than this is impossible, and no sign of life."""
 READINGS: Final = 3
 """The offset between two clocks is the median of so many of its newest readings."""
-FUTURE_ADVICE: Final = (
+FUTURE_ADVICE: Final = tr(
     "see that this machine's clock is right (NTP), then: chenyu-etl db repair-clock"
 )
 BLINDING: Final = UNFIT_KEY | {ErrorKind.CLOCK, ErrorKind.STALE}
@@ -46,13 +47,15 @@ def why_stale(
     """
     # before the age: a refused key stays refused, so the account is blind from now on
     if error_kind in BLINDING:
-        return f"the newest poll was refused ({error_kind})"
+        return tr("the newest poll was refused ({error_kind})", error_kind=error_kind)
     if complete_at is None:
-        return "there was no complete poll yet"
+        return tr("there was no complete poll yet")
     age_s = now - complete_at
     # a poll from the future would stay "fresh" until its time has come
     if age_s < -FUTURE_S:
-        return f"the newest complete poll is {duration(round(-age_s))} in the future"
+        return tr(
+            "the newest complete poll is {duration} in the future", duration=duration(round(-age_s))
+        )
     if age_s > limit:
-        return f"the newest complete poll is {duration(round(age_s))} old"
+        return tr("the newest complete poll is {duration} old", duration=duration(round(age_s)))
     return None

@@ -23,6 +23,7 @@ from etl.errors import DeliveryError, SettingsError
 from etl.poll import Instant
 from etl.redact import remember
 from etl.settings.alerts import Channel
+from etl.texts import tr
 
 Size = Callable[[str], int]
 LIMITS: Final[Mapping[str, tuple[int, Size]]] = {
@@ -110,10 +111,10 @@ def _sender(
         worker.start()
         worker.join(TOTAL_S * channel.timeout_s)
         if worker.is_alive():  # a server that drips bytes would keep it for ever
-            raise DeliveryError(f"{label}: no answer in time")
+            raise DeliveryError(tr("{label}: no answer in time", label=label))
         reason = heard.refusal(is_sent=done == [True])
         if reason is not None:
-            raise DeliveryError(f"{label}: {reason}")
+            raise DeliveryError(tr("{label}: {reason}", label=label, reason=reason))
 
     return send
 
@@ -184,8 +185,8 @@ def _label(service: Any, url: str) -> str:
 
 def _not_understood(message: Message, now: Instant) -> None:
     raise DeliveryError(
-        "apprise: an address is not understood",
-        advice="see apprise's list of services for its form",
+        tr("apprise: an address is not understood"),
+        advice=tr("see apprise's list of services for its form"),
     )
 
 
@@ -194,8 +195,8 @@ def _library() -> Any:
         import apprise
     except ModuleNotFoundError as error:
         raise SettingsError(
-            "channels of kind apprise need the library apprise",
-            advice="pip install 'chenyu-etl[alerts]'",
+            tr("channels of kind apprise need the library apprise"),
+            advice=tr("pip install 'chenyu-etl[alerts]'"),
         ) from error
     for name in ("apprise", "urllib3"):  # they log addresses
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)

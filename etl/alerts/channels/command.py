@@ -16,6 +16,7 @@ from etl.alerts.channels.webhook import document
 from etl.alerts.message import Message
 from etl.errors import DeliveryError
 from etl.settings.alerts import Channel
+from etl.texts import tr
 
 PASSED: Final = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT"}
@@ -41,17 +42,23 @@ def _run_command(channel: Channel, message: Message, environ: Mapping[str, str],
         )
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no command"
-        raise DeliveryError(f"{name}: {why}") from None
+        raise DeliveryError(tr("{name}: {why}", name=name, why=why)) from None
     try:
         running.communicate(msgspec.json.encode(document(message)), timeout=channel.timeout_s)
     except subprocess.TimeoutExpired:
         raise DeliveryError(
-            f"{name}: not done in {channel.timeout_s:g} s, so it was ended"
+            tr(
+                "{name}: not done in {timeout_s:g} s, so it was ended",
+                name=name,
+                timeout_s=channel.timeout_s,
+            )
         ) from None
     finally:
         _kill_group(running)
     if running.returncode != 0:
-        raise DeliveryError(f"{name}: exit code {running.returncode}")
+        raise DeliveryError(
+            tr("{name}: exit code {returncode}", name=name, returncode=running.returncode)
+        )
 
 
 def _kill_group(running: subprocess.Popen[bytes]) -> None:

@@ -19,6 +19,7 @@ from etl.errors import DeliveryError
 from etl.settings.alerts import Channel
 from etl.source.deadline import TimeBudget
 from etl.source.http import Transport
+from etl.texts import tr
 
 TOTAL_S: Final = 3.0
 """The longest that one POST takes in all, in timeouts of its channel."""
@@ -55,7 +56,7 @@ class Webhook:
         return decoded
 
     def failure(self, reason: str) -> DeliveryError:
-        return DeliveryError(f"{self.name}: {reason}")
+        return DeliveryError(tr("{name}: {reason}", name=self.name, reason=reason))
 
     def refused(self, content: Any) -> DeliveryError:
         """Return the error for an answer that does not confirm delivery."""
@@ -91,8 +92,8 @@ def webhook(channel: Channel, environ: Mapping[str, str]) -> Webhook:
     url = channel.url.read(environ, f"the address of channel {channel.name!r}")
     if not _is_url(url):
         raise DeliveryError(
-            f"the address of channel {channel.name!r} is no http(s) URL",
-            advice="copy it whole from the robot's or the service's page",
+            tr("the address of channel {name!r} is no http(s) URL", name=channel.name),
+            advice=tr("copy it whole from the robot's or the service's page"),
         )
     secret = ""
     if channel.secret:

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final
 
 from etl.errors import SettingsError
 from etl.reports.render.columns import Column, Rows
+from etl.texts import tr
 
 BATCH: Final = 20_000
 """Rows of a row group."""
@@ -24,8 +25,8 @@ def pyarrow() -> Any:
         import pyarrow.parquet
     except ModuleNotFoundError as error:
         raise SettingsError(
-            "the library for Parquet is not installed",
-            advice="pip install 'chenyu-etl[parquet]'",
+            tr("the library for Parquet is not installed"),
+            advice=tr("pip install 'chenyu-etl[parquet]'"),
         ) from error
     return pyarrow
 
@@ -88,8 +89,8 @@ def _arrow_table(arrow: Any, schema: Any, batch: list[Sequence[Any]]) -> Any:
             made.append(array(arrow, values, field.type))
         except (arrow.ArrowInvalid, arrow.ArrowTypeError) as error:
             raise SettingsError(
-                f"column {field.name} holds what is no {field.type}",
-                advice="say its kind in the header: -- @column NAME {text} MEANING",
+                tr("column {name} holds what is no {type}", name=field.name, type=field.type),
+                advice=tr("say its kind in the header: -- @column NAME {text} MEANING"),
             ) from error
     return arrow.table(made, schema=schema)
 

@@ -18,6 +18,7 @@ from etl.errors import SettingsError
 from etl.poll import Instant
 from etl.reports.render.cells import is_formula, one_line
 from etl.reports.render.columns import Column, Rows, rounded
+from etl.texts import tr
 
 MOST_ROWS: Final = 1_048_576
 LONGEST_TEXT: Final = 32_767
@@ -80,8 +81,8 @@ class Book:
             # one row is kept for the sums
             if last >= MOST_ROWS - 1:
                 raise SettingsError(
-                    f"a sheet holds {MOST_ROWS:,} rows, and there are more",
-                    advice="choose a shorter period, or --format csv or parquet",
+                    tr("a sheet holds {most_rows:,} rows, and there are more", most_rows=MOST_ROWS),
+                    advice=tr("choose a shorter period, or --format csv or parquet"),
                 )
             for i, (column, value) in enumerate(zip(columns, row, strict=True)):
                 self._write(sheet, last, i, column.kind, value)
