@@ -379,3 +379,54 @@ def test_an_error_on_the_screen_holds_nothing_that_the_process_knows(
     assert capsys.readouterr().err == (
         f"error: no user etl with {MASK}\n       try {MASK} again, chenyu-etl\n"
     )
+
+
+CANARY = "Xy9CANARY7zQ"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: Token {CANARY}",
+        f"curl -H 'Authorization: ApiKey {CANARY}' https://h",
+        f'Proxy-Authorization: Digest username="a", response="{CANARY}"',
+        f"ENV AWS_SECRET_ACCESS_KEY {CANARY}",
+        f"PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 1\n{CANARY}",
+        f"https://hooks.slack.com/services/T0/B0/{CANARY}",
+        f"https://discord.com/api/webhooks/12/{CANARY}",
+        f"https://api.telegram.org/bot123:{CANARY}/getMe",
+        f"https://open.feishu.cn/open-apis/bot/v2/hook/{CANARY}",
+        f"SCRAM-SHA-256$4096:{CANARY}$aaa:bbb",
+        f"me:$apr1$x${CANARY}",
+        f"登录密码 {CANARY}",
+        f"密码为{CANARY}",
+        f"ＰＡＳＳＷＯＲＤ={CANARY}",
+        f"pass\u200bword={CANARY}",
+        f"pass\u00adword: {CANARY}",
+        f"password: |\n  {CANARY}\nuser: me\n",
+        f"<password>{CANARY}</password>",
+    ],
+)
+def test_a_secret_is_known_in_forms_of_other_programs(text: str) -> None:
+    for left in (redact(text), scrub(text)):
+        assert CANARY not in left
+        assert "***" in left
+        assert redact(left) == left
+    assert CANARY not in json.dumps(redact({"名称": "密码", "值": CANARY}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "authorization: none",
+        "Authorization failed for user",
+        "<title>x</title>",
+        "a|b > c",
+        "密码登录",
+        "price $5 and $6",
+        "GPU_COUNT 80000000",
+        "👨\u200d👩\u200d👧 family",
+    ],
+)
+def test_what_looks_a_little_like_a_secret_stays(text: str) -> None:
+    assert redact(text) == scrub(text) == text

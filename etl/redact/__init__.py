@@ -32,8 +32,8 @@ _WORDS: Final = frozenset(
     }
 )
 """Written by people, to be read by people: only what is surely a secret is cut."""
-_NAMING: Final = ("name", "key", "Name", "Key", "k", "field", "label")
-_NAMED: Final = frozenset({"value", "val", "Value", "v", "content"})
+_NAMING: Final = ("name", "key", "Name", "Key", "k", "field", "label", "名称", "名字")
+_NAMED: Final = frozenset({"value", "val", "Value", "v", "content", "值", "内容"})
 """Members that make a pair: `{"name": "PASSWORD", "value": "…"}`."""
 _LONGEST_PAIR: Final = 6
 _NAME: Final = re.compile(r"[\w. -]{1,60}")

@@ -6,6 +6,7 @@ No pattern goes back over a text again and again: what it reads comes from outsi
 from __future__ import annotations
 
 import re
+import unicodedata
 from base64 import b64decode
 from collections.abc import Callable
 from typing import Final
@@ -34,6 +35,29 @@ _SURE_KEY: Final = re.compile(
     r"(?=[\w-]{0,80}[0-9])(?=[\w-]{0,80}[A-Za-z0-9]{12})[\w-]{16,}"
 )
 """With a digit, and a run without separators: `sk-learn-tuning` is a title, no key."""
+_PUTTY_KEY: Final = re.compile(r"PuTTY-User-Key-File-.*", re.DOTALL)
+_PASSWORD_HASH: Final = re.compile(
+    r"SCRAM-SHA-\w+\$[0-9]+:[^\s\"'<>]+|\$(?:apr1|2[abxy]?|5|6|7|y|argon2\w{1,2}|pbkdf2[\w-]*)\$[^\s:\"'<>]{8,}"
+)
+_HOOK: Final = re.compile(
+    r"(?i)(hooks\.slack\.com/services/|discord(?:app)?\.com/api/webhooks/|/bot/v2/hook/"
+    r"|api\.telegram\.org/bot)[^\s\"'<>?#*][^\s\"'<>?#]*"
+)
+"""Addresses of webhooks, whose path is the secret."""
+_HEADER: Final = re.compile(
+    r"(?i)(?<![\w])((?:proxy-)?authorization\\*[\"']?\s{0,4}[:=]\s{0,4}\\*[\"']?)"
+    r"(?:digest\s[^\n*][^\n]*|[a-z][\w-]{1,20}[ \t]+[^\s\"'<>*]+)"
+)
+"""With any scheme: `Authorization: Token …`."""
+_ELEMENT: Final = re.compile(r"<([\w:.-]{1,60})(?:\s[^<>]{0,200})?>([^<>]+)(?=</)")
+_BLOCK: Final = re.compile(
+    r"(?<![\w-])([\w-]{1,60}+)(:[ \t]*[|>][+-]?[ \t]*\n)((?:[ \t]+[^\n]*\n?)+)"
+)
+"""A text of several lines in YAML."""
+_SHELL_WORD: Final = re.compile(
+    r"(?<![\w-])([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)++)([ \t]+)(?=[^\s]{0,80}[0-9])([^\s\"'<>=:]{8,})"
+)
+"""`ENV NAME value` of a Dockerfile."""
 _BEARER: Final = re.compile(r"(?i)(?<!\w)(bearer\s+)([\w.~+/=-]{6,})")
 _BASIC: Final = re.compile(r"(?i)(?<!\w)(basic\s+)([A-Za-z0-9+/_-]{4,}={0,2})")
 _COOKIE: Final = re.compile(r"(?i)(?<!\w)((?:set-)?cookie2?\s{0,4}[:=]\s{0,4}+)[^\n\"'*][^\n\"']*")
@@ -57,12 +81,16 @@ _SPACED: Final = re.compile(
     r"(?i)(?<!\w)((?:password|passwd|passphrase|pwd|密码|口令)(?:\s{0,4}(?:is|是|为))?\s{1,4})"
     r"(?=[^\s]{0,60}[0-9])([^\s\"'<>=:]{4,})"
 )
+_SPACED_CHINESE: Final = re.compile(
+    r"((?:密码|密碼|口令)(?:\s{0,4}[是为]\s{0,4}|\s{1,4}))"
+    r"(?=[^\s]{0,60}[0-9])([^\s\"'<>=:：＝*]{4,})"
+)
 _NAME: Final = re.compile(r"(?<![\w-])([\w-]++)(\]?\\*[\"']?\s{0,4}(=>|[:=：＝])\s{0,4})")
 _ASSIGNED: Final = re.compile(
     r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)|((?:(?i:bearer|basic|digest)\s+)?[^\s\"'<>]+)", re.DOTALL
 )
 _SURELY: Final = re.compile(
-    r"[=:：＝@]|[_-][\w-]{12}|eyJ|AKIA|ASIA|LTAI|AKID|AIza|-----BEGIN"
+    r"[=:：＝@$]|[_-][\w-]{12}|eyJ|AKIA|ASIA|LTAI|AKID|AIza|-----BEGIN"
     r"|(?i:bearer|basic|sshpass|mysql|mariadb|mongo|login|redis-cli|curl|wget)\s"
 )
 """Without one of these a text holds nothing that is surely a secret."""
@@ -103,21 +131,42 @@ def _cut(text: str) -> str:
         text = _USER_INFO.sub(rf"\1{MASK}", text)
     text = _OPTION.sub(lambda m: m[1] + MASK if is_secret(m[2]) else m[0], text)
     text = _cut_assigned(_COOKIE.sub(rf"\1{MASK}", text), _probably)
-    return _SPACED.sub(rf"\1{MASK}", text)
+    text = _SHELL_WORD.sub(lambda m: m[1] + m[2] + MASK if is_secret(m[1]) else m[0], text)
+    return _SPACED_CHINESE.sub(rf"\1{MASK}", _SPACED.sub(rf"\1{MASK}", text))
 
 
 def _cut_forms(text: str) -> str:
     """Return the text without secrets whose form no other text has."""
     if "-----BEGIN" in text:
         text = _PRIVATE_KEY.sub(MASK, text)
-    text = _VENDOR_KEY.sub(MASK, text)
+    text = _PASSWORD_HASH.sub(MASK, _PUTTY_KEY.sub(MASK, _VENDOR_KEY.sub(MASK, text)))
+    text = _HOOK.sub(rf"\1{MASK}", _HEADER.sub(rf"\1{MASK}", text))
+    if "</" in text:
+        text = _ELEMENT.sub(_without_content, text)
+    if "|" in text or ">" in text:
+        text = _BLOCK.sub(_without_block, text)
     text = _BEARER.sub(rf"\1{MASK}", text)
     text = _BASIC.sub(lambda m: m[1] + MASK if _is_user_info(m[2]) else m[0], text)
     return _PROGRAM.sub(rf"\1{MASK}", text)
 
 
+def _without_block(match: re.Match[str]) -> str:
+    ends = "\n" if match[3].endswith("\n") else ""
+    return f"{match[1]}{match[2]}  {MASK}{ends}" if is_secret(match[1]) else match[0]
+
+
+def _without_content(match: re.Match[str]) -> str:
+    if not is_secret(match[1]) or match[2] == MASK:
+        return match[0]
+    return match[0][: match.start(2) - match.start()] + MASK
+
+
 def _decoded(text: str) -> str:
-    """Return the text percent-decoded if it hides a secret, else as it is."""
+    """`text` percent-decoded and without invisible characters if it hides a secret, else as it is."""
+    if not text.isascii():
+        bare = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
+        if bare != text and _cut(bare) != bare:
+            text = bare
     if "%" not in text:
         return text
     plain = text
@@ -144,7 +193,8 @@ def _cut_assigned(text: str, is_cut: Choice) -> str:
     """Return the text without those values of secrets' names that `is_cut` chooses."""
     parts, done = [], 0
     for match in _NAME.finditer(text):
-        name = match[1] if match[1].isascii() else match[1].rstrip("是为")[-_WORDS_LONGEST:]
+        name = unicodedata.normalize("NFKC", match[1])
+        name = name if name.isascii() else name.rstrip("是为")[-_WORDS_LONGEST:]
         if match.start() < done or not (is_secret(name) or is_card_number(name)):
             continue
         value = _ASSIGNED.match(text, match.end())
