@@ -44,16 +44,17 @@ TRIED_BYTES: Final = 2**16
 
 _ADVICE: Final = {
     **dict.fromkeys(
-        ("EACCES", "EPERM"), "run as the user who owns it, or let this user read and write there"
+        ("EACCES", "EPERM"),
+        tr("run as the user who owns it, or let this user read and write there"),
     ),
-    "EROFS": "the file system is mounted read-only: name another place, or mount it to write",
-    **dict.fromkeys(("ENOSPC", "EDQUOT"), "make room on its disk, or raise the quota"),
-    **dict.fromkeys(("EIO", "ESTALE"), "its disk or network drive fails: check it"),
+    "EROFS": tr("the file system is mounted read-only: name another place, or mount it to write"),
+    **dict.fromkeys(("ENOSPC", "EDQUOT"), tr("make room on its disk, or raise the quota")),
+    **dict.fromkeys(("EIO", "ESTALE"), tr("its disk or network drive fails: check it")),
     **dict.fromkeys(
-        ("EMFILE", "ENFILE"), "raise the limit of open files: ulimit -n, LimitNOFILE= in a unit"
+        ("EMFILE", "ENFILE"), tr("raise the limit of open files: ulimit -n, LimitNOFILE= in a unit")
     ),
     **dict.fromkeys(
-        ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP"), "check the path, and make its folder"
+        ("ENOENT", "ENOTDIR", "EISDIR", "ELOOP"), tr("check the path, and make its folder")
     ),
 }
 _ADVICE_BY_NUMBER: Final = {

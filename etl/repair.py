@@ -18,6 +18,7 @@ from etl.poll import Instant
 from etl.rebuild import rebuild_all
 from etl.resources import RESOURCES
 from etl.store import Store, Tx, Writing
+from etl.texts import tr
 from etl.timing.freshness import FUTURE_S, usual_offset_s
 from etl.timing.redating import Redating, in_future, new_dates
 
@@ -42,14 +43,25 @@ class Repair:
                 if date.is_exact
                 else f"between {iso(date.started_at)} and {iso(date.finished_at)}, so no longer whole"
             )
-            yield f"{whose}: the poll of {iso(date.run.started_at)} was made {new}"
+            yield tr(
+                "{whose}: the poll of {started_at} was made {new}",
+                whose=whose,
+                started_at=iso(date.run.started_at),
+                new=new,
+            )
         if others:
-            yield f"{whose}: {others} attempts that failed are dated anew"
+            yield tr(
+                "{whose}: {others} attempts that failed are dated anew", whose=whose, others=others
+            )
         if self.rows:
             rows = ", ".join(f"{n} of {name}" for name, n in sorted(self.rows.items()))
-            yield f"{whose}: rows changed: {rows}"
+            yield tr("{whose}: rows changed: {rows}", whose=whose, rows=rows)
         if self.archived:
-            yield f"{whose}: {self.archived} archived polls are dated anew, or set aside"
+            yield tr(
+                "{whose}: {archived} archived polls are dated anew, or set aside",
+                whose=whose,
+                archived=self.archived,
+            )
 
 
 def repair(

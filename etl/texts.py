@@ -19,6 +19,21 @@ LANGUAGES: Final = (ENGLISH, "zh")
 VARIABLE: Final = "CHENYU_LANG"
 DOMAIN: Final = "chenyu-etl"
 CATALOGS: Final = Path(__file__).parent / "locale"
+SYSTEM_REASONS: Final = (
+    "Connection refused",
+    "Device or resource busy",
+    "File exists",
+    "File name too long",
+    "Input/output error",
+    "Is a directory",
+    "No such file or directory",
+    "No space left on device",
+    "Not a directory",
+    "Permission denied",
+    "Read-only file system",
+    "Too many open files",
+)
+"""Reasons of the operating system, which Python gives in English."""
 _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _spoken: Final[ContextVar[str]] = ContextVar("language", default=ENGLISH)
 
@@ -36,7 +51,7 @@ class Text(str):
         if lang == ENGLISH or not self.template:
             return str(self)
         template = _catalog(lang).gettext(self.template)
-        return _filled(template, {k: localized(v, lang) for k, v in self.values.items()})
+        return _filled(template, {k: _said(v, lang) for k, v in self.values.items()})
 
 
 def tr(template: str, /, **values: Any) -> Text:
@@ -55,6 +70,10 @@ def localized(value: Any, lang: str | None = None) -> Any:
     if isinstance(value, Exception):
         value = next((text for text in value.args if isinstance(text, Text)), value)
     return value.in_language(lang or spoken()) if isinstance(value, Text) else value
+
+
+def _said(value: Any, lang: str) -> Any:
+    return _catalog(lang).gettext(value) if value in SYSTEM_REASONS else localized(value, lang)
 
 
 def spoken() -> str:

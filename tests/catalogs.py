@@ -18,7 +18,7 @@ from babel.messages.pofile import read_po, write_po
 
 from etl.cli import main
 from etl.cli.language import help_key
-from etl.texts import CATALOGS, DOMAIN, Text
+from etl.texts import CATALOGS, DOMAIN, SYSTEM_REASONS, Text
 
 ROOT = Path(__file__).parents[1]
 FOLDER = CATALOGS / "zh" / "LC_MESSAGES"
@@ -30,7 +30,10 @@ PASSES_ON = ("etl/texts.py", "etl/cli/language.py")
 def texts() -> dict[str, str]:
     """Every text of the program that has a translation, and a file in which it stands."""
     in_code = {text: path for path, _, text in calls() if text is not None}
-    return {**dict.fromkeys(helps(main), "etl/cli"), **in_code}
+    elsewhere = dict.fromkeys(helps(main), "etl/cli") | dict.fromkeys(
+        SYSTEM_REASONS, "etl/texts.py"
+    )
+    return {**elsewhere, **in_code}
 
 
 def calls() -> Iterator[tuple[str, int, str | None]]:

@@ -15,6 +15,7 @@ from etl.money.billing.judgement import (
     other_remarks,
     stopped_charges,
 )
+from etl.texts import tr
 from etl.units import HOUR_S
 
 SHOWN_RIVALS: Final = 3
@@ -25,30 +26,57 @@ def in_words(lesson: Lesson) -> Iterator[str]:
     judgement, name = lesson.judgement, lesson.account
     signs = Counter(window.sign for window in judgement.windows)
     yield (
-        f"{name}: {lesson.lines} bill lines{_since(lesson)}. {len(judgement.windows)} windows are"
-        f" of one instance: in {signs['alone']} nothing else ran, {signs['begins']} begin when one run began,"
-        f" {signs['follows']} follow one of those; {len(judgement.evidence.shared)} could be of several"
+        tr(
+            "{name}: {lines} bill lines{since}. {count} windows are of one instance: in "
+            "{alone} nothing else ran, {begins} begin when one run began, {follows} follow "
+            "one of those; {count2} could be of several",
+            name=name,
+            lines=lesson.lines,
+            since=_since(lesson),
+            count=len(judgement.windows),
+            alone=signs["alone"],
+            begins=signs["begins"],
+            follows=signs["follows"],
+            count2=len(judgement.evidence.shared),
+        )
     )
     if lesson.unobserved:
-        yield f"  {lesson.unobserved} lines are of time that was not observed, and left out"
+        yield tr(
+            "  {unobserved} lines are of time that was not observed, and left out",
+            unobserved=lesson.unobserved,
+        )
     if judgement.why_not is not None:
-        yield f"  undecided: {judgement.why_not}"
+        yield tr("  undecided: {why_not}", why_not=judgement.why_not)
     if judgement.best is not None:
         yield from _fit_words("fits best" if judgement.is_clear else "closest", judgement)
     yield from (f"  not told apart from {other}" for other in indistinct(judgement))
     for rival in judgement.rivals[:SHOWN_RIVALS]:
         yield (
-            f"  less well: {rival.fit.hypothesis.in_words}"
-            f" ({_percent(rival.fit.share)} of the windows, {rival.differing} of them differ)"
+            tr(
+                "  less well: {in_words} ({percent} of the windows, {differing} of them differ)",
+                in_words=rival.fit.hypothesis.in_words,
+                percent=_percent(rival.fit.share),
+                differing=rival.differing,
+            )
         )
     yield from _learned_words(judgement)
     yield f"  {_stopped_words(judgement)}"
     for remark, (count, amount) in other_remarks(judgement).items():
-        yield f"  {count} windows with the remark {remark!r} ({exact_yuan(amount)} yuan) are of no running time"
+        yield tr(
+            "  {count} windows with the remark {remark!r} ({exact_yuan} yuan) are of no "
+            "running time",
+            count=count,
+            remark=remark,
+            exact_yuan=exact_yuan(amount),
+        )
     if lesson.prepaid_periods:
         yield (
-            f"  prepaid: {lesson.prepaid_lines} lines charge a prepaid period at its known price;"
-            f" at least {lesson.prepaid_periods} periods began and passed"
+            tr(
+                "  prepaid: {prepaid_lines} lines charge a prepaid period at its known price; "
+                "at least {prepaid_periods} periods began and passed",
+                prepaid_lines=lesson.prepaid_lines,
+                prepaid_periods=lesson.prepaid_periods,
+            )
         )
 
 
@@ -99,28 +127,44 @@ def as_record(lesson: Lesson) -> dict[str, Any]:
 def _fit_words(label: str, judgement: Judgement) -> Iterator[str]:
     best = judgement.best
     assert best is not None
-    yield f"  {label}: {best.hypothesis.in_words}"
+    yield tr("  {label}: {in_words}", label=label, in_words=best.hypothesis.in_words)
     yield (
-        f"    explains {len(best.explained)} of {best.windows} windows to the fen"
-        f" ({_percent(best.share)}), mean error {best.error_permille / 10:.2f} %"
+        tr(
+            "    explains {count} of {windows} windows to the fen ({percent}), mean error "
+            "{error_permille:.2f} %",
+            count=len(best.explained),
+            windows=best.windows,
+            percent=_percent(best.share),
+            error_permille=best.error_permille / 10,
+        )
     )
     if judgement.boots_s:
         boots = judgement.boots_s
-        yield f"    boots that are not charged last {boots[0]} to {boots[-1]} s, {len(boots)} seen"
+        yield tr(
+            "    boots that are not charged last {value} to {value2} s, {count} seen",
+            value=boots[0],
+            value2=boots[-1],
+            count=len(boots),
+        )
 
 
 def _learned_words(judgement: Judgement) -> Iterator[str]:
     for price in judgement.learned:
         about = (
-            f"image {price.image_uuid}, on top"
+            tr("image {image_uuid}, on top", image_uuid=price.image_uuid)
             if price.image_uuid
-            else "runs without a GPU"
-            if price.no_card
-            else f"{price.gpu_name or price.gpu_uuid}"
+            else (
+                tr("runs without a GPU") if price.no_card else f"{price.gpu_name or price.gpu_uuid}"
+            )
         )
         yield (
-            f"  learned: {exact_yuan(price.price_microcny)} yuan an hour per {price.per}"
-            f" for {about} ({price.note})"
+            tr(
+                "  learned: {exact_yuan} yuan an hour per {per} for {about} ({note})",
+                exact_yuan=exact_yuan(price.price_microcny),
+                per=price.per,
+                about=about,
+                note=price.note,
+            )
         )
 
 
@@ -129,17 +173,24 @@ def _stopped_words(judgement: Judgement) -> str:
     quiet = judgement.evidence.quiet_ends
     if stopped.windows:
         hourly = stopped.amount * HOUR_S // max(1, stopped.seconds) / 1e6
-        return (
-            f"stopped instances cost something: {stopped.windows} windows in which nothing ran, or that"
-            f" begin when a run ended, were charged {exact_yuan(stopped.amount)} yuan, {hourly:.4f} an hour"
+        return tr(
+            "stopped instances cost something: {windows} windows in which nothing ran, or "
+            "that begin when a run ended, were charged {exact_yuan} yuan, {hourly:.4f} an "
+            "hour",
+            windows=stopped.windows,
+            exact_yuan=exact_yuan(stopped.amount),
+            hourly=hourly,
         )
     if quiet:
-        return f"stopped instances cost nothing: after {quiet} ends of runs no window begins"
-    return "whether stopped instances cost something cannot be told: no end of a run is seen"
+        return tr(
+            "stopped instances cost nothing: after {quiet} ends of runs no window begins",
+            quiet=quiet,
+        )
+    return tr("whether stopped instances cost something cannot be told: no end of a run is seen")
 
 
 def _since(lesson: Lesson) -> str:
-    return "" if lesson.since is None else f" since {iso(lesson.since)}"
+    return "" if lesson.since is None else tr(" since {since}", since=iso(lesson.since))
 
 
 def _percent(share: float) -> str:

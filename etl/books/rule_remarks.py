@@ -53,7 +53,11 @@ def _unmatched_rules(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iter
             is_any, name = True, batch.account.name
             idle = [r for r in idle if not any(r.matches(name, uuid, label) for label in labels)]
     for rule in idle if is_any else []:
-        yield f"{_named(chosen, rule)} matches no instance known: {condition(rule)}"
+        yield tr(
+            "{named} matches no instance known: {condition}",
+            named=_named(chosen, rule),
+            condition=condition(rule),
+        )
 
 
 def _hidden(chosen: RuleFile) -> Iterator[str]:
@@ -61,14 +65,22 @@ def _hidden(chosen: RuleFile) -> Iterator[str]:
         earlier = next((r for r in chosen.rules[:number] if takes_all(r, rule)), None)
         if earlier is not None:
             first = _named(chosen, earlier)
-            yield f"{_named(chosen, rule)} can never hold: {first} takes all that it matches"
+            yield tr(
+                "{named} can never hold: {first} takes all that it matches",
+                named=_named(chosen, rule),
+                first=first,
+            )
 
 
 def _expired(chosen: RuleFile, now: Instant | None) -> Iterator[str]:
     for rule in chosen.rules:
         if now is not None and rule.valid_to is not None and rule.valid_to <= now:
             until = iso(rule.valid_to)
-            yield f"{_named(chosen, rule)} expired at {until}: it holds for earlier usage only"
+            yield tr(
+                "{named} expired at {until}: it holds for earlier usage only",
+                named=_named(chosen, rule),
+                until=until,
+            )
 
 
 def _unspent(chosen: RuleFile, accounts: set[str]) -> Iterator[str]:
@@ -84,7 +96,12 @@ def _unspent(chosen: RuleFile, accounts: set[str]) -> Iterator[str]:
                 if budget.scope == "project"
                 else tr("it is not known")
             )
-            yield f"a budget is of {budget.scope} {budget.name!r}, but {why}"
+            yield tr(
+                "a budget is of {scope} {name!r}, but {why}",
+                scope=budget.scope,
+                name=budget.name,
+                why=why,
+            )
 
 
 def takes_all(earlier: Rule, rule: Rule) -> bool:

@@ -33,8 +33,12 @@ def list_accounts(context: Context, as_json: bool) -> None:
         return
     for a in accounts:
         since = "" if a.retired_at is None else f", retired at {iso(a.retired_at)}"
-        state = "watched" if a.name in watched else f"not watched{since}"
-        polled = "never polled" if a.last_poll_at is None else f"last poll {iso(a.last_poll_at)}"
+        state = tr("watched") if a.name in watched else tr("not watched{since}", since=since)
+        polled = (
+            tr("never polled")
+            if a.last_poll_at is None
+            else tr("last poll {last_poll_at}", last_poll_at=iso(a.last_poll_at))
+        )
         print_lines(
             [
                 tr(

@@ -121,7 +121,7 @@ def _report_deliveries(tried: Iterable[Sent]) -> int:
     code = 0
     for sent in tried:
         count = len(sent.keys)
-        taken = f"took {count} alert{'s' if count != 1 else ''}"
+        taken = tr("took 1 alert") if count == 1 else tr("took {count} alerts", count=count)
         print_lines([tr("{channel}: {error}", channel=sent.channel, error=sent.error or taken)])
         code = UNDELIVERED if sent.error else code
     return code

@@ -147,7 +147,11 @@ def prepare_database(app: App) -> bool:
 
 def say_database(app: App, *, is_new: bool) -> None:
     """Print the database's path, and whether it was created now: a mistyped path would create one."""
-    say(f"database: {app.database.location}" + (f" ({CREATED})" if is_new else ""))
+    location = app.database.location
+    if is_new:
+        say(tr("database: {location} ({created})", location=location, created=CREATED))
+    else:
+        say(tr("database: {database}", database=location))
 
 
 def say(text: str = "") -> None:

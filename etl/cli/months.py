@@ -53,7 +53,7 @@ def close_month(
         columns = ["account", "month", "project", "owner", "cost_centre", "cost_yuan"]
         rows = sorted((*(p or "" for p in share), c / MICRO) for share, c in closing.costs.items())
         print_rows(columns, rows, as_json)
-    done = "would be closed" if dry_run else "is closed"
+    done = tr("would be closed") if dry_run else tr("is closed")
     say(
         tr(
             "{month} {done} for {accounts}",

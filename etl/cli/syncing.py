@@ -240,9 +240,9 @@ def doctor(
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            say(f"{finding.verdict:4}  {finding.what}")
+            say(f"{finding.verdict:4}  {localized(finding.what)}")
             if finding.advice:
-                say(f"      {finding.advice}")
+                say(f"      {localized(finding.advice)}")
     ctx.exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)
 
 
@@ -304,11 +304,24 @@ def _say_result(result: Result) -> None:
         return
     assert result.outcome is not None
     run = result.outcome.run
+    counts = [
+        tr("{count} listed", count=run.listed),
+        tr("{count} new", count=run.added),
+        tr("{count} changed", count=run.changed),
+    ]
+    if run.gone or result.resource == "instances":
+        counts.append(tr("{count} gone", count=run.gone))
+    if run.rejected:
+        counts.append(tr("{count} not understood", count=run.rejected))
+    listed = ", ".join(map(localized, counts))
     say(
-        f"{result.account} {result.resource}: {run.outcome}, {run.listed} listed, {run.added} new,"
-        f" {run.changed} changed"
-        + (f", {run.gone} gone" if run.gone or result.resource == "instances" else "")
-        + (f", {run.rejected} not understood" if run.rejected else "")
+        tr(
+            "{account} {resource}: {outcome}, {listed}",
+            account=result.account,
+            resource=result.resource,
+            outcome=run.outcome,
+            listed=listed,
+        )
     )
     if run.error:
         say(f"       {run.error}")
@@ -338,7 +351,7 @@ def _absence(result: Result) -> str:
     """Return the reason why an optional resource is not available."""
     assert result.error is not None
     if result.error.kind == ErrorKind.FORBIDDEN:
-        return "the key has no permission"
+        return tr("the key has no permission")
     return result.error.message
 
 

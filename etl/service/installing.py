@@ -231,16 +231,20 @@ def install(
     if folder is not None:
         unit = folder / unit.name
     _put(unit, text)
-    yield f"wrote {unit}"
+    yield tr("wrote {unit}", unit=unit)
     words = _systemctl(system)
     if not start or folder is not None:
-        yield f"start it: {' '.join(words)} daemon-reload && {' '.join(words)} enable --now {units.NAME}"
+        yield tr(
+            "start it: {words} daemon-reload && {words} enable --now {name}",
+            words=" ".join(words),
+            name=units.NAME,
+        )
         return
     _run_tool([*words, "daemon-reload"])
     _run_tool([*words, "enable", "--now", units.NAME])
-    yield f"started; see {' '.join(words)} status {units.NAME}"
+    yield tr("started; see {words} status {name}", words=" ".join(words), name=units.NAME)
     if not system:
-        yield "to let it run while you are logged off: sudo loginctl enable-linger $USER"
+        yield tr("to let it run while you are logged off: sudo loginctl enable-linger $USER")
 
 
 def _put(path: Path, text: str) -> None:
@@ -354,7 +358,7 @@ def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:
     unit.unlink()
     if folder is None:
         _run_tool([*_systemctl(system), "daemon-reload"])
-    yield f"removed {unit}; config, keys and database are where they were"
+    yield tr("removed {unit}; config, keys and database are where they were", unit=unit)
 
 
 def _systemctl(system: bool) -> list[str]:

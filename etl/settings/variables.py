@@ -17,6 +17,7 @@ from etl.settings import (
     read_config,
     variable,
 )
+from etl.texts import tr
 
 OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG")
 """Variables of options that are not settings."""
@@ -45,11 +46,15 @@ def unread_variables(environ: Mapping[str, str], config: Path | None = None) -> 
     """
     path = config_path(environ, config)
     known = known_variables() | set(named_variables(read_config(path) if path.exists() else {}))
-    warnings = []
+    warnings: list[str] = []
     for name in sorted(environ):
         if name.startswith("CHENYU_") and name not in known and not _OF_A_CLUSTER.search(name):
             near = difflib.get_close_matches(name, sorted(known), 1)
-            warnings.append(f"{name} is not read" + (f"; did you mean {near[0]}?" if near else ""))
+            warnings.append(
+                tr("{name} is not read; did you mean {near}?", name=name, near=near[0])
+                if near
+                else tr("{name} is not read", name=name)
+            )
     return warnings
 
 
