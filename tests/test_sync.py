@@ -180,7 +180,6 @@ BAD_DAYS: dict[str, tuple[Callable[[Story], Behaviour], str, int, str]] = {
     "a list half as long, of the old total": (
         lambda cloud: halves(cloud, total=INSTANCES), "partial", 3, "total is 25",
     ),
-    "no total": (lambda _: Behaviour(omit_total=True), "partial", 3, "no total"),
     "a page that comes again": (
         lambda _: Behaviour(repeat_page=1), "partial", 3, "pages 1 and 2 are the same|10 distinct",
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -114,12 +115,29 @@ def test_a_server_that_repeats_a_page_is_recognised() -> None:
 
 
 @pytest.mark.parametrize("instances", [0, 5, 10, 25])
-def test_without_a_total_everything_is_read_but_nothing_proven(instances: int) -> None:
+def test_without_a_total_two_equal_walks_prove_a_listing(instances: int) -> None:
     with serve(story(instances), behaviour=Behaviour(omit_total=True)) as server:
         found = poll_server(server)
-        assert len(server.requests) <= instances // 10 + 2
-    assert (found.complete, found.listed, found.reported_total) == (False, instances, None)
+        assert len(server.requests) <= 2 * (instances // 10 + 2)
+    assert (found.complete, found.listed, found.reported_total) == (True, instances, None)
+    assert (len(found.walks), found.digest, found.notes) == (2, None, ())
+
+
+def test_without_a_total_walks_that_differ_prove_nothing() -> None:
+    cloud, asked = story(24), itertools.count()
+    a = cloud.rents()
+    behaviour = Behaviour(omit_total=True)
+    behaviour.before_page = lambda number: cloud.renames(a, f"name {next(asked)}")
+    with serve(cloud, behaviour=behaviour) as server:
+        found = poll_server(server, concurrency=1)
+    assert (found.complete, found.listed, len(found.walks)) == (False, 25, MAX_WALKS)
     assert "no total" in found.notes[-1]
+
+
+def test_without_a_total_a_short_page_in_the_middle_proves_nothing() -> None:
+    pages = [["a", "b"], ["c"], ["d", "e"], []]
+    found = poll_of(Fake(lambda n, size: body(pages[n - 1], None)))
+    assert (found.complete, found.listed) == (False, 5)
 
 
 def test_without_a_total_a_server_that_ignores_paging_ends() -> None:

@@ -2,7 +2,7 @@
 
 A walk reads page 1, learns `total` and the page size that the server really uses (the length of
 page 1: it may cap the size, or ignore paging), then the other pages, a few at a time. If `total` is
-missing, it goes on page by page until one is short, empty or repeated. A poll takes up to
+missing, it goes on page by page until one is empty or repeated. A poll takes up to
 `MAX_WALKS` walks until one is whole, fewer if another walk cannot do better.
 
 Bound: a walk asks for at most `MAX_PAGES + 1` pages (the one more is the probe below), so a poll
@@ -17,7 +17,10 @@ distinct identities can miss m of them only if it lists m others that were creat
 Hence a walk of several pages is taken as complete only if every identity that it lists existed
 before it began: an earlier walk of the same poll listed it, or its `created` member is more than
 `YOUNG_S` older. Then it lists exactly what lived at its first request. A walk of one page is the
-server's own snapshot. What remains believed is `total` itself, at the moment of each answer. If
+server's own snapshot. If the source gives no total, two walks in a row that read the same at every
+position (identity and facts, nothing twice, down to an empty page) prove a state between them: the
+double collect of atomic snapshots (Afek et al. 1993), where an instance that left its position does
+not come back to it with the same facts. What remains believed is `total` itself, at the moment of each answer. If
 page and total leave no short page as evidence of the end, the page behind it is asked for (probe).
 """
 
@@ -34,7 +37,7 @@ from etl.resources import Listing, Resource
 from etl.source.fetching import Fetches
 from etl.source.instants import ClockReadings
 from etl.source.reading import PageRead, ReadListing, Walk
-from etl.source.wholeness import Tally, Verdict, judge, older, sha256, tally_of
+from etl.source.wholeness import Tally, Verdict, collected, judge, older, sha256, tally_of
 
 if TYPE_CHECKING:
     from etl.source.answers import Answer
@@ -121,10 +124,10 @@ class Walker:
                 notes = (*before.notes, f"walk {len(walks) + 1}, page 1: {error}")
                 verdict = Verdict(False, before.total, set(), notes)
                 break
-            verdict = self._verdict(walks[-1], seen)
+            verdict = self._verdict(walks[-1], seen, walks[-2])
             seen |= verdict.identities
-            # two walks that end alike: a third would too
-            if verdict == before:
+            # two walks that end alike: a third would too, unless it is compared with its neighbour
+            if verdict == before and verdict.total is not None:
                 break
         # only bytes that were whole by themselves may stand for the listing next time
         one = verdict.complete and len(walks) == 1
@@ -182,9 +185,11 @@ class Walker:
             walk.ends(f"more than {MAX_PAGES} pages", final=True)
 
     def _read_on(self, walk: Walk, first: Listing) -> None:
-        """Read page by page until one is short, empty or brings nothing new: there is no total."""
+        """Read page by page until one is empty or brings nothing new: there is no total, so that a
+        short page does not show the end.
+        """
         listing, seen, number = first, set(first.identities), 1
-        while listing.identities and len(listing.identities) >= len(first.identities):
+        while listing.identities:
             number += 1
             # without a total nothing else ends a list that never becomes short
             if number > MAX_PAGES:
@@ -202,12 +207,17 @@ class Walker:
                 return
             seen.update(listing.identities)
 
-    def _verdict(self, walk: Walk, seen: set[str]) -> Verdict:
-        """Return what a walk proves, given what earlier walks of this poll listed."""
+    def _verdict(self, walk: Walk, seen: set[str], before: Walk | None = None) -> Verdict:
+        """Return what a walk proves, given what earlier walks of this poll listed, and the one just
+        before it.
+        """
         tally = tally_of(self._resource, walk.pages)
         walk.drop(tally.unreadable)
-        if tally.total is None:
+        can_repeat = self._resource.whole and self._resource.paged and not walk.flaw
+        if tally.total is None and not can_repeat:
             walk.is_final = True
+        if tally.total is None and before is not None and self._collects_again(before, walk):
+            return Verdict(True, None, tally.identities)
         verdict = _doubted(tally, seen)
         probed = self._resource.paged and tally.ends_full(self._page_size)
         if verdict.complete and not walk.flaw and probed:
@@ -218,6 +228,15 @@ class Walker:
             notes = (walk.flaw, *verdict.notes)
             verdict = Verdict(False, verdict.total, verdict.identities, notes)
         return verdict
+
+    def _collects_again(self, before: Walk, walk: Walk) -> bool:
+        """Tell whether two walks in a row read the same at every position, so that what they read
+        was the list at some instant between them.
+        """
+        if before.flaw or walk.flaw or walk.is_final:
+            return False
+        first = collected(self._resource, before.pages)
+        return first is not None and first == collected(self._resource, walk.pages)
 
     def _probed(self, walk: Walk, verdict: Verdict) -> Verdict:
         """Return the verdict after asking for the page behind a full last page, which must bring

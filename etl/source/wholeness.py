@@ -144,6 +144,27 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
     return {name for name, at in births if is_identity(name) and _is_before(at, before)}
 
 
+Collected = tuple[tuple[tuple[str, object], ...], ...]
+"""The records of a walk, page by page in their order, each with its identity and facts."""
+
+
+def collected(resource: Resource[Any], pages: Iterable[Page]) -> Collected | None:
+    """Return what a walk without a total read at each position, down to its empty last page; None if
+    it read a record twice, or one that cannot be understood.
+    """
+    read: list[tuple[tuple[str, object], ...]] = []
+    for page in sorted(pages, key=lambda page: page.number):
+        records, rejects = resource.read(page.body)
+        if rejects:
+            return None
+        read.append(tuple((record.identity, record.facts) for record in records))
+    names = [name for page in read for name, _ in page]
+    lengths = [len(page) for page in read]
+    # a page that is cut short, but for the last one, may hide what comes after it
+    is_paged = not lengths or (lengths[-1] == 0 and len(set(lengths[:-2])) <= 1)
+    return tuple(read) if is_paged and len(set(names)) == len(names) else None
+
+
 def _is_before(created: Any, instant: float) -> bool:
     # twenty digits and more would be no instant, and a slow int
     if isinstance(created, str) and created.isdecimal() and len(created) < 20:
