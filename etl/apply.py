@@ -4,7 +4,7 @@ difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final
@@ -16,6 +16,7 @@ from etl.history.windows import Cover, Matching, WindowChanges, superseded
 from etl.poll import Instant, LastPoll, Poll
 from etl.resources import Keeping, Reject, Resource
 from etl.store import Reader, SyncRun, Tx
+from etl.store.settling import LAST
 
 BATCH: Final = 2000
 """Records compared at a time: bounds memory, whatever the size of the fleet."""
@@ -37,6 +38,8 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
     written = _Written()
     if not poll.unchanged:
         written = _APPLY[resource.keeping](records, b, tx)
+        if written.touched is not None:
+            tx.settle_stops(*written.touched)
         if records.rejects:
             tx.reject(resource.name, records.rejects, b)
     run = SyncRun(
@@ -65,7 +68,7 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
 class _Written:
     """Counts of records that a poll added, changed and retired. `is_pending`: the next poll must be
     decoded even if its bytes are equal. `is_teaching`: a status changed, so that the length of a
-    state may be learned.
+    state may be learned. `touched`: between which instants the bill must be asked again for stops.
     """
 
     added: int = 0
@@ -73,6 +76,12 @@ class _Written:
     gone: int = 0
     is_pending: bool = False
     is_teaching: bool = False
+    touched: tuple[Instant, Instant] | None = None
+
+    def touching(self, instants: Iterable[Instant]) -> _Written:
+        """Return these counts, and ask the bill again at these instants, too."""
+        every = [*instants, *(self.touched or ())]
+        return replace(self, touched=(min(every), max(every))) if every else self
 
 
 _identity: Final = attrgetter("identity")
@@ -151,7 +160,7 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
         written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)
     if written.is_teaching:
         tx.learn_lengths(b)
-    return _Written(written.added, written.changed, written.gone, tx.pending())
+    return replace(written, is_pending=tx.pending())
 
 
 def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) -> _Written:
@@ -160,12 +169,14 @@ def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) ->
     usages = tx.usages(moved, moves.returned()) if moved else {}
     changes = diff.derive_changes(moves, usages, window)
     tx.apply(changes)
-    return _Written(
-        before.added + changes.added,
-        before.changed + changes.changed,
-        before.gone + changes.gone,
+    written = replace(
+        before,
+        added=before.added + changes.added,
+        changed=before.changed + changes.changed,
+        gone=before.gone + changes.gone,
         is_teaching=before.is_teaching or moves.changes_status,
     )
+    return written.touching(s.ended_max for _, s, _ in changes.stretches if s.ended_max is not None)
 
 
 def _apply_versions(records: _Records, b: Instant, tx: Tx) -> _Written:
@@ -180,7 +191,10 @@ def _apply_versions(records: _Records, b: Instant, tx: Tx) -> _Written:
         complete=poll.complete,
     )
     tx.apply_versions(poll.resource, changes)
-    return _Written(changes.added, changes.replaced, changes.gone, changes.pending)
+    written = _Written(changes.added, changes.replaced, changes.gone, changes.pending)
+    # other prices fit other windows
+    since = tx.deriver().recharged_since
+    return written if since is None else written.touching((since, LAST))
 
 
 def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
@@ -189,32 +203,40 @@ def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
     written = _Written()
     for batch in records.batches():
         cover.add(batch)
-        written = _write_window(tx, name, matching.match(tx.held(name, batch), batch), b, written)
+        written = _write_window(
+            tx, records, matching.match(tx.held(name, batch), batch), b, written
+        )
     # a front shows the newest records alone: what it lacks may well be listed further back
     left, is_front = matching.unsettled, poll.complete and not poll.is_whole
     if left:
         changes = matching.settle(tx.held(name, left), corrects=not is_front)
-        written = _write_window(tx, name, changes, b, written)
+        written = _write_window(tx, records, changes, b, written)
     if poll.is_whole and not records.rejects and tx.how_many_hold(name) != matching.listed:
         # streamed: only a listing that lacks something makes all held records be read
         unlisted = matching.unlisted(tx.unsuperseded(name))
         changes = WindowChanges(states=superseded(unlisted, cover, b))
-        written = _write_window(tx, name, changes, b, written)
+        written = _write_window(tx, records, changes, b, written)
     return replace(written, is_pending=tx.is_missing(name))
 
 
 def _write_window(
-    tx: Tx, resource: str, changes: WindowChanges, b: Instant, before: _Written
+    tx: Tx, records: _Records, changes: WindowChanges, b: Instant, before: _Written
 ) -> _Written:
     """Write changes of a window; return the counts of all changes so far."""
     if not changes.is_news:
         return before
-    tx.apply_window(resource, changes, b)
-    return _Written(
-        before.added + len(changes.added),
-        before.changed + len(changes.changed) + changes.returned,
-        before.gone + changes.gone,
+    resource = records.resource
+    tx.apply_window(resource.name, changes, b)
+    written = replace(
+        before,
+        added=before.added + len(changes.added),
+        changed=before.changed + len(changes.changed) + changes.returned,
+        gone=before.gone + changes.gone,
     )
+    if resource.name != "bills":
+        return written
+    spans = (resource.valid_time(record.facts) for record in changes.records())
+    return written.touching(span.ends_at for span in spans if span is not None)
 
 
 _APPLY: Final[dict[Keeping, Callable[[_Records, Instant, Tx], _Written]]] = {

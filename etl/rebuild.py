@@ -23,7 +23,7 @@ BATCH: Final = 5_000
 
 def rebuild(database: Database, timezone: str | None, today: date) -> int:
     """Recompute running time from the versions, prices and allocations from list prices, overrides
-    and rules, and distances of polls from their instants; return the number of stretches.
+    and rules, ends that the bill knows, and distances of polls from their instants; return the number of stretches.
 
     With `timezone`, the days are those of that zone from now on; without, they are cut anew if the
     rules of their zone have changed. All in one transaction. Raises `SettingsError` if a closed month
@@ -59,14 +59,15 @@ def differences(database: Database) -> Iterator[str]:
         if days := known.strayed_days():
             yield f"{len(days)} days from {days[0]} on: the rules of {known.timezone()} have changed"
         for name, account in known.accounts().items():
-            zone = account.zone()
+            zone, is_at_stops = account.zone(), account.settlement_rule().is_at_stops
             for uuids in _batches(account):
                 kept = account.kept_usage(uuids)
                 derived = account.deriver()
                 # each layer is compared with the one it follows from, so that one fault shows once
                 strayed = derived.wrongly_allocated(uuids) | derived.wrongly_charged(uuids)
                 strayed |= derived.sums.strayed(uuids)
-                for uuid, stretches, last_start in _computed(account, uuids):
+                for uuid, polled, last_start in _computed(account, uuids):
+                    stretches = kept.with_bill(uuid, polled, is_at_stops=is_at_stops)
                     if kept.differ(uuid, stretches, last_start, zone) or uuid in strayed:
                         yield f"{name} {uuid}"
             if account.deriver().prices_differ():
@@ -75,6 +76,7 @@ def differences(database: Database) -> Iterator[str]:
                 yield f"{name} polls"
             if account.lengths_differ():
                 yield f"{name} lengths of states"
+            yield from (f"{name} {what}" for what in account.wrongly_settled())
 
 
 def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
@@ -152,6 +154,7 @@ def _rebuild_account(tx: Tx) -> int:
         tx.deriver().allocate_anew(uuids)
         count += sum(len(stretches) for _, stretches, _ in computed)
     tx.deriver().sums.renew_since()
+    tx.settle_stops()
     return count
 
 

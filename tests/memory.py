@@ -160,6 +160,9 @@ class Memory:
 
         return Learned(passages("down"), passages("up"))
 
+    def settle_stops(self, *_: Any) -> None:
+        """There is no bill."""
+
     def reject(self, *_: Any) -> None:
         """Rejects are not modelled."""
 

@@ -15,7 +15,7 @@ from etl.money.billing.judgement import Judgement, judge_hypotheses
 from etl.money.billing.prepaid import prepaid_evidence
 from etl.money.charging import ChargingModel
 from etl.poll import Instant
-from etl.store.learning import EvidenceReader, ObservedSpan
+from etl.store.learning import EvidenceReader, ObservedSpan, Settlement
 from etl.texts import tr
 
 
@@ -25,7 +25,7 @@ class Lesson:
 
     `since` is None if nothing was observed. `unobserved` counts the lines that reach into gaps,
     `prepaid_periods` the prepaid periods that passed whole, and `prepaid_lines` the lines that charge
-    one at the known price.
+    one at the known price. `settlement` is whether stops are settled when they happen.
     """
 
     account: str
@@ -35,6 +35,7 @@ class Lesson:
     judgement: Judgement
     prepaid_periods: int
     prepaid_lines: int
+    settlement: Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +117,5 @@ def _lesson(reader: EvidenceReader, days: int) -> Lesson:
         judgement=judge_hypotheses(sorted_windows, periods, reader.model_with_boots()),
         prepaid_periods=prepaid.expected,
         prepaid_lines=prepaid.as_priced,
+        settlement=reader.settlement(),
     )

@@ -10,11 +10,13 @@ from etl.books.entries import exact_yuan
 from etl.books.learning import Lesson
 from etl.history.days import iso
 from etl.money.billing.judgement import (
+    FEWEST_WINDOWS,
     Judgement,
     indistinct,
     other_remarks,
     stopped_charges,
 )
+from etl.store.learning import Settlement
 from etl.texts import tr
 from etl.units import HOUR_S
 
@@ -61,6 +63,7 @@ def in_words(lesson: Lesson) -> Iterator[str]:
         )
     yield from _learned_words(judgement)
     yield f"  {_stopped_words(judgement)}"
+    yield f"  {_settlement_words(lesson.settlement)}"
     for remark, (count, amount) in other_remarks(judgement).items():
         yield tr(
             "  {count} windows with the remark {remark!r} ({exact_yuan} yuan) are of no "
@@ -119,6 +122,14 @@ def as_record(lesson: Lesson) -> dict[str, Any]:
             "amount_microcny": stopped.amount,
             "seconds": stopped.seconds,
             "quiet_ends": judgement.evidence.quiet_ends,
+        },
+        "settlement": {
+            **lesson.settlement.rule._asdict(),
+            "is_at_stops": lesson.settlement.rule.is_at_stops,
+            "off_by_evidence": {
+                by: {"stops": count, "mean_s": seconds}
+                for by, (count, seconds) in sorted(lesson.settlement.distances.items())
+            },
         },
         "prepaid": {"periods": lesson.prepaid_periods, "lines_as_priced": lesson.prepaid_lines},
     }
@@ -187,6 +198,37 @@ def _stopped_words(judgement: Judgement) -> str:
             quiet=quiet,
         )
     return tr("whether stopped instances cost something cannot be told: no end of a run is seen")
+
+
+def _settlement_words(settlement: Settlement) -> str:
+    rule = settlement.rule
+    if rule.judged < FEWEST_WINDOWS:
+        return tr(
+            "whether it is settled at stops cannot be told: the bill reaches {judged} stops, and it "
+            "takes {fewest}",
+            judged=rule.judged,
+            fewest=FEWEST_WINDOWS,
+        )
+    if not rule.is_at_stops:
+        return tr(
+            "not settled at stops: of the {judged} newest stops, {matched} have a settlement window "
+            "that could end with them; estimates are those of the polls",
+            judged=rule.judged,
+            matched=rule.matched,
+        )
+    off = ", ".join(
+        f"{by} {seconds} s ({count})"
+        for by, (count, seconds) in sorted(settlement.distances.items())
+    )
+    return tr(
+        "settled at stops: of the {judged} newest stops, {matched} have a settlement window that "
+        "could end with them, {single} exactly one, which is their estimate; off what polls alone "
+        "say by {off}",
+        judged=rule.judged,
+        matched=rule.matched,
+        single=rule.single,
+        off=off,
+    )
 
 
 def _since(lesson: Lesson) -> str:

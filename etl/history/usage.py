@@ -39,7 +39,8 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A row of `instance_usage`; its three ends are None while it is open. `end_evidence` says how
-    the estimate of a stop was made, None if none was.
+    the estimate of a stop was made, None if none was. `settlements` counts the ends of settlement
+    windows that may be the stop, None if it is not asked; `settled_at` is the end if there is one.
     """
 
     usage_no: int
@@ -51,6 +52,20 @@ class Stretch:
     ended_at: Instant | None = None
     ended_max: Instant | None = None
     end_evidence: EndEvidence | None = None
+    settlements: int | None = None
+    settled_at: Instant | None = None
+
+    def with_bill(self, *, is_at_stops: bool) -> Stretch:
+        """Return the stretch with the end that the bill knows, if the account is settled at stops."""
+        settled_at = self.settled_at
+        if self.evidence == "unseen_run" and self.settlements == 0:
+            settled_at = self.started_at  # nothing was charged: its boot failed
+        if not is_at_stops or settled_at is None:
+            return self
+        assert self.ended_min is not None
+        assert self.ended_max is not None
+        ended_at = min(max(self.ended_min, settled_at), self.ended_max)
+        return replace(self, ended_at=ended_at, end_evidence="settled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,13 @@ class WindowChanges:
         """Tell whether there is anything to write."""
         return bool(self.added or self.changed or self.states)
 
+    def records(self) -> Iterator[Record]:
+        """Yield all records that are new, as they were and are, or that changed their state."""
+        yield from (record for record, _ in self.added)
+        for was, record in self.changed:
+            yield from (was.record, record)
+        yield from (state.was.record for state in self.states)
+
     @property
     def gone(self) -> int:
         """Count the superseded records."""

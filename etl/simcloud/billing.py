@@ -57,21 +57,29 @@ def charges_of(
 
 def to_fen(amount: int, rounding: str) -> int:
     """Return millionths rounded to whole fen, as `Charging.rounding` says."""
+    if rounding == "jiao":
+        return (amount + 5 * FEN) // (10 * FEN) * 10 * FEN
     more = {"half_up": FEN // 2, "down": 0, "up": FEN - 1}[rounding]
     return (amount + more) // FEN * FEN
 
 
 def settlement_windows(
-    begins: Instant, ends: Instant, every_s: int, until: Instant
-) -> Iterator[Window]:
-    """Yield the windows of a run that have ended by `until`."""
-    at = begins
-    while at < ends:
-        to = min(at + every_s, ends)
+    cost: Metered, charging: Charging, until: Instant
+) -> Iterator[tuple[Window, Instant]]:
+    """Yield the windows of a run that have ended by `until`, each with the end of what it charges."""
+    is_run = cost.kind == "run"
+    every_s = charging.settle_every_s if is_run else STOPPED_EVERY_S
+    settles = charging.settles if is_run else "run"
+    origin = cost.begins if settles in ("run", "begun") else 0
+    at = cost.begins
+    while at < cost.ends:
+        mark = origin + ((at - origin) // every_s + 1) * every_s
+        over = min(mark, cost.ends)
+        to = mark if settles in ("slots", "begun") else over
         if to > until:
             return
-        yield at, to
-        at = to
+        yield (mark - every_s if settles == "slots" else at, to), over
+        at = over
 
 
 def _charges(
@@ -83,12 +91,13 @@ def _charges(
             ends = cost.paid_until if charging.shows_period else at
             yield _charge(uuid, cost.unit, (at, ends), at, cost.price, charging)
         return
-    every_s = charging.settle_every_s if cost.kind == "run" else STOPPED_EVERY_S
     run = cost.begins if charging.order_numbers == "run" else None
     charged = 0
-    for begins, ends in settlement_windows(cost.begins, cost.ends, every_s, until - charging.lag_s):
-        now = cost.by(ends)
-        yield _charge(uuid, cost.kind, (begins, ends), ends, now - charged, charging, run)
+    late_s = charging.late_s
+    known = until - charging.lag_s - late_s
+    for (begins, ends), over in settlement_windows(cost, charging, known):
+        now, window = cost.by(over), (begins + late_s, ends + late_s)
+        yield _charge(uuid, cost.kind, window, window[1], now - charged, charging, run)
         charged = now
 
 

@@ -35,8 +35,11 @@ class Charging:
 
     It settles `settle_every_s` (of a run, from where it counts) and at its end; stopped time every
     24 hours and at its end; a prepaid period when it begins. The line appears `lag_s` later. Each
-    line is rounded to the fen as `rounding` says; one of no fen is not made. `order_numbers` are
+    line is rounded to the fen as `rounding` says, `jiao` to ten of them; one of no fen is not made. `order_numbers` are
     one a line, or one a run. `shows_period`: a prepaid line settles its period, else its moment.
+    `settles` is how a run's windows are cut: from its own begin (`run`), at full marks of the clock and
+    its end (`clock`), in whole slots of the clock (`slots`), or in whole steps from its begin, the last
+    one ending after it (`begun`). Windows are shown `late_s` later than they were.
     Amounts an hour are millionths of a yuan.
     """
 
@@ -49,9 +52,11 @@ class Charging:
     stopped_hour: int = 0
     settle_every_s: int = 3_600
     lag_s: int = 0
-    rounding: Literal["half_up", "down", "up"] = "half_up"
+    rounding: Literal["half_up", "down", "up", "jiao"] = "half_up"
     order_numbers: Literal["line", "run"] = "line"
     shows_period: bool = True
+    settles: Literal["run", "clock", "slots", "begun"] = "run"
+    late_s: int = 0
 
 
 class Cost(Protocol):

@@ -326,6 +326,7 @@ class BooksWriter(BooksReader):
         for tx in self._transactions():
             # the model applies to past usage too, so that one month has one rule
             tx.deriver().charge_anew()
+            tx.settle_stops()
 
     def replace_rules(self, chosen: Sequence[Rule], batches: Sequence[InstanceBatch]) -> None:
         """Replace all rules; `batches` are all instances, as `batches()` gives them."""
@@ -404,6 +405,7 @@ class BooksWriter(BooksReader):
     def _refresh_prices(self) -> None:
         for tx in self._transactions():
             tx.refresh_prices()
+            tx.settle_stops()
 
     def _transactions(self) -> list[Tx]:
         account_ids = self._conn.scalars(select(tables.account.c.account_id)).all()

@@ -47,6 +47,8 @@ class UsageCosts(PricePeriods):
     ) -> None:
         super().__init__(database, conn, account_id, units)
         self.sums = Rollups(database, conn, account_id)
+        self.recharged_since: Instant | None = None
+        """Since when usage has other costs, as prices or the model changed in this transaction."""
         self._model: ChargingModel | None = None
         self._rules: list[Rule] | None = None
 
@@ -73,6 +75,7 @@ class UsageCosts(PricePeriods):
     def charge_anew(self, *, since: Instant | None = None) -> None:
         """Recompute the costs of all parts of closed stretches, of the days from `since` on."""
         self._forget()
+        self.recharged_since = BEGINNING if since is None else since
         first = self._first_day(since)
         cost = tables.usage_cost.c
         self._conn.execute(
@@ -128,7 +131,7 @@ class UsageCosts(PricePeriods):
         # by position: this runs once for each of a year's half million parts
         terms = Terms(*_terms_in(day_row))
         part = Part(*_part_in(day_row))
-        periods = self._periods(price_terms(terms))
+        periods = self.periods(price_terms(terms))
         for piece in pieces(part, periods, self._model, cuts):
             yield (*day_row[:_HEAD], *_piece_row(piece))
 

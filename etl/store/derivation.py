@@ -12,14 +12,24 @@ from sqlalchemy import Connection, delete, insert, select
 from etl import tables
 from etl.history import codes, days, ends, lengths, starts, usage
 from etl.money import allocation, charging, formulas, periods, tariffs
-from etl.store import allocations, costs, price_periods, rollups, rows, rules, state_lengths
+from etl.money.billing import stops
+from etl.store import (
+    allocations,
+    costs,
+    price_periods,
+    rollups,
+    rows,
+    rules,
+    settling,
+    state_lengths,
+)
 
 SETTING: Final = "derived"
 """Name of the setting that keeps the fingerprint of the rules that made what is derived."""
 RULES: Final = (
     *(codes, days, ends, lengths, starts, usage),
-    *(allocation, charging, formulas, periods, tariffs),
-    *(allocations, costs, price_periods, rollups, rows, rules, state_lengths),
+    *(allocation, charging, formulas, periods, tariffs, stops),
+    *(allocations, costs, price_periods, rollups, rows, rules, settling, state_lengths),
 )
 """The modules that say what follows from versions, prices and rules."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,9 +11,11 @@ from sqlalchemy import Connection, func, or_, select, text
 from etl import tables
 from etl.dialect import Database
 from etl.history.codes import PREPAID_UNITS
+from etl.history.ends import EndEvidence
 from etl.history.usage import Terms
 from etl.money.billing.evidence import BillLine, Gap, MeteredRun
 from etl.money.billing.prepaid import HeldStretch
+from etl.money.billing.stops import SettlementRule
 from etl.money.charging import ChargingModel
 from etl.money.periods import FOREVER
 from etl.money.tariffs import Prices, PriceTerms
@@ -36,6 +38,16 @@ class ObservedSpan:
 
     since: Instant
     until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How an account is settled, by its newest stops. `distances` maps what the estimate by polls
+    alone rests on to how many stops there are, and how many seconds the bill is off it on average.
+    """
+
+    rule: SettlementRule
+    distances: Mapping[EndEvidence, tuple[int, int]]
 
 
 class LearningReader(Subject):
@@ -132,6 +144,10 @@ class EvidenceReader:
         chosen, boots = charging_model(self._conn), learned_boots(self._database, self._conn)
         is_open = boots.starts and chosen.counts_from == "start"
         return chosen.with_boots(boots.boot_s, boots.longest_s) if is_open else chosen
+
+    def settlement(self) -> Settlement:
+        """Return whether the account is settled at stops, as its newest stops show."""
+        return Settlement(self._reader.settlement_rule(), self._reader.settled_distances())
 
     def _stretches(self, since: Instant, kind: str) -> Sequence[Any]:
         u = tables.instance_usage.c

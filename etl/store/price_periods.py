@@ -104,10 +104,11 @@ class PricePeriods:
         return {
             (*_stored_values(term), *_stored_values(period))
             for term in terms
-            for period in self._periods(term)
+            for period in self.periods(term)
         }
 
-    def _periods(self, terms: PriceTerms) -> list[PricePeriod]:
+    def periods(self, terms: PriceTerms) -> list[PricePeriod]:
+        """Return the prices of terms over all time."""
         if self._prices is None:
             self._prices = Prices(
                 self.name(), self.listed_prices(), overrides(self._conn), self._units

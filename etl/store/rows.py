@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -28,7 +28,10 @@ STATE_NAMES: Final = (
 )
 """What `instance` holds beside the facts of the current version, see `instance_state`."""
 _facts_of: Final[Callable[[Instance], tuple[Any, ...]]] = attrgetter(*FACT_NAMES)
-END_NAMES: Final = ("evidence", "ended_min", "ended_at", "ended_max", "end_evidence")
+END_NAMES: Final = (
+    *("evidence", "ended_min", "ended_at", "ended_max", "end_evidence"),
+    *("settlements", "settled_at"),
+)
 """Columns of `instance_usage` that change when a stretch is rewritten."""
 _ends_of: Final[Callable[[Stretch], tuple[Any, ...]]] = attrgetter(*END_NAMES)
 TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
@@ -102,6 +105,20 @@ class KeptUsage:
     day_rows: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     last_starts: dict[str, Instant | None] = field(default_factory=dict)
 
+    def with_bill(
+        self, uuid: str, stretches: Sequence[Stretch], *, is_at_stops: bool
+    ) -> list[Stretch]:
+        """Return the stretches that polls alone give, with the ends that the bill is stored to know."""
+        kept = {stretch.usage_no: stretch for stretch in self.stretches.get(uuid, ())}
+        return [
+            replace(s, settlements=was.settlements, settled_at=was.settled_at).with_bill(
+                is_at_stops=is_at_stops
+            )
+            if (was := kept.get(s.usage_no)) and s.ended_at is not None
+            else s
+            for s in stretches
+        ]
+
     def differ(
         self,
         uuid: str,
@@ -148,9 +165,14 @@ def by_instance(rows: Any) -> Iterator[tuple[str, list[SeenVersion]]]:
 
 
 def stretch_of(row: Sequence[Any]) -> Stretch:
-    number, kind, started_at, evidence, *terms, ended_min, ended_at, ended_max, by = row
+    number, kind, started_at, evidence, *values = row
     return Stretch(
-        number, kind, started_at, evidence, Terms(*terms), ended_min, ended_at, ended_max, by
+        number,
+        kind,
+        started_at,
+        evidence,
+        Terms(*values[: len(TERM_NAMES)]),
+        *values[len(TERM_NAMES) :],
     )
 
 

@@ -151,6 +151,8 @@ def stretches(among: str, *, only_open: bool) -> Select[Any]:
         _usage.ended_at,
         _usage.ended_max,
         _usage.end_evidence,
+        _usage.settlements,
+        _usage.settled_at,
     ).where(_usage.account_id == bindparam("account"), text(among))
     if only_open:
         return chosen.where(_usage.ended_at.is_(None))

@@ -23,7 +23,16 @@ from etl.tables.instances import (
     state_length,
     usage_day,
 )
-from etl.tables.money import BILL_KEY, balance, bill, bill_day, card, gpu_price, recharge
+from etl.tables.money import (
+    BILL_KEY,
+    balance,
+    bill,
+    bill_day,
+    card,
+    gpu_price,
+    recharge,
+    settlement_rule,
+)
 from etl.tables.polls import rejected_record, sync_run
 from etl.tables.rollups import cost_sum, running_sum
 
@@ -59,6 +68,7 @@ __all__ = [
     "rule_version",
     "running_sum",
     "setting",
+    "settlement_rule",
     "state_length",
     "sync_run",
     "usage_cost",

@@ -209,6 +209,12 @@ instance_usage = Table(
         Text,
         comment="what the estimate of its stop rests on: exact, timer, settled (the bill), status (seen shutting down) or middle; null: open, or no stop is estimated",
     ),
+    Column(
+        "settlements",
+        Integer,
+        comment="how many settlement windows of the bill may end with its stop; null: not asked, since the bill does not reach there, or no price is known",
+    ),
+    Column("settled_at", UtcInstant, comment="the end of that window if there is just one"),
     PrimaryKeyConstraint("account_id", "instance_uuid", "usage_no"),
     _instance_key(),
     one_of("kind", ("running", "held"), "kind"),

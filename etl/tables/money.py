@@ -190,10 +190,23 @@ bill = Table(
     *_superseded(),
     PrimaryKeyConstraint(*BILL_KEY),
     Index("ix_bill_account_id_settle_end_at", "account_id", "settle_end_at"),
+    Index("ix_bill_account_id_settle_start_at", "account_id", "settle_start_at"),
     Index("ix_bill_charged_day", "charged_day"),
     CheckConstraint("settle_start_at <= settle_end_at", name="window"),
     comment="A line of the bill; never deleted: one that the source corrected is superseded",
     info={"partition": "charged_day"},
+)
+
+settlement_rule = Table(
+    "settlement_rule",
+    metadata,
+    whose(),
+    Column("bill_until", UtcInstant, comment="end of the newest settlement window"),
+    Column("judged", Integer, nullable=False, comment="newest stops that the bill reaches"),
+    Column("matched", Integer, nullable=False, comment="of them, with a window that may end there"),
+    Column("single", Integer, nullable=False, comment="of them, with exactly one"),
+    PrimaryKeyConstraint("account_id"),
+    comment="Whether an account is settled at stops, by its newest stops; derived from instance_usage and bill",
 )
 
 bill_day = Table(

@@ -90,6 +90,9 @@ SELECT
     epoch(u.ended_max) AS not_after_s,
     CAST(CASE
         WHEN u.end_evidence = 'timer' THEN 'timer'
+        WHEN u.end_evidence = 'settled' AND COALESCE(p.shutdown_enabled, FALSE)
+            AND epoch(p.shutdown_time) - epoch(u.ended_at) BETWEEN -5 AND 5
+        THEN 'timer'
         WHEN h.save_image_status = 1 AND COALESCE(p.save_image_status, -1) <> 1 THEN 'image_saved'
     END AS TEXT) AS cause,
     local_of(epoch(u.ended_min)) AS not_before_local,

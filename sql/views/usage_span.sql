@@ -26,6 +26,7 @@
 -- @column gpu_hours_max at most
 -- @column started_local its start by the clocks of the reporting time zone
 -- @column ended_local its end by those clocks; null while open
+-- @column end_evidence what the estimate of its stop rests on: exact, timer, settled, status or middle; null: open, or no stop is estimated
 SELECT
     account,
     instance_uuid,
@@ -63,7 +64,8 @@ SELECT
     in_hours(running_min_s * gpu_nums) AS gpu_hours_min,
     in_hours(running_max_s * gpu_nums) AS gpu_hours_max,
     local_of(started_s) AS started_local,
-    local_of(ended_s) AS ended_local
+    local_of(ended_s) AS ended_local,
+    end_evidence
 FROM (
     SELECT
         l.*,
@@ -103,6 +105,7 @@ FROM (
             u.gpu_nums,
             u.charging_type,
             epoch(h.last_at) AS observed_until_s,
+            u.end_evidence,
             epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
             epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
         FROM instance_usage u

@@ -1,0 +1,178 @@
+"""When runs stopped, by the settlement windows of the bill. Pure.
+
+A provider that settles at stops writes a line whose window ends in the second of the stop. It names no
+instance, but it begins where the run began, or where the line before it ended, and its amount is what
+the run cost in it, to the fen. Amounts are millionths of a yuan.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from etl.money.billing.evidence import LONGEST_BOOT_S
+from etl.money.billing.hypotheses import Periods
+from etl.money.billing.judgement import FEWEST_WINDOWS, LEAST_SHARE
+from etl.money.charging import ChargingModel, Part, pieces
+from etl.money.tariffs import PriceTerms
+from etl.poll import SKEW_S, Instant
+from etl.units import FEN, HOUR_S
+
+
+class SettledWindow(NamedTuple):
+    """A window of the bill, and the amounts that may be one run's: that of all its lines, and that of
+    each order.
+    """
+
+    starts_s: Instant
+    ends_s: Instant
+    amounts: tuple[int, ...]
+
+
+class UnseenStop(NamedTuple):
+    """A run that stopped between `lo_s` and `hi_s`; it began at `started_s`."""
+
+    instance_uuid: str
+    usage_no: int
+    started_s: Instant
+    lo_s: Instant
+    hi_s: Instant
+    terms: PriceTerms
+    gpus: int | None
+
+
+Settled = tuple[int | None, Instant | None]
+"""How many ends of windows could be the stop, None if no price is known; and the end if it is one."""
+Windows = Callable[[Iterable[Instant]], Sequence[SettledWindow]]
+
+
+def settled_windows(
+    lines: Iterable[tuple[Instant, Instant, str, int]],
+) -> list[SettledWindow]:
+    """Gather lines (begin, end, order, amount) by window: a charge can be paid in parts, and two
+    machines can have one window.
+    """
+    orders: dict[tuple[Instant, Instant], Counter[str]] = defaultdict(Counter)
+    for starts_s, ends_s, order, amount in lines:
+        orders[starts_s, ends_s][order] += amount
+    return [
+        SettledWindow(*span, tuple({sum(paid.values()), *paid.values()}))
+        for span, paid in orders.items()
+        if span[0] < span[1]
+    ]
+
+
+class Settling:
+    """Search for the windows that end with a stop, under one charging model.
+
+    `periods` gives the prices of terms; `ending` the windows that end at given instants, asked for
+    only if a window does not begin with its run.
+    """
+
+    def __init__(self, model: ChargingModel, periods: Periods, ending: Windows) -> None:
+        self._from_start = model.counts_from == "start"
+        self._model = replace(model, counts_from="start")
+        self._periods = periods
+        self._ending = ending
+
+    def settled(
+        self, stops: Iterable[tuple[UnseenStop, Sequence[SettledWindow]]]
+    ) -> Iterator[tuple[UnseenStop, Settled]]:
+        """Yield what the bill says of each stop, given the windows that end in its interval and after
+        which none of the same remark begins.
+        """
+        fitting = [(stop, self._fitting(stop, windows)) for stop, windows in stops]
+        begun = {
+            window.starts_s
+            for stop, windows in fitting
+            for window in windows or ()
+            if not self._begins(stop, window)
+        }
+        before: dict[Instant, list[SettledWindow]] = defaultdict(list)
+        for window in self._ending(sorted(begun)) if begun else ():
+            before[window.ends_s].append(window)
+        for stop, candidates in fitting:
+            if candidates is None:
+                yield stop, (None, None)
+                continue
+            ends = self._ends(stop, candidates, before)
+            yield stop, (len(ends), min(ends) if len(ends) == 1 else None)
+
+    def _ends(
+        self,
+        stop: UnseenStop,
+        windows: Sequence[SettledWindow],
+        before: dict[Instant, list[SettledWindow]],
+    ) -> set[Instant]:
+        own = {window.ends_s for window in windows if self._begins(stop, window)}
+        if own:
+            return own  # nothing else began in that second at that price
+        following = [
+            window
+            for window in windows
+            if any(self._fits(stop, earlier) for earlier in before.get(window.starts_s, ()))
+        ]
+        hourly = {w.ends_s for w in following if (w.starts_s - stop.started_s) % HOUR_S == 0}
+        return hourly or {window.ends_s for window in following}
+
+    def _begins(self, stop: UnseenStop, window: SettledWindow) -> bool:
+        """Tell whether a window begins with the run: at its start, or when it had booted."""
+        after_s = window.starts_s - stop.started_s
+        return abs(after_s) <= SKEW_S or (not self._from_start and 0 <= after_s <= LONGEST_BOOT_S)
+
+    def _fitting(
+        self, stop: UnseenStop, windows: Sequence[SettledWindow]
+    ) -> list[SettledWindow] | None:
+        """Return the windows whose amount is that of the run; None if its price is not known."""
+        if self._range(stop, stop.lo_s, stop.hi_s) is None:
+            return None
+        return [window for window in windows if self._fits(stop, window)]
+
+    def _fits(self, stop: UnseenStop, window: SettledWindow) -> bool:
+        if window.starts_s < stop.started_s - SKEW_S:
+            return False
+        bounds = self._range(stop, window.starts_s, window.ends_s)
+        return bounds is not None and any(
+            bounds[0] - FEN < amount < bounds[1] + FEN for amount in window.amounts
+        )
+
+    def _range(self, stop: UnseenStop, since: Instant, until: Instant) -> tuple[int, int] | None:
+        """Return the least and the most that a run costs from `since` to `until`."""
+        since = max(since, stop.started_s)
+        length_s = until - since
+        origin = stop.started_s if self._from_start else since
+        part = Part("running", "observed", origin, since, length_s, length_s, length_s, stop.gpus)
+        bounds: tuple[int, int] | None = None
+        for piece in pieces(part, self._periods(stop.terms), self._model):
+            if piece.cost_min_microcny is None or piece.cost_max_microcny is None:
+                return None
+            least, most = bounds or (0, 0)
+            bounds = least + piece.cost_min_microcny, most + piece.cost_max_microcny
+        return bounds
+
+
+NEWEST: Final = 400
+"""The newest stops by which a provider is judged: it may change how it settles."""
+
+
+class SettlementRule(NamedTuple):
+    """How an account is settled, by its newest `judged` stops: for `matched` of them at least one
+    window fits, for `single` exactly one.
+    """
+
+    judged: int = 0
+    matched: int = 0
+    single: int = 0
+
+    @property
+    def is_at_stops(self) -> bool:
+        """Tell whether the provider settles at stops. A window of another scheme fits by chance."""
+        return self.judged >= FEWEST_WINDOWS and self.matched >= LEAST_SHARE * self.judged
+
+
+def settlement_rule(counts: Iterable[int]) -> SettlementRule:
+    """Judge by how many windows fit each of the newest stops."""
+    known = list(counts)
+    return SettlementRule(len(known), sum(n > 0 for n in known), sum(n == 1 for n in known))
