@@ -122,5 +122,6 @@ def test_the_workbook_of_a_closed_month_says_since_when_it_is_closed(database: D
     for month, is_closed in (("2026-01", True), ("2026-02", False)):
         said = {"account": None, "from_day": f"{month}-01", "to_day": f"{month}-28"}
         found = notes_of_month(database, month, said, zone=ZONE, made_at=0, lang="zh")
-        note = ("关账时间 (UTC)", "lab: 2026-02-02T02:40:00Z")
+        both = "2026-02-02T02:40:00Z (2026-02-02 10:40:00 Asia/Shanghai)"
+        note = ("关账时间 (UTC)", f"lab: {both}")
         assert (note in found) is is_closed

@@ -269,3 +269,29 @@ def test_the_balance_of_each_day_adds_up(database: Database) -> None:
     assert [row["recharged_microcny"] for row in found] == [0, 50_000_000, 0]
     assert [row["unexplained_microcny"] for row in found] == [None, 0, 0]
     assert [row["card_unexplained_microcny"] for row in found] == [None, 0, 0]
+
+
+FOR_EVER = (4_102_444_799, 32_503_679_999, 253_402_127_999, 253_402_271_999, 253_402_300_799)
+"""Ends of 2099, of 2999 and of 9999, in Shanghai and in UTC: what stands for no end."""
+
+
+@pytest.mark.parametrize("never", FOR_EVER)
+@pytest.mark.parametrize("member", ["settle_end_time", "order_time", "settle_start_time"])
+def test_a_line_of_the_bill_that_lasts_for_ever_counts_once_and_stops_no_poll(
+    member: str, never: int, database: Database
+) -> None:
+    odd = {**LINE, "order_number": "odd", member: never}
+    if member == "settle_start_time":
+        odd["settle_end_time"] = never
+    run = take(database, BILLS, LINE, odd, at=T0)
+    assert run.outcome == "complete"
+    assert rows(database, "SELECT COUNT(*) FROM bill")[0][0] + run.rejected == 2
+    ((parts, amount),) = rows(database, "SELECT COUNT(*), SUM(amount_microcny) FROM bill_day")
+    assert parts <= 2
+    assert amount + run.rejected * 25_500_000 == 51_000_000
+
+
+@pytest.mark.parametrize("never", FOR_EVER)
+def test_a_card_that_never_expires_is_valid(never: int, database: Database) -> None:
+    take(database, CARDS, {**CARD, "expire_date": never}, at=T0)
+    assert rows(database, "SELECT is_valid FROM card_now") == [(1,)]

@@ -82,3 +82,29 @@ def test_an_alert_projects_once_three_days_are_observed(
         (found,) = BUDGET.facts(state, BUDGET.options())
     assert (found.spent_microcny, found.projected_microcny) == (20 * hours * YUAN, projected)
     assert rows(database, "SELECT budget_microcny FROM budget_month")[0] == (5_000 * YUAN,)
+
+
+def test_days_that_nobody_saw_are_not_continued(database: Database) -> None:
+    """Two instances run but for five days in the middle, during which the service is down too."""
+    cloud = Story(S - 300 * HOUR)
+    both = [cloud.rents(title="one"), cloud.rents(title="two")]
+    lists(database, "RTX 4090", (int(cloud.now), None, None, 10 * YUAN))
+    for watched in (96, 96):
+        for _ in range(watched):
+            apply(database, poll_story(cloud))
+            cloud.passes(hours=1)
+        if cloud.now < S - 150 * HOUR:
+            for one in both:
+                cloud.stops(one)
+            cloud.passes(hours=120)
+            for one in both:
+                cloud.starts(one)
+    apply(database, poll_story(cloud))
+    spent, projected = budget(database)
+    left = LEFT - (cloud.now - S) / HOUR
+    assert projected - spent == pytest.approx(20 * left, rel=0.1)
+    ((observed_s,),) = rows(
+        database,
+        "SELECT observed_s FROM budget_month WHERE month = '2026-11' AND scope = 'account'",
+    )
+    assert observed_s == pytest.approx((96 + 96) * HOUR, rel=0.1)

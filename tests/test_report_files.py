@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -176,7 +177,7 @@ def test_the_ending_of_a_file_says_its_format(form: str, see: Command, home: Pat
     (said,) = json.loads(see("report", "uptime", *JANUARY, "--json").stdout)
     file = home / f"out.{form}"
     if form == "xlsx":
-        head, row = cells(openpyxl.load_workbook(file)["uptime"])
+        _, head, row = cells(openpyxl.load_workbook(file)["uptime"])
         assert [name.partition(" (")[0] for name in head] == list(said)
         assert row == list(said.values())
     elif form == "parquet":
@@ -196,7 +197,7 @@ def test_the_notes_say_what_a_reader_must_know(see: Command, home: Path) -> None
     assert notes["time zone"] == "Asia/Shanghai"
     assert notes["gap in observation"].startswith("lab: 2026-01-01T02:")
     assert notes["program"].startswith("chenyu-etl ")
-    assert notes["made at (UTC)"].endswith("Z")
+    assert re.search(r"Z \(.*Asia/Shanghai\)$", notes["made at (UTC)"])
 
 
 def test_the_notes_name_the_gaps(see: Command, filled: Database, fleet: Story, home: Path) -> None:
@@ -204,8 +205,11 @@ def test_the_notes_name_the_gaps(see: Command, filled: Database, fleet: Story, h
     apply(filled, poll_story(fleet))
     see("report", "uptime", *JANUARY, "--lang", "zh", "-o", "out.xlsx")
     lines = cells(openpyxl.load_workbook(home / "out.xlsx")["说明"])
-    gap = "lab: 2026-01-01T02:10:01Z – 2026-01-01T04:10:00Z，119 分钟"
-    assert ["观测缺口", gap] in lines
+    starts, ends = (
+        f"2026-01-01T0{hour}:10:0{s}Z (2026-01-01 {hour + 8}:10:0{s} Asia/Shanghai)"
+        for hour, s in ((2, 1), (4, 0))
+    )
+    assert ["观测缺口", f"lab: {starts} – {ends}，119 分钟"] in lines
 
 
 @pytest.mark.parametrize("form", ["xlsx", "parquet"])
@@ -240,3 +244,21 @@ def test_headings_of_csv_change_only_if_the_command_asks(see: Command) -> None:
     plain = see(*words).stdout
     assert see(*words, CHENYU_LANG="zh").stdout == plain
     assert see(*words, "--lang", "zh").stdout.startswith("\ufeff账户,名称,状态,显卡")
+
+
+def test_a_sheet_says_until_when_it_was_observed(see: Command, home: Path) -> None:
+    see("report", "uptime", *JANUARY, "-o", "out.xlsx")
+    sheet = openpyxl.load_workbook(home / "out.xlsx")["uptime"]
+    assert sheet["A1"].value.startswith("observed until 2026-01-01T")
+    assert sheet["A2"].value == "account"
+
+
+def test_a_sheet_has_local_time_beside_utc_or_alone(see: Command, home: Path) -> None:
+    heads = {}
+    for words in ((), ("--tz", "local")):
+        see("report", "now", *words, "-o", "out.xlsx")
+        heads[words] = [c.value for c in openpyxl.load_workbook(home / "out.xlsx")["now"][2]]
+    utc, local = "running_since (UTC)", "running_since (Asia/Shanghai)"
+    assert heads[()][heads[()].index(utc) + 1] == local
+    assert local in heads["--tz", "local"]
+    assert utc not in heads["--tz", "local"]

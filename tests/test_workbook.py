@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,14 @@ from sqlalchemy import text
 from etl import reports
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.history.days import iso
+from etl.history.days import Zone, from_iso, iso
 from etl.reports.words import VALUES
 from etl.reports.workbook import SHEETS, write_month
+from etl.resources import CARDS
 from tests.conftest import filled_once
 from tests.support import rows
+from tests.test_money_records import CARD
+from tests.test_money_store import take
 from tests.test_reconciliation import Watched
 
 TODAY, MADE_AT = date(2026, 1, 8), 1_767_800_000
@@ -69,6 +72,12 @@ def written(database: Database, path: Path, lang: str = "en", month: str = "2026
     return path
 
 
+def both(instant: int) -> str:
+    """An instant in UTC and in the reporting time zone, as notes have it."""
+    local = Zone("Asia/Shanghai").local(instant)
+    return f"{iso(instant)} ({local:%Y-%m-%d %H:%M:%S} Asia/Shanghai)"
+
+
 def test_the_same_month_gives_the_same_cells(lived: Database, tmp_path: Path) -> None:
     first, again = (written(lived, tmp_path / name) for name in ("a.xlsx", "b.xlsx"))
     with zipfile.ZipFile(first) as one, zipfile.ZipFile(again) as other:
@@ -95,7 +104,7 @@ def test_its_sums_are_those_of_the_reports(lived: Database, tmp_path: Path) -> N
             numbers = [v for v in row if isinstance(v, float)]
             for value in numbers:
                 assert any(isinstance(c, int | float) and abs(c - value) < 1e-9 for c in cells)
-    lines = [row[6] for row in book["Bill lines"].iter_rows(min_row=3, values_only=True)]
+    lines = [row[8] for row in book["Bill lines"].iter_rows(min_row=3, values_only=True)]
     assert sum(value for value in lines if isinstance(value, int | float)) == 33
 
 
@@ -108,7 +117,7 @@ def test_its_notes_say_since_when_a_month_was_observed(
     """The first poll came within January."""
     first = rows(lived, "SELECT first_whole_s FROM _sync_bounds")[0][0]
     notes = list(load_workbook(written(lived, tmp_path / "m.xlsx", lang)).worksheets[-1].values)
-    assert (label, f"lab: {iso(first)}") in notes
+    assert (label, f"lab: {both(first)}") in notes
     said = {"account": None, "from_day": "2026-01-07", "to_day": "2026-01-31"}
     later = reports.notes_of_month(lived, "2026-01", said, zone="UTC", made_at=MADE_AT, lang=lang)
     assert label not in dict(later)
@@ -163,4 +172,47 @@ def test_its_notes_say_how_far_the_bill_has_settled(
     notes = dict(book.worksheets[-1].iter_rows(values_only=True))
     with lived.reading() as conn:
         reach = conn.execute(text("SELECT reach_s FROM _bill_reach")).scalar_one()
-    assert notes[label] == f"lab: {iso(reach)}"
+    assert notes[label] == f"lab: {both(reach)}"
+
+
+def test_local_time_stands_beside_each_instant(lived: Database, tmp_path: Path) -> None:
+    sheet = load_workbook(written(lived, tmp_path / "m.xlsx"))["Bill lines"]
+    head = [cell.value for cell in sheet[2]]
+    at = head.index("settle_end_at (UTC)")
+    assert head[at + 1] == "settle_end_at (Asia/Shanghai)"
+    for row in sheet.iter_rows(min_row=3, max_row=4, values_only=True):
+        assert row[at + 1] - row[at] == timedelta(hours=8)
+
+
+def test_the_cards_are_those_of_the_end_of_the_month(database: Database, tmp_path: Path) -> None:
+    """On 1 March the card is used up and another one came: February's book knows nothing of that."""
+    for day, left, others in (("02-10", 40, ()), ("02-20", 15, ()), ("03-01", 0, ("later",))):
+        at = from_iso(f"2026-{day}T00:00:00Z")
+        cards = [{**CARD, "uuid": "one", "leave_amount": left}]
+        cards += [{**CARD, "uuid": uuid, "title": uuid} for uuid in others]
+        take(database, CARDS, *cards, at=at)
+    ends = {}
+    for month in ("2026-01", "2026-02", "2026-03"):
+        write_month(
+            database,
+            tmp_path / "m.xlsx",
+            month,
+            account=None,
+            zone="Asia/Shanghai",
+            today=date(2026, 3, 5),
+            made_at=MADE_AT,
+        )
+        sheet = load_workbook(tmp_path / "m.xlsx")["Cards"]
+        left = [cell.value for cell in sheet[2]].index("left_yuan (yuan)")
+        rows_of = [row for row in sheet.iter_rows(min_row=3, values_only=True) if row[0] == "lab"]
+        ends[month] = [row[left] for row in rows_of]
+    assert ends["2026-01"] == []
+    assert ends["2026-02"] == [15]
+    assert sorted(ends["2026-03"]) == [0, CARD["leave_amount"]]
+
+
+@pytest.mark.parametrize("name", reports.report_names())
+def test_reports_and_their_columns_have_a_meaning_in_chinese(name: str) -> None:
+    report = reports.load_report(name)
+    texts = [report.meaning("zh"), *(c.meaning("zh") for c in report.columns.values())]
+    assert [text for text in texts if not re.search(r"[\u4e00-\u9fff]", text)] == []

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from etl.books.imports import Imported
     from etl.books.rule_files import RuleInForce, RuleTrial
     from etl.history.days import Zone
+    from etl.money.allocation import Allocation
     from etl.money.charging import ChargingModel
     from etl.store.books import PriceInUse
 
@@ -324,9 +325,15 @@ def _trial_rows(trial: RuleTrial, zone: Zone) -> Iterator[Sequence[Any]]:
     for held in trial.allocations:
         since = day_or_moment(held.starts_s, zone) if held.starts_s else "ever"
         if held.rule_no == NO_RULE:
-            yield (*instance, since, None, "(no rule)", None, None)
+            yield (*instance, since, None, _either("(no rule)", held), None, None)
         else:
-            yield (*instance, since, held.rule_no, held.project, held.owner, held.cost_centre)
+            project = _either(held.project, held)
+            yield (*instance, since, held.rule_no, project, held.owner, held.cost_centre)
+
+
+def _either(project: str | None, held: Allocation) -> str | None:
+    """Return who pays, and who else may while a rename was not seen yet."""
+    return f"{project} or {held.or_project or '(no rule)'}" if held.is_doubtful else project
 
 
 def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:

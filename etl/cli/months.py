@@ -147,7 +147,7 @@ def _workbook_help(sheets: Iterable[Any]) -> Iterator[str]:
     from etl import reports
 
     yield "The workbook of a month for the books: chenyu-etl report month --month 2026-10 -o FILE.xlsx"
-    yield "Also takes --account NAME, and --lang zh for Chinese names and headings. Its sheets:"
+    yield "Also takes --account NAME, and --lang zh for Chinese. Local time stands beside UTC. Its sheets:"
     for sheet in sheets:
         about = reports.first_sentence(reports.load_report(sheet.report).about)
         yield f"  {sheet.en} ({sheet.zh}), as report {sheet.report}: {about}"

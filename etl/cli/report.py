@@ -101,7 +101,7 @@ class ReportCommand(click.Command):
     type=click.Choice(["utc", "local"]),
     default="utc",
     show_default=True,
-    help="Instants of tables, CSV and JSON: in UTC, or in the database's time zone.",
+    help="Instants: in UTC, or in the database's time zone. xlsx has both by default.",
 )
 @json_option
 @click.pass_obj
@@ -161,7 +161,7 @@ def report(
         print_lines(_help(chosen))
         return
     form = _output_format("json" if as_json else form, output)
-    if tz == "local" and form in ("xlsx", "parquet"):
+    if tz == "local" and form == "parquet":
         raise click.UsageError(
             localized(
                 tr("--tz local is for table, csv and json; {form} has instants in UTC", form=form)
@@ -221,7 +221,8 @@ def _report_arguments(app: Any, chosen: Report, options: Mapping[str, Any]) -> d
     """Return the report's arguments: the options, the first and the last day, and now."""
     from etl import reports
 
-    first, last = reports.day_range(options["from_day"], options["to_day"], app.today())
+    since = options["from_day"] if chosen.param("from_day") else options["to_day"]
+    first, last = reports.day_range(since, options["to_day"], app.today())
     arguments = {"now": app.now(), **options, "from_day": first, "to_day": last}
     _refuse_missing(chosen, arguments)
     reports.refuse_no_numbers(chosen, arguments)
@@ -234,7 +235,8 @@ def _run_report(
     """Run the report; return its columns and rows, and say on standard error what they leave out."""
     from etl import reports
     from etl.history.days import Zone
-    from etl.reports.render.zones import in_zone
+    from etl.reports.render.zones import in_zone, local_beside
+    from etl.reports.words import in_chinese
 
     zone = app.stored_timezone()
     names, read = reports.run(app.database, chosen, arguments)
@@ -244,7 +246,11 @@ def _run_report(
     columns = chosen.described(names)
     if not wanted.bounds:
         columns, rows = _without_bounds(columns, rows)
-    if wanted.is_local:
+    if wanted.lang == "zh" and wanted.form in ("table", "csv", "xlsx") and not chosen.is_own:
+        rows = in_chinese(columns, rows)
+    if wanted.form == "xlsx":
+        columns, rows = local_beside(columns, rows, Zone(zone), only=wanted.is_local)
+    elif wanted.is_local:
         rows = in_zone(columns, rows, Zone(zone))
     if chosen.param("from_day") is not None:
         say(
@@ -257,7 +263,7 @@ def _run_report(
         )
         rows = _or_observed_days(rows, app, arguments["account"])
     if reports.is_about_money(chosen):
-        for words in reports.unread(app.database, arguments.get("account")):
+        for words in reports.unread(app.database, arguments.get("account"), wanted.lang):
             say(tr("not understood, and in no sum: {words}", words=words))
     return columns, rows
 
@@ -286,13 +292,12 @@ def _write_report(
             lang=wanted.lang,
         )
     with paths.replacing(output, app.database.files) as file:
-        if wanted.form == "table":
-            file.write(f"{line}\n".encode())
         write_file(
             file,
             wanted.form,
             chosen.name,
             *table,
+            above=line,
             made_at=made_at,
             lang=wanted.lang,
             notes=notes,

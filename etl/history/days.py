@@ -15,6 +15,8 @@ from etl.poll import Instant
 from etl.texts import tr
 from etl.units import DAY_S
 
+LONGEST_S: Final = 10 * 366 * DAY_S
+"""Longer than anything is paid for ahead."""
 FIRST_DAY: Final = date(2015, 1, 1)
 _ISO_MINUTES: Final = [f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
 _ISO_SECONDS: Final = [f"{second:02}Z" for second in range(60)]
@@ -137,8 +139,11 @@ def share(
 ) -> Iterator[tuple[str, int]]:
     """Return (day, part) pairs of an amount spread evenly over a time; the parts add up to it.
 
-    A time without length falls into one day.
+    A time without length falls into one day, and so does one without an end, which some year 2999 or
+    9999 stands for: no part of such an amount would be seen.
     """
+    if ended_at - started_at > LONGEST_S:
+        ended_at = started_at
     length, at, given = ended_at - started_at, started_at, 0
     while at < ended_at:
         day = zone.day_at(at)

@@ -54,18 +54,23 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """The title and image of an instance from `since` on."""
+    """The title and image of an instance, as first seen at `since`.
+
+    They changed `after` the newest poll that still saw others; None if there were none.
+    """
 
     since: Instant
     title: str
     images: tuple[str, ...] = ()
+    after: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """A row of `allocation` without its account and instance; the end is exclusive.
 
-    If no rule matches, `rule_no` is `NO_RULE` and nobody pays.
+    If no rule matches, `rule_no` is `NO_RULE` and nobody pays. `is_doubtful` is 1 while a change of title
+    or image, by which others pay (`or_project` and so on), may have happened unseen.
     """
 
     starts_s: Instant
@@ -74,6 +79,10 @@ class Allocation:
     project: str | None
     owner: str | None
     cost_centre: str | None
+    is_doubtful: int = 0
+    or_project: str | None = None
+    or_owner: str | None = None
+    or_cost_centre: str | None = None
 
 
 def allocations(
@@ -84,6 +93,7 @@ def allocations(
     `labels` are in order; the first of them counts for all time before it.
     """
     begins = {BEGINNING} | {seen.since for seen in labels[1:]}
+    begins |= {seen.after for seen in labels[1:] if seen.after is not None}
     for rule in rules:
         begins |= {rule.valid_from or BEGINNING, rule.valid_to or BEGINNING}
     periods: list[Allocation] = []
@@ -92,8 +102,17 @@ def allocations(
         then = next((seen for seen in reversed(labels) if seen.since <= at), labels[0])
         # unmatched time has a row too, so that its cost is a line and is not dropped by a join
         rule = first_match(rules, account, instance_uuid, then, at) or Rule(NO_RULE)
-        periods.append(Allocation(at, to, rule.rule_no, rule.project, rule.owner, rule.cost_centre))
+        payer = _payer(rule)
+        later = [s for s in labels[1:] if s.after is not None and s.after <= at < s.since]
+        others = (first_match(rules, account, instance_uuid, s, at) for s in reversed(later))
+        other = next((who for o in others if (who := _payer(o or Rule(NO_RULE))) != payer), None)
+        doubt = () if other is None else (1, *other)
+        periods.append(Allocation(at, to, rule.rule_no, *payer, *doubt))
     return list(merge_adjacent(periods))
+
+
+def _payer(rule: Rule) -> tuple[str | None, str | None, str | None]:
+    return rule.project, rule.owner, rule.cost_centre
 
 
 def first_match(

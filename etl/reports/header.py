@@ -1,10 +1,10 @@
 """Reports are SQL files whose leading comment documents them.
 
-`-- @param NAME MEANING` declares a parameter; at the end of the meaning `[a, b, c]` names the values it
+`-- @zh TEXT` says the same in Chinese. `-- @param NAME MEANING` declares a parameter; at the end of the meaning `[a, b, c]` names the values it
 can take, the first of them the default, and `[= 12]` a default among any values.
 `-- @column NAME {zh=名称, unit=h, total} MEANING` documents a column: its Chinese name, its unit, its
 kind (one of `int`, `number`, `instant`, `day`; a unit makes it a number, nothing makes it text), and
-whether its sum means something. `-- @observes RESOURCE` names the resource whose polls it rests on, if that is
+whether its sum means something; ` | ` in its meaning begins the same in Chinese. `-- @observes RESOURCE` names the resource whose polls it rests on, if that is
 not `instances`. The rest of the comment says what the report is.
 """
 
@@ -22,8 +22,10 @@ from etl.errors import SettingsError
 from etl.reports.render.columns import KINDS, Column
 from etl.texts import tr
 
+INSTANCES: Final = "instances"
 _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
 _OBSERVES: Final = re.compile(r"^@observes (\w+)$")
+_ZH: Final = re.compile(r"^@zh (.+)$")
 _COLUMN: Final = re.compile(r"^@column (\w+) (?:\{([^}]*)\} ?)?(.*)$")
 _SILENT: Final = re.compile(SILENT, re.DOTALL)
 """Literals and comments, in which a colon begins no parameter."""
@@ -54,7 +56,12 @@ class Report:
     columns: Mapping[str, Column]
     sql: str
     is_own: bool = False
-    observes: str = "instances"
+    observes: str = INSTANCES
+    about_zh: str = ""
+
+    def meaning(self, lang: str = "en") -> str:
+        """Return what the report is, in a language; in English if there is no Chinese."""
+        return self.about_zh or self.about if lang == "zh" else self.about
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
@@ -121,7 +128,15 @@ def parse_report(name: str, path: Path) -> Report:
     by_name = {column.name: column for column in columns}
     observes = [match[1] for line in header if (match := _OBSERVES.match(line))]
     sql = expanded("\n".join(body))
-    return Report(name, about, tuple(params), by_name, sql, False, *observes)
+    return Report(
+        name,
+        about,
+        tuple(params),
+        by_name,
+        sql,
+        observes=observes[0] if observes else INSTANCES,
+        about_zh="".join(match[1] for line in header if (match := _ZH.match(line))),
+    )
 
 
 def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
@@ -168,6 +183,7 @@ def _parse_param(name: str, about: str, choices: str | None) -> Param:
 def _parse_column(report: str, name: str, value: str | None, about: str) -> Column:
     if value is None:
         return Column(name, about)
+    about, _, about_zh = about.partition(" | ")
     words = [word.strip() for word in value.split(",")]
     named = dict(word.split("=", 1) for word in words if "=" in word)
     flags = [word for word in words if word and "=" not in word]
@@ -175,7 +191,13 @@ def _parse_column(report: str, name: str, value: str | None, about: str) -> Colu
     _refuse_unknown_words(report, name, [*flags, *named])
     kind = kinds[0] if kinds else "number" if named.get("unit") or "total" in flags else "text"
     return Column(
-        name, about, named.get("zh", ""), named.get("unit", ""), kind, is_total="total" in flags
+        name,
+        about,
+        named.get("zh", ""),
+        named.get("unit", ""),
+        kind,
+        is_total="total" in flags,
+        about_zh=about_zh,
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 from etl import __version__
 from etl.dialect import Database
 from etl.dialect.rendering import expanded
-from etl.history.days import iso
+from etl.history.days import Zone, from_iso, iso
 from etl.poll import Instant
 from etl.reports.header import Param, Report
 from etl.reports.observation import SEEN, line_above
+from etl.reports.render.zones import UTC_NAMES, local_text
 from etl.reports.running import NOW, run
 from etl.units import MICRO
 
@@ -177,13 +178,13 @@ def notes_of_report(
 ) -> list[Note]:
     """Return labels and values, labels in `lang`; `arguments` as for `run`, with both days."""
     arguments = {**arguments, NOW: made_at}
-    lines: list[Note] = [("report", report.name), ("about", report.about)]
+    lines: list[Note] = [("report", report.name), ("about", report.meaning(lang))]
     if report.param("from_day") is not None:
         lines.append(("period", f"{arguments['from_day']} – {arguments['to_day']}"))
     lines.append(("observation", line_above(database, report, arguments, lang)))
     lines += _seen(database, arguments, zone, lang)
     lines += [("column", _column_note(column, lang)) for column in report.columns.values()]
-    return _labelled([*lines, *_made(made_at)], lang)
+    return _labelled([*lines, *_made(made_at, zone)], lang)
 
 
 def notes_of_month(
@@ -199,12 +200,12 @@ def notes_of_month(
     arguments = {**arguments, NOW: made_at}
     line = line_above(database, SEEN, arguments, lang)
     closed = [
-        ("closed since (UTC)", f"{account}: {closed_at}")
+        ("closed since (UTC)", _account_instant(account, from_iso(closed_at), zone))
         for account, closed_at in run(database, _CLOSED, arguments)[1]
     ]
     seen = _seen(database, arguments, zone, lang)
     lines = [("month", month), *closed, ("observation", line), *seen]
-    return _labelled([*lines, *_made(made_at)], lang)
+    return _labelled([*lines, *_made(made_at, zone)], lang)
 
 
 def observed(database: Database, account: str | None) -> tuple[Instant, Instant] | None:
@@ -244,21 +245,21 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -
     yield "time zone", zone
     for account, reach in run(database, _SETTLED, arguments)[1]:
         # for each account: one that settles late must not hide behind another
-        yield "settled until (UTC)", _account_instant(account, reach)
+        yield "settled until (UTC)", _account_instant(account, reach, zone)
     for account, lines, microcny in run(database, _CORRECTED, arguments)[1]:
         words = _WORDS[lang]["corrected"]
         # for people, to the fen: no sum is made of it
         yuan = microcny / MICRO
         yield "corrected by the source", words.format(account=account, lines=lines, yuan=yuan)
     for account, since in run(database, _SINCE, arguments)[1]:
-        yield "observed since (UTC)", _account_instant(account, since)
+        yield "observed since (UTC)", _account_instant(account, since, zone)
     gaps = list(run(database, _GAPS, arguments)[1])
     for account, start_s, end_s in gaps:
         minutes = (end_s - start_s) // 60
         yield (
             "gap in observation",
             _WORDS[lang]["gap"].format(
-                account=account, start=iso(start_s), end=iso(end_s), minutes=minutes
+                account=account, start=_both(start_s, zone), end=_both(end_s, zone), minutes=minutes
             ),
         )
     # said even if there are none: a missing line would say nothing
@@ -268,12 +269,17 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -
         yield "records not understood", words
 
 
-def _account_instant(account: str, at: Instant | None) -> str:
-    return f"{account}: {'–' if at is None else iso(at)}"
+def _account_instant(account: str, at: Instant | None, zone: str) -> str:
+    return f"{account}: {'–' if at is None else _both(at, zone)}"
 
 
-def _made(made_at: Instant) -> list[Note]:
-    return [("program", f"chenyu-etl {__version__}"), ("made at (UTC)", iso(made_at))]
+def _both(at: Instant, zone: str) -> str:
+    """Return an instant in UTC, and the local time."""
+    return iso(at) if zone in UTC_NAMES else f"{iso(at)} ({local_text(at, Zone(zone))} {zone})"
+
+
+def _made(made_at: Instant, zone: str) -> list[Note]:
+    return [("program", f"chenyu-etl {__version__}"), ("made at (UTC)", _both(made_at, zone))]
 
 
 def _labelled(lines: list[Note], lang: str) -> list[Note]:
@@ -281,4 +287,4 @@ def _labelled(lines: list[Note], lang: str) -> list[Note]:
 
 
 def _column_note(column: Any, lang: str) -> str:
-    return f"{column.full_heading(lang)}: {column.about}"
+    return f"{column.full_heading(lang)}: {column.meaning(lang)}"

@@ -14,12 +14,11 @@ from etl.dialect import Database
 from etl.dialect.rendering import expanded
 from etl.history.days import iso
 from etl.poll import Instant
-from etl.reports.header import Param, Report
+from etl.reports.header import INSTANCES, Param, Report
 from etl.reports.running import NOW, run
 from etl.timing.freshness import FUTURE_S
 from etl.units import DAY_S, HOUR_S
 
-INSTANCES: Final = "instances"
 MOST_ACCOUNTS: Final = 4
 """Of more accounts the line names those with the most unseen time, and counts the others."""
 
@@ -201,8 +200,8 @@ _WORDS: Final[Mapping[str, Mapping[str, str]]] = {
         "never": "从未观测",
         "until": "观测至 {}",
         "whole": "，期间内全部已观测",
-        "period": "，期间内有 {} 未观测",
-        "ago": "，{} 之前",
+        "period": "，期间内有 {}未观测",
+        "ago": "，{}之前",
         "future": "，该时刻在未来：时钟有误",
         "d": "{:,.1f} 天",
         "h": "{:.1f} 小时",

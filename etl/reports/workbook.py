@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,46 +12,36 @@ from typing import Any, Final
 from etl import paths, reports
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.history.months import Month
+from etl.history.days import Zone
 from etl.poll import Instant
 from etl.reports.render.columns import Column
 from etl.reports.render.xlsx import Book
+from etl.reports.render.zones import local_beside
 from etl.reports.words import in_chinese
 from etl.texts import tr
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A report under a name in each language."""
+    """A report under a name in each language; `by` as its parameter."""
 
     en: str
     zh: str
     report: str
-    about_zh: str
     by: str | None = None
 
-    def about(self, lang: str) -> str:
-        """Return what its rows are, in a language."""
-        return self.about_zh if lang == "zh" else reports.load_report(self.report).about
 
-
+_MONTH: Final = re.compile(r"\d{4}-\d\d|this-month|last-month")
 SHEETS: Final = (
-    Sheet("Summary", "汇总", "reconciliation", "账单与估算的对照，按月。", "month"),
-    Sheet("Allocation", "分摊", "allocation", "各项目、负责人和成本中心的估算费用与分摊账单。"),
-    Sheet(
-        "Reconciliation", "对账", "reconciliation", "账单与估算的对照，按日，差额附原因。", "day"
-    ),
-    Sheet(
-        "Bridge",
-        "账单衔接",
-        "bridge",
-        "从一个账单金额逐行推到下一个：按结算时段、按扣费日、按余额；剩余差额应为 0.00。",
-    ),
-    Sheet("Bill lines", "账单明细", "bill-lines", "期内扣费的账单行，最早的在前。"),
-    Sheet("Recharges", "充值", "recharges", "期内充值，最早的在前。"),
-    Sheet("Cards", "算力卡", "cards", "算力卡当前状态：余额、到期时间和已用成本。"),
-    Sheet("Balance", "余额平衡", "balance", "余额与算力卡：期初 + 充值 - 消费 + 差异 = 期末。"),
-    Sheet("Budgets", "预算", "budget", "各项目与账户的预算、已用金额和预计月末金额。"),
+    Sheet("Summary", "汇总", "reconciliation", "month"),
+    Sheet("Allocation", "分摊", "allocation"),
+    Sheet("Reconciliation", "对账", "reconciliation", "day"),
+    Sheet("Bridge", "账单衔接", "bridge"),
+    Sheet("Bill lines", "账单明细", "bill-lines"),
+    Sheet("Recharges", "充值", "recharges"),
+    Sheet("Cards", "算力卡", "cards"),
+    Sheet("Balance", "余额平衡", "balance"),
+    Sheet("Budgets", "预算", "budget"),
 )
 
 
@@ -74,10 +65,15 @@ def write_month(
     # into a new file first: a workbook that fails leaves the old one as it was
     with paths.replacing(path, database.files) as file, Book(file, made_at, lang) as book:
         for sheet in SHEETS:
-            columns, rows = _report_rows(database, sheet, arguments, lang)
+            columns, rows = local_beside(
+                *_report_rows(database, sheet, arguments, lang), Zone(zone)
+            )
             above = reports.line_above(database, reports.load_report(sheet.report), arguments, lang)
             book.sheet(getattr(sheet, lang), columns, rows, above)
-        about = [(getattr(sheet, lang), sheet.about(lang)) for sheet in SHEETS]
+        about = [
+            (getattr(sheet, lang), reports.load_report(sheet.report).meaning(lang))
+            for sheet in SHEETS
+        ]
         known = reports.notes_of_month(
             database, month, arguments, zone=zone, made_at=made_at, lang=lang
         )
@@ -85,13 +81,11 @@ def write_month(
 
 
 def _days_of_month(month: str, today: date) -> tuple[str, str]:
-    # words such as last-month are understood as in every report
-    first, last = reports.day_range(month, None, today)
-    named = Month.of(date.fromisoformat(first))
-    if named.first.isoformat() != first or named != Month.of(date.fromisoformat(last)):
+    if not _MONTH.fullmatch(month):
         raise SettingsError(
             tr("{month!r} is no month", month=month), advice=tr("use one such as 2026-10")
         )
+    first, last = reports.day_range(month, None, today)
     if first > today.isoformat():
         raise SettingsError(
             tr("{month} has not begun", month=month), advice=tr("name a month that has")

@@ -78,20 +78,28 @@ class Derived(UsageCosts):
             for name in _LABELS
         ]
         v = (
-            select(h.instance_uuid, h.version, h.first_seen_at, *(h[n] for n in _LABELS), *before)
+            select(
+                h.instance_uuid,
+                h.version,
+                h.first_seen_at,
+                h.after_at,
+                *(h[n] for n in _LABELS),
+                *before,
+            )
             .where(h.account_id == self._account_id, text(condition))
             .subquery()
             .c
         )
         rows = self._conn.execute(
-            select(v.instance_uuid, v.first_seen_at, *(v[name] for name in _LABELS))
+            select(v.instance_uuid, v.first_seen_at, v.after_at, *(v[name] for name in _LABELS))
             .where(or_(v.version == 1, *(v[n].is_distinct_from(v[f"was_{n}"]) for n in _LABELS)))
             .order_by(v.instance_uuid, v.version),
             parameters,
         )
         labels_of: dict[str, list[Labels]] = {}
-        for uuid, since, title, *image in rows:
-            labels_of.setdefault(uuid, []).append(Labels(since, title or "", _image_names(*image)))
+        for uuid, since, after, title, *image in rows:
+            labels = Labels(since, title or "", _image_names(*image), after)
+            labels_of.setdefault(uuid, []).append(labels)
         return labels_of
 
     def _allocated(

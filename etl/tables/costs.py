@@ -205,6 +205,16 @@ allocation = Table(
     *_span(),
     Column("rule_no", Integer, nullable=False, comment="the rule that says so; 0: no rule matches"),
     *payers(),
+    Column(
+        "is_doubtful",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="1 while others may pay: the title or image changed at a moment that nobody saw",
+    ),
+    Column("or_project", Text, comment="project that then pays"),
+    Column("or_owner", Text, comment="who it is then for"),
+    Column("or_cost_centre", Text, comment="cost centre then"),
     PrimaryKeyConstraint("account_id", "instance_uuid", "starts_s"),
     comment="What the rules say of an instance, while it holds; nothing if there are no rules. Derived",
 )

@@ -6,6 +6,7 @@
 -- @column settle_start_local settle_start_at by the clocks of the reporting time zone
 -- @column settle_end_local settle_end_at by the clocks of the reporting time zone
 -- @column ordered_local ordered_at by the clocks of the reporting time zone
+-- @column missing_since since when the source no longer lists it: the line counts until a second whole reading confirms that; null: listed
 SELECT
     a.name AS account,
     b.charged_day AS day,
@@ -23,7 +24,8 @@ SELECT
     local_of(epoch(b.settle_start_at)) AS settle_start_local,
     local_of(epoch(b.settle_end_at)) AS settle_end_local,
     local_of(epoch(b.ordered_at)) AS ordered_local,
-    periods_of(b.charged_day)
+    periods_of(b.charged_day),
+    b.missing_since
 FROM bill b
 JOIN account a ON a.account_id = b.account_id
 WHERE b.superseded_at IS NULL

@@ -1,7 +1,8 @@
 -- Cost of each project and account by month, projected to the month's end, with its budget: that of the
 -- month, else the one for every month. Usage without a project (null in `_cost_line`) has no budget.
 -- The projection continues the account's cost since it is observed: from the day after its first
--- complete poll on, and in the first day after that from the poll itself.
+-- complete poll on, and in the first day after that from the poll itself. Days of which gaps take more
+-- than half stand for nothing: neither their cost nor their time is continued.
 -- @column scope project or account
 -- @column name of the project or account
 -- @column budget_microcny millionths of a yuan; null: no budget
@@ -10,7 +11,7 @@
 -- @column budget_yuan the budget, yuan; null: no budget
 -- @column spent_yuan estimate, yuan
 -- @column projected_yuan at the month's end, yuan
--- @column observed_s seconds of the month from the first to the newest complete poll, the most of the accounts
+-- @column observed_s seconds of the month from the first to the newest complete poll, less the gaps of such days, the most of the accounts
 WITH observed AS (
     SELECT
         account,
@@ -25,6 +26,24 @@ WITH observed AS (
         JOIN calendar_day n ON n.starts_s = d.ends_s
     ) began
 ),
+blind AS (
+    SELECT account, day, month, SUM(gap_s) AS gap_s, MAX(within_s) AS within_s
+    FROM (
+        SELECT
+            g.account,
+            d.day,
+            d.month,
+            d.ends_s - d.starts_s AS day_s,
+            earlier(g.gap_to_s, d.ends_s) - later(g.gap_from_s, d.starts_s) AS gap_s,
+            earlier(o.last_s, d.ends_s) - later(o.from_s, d.starts_s) AS within_s
+        FROM sync_gap g
+        JOIN observed o ON o.account = g.account
+        JOIN calendar_day d ON d.ends_s > g.gap_from_s AND d.starts_s < g.gap_to_s
+            AND d.ends_s > o.from_s
+    ) gaps
+    GROUP BY account, day, month, day_s
+    HAVING SUM(gap_s) * 2 > day_s
+),
 months AS (
     SELECT month, MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
     FROM calendar_day
@@ -36,10 +55,11 @@ monthly AS (
         c.project,
         month_of(c.day) AS month,
         SUM(COALESCE(c.cost_microcny, 0)) AS spent_microcny,
-        SUM(CASE WHEN c.day >= o.from_day THEN COALESCE(c.cost_microcny, 0) ELSE 0 END)
+        SUM(CASE WHEN c.day >= o.from_day AND d.day IS NULL THEN COALESCE(c.cost_microcny, 0) ELSE 0 END)
             AS observed_microcny
     FROM _cost_line c
     LEFT JOIN observed o ON o.account = c.account
+    LEFT JOIN blind d ON d.account = c.account AND d.day = c.day
     GROUP BY c.account, c.project, month_of(c.day)
 ),
 projected AS (
@@ -59,12 +79,17 @@ projected AS (
             s.month,
             CAST(s.spent_microcny AS BIGINT) AS spent_microcny,
             CAST(s.observed_microcny AS BIGINT) AS observed_microcny,
-            earlier(o.last_s, m.ends_s) - later(o.from_s, m.starts_s) AS seen_s,
-            earlier(o.last_s, m.ends_s) - later(o.first_s, m.starts_s) AS observed_s,
+            earlier(o.last_s, m.ends_s) - later(o.from_s, m.starts_s) - COALESCE(d.within_s, 0) AS seen_s,
+            earlier(o.last_s, m.ends_s) - later(o.first_s, m.starts_s) - COALESCE(d.gap_s, 0) AS observed_s,
             m.ends_s - o.last_s AS left_s
         FROM monthly s
         JOIN months m ON m.month = s.month
         LEFT JOIN observed o ON o.account = s.account
+        LEFT JOIN (
+            SELECT account, month, sum_of(within_s) AS within_s, sum_of(gap_s) AS gap_s
+            FROM blind
+            GROUP BY account, month
+        ) d ON d.account = s.account AND d.month = s.month
     ) p
 )
 SELECT

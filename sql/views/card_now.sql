@@ -7,28 +7,21 @@
 -- @column sale_yuan what was paid for it
 -- @column left_yuan what is left on it
 SELECT
-    a.name AS account,
-    k.uuid,
-    k.title,
-    k.card_no,
-    k.bind_time,
-    k.expire_date,
-    epoch(k.expire_date) AS expires_s,
-    flag(k.expire_date IS NULL OR k.expire_date > h.last_at) AS is_valid,
-    k.face_amount_microcny,
-    k.sale_price_microcny,
-    k.leave_amount_microcny,
-    yuan(k.face_amount_microcny) AS face_yuan,
-    yuan(k.sale_price_microcny) AS sale_yuan,
-    yuan(k.leave_amount_microcny) AS left_yuan,
-    k.status_txt,
-    local_of(epoch(k.expire_date)) AS expires_local
-FROM card k
-JOIN account a ON a.account_id = k.account_id
-JOIN (
-    SELECT account_id, MAX(started_at) AS last_at
-    FROM sync_run
-    WHERE resource = 'cards' AND outcome = 'complete'
-    GROUP BY account_id
-) h ON h.account_id = k.account_id
-WHERE k.ended_at IS NULL
+    account,
+    uuid,
+    title,
+    card_no,
+    bind_time,
+    expire_date,
+    epoch(expire_date) AS expires_s,
+    flag(expire_date IS NULL OR expire_date > polled_at) AS is_valid,
+    face_amount_microcny,
+    sale_price_microcny,
+    leave_amount_microcny,
+    face_yuan,
+    sale_yuan,
+    left_yuan,
+    status_txt,
+    local_of(epoch(expire_date)) AS expires_local
+FROM _card_version
+WHERE ended_at IS NULL AND polled_at IS NOT NULL

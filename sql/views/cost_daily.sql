@@ -2,7 +2,8 @@
 -- by the best estimate `cost_microcny`, at most `cost_max_microcny` millionths of a yuan, as far as
 -- prices are known: `unpriced_s` seconds are charged at a price that nobody knows, and are in none of
 -- the amounts; all of them are null if no price of the day is known. An instance that was allocated
--- anew within the day has a row for each project. Closed months are as they were closed.
+-- anew within the day has a row for each project, and their bounds
+-- hold the time in which a rename was not seen yet. Closed months are as they were closed.
 -- @column account the account's name
 -- @column title the user's name for it, as of now; of a closed month, as of its closing
 -- @column price_source override, learned, list, list_assumed (before the first known list price, or after the last), unknown, or mixed
@@ -76,7 +77,18 @@ FROM (
         MAX(CASE WHEN used_s > 0 THEN 'b' ELSE 'a' END || settled) OVER days AS last_settled,
         MAX(is_closed) OVER days AS is_closed,
         ROW_NUMBER() OVER days AS place
-    FROM _cost_line
+    FROM (
+        SELECT
+            account, day, instance_uuid, title, project, owner, cost_centre, charged_s, cost_microcny,
+            cost_min_microcny, cost_max_microcny, list_cost_microcny, unpriced_s, unpriced_max_s, used_s,
+            price_source, settled, is_closed
+        FROM _cost_line
+        UNION ALL
+        SELECT
+            account, day, instance_uuid, title, project, owner, cost_centre, 0, cost_microcny, cost_min_microcny,
+            cost_max_microcny, 0, 0, 0, 0, price_source, settled, 0
+        FROM _cost_doubt
+    ) lines
     WINDOW days AS (PARTITION BY account, day, instance_uuid, title, project, owner, cost_centre)
 ) parts
 WHERE place = 1

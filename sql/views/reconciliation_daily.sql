@@ -2,7 +2,8 @@
 -- `within_bounds` (the bill lies between the estimate's minimum and maximum, or off by the rounding of
 -- its lines), `unsettled` (the bill does not reach past the day yet), `no_instance` (lines at times when
 -- nothing was used), `prepaid` (prepaid time is billed otherwise than it passes, running time agrees),
--- `unread` (less was billed, and lines of the bill could not be understood: see `rejected_record`),
+-- `correction` (more was billed, and lines that the source no longer lists still count: they await a second
+-- whole reading of the bill), `unread` (less was billed, and lines of the bill could not be understood: see `rejected_record`),
 -- `price` (usage at a price that is not known, or assumed), `coverage_gap` (more was billed than can be
 -- explained, and not all of the day was observed), `unexplained`.
 -- @column account the account's name
@@ -18,6 +19,8 @@
 -- @column slack_microcny by how much the bill may be off the bounds: a fen for each line, and what is cut at midnight
 -- @column settled_percent share of the day that the bill reaches
 -- @column lines bill lines that reach into the day
+-- @column awaiting_microcny of the bill, lines that the source no longer lists: one more whole reading and they count no longer
+-- @column awaiting_yuan as awaiting_microcny, yuan
 -- @column cause why they differ, see above
 -- @column billed_yuan charged for the day, yuan
 -- @column estimated_yuan cost by the best estimate, yuan
@@ -40,10 +43,14 @@ SELECT
     slack_microcny,
     settled_percent,
     lines,
+    awaiting_microcny,
     CASE
         WHEN difference_microcny >= estimated_min_microcny - estimated_microcny - slack_microcny
             AND difference_microcny <= estimated_max_microcny - estimated_microcny + slack_microcny
         THEN 'within_bounds'
+        WHEN awaiting_microcny <> 0
+            AND ABS(difference_microcny - awaiting_microcny) < ABS(difference_microcny)
+        THEN 'correction'
         WHEN observed_from_s >= ends_s OR observed_to_s <= starts_s THEN 'coverage_gap'
         WHEN (is_explained_running = 1 OR unsettled_microcny > 0) AND no_instance_microcny <> 0
             AND ABS(no_instance_microcny) >= ABS(prepaid_difference_microcny)
@@ -75,6 +82,7 @@ SELECT
     yuan(estimated_min_microcny) AS estimated_min_yuan,
     yuan(estimated_max_microcny) AS estimated_max_yuan,
     yuan(difference_microcny) AS difference_yuan,
+    yuan(awaiting_microcny) AS awaiting_yuan,
     periods_of(r.day)
 FROM (
     SELECT
@@ -102,6 +110,7 @@ FROM (
             c.ends_s,
             COALESCE(b.reach_s, 0) AS reach_s,
             COALESCE(n.records, 0) AS unread_lines,
+            COALESCE(w.awaiting_microcny, 0) AS awaiting_microcny,
             COALESCE(o.first_s, c.ends_s) AS observed_from_s,
             COALESCE(o.last_s, c.starts_s) AS observed_to_s,
             CASE
@@ -179,5 +188,15 @@ FROM (
         LEFT JOIN _bill_reach b ON b.account_id = d.account_id
         LEFT JOIN sync_span o ON o.account = d.account
         LEFT JOIN _money_unread n ON n.account = d.account AND n.resource = 'bills'
+        LEFT JOIN (
+            SELECT p.account_id, p.day, sum_of(p.amount_microcny) AS awaiting_microcny
+            FROM bill l
+            JOIN bill_day p
+                ON p.account_id = l.account_id AND p.order_number = l.order_number
+                AND p.settle_start_at = l.settle_start_at AND p.settle_end_at = l.settle_end_at
+                AND p.charge_channel = l.charge_channel AND p.remark = l.remark AND p.line_no = l.line_no
+            WHERE l.missing_since IS NOT NULL AND l.superseded_at IS NULL
+            GROUP BY p.account_id, p.day
+        ) w ON w.account_id = d.account_id AND w.day = d.day
     ) e
 ) r

@@ -41,12 +41,13 @@ def write_file(
     columns: Sequence[Column],
     rows: Rows,
     *,
+    above: str = "",
     notes: Sequence[tuple[str, Any]] = (),
     made_at: Instant = 0,
     lang: str = "en",
     for_excel: bool = False,
 ) -> None:
-    """Write a file in one of `FORMATS`; only xlsx has room for the notes."""
+    """Write a file in one of `FORMATS`; `above` stands above a table or sheet, notes in xlsx alone."""
     if form == "parquet":
         from etl.reports.render import parquet
 
@@ -55,9 +56,11 @@ def write_file(
         from etl.reports.render import xlsx
 
         with xlsx.Book(file, made_at, lang) as book:
-            book.sheet(name, columns, rows)
+            book.sheet(name, columns, rows, above)
             book.notes(notes)
     else:
+        if above and form == "table":
+            file.write(f"{above}\n".encode())
         for line in render(form, columns, rows, lang, for_excel=for_excel):
             file.write(f"{line}\n".encode())
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 Rows = Iterable[Sequence[Any]]
 KINDS: Final = ("text", "int", "number", "instant", "day")
 """Kinds of columns. Instants are text such as `2026-01-31T23:59:59Z`, days `2026-01-31`."""
+LOCAL: Final = "local"
+"""Kind of a column of local times without offset, such as `2026-01-31 23:59:59`; its unit is the zone."""
 LANGUAGES: Final = ("en", "zh")
 UNITS_ZH: Final = {"yuan": "元", "h": "小时", "card-h": "卡时", "d": "天", "min": "分钟", "s": "秒"}
 
@@ -23,6 +25,11 @@ class Column:
     unit: str = ""
     kind: str = ""
     is_total: bool = False
+    about_zh: str = ""
+
+    def meaning(self, lang: str = "en") -> str:
+        """Return what it holds, in a language; in English if there is no Chinese."""
+        return self.about_zh or self.about if lang == "zh" else self.about
 
     def heading(self, lang: str = "en") -> str:
         """Return its name for people, without the unit."""

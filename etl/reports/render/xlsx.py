@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 from etl.errors import SettingsError
 from etl.poll import Instant
 from etl.reports.render.cells import is_formula, one_line
-from etl.reports.render.columns import Column, Rows, rounded
+from etl.reports.render.columns import LOCAL, Column, Rows, rounded
 from etl.texts import tr
 
 MOST_ROWS: Final = 1_048_576
@@ -28,13 +28,14 @@ EXACT: Final = 10**15
 """The limit of a spreadsheet's 15 digits: larger numbers are written as text."""
 _SUM: Final = {"en": "total", "zh": "合计"}
 _NOTES: Final = {"en": ("Notes", "note", "value"), "zh": ("说明", "项目", "内容")}
-_WIDTHS: Final = {"int": 10, "number": 12, "instant": 20, "day": 12}
+_WIDTHS: Final = {"int": 10, "number": 12, "instant": 20, LOCAL: 20, "day": 12}
 _FORMATS: Final[dict[str, dict[str, Any]]] = {
     "head": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"},
     "sum": {"bold": True, "top": 1},
     "int": {"num_format": "#,##0"},
     "number": {"num_format": "#,##0.00"},
     "instant": {"num_format": "yyyy-mm-dd hh:mm:ss"},
+    LOCAL: {"num_format": "yyyy-mm-dd hh:mm:ss"},
     "day": {"num_format": "yyyy-mm-dd"},
     "quoted": {"quote_prefix": True},
 }
@@ -222,6 +223,8 @@ def _as_datetime(kind: str, value: Any) -> date | None:
     try:
         if kind == "day":
             return date.fromisoformat(value)
+        if kind == LOCAL:
+            return datetime.fromisoformat(value)
         if kind == "instant":
             return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
     except (TypeError, ValueError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 from etl.history.days import Zone, from_iso
-from etl.reports.render.columns import Column, Rows
+from etl.poll import Instant
+from etl.reports.render.columns import LOCAL, Column, Rows
+
+UTC_NAMES: Final = ("UTC", "Etc/UTC")
 
 
 def in_zone(columns: Sequence[Column], rows: Rows, zone: Zone) -> Iterator[list[Any]]:
@@ -18,3 +22,36 @@ def in_zone(columns: Sequence[Column], rows: Rows, zone: Zone) -> Iterator[list[
             if local[i] is not None:
                 local[i] = zone.local(from_iso(local[i])).isoformat(sep=" ")
         yield local
+
+
+def local_beside(
+    columns: Sequence[Column], rows: Rows, zone: Zone, *, only: bool = False
+) -> tuple[list[Column], Iterator[list[Any]]]:
+    """Return columns and rows in which the local time follows each instant, or with `only` replaces it.
+
+    For spreadsheets, whose times have no offset: the heading names the time zone.
+    """
+    if zone.name in UTC_NAMES:
+        return list(columns), (list(row) for row in rows)
+    wide: list[Column] = []
+    for column in columns:
+        if column.kind != "instant" or not only:
+            wide.append(column)
+        if column.kind == "instant":
+            wide.append(replace(column, kind=LOCAL, unit=zone.name))
+    return wide, (_widened(columns, row, zone, only) for row in rows)
+
+
+def _widened(columns: Sequence[Column], row: Sequence[Any], zone: Zone, only: bool) -> list[Any]:
+    cells: list[Any] = []
+    for column, value in zip(columns, row, strict=True):
+        if column.kind != "instant" or not only:
+            cells.append(value)
+        if column.kind == "instant":
+            cells.append(None if value is None else local_text(from_iso(value), zone))
+    return cells
+
+
+def local_text(instant: Instant, zone: Zone) -> str:
+    """Return the local time of an instant without its offset: `2026-01-31 23:59:59`."""
+    return zone.local(instant).replace(tzinfo=None).isoformat(sep=" ")
