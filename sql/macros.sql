@@ -114,6 +114,11 @@ MACRO columns_of_service(h, s, list) AS
     json_member(s, 'ssh_info.port') AS ssh_port,
     json_member(s, 'ssh_info.username') AS username;
 
+-- The partition of a window over one service of an instance.
+MACRO services_of(s) AS PARTITION BY
+    s.account_id, s.instance_uuid, s.listed_in, s.service, s.url, s.port_type, s.protocol, s.host, s.port,
+    s.username;
+
 -- The moment for which a version has a timer that is on, or null.
 MACRO timer_of(h) AS CASE WHEN h.shutdown_enabled THEN h.shutdown_time END;
 

@@ -31,11 +31,11 @@ def flat(sql: str) -> str:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("yuan(x)", "(x / 1000000.0)"),
-        ("yuan(a + b)", "((a + b) / 1000000.0)"),
-        ("yuan(SUM(x))", "(SUM(x) / 1000000.0)"),
-        ("yuan(f(x) + g(y))", "((f(x) + g(y)) / 1000000.0)"),
-        ("yuan(sum_of(p.x))", "(CAST(SUM(p.x) AS BIGINT) / 1000000.0)"),
+        ("yuan(x)", "CAST(x / 1000000.0 AS NUMERIC(20, 6))"),
+        ("yuan(a + b)", "CAST((a + b) / 1000000.0 AS NUMERIC(20, 6))"),
+        ("yuan(SUM(x))", "CAST(SUM(x) / 1000000.0 AS NUMERIC(20, 6))"),
+        ("yuan(f(x) + g(y))", "CAST((f(x) + g(y)) / 1000000.0 AS NUMERIC(20, 6))"),
+        ("yuan(sum_of(p.x))", "CAST(CAST(SUM(p.x) AS BIGINT) / 1000000.0 AS NUMERIC(20, 6))"),
         ("earlier(f(a, b), c)", "CASE WHEN f(a, b) < c THEN f(a, b) ELSE c END"),
         ("earlier(a, 'b, c)')", "CASE WHEN a < ('b, c)') THEN a ELSE ('b, c)') END"),
         ("night_ends_s(night_ends_s)", "(night_ends_s + 28800)"),

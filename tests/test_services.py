@@ -27,6 +27,8 @@ MAP = [
     },
 ]
 
+EMPTY = json.dumps({"code": 200, "data": {"instance_list": [], "total": 0}}).encode()
+
 
 def listing(**members: Any) -> bytes:
     record = {
@@ -159,6 +161,15 @@ def test_services_have_their_times(database: Database) -> None:
         ("b:2", at[1], at[2] + 1, None),
     ]
     assert services(database, "url") == [("a:1",), ("b:2",)]
+
+
+def test_services_of_an_instance_that_was_gone_begin_anew(database: Database) -> None:
+    with_service = listing(server_url=["a:1"])
+    see(database, with_service, EMPTY, EMPTY, with_service)
+    assert rows(
+        database,
+        "SELECT not_after_s, until_s FROM instance_service_span ORDER BY not_after_s",
+    ) == [(START + 1, START + 3 * STEP_S + 1), (START + 3 * STEP_S + 1, None)]
 
 
 def test_timers_have_their_times_and_what_became_of_them(database: Database) -> None:
