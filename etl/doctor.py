@@ -293,10 +293,13 @@ def _examine_left_accounts(app: App) -> Iterator[Finding]:
         if account.name in watched or account.retired_at or polled_at > app.now() - HOUR_S:
             continue
         held = sum(alert.account == account.name for alert in alerts)
+        what = tr(
+            "{name}: it was synced, but the settings do not name it and nobody polls it",
+            name=account.name,
+        )
         yield Finding(
             "note",
-            f"{account.name}: it was synced, but the settings do not name it and nobody polls it"
-            + (f"; {held} alerts about it stay open" if held else ""),
+            tr("{what}; {held} alerts about it stay open", what=what, held=held) if held else what,
             tr("chenyu-etl account retire {name}, or account rename {name} NEW", name=account.name),
         )
 

@@ -30,6 +30,7 @@ from etl.resources import BILLS, RESOURCES, Resource
 from etl.settings import Account
 from etl.store import SyncRun
 from etl.sync import Covers, Outcome, sync
+from etl.texts import tr
 from etl.units import DAY_S
 
 if TYPE_CHECKING:
@@ -161,9 +162,12 @@ def _fault(account: Account, resource: Resource[Any], error: Exception) -> Fault
         resource.name,
         scrub(traceback.format_exc().rstrip()),
     )
+    seen = scrub(f"{type(error).__name__}: {error}").splitlines()[0]
     return Fault(
-        scrub(f"a fault of this program: {type(error).__name__}: {error}").splitlines()[0],
-        advice="look for a newer chenyu-etl, and report it with the lines above; the rest goes on",
+        tr("a fault of this program: {error}", error=seen),
+        advice=tr(
+            "look for a newer chenyu-etl, and report it with the lines above; the rest goes on"
+        ),
     )
 
 

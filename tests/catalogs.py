@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from etl import errors
 from etl.cli import main
 from etl.cli.language import help_key
 from etl.texts import CATALOGS, DOMAIN, SYSTEM_REASONS, Text
@@ -47,6 +49,30 @@ def calls() -> Iterator[tuple[str, int, str | None]]:
                 first = node.args[0]
                 literal = first.value if isinstance(first, ast.Constant) else None
                 yield name, node.lineno, literal if isinstance(literal, str) else None
+
+
+def untranslated() -> Iterator[str]:
+    """Places that give people a text of words outside of `tr`: errors, advice, findings, `say`."""
+    givers = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+    givers |= {"UsageError", "BadParameter", "Finding", "say", "Wrong", "NoAmount"}
+    for path in sorted((ROOT / "etl").rglob("*.py")):
+        if "simcloud" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in givers:
+                keys = [key.value for key in node.keywords if key.arg == "advice"]
+                for text in words_outside([*node.args, *keys]):
+                    yield f"{path.relative_to(ROOT).as_posix()}:{node.lineno} {text!r}"
+
+
+def words_outside(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Literals with two words or more that are no argument of `tr`."""
+    for node in nodes:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tr":
+            continue
+        if isinstance(node, ast.Constant) and re.search(r"[a-z]{2,}[,:]? [a-z]", str(node.value)):
+            yield str(node.value)
+        yield from words_outside(ast.iter_child_nodes(node))
 
 
 def helps(command: click.Command) -> Iterator[str]:

@@ -27,6 +27,10 @@ def test_every_text_is_a_literal_where_it_is_written() -> None:
     assert [f"{path}:{line}" for path, line, text in catalogs.calls() if text is None] == []
 
 
+def test_no_text_for_people_escapes_translation() -> None:
+    assert list(catalogs.untranslated()) == []
+
+
 def test_every_text_is_translated_and_no_translation_is_left_over() -> None:
     catalog = catalogs.catalog(DOMAIN)
     translations = {message.id for message in catalog if message.id and message.string}

@@ -20,7 +20,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from etl.books.grids import FileRows, Row, decoded, letter, read_grid
+from etl.books.grids import FileRows, Row, decoded, letter, read_grid, row_name
 from etl.books.spelling import (
     flag_of,
     instant_of_cell,
@@ -67,12 +67,13 @@ class Entry:
 
     def location(self, name: str | None = None) -> str:
         """Name the entry, or one of its values, for people."""
-        location = f"{self.word} {self.line}" if self.line > 0 else f"entry {-self.line}"
-        return (
-            f"{location}, column {self.columns[name]}"
-            if name and name in self.columns
-            else location
-        )
+        if self.line > 0:
+            location = row_name(self.word, self.line)
+        else:
+            location = tr("entry {number}", number=-self.line)
+        if name and name in self.columns:
+            return tr("{row}, column {column}", row=location, column=self.columns[name])
+        return location
 
     def text(self, name: str) -> str | None:
         value = self.values.get(name)
@@ -98,7 +99,7 @@ class Entry:
                 if value is None
                 else tr("{name} cannot be {value!r}", name=name, value=value)
             )
-            raise Wrong(f"{what}: {', '.join(choices)}", name)
+            raise Wrong(tr("{what}: {choices}", what=what, choices=", ".join(choices)), name)
         return value
 
     def number(self, name: str) -> int | None:
@@ -110,7 +111,7 @@ class Entry:
             return int(value)
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value):
             return int(value)
-        raise Wrong(f"{name} must be a whole number", name)
+        raise Wrong(tr("{name} must be a whole number", name=name), name)
 
     def flag(self, name: str) -> bool:
         value = self.values.get(name, False)
@@ -118,7 +119,7 @@ class Entry:
             return bool(value)
         flag = flag_of(value) if isinstance(value, str) else None
         if flag is None:
-            raise Wrong(f"{name} must be true or false", name)
+            raise Wrong(tr("{name} must be true or false", name=name), name)
         return flag
 
     def microcny(self, name: str, most: int) -> int:
@@ -133,9 +134,9 @@ class Entry:
             raise Wrong(what, name)
         amount = _decimal_yuan(name, value) * MICRO
         if not amount.is_finite() or amount != amount.to_integral_value():
-            raise Wrong(f"{name} must be yuan with at most six decimals", name)
+            raise Wrong(tr("{name} must be yuan with at most six decimals", name=name), name)
         if not 0 <= amount <= most:
-            raise Wrong(f"{name} must be from 0 to {most // MICRO}", name)
+            raise Wrong(tr("{name} must be from 0 to {most}", name=name, most=most // MICRO), name)
         return int(amount)
 
     def instant(self, name: str, zone: Zone) -> Instant | None:
@@ -160,7 +161,7 @@ class Entry:
         try:
             return month_of(value)
         except ValueError:
-            raise Wrong(f"{name} must be a month such as 2026-10", name) from None
+            raise Wrong(tr("{name} must be a month such as 2026-10", name=name), name) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +274,7 @@ def _decimal_yuan(name: str, value: Any) -> Decimal:
     try:
         return yuan_of(str(value))
     except NoAmount as error:
-        raise Wrong(f"{name} {error}", name) from None
+        raise Wrong(tr("{name} {error}", name=name, error=error), name) from None
 
 
 def _row_entries(
@@ -376,11 +377,18 @@ def _headings(text: str, kind: str) -> list[int]:
 def _refuse_unknown(document: Document, entry: Entry, columns: Mapping[str, Sequence[str]]) -> None:
     if entry.kind not in columns:
         raise document.wrong(
-            entry, Wrong(f"{entry.kind!r} is none of {', '.join(columns)}", "kind")
+            entry,
+            Wrong(
+                tr("{kind!r} is none of {columns}", kind=entry.kind, columns=", ".join(columns)),
+                "kind",
+            ),
         )
     for name in entry.values:
         if name not in columns[entry.kind]:
-            raise document.wrong(entry, Wrong(f"there is no {name!r} in a {entry.kind}", name))
+            raise document.wrong(
+                entry,
+                Wrong(tr("there is no {name!r} in a {kind}", name=name, kind=entry.kind), name),
+            )
 
 
 def _to_csv(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from etl.errors import SettingsError
-from etl.texts import tr
+from etl.texts import Text, tr
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -45,8 +45,15 @@ class FileRows:
 
     def location(self, line: int, column: int | None = None) -> str:
         """Name a row, or a cell of it by the letter of its column."""
-        position = f"{self.word} {line}"
-        return position if column is None else f"{position}, column {letter(column)}"
+        row = row_name(self.word, line)
+        if column is None:
+            return row
+        return tr("{row}, column {column}", row=row, column=letter(column))
+
+
+def row_name(word: str, line: int) -> Text:
+    """Name a row of a sheet, or a line of a file, for people."""
+    return tr("row {line}", line=line) if word == "row" else tr("line {line}", line=line)
 
 
 def letter(column: int) -> str:

@@ -178,9 +178,9 @@ def _read_override(entry: Entry, zone: Zone) -> Override:
         source="bill" if source == "bill" else "user",
     )
     if override.gpu_uuid is not None and override.gpu_name is not None:
-        raise Wrong("name gpu_uuid or gpu_name, not both")
+        raise Wrong(tr("name gpu_uuid or gpu_name, not both"))
     if override.valid_to is not None and override.begins >= override.valid_to:
-        raise Wrong("valid_to must be later than valid_from")
+        raise Wrong(tr("valid_to must be later than valid_from"))
     return override
 
 

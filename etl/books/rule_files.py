@@ -168,7 +168,13 @@ def rules_of(document: Document, zone: Zone) -> RuleFile:
                 (b.scope, b.name, b.month) == (budget.scope, budget.name, budget.month)
                 for b in chosen.budgets
             ):
-                raise Wrong(f"{budget.scope} {budget.name!r} has a budget for that already")
+                raise Wrong(
+                    tr(
+                        "{scope} {name!r} has a budget for that already",
+                        scope=budget.scope,
+                        name=budget.name,
+                    )
+                )
             chosen.budgets.append(budget)
         except Wrong as error:
             raise document.wrong(entry, error) from error
@@ -235,16 +241,16 @@ def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
         note=entry.text("note"),
     )
     if not (rule.project or rule.owner or rule.cost_centre):
-        raise Wrong("a rule names a project, an owner or a cost_centre")
+        raise Wrong(tr("a rule names a project, an owner or a cost_centre"))
     if rule.valid_to is not None and (rule.valid_from or 0) >= rule.valid_to:
-        raise Wrong("valid_to must be later than valid_from")
+        raise Wrong(tr("valid_to must be later than valid_from"))
     return rule
 
 
 def _budget(entry: Entry) -> MonthlyBudget:
     project, account = entry.text("project"), entry.text("account")
     if (project is None) == (account is None):
-        raise Wrong("a budget is of a project or of an account")
+        raise Wrong(tr("a budget is of a project or of an account"))
     month = entry.month("month") or ""
     amount = entry.microcny("amount", HIGHEST_BUDGET_MICROCNY)
     if project is not None:

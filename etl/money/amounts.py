@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Final
 from unicodedata import normalize
 
+from etl.texts import tr
+
 _MARKED: Final = re.compile(
     r"(?P<sign>[+-]?) *(?:CN)?(?:¥|CNY|RMB|人民币)? *(?P<inner>[+-]?)"
     r"(?P<number>[0-9., ]*[0-9][.,]?) *(?:元整?|圆|yuan|CNY|RMB|¥)?",
@@ -31,9 +33,9 @@ def yuan_of(text: str) -> Decimal:
     marked = _MARKED.fullmatch(folded)
     # one sign, before or after the currency: of two nobody knows what is meant
     if marked is None or (marked["sign"] and marked["inner"]):
-        raise NoAmount("must be yuan, such as 5.50")
+        raise NoAmount(tr("must be yuan, such as 5.50"))
     number = marked["number"].strip()
     if not _PLAIN.fullmatch(number) and not _GROUPED.fullmatch(number):
-        raise NoAmount("could be read in two ways: write it as 1234.50")
+        raise NoAmount(tr("could be read in two ways: write it as 1234.50"))
     amount = Decimal(number.replace(",", "").replace(" ", ""))
     return -amount if "-" in (marked["sign"], marked["inner"]) else amount

@@ -16,6 +16,7 @@ from etl.history.days import iso
 from etl.poll import Instant
 from etl.reports.header import INSTANCES, Param, Report
 from etl.reports.running import NOW, run
+from etl.texts import Text, tr
 from etl.timing.freshness import FUTURE_S
 from etl.units import DAY_S, HOUR_S
 
@@ -107,18 +108,19 @@ def observations_of_days(
 def observed_line(per_account: Sequence[Observation], *, of_period: bool, lang: str = "en") -> str:
     """Return the line that says until when each account was observed, and how much was not seen."""
     if not per_account:
-        return _WORDS[lang]["nothing"]
+        return tr("nothing is observed yet").in_language(lang)
     # the worst first, as only some are named
     worst = sorted(
         per_account,
         key=lambda o: (o.until_at is not None, not o.is_future, -o.unseen_s, o.account),
     )
-    lines = [_clause(observation, of_period, lang) for observation in worst[:MOST_ACCOUNTS]]
+    lines = [_clause(seen, of_period).in_language(lang) for seen in worst[:MOST_ACCOUNTS]]
     if len(per_account) > 1:
         lines = [f"{seen.account}: {line}" for seen, line in zip(worst, lines, strict=False)]
     if len(per_account) > MOST_ACCOUNTS:
-        lines.append(_WORDS[lang]["more"].format(len(per_account) - MOST_ACCOUNTS))
-    return _WORDS[lang]["between"].join(lines)
+        left = len(per_account) - MOST_ACCOUNTS
+        lines.append(tr("and {count} more accounts", count=left).in_language(lang))
+    return tr("; ").in_language(lang).join(lines)
 
 
 def _observations(
@@ -180,55 +182,27 @@ def _newest(
         yield name, None if moment is None else int(datetime.fromisoformat(moment).timestamp())
 
 
-_WORDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "en": {
-        "nothing": "nothing is observed yet",
-        "never": "never observed",
-        "until": "observed until {}",
-        "whole": ", all of the period seen",
-        "period": ", {} of the period unseen",
-        "ago": ", {} ago",
-        "future": ", which lies in the future: a clock is wrong",
-        "d": "{:,.1f} days",
-        "h": "{:.1f} hours",
-        "min": "{:.0f} minutes",
-        "more": "and {} more accounts",
-        "between": "; ",
-    },
-    "zh": {
-        "nothing": "尚未观测",
-        "never": "从未观测",
-        "until": "观测至 {}",
-        "whole": "，期间内全部已观测",
-        "period": "，期间内有 {}未观测",
-        "ago": "，{}之前",
-        "future": "，该时刻在未来：时钟有误",
-        "d": "{:,.1f} 天",
-        "h": "{:.1f} 小时",
-        "min": "{:.0f} 分钟",
-        "more": "另有 {} 个账户",
-        "between": "；",
-    },
-}
-
-
-def _clause(seen: Observation, of_period: bool, lang: str) -> str:
-    words = _WORDS[lang]
-    line = words["never"] if seen.until_at is None else words["until"].format(iso(seen.until_at))
+def _clause(seen: Observation, of_period: bool) -> Text:
+    until = _until(seen)
     if seen.is_future:
-        line += words["future"]
-    elif seen.unseen_s > 0 and (of_period or seen.until_at is not None):
-        line += words["period" if of_period else "ago"].format(_length(seen.unseen_s, words))
-    elif of_period:
-        line += words["whole"]
-    return line
+        return tr("{until}, which lies in the future: a clock is wrong", until=until)
+    if seen.unseen_s > 0 and of_period:
+        unseen = _length(seen.unseen_s)
+        return tr("{until}, {unseen} of the period unseen", until=until, unseen=unseen)
+    if seen.unseen_s > 0 and seen.until_at is not None:
+        return tr("{until}, {length} ago", until=until, length=_length(seen.unseen_s))
+    return tr("{until}, all of the period seen", until=until) if of_period else until
 
 
-def _length(seconds: int, words: Mapping[str, str]) -> str:
+def _until(seen: Observation) -> Text:
+    if seen.until_at is None:
+        return tr("never observed")
+    return tr("observed until {at}", at=iso(seen.until_at))
+
+
+def _length(seconds: int) -> Text:
     if seconds >= DAY_S:
-        return words["d"].format(seconds / DAY_S)
-    return (
-        words["h"].format(seconds / HOUR_S)
-        if seconds >= HOUR_S
-        else words["min"].format(-(-seconds // 60))
-    )
+        return tr("{days:,.1f} days", days=seconds / DAY_S)
+    if seconds >= HOUR_S:
+        return tr("{hours:.1f} hours", hours=seconds / HOUR_S)
+    return tr("{minutes:.0f} minutes", minutes=-(-seconds // 60))

@@ -158,8 +158,10 @@ def crontab(installed: Installation) -> str:
                 "a line for cron would be longer than it takes ({longest_cron_line} bytes)",
                 longest_cron_line=LONGEST_CRON_LINE,
             ),
-            advice="write into the config file what is set in this shell, and unset it here: "
-            + ", ".join(installed.environ),
+            advice=tr(
+                "write into the config file what is set in this shell, and unset it here: {names}",
+                names=", ".join(installed.environ),
+            ),
         )
     return "".join(f"{line}\n" for line in lines)
 
