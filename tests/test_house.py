@@ -37,7 +37,7 @@ ROOMS = (
     "app",
     "polling",
     "page demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
-    " service.gauges service.hosts service.single",
+    " service.gauges service.hosts service.single service.builds service.site",
     "service.schedule service.metrics service.health service.installing service.lookout doctor",
     "service.daemon",
     "cli",
@@ -75,7 +75,10 @@ PURE = (
         f"alerts/{name}"
         for name in ("polling", "message", "plan", "channels/plain", "channels/answer")
     ),
-    *(f"page/{name}" for name in ("shapes", "charts", "attention", "words", "amounts")),
+    *(
+        f"page/{name}"
+        for name in ("shapes", "stacks", "timeline", "trends", "attention", "words", "amounts")
+    ),
 )
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import b64encode
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -16,9 +22,10 @@ from hypothesis import strategies as st
 from etl import reports
 from etl.dialect import Database
 from etl.history.days import Zone, from_iso
-from etl.page import Choice, build
-from etl.page.facts import _days_before, gather
-from etl.page.shapes import LEAST, Scale, boxes, line, merged, ticks
+from etl.page import Choice, build, stacks, timeline, trends
+from etl.page.facts import Facts, days_before, gather
+from etl.page.payload import TEXTS
+from etl.page.shapes import LEAST, STEP, Scale, dashes, line, merged, steps, ticks
 from etl.page.words import CHINESE
 from etl.simcloud import Story
 from tests.commands import Command, filled, home, path, run
@@ -31,8 +38,14 @@ __all__ = ["filled", "home", "path", "run"]
 ROOT = Path(__file__).parents[1]
 CHOICE = Choice(PERIOD["from_day"], PERIOD["to_day"])
 NOW = from_iso("2026-03-12T00:00:00Z")
-VOID = {"meta", "link", "input", "rect", "path", "br"}
-EVIL = "</script><img src=x onerror=alert(1)>\u202e🚀" + "超长的标题" * 40
+HOSTILE = (
+    "</script><img src=x onerror=alert(1)>",
+    "\u202edrowssap\u2066 <!-- <u>",
+    "🚀👩\u200d🔬 émoji",
+    "超长的标题" * 40,
+    "שלום مرحبا",
+    "a\u2028b' \" ` ${x} {{ y }}",
+)
 
 
 class Page(HTMLParser):
@@ -112,33 +125,99 @@ def test_the_figures_are_those_of_the_reports(
                     assert cell == ("" if value is None else str(value))
 
 
-def test_stacked_bars_add_up_to_the_day(kind: str, golden: Callable[[str], Database]) -> None:
-    from etl.page import charts
-
-    database = golden(kind)
+def facts_of(database: Database, project: str | None = None, now: int = NOW) -> Facts:
     move(database, ZONE)
-    facts = gather(database, CHOICE, Zone(ZONE), NOW)
-    stack = charts.cost_by_day(facts, lambda row: row["project"], "-")
-    most = stack.ticks[-1][0]
+    return gather(database, replace(CHOICE, project=project), Zone(ZONE), now)
+
+
+def test_stacked_bars_add_up_to_the_day(kind: str, golden: Callable[[str], Database]) -> None:
+    facts = facts_of(golden(kind))
+    stack = stacks.cost_by_day(facts, lambda row: row["project"], "-")
+    most, slot = stack.ticks[-1][0], 100 / len(stack.days)
     for row in facts["cost_day"].rows:
-        slot = next(n for n, day in enumerate(stack.days) if day.day == row["what"])
-        x = slot * 1000 / len(stack.days)
-        heights = [b.height for b in stack.bars if x <= b.x < x + 1000 / len(stack.days)]
-        assert sum(heights) / charts.PLOT_HEIGHT * most == pytest.approx(
-            row["cost_yuan"] or 0, abs=1e-4
+        x = next(n for n, day in enumerate(stack.days) if day.day == row["what"]) * slot
+        heights = [b.height for b in stack.bars if x <= b.x < x + slot]
+        assert sum(heights) / stacks.PLOT_HEIGHT * most == pytest.approx(
+            row["cost_yuan"] or 0, abs=most / stacks.PLOT_HEIGHT * 0.02
         )
+
+
+def test_the_bounds_of_a_day_are_those_of_the_report(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
+    facts = facts_of(golden(kind))
+    by_day: dict[str, float] = defaultdict(float)
+    for row in facts["daily"].rows:
+        by_day[row["day"]] += row["cost_yuan_max"]
+    for row in facts["cost_day"].rows:
+        assert by_day[row["what"]] == pytest.approx(row["cost_yuan_max"], abs=1e-5)
 
 
 def test_the_hours_of_the_week_add_up_to_the_period(
     kind: str, golden: Callable[[str], Database]
 ) -> None:
-    from etl.page import charts
+    facts = facts_of(golden(kind))
+    whole = sum(map(sum, trends.hours_of_week(facts)))
+    assert whole == pytest.approx(facts["gpu_day"].total("gpu_hours"), rel=0.001)
 
+
+def test_times_without_a_poll_are_shaded_to_the_second(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
+    facts = facts_of(golden(kind))
+    assert facts.observed is not None
+    scale = timeline.axis(facts)
+    (gap,) = facts["gaps"].rows
+    bands = {(band.why, band.left) for band in timeline.unseen(facts)}
+    assert ("not observed", scale.percent(from_iso(gap["gap_from"]))) in bands
+    assert ("not observed", scale.percent(facts.observed[1])) in bands
+    assert ("before the first poll", 0.0) in bands
+    assert ("still to come", scale.percent(NOW)) in bands
+
+
+def test_a_page_of_a_project_has_its_figures_alone(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
     database = golden(kind)
     move(database, ZONE)
-    facts = gather(database, CHOICE, Zone(ZONE), NOW)
-    whole = sum(map(sum, charts.hours_of_week(facts)))
-    assert whole == pytest.approx(facts["gpu_day"].total("gpu_hours"), rel=0.001)
+    choice = replace(CHOICE, project="speech")
+    html = build(database, choice, zone=Zone(ZONE), now=NOW)
+    page = Page(html)
+    (cost,) = [r for r in asked(database, "cost", by="project") if r["what"] == "speech"]
+    (bill,) = [r for r in asked(database, "bills", by="project") if r["what"] == "speech"]
+    assert page.figures["cost_yuan"] == f"¥{cost['cost_yuan']:,.2f}"
+    assert page.figures["gpu_hours"] == f"{cost['gpu_hours']:,.2f}"
+    assert page.figures["billed_yuan"] == f"¥{bill['billed_yuan']:,.2f}"
+    assert "of all projects" in html, "the balance is the account's"
+    assert 'class="bill"' not in html, "the bill names no project by day"
+    facts = facts_of(database, "speech")
+    assert {row["project"] for row in facts["daily"].rows} == {"speech"}
+    stack = stacks.gpu_hours_by_day(facts)
+    assert stack.names
+    assert stack.whiskers == [], "of a project there are no bounds of card-hours"
+
+
+def test_prices_are_those_listed_and_those_paid(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
+    facts = facts_of(golden(kind))
+    rows = {row.model: row for row in trends.price_rows(facts)}
+    assert rows["RTX 4090"].list_yuan == 6.1
+    assert "V" in rows["RTX 4090"].listed, "it changed"
+    used = {row["what"]: row for row in facts["cost_model"].rows}
+    paid = used["L40S"]["cost_yuan"] / used["L40S"]["gpu_hours"]
+    assert rows["L40S"].paid_yuan == pytest.approx(paid)
+    (mark,) = timeline.price_marks(facts)
+    assert mark[1] == "RTX 4090: ¥5.50 → ¥6.10"
+
+
+def test_the_balance_falls_as_the_report_says(kind: str, golden: Callable[[str], Database]) -> None:
+    facts = facts_of(golden(kind))
+    (chart,) = trends.balances(facts)
+    (total,) = [row for row in facts["balance"].rows if row["channel"] == "all"]
+    assert chart.line
+    assert bool(chart.forecast) == bool(total["burn_now_yuan"])
+    assert bool(chart.empty_on) == (total["days_left"] is not None and total["days_left"] <= 31)
 
 
 def test_the_page_asks_for_nothing_else(html: str) -> None:
@@ -148,22 +227,43 @@ def test_the_page_asks_for_nothing_else(html: str) -> None:
             assert name not in attributes, f"{tag} {name}"
         href = attributes.get("href")
         assert href is None or href.startswith(("#", "data:,"))
-    assert not re.search(r"@import|url\((?!#)|fetch\(|XMLHttpRequest|https?://", html)
-    assert "default-src 'none'" in html
+        assert not [name for name in attributes if name == "style" or name.startswith("on")], tag
+    assert not re.search(
+        r"@import|url\((?!#)|fetch\(|XMLHttpRequest|https?://(?!www.w3.org/2000/svg)", html
+    )
 
 
-def test_a_title_does_no_harm(database: Database) -> None:
+def test_the_policy_allows_just_the_style_and_the_script_of_the_page(html: str) -> None:
+    (policy,) = [a["content"] for t, a in Page(html).tags if t == "meta" and "http-equiv" in a]
+    assert policy is not None
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    for kind, text in (("style", style), ("script", script)):
+        digest = b64encode(sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in policy
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("title", HOSTILE)
+def test_a_title_does_no_harm(title: str, database: Database) -> None:
     cloud = Story()
-    cloud.rents(title=EVIL)
+    cloud.rents(title=title)
     for _ in range(3):
         cloud.passes(minutes=5)
         apply(database, poll_story(cloud))
-    choice = Choice("2026-01-01", "2026-01-01")
+    cloud.passes(hours=30)
+    apply(database, poll_story(cloud))
+    choice = Choice("2026-01-01", "2026-01-03")
     page = build(database, choice, zone=Zone(ZONE), now=int(cloud.now), lang="zh")
     parsed = Page(page)
-    assert [tag for tag, _ in parsed.tags if tag == "img"] == []
+    assert [tag for tag, _ in parsed.tags if tag in ("img", "iframe", "u")] == []
     assert sum(tag == "script" for tag, _ in parsed.tags) == 2
-    assert any(a.get("title") == EVIL for _, a in parsed.tags), "it is there, whole, as text"
+    assert any(a.get("title") == title for _, a in parsed.tags), "it is there, whole, as text"
+    (facts,) = re.findall(r'<script type="application/json" id="facts">(.*?)</script>', page)
+    assert json.loads(facts)["instances"][0][1] == title
+    (notice,) = re.findall(r"<a[^>]*>(\u2068.*?\u2069[^<]*)</a>", page, re.DOTALL)
+    assert unescape(notice).startswith(f"\u2068{title}\u2069"), "its direction ends with it"
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -176,11 +276,19 @@ def test_every_text_is_translated_and_used() -> None:
     folder = ROOT / "etl" / "page"
     sources = [p for p in folder.iterdir() if p.suffix in (".py", ".jinja") and p.stem != "words"]
     text = "\n".join(p.read_text(encoding="utf-8") for p in sources)
-    called = set(re.findall(r'words\(\s*"([^"]+)"', text))
+    event = reports.load_report("events").param("event")
+    assert event is not None
+    events = {name.replace("_", " ") for name in event.choices} - {"all"}
+    called = set(re.findall(r'words\(\s*"([^"]+)"', text)) | set(TEXTS) | events
     assert called - set(CHINESE) == set()
-    assert [key for key in CHINESE if f'"{key}"' not in text] == []
+    unused = [key for key in CHINESE if f'"{key}"' not in text]
+    assert [key for key in unused if key not in events] == []
     for english, chinese in CHINESE.items():
         assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", chinese)), english
+    script = (folder / "page.js").read_text(encoding="utf-8")
+    asked = set(re.findall(r'(?:word|filled)\("([^"]+)"', script))
+    assert asked <= set(TEXTS)
+    assert [text for text in TEXTS if text not in asked and f'"{text}"' not in script] == []
 
 
 def test_days_that_nobody_saw_are_said(kind: str, golden: Callable[[str], Database]) -> None:
@@ -190,6 +298,12 @@ def test_days_that_nobody_saw_are_said(kind: str, golden: Callable[[str], Databa
     page = build(database, CHOICE, zone=Zone(ZONE), now=late)
     assert "days of the period unseen" in page
     assert "before the first poll" in page
+
+
+def test_a_period_before_the_first_poll_is_not_compared_as_nothing(html: str) -> None:
+    assert "before: not observed" in html
+    assert "before: 0" not in html
+    assert "before: ¥0.00" not in html
 
 
 def test_the_command_writes_the_file(run: Command, filled: Database, path: Path) -> None:
@@ -213,26 +327,28 @@ def test_the_command_writes_the_file(run: Command, filled: Database, path: Path)
         ("2026-03-01", "2026-05-01", ("2025-12-29", "2026-02-28")),
     ],
 )
-def test_a_period_is_compared_with_the_same_days_before(
+def test_a_period_is_compared_with_the_samedays_before(
     first: str, last: str, before: tuple[str, str]
 ) -> None:
-    assert _days_before(Choice(first, last)) == before
+    assert days_before(Choice(first, last)) == before
 
 
 INTERVALS = st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 50)), max_size=20)
 
 
 @given(INTERVALS)
-def test_boxes_cover_just_the_intervals(pairs: list[tuple[float, float]]) -> None:
+def test_dashes_cover_just_the_intervals(pairs: list[tuple[float, float]]) -> None:
     intervals = [(a, a + length) for a, length in pairs]
-    joined = merged(intervals)
-    assert all(one[1] < two[0] for one, two in pairwise(joined))
+    joined = merged(intervals, STEP)
+    assert all(one[1] + STEP < two[0] for one, two in pairwise(joined))
     assert all(any(m[0] <= a and b <= m[1] for m in joined) for a, b in intervals)
-    drawn = re.findall(r"M([\d.]+) 1h([\d.]+)v12h-([\d.]+)z", boxes(intervals, 1, 12))
+    drawn = re.findall(r"m(-?[\d.]+) 0h([\d.]+)", dashes(intervals, 7))
     assert len(drawn) == len(joined)
-    for (x, width, back), (begins, ends) in zip(drawn, joined, strict=True):
-        assert float(x) == pytest.approx(begins, abs=0.06)
-        assert float(width) == float(back) == pytest.approx(max(ends - begins, LEAST), abs=0.06)
+    pen = 0.0
+    for (gap, length), (begins, ends) in zip(drawn, joined, strict=True):
+        assert pen + float(gap) == pytest.approx(begins, abs=0.06), "errors do not add up"
+        assert float(length) == pytest.approx(max(ends - begins, LEAST), abs=0.06)
+        pen += float(gap) + float(length)
 
 
 @given(st.floats(0, 1e9))
@@ -244,5 +360,6 @@ def test_ticks_are_round_and_reach_the_largest_value(most: float) -> None:
 
 
 def test_a_line_breaks_where_nothing_is_known() -> None:
-    assert line([(0, 1), (2, 3), None, (4, 5)]) == "M0 1L2 3M4 5"
+    assert line([(0, 1), (2, 3), None, (4, 5)]) == "M0 1L2 3M4 5h0"
+    assert steps([(0, 1), (2, 3)], 5) == "M0 1H2V3H5"
     assert Scale(0, 10, 100)(20) == 100

@@ -27,6 +27,8 @@ from etl.texts import tr
 _VARIABLES = setting_variables(
     "CHENYU_SCHEDULE",
     "CHENYU_PING_URL",
+    "CHENYU_PAGE_TOKEN",
+    "CHENYU_PAGE_HOSTS",
     "CHENYU_API_KEY",
     "CHENYU_API_KEY_FILE",
     "CHENYU_BASE_URL",
@@ -51,6 +53,12 @@ _VARIABLES = setting_variables(
     "  [env var: CHENYU_LISTEN; default: 127.0.0.1:9469]",
 )
 @click.option(
+    "--page/--no-page",
+    default=None,
+    help="Serve the page of this month at / of --listen. Other hosts than this one need a token"
+    " (CHENYU_PAGE_TOKEN).  [env var: CHENYU_PAGE; default: no]",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["auto", "text", "json"]),
     help="auto: text on a terminal, JSON lines elsewhere.  [env var: CHENYU_LOG_FORMAT]",
@@ -61,6 +69,7 @@ def run(
     account: str | None,
     archive: str | None,
     listen: str | None,
+    page: bool | None,
     log_format: str | None,
 ) -> None:
     """Run the daemon: poll for ever, instances every 2 minutes or as the config file says.
@@ -79,6 +88,7 @@ def run(
         "account": account,
         "archive": archive,
         "listen": listen,
+        "page": page,
         "log_format": log_format,
     }
     app = context.app(**given)

@@ -13,3 +13,13 @@ def yuan_text(amount: float | None, words: Translator) -> str:
 def thousands(value: float | None, digits: int = 1) -> str:
     """Write a number with its thousands separated; an empty text for None."""
     return "" if value is None else f"{value:,.{digits}f}"
+
+
+def change(now: float, before: float) -> str:
+    """Write how much larger or smaller it is in percent: `▲ 12 %`; nothing if there was nothing before."""
+    if before <= 0:
+        return ""
+    percent = 100 * (now - before) / before
+    if abs(percent) < 0.5:
+        return "± 0 %"
+    return f"{'▲' if percent > 0 else '▼'} {abs(percent):,.0f} %"

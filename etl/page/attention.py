@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from etl.page.amounts import thousands, yuan_text
-from etl.page.facts import Facts
+from etl.page.facts import Facts, Row
 from etl.page.words import Translator
 from etl.units import HOUR_S
 
@@ -14,69 +15,118 @@ FEW_DAYS: Final = 7
 """Days that a balance must last not to be mentioned."""
 STALE_S: Final = HOUR_S
 """Age from which the newest complete poll is mentioned."""
+DAYS_FROM_H: Final = 48
+"""Hours from which an age is told in days."""
 UNEXPLAINED_YUAN: Final = 1.0
 OVER_PERCENT: Final = 100
+MOST_IMAGES: Final = 3
+"""Failed image saves that are named one by one."""
+FIRST_STRONG_ISOLATE: Final = "\u2068"
+POP_ISOLATE: Final = "\u2069"
 
 
-def attention(facts: Facts, words: Translator) -> Iterator[str]:
-    """Yield a sentence for everything that is forgotten, failed, missing or unexplained."""
-    yield from _observation(facts, words)
-    yield from _machines(facts, words)
-    yield from _money(facts, words)
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence; `link` is the part of the page that has more, `is_urgent` if it costs money now."""
+
+    text: str
+    link: str
+    is_urgent: bool = False
 
 
-def _observation(facts: Facts, words: Translator) -> Iterator[str]:
+def attention(facts: Facts, words: Translator) -> Iterator[Notice]:
+    """Yield a notice of everything that is forgotten, failed, missing or unexplained."""
+    notices = [
+        *_freshness(facts, words),
+        *_machines(facts, words),
+        *_money(facts, words),
+        *_observation(facts, words),
+    ]
+    yield from sorted(notices, key=lambda notice: not notice.is_urgent)
+
+
+def _freshness(facts: Facts, words: Translator) -> Iterator[Notice]:
     if facts.observed is None:
-        yield words("there was no complete poll yet")
+        yield Notice(words("there was no complete poll yet"), "coverage", True)
         return
-    age_s = facts.now - facts.observed[1]
-    if age_s > STALE_S:
-        yield words("the newest complete poll is {hours} h old", hours=thousands(age_s / HOUR_S))
+    age_h = (facts.now - facts.observed[1]) / HOUR_S
+    if age_h >= DAYS_FROM_H:
+        text = words("the newest complete poll is {days} days old", days=thousands(age_h / 24))
+        yield Notice(text, "coverage", True)
+    elif age_h * HOUR_S > STALE_S:
+        text = words("the newest complete poll is {hours} h old", hours=thousands(age_h))
+        yield Notice(text, "coverage", True)
+
+
+def _observation(facts: Facts, words: Translator) -> Iterator[Notice]:
     gaps = facts["coverage"].total("gap_hours")
     if gaps > 0:
-        yield words("{hours} h of the period were not observed", hours=thousands(gaps, 2))
+        text = words("{hours} h of the period were not observed", hours=thousands(gaps, 2))
+        yield Notice(text, "coverage")
     unknown = max((row["unknown_codes"] or 0 for row in facts["coverage"].rows), default=0)
     if unknown:
-        yield words("{count} instances have a status of unknown meaning", count=unknown)
+        text = words("{count} instances have a status of unknown meaning", count=unknown)
+        yield Notice(text, "coverage")
     rejected = int(facts["coverage"].total("rejected"))
     if rejected:
-        yield words("{count} records of the source were not understood", count=rejected)
+        text = words("{count} records of the source were not understood", count=rejected)
+        yield Notice(text, "coverage")
 
 
-def _machines(facts: Facts, words: Translator) -> Iterator[str]:
+def _machines(facts: Facts, words: Translator) -> Iterator[Notice]:
     costs = {r["instance_uuid"]: r["cost_yuan"] for r in facts["runs"].rows if not r["ended_at"]}
     for row in facts["idle"].rows:
         if row["suspect"]:
-            yield words(
+            text = words(
                 "{title} has run for {hours} h without a timer, {yuan} so far",
-                title=row["title"],
+                title=_name(row),
                 hours=thousands(row["running_hours"]),
                 yuan=yuan_text(costs.get(row["instance_uuid"]), words),
             )
-    for row in facts["images"].rows:
-        if row["state"] == "failed":
-            yield words("the image of {title} was not saved", title=row["title"])
+            yield Notice(text, f"i-{row['instance_uuid']}", True)
+    for row in facts["timers"].rows:
+        if row["timer"] == "overdue":
+            text = words(
+                "{title} still runs, though its timer is overdue",
+                title=_name(row),
+            )
+            yield Notice(text, f"i-{row['instance_uuid']}", True)
+    failed = [row for row in facts["images"].rows if row["state"] == "failed"]
+    for row in failed[:MOST_IMAGES]:
+        yield Notice(words("the image of {title} was not saved", title=_name(row)), "images")
+    if len(failed) > MOST_IMAGES:
+        more = len(failed) - MOST_IMAGES
+        yield Notice(words("{count} more images were not saved", count=more), "images")
 
 
-def _money(facts: Facts, words: Translator) -> Iterator[str]:
+def _name(row: Row) -> str:
+    """Return the title of an instance, set apart so that its marks of direction turn no other word."""
+    return f"{FIRST_STRONG_ISOLATE}{row['title'] or row['instance_uuid']}{POP_ISOLATE}"
+
+
+def _money(facts: Facts, words: Translator) -> Iterator[Notice]:
     for row in facts["balance"].rows:
         days = row["days_left"]
         if row["channel"] == "all" and days is not None and days <= FEW_DAYS:
-            yield words("the balance lasts {days} days", days=thousands(days))
+            text = words("the balance lasts {days} days", days=thousands(days))
+            yield Notice(text, "balance", True)
     for row in facts["budget"].rows:
         if (row["used_percent"] or 0) > OVER_PERCENT:
-            yield words(
-                "{scope} {name} has spent {percent} % of its budget",
-                scope=words(row["scope"]) if row["scope"] == "project" else row["scope"],
-                name=row["name"],
+            scope = "project {project}" if row["scope"] == "project" else "account {account}"
+            text = words(
+                "{name} has spent {percent} % of its budget",
+                name=words(scope, project=row["name"], account=row["name"]),
                 percent=thousands(row["used_percent"]),
             )
+            yield Notice(text, "budget")
     for row in facts["causes"].rows:
         difference = row["difference_yuan"] or 0
         if row["what"] == "unexplained" and abs(difference) >= UNEXPLAINED_YUAN:
-            yield words(
+            text = words(
                 "{yuan} of the bill are not explained by usage", yuan=yuan_text(difference, words)
             )
+            yield Notice(text, "causes")
     unpriced = facts["cost"].total("unpriced_hours")
     if unpriced > 0:
-        yield words("{hours} h have no known price", hours=thousands(unpriced))
+        text = words("{hours} h have no known price", hours=thousands(unpriced))
+        yield Notice(text, "prices")

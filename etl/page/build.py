@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,15 +11,20 @@ from markupsafe import Markup
 from etl import __version__
 from etl.dialect import Database
 from etl.history.days import Zone, from_iso
-from etl.page import charts
-from etl.page.amounts import thousands, yuan_text
+from etl.page import policy, stacks, timeline, trends
+from etl.page.amounts import change, thousands, yuan_text
 from etl.page.attention import attention
-from etl.page.facts import Choice, Facts, Row, gather
+from etl.page.facts import LANGUAGES, Choice, Facts, Row, gather
+from etl.page.payload import payload
 from etl.page.words import Translator
 from etl.poll import Instant
 from etl.reports import Column
+from etl.reports.words import VALUES
 
-HERE: Final = Path(__file__).parent
+MOST_ROWS: Final = 250
+"""Rows of the timeline in the page's markup; the script draws the others when they are asked for."""
+MOST_LINES: Final = 80
+"""Lines of a table; the command below it prints all of them."""
 STACKS: Final[dict[str, Callable[[Row], str | None]]] = {
     "by project": lambda row: row["project"],
     "by owner": lambda row: row["owner"],
@@ -31,43 +35,72 @@ STACKS: Final[dict[str, Callable[[Row], str | None]]] = {
 
 def build(database: Database, choice: Choice, *, zone: Zone, now: Instant, lang: str = "en") -> str:
     """Return the page of a period: one HTML file that asks for nothing else."""
-    return render_page(gather(database, choice, zone, now, lang), Translator(lang))
+    return render_page(gather(database, choice, zone, now), Translator(lang))
 
 
-def render_page(facts: Facts, words: Translator) -> str:
-    """Return the page of some facts."""
-    # StrictUndefined: a fact that was renamed breaks a test, and leaves no hole in a page
+def build_all(database: Database, choice: Choice, *, zone: Zone, now: Instant) -> dict[str, str]:
+    """Return the live page of a period in each language, from rows that are read once."""
+    facts = gather(database, choice, zone, now)
+    return {lang: render_page(facts, Translator(lang), is_live=True) for lang in LANGUAGES}
+
+
+def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> str:
+    """Return the page of some facts; `is_live`: the daemon serves it, in the other language too."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FileSystemLoader(policy.HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "yuan": lambda amount: yuan_text(amount, words),
         "number": thousands,
-        "cell": _cell,
+        "change": change,
+        "cell": lambda value, column: _cell(value, column, facts.zone, words.lang),
         "local": lambda instant: _local(instant, facts.zone),
     }
-    rows = charts.timeline(facts)
-    return environment.get_template("page.html.jinja").render(
+    rows = timeline.timeline(facts)
+    week = trends.hours_of_week(facts)
+    return environment.get_template(
+        "page.html.jinja"
+    ).render(
         words=words,
         facts=facts,
+        is_live=is_live,
         version=__version__,
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        script=Markup((HERE / "page.js").read_text(encoding="utf-8")),  # noqa: S704
+        policy=policy.policy(),
+        style=Markup(policy.style()),  # noqa: S704 - our own file
+        script=Markup(policy.script()),  # noqa: S704
+        payload=payload(facts, rows, MOST_ROWS, words),
         attention=list(attention(facts, words)),
         running=_running(facts),
-        rows=rows,
-        choices=_filters(rows),
-        marks=charts.day_marks(facts),
-        bands=list(charts.unseen(facts)),
-        days=[(day.day, day.starts_s) for day in facts.days],
-        axis=charts.axis(facts),
+        was_seen=facts.observed is not None
+        and facts.zone.local_date(facts.observed[0]).isoformat() <= facts.before[1],
+        rows=rows[:MOST_ROWS],
+        folded=max(0, len(rows) - MOST_ROWS),
+        most_lines=MOST_LINES,
+        numbers={row.uuid: n for n, row in enumerate(rows)},
+        choices=_filters(facts, rows),
+        marks=timeline.day_marks(facts),
+        bands=list(timeline.unseen(facts)),
+        price_marks=list(timeline.price_marks(facts)),
+        tick=timeline.tick,
+        axis=timeline.axis(facts),
         stacks={
-            name: charts.cost_by_day(facts, by, words("(no rule)")) for name, by in STACKS.items()
+            name: stacks.cost_by_day(facts, by, words("(no rule)")) for name, by in STACKS.items()
         },
-        gpu_stack=charts.gpu_hours_by_day(facts),
-        week=charts.hours_of_week(facts),
-        plot_height=charts.PLOT_HEIGHT,
-        row_height=charts.ROW_HEIGHT,
+        gpu_stack=stacks.gpu_hours_by_day(facts),
+        week=week,
+        levels=trends.levels(week),
+        nights=_nights(facts),
+        prices=trends.price_rows(facts),
+        balances=trends.balances(facts),
+        coverage=trends.coverage(facts),
+        plot_height=stacks.PLOT_HEIGHT,
+        balance_height=trends.BALANCE_HEIGHT,
+        price_height=trends.PRICE_HEIGHT,
+        row_height=timeline.ROW_HEIGHT,
     )
 
 
@@ -75,31 +108,51 @@ def _running(facts: Facts) -> list[Row]:
     """Return the instances that run now, with who pays and what they have cost since their start."""
     costs = {r["instance_uuid"]: r["cost_yuan"] for r in facts["runs"].rows if not r["ended_at"]}
     return [
-        {**row, "cost_yuan": costs.get(row["instance_uuid"])}
+        {
+            **row,
+            "cost_yuan": costs.get(row["instance_uuid"]),
+            "yuan_or_0": row["yuan_per_hour"] or 0,
+        }
         for row in facts["now"].rows
         if row["running_since"]
     ]
 
 
-def _filters(rows: Sequence[charts.TimelineRow]) -> dict[str, list[str]]:
+def _nights(facts: Facts, most: int = 12) -> list[Row]:
+    """Return the instances that ran longest at night and on weekends, with their shares in percent."""
+    ranked = sorted(facts["idle"].rows, key=lambda r: -(r["night_hours"] + r["weekend_hours"]))
+    return [
+        {
+            **row,
+            "night_percent": round(100 * row["night_hours"] / row["hours"], 1),
+            "weekend_percent": round(100 * row["weekend_hours"] / row["hours"], 1),
+        }
+        for row in ranked[:most]
+        if row["hours"] and row["night_hours"] + row["weekend_hours"]
+    ]
+
+
+def _filters(facts: Facts, rows: Sequence[timeline.TimelineRow]) -> Mapping[str, list[str]]:
     """Map each filter of the page to the values that it offers."""
+    daily = facts["daily"].rows
     return {
-        "project": sorted({row.project for row in rows if row.project}),
-        "owner": sorted({row.owner for row in rows if row.owner}),
-        "model": sorted({model for row in rows for model in row.models.split(", ") if model}),
+        "project": sorted({row["project"] for row in daily if row["project"]}),
+        "owner": sorted({row["owner"] for row in daily if row["owner"]}),
+        "model": sorted({model for row in rows for model in row.models}),
         "account": sorted({row.account for row in rows}),
     }
 
 
-def _cell(value: Any, column: Column, zone: Zone) -> str:
-    """Return a value as a table shows it: instants in the reporting zone."""
+def _cell(value: Any, column: Column, zone: Zone, lang: str) -> str:
+    """Return a value as a table shows it: instants in the reporting zone, known words translated."""
     if value is None:
         return ""
     if column.kind == "instant":
         return _local(value, zone)
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return str(value)
+    text = str(value)
+    return VALUES.get(column.name, {}).get(text, text) if lang == "zh" else text
 
 
 def _local(instant: str | Instant | None, zone: Zone) -> str:

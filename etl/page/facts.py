@@ -15,8 +15,10 @@ from etl.poll import Instant
 from etl.reports import Column
 
 Row = dict[str, Any]
+LANGUAGES: Final = ("en", "zh")
 MOST_EVENTS: Final = 200
 """The newest events on the page; `report events` has them all."""
+MOST_VERSIONS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The rows of a report, and the command that prints them."""
+    """The rows of a report, and the command that prints them.
+
+    `is_cut`: there are more rows than these. `is_whole`: a page of one project shows those of all.
+    """
 
     command: str
     columns: Sequence[Column]
     rows: Sequence[Row]
+    is_cut: bool = False
+    is_whole: bool = False
 
     def total(self, column: str) -> float:
         """Add up a column, nulls left out."""
@@ -47,14 +54,14 @@ class Facts:
     """Everything that a page is made of.
 
     `observed`: start of the first and of the newest complete poll, None if there was none; `seen` says
-    how far the period was observed; `now`: when the page is made.
+    by language how far the period was observed; `now`: when the page is made.
     """
 
     choice: Choice
     zone: Zone
     now: Instant
     observed: tuple[Instant, Instant] | None
-    seen: str
+    seen: Mapping[str, str]
     before: tuple[str, str]
     tables: Mapping[str, Table]
 
@@ -67,57 +74,83 @@ class Facts:
         return list(self.zone.calendar(first, last))
 
 
-def gather(database: Database, choice: Choice, zone: Zone, now: Instant, lang: str = "en") -> Facts:
+@dataclass(frozen=True, slots=True)
+class ReportQuery:
+    """A report that the page asks, with what it is asked beside the period, and how many rows at most."""
+
+    report: str
+    arguments: Mapping[str, str]
+    most: int | None = None
+
+
+def report_queries(choice: Choice) -> dict[str, ReportQuery]:
+    """Return the reports of a page, by the name of their table."""
+    first, last = days_before(choice)
+    by = "account" if choice.project is None else "project"
+    return {
+        "now": ReportQuery("now", {}),
+        "timers": ReportQuery("timers", {"timer": "overdue"}),
+        "idle": ReportQuery("idle", {}),
+        "runs": ReportQuery("runs", {}),
+        "timeline": ReportQuery("timeline", {}),
+        "daily": ReportQuery("daily", {}),
+        "cost": ReportQuery("cost", {"by": by}),
+        "cost_before": ReportQuery("cost", {"by": by, "from_day": first, "to_day": last}),
+        "cost_day": ReportQuery("cost", {"by": "day"}),
+        "cost_model": ReportQuery("cost", {"by": "model"}),
+        "bills_day": ReportQuery("bills", {"by": "day"}),
+        "bills_project": ReportQuery("bills", {"by": "project"}),
+        "gpu_day": ReportQuery("gpu-hours", {"by": "day"}),
+        "projects": ReportQuery("overview", {}),
+        "gaps": ReportQuery("gaps", {}),
+        "coverage": ReportQuery("coverage", {"by": "day"}),
+        "balance": ReportQuery("balance", {}),
+        "balance_days": ReportQuery("balance-days", {}),
+        "budget": ReportQuery("budget", {}),
+        "causes": ReportQuery("reconciliation", {"by": "cause"}),
+        "prices": ReportQuery("price-history", {}),
+        "images": ReportQuery("images", {}),
+        "versions": ReportQuery("versions", {}, MOST_VERSIONS),
+        "events": ReportQuery("events", {}, MOST_EVENTS),
+    }
+
+
+def gather(database: Database, choice: Choice, zone: Zone, now: Instant) -> Facts:
     """Read every report that the page shows."""
-    before = _days_before(choice)
-    period = {"from_day": choice.from_day, "to_day": choice.to_day, "account": choice.account}
-    seen = reports.line_above(database, reports.load_report("runs"), {**period, "now": now}, lang)
-    queries: dict[str, tuple[str, dict[str, Any], int | None]] = {
-        "now": ("now", {}, None),
-        "idle": ("idle", {}, None),
-        "runs": ("runs", {}, None),
-        "timeline": ("timeline", {}, None),
-        "daily": ("daily", {}, None),
-        "cost": ("cost", {"by": "account"}, None),
-        "cost_before": (
-            "cost",
-            {"by": "account", "from_day": before[0], "to_day": before[1]},
-            None,
-        ),
-        "cost_day": ("cost", {"by": "day"}, None),
-        "bills_day": ("bills", {"by": "day"}, None),
-        "gpu_day": ("gpu-hours", {"by": "day"}, None),
-        "projects": ("overview", {}, None),
-        "coverage": ("coverage", {"by": "day"}, None),
-        "balance": ("balance", {}, None),
-        "budget": ("budget", {}, None),
-        "causes": ("reconciliation", {"by": "cause"}, None),
-        "images": ("images", {}, None),
-        "events": ("events", {}, MOST_EVENTS),
+    period: Mapping[str, Any] = {
+        "from_day": choice.from_day,
+        "to_day": choice.to_day,
+        "account": choice.account,
+    }
+    seen = {
+        lang: reports.line_above(
+            database, reports.load_report("runs"), {**period, "now": now}, lang
+        )
+        for lang in LANGUAGES
     }
     tables = {
-        key: _read_table(database, name, {**period, **given}, now, most)
-        for key, (name, given, most) in queries.items()
+        key: _read_table(database, asked, {**period, **asked.arguments}, now)
+        for key, asked in report_queries(choice).items()
     }
     if choice.project is not None:
         tables = dict(_of_project(tables, choice.project))
     observed = reports.observed(database, choice.account)
-    return Facts(choice, zone, now, observed, seen, before, tables)
+    return Facts(choice, zone, now, observed, seen, days_before(choice), tables)
 
 
 def _read_table(
-    database: Database, name: str, arguments: Mapping[str, Any], now: Instant, most: int | None
+    database: Database, asked: ReportQuery, arguments: Mapping[str, Any], now: Instant
 ) -> Table:
-    report = reports.load_report(name)
+    report = reports.load_report(asked.report)
     known = {param.name for param in report.params}
     given = {key: value for key, value in arguments.items() if key in known}
     names, rows = reports.run(database, report, {**given, "now": now})
     try:
-        # a page shows a year at most: its rows fit in memory, and several charts read them
-        kept = [dict(zip(names, row, strict=True)) for row in islice(rows, most)]
+        kept = [dict(zip(names, row, strict=True)) for row in islice(rows, asked.most)]
+        is_cut = asked.most is not None and next(iter(rows), None) is not None
     finally:
         rows.close()
-    return Table(_report_command(name, given), report.described(names), kept)
+    return Table(_report_command(asked.report, given), report.described(names), kept, is_cut)
 
 
 def _report_command(name: str, given: Mapping[str, Any]) -> str:
@@ -127,19 +160,27 @@ def _report_command(name: str, given: Mapping[str, Any]) -> str:
 
 
 def _of_project(tables: Mapping[str, Table], project: str) -> Iterator[tuple[str, Table]]:
-    """Keep the rows of one project's instances in tables that tell instances or projects apart."""
-    # reports without a column project are cut by the instances that the project paid for
+    """Keep the rows of one project in tables that tell projects or instances apart; the others are
+    marked as whole."""
     mine = {r["instance_uuid"] for r in tables["daily"].rows if r["project"] == project}
+    mine |= {r["instance_uuid"] for r in tables["now"].rows if r["project"] == project}
     for name, table in tables.items():
-        rows = table.rows
-        if rows and "project" in rows[0]:
-            rows = [row for row in rows if row["project"] == project]
-        elif rows and any(row.get("instance_uuid") for row in rows):
-            rows = [row for row in rows if row["instance_uuid"] in mine]
-        yield name, Table(table.command, table.columns, rows)
+        columns = {column.name for column in table.columns}
+        is_whole = False
+        if "project" in columns:
+            rows = [row for row in table.rows if row["project"] == project]
+        elif name in ("cost", "cost_before", "bills_project"):
+            rows = [row for row in table.rows if row["what"] == project]
+        elif name == "budget":
+            rows = [r for r in table.rows if (r["scope"], r["name"]) == ("project", project)]
+        elif "instance_uuid" in columns and any(row["instance_uuid"] for row in table.rows):
+            rows = [row for row in table.rows if row["instance_uuid"] in mine]
+        else:
+            rows, is_whole = list(table.rows), True
+        yield name, Table(table.command, table.columns, rows, table.is_cut, is_whole)
 
 
-def _days_before(choice: Choice) -> tuple[str, str]:
+def days_before(choice: Choice) -> tuple[str, str]:
     """Return the days to compare with: the same of the last month for a month to date, else as many."""
     first, last = date.fromisoformat(choice.from_day), date.fromisoformat(choice.to_day)
     day = timedelta(days=1)

@@ -1,6 +1,6 @@
 """Geometry of the charts: SVG paths in a box of fixed size that the page stretches to its width.
 
-Pure. Text is never inside a stretched box: labels are HTML, placed by percentages.
+Pure. Text is never inside a stretched box: labels stand at percentages of the width.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ WIDTH = 1000
 LEAST = 0.6
 """The narrowest mark: a run of some minutes must be visible in a month."""
 
+STEP = 0.1
+"""Places are rounded to this."""
 TINY = 0.001
 """The least height of an axis, under a fen or some seconds: an empty chart needs an axis too."""
 
 Interval = tuple[float, float]
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +64,47 @@ def merged(intervals: Iterable[Interval], gap: float = 0.0) -> list[Interval]:
     return touching
 
 
-def boxes(intervals: Iterable[Interval], top: float, height: float) -> str:
-    """Return one path of boxes, each as wide as its interval but never too narrow to be seen."""
-    parts = []
-    for begins, ends in merged(intervals):
-        width = max(ends - begins, LEAST)
-        parts.append(f"M{_n(begins)} {_n(top)}h{_n(width)}v{_n(height)}h-{_n(width)}z")
-    return "".join(parts)
+def dashes(intervals: Iterable[Interval], middle: float) -> str:
+    """Return one path of dashes, each as long as its interval but never too short to be seen.
+
+    Each is told by its distance from the one before: there may be ten thousand of them on a page.
+    """
+    parts, pen = [], 0.0
+    for begins, ends in merged(intervals, STEP):
+        at, length = round(begins, 1), max(round(ends - begins, 1), LEAST)
+        parts.append(f"m{_n(at - pen)} 0h{_n(length)}")
+        pen = at + length
+    return f"M0 {_n(middle)}{''.join(parts)}" if parts else ""
 
 
-def line(points: Sequence[tuple[float, float] | None]) -> str:
-    """Return a path through points; a None breaks it."""
+def line(points: Sequence[Point | None]) -> str:
+    """Return a path through points; a None breaks it. A point between two breaks becomes a dot."""
     parts, pen = [], "M"
-    for point in points:
+    for number, point in enumerate(points):
         if point is None:
             pen = "M"
             continue
         parts.append(f"{pen}{_n(point[0])} {_n(point[1])}")
+        if pen == "M" and (number + 1 == len(points) or points[number + 1] is None):
+            parts.append("h0")
         pen = "L"
     return "".join(parts)
+
+
+def steps(points: Sequence[Point], ends: float) -> str:
+    """Return a path that keeps each value until the next point, and the last one until `ends`."""
+    if not points:
+        return ""
+    parts = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
+    for x, y in points[1:]:
+        parts.append(f"H{_n(x)}V{_n(y)}")
+    return "".join([*parts, f"H{_n(ends)}"])
+
+
+def area(upper: Sequence[Point], lower: Sequence[Point]) -> str:
+    """Return the closed path between two lines."""
+    around = [*upper, *reversed(lower)]
+    return "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in around) + "z" if around else ""
 
 
 def _n(value: float) -> str:

@@ -19,13 +19,16 @@ from etl.errors import EtlError, SettingsError
 from etl.history.days import iso
 from etl.polling import Result
 from etl.redact import scrub
+from etl.service.builds import Builds, InProcess
 from etl.service.health import Answer, Health, as_json
 from etl.service.metrics import CONTENT_TYPE, Metrics
 from etl.service.schedule import SLICE_S, Schedule
 from etl.service.single import counted
+from etl.service.site import Site
 from etl.service.ticks import Ticks, Watch
 from etl.service.watchdog import Periodic, Pinger, Systemd
 from etl.settings import Settings
+from etl.settings.service import refuse_open_page
 from etl.texts import tr
 from etl.timing import freshness
 
@@ -68,6 +71,8 @@ class Daemon:
         self._pinger = Pinger(app.settings.ping_url) if app.settings.ping_url else None
         self._after = after
         self._alerting = Periodic(self._look_at_alerts)
+        self._building = InProcess(app.settings.database_url, app.now)
+        self._builds = Builds(self._building) if app.settings.page else None
         ticks = Ticks(app, self._hand_on, self._observe)
         self.schedule = Schedule(ticks, app.settings)
         self._signals: list[int] = []
@@ -82,6 +87,8 @@ class Daemon:
 
     def _run(self, health: Health | None, before: dict[int, Any], *, is_second: bool) -> int:
         try:
+            if self._builds is not None:
+                self._builds.start()
             self._say_start(health)
             if is_second:
                 log.warning(SECOND)
@@ -93,6 +100,9 @@ class Daemon:
             return self._end(code)
         finally:
             self._alerting.stop(1.0)
+            if self._builds is not None:
+                self._building.end()
+                self._builds.stop(1.0)
             if health is not None:
                 health.close()
             for number, handler in before.items():
@@ -209,19 +219,30 @@ class Daemon:
         os._exit(code)
 
     def _health(self) -> Health | None:
-        if not self.app.settings.listen:
+        settings = self.app.settings
+        if not settings.listen:
             return None
         return Health(
-            self.app.settings.listen,
+            settings.listen,
             {
                 "/healthz": self.health,
                 "/readyz": self.readiness,
                 "/metrics": lambda: (200, CONTENT_TYPE, self.metrics.text()),
             },
+            self._site(),
         )
+
+    def _site(self) -> Site | None:
+        settings = self.app.settings
+        if self._builds is None:
+            return None
+        refuse_open_page(settings.listen, settings.page_token)
+        return Site(self._builds.current, settings.page_token, frozenset(settings.page_hosts))
 
     def _hand_on(self, result: Result) -> None:
         self._alerting.touch()
+        if self._builds is not None:
+            self._builds.touch(result)
         if self._after is not None:
             self._after(result)
 
@@ -260,7 +281,7 @@ class Daemon:
     def _refuse_fixed(self, settings: Settings) -> None:
         """Refuse to change settings that are bound when the daemon starts."""
         now = self.app.settings
-        for name in ("database_url", "listen", "timezone"):
+        for name in ("database_url", "listen", "timezone", "page", "page_token", "page_hosts"):
             if getattr(settings, name) != getattr(now, name):
                 raise SettingsError(
                     tr("{name} cannot change while the daemon runs: restart it", name=name)
@@ -272,6 +293,8 @@ class Daemon:
         if health is not None:
             host = self.app.settings.listen.rpartition(":")[0] or "127.0.0.1"
             log.info("health and metrics: http://%s:%d/metrics", host, health.port)
+            if self._builds is not None:
+                log.info("page: http://%s:%d/", host, health.port)
 
     def _schedule_text(self) -> str:
         watches = self.schedule.watches.values()

@@ -1,4 +1,4 @@
-"""HTTP pages of the daemon for machines: /healthz, /readyz, /metrics."""
+"""HTTP server of the daemon: /healthz, /readyz and /metrics for machines, and the live page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 from etl.errors import Busy, SettingsError
 from etl.service.hosts import is_known_host
 from etl.service.probe import lives
+from etl.service.site import PageRequest, Reply, Site
 from etl.settings.service import listen_address
 from etl.texts import tr
 
@@ -39,17 +41,19 @@ def as_json(status: int, content: dict[str, Any]) -> Answer:
 
 
 class Health:
-    """HTTP server of `pages`, by path, in threads of its own until `close`.
+    """HTTP server of `pages`, by path, and of `site` at `/`, in threads of its own until `close`.
 
     However many clients there are and however slow they are, it holds few of them at a time and makes
     each page once for all that wait for it. Raises `SettingsError` if it cannot listen there.
     """
 
-    def __init__(self, listen: str, pages: dict[str, Callable[[], Answer]]) -> None:
+    def __init__(
+        self, listen: str, pages: dict[str, Callable[[], Answer]], site: Site | None = None
+    ) -> None:
         host, port = listen_address(listen)
         shared = {path: _Shared(page) for path, page in pages.items()}
         try:
-            self._server = _HealthServer(host, port, shared)
+            self._server = _HealthServer(host, port, shared, site)
         except (OSError, OverflowError) as error:
             if getattr(error, "errno", None) == errno.EADDRINUSE and lives(listen):
                 raise Busy(
@@ -74,6 +78,11 @@ class Health:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+def _reply(answer: Answer) -> Reply:
+    status, kind, body = answer
+    return Reply(status, {"Content-Type": kind, "Cache-Control": "no-store"}, body)
 
 
 class _Shared:
@@ -104,8 +113,8 @@ class _HealthServer(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, pages: dict[str, _Shared]) -> None:
-        self.pages = pages
+    def __init__(self, host: str, port: int, pages: dict[str, _Shared], site: Site | None) -> None:
+        self.pages, self.site = pages, site
         self.host = host
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._clients: dict[socket.socket, float] = {}
@@ -171,27 +180,46 @@ class _PageHandler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        status, kind, body = self._answer()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        hosts, site = self.headers.get_all("Host", []), self.server.site
+        path = self.path.partition("?")[0]
+        is_page = path == "/" and site is not None
+        # a page of the web can make its own name lead here, and would read the figures
+        if not is_known_host(hosts, self.server.host, site.hosts if site and is_page else ()):
+            advice = "ask by an address or a local name, or by the name that --listen has"
+            refused = as_json(
+                403, {"error": "this port does not go by that name", "advice": advice}
+            )
+            self._send(_reply(refused))
+        elif site and is_page:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self._send(site.answer(PageRequest(self.path, headers)))
+        else:
+            self._send(_reply(self._answer(path)))
 
     do_HEAD = do_GET
 
-    def _answer(self) -> Answer:
-        # a page of the web can make its own name lead here, and would read the figures
-        if not is_known_host(self.headers.get_all("Host", []), self.server.host):
-            advice = "ask by an address or a local name, or by the name that --listen has"
-            return as_json(403, {"error": "this port does not go by that name", "advice": advice})
-        page = self.server.pages.get(self.path.partition("?")[0])
+    def _answer(self, path: str) -> Answer:
+        page = self.server.pages.get(path)
         if page is None:
             return as_json(404, {"pages": sorted(self.server.pages)})
         with self.server.patience(self.connection):
             return page()
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.status != HTTPStatus.NOT_MODIFIED:
+            self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
+
+    def _refuse_method(self) -> None:
+        self.close_connection = True  # a body may follow, which nobody reads
+        self._send(Reply(HTTPStatus.METHOD_NOT_ALLOWED, {"Allow": "GET, HEAD"}))
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _refuse_method
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: every scrape would be a line."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
@@ -20,10 +20,10 @@ _LOCAL: Final = re.compile(
 """Names that nobody can register: without a dot, or below what is set aside for local networks."""
 
 
-def is_known_host(headers: Sequence[str], listening: str) -> bool:
+def is_known_host(headers: Sequence[str], listening: str, also: Collection[str] = ()) -> bool:
     """Tell whether a request by these `Host` headers may be answered by who listens at `listening`.
 
-    Without a header it may: browsers always send one.
+    `also` are further names, in small letters, that the operator gave it. Without a header it may: browsers always send one.
     """
     if not headers:
         return True
@@ -34,7 +34,7 @@ def is_known_host(headers: Sequence[str], listening: str) -> bool:
         ip_address(name.partition("%")[0])
         return True
     own = (listening.lower(), socket.gethostname().lower())
-    return name in own or _LOCAL.fullmatch(name) is not None
+    return name in own or name in also or _LOCAL.fullmatch(name) is not None
 
 
 def _without_port(host: str) -> str:

@@ -43,7 +43,7 @@ PATHS: Final = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", *FOLDERS),
     *("PGPASSFILE", "PGSERVICEFILE", "PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"),
 )
-SECRETS: Final = ("CHENYU_PING_URL", "PGPASSWORD")
+SECRETS: Final = ("CHENYU_PAGE_TOKEN", "CHENYU_PING_URL", "PGPASSWORD")
 _USER_INFO: Final = re.compile(r"://[^/@]*:[^/@]*@|://.*password=")
 PLACES: Final = tr("run it as root, or install the service for yourself: --user")
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108

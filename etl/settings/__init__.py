@@ -34,6 +34,8 @@ from etl.settings.service import (
     SCHEDULE_VARIABLE,
     read_listen,
     read_log_format,
+    read_page_hosts,
+    read_page_token,
     read_ping_url,
     read_schedule,
 )
@@ -47,8 +49,9 @@ RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings. `database_url` and `ping_url` may hold secrets: they have no place in a
-    message. `schedule` holds cadences by resource; an empty `lang` stands for the locale's.
+    """All settings. `database_url`, `ping_url` and `page_token` may hold secrets: they have no place
+    in a message. `schedule` holds cadences by resource; an empty `lang` stands for the
+    locale's.
     """
 
     database_url: str = field(repr=False, default="")
@@ -65,6 +68,9 @@ class Settings:
     ping_url: str = field(repr=False, default="")
     log_format: str = "auto"
     lang: str = ""
+    page: bool = False
+    page_token: str = field(repr=False, default="")
+    page_hosts: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
@@ -101,6 +107,9 @@ _READERS: Final[dict[str, Reader]] = {
     "ping_url": read_ping_url,
     "log_format": read_log_format,
     "lang": readers.language,
+    "page": readers.switch,
+    "page_token": read_page_token,
+    "page_hosts": read_page_hosts,
 }
 """Of each setting that is one value, wherever it is written."""
 CONFIG_NAMES: Final = {*_READERS, "api_key_file", "accounts", "schedule", "alerts"}

@@ -62,10 +62,12 @@ def exposed(reading: LoadedSettings) -> Iterator[str]:
 
 
 def _holds_secret(reading: LoadedSettings) -> bool:
-    """Tell whether the config file holds a password of the database or the URL to ping."""
+    """Tell whether the config file holds a password of the database the URL to ping or a token."""
     written = reading.written
     url = written.get("database_url")
-    return bool(written.get("ping_url")) or (isinstance(url, str) and may_hold_password(url))
+    return bool(written.get("ping_url") or written.get("page_token")) or (
+        isinstance(url, str) and may_hold_password(url)
+    )
 
 
 def relative_paths(reading: LoadedSettings) -> Iterator[tuple[str, Path]]:

@@ -18,6 +18,8 @@ from etl.settings.text import clean
 from etl.texts import LANGUAGES, tr
 
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
+_ON: Final = ("on", "true", "yes", "1")
+_OFF: Final = ("off", "false", "no", "0")
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 Reader = Callable[[Any, str], Any]
@@ -59,6 +61,16 @@ def number(kind: type[int] | type[float], low: float, high: float, example: floa
         return typed
 
     return read
+
+
+def switch(value: Any, origin: str) -> bool:
+    """Return whether it is on: a boolean, or `on` or `off` and the like as text."""
+    if isinstance(value, bool):
+        return value
+    word = text(value, origin).lower()
+    if word not in (*_ON, *_OFF):
+        raise SettingsError(f"{origin} is {word!r}", advice="it must be on or off")
+    return word in _ON
 
 
 def folder(value: Any, origin: str) -> Path:

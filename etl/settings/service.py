@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from etl.errors import SettingsError
-from etl.redact import remember_address
+from etl.redact import remember, remember_address
 from etl.resources import RESOURCES
 from etl.settings.file import nearest
 from etl.settings.readers import text
@@ -18,6 +20,8 @@ from etl.timing.triggers import can_fire
 
 DEFAULT_LISTEN: Final = "127.0.0.1:9469"
 LOG_FORMATS: Final = ("auto", "text", "json")
+LEAST_TOKEN: Final = 16
+"""Signs of a token for the page, at least: nobody guesses so many."""
 SCHEDULE_VARIABLE: Final = "CHENYU_SCHEDULE"
 
 
@@ -58,6 +62,48 @@ def read_ping_url(value: Any, origin: str) -> str:
         )
     remember_address(url)
     return url
+
+
+def read_page_token(value: Any, origin: str) -> str:
+    """Return the secret that opens the live page; no message quotes it."""
+    token = text(value, origin)
+    remember(token)
+    if token and (len(token) < LEAST_TOKEN or not re.fullmatch(r"[\x21-\x7e]+", token)):
+        raise SettingsError(
+            f"{origin} is no good token",
+            advice=f"{LEAST_TOKEN} letters and digits or more, such as: openssl rand -hex 16",
+        )
+    return token
+
+
+def read_page_hosts(value: Any, origin: str) -> tuple[str, ...]:
+    """Return the names, in small letters, under which a browser may ask for the live page."""
+    names = text(value, origin).split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise SettingsError(f"{origin} must be a list of names", advice="such as gpu.example")
+    names = [name.strip().lower() for name in names if name.strip()]
+    for name in names:
+        if not re.fullmatch(r"[a-z0-9._-]+", name):
+            raise SettingsError(f"{origin}: {name!r} is not a host's name", advice="without a port")
+    return tuple(names)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def refuse_open_page(listen: str, token: str) -> None:
+    """Raise `SettingsError` if everybody on the network could read the page."""
+    host, _ = listen_address(listen)
+    if not is_loopback(host) and not token:
+        raise SettingsError(
+            f"page is on, and {listen} is open to other machines",
+            advice="set CHENYU_PAGE_TOKEN, or listen on loopback: see docs/page.md",
+        )
 
 
 def read_log_format(value: Any, origin: str) -> str:

@@ -74,6 +74,8 @@ def _masked(name: str, value: Any) -> str:
         return _without_password(value)
     if name == "ping_url" and value:
         return f"{urlsplit(value).scheme}://{urlsplit(value).hostname}/{MASK}"
+    if name == "page_token" and value:
+        return MASK
     if name == "listen" and not value:
         return "off"
     return _text(value)
@@ -94,6 +96,8 @@ def _without_password(url: str) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, Mapping):
         return (
             "; ".join(f"{name} {cadence}" for name, cadence in value.items()) or "of each resource"

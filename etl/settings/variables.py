@@ -21,8 +21,8 @@ from etl.texts import tr
 
 OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG")
 """Variables of options that are not settings."""
-UNWRITTEN_VARIABLES: Final = ("CHENYU_PING_URL", "CHENYU_SCHEDULE")
-"""Variables that `init` leaves where they are: one is a secret, the other a table in the config file."""
+UNWRITTEN_VARIABLES: Final = ("CHENYU_PING_URL", "CHENYU_PAGE_TOKEN", "CHENYU_SCHEDULE")
+"""Variables that `init` leaves where they are: secrets, and one that is a table in the config file."""
 _OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
 """In names that Kubernetes sets for a service called chenyu-etl."""
 
@@ -35,7 +35,7 @@ def known_variables() -> set[str]:
 
 def plain_settings() -> list[str]:
     """Return the settings that are one value and, except the database's address, hold no secret."""
-    tables = {"accounts", "alerts", "schedule", "ping_url"}
+    tables = {"accounts", "alerts", "schedule", "ping_url", "page_token"}
     return [f.name for f in fields(Settings) if f.name not in tables]
 
 

@@ -16,6 +16,19 @@
 -- @column cost_yuan_max {zh=至多费用, unit=yuan, total} at most | 上限
 -- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known | 价格未知的计费小时数，不在任何金额内
 -- @column instance_uuid {zh=实例ID} identity | 实例标识
+WITH unseen AS unseen_in_period(),
+used AS (
+    SELECT
+        account, day, instance_uuid, title, project, owner, gpu_uuid, gpu_name, gpu_s, cost_microcny,
+        cost_min_microcny, cost_max_microcny, unpriced_s, unpriced_max_s
+    FROM _cost_line
+    WHERE in_period(day) AND account_chosen(account)
+    UNION ALL
+    SELECT
+        account, day, instance_uuid, title, project, owner, gpu_uuid, gpu_name, gpu_s, cost_microcny,
+        cost_min_microcny, cost_max_microcny, unpriced_s, unpriced_max_s
+    FROM _cost_unseen(unseen AS _usage_unseen_part) c
+)
 SELECT
     day,
     account,
@@ -44,8 +57,7 @@ FROM (
         sum_of(l.cost_max_microcny) AS cost_max_microcny,
         sum_of(l.unpriced_s) AS unpriced_s,
         sum_of(l.unpriced_max_s) AS unpriced_max_s
-    FROM _cost_line l
-    WHERE in_period(l.day) AND account_chosen(l.account)
+    FROM used l
     GROUP BY
         l.day, l.account, l.title, l.project, l.owner, COALESCE(l.gpu_name, l.gpu_uuid), l.instance_uuid
 ) lines

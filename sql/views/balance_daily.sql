@@ -28,6 +28,36 @@
 -- @column card_added_yuan face amounts of cards that came, in yuan
 -- @column card_billed_yuan charged to cards, in yuan
 -- @column card_unexplained_yuan card_unexplained_microcny in yuan
+WITH counted AS MATERIALIZED (
+    -- kept apart, or SQLite would look up the polls of a day for each line of the bill
+    SELECT
+        o.account_id,
+        o.last_s,
+        c.day,
+        c.starts_s,
+        c.ends_s,
+        (
+            SELECT MAX(s.started_at) FROM sync_run s
+            WHERE s.account_id = o.account_id AND s.resource = 'balance'
+                AND s.outcome = 'complete' AND s.started_at < instant(c.starts_s)
+                AND s.finished_at < instant(c.starts_s)
+        ) AS seen_since,
+        (
+            SELECT MAX(s.started_at) FROM sync_run s
+            WHERE s.account_id = o.account_id AND s.resource = 'balance'
+                AND s.outcome = 'complete' AND s.started_at < instant(c.ends_s)
+                AND s.finished_at < instant(c.ends_s)
+        ) AS seen_to
+    FROM (
+        SELECT account_id, MAX(epoch(started_at)) AS last_s FROM sync_run
+        WHERE resource = 'balance' AND outcome = 'complete'
+        GROUP BY account_id
+    ) o
+    JOIN (
+        SELECT account_id, epoch(MIN(first_seen_at)) AS first_s FROM balance GROUP BY account_id
+    ) k ON k.account_id = o.account_id
+    JOIN calendar_day c ON c.ends_s > k.first_s AND c.starts_s <= o.last_s
+)
 SELECT
     b.*,
     yuan(b.opening_microcny) AS opening_yuan,
@@ -65,9 +95,9 @@ FROM (
         SELECT
             a.name AS account,
             c.day,
-            earlier(observed.last_s, c.ends_s) - c.starts_s AS known_s,
-            c.seen_from AS counted_from,
-            c.from_day AS counted_from_day,
+            earlier(c.last_s, c.ends_s) - c.starts_s AS known_s,
+            COALESCE(c.seen_since, instant(c.starts_s)) AS counted_from,
+            COALESCE(f.day, c.day) AS counted_from_day,
             c.seen_to AS counted_to,
             (
                 SELECT b.balance_microcny FROM balance b
@@ -92,21 +122,22 @@ FROM (
             CAST(COALESCE((
                 SELECT SUM(r.amount_microcny) FROM recharge r
                 WHERE r.account_id = a.account_id AND r.superseded_at IS NULL AND r.is_paid = 1
-                    AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > c.seen_from
+                    AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > COALESCE(c.seen_since, instant(c.starts_s))
                     AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) <= c.seen_to
             ), 0) AS BIGINT) AS recharged_microcny,
+            -- the plus keeps SQLite from the index of accounts: that of days leaves fewer lines
             CAST(COALESCE((
                 SELECT SUM(l.amount_microcny) FROM bill l
-                WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
-                    AND l.charged_day >= c.from_day AND l.charged_day <= c.day
-                    AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
+                WHERE +l.account_id = a.account_id AND l.superseded_at IS NULL
+                    AND l.charged_day >= COALESCE(f.day, c.day) AND l.charged_day <= c.day
+                    AND COALESCE(l.ordered_at, l.settle_end_at) > COALESCE(c.seen_since, instant(c.starts_s))
                     AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND NOT is_card(l.charge_channel)
             ), 0) AS BIGINT) AS billed_microcny,
             CAST(COALESCE((
                 SELECT SUM(l.amount_microcny) FROM bill l
-                WHERE l.account_id = a.account_id AND l.superseded_at IS NULL
-                    AND l.charged_day >= c.from_day AND l.charged_day <= c.day
-                    AND COALESCE(l.ordered_at, l.settle_end_at) > c.seen_from
+                WHERE +l.account_id = a.account_id AND l.superseded_at IS NULL
+                    AND l.charged_day >= COALESCE(f.day, c.day) AND l.charged_day <= c.day
+                    AND COALESCE(l.ordered_at, l.settle_end_at) > COALESCE(c.seen_since, instant(c.starts_s))
                     AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND is_card(l.charge_channel)
             ), 0) AS BIGINT) AS card_billed_microcny,
             CAST(COALESCE((
@@ -119,47 +150,9 @@ FROM (
                             AND e.first_seen_at < k.first_seen_at
                     )
             ), 0) AS BIGINT) AS card_added_microcny
-        FROM account a
-        JOIN (
-            SELECT account_id, epoch(MIN(first_seen_at)) AS first_s FROM balance GROUP BY account_id
-        ) known ON known.account_id = a.account_id
-        JOIN (
-            SELECT account_id, MAX(epoch(started_at)) AS last_s FROM sync_run
-            WHERE resource = 'balance' AND outcome = 'complete'
-            GROUP BY account_id
-        ) observed ON observed.account_id = a.account_id
-        JOIN (
-            SELECT
-                d.account_id,
-                d.day,
-                d.starts_s,
-                d.ends_s,
-                COALESCE(f.day, d.day) AS from_day,
-                COALESCE(d.seen_from, instant(d.starts_s)) AS seen_from,
-                d.seen_to
-            FROM (
-                SELECT
-                    a.account_id,
-                    c.day,
-                    c.starts_s,
-                    c.ends_s,
-                    (
-                        SELECT MAX(s.started_at) FROM sync_run s
-                        WHERE s.account_id = a.account_id AND s.resource = 'balance'
-                            AND s.outcome = 'complete' AND s.started_at < instant(c.starts_s)
-                            AND s.finished_at < instant(c.starts_s)
-                    ) AS seen_from,
-                    (
-                        SELECT MAX(s.started_at) FROM sync_run s
-                        WHERE s.account_id = a.account_id AND s.resource = 'balance'
-                            AND s.outcome = 'complete' AND s.started_at < instant(c.ends_s)
-                            AND s.finished_at < instant(c.ends_s)
-                    ) AS seen_to
-                FROM account a
-                CROSS JOIN calendar_day c
-            ) d
-            LEFT JOIN calendar_day f ON f.starts_s <= epoch(d.seen_from) AND f.ends_s > epoch(d.seen_from)
-        ) c
-            ON c.account_id = a.account_id AND c.ends_s > known.first_s AND c.starts_s <= observed.last_s
+        FROM counted c
+        JOIN account a ON a.account_id = c.account_id
+        LEFT JOIN calendar_day f
+            ON f.starts_s <= epoch(c.seen_since) AND f.ends_s > epoch(c.seen_since)
     ) days
 ) b

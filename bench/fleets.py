@@ -1,0 +1,108 @@
+"""A month of a generated fleet in a database, polled without a network: for pages to be made of."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from etl.books.rule_files import import_rules
+from etl.dialect import Database
+from etl.poll import Poll
+from etl.resources import INSTANCES, RESOURCES
+from etl.simcloud import Fleet, Money
+from etl.simcloud.desks import desks
+from etl.store import schema
+from tests.support import apply, poll_of
+
+ZONE: Final = "Asia/Shanghai"
+START: Final = 1_772_294_400
+"""2026-02-28T16:00:00Z: midnight of 1 March in Shanghai."""
+DAYS: Final = 31
+DAY_S: Final = 86_400
+OTHERS_EVERY_S: Final = DAY_S // 4
+OUTAGE: Final = range(START + 16 * DAY_S + 30_000, START + 18 * DAY_S + 20_000)
+"""Two days in which nobody looked."""
+RULES: Final = """
+[[rule]]
+title = "*张伟*"
+project = "语音合成"
+owner = "张伟"
+
+[[rule]]
+title = "*陈静*"
+project = "语音合成"
+owner = "陈静"
+
+[[rule]]
+title = "*alice*"
+project = "language"
+owner = "alice"
+
+[[rule]]
+title = "*李雷*"
+project = "vision"
+owner = "李雷"
+
+[[rule]]
+title = "*韩梅梅*"
+project = "vision"
+owner = "韩梅梅"
+
+[[rule]]
+title = "*王芳*"
+project = "benchmark"
+owner = "王芳"
+
+[[budget]]
+project = "vision"
+amount = {vision}
+
+[[budget]]
+project = "语音合成"
+amount = {speech}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month of so many instances, polled every `every_s` seconds."""
+
+    instances: int
+    every_s: int = 1_800
+
+    def fill(self, database: Database) -> None:
+        """Create the database's tables and write the month, its rules and its budgets."""
+        schema.upgrade(database, ZONE, date(2026, 3, 1))
+        for poll in self._polls():
+            apply(database, poll)
+        self._import_rules(database)
+
+    def _polls(self) -> Iterator[Poll]:
+        fleet = Fleet.generate(
+            7, instances=self.instances, start=START, days=DAYS, images_saved=0.3, prepaid=0.05
+        )
+        money = Money.usual(fleet)
+        money.prices.change("RTX 4090", START + 11 * DAY_S, hour="2.08")
+        routes = desks(money)
+        # polls begin on the third day: what lies before is not known
+        for t in range(START + 2 * DAY_S, START + DAYS * DAY_S - 6 * 3_600, self.every_s):
+            if t in OUTAGE:
+                continue
+            yield poll_of([fleet.body(t, 1, 100_000)], t, t + 2, resource=INSTANCES)
+            if (t - START) % OTHERS_EVERY_S < self.every_s:
+                for resource in RESOURCES.values():
+                    if resource.is_optional:
+                        body = routes[resource.path](t, {"page": "1", "page_size": "1000000"})
+                        assert isinstance(body, bytes)
+                        yield poll_of([body], t, t + 2, resource=resource)
+
+    def _import_rules(self, database: Database) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "rules.toml"
+            budgets = {"vision": self.instances * 1_000, "speech": self.instances * 150}
+            file.write_text(RULES.format(**budgets), encoding="utf-8")
+            import_rules(database, file)
