@@ -51,7 +51,7 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
 
 def _status_lines(state: dict[str, Any]) -> Any:
     for poll in state["polls"]:
-        fresh = "never complete" if poll["age_s"] is None else _ago(poll["age_s"])
+        fresh = tr("never complete") if poll["age_s"] is None else _ago(poll["age_s"])
         yield (
             tr(
                 "{account} {resource}: last complete {fresh}, last poll {last_outcome} at "
@@ -130,10 +130,13 @@ def _ago(age_s: int) -> str:
 
 
 def _age(seconds: int) -> str:
-    for unit, size in (("d", DAY_S), ("h", HOUR_S), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    if seconds >= 2 * DAY_S:
+        return tr("{count} d", count=seconds // DAY_S)
+    if seconds >= 2 * HOUR_S:
+        return tr("{count} h", count=seconds // HOUR_S)
+    if seconds >= 2 * 60:
+        return tr("{count} min", count=seconds // 60)
+    return tr("{count} s", count=seconds)
 
 
 def _seconds(text: str) -> int:

@@ -69,7 +69,9 @@ def switch(value: Any, origin: str) -> bool:
         return value
     word = text(value, origin).lower()
     if word not in (*_ON, *_OFF):
-        raise SettingsError(f"{origin} is {word!r}", advice="it must be on or off")
+        raise SettingsError(
+            tr("{origin} is {word!r}", origin=origin, word=word), advice=tr("it must be on or off")
+        )
     return word in _ON
 
 

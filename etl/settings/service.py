@@ -70,8 +70,11 @@ def read_page_token(value: Any, origin: str) -> str:
     remember(token)
     if token and (len(token) < LEAST_TOKEN or not re.fullmatch(r"[\x21-\x7e]+", token)):
         raise SettingsError(
-            f"{origin} is no good token",
-            advice=f"{LEAST_TOKEN} letters and digits or more, such as: openssl rand -hex 16",
+            tr("{origin} is no good token", origin=origin),
+            advice=tr(
+                "{least_token} letters and digits or more, such as: openssl rand -hex 16",
+                least_token=LEAST_TOKEN,
+            ),
         )
     return token
 
@@ -80,11 +83,16 @@ def read_page_hosts(value: Any, origin: str) -> tuple[str, ...]:
     """Return the names, in small letters, under which a browser may ask for the live page."""
     names = text(value, origin).split(",") if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise SettingsError(f"{origin} must be a list of names", advice="such as gpu.example")
+        raise SettingsError(
+            tr("{origin} must be a list of names", origin=origin), advice=tr("such as gpu.example")
+        )
     names = [name.strip().lower() for name in names if name.strip()]
     for name in names:
         if not re.fullmatch(r"[a-z0-9._-]+", name):
-            raise SettingsError(f"{origin}: {name!r} is not a host's name", advice="without a port")
+            raise SettingsError(
+                tr("{origin}: {name!r} is not a host's name", origin=origin, name=name),
+                advice=tr("without a port"),
+            )
     return tuple(names)
 
 
@@ -101,8 +109,8 @@ def refuse_open_page(listen: str, token: str) -> None:
     host, _ = listen_address(listen)
     if not is_loopback(host) and not token:
         raise SettingsError(
-            f"page is on, and {listen} is open to other machines",
-            advice="set CHENYU_PAGE_TOKEN, or listen on loopback: see docs/page.md",
+            tr("page is on, and {listen} is open to other machines", listen=listen),
+            advice=tr("set CHENYU_PAGE_TOKEN, or listen on loopback: see docs/page.md"),
         )
 
 
