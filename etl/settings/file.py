@@ -47,10 +47,13 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
+        return tr("it is not UTF-8")
     at = re.search(r" \(at (line \d+, column \d+|end of document)\)$", str(error))
     is_double = re.match(r"Cannot (overwrite|declare|mutate)", str(error))
-    return ("it sets one name twice" if is_double else "it is not TOML") + (at[0] if at else "")
+    place = at[0] if at else ""
+    if is_double:
+        return tr("it sets one name twice{place}", place=place)
+    return tr("it is not TOML{place}", place=place)
 
 
 def unknown_names(
