@@ -29,6 +29,7 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "attempts": (2, "3", 4),
     "archive": ("/a", "/b", "/c"),
     "listen": ("127.0.0.1:1", "[::1]:2", "3"),
+    "page_token": ("a" * 32, "b" * 32, "c" * 32),
     "ping_url": ("https://a.example", "https://b.example/x", "http://c.example"),
 }
 """Of each setting a value as an option, as a variable and in the config file."""
@@ -64,6 +65,7 @@ def written(value: Any) -> str:
 
 def test_every_setting_is_sampled_here() -> None:
     elsewhere = {"accounts", "alerts", "resources", "schedule", "log_format", "lang"}
+    elsewhere |= {"page", "page_hosts"}  # no three values but the default, and a list
     assert SAMPLES.keys() == Settings.__dataclass_fields__.keys() - elsewhere
 
 
