@@ -273,7 +273,7 @@ def test_who_wants_to_hear_of_stops_hears_of_those_that_the_rules_give_them(
     quiet = {"off": ["long_run"]}
     assert said_at(database, now, owners={"李雷": {"stops": True}}, **quiet) == ""
     said = said_at(database, now, owners={"王芳": {"stops": True}}, **quiet)
-    assert "Stopped: 训练 李雷 (王芳), 2 × RTX 4090, at 01-06 12:30 UTC+8 after 9.5 h" in said
+    assert "Stopped: 训练 李雷 (王芳), 2 × RTX 4090, at 01-06 12:29 UTC+8 after 9.5 h" in said
 
 
 def test_whom_the_rules_name_is_mentioned_by_the_id_of_the_settings(

@@ -135,10 +135,10 @@ def test_uptime_by_instance_with_its_bounds(fleet: Database) -> None:
 @pytest.mark.parametrize(
     ("by", "lines"),
     [
-        ("gpu", [("H100", 1.42, 5.67), ("A100", 1.08, 2.17), ("RTX 4090", 0.58, 0.58)]),
-        ("day", [("2026-01-01", 3.08, 8.42)]),
-        ("week", [("2026-W01", 3.08, 8.42)]),
-        ("month", [("2026-01", 3.08, 8.42)]),
+        ("gpu", [("H100", 1.42, 5.67), ("A100", 1.08, 2.16), ("RTX 4090", 0.58, 0.58)]),
+        ("day", [("2026-01-01", 3.08, 8.41)]),
+        ("week", [("2026-W01", 3.08, 8.41)]),
+        ("month", [("2026-01", 3.08, 8.41)]),
     ],
 )
 def test_uptime_by(by: str, lines: list[tuple[str, float, float]], fleet: Database) -> None:
