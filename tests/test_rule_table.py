@@ -65,15 +65,10 @@ def test_a_broken_rule_turns_its_tests_red(
     rule: Rule, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plain = [
-        "-q",
+        "-qx",
         "-o",
         "addopts=",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        "-p",
-        "no:randomly",
+        *(f"-pno:{p}" for p in ("cacheprovider", "xdist", "randomly")),
     ]
     folder = DESIGN.parent.parent / "tests"
     breaks(rule.function, monkeypatch)

@@ -331,6 +331,7 @@ def _say_last_month(app: App) -> None:
     """Print what last month cost by the bill that was just read: a first answer for a new user."""
     from etl.history.months import Month
     from etl.status import billed
+    from etl.units import MICRO
 
     month = str(Month.of(app.today()).previous())
     for account, cash, cards in billed(app.database, month):
@@ -340,8 +341,8 @@ def _say_last_month(app: App) -> None:
                 "{cards:,.2f} from compute cards",
                 account=account,
                 month=month,
-                cash=cash / 1000000.0,
-                cards=cards / 1000000.0,
+                cash=cash / MICRO,
+                cards=cards / MICRO,
             )
         )
     say(tr("instances are observed from now on: of the time before, only the bill knows"))
