@@ -104,7 +104,7 @@ CASES = [
     ),
     Case("budget", lambda now: spent(40, 101), lambda now: spent(40, 90)),
     Case("cost_day", lambda now: costs(1_501), lambda now: ()),
-    Case("sync_stale", lambda now: polled(now, 1_800), lambda now: polled(now, 60)),
+    Case("sync_stale", lambda now: polled(now, 1_801), lambda now: polled(now, 60)),
     Case(
         "key_refused", lambda now: polled(now, 60, "GET /x: HTTP 401"), lambda now: polled(now, 1)
     ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
 
 from etl import rebuild, tables
 from etl.dialect import Database
@@ -57,8 +58,21 @@ def old(fresh_database: FreshDatabase) -> Database:
                     f"SELECT setval(pg_get_serial_sequence('{table}', '{column}'),"
                     f" (SELECT MAX({column}) FROM {table}))"
                 )
-        schema._extend_calendar(conn, Zone(ZONE), TODAY)
+        _write_calendar(conn)
     return database
+
+
+def _write_calendar(conn: Connection) -> None:
+    """Write the days as the earlier program did, which knew nothing of shifted clocks."""
+    zone, years = Zone(ZONE), schema.YEARS_AHEAD
+    last = TODAY.replace(month=12, day=31, year=TODAY.year + years)
+    days = [schema._calendar_row(day, zone) for day in zone.calendar(schema.FIRST_DAY, last)]
+    columns = [name for name in days[0] if name != "shift_s"]
+    values = ", ".join(f":{name}" for name in columns)
+    conn.execute(
+        text(f"INSERT INTO calendar_day ({', '.join(columns)}) VALUES ({values})"),
+        [{name: day[name] for name in columns} for day in days],
+    )
 
 
 def contents(database: Database, *names: str) -> dict[str, list[tuple[Any, ...]]]:

@@ -40,7 +40,7 @@ def test_the_port_serves_its_pages_and_no_more() -> None:
         assert ask(health.port, "/a?x=1") == (200, '{\n "是": 1\n}\n')
         assert ask(health.port, "/a", "HEAD") == (200, "")
         assert ask(health.port, "/etc/passwd")[0] == 404
-        assert ask(health.port, "/a", "POST")[0] == 501
+        assert ask(health.port, "/a", "POST")[0] == 405
     finally:
         health.close()
 

@@ -221,7 +221,8 @@ def test_a_poll_left_behind_is_not_applied_twice_where_its_commit_came_through(
     kept = archive.Archive(tmp_path, "lab", INSTANCES)
     left = list(kept.unapplied(None))
     before = lab.everything()
-    assert replay.catch_up(Store(lab.database, "lab"), INSTANCES, left) == 0
+    store, now = Store(lab.database, "lab"), lab.cloud.now
+    assert replay.catch_up(store, INSTANCES, left, now) == 0
     assert lab.everything() == before
 
 
