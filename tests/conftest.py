@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, text
 from etl.dialect import Database, open_database
 from etl.redact.known import known
 from etl.store import schema
+from etl.texts import ENGLISH, speaking
 
 settings.register_profile(
     "tests",
@@ -64,6 +65,13 @@ def nothing_known() -> Iterator[None]:
     known.clear()
     yield
     known.clear()
+
+
+@pytest.fixture(autouse=True)
+def english_spoken() -> Iterator[None]:
+    """Let no test speak the language that another one chose for the process's screen."""
+    with speaking(ENGLISH):
+        yield
 
 
 @pytest.fixture(scope="session")
