@@ -278,7 +278,7 @@ def test_what_the_source_says_is_cut_and_cleaned(cloud: ScriptedCloud, client_of
     said = f"key {KEY}\n\x1b[31mbad\u202e; see https://me:hunter2@x.cn/a?token=hunter2 " + "y" * 999
     cloud.fails(1234, said)
     text = str(failure(client_of(cloud)))
-    assert text.startswith("GET /instance/list: HTTP 200, code 1234: key ***  [31mbad ; see ")
+    assert text.startswith("GET /instance/list: HTTP 200, code 1234: key ***  [31mbad; see ")
     assert "https://x.cn/a yyy" in text
     assert text.isprintable()
     assert len(text) < 260
