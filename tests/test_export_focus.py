@@ -249,7 +249,7 @@ def test_a_version_has_its_own_columns_and_no_later_ones(
     lines = {}
     for version in focus.VERSIONS:
         path = tmp_path / f"{version}.csv"
-        focus.export(golden(kind), MONTH, path, version=version)
+        focus.export_focus(golden(kind), MONTH, path, version=version)
         with path.open(newline="", encoding="utf-8") as file:
             lines[version] = list(csv.DictReader(file))
     providers = {"HostProviderName", "ServiceProviderName"}
