@@ -174,7 +174,7 @@ def test_instants_can_be_local(form: str, see: Command) -> None:
     assert "2026-01-01T02:" in utc
     assert "2026-01-01 10:" in local
     assert "+08:00" in local
-    refused = see("report", "now", "--tz", "local", "-o", "now.xlsx")
+    refused = see("report", "now", "--tz", "local", "-o", "now.parquet")
     assert refused.exit_code == 2
     assert "UTC" in refused.stderr
 

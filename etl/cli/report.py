@@ -164,7 +164,10 @@ def report(
     if tz == "local" and form == "parquet":
         raise click.UsageError(
             localized(
-                tr("--tz local is for table, csv and json; {form} has instants in UTC", form=form)
+                tr(
+                    "--tz local is for table, csv, json and xlsx; {form} has instants in UTC",
+                    form=form,
+                )
             )
         )
     options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(given)}
