@@ -57,7 +57,7 @@ def set_prices(database: Database, *overrides: Override) -> None:
 
 
 def bills(database: Database, starts: Instant, ends: Instant, amount: int, **more: Any) -> None:
-    """A line of the bill."""
+    """A line of the bill, by which stops are judged as after a poll of the bill."""
     with Store(database, ACCOUNT).writing() as tx:
         values = {
             "order_number": f"o{starts}",
@@ -78,6 +78,7 @@ def bills(database: Database, starts: Instant, ends: Instant, amount: int, **mor
                 **values,
             )
         )
+        tx.settle_stops(starts, ends)
 
 
 def learns(database: Database, learned: Sequence[Override]) -> None:

@@ -66,8 +66,9 @@ def test_a_running_and_a_stopped_instance_cost_what_was_listed(
     polled(database, story, hours=2)
     story.stops(big)
     polled(database, story, hours=1)
+    # seen off 601 s after it was seen up: (601 - 30) // 2 s
     assert rows(database, DAILY) == [
-        ("2026-01-01", "big", 40 * YUAN, 41_666_667, 43_338_889, "list", "estimated", 0),
+        ("2026-01-01", "big", 40 * YUAN, 41_583_333, 43_338_889, "list", "estimated", 0),
         ("2026-01-01", "small", 9 * YUAN, 9 * YUAN, 9 * YUAN, "list", "estimated", 0),
     ]
 
@@ -174,13 +175,15 @@ def test_a_poll_of_prices_prices_what_was_used_and_one_that_changes_nothing_noth
     costs = "SELECT cost_microcny, price_source FROM usage_cost WHERE used_s > 0"
     assert rows(database, costs) == [(None, "unknown")]
     take(database, GPU_PRICES, price_record(*shown), at=story.now)
-    assert rows(database, costs) == [(3_500_000 * 65 // 60 + 1, "list_assumed")]
+    # an hour, and half of the 601 s between the polls less the 30 s of shutting down
+    cost = 3_500_000 * (3_600 + (601 - 30) // 2) // 3_600
+    assert rows(database, costs) == [(cost, "list_assumed")]
     periods = "SELECT * FROM price_period ORDER BY gpu_uuid, starts_s"
     before = rows(database, periods)
     take(database, GPU_PRICES, price_record(*shown), at=story.now + 60)
     assert rows(database, periods) == before
     take(database, GPU_PRICES, price_record({"hour": 9}, "RTX 4090"), at=story.now + 120)
-    assert rows(database, costs)[0][0] == 3_500_000 * 65 // 60 + 1
+    assert rows(database, costs)[0][0] == cost
     assert len(rows(database, periods)) == len(before) + 2
     assert list(differences(database)) == []
 

@@ -15,7 +15,7 @@ from tests.support import ACCOUNT, apply, columns, poll_story, rows
 from tests.test_schema import execute
 
 STOPS = (
-    "SELECT end_evidence, ended_max_s, ended_s FROM usage_span JOIN instance_usage u"
+    "SELECT usage_span.end_evidence, ended_max_s, ended_s FROM usage_span JOIN instance_usage u"
     " USING (instance_uuid, usage_no) WHERE u.evidence = 'observed' ORDER BY 2"
 )
 

@@ -240,8 +240,9 @@ def test_an_instance_that_returns_stopped_stopped_since_its_last_sighting(
     watched.cloud.stops(watched.a)
     watched.cloud.shows(watched.a)
     watched.poll()
-    assert watched.usage() == [(1, "observed", at(0), at(5), at(15), at(25, 1))]
-    assert rows(watched.database, "SELECT running_s, running_max_s FROM usage_day") == [(900, 1501)]
+    # the middle of 00:05:00 and 00:25:01 less the 30 s of shutting down
+    assert watched.usage() == [(1, "observed", at(0), at(5), at(14, 45), at(25, 1))]
+    assert rows(watched.database, "SELECT running_s, running_max_s FROM usage_day") == [(885, 1501)]
     assert list(differences(watched.database)) == []
 
 

@@ -173,9 +173,10 @@ def test_runs_are_listed_once_with_their_bounds(database: Database, look: Look) 
     cloud.starts(name, gpus=4)
     polled(database, cloud, minutes=30)
     wanted = ("started_at", "ended_at", "hours_min", "hours", "hours_max", "gpu_nums", "evidence")
+    # seen up at 01:00:00 and off at 01:07:01: the middle, less half of the 30 s of shutting down
     assert look("runs", *wanted) == [
         ("2026-01-01T01:35:00Z", None, 0.5, 0.5, 0.5, 4, "observed"),
-        ("2026-01-01T00:00:00Z", "2026-01-01T01:03:30Z", 1.0, 1.06, 1.12, 2, "observed"),
+        ("2026-01-01T00:00:00Z", "2026-01-01T01:03:15Z", 1.0, 1.05, 1.12, 2, "observed"),
     ]
     assert look("runs", *wanted, from_day="2026-01-02") == []
     assert len(look("runs", *wanted, to_day="2026-01-01")) == 2
