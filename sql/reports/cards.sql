@@ -28,11 +28,14 @@ SELECT
     yuan(face_amount_microcny - leave_amount_microcny) AS spent_yuan,
     CASE
         WHEN face_amount_microcny > 0
-        -- whole numbers would leave 64 bits, and a face of less than a fen would be zero
-        THEN ROUND(
-            1.0 * (face_amount_microcny - leave_amount_microcny) / face_amount_microcny
-            * sale_price_microcny / {FEN}
-        ) / 100.0
+        -- by hundredths of a millionth, so that half a fen is rounded up although `long_share` cuts off
+        THEN (
+            long_share(
+                100 * sale_price_microcny,
+                first_of(face_amount_microcny - leave_amount_microcny, face_amount_microcny),
+                second_of(face_amount_microcny - leave_amount_microcny, face_amount_microcny)
+            ) + 50 * {FEN} + 2
+        ) / (100 * {FEN}) / 100.0
     END AS spent_cost_yuan,
     CASE
         WHEN expire_date <= earlier(polled_at, period_ends_at()) THEN 'expired'
