@@ -191,11 +191,12 @@ FROM (
         LEFT JOIN (
             SELECT p.account_id, p.day, sum_of(p.amount_microcny) AS awaiting_microcny
             FROM bill l
-            JOIN bill_day p
-                ON p.account_id = l.account_id AND p.order_number = l.order_number
+            -- CROSS: SQLite finds the few lines first, and does not walk all days in the order of the groups
+            CROSS JOIN bill_day p
+            WHERE p.account_id = l.account_id AND p.order_number = l.order_number
                 AND p.settle_start_at = l.settle_start_at AND p.settle_end_at = l.settle_end_at
                 AND p.charge_channel = l.charge_channel AND p.remark = l.remark AND p.line_no = l.line_no
-            WHERE l.missing_since IS NOT NULL AND l.superseded_at IS NULL
+                AND l.missing_since IS NOT NULL AND l.superseded_at IS NULL
             GROUP BY p.account_id, p.day
         ) w ON w.account_id = d.account_id AND w.day = d.day
     ) e
