@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -44,6 +45,31 @@ SHARED = {
     "workbook": "lived",
 }
 """Modules by the fixture that takes long to make and serves many of their tests."""
+SLOW = re.compile(
+    r"test_extremes\.py::test_whatever_is_accepted.*-(?!instances\])"
+    r"|test_canaries_of_commands\.py::test_no_command_shows_a_password.*\[(?!password|socket|a slash)"
+    r"|test_canaries_of_commands\.py::test_no_secret_of_the_settings.*\[(?!password)"
+    r"|test_settled\.py::test_any_other_provider.*\[(?!amounts in tenths)"
+    r"|test_settled\.py::test_a_provider_that_settles_at_stops.*\[(?!begun hours|own hours)"
+    r"|test_settled\.py::test_any_order_of_resources.*\[postgres"
+    r"|test_truth\.py::test_the_bill_brings.*\[(?!5\])"
+    r"|test_(instants|repair)\.py::test_(whatever_becomes_of_the_clocks|bounds_hold_after).*\[postgres"
+    r"|test_browser\.py::test_a_browser_complains_of_nothing.*\[(?!1440-light)"
+)
+"""Further cases of tests of which others run always: `pytest --slow` runs them, too."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the further cases that take minutes")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the slow cases, unless they are asked for, by the option or by name."""
+    if config.getoption("--slow") or any("::" in arg for arg in config.args):
+        return
+    slow = [item for item in items if SLOW.search(item.nodeid)]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if not SLOW.search(item.nodeid)]
 
 
 @pytest.hookimpl(optionalhook=True)
