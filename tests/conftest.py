@@ -24,6 +24,7 @@ from etl.texts import ENGLISH, speaking
 
 settings.register_profile(
     "tests",
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -54,6 +55,9 @@ SLOW = re.compile(
     r"|test_settled\.py::test_any_order_of_resources.*\[postgres"
     r"|test_truth\.py::test_the_bill_brings.*\[(?!5\])"
     r"|test_(instants|repair)\.py::test_(whatever_becomes_of_the_clocks|bounds_hold_after).*\[postgres"
+    r"|test_billing_gaps\.py::.*\[postgres-(?!15\])"
+    r"|test_(cost|alert_digest|side_resources)\.py::test_(the_true_cost|a_healthy_fleet|the_balance_equation).*\[postgres"
+    r"|test_live_equals_replay\.py::test_a_replay_of_a_days_archive.*\[postgres-(?!1\])"
     r"|test_browser\.py::test_a_browser_complains_of_nothing.*\[(?!1440-light)"
 )
 """Further cases of tests of which others run always: `pytest --slow` runs them, too."""
