@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -17,7 +18,7 @@ COSTS_AGE_S: Final = HOUR_S
 """Age after which rules about the costs of whole weeks read them again."""
 
 
-class AlertRule(Generic[F, S]):
+class AlertRule(ABC, Generic[F, S]):
     """One kind of alert: its settings, the query behind it, and its words.
 
     To add one, write a file with a subclass and name it in `etl.alerts.rules.RULES`.
@@ -32,13 +33,13 @@ class AlertRule(Generic[F, S]):
     facts_age_s: ClassVar[int] = 0
     options: type[S]
 
+    @abstractmethod
     def facts(self, snapshot: Snapshot, options: S) -> Sequence[F]:
         """Read the facts that the rule judges."""
-        raise NotImplementedError
 
+    @abstractmethod
     def causes(self, facts: Sequence[F], options: S, moment: Moment) -> Iterator[Cause]:
         """Yield a cause for every fact that is worth a message. Pure."""
-        raise NotImplementedError
 
     def cause(self, *key: object, severity: str, words: Words, **more: Any) -> Cause:
         """Return a cause of this rule; its key is the rule's name and these parts."""
