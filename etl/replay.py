@@ -6,7 +6,7 @@ import heapq
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
@@ -103,6 +103,14 @@ class _Series:
         self.listed = len(set[str]().union(*(verdict.identities for verdict in verdicts)))
         self.complete, self.total, self.notes = not notes, last.total, notes
         self.digest = digest_of_pages(self.seed, walks[0]) if len(walks) == 1 else None
+
+
+def refuse_unreadable(paths: Iterable[str]) -> None:
+    """Raise `SettingsError` if one of the files cannot be opened; `-` is standard input."""
+    for path in paths:
+        if path != "-":
+            with _reading(path), open(path, "rb"):
+                pass
 
 
 def replay(
@@ -285,7 +293,7 @@ def _first_start(path: str, latest: float) -> Instant:
 
 def _readable_polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[Archived]:
     """Yield the polls of a file up to `latest`; other and unusable lines are counted."""
-    try:
+    with _reading(path):
         for archived in archive.polls(path):
             if archived is None:
                 tally.damaged += 1
@@ -294,6 +302,13 @@ def _readable_polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[A
                 tally.future.setdefault(of, []).append(archived.started_at)
             else:
                 yield archived
+
+
+@contextmanager
+def _reading(path: str) -> Iterator[None]:
+    """Raise `SettingsError` instead of the system's error about an archive."""
+    try:
+        yield
     except OSError as error:
         raise SettingsError(
             tr(

@@ -278,3 +278,11 @@ def test_a_sync_with_an_archive_can_be_replayed(
     )
     assert json.loads(first.stdout) == json.loads(again.stdout)
     assert "1 not newer" in run("--database", "again.db", "replay", *files).stderr
+
+
+@pytest.mark.parametrize("name", ["nothing.jsonl", ".", "nothing/at/all"])
+def test_a_mistyped_archive_begins_no_history(run: Command, home: Path, name: str) -> None:
+    result = run("--database", "new.db", "replay", name)
+    assert result.exit_code == 2
+    assert "name files that chenyu-etl sync --archive made" in result.stderr
+    assert not (home / "new.db").exists()

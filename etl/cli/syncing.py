@@ -168,8 +168,10 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
     and counted, so the same files may be given again. Polls that lie in the future of this machine's
     clock are refused.
     """
+    from etl.replay import refuse_unreadable
     from etl.replay import replay as replay_files
 
+    refuse_unreadable(files)  # before a mistyped name begins a new, empty history
     app = ctx.obj.app()
     say_database(app, is_new=prepare_database(app))
     with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
