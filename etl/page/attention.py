@@ -61,7 +61,7 @@ def _freshness(facts: Facts, words: Translator) -> Iterator[Notice]:
 def _observation(facts: Facts, words: Translator) -> Iterator[Notice]:
     gaps = facts["coverage"].total("gap_hours")
     if gaps > 0:
-        text = words("{hours} h of the period were not observed", hours=thousands(gaps, 2))
+        text = words("{hours} h since the first poll were not observed", hours=thousands(gaps, 2))
         yield Notice(text, "coverage")
     unknown = max((row["unknown_codes"] or 0 for row in facts["coverage"].rows), default=0)
     if unknown:
