@@ -19,6 +19,12 @@ DRIFT: Final = 1 / 2_000
 """A clock that nobody disciplines gains or loses up to this share of the time that passes."""
 
 
+APPLIED: Final = ("complete", "partial")
+"""Outcomes of polls whose content was written."""
+OUTCOMES: Final = (*APPLIED, "failed", "skipped")
+"""All outcomes: a failed poll wrote nothing, a skipped one found another at work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One answer. `number` (from 1) and `page_size` are those requested, not those received.

@@ -51,7 +51,7 @@ class Text(str):
         if lang == ENGLISH or not self.template:
             return str(self)
         template = _catalog(lang).gettext(self.template)
-        return _filled(template, {k: _said(v, lang) for k, v in self.values.items()})
+        return _filled(template, {k: _value_in(v, lang) for k, v in self.values.items()})
 
 
 def tr(template: str, /, **values: Any) -> Text:
@@ -72,7 +72,7 @@ def localized(value: Any, lang: str | None = None) -> Any:
     return value.in_language(lang or spoken()) if isinstance(value, Text) else value
 
 
-def _said(value: Any, lang: str) -> Any:
+def _value_in(value: Any, lang: str) -> Any:
     return _catalog(lang).gettext(value) if value in SYSTEM_REASONS else localized(value, lang)
 
 

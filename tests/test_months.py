@@ -86,6 +86,17 @@ def test_a_month_is_closed_by_the_clock_of_the_source(
     assert [month.closed_at for month in frozen_months(two_months)] == [NOW]
 
 
+@pytest.mark.parametrize("odd_s", [-86_400, 72_000])
+def test_one_wrong_clock_reading_dates_no_closing(
+    two_months: Database, cloud: Story, odd_s: int
+) -> None:
+    for offset_s in (7, 7, odd_s):
+        cloud.passes(hours=1)
+        apply(two_months, replace(poll_story(cloud), clock_offset_s=float(offset_s)))
+    close(two_months, "2026-01", None, NOW - 7)
+    assert [month.closed_at for month in frozen_months(two_months)] == [NOW]
+
+
 def test_a_month_that_is_opened_again_follows_what_is_known(two_months: Database) -> None:
     close(two_months, "2026-01", "lab", NOW)
     set_prices(two_months, Override("hour", 5 * YUAN))

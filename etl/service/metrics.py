@@ -21,6 +21,7 @@ from etl import __version__, store
 from etl.app import App
 from etl.errors import EtlError
 from etl.paths import replacing
+from etl.poll import APPLIED, OUTCOMES
 from etl.polling import Result
 from etl.service import gauges
 from etl.service.ticks import Watch
@@ -29,8 +30,7 @@ from etl.units import DAY_S
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-OUTCOMES: Final = ("complete", "partial", "failed", "skipped")
-POLLED: Final = ("complete", "partial", "failed")
+POLLED: Final = (*APPLIED, "failed")
 UNPOLLED: Final = ("covered", "held")
 COSTS_AGE_S: Final = 60.0
 """Costs are read anew after so long: they add up a month."""

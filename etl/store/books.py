@@ -18,7 +18,7 @@ from etl.money.budget import MonthlyBudget
 from etl.money.charging import ChargingModel
 from etl.money.periods import FOREVER
 from etl.money.tariffs import Override
-from etl.poll import Instant
+from etl.poll import APPLIED, Instant
 from etl.store import schema
 from etl.store.account import Reader, Tx
 from etl.store.costs import MODEL_SETTINGS, charging_model
@@ -27,6 +27,7 @@ from etl.store.rules import allocation_rules, write_rules
 from etl.store.state_lengths import Boots, learned_boots
 from etl.store.subject import Subject
 from etl.texts import tr
+from etl.timing.freshness import READINGS, usual_offset_s
 
 BATCH: Final = 5_000
 _BUDGET_COLUMNS: Final = tuple(f.name for f in fields(MonthlyBudget))
@@ -375,19 +376,19 @@ class BooksWriter(BooksReader):
             self._conn.execute(delete(table).where(*mine))
 
     def _clock_offset_s(self, account: AccountKey) -> int:
-        """Return the source's clock minus the local one, as a poll measured it last; 0 if none did."""
+        """Return the source's clock minus the local one by the newest applied polls; 0 if none measured it."""
         run = tables.sync_run.c
         newest = (
             select(run.clock_offset_s)
             .where(
                 run.account_id == account.account_id,
-                run.outcome.in_(("complete", "partial")),
+                run.outcome.in_(APPLIED),
                 run.clock_offset_s.is_not(None),
             )
             .order_by(run.started_at.desc())
-            .limit(1)
+            .limit(READINGS)
         )
-        return round(self._conn.scalar(newest) or 0)
+        return round(usual_offset_s(self._conn.scalars(newest)))
 
     def _bill_until(self, account: AccountKey) -> Instant:
         """Return the time until which the bill is known, by the clock of the polls; 0 if it is
@@ -397,7 +398,7 @@ class BooksWriter(BooksReader):
         polled = select(func.max(run.finished_at)).where(
             run.account_id == account.account_id,
             run.resource == "bills",
-            run.outcome.in_(("complete", "partial")),
+            run.outcome.in_(APPLIED),
         )
         came = select(func.max(bill.changed_at)).where(bill.account_id == account.account_id)
         return max(self._conn.scalar(newest) or 0 for newest in (polled, came))

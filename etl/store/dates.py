@@ -10,11 +10,11 @@ from sqlalchemy import Table, func, or_, select, update
 
 from etl import tables
 from etl.history.days import iso
-from etl.poll import Instant
+from etl.poll import APPLIED, Instant
 from etl.store.polls import OFFSETS_KEPT, PollsReader
 from etl.store.resource_tables import RESOURCE_TABLES
 from etl.store.rows import STEP_NAMES
-from etl.timing.redating import APPLIED, DatedRun, NewDate, Redating
+from etl.timing.redating import DatedRun, NewDate, Redating
 from etl.units import DAY_S
 
 _run: Final = tables.sync_run.c

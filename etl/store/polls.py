@@ -13,7 +13,7 @@ from sqlalchemy import delete, insert, select, tuple_
 from etl import tables
 from etl.errors import ErrorKind, StalePoll
 from etl.history import days
-from etl.poll import SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
+from etl.poll import APPLIED, SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources.listing import Reject
 from etl.store import statements
 from etl.store.rows import (
@@ -27,7 +27,6 @@ from etl.store.subject import AccountSubject
 from etl.texts import tr
 from etl.timing.freshness import FUTURE_ADVICE, FUTURE_S, usual_offset_s
 
-APPLIED: Final = ("complete", "partial")
 OFFSETS_KEPT: Final = 3
 """A reading is compared with those of so many applied polls: one may have been a little off."""
 

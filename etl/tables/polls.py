@@ -15,6 +15,7 @@ from sqlalchemy import (
 )
 
 from etl.dialect import UtcInstant
+from etl.poll import OUTCOMES
 from etl.tables.base import Serial, metadata, one_of, whose
 from etl.units import GAP_S
 
@@ -78,7 +79,7 @@ sync_run = Table(
         comment="seconds from the start of the complete poll before to its own; null: there is none",
     ),
     Column("gap_s", Integer, comment="seconds from the end of that poll to the start of this one"),
-    one_of("outcome", ("complete", "partial", "failed", "skipped"), "outcome"),
+    one_of("outcome", OUTCOMES, "outcome"),
     CheckConstraint("started_at <= finished_at", name="instants"),
     Index(
         "ix_sync_run_account_id_resource_outcome_started_at_finished_at",

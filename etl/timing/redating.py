@@ -11,12 +11,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from etl.poll import Instant
+from etl.poll import APPLIED, Instant
 from etl.timing.freshness import FUTURE_S
-
-APPLIED: Final = ("complete", "partial")
 
 
 class DatedRun(NamedTuple):
