@@ -106,6 +106,8 @@ def test_the_figures_are_those_of_the_reports(
     assert page.figures["cost_yuan"] == f"¥{sum(r['cost_yuan'] for r in cost):,.2f}"
     billed = sum(row["billed_yuan"] for row in asked(database, "bills", by="day"))
     assert page.figures["billed_yuan"] == f"¥{billed:,.2f}"
+    (month,) = asked(database, "coverage", by="month")  # by time: a short first day counts less
+    assert page.figures["observed"] == f"{month['observed_percent']:,.1f} %"
     tables: dict[str, tuple[str, dict[str, str]]] = {
         "cost-day": ("cost", {"by": "day"}),
         "gpu-day": ("gpu-hours", {"by": "day"}),

@@ -11,6 +11,7 @@
 -- @column account {zh=账户} the account's name | 账户名称
 -- @column what {zh=期间} the day, week or month | 日、周或月
 -- @column observed_percent {zh=观测覆盖率, unit=%} share of the time from the first poll up to now that was observed; in uptime it is of the whole period, also before the first poll | 从首次轮询到现在的已观测比例；uptime 报表中为整个期间的比例
+-- @column observed_hours {zh=已观测时长, unit=h, total} hours of it that were observed | 其中已观测的小时数
 -- @column gap_hours {zh=未观测时长, unit=h, total} hours that were not | 未观测的小时数
 -- @column longest_gap_minutes {zh=最长缺口, unit=min, int} longest time of a day without observation | 一天中最长的未观测时间
 -- @column complete {zh=完整轮询, int, total} polls that were proven whole | 确认完整的轮询
@@ -80,6 +81,7 @@ SELECT
     account,
     what,
     CASE WHEN span_s > 0 THEN percent_of_time(observed_s, span_s) END AS observed_percent,
+    hours(observed_s) AS observed_hours,
     hours(span_s - observed_s) AS gap_hours,
     minutes(longest_gap_s) AS longest_gap_minutes,
     complete,
