@@ -29,6 +29,7 @@ from enum import StrEnum
 from typing import Final
 
 
+# texts, so that a row of the database compares equal to a member
 class ErrorKind(StrEnum):
     """The sorts of failure, as `sync_run.error_kind` holds them."""
 
@@ -72,6 +73,7 @@ class EtlError(Exception):
 
 
 class SettingsError(EtlError):
+    # the code that click gives to wrong options
     exit_code = 2
     kind = ErrorKind.SETTINGS
 
@@ -155,6 +157,7 @@ class ClockUnsure(SourceError):
         at: int | None = None,
     ) -> None:
         super().__init__(message, advice=advice)
+        # kept in the row: a later attempt that reads the same confirms it
         self.offset_s = offset_s
         self.at = at
 
@@ -171,6 +174,7 @@ class DeliveryError(EtlError):
     kind = ErrorKind.DELIVERY
 
 
+# a row like any other failure: a fault in reading one list must not stop the others
 class Fault(EtlError):
     exit_code = 6
     kind = ErrorKind.FAULT
@@ -215,4 +219,5 @@ class StalePoll(StoreError):
         self, message: str, *, advice: str | None = None, offset_s: float | None = None
     ) -> None:
         super().__init__(message, advice=advice)
+        # kept in the row: it shows which of the clocks was ahead
         self.offset_s = offset_s

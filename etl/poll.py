@@ -9,12 +9,15 @@ Instant: TypeAlias = int
 """Whole seconds since 1970-01-01T00:00:00Z."""
 
 
+# NTP keeps servers within milliseconds; dates of 1 to 2 s ago are
+# common, and two servers that were 4 s apart have been seen
 SKEW_S: Final = 5
 """The clocks of a source (its servers, its proxy's `Date`, the one that its records are written by)
 differ by no more than this: both instants of a poll are so much wider than they were measured."""
 APART_S: Final = 30
 """Two complete polls that retire a record end at least so far apart: a source that fails over, or whose
 cache is empty, hides all of its list for some seconds."""
+# 500 ppm: NTP itself corrects no more
 DRIFT: Final = 1 / 2_000
 """A clock that nobody disciplines gains or loses up to this share of the time that passes."""
 
@@ -53,6 +56,7 @@ class LastPoll:
     @property
     def began_at(self) -> Instant:
         """Return about when its first request was sent."""
+        # the start was put back by the skew when it was measured
         return self.started_at + SKEW_S
 
 
@@ -117,4 +121,5 @@ class Poll:
         front.
         """
         total = self.reported_total
+        # walks of one poll together may list more than the last total says
         return self.complete and total is not None and self.listed >= total

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 RECORDED: Final = (SourceError, ArchiveError, LockError, Busy, SettingsError, StalePoll, Fault)
 """Every other failure is one of the database, which then takes no row either."""
+# the first three mostly need a person; the others pass by themselves
 EXIT_ORDER: Final = (2, 6, 4, 5, 7, 3, 0)
 """Over several accounts the first of these that applies is the exit code."""
 DUE: Final = 0.9
@@ -162,6 +163,7 @@ def _fault(account: Account, resource: Resource[Any], error: Exception) -> Fault
         resource.name,
         scrub(traceback.format_exc().rstrip()),
     )
+    # the text of a foreign exception may hold anything, and a row has one line
     seen = scrub(f"{type(error).__name__}: {error}").splitlines()[0]
     return Fault(
         tr("a fault of this program: {error}", error=seen),
@@ -213,7 +215,9 @@ def _failed_run(error: EtlError, began: float, ended: float) -> SyncRun:
     started_at = floor(began) if at is None else at
     return SyncRun(
         started_at=started_at,
+        # how long it took is by a clock that is in doubt
         finished_at=max(started_at, ceil(ended)) if at is None else started_at,
+        # nothing failed: another process polls this account at this moment
         outcome="skipped" if isinstance(error, Busy) else "failed",
         clock_offset_s=error.offset_s if isinstance(error, ClockUnsure | StalePoll) else None,
         error=str(error.message),

@@ -59,6 +59,7 @@ def differences(database: Database) -> Iterator[str]:
         if days := known.strayed_days():
             yield f"{len(days)} days from {days[0]} on: the rules of {known.timezone()} have changed"
         for name, account in known.accounts().items():
+            # asked once an account, not for each of its batches
             zone, is_at_stops = account.zone(), account.settlement_rule().is_at_stops
             for uuids in _batches(account):
                 kept = account.kept_usage(uuids)
@@ -123,6 +124,7 @@ def _refuse_closed(tx: Writing, timezone: str) -> None:
 
 def _refuse_closed_days(tx: Writing, days: Sequence[str]) -> None:
     """Refuse other edges of days of a closed month."""
+    # months that nobody closed follow the new rules without being asked
     touched = sorted({day[:7] for day in days} & set(tx.books.closed_months()))
     if touched:
         raise SettingsError(
@@ -145,6 +147,7 @@ def rebuild_all(tx: Writing) -> int:
 
 def _rebuild_account(tx: Tx) -> int:
     count = 0
+    # steps and lengths first: the fold asks how long states lasted
     tx.correct_steps()
     tx.learn_lengths_anew()
     for uuids in _batches(tx):
@@ -154,6 +157,7 @@ def _rebuild_account(tx: Tx) -> int:
         tx.deriver().allocate_anew(uuids)
         count += sum(len(stretches) for _, stretches, _ in computed)
     tx.deriver().sums.renew_since()
+    # last, as a window is compared with the price of the stretch that it may end
     tx.settle_stops()
     return count
 

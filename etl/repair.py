@@ -79,6 +79,7 @@ def repair(
     """
     with ExitStack() as locks:
         for name in () if dry_run else store.account_names(database):
+            # of all accounts: what is derived is made again for every one
             locks.enter_context(Store(database, name).account_lock())
         try:
             with store.writing(database) as tx:
@@ -89,6 +90,7 @@ def repair(
                 if dry_run:
                     raise _NothingChanges
                 if repairs:
+                    # alerts that were noted in the future would be silent until then
                     tx.alerts.bring_back(now)
                     rebuild_all(tx)
         except _NothingChanges:
@@ -122,6 +124,8 @@ def _with_archives(each: Repair, folders: Sequence[Path], *, dry_run: bool) -> R
         archive = Archive(folder, each.account, resource)
         found = archive.count_after(each.redating.latest)
         lay_there += found
+        # also if none is late: a call that was killed may have
+        # set them aside without appending them
         if not dry_run and (found or each.redating.dates):
             archive.redate(each.redating)
     return replace(each, archived=lay_there)
@@ -130,6 +134,7 @@ def _with_archives(each: Repair, folders: Sequence[Path], *, dry_run: bool) -> R
 def _remarks(tx: Writing, now: Instant) -> list[str]:
     """Say which months were closed before they were over."""
     zone = tx.books.zone()
+    # their figures were handed on: only a person may open them again
     early = [m for m in tx.books.closed_months() if Month.parse(m).bounds(zone)[1] > now]
     return [
         f"{month} is closed and not over yet: it stays as it is; chenyu-etl month reopen {month}"

@@ -78,6 +78,7 @@ class _Series:
             resource=archived.resource,
             started_at=archived.started_at,
             finished_at=archived.finished_at,
+            # a page that is no listing was left out, so nothing proves what it held
             complete=complete and self.walks == self.opened,
             walks=self.walks,
             unchanged=complete and known is not None and known == self.digest,
@@ -102,6 +103,7 @@ class _Series:
         notes = last.notes if not failed else (*last.notes, "an answer is a failure by its code")
         self.listed = len(set[str]().union(*(verdict.identities for verdict in verdicts)))
         self.complete, self.total, self.notes = not notes, last.total, notes
+        # as a live poll does it: only a walk that was whole at once stands for the listing
         self.digest = digest_of_pages(self.seed, walks[0]) if len(walks) == 1 else None
 
 
@@ -109,6 +111,7 @@ def refuse_unreadable(paths: Iterable[str]) -> None:
     """Raise `SettingsError` if one of the files cannot be opened; `-` is standard input."""
     for path in paths:
         if path != "-":
+            # asked before a database is made: a mistyped name must not begin a new history
             with _reading(path), open(path, "rb"):
                 pass
 
@@ -180,6 +183,8 @@ def _past(polls: Iterable[Archived], latest: float, future: list[Archived]) -> I
     """Yield polls until one ended after `latest`, which goes into `future`."""
     for archived in polls:
         if archived.finished_at > latest:
+            # the first one ends it: what follows it would make it too old
+            # to be applied, even once its time has come
             future.append(archived)
             return
         yield archived
@@ -252,6 +257,7 @@ def _in_time_order(paths: list[str], tally: ReplayCounts, latest: float) -> Iter
     waiting = iter(begins)
     upcoming = next(waiting, None)
     while upcoming is not None or open_files:
+        # files may overlap: one is opened before any poll that is later than its first
         while upcoming is not None and (not open_files or upcoming[0] <= open_files[0][0]):
             advance(upcoming[1], _readable_polls(upcoming[2], tally, latest))
             upcoming = next(waiting, None)
@@ -265,6 +271,7 @@ def _record_future(database: Database, tally: ReplayCounts, now: float) -> None:
     """Record the refused polls: one row for each account and resource."""
     at = math.floor(now)
     for (account, resource), starts in tally.future.items():
+        # written by a later version, which collects more
         if resource not in RESOURCES:
             continue
         error = f"{len(starts)} archived polls lie in the future, the first at {iso(min(starts))}"

@@ -28,8 +28,10 @@ def set_aside(
     if not any(p is not None and p.finished_at > latest for p in polls(str(path))):
         return None
     aside = _free_name(path)
+    # a second name for the same bytes: whatever is killed from here on, they are there
     os.link(path, aside)
     loose, fresh = path.with_suffix(".gz"), beside(path, "cutting")
+    # a call that was killed may have left one
     fresh.unlink(missing_ok=True)
     with private(fresh) as file:
         for line in _until(path, latest):
@@ -42,6 +44,7 @@ def set_aside(
         fresh.unlink()
     else:
         os.replace(fresh, loose)
+    # last, so that each poll that stays is in one of the two files at every moment
     if is_empty or path != loose:
         path.unlink()
     return aside
@@ -67,6 +70,7 @@ def _until(path: Path, latest: Instant) -> Iterator[bytes]:
 
 def _free_name(path: Path) -> Path:
     number, aside = 1, path.with_name(path.name + SUFFIX)
+    # copies of an earlier repair hold other polls: they are never overwritten
     while aside.exists():
         number += 1
         aside = path.with_name(f"{path.name}{SUFFIX}-{number}")

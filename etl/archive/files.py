@@ -77,6 +77,7 @@ class Archive:
         with _refused_as_archive_error(path):
             tail = _mended_tail(path) if path.exists() else None
             size = tail.size if tail else 0
+            # `same` means the pages of the line before: another program may have polled since
             follows = tail is not None and last is not None and tail.started_at == last.started_at
             with private(path) as file:
                 # cut a torn line off, or the next member would follow garbage
@@ -94,6 +95,7 @@ class Archive:
         """Make the folder the archive of this database. Raises `ArchiveError` if it belongs to
         another database, whose polls would be taken for ours.
         """
+        # asked first, so that a folder that is ours already is not written to at each poll
         if not _belongs_to(self.folder, database_id):
             mark = self.folder / OWNER
             with _refused_as_archive_error(mark):
@@ -109,6 +111,7 @@ class Archive:
             return
         with _refused_as_archive_error(paths[-1]):
             tail = _mended_tail(paths[-1]) if paths[-1].suffix == LOOSE else None
+        # the usual case: the newest line was applied, so no older file need be opened
         if tail is not None and last is not None and tail.started_at <= last.started_at:
             return
         first_day = self._path(last.started_at).stem if last is not None else ""
@@ -126,6 +129,7 @@ class Archive:
             if self.folder.is_dir() and _belongs_to(self.folder, database_id):
                 yield from self.unapplied(last)
         except ArchiveError as error:
+            # the database remembers folders of long ago, and none of them may stop today's poll
             log.warning("%s: its polls are not applied", error.message)
 
     def pack(self) -> None:
@@ -133,6 +137,7 @@ class Archive:
         newest = max(self._files(), key=_archive_order, default=None)
         for tail in sorted(self.folder.glob(f".{glob.escape(self._stem)}.{DAY}.jsonl.gz.tail")):
             path = tail.with_name(tail.name.removeprefix(".").removesuffix(".tail"))
+            # by the files, not by a clock that may be wrong: a later day has begun
             if newest is not None and path.stem < newest.stem:
                 with _refused_as_archive_error(path):
                     _pack(path)
@@ -154,10 +159,12 @@ class Archive:
             names = f"{glob.escape(self._stem)}.{DAY}.jsonl.[gx]z"
             for archived in set_aside_of(self.folder, names):
                 date = redating.archived(archived.started_at)
+                # one that was killed may have appended it: dates grow from line to line
                 if date is not None and not any(self.unapplied(_poll_at(date.started_at - 1))):
                     self.append(_dated(archived, date), None)
 
     def _files_since(self, latest: Instant) -> list[Path]:
+        # a poll lies in the file of the day in which it began, which may be the day before it ended
         first = self._path(latest - DAY_S).stem
         return sorted((path for path in self._files() if path.stem >= first), key=_archive_order)
 
@@ -291,6 +298,7 @@ def _members(path: Path, begins: int) -> Iterator[tuple[int, int, bytes]]:
                 while chunk:
                     line += member.decompress(chunk, CHUNK)
                     chunk = member.unconsumed_tail
+                    # another packer may put many lines into one member: the last one is asked for
                     line = line[line.rfind(b"\n", 0, -1) + 1 :]
                     if len(line) > LINE_LIMIT:
                         return

@@ -21,6 +21,7 @@ VERSION: Final = 1
 LIMIT_ACCOUNT: Final = 100
 LIMIT_PAGES: Final = 40_000
 """More than all walks of a poll may ask for."""
+# a shorter line is no burden, even if every second byte of it becomes an object
 LONG: Final = 2**22
 LEAST_BYTES: Final = 12
 """A comma of a poll stands for more bytes than these: a record has one in about twenty."""
@@ -65,8 +66,10 @@ class Archived:
 def is_json(line: bytes) -> bool:
     """Tell whether this is complete JSON of any kind."""
     with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # as `Raw` it is checked and not built: a line may be as long as 256 MB
         msgspec.json.decode(line, type=msgspec.Raw)
         return True
+    # the patient way makes objects of many times its length
     if len(line) > LIMIT_BODY:
         return False
     with suppress(ValueError, RecursionError):
@@ -137,6 +140,7 @@ def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
         same=same,
     )
     if not same:
+        # walks read pages concurrently, so they do not come in the order of their numbers
         line.numbers = [[page.number for page in walk] for walk in poll.walks]
         line.page_size = next((page.page_size for walk in poll.walks for page in walk), None)
     # the pages are put before the closing brace as they come

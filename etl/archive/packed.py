@@ -167,6 +167,7 @@ class _Unpacked(io.RawIOBase):
         if not self._unread and getattr(part, "needs_input", True):
             self._unread = self._packed.read(CHUNK)
             ended = not self._unread
+        # never more than was asked for: a few KB can unpack to gigabytes
         text: bytes = part.decompress(self._unread, most)
         self._unread = part.unused_data or getattr(part, "unconsumed_tail", b"")
         if part.eof:

@@ -22,6 +22,7 @@ def polls(path: str) -> Iterator[Archived | None]:
     for line in lines(path):
         archived = _read_or_skip(path, line)
         if archived is None:
+            # of any account: a lost line may have been anybody's, and `same` would mean its pages
             walks.clear()
             yield None
             continue

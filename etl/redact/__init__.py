@@ -90,6 +90,7 @@ class _Strings(dict[str, str]):
 
     def __missing__(self, text: str) -> str:
         usual = _USUAL.fullmatch(text)
+        # `sk-…` and `cy-…` look like a host, and may be keys
         if usual is not None and "k-" not in text and "y-" not in text:
             left = usual[1]
         elif text.lstrip()[:1] in _OPENING:
@@ -97,6 +98,7 @@ class _Strings(dict[str, str]):
         else:
             left = cut_secrets(text)
         if len(text) <= _LONGEST:
+            # a source that always says something new must not fill the memory
             if len(self) >= _KEPT:
                 self.clear()
             self[text] = left
@@ -130,6 +132,7 @@ class _Readings(dict[str, Reading]):
     def __missing__(self, name: str) -> Reading:
         if len(self) >= _KEPT:
             self.clear()
+            # these go with the readings of the names that they belong to
             _renamed.clear()
         if _strings[name] != name:
             _renamed[name] = _strings[name]
@@ -153,6 +156,7 @@ def _reading(name: str) -> Reading:
 
 
 def _redact_identity(value: Any) -> Any:
+    # one of another type makes a reject, whose payload is kept: it may hold anything
     return value if type(value) is str else redact(value)
 
 
@@ -172,6 +176,7 @@ def _redact_members(members: dict[str, Any]) -> dict[str, Any]:
         elif type(value) in _NESTED:
             value = redact(value)
         left[name] = value
+    # a larger object is a record that has a name, not a name beside its value
     if len(left) <= _LONGEST_PAIR and _names_a_secret(members):
         left.update({name: mask(members[name]) for name in _NAMED if name in members})
     if _renamed:

@@ -8,6 +8,7 @@ from typing import Final
 
 _INSIDE: Final = re.compile(
     r"passw(?:or)?d|passwrd|pasword|passphrase|passcode|passkey|passwort|secret"
+    # a `tokenizer` is a part of a model
     r"|token(?!i[sz])|credential|authoriz|cookie|sess(?:ion)?id|kubeconfig"
     r"|(?:api|access|private|secret|ssh|rsa|auth|host|deploy|app|user|master|root|admin|login"
     r"|session|sign|signing|encrypt|decrypt|encryption|license|aes|hmac)key"
@@ -71,13 +72,16 @@ _verdicts: Final = _Verdicts()
 
 
 def _judge(name: str) -> str:
+    # full-width letters spell names, too; of an endless name the end says what it is
     plain = unicodedata.normalize("NFKC", name[-_LONGEST:])
     words = [word.lower() for word in _SPLIT.findall(plain)]
     compact = "".join(words)
     if not words:
         return "plain"
+    # asked first: of a card's number four characters may stay
     if _CARD.search(compact):
         return "card"
+    # `password_length` is needed and harmless; a name of one word is about nothing else
     if len(words) > 1 and _ABOUT.fullmatch(words[-1]):
         return "plain"
     if _INSIDE.search(compact) or not _ANYWHERE.isdisjoint(words):
@@ -88,10 +92,12 @@ def _judge(name: str) -> str:
 def _ends_in_secret(words: list[str]) -> bool:
     last = words[-1]
     before = words[-2] if len(words) > 1 else ""
+    # keys are secrets unless the word before says otherwise; of codes it is the other way round
     if last in ("key", "keys"):
         return _PLAIN_KEYS.fullmatch(before) is None
     if last in ("code", "codes"):
         return _CODES.fullmatch(before) is not None
+    # whoever has the number of a session is logged in with it
     if last == "id":
         return before in ("session", "sess")
     if before == "auth" and last in ("data", "info", "string", "header"):

@@ -44,6 +44,7 @@ _HOOK: Final = re.compile(
     r"|api\.telegram\.org/bot)[^\s\"'<>?#*][^\s\"'<>?#]*"
 )
 """Addresses of webhooks, whose path is the secret."""
+# a value cannot begin with `*`: what was cut stays as it is when it is read again
 _HEADER: Final = re.compile(
     r"(?i)(?<![\w])((?:proxy-)?authorization\\*[\"']?\s{0,4}[:=]\s{0,4}\\*[\"']?)"
     r"(?:digest\s[^\n*][^\n]*|[a-z][\w-]{1,20}[ \t]+[^\s\"'<>*]+)"
@@ -61,6 +62,7 @@ _SHELL_WORD: Final = re.compile(
 _BEARER: Final = re.compile(r"(?i)(?<!\w)(bearer\s+)([\w.~+/=-]{6,})")
 _BASIC: Final = re.compile(r"(?i)(?<!\w)(basic\s+)([A-Za-z0-9+/_-]{4,}={0,2})")
 _COOKIE: Final = re.compile(r"(?i)(?<!\w)((?:set-)?cookie2?\s{0,4}[:=]\s{0,4}+)[^\n\"'*][^\n\"']*")
+# not the times in `12:30@lab`, and not the digest of an image, `name:tag@sha256:…`
 _USER_INFO: Final = re.compile(
     r"(?<![\w.+%-])(?<!://)(?!mailto:|sip:|[0-9]{1,2}:[0-9]{2}@)([\w.+%-]{0,64}:(?!//))([^\s\"'<>]{1,256})(?=@[A-Za-z0-9\[])(?!@sha256:)"
 )
@@ -68,7 +70,9 @@ _SURE_USER_INFO: Final = re.compile(
     r"(?<![\w.+%-])(?!mailto:|sip:)([\w.+%-]{1,64}:(?!//))([^\s\"'<>]{4,256})"
     r"(?=@(?:[A-Za-z][\w-]{0,62}\.[A-Za-z][\w.-]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|localhost\b))"
 )
+# what follows must not be an option itself: `--password --user x` gives none
 _OPTION: Final = re.compile(rf"(?<![\w-])(--?([A-Za-z][\w-]*+)\s+)(?!-){_VALUE}")
+# these programs take a password without naming it: `mysql -psecret`, `curl -u name:secret`
 _PROGRAM: Final = re.compile(
     r"(?<!\w)((?i:sshpass)\b[^\n|;&]{0,60}?\s-p\s*"
     r"|(?i:mysql|mariadb)\w{0,8}[^\n|;&]{0,200}?\s-p"
@@ -85,6 +89,7 @@ _SPACED_CHINESE: Final = re.compile(
     r"((?:密码|密碼|口令)(?:\s{0,4}[是为]\s{0,4}|\s{1,4}))"
     r"(?=[^\s]{0,60}[0-9])([^\s\"'<>=:：＝*]{4,})"
 )
+# possessive: a long name is read once, not once more from each of its letters
 _NAME: Final = re.compile(r"(?<![\w-])([\w-]++)(\]?\\*[\"']?\s{0,4}(=>|[:=：＝])\s{0,4})")
 _ASSIGNED: Final = re.compile(
     r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)|((?:(?i:bearer|basic|digest)\s+)?[^\s\"'<>]+)", re.DOTALL
@@ -137,6 +142,7 @@ def _cut(text: str) -> str:
 
 def _cut_forms(text: str) -> str:
     """Return the text without secrets whose form no other text has."""
+    # a search for a fixed text is many times as fast as a pattern that finds nothing
     if "-----BEGIN" in text:
         text = _PRIVATE_KEY.sub(MASK, text)
     text = _PASSWORD_HASH.sub(MASK, _PUTTY_KEY.sub(MASK, _VENDOR_KEY.sub(MASK, text)))
@@ -164,6 +170,7 @@ def _without_content(match: re.Match[str]) -> str:
 def _decoded(text: str) -> str:
     """`text` percent-decoded and without invisible characters if it hides a secret, else as it is."""
     if not text.isascii():
+        # a zero-width sign inside of a name hides it from every pattern
         bare = "".join(sign for sign in text if unicodedata.category(sign) != "Cf")
         if bare != text and _cut(bare) != bare:
             text = bare
@@ -174,12 +181,14 @@ def _decoded(text: str) -> str:
         before, plain = plain, unquote(plain)
         if plain == before:
             break
+    # only if that shows a secret: who writes a title with a % means it
     return text if plain == text or _cut(plain) == plain else plain
 
 
 def _is_user_info(encoded: str) -> bool:
     """Tell whether this is the base64 of a user's name and password."""
     try:
+        # "basic training" is no header: only a user's name and password hold a colon
         return b":" in b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_")
     except ValueError:
         return False
@@ -195,6 +204,7 @@ def _cut_assigned(text: str, is_cut: Choice) -> str:
     for match in _NAME.finditer(text):
         name = unicodedata.normalize("NFKC", match[1])
         name = name if name.isascii() else name.rstrip("是为")[-_WORDS_LONGEST:]
+        # inside of a value that is cut already, a name means nothing
         if match.start() < done or not (is_secret(name) or is_card_number(name)):
             continue
         value = _ASSIGNED.match(text, match.end())
@@ -220,6 +230,7 @@ def _probably(name: str, separator: str, value: str) -> bool:
 def _surely(name: str, separator: str, value: str) -> bool:
     if _STRONG.search(name):
         return any(character.isalnum() for character in value)
+    # people write "token: later" and "key = main": only what looks made by a machine is cut
     return separator == "=" and len(value) >= 8 and any(c.isdigit() for c in value)
 
 

@@ -31,6 +31,7 @@ NAME = "_name"
 
 
 def _order(value: Any, name: str, extra: Extra) -> str:
+    # sources write order numbers as numbers, too; a key of both databases holds text
     number = identifier(str(value) if isinstance(value, int) else value, name, extra)
     if not number:
         raise OddValue("Expected an order number")

@@ -35,6 +35,7 @@ FORM = Form(
         Member("valid_days", "valid_days", code),
         Member("status_txt", "status_txt", words),
         Member("bind_txt", "bind_txt", words),
+        # sorted, since their order means nothing: a shuffled list would be a new version
         Member("pods", "pods", json_of),
     ),
     identify=lambda record: record.get("uuid"),

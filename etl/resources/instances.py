@@ -22,6 +22,7 @@ from etl.texts import tr
 VERSION: Final = 3
 LIST_KEY: Final = "instance_list"
 
+# a whole number of 32 bits, as both databases hold it
 Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 """No machine has more GPUs: the product of more with the seconds of years leaves what databases hold."""
@@ -75,12 +76,15 @@ class _Shutdown(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     enable: bool | None = None
 
 
+# strict on purpose: a page with a member that it does not
+# know is read record by record, which keeps it
 class _Wire(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instance_uuid: str
     status: Code
     title: str | None = None
     create_time: Moment = None
     start_time: Moment = None
+    # the published schema calls the items objects, and its example has texts
     server_url: list[Any] | str | None = None
     server_map: list[Any] | dict[str, Any] | str | None = None
     save_image_status: Code | None = None

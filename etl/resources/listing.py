@@ -149,6 +149,7 @@ def clean_text(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
+        # halves that JSON escaped apart become one character again; a half alone is replaced
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text
 

@@ -118,6 +118,7 @@ class Form:
             try:
                 understood.append(self._read_one(record, identity))
             except OddValue as error:
+                # as the source sent it: who looks for the fault compares it with an answer
                 rejects.append(reject_of(self._as_it_came(record), str(error), identity))
         return understood, rejects
 
@@ -141,6 +142,7 @@ class Form:
         # last, so that the reason names the member that is wrong, and not only the name
         if identity is None:
             raise OddValue("Expected a name - at `$`")
+        # members that nobody knows yet may hold secrets that nobody expects
         plain = redact(extra)
         return Record(identity, tuple(columns.values()), canonical(plain) if plain else None)
 

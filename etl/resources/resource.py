@@ -57,6 +57,7 @@ class Resource(Generic[T]):
     @property
     def whole(self) -> bool:
         """Tell whether a record that the listing lacks may be gone."""
+        # the bill may be cut off at its old end by the source, so absence proves nothing by itself
         return self.keeping != "window"
 
     @property

@@ -54,6 +54,7 @@ class Settings:
     locale's.
     """
 
+    # no secret in a repr: logs and tracebacks show reprs
     database_url: str = field(repr=False, default="")
     base_url: str = DEFAULT_BASE_URL
     timezone: str = DEFAULT_TIMEZONE
@@ -148,6 +149,7 @@ def read(
     written: dict[str, Any] = {}
     if path.exists():
         written = problems.catch({}, read_config, path)
+    # one that nobody named may be missing; one that was named and is not there is a typing error
     elif (config or environ.get("CHENYU_CONFIG")) and not may_be_new:
         problems.add(
             tr("there is no config file {path}", path=path), tr("create it, or name another")
@@ -167,6 +169,7 @@ def read(
         origins["schedule"] = SCHEDULE_VARIABLE if by_environ else str(path)
     account = options.get("account")
     chosen = problems.catch(None, clean, account, "--account") if account else None
+    # apart from the readers: the default depends on the environment
     url = problems.catch("", database_url, values.pop("database_url", None), environ)
     settings = Settings(
         **values,
@@ -194,6 +197,7 @@ def _chosen(
 ) -> tuple[Any, str]:
     """Return the value that wins, and where it is from; None if nobody sets it."""
     sources = (
+        # the nearest to the person comes first: a command, then this shell, then the file
         (options.get(name), "option"),
         (environ.get(variable(name)), variable(name)),
         (written.get(name), str(path)),

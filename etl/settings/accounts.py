@@ -64,6 +64,7 @@ class Account:
         written = environ.get(self.key_env, "") if self.key_env else ""
         origin = f"the API key of account {self.name!r} ({self.key_env})"
         file = self._credential_file(environ) or self.key_file
+        # containers set variables that they leave empty: the file counts then
         if not written.strip() and file is not None:
             written, origin = _read_key(file), f"API key file {file}"
         key = clean_key(written, origin)
@@ -89,7 +90,9 @@ class Account:
         return str(file) if file is not None else "nowhere"
 
     def _credential_file(self, environ: Mapping[str, str]) -> Path | None:
+        # without systemd the path shows the variable that is missing
         given = Path(environ.get(CREDENTIALS) or f"${CREDENTIALS}", self.credential)
+        # one that the config names must be there; the other is only a convention of systemd
         return given if self.key_credential or given.exists() else None
 
 
@@ -171,6 +174,7 @@ def _key_file(keys: Mapping[str, Any], origin: str) -> Path | None:
 
 def _credential(keys: Mapping[str, Any], origin: str) -> str | None:
     name = only_text(keys, "api_key_credential", origin)
+    # systemd names a file in its own folder: a path would leave it
     if name is not None and "/" in name:
         raise SettingsError(
             tr("api_key_credential ({origin}) is a name, not a path", origin=origin),
@@ -188,6 +192,7 @@ def watched(
     reads, all accounts in the database that are not retired.
     """
     names = [account.name for account in accounts]
+    # the account that stands in when nothing is set: nobody has named it
     is_unnamed = names == [DEFAULT_ACCOUNT] and accounts[0].key_env == KEY_VARIABLE
     if is_unnamed and DEFAULT_ACCOUNT not in known:
         return [name for name in known if name not in retired]
@@ -214,6 +219,7 @@ def _read_key(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        # no cause is kept: a decoding error holds the bytes that it could not read
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(
             tr("API key file {path} cannot be read: {reason}", path=path, reason=reason),

@@ -59,6 +59,7 @@ class Secret:
         value = environ.get(self.env, "") if self.env else ""
         if not value and self.file is not None:
             try:
+                # editors of Windows write a byte order mark, which is no part of an address
                 value = self.file.read_text(encoding="utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
                 why = getattr(error, "strerror", None) or "it is no text"
@@ -179,6 +180,7 @@ def read(
     noted = Problems() if problems is None else problems
     count = len(noted)
     table = noted.catch({}, _table, written, "alerts", origin)
+    # one wrong value leaves the defaults in place, so that the rest is judged as well
     common = noted.catch(_Common(), _read_struct, table, _Common, "alerts", origin)
     if table:  # else no rule need be loaded
         noted.extend(_unknown(table, names(), "alerts", origin))
@@ -186,6 +188,7 @@ def read(
         noted.catch(None, _read_struct, table, rule(name).options, "alerts", origin)
     language = override or common.language or language
     channels = _channels(table, common, language, origin, noted)
+    # after the channels: an owner's mentions name them
     owners = [
         noted.catch(None, _owner, name, keys, {c.name for c in channels}, origin)
         for name, keys in _tables(table, "owners", origin, noted)
@@ -227,6 +230,7 @@ def _tables(
 def _channel(name: str, written: Any, language: str, origin: str, noted: Problems) -> Channel:
     at = f"alerts.channels.{name}"
     table = _table(written, at, origin)
+    # the address holds a token, and config files are committed, shared and readable by others
     for literal in ("url", "secret"):
         if literal in table:
             raise SettingsError(
@@ -328,6 +332,7 @@ def _choices(kind: type[msgspec.Struct], path: str) -> list[str]:
     """Return the values that the setting at a path can have, if they are names."""
     name = re.match(r"\.(\w+)", path)
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    # a type can be a union, with the names in one of its members
     return [] if name is None else _literals(fields[name[1]])
 
 

@@ -17,6 +17,7 @@ def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Se
     """Yield everything that would stop a sync: keys that are not there, a folder that cannot be."""
     for account in reading.settings.accounts:
         try:
+            # read, not only looked for: an empty file or another user's is as bad as none
             account.key(environ)
         except SettingsError as error:
             yield error
@@ -37,6 +38,7 @@ def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Se
 def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield likely mistakes that do not stop a sync."""
     config = reading.config
+    # a config that is not read names no variables, so all of them would look unread
     if config.exists() and not reading.problems:
         yield from unread_variables(environ, config)
     yield from exposed(reading)

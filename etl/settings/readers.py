@@ -112,6 +112,7 @@ def base_url(value: Any, origin: str) -> str:
         raise SettingsError(
             tr("{origin} holds more than host and path", origin=origin), advice=tr("leave that out")
         )
+    # on this machine nobody listens in, and simulated clouds have no certificate
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise SettingsError(
             tr(

@@ -60,6 +60,7 @@ def read_ping_url(value: Any, origin: str) -> str:
         raise SettingsError(
             tr("{origin} is not an http(s) URL", origin=origin), advice=tr("see docs/service.md")
         )
+    # of a ping's address the path is the secret: whoever knows it can say that all is well
     remember_address(url)
     return url
 
@@ -67,6 +68,7 @@ def read_ping_url(value: Any, origin: str) -> str:
 def read_page_token(value: Any, origin: str) -> str:
     """Return the secret that opens the live page; no message quotes it."""
     token = text(value, origin)
+    # before it is judged: one that is refused is a secret, too
     remember(token)
     if token and (len(token) < LEAST_TOKEN or not re.fullmatch(r"[\x21-\x7e]+", token)):
         raise SettingsError(
@@ -88,6 +90,7 @@ def read_page_hosts(value: Any, origin: str) -> tuple[str, ...]:
         )
     names = [name.strip().lower() for name in names if name.strip()]
     for name in names:
+        # compared with the Host header without its port
         if not re.fullmatch(r"[a-z0-9._-]+", name):
             raise SettingsError(
                 tr("{origin}: {name!r} is not a host's name", origin=origin, name=name),
@@ -131,6 +134,7 @@ def read_schedule(variable: str, written: Mapping[str, Any], origin: str) -> Map
     Those of the environment, `instances=2m; bills=0 * * * *`, win over those of the config file.
     """
     named: dict[str, str] = {}
+    # by semicolons, since cron expressions hold commas and spaces
     for part in clean(variable, SCHEDULE_VARIABLE).split(";"):
         name, equals, cadence = (word.strip() for word in part.partition("="))
         if part.strip() and not equals:
@@ -165,6 +169,7 @@ def read_cadences(written: Mapping[str, Any], origin: str) -> Mapping[str, Caden
 
 def _cadence(value: Any, origin: str) -> Cadence:
     cadence = read_cadence(value, origin)
+    # it would be waited for without end, and would look like a schedule
     if cadence.cron and not can_fire(cadence.cron):
         raise SettingsError(
             tr("{origin}: {cron!r} never fires", origin=origin, cron=cadence.cron),

@@ -86,6 +86,7 @@ def _without_password(url: str) -> str:
     name.
     """
     if not url.startswith("sqlite:"):
+        # imported late: it loads SQLAlchemy, which the path of a file does not need
         from etl.dialect import open_database
 
         try:

@@ -42,6 +42,7 @@ def clean(text: str, origin: str) -> str:
 def clean_key(text: str, origin: str) -> str:
     """Return an API key as it goes into a header. Raises `SettingsError`, which never quotes it."""
     key = clean(text, origin)
+    # a header cannot carry them
     if not key.isascii() or " " in key:
         raise SettingsError(
             tr("{origin} holds characters that no key has", origin=origin),

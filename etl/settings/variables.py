@@ -29,6 +29,7 @@ _OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
 
 def known_variables() -> set[str]:
     """Return every variable of ours that is read regardless of the config file."""
+    # these tables have no variable: a shell has no good way to write them
     names = {f.name for f in fields(Settings)} - {"accounts", "alerts"}
     return {*map(variable, names), KEY_VARIABLE, KEY_FILE_VARIABLE, *OPTION_VARIABLES}
 

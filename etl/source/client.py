@@ -93,6 +93,7 @@ class Client:
         self._turns = threading.Semaphore(connections)
         self._budget = TimeBudget()
         self._sent = _Sent()
+        # a transport of a test writes to no socket: a request leaves when it is handed over
         self._notes_writes = transport is None
         self._proxy: Proxy | None = None
         if transport is None:
@@ -100,6 +101,7 @@ class Client:
                 self._base_url, self._budget, connections=connections, on_write=self._note_write
             )
             self._proxy = transport.proxy
+        # who has a turn has a connection: the pool's own wait is only a backstop
         timeouts = httpx.Timeout(timeout_s, pool=retrying.total_s)
         self._timeouts = {"timeout": timeouts.as_dict()}
         self._http = httpx.Client(
@@ -152,10 +154,12 @@ class Client:
         if attempt >= bounds.attempts:
             return None
         backoff_s = min(bounds.first_wait_s * 2 ** (attempt - 1), bounds.longest_wait_s)
+        # what the source asks for is the least wait: the backoff may be longer
         wait_s = max(backoff_s, error.retry_after_s or 0.0)
         # all daemons of a site would else come back in the same second
         wait_s += random.uniform(0.0, bounds.first_wait_s)  # noqa: S311 - jitter
         wait_s = min(wait_s, bounds.longest_wait_s)
+        # an attempt that must break off at once would only delay the error
         return wait_s if time.monotonic() + wait_s < ends else None
 
     def _once(self, path: str, params: Mapping[str, str] | None, ends: float) -> Answer:
@@ -324,6 +328,7 @@ def _checked_url(base_url: str) -> str:
 
 
 def _checked_key(key: str) -> str:
+    # a header cannot hold them, and the error of h11 would quote the key
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise SettingsError(
             tr("the API key is empty or has characters that no key has (a space, a line break, …)"),

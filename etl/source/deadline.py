@@ -26,6 +26,7 @@ class TimeBudget(threading.local):
     def left(self, timeout: float | None, late: type[Exception] = httpcore.ReadTimeout) -> float:
         """Return the seconds that a step may take. Raises `late` if none are left."""
         left = self.ends - time.monotonic()
+        # a socket takes a timeout of 0 for "do not wait", and its error would say nothing of time
         if left <= 0:
             raise late
         return left if timeout is None else min(timeout, left)
@@ -109,6 +110,7 @@ class _TimedStream(httpcore.NetworkStream):
 def _resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host in the system's order. Raises `httpcore.ConnectError`."""
     try:
+        # the one step that nothing can bound: the system's resolver has timeouts of its own
         infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpcore.ConnectError(str(error)) from error

@@ -47,6 +47,7 @@ class Fetches(Generic[T]):
                     yield came
                     self._lead.release()
         finally:
+            # also if the reader breaks off: threads would else wait for a lead that nobody gives
             self.stop()
 
     def _work(self) -> None:

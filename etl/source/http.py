@@ -18,6 +18,7 @@ import httpx
 from etl.source.deadline import TimeBudget, TimedBackend
 from etl.source.proxies import Proxy, proxy_for, tls_context
 
+# as httpx has it: pages of one poll share connections, the next poll opens fresh ones
 KEEPALIVE_S: Final = 5.0
 
 Errors = Mapping[type[Exception], type[httpx.TransportError]]
@@ -64,6 +65,7 @@ class Transport(httpx.BaseTransport):
             ssl_context=context,
             proxy=_as_httpcore(self.proxy, context),
             max_connections=connections,
+            # all of them: to close some between two pages would cost a handshake for each
             max_keepalive_connections=connections,
             keepalive_expiry=KEEPALIVE_S,
             network_backend=self._backend,
@@ -126,6 +128,7 @@ def _socks_errors(proxy: Proxy | None) -> Errors:
     """Return the foreign errors that httpcore lets through if a SOCKS proxy breaks the protocol."""
     if proxy is None or not proxy.url.startswith("socks5:"):
         return {}
+    # httpcore asserts the kind of each reply, so a proxy that speaks another language ends in one
     import socksio  # rarely needed
 
     return {socksio.SOCKSError: httpx.ProxyError, AssertionError: httpx.ProxyError}

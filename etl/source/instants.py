@@ -69,6 +69,7 @@ class ClockReadings:
         self._last_received_at = max(self._last_received_at, answer.received_at)
         if answer.date is not None:
             self._readings.append(
+                # a `Date` has lost its fraction: the true time lies in the second that follows
                 _Interval(answer.date - answer.received_at, answer.date + 1 - answer.sent_at)
             )
 
@@ -83,6 +84,7 @@ class ClockReadings:
         # before the first poll the local clock is all that is known
         known = memory.offsets or (0.0,)
         by_s = NEAR_S + DRIFT * self._since(memory)
+        # one that agrees is enough: between those polls a clock may have been set
         believed = [r for r in self._readings if any(r.is_near(k, by_s) for k in known)]
         if not self._readings:
             return self._within(_widened(_Interval(known[0], known[0]), known, by_s), memory)
@@ -105,6 +107,7 @@ class ClockReadings:
         """
         seen, refused = _common(self._readings), memory.refused
         if refused is not None:
+            # `at` is by the earlier of two clocks; here it is taken back to the local one
             refused_at = refused.at - min(refused.offset_s, memory.offset_s)
             waited_s = self._first_sent_at - refused_at
             passed_s = waited_s + seen.middle - refused.offset_s  # by the source's dates

@@ -43,6 +43,7 @@ class Walk:
             self.ends(f"pages {twin} and {read.page.number} are the same")
 
     def ends(self, flaw: str, *, final: bool = False) -> None:
+        # the first is the cause: later ones may follow from it
         self.flaw = self.flaw or flaw
         self.is_final = self.is_final or final
 
@@ -59,6 +60,7 @@ class Walk:
 
     def repeats(self, last: LastPoll | None, seed: bytes) -> bool:
         """Tell whether these are the bytes of the newest applied poll."""
+        # a walk that broke off proves nothing, whatever its bytes are
         if last is None or last.digest is None or self.flaw:
             return False
         return self.digest(seed) == last.digest

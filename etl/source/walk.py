@@ -149,6 +149,7 @@ class Walker:
 
     def ask(self, number: int) -> PageRead:
         """Return the answer to one request for a page."""
+        # the published page says that no parameters are needed, and its example sends these
         params = {"page": str(number), "page_size": str(self._page_size)}
         if not self._resource.paged:
             params = {}
@@ -348,4 +349,5 @@ def _page_count(first: Listing) -> int | None:
     """Return how many pages there are, by the total and the length of the first."""
     if first.total is None:
         return None
+    # an empty page beside a total contradicts itself; to ask for more pages would not settle it
     return max(1, math.ceil(first.total / len(first.identities))) if first.identities else 1
