@@ -50,6 +50,8 @@ class Zone:
     def __init__(self, name: str) -> None:
         try:
             self._zone = ZoneInfo(name)
+        # all three are raised for names: an unknown one, one
+        # that leads out of the folder, and a folder
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise SettingsError(
                 tr("there is no time zone {name!r}", name=name),
@@ -94,6 +96,7 @@ class Zone:
 
     def at(self, day: date, minute: int) -> Instant:
         """Return the instant of a local time, `minute` minutes after midnight by the clock."""
+        # of a time that the clock shows twice in autumn, the first
         local = datetime(day.year, day.month, day.day, *divmod(minute, 60), tzinfo=self._zone)
         return int(local.timestamp())
 
@@ -142,6 +145,7 @@ def share(
     A time without length falls into one day, and so does one without an end, which some year 2999 or
     9999 stands for: no part of such an amount would be seen.
     """
+    # each day of it would become a row
     if ended_at - started_at > LONGEST_S:
         ended_at = started_at
     length, at, given = ended_at - started_at, started_at, 0

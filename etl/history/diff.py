@@ -174,6 +174,7 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
     moves = Moves()
     for was in known:
         uuid = was.facts.instance_uuid
+        # what is gone already cannot be missed again
         if was.gone_at is not None:
             continue
         if uuid in rejected:
@@ -262,6 +263,7 @@ def _leave(changes: Changes, was: Known, known: Usage) -> None:
     assert gone_at is not None
     step = usage.leave(known.state, was.facts, was.seen_at, gone_at)
     changes.presences.append(Presence(uuid, was.seen_at, gone_at, gone_at))
+    # it ends when it was first missed: the second poll only confirms that
     changes.ended.append(Ended(uuid, was.version, was.seen_at, gone_at, "gone"))
     _add_stretches(changes, uuid, known.state.count, step.written)
 

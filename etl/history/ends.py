@@ -46,6 +46,7 @@ class Pair:
 
     def stop(self, lo: Instant) -> End:
         """Estimate the stop in (lo, b] of what is down at `b`."""
+        # an unknown code says nothing of how far shutting down has got
         state = self.codes.states.get(self.after.status)
         return stop_between(lo, self.b, (self.before, self.after), self.stopping_s, state)
 

@@ -33,6 +33,7 @@ class Passages(NamedTuple):
 
     def length_s(self, usual_s: int) -> int:
         """Return the mean length of the state; `usual_s` is the prior."""
+        # one sighting of a state of the usual length: until much is seen, chance must not decide
         prior_per_s = MILLIONTHS * MILLIONTHS // usual_s
         sightings = (MILLIONTHS + self.sightings) * MILLIONTHS
         return sightings // (prior_per_s + self.per_s)
@@ -68,6 +69,7 @@ class Lengths:
 
     def at(self, b: Instant) -> Learned:
         """Return what was learned before the poll that ended at `b`."""
+        # many stretches end in one poll, and each would ask the database
         learned = self._known.get(b)
         if learned is None:
             learned = self._known[b] = self._find(b)

@@ -64,6 +64,7 @@ class Stretch:
             return self
         assert self.ended_min is not None
         assert self.ended_max is not None
+        # bounds stay those of the polls: the bill moves the estimate alone
         ended_at = min(max(self.ended_min, settled_at), self.ended_max)
         return replace(self, ended_at=ended_at, end_evidence="settled")
 
@@ -116,9 +117,11 @@ def begin(
     ledger = _Ledger(RunningState())
     start = believed_start(facts, None, b)
     if after_at is not None:
+        # created while we looked: as if it had been seen down at its creation
         _from_down(ledger, Pair(facts, facts, after_at, b, start, codes, stopping_s))
     elif codes.is_up(facts.status):
         if start is None:
+            # an invented start would claim time that nobody saw
             ledger.open(b, "unknown_start", facts)
         else:
             ledger.open(start, "observed", facts)
@@ -126,6 +129,7 @@ def begin(
         ledger.open(start, "booting", facts)
     ledger.last_start = start
     if codes.is_prepaid(facts.charging_type):
+        # prepaid time is paid from the creation on, whether it was ever started or not
         created_at = b if facts.create_time is None else min(facts.create_time, b)
         if after_at is None:
             ledger.hold(created_at, facts)
@@ -181,6 +185,7 @@ def leave(
         # how long it was off before it was destroyed is not known
         ledger.close(lo=lo, end=stop_between(lo, hi, (facts,)), hi=hi, evidence="gone")
     if state.held is not None:
+        # a timer stops a machine, but releases nothing that is paid for ahead
         ledger.release(last_seen_at, middle(last_seen_at, hi), hi, evidence="gone")
     return ledger.step()
 
@@ -252,12 +257,14 @@ def _from_down(ledger: _Ledger, pair: Pair) -> None:
 
 
 def _from_booting(ledger: _Ledger, running: Stretch, pair: Pair) -> None:
+    # a boot that was never seen up counts for nothing: machines that fail to boot run no second
     never = End(running.started_at)
     if pair.start is not None:
         ledger.close(lo=never.at, end=never, hi=pair.start)
         _from_start(ledger, pair, pair.start)
     elif not (pair.is_up or pair.is_booting):
         ledger.close(lo=never.at, end=never, hi=pair.b)
+    # it was started anew on other terms, at a moment that no start_time names
     elif terms(pair.after) != running.terms:
         ledger.close(lo=never.at, end=never, hi=pair.b)
         _came_up_unseen(ledger, pair, "unknown_start" if pair.is_up else "booting")
@@ -273,6 +280,7 @@ def _from_start(ledger: _Ledger, pair: Pair, start: Instant) -> None:
     elif pair.is_booting:
         ledger.open(start, "booting", pair.after)
     else:
+        # a whole run between two polls: not a second of it is sure
         ledger.piece(start, start, pair.stop(start), pair.b, "unseen_run", pair.after)
 
 
@@ -305,6 +313,7 @@ def _move_held(ledger: _Ledger, pair: Pair) -> None:
 def _held_unseen(ledger: _Ledger, after: Instance, a: Instant, at: Instant, b: Instant) -> None:
     """Open prepaid time from b, preceded by a stretch for the time in which it may have begun."""
     a = since_creation(a, after, b)
+    # the estimate is a length here: from `at` to `b`, laid at the beginning of the piece
     ledger.piece(a, a, End(a + (b - at)), b, "unknown_start", after, kind="held")
     ledger.hold(b, after)
 
@@ -390,5 +399,6 @@ class _Ledger:
             ended_at=min(max(ended_min, end.at), ended_max),
             ended_max=ended_max,
             evidence=evidence or stretch.evidence,
+            # only a stop has evidence: the end of a time of doubt has none
             end_evidence="exact" if end.by and ended_min == ended_max else end.by,
         )

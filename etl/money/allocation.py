@@ -93,6 +93,7 @@ def allocations(
     `labels` are in order; the first of them counts for all time before it.
     """
     begins = {BEGINNING} | {seen.since for seen in labels[1:]}
+    # between the two a change may have happened unseen: there it is doubtful who pays
     begins |= {seen.after for seen in labels[1:] if seen.after is not None}
     for rule in rules:
         begins |= {rule.valid_from or BEGINNING, rule.valid_to or BEGINNING}
@@ -104,6 +105,7 @@ def allocations(
         rule = first_match(rules, account, instance_uuid, then, at) or Rule(NO_RULE)
         payer = _payer(rule)
         later = [s for s in labels[1:] if s.after is not None and s.after <= at < s.since]
+        # the newest first: it is who pays from then on
         others = (first_match(rules, account, instance_uuid, s, at) for s in reversed(later))
         other = next((who for o in others if (who := _payer(o or Rule(NO_RULE))) != payer), None)
         doubt = () if other is None else (1, *other)

@@ -28,6 +28,7 @@ class ChargingModel:
 
     counts_from: Literal["start", "running"] = "start"
     step_s: int = 1
+    # the source says that booting takes one to three minutes
     boot_s: int = 60
     boot_max_s: int = 180
 
@@ -91,6 +92,7 @@ def pieces(
     `cuts` are the moments, in order, at which somebody else begins to pay: no piece spans one.
     """
     begins, origin = part.started_at, part.usage_started_at
+    # the latest end: bounds need the prices up to there
     ends = begins + part.running_max_s
     for period in _split_at(periods, [cut for cut in cuts if begins < cut < ends]):
         if period.starts_s >= ends or period.ends_s <= begins or period.kind != part.kind:

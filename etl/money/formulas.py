@@ -61,6 +61,7 @@ def charged_min(begins: int, ends: int, boot_s: int, step_s: int, is_certain: bo
     return (
         max(0, stepped(ends - boot_s, step_s) - stepped(begins, step_s))
         if is_certain
+        # if not, its steps may begin anywhere: whole ones surely fit
         else max(0, ends - max(begins, boot_s)) // step_s * step_s
     )
 
@@ -70,6 +71,7 @@ def charged_max(begins: int, ends: int, boot_s: int, step_s: int, is_certain: bo
     return (
         stepped(ends, step_s) - stepped(begins - boot_s, step_s)
         if is_certain
+        # if not, it may touch one more than it fills
         else stepped(ends - begins, step_s)
     )
 

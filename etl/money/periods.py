@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from etl.poll import Instant
 
+# 1970: no cloud has charged for anything earlier
 BEGINNING: Final = 0
 FOREVER: Final = 253_402_300_800
 """An end that never comes: the year 10000, in epoch seconds. A null would not join on `<`."""

@@ -94,6 +94,7 @@ class Override:
     def rank(self) -> tuple[object, ...]:
         """Return its rank: the higher, the more specific; of equally specific ones the latest wins."""
         return (
+            # what a person set holds before what was learned from the bill
             self.source == "user",
             self.image_uuid is not None,
             self.gpu_uuid is not None,
@@ -223,6 +224,7 @@ def clashes(overrides: Sequence[Override]) -> Iterator[tuple[int, int]]:
 def _over_time(versions: Sequence[ListPrice], unit: str | None) -> Iterator[_Listed]:
     """Yield a unit's list price over all time; the first and the last known one are extended."""
     amounts = [(version, version.amounts.get(unit or "")) for version in versions]
+    # a price beyond that is taken for an error of the source
     known = [(v, a) for v, a in amounts if a is not None and 0 <= a <= HIGHEST_MICROCNY]
     if not known:
         yield _Listed(BEGINNING, "unknown")
@@ -252,6 +254,7 @@ def _period_between(
     # what replaces a price and what comes on top of it are chosen apart: both may hold
     replacing = max((o for o in overrides if not o.adds), key=lambda o: o.rank, default=None)
     adding = max((o for o in overrides if o.adds), key=lambda o: o.rank, default=None)
+    # a code that nobody knows has no price, but its row needs a length
     charged_by = unit or "hour"
     price = PricePeriod(
         starts_s=at,
@@ -276,6 +279,7 @@ def _period_between(
 
 def _overridden(price: PricePeriod, override: Override) -> PricePeriod:
     is_flat = override.no_card or override.per == "instance"
+    # without a card there is nothing to count the price by
     per_gpu = 0 if is_flat else override.price_microcny
     return replace(
         price,
@@ -308,6 +312,7 @@ def _added(price: PricePeriod, override: Override) -> PricePeriod:
 
 
 def _unless_out_of_range(price: PricePeriod) -> PricePeriod:
+    # a price and what comes on top can leave the range together
     if (price.price_max_microcny or 0) + (price.flat_microcny or 0) <= HIGHEST_MICROCNY:
         return price
     return replace(

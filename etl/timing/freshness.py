@@ -12,6 +12,7 @@ from etl.timing.cadence import duration
 
 FRESH_INTERVALS: Final = 3
 """An account is fresh while its newest complete poll is not older than so many intervals."""
+# who polls every few seconds is not blind after one slow answer
 SHORTEST_FRESH_S: Final = 60.0
 FUTURE_S: Final = 60.0
 """A poll that is further ahead than this is impossible, and no sign of life."""
@@ -29,6 +30,7 @@ def usual_offset_s(offsets: Iterable[float | None]) -> float:
     without one: a single wrong reading does not count.
     """
     newest = [offset for offset in offsets if offset is not None][:READINGS]
+    # without a reading the local clock is all there is
     return median(newest) if newest else 0.0
 
 

@@ -57,6 +57,7 @@ def new_dates(
         date = _by_local_clock(run, offset_s)
         # both clocks may have been wrong: then only the order is left
         if date is None or not low < date.started_at <= date.finished_at <= now + FUTURE_S:
+            # a second later at least: polls are told apart by their starts
             date = NewDate(run, low + 1, now, False)
         dates.append(date)
         low = date.started_at
@@ -64,9 +65,11 @@ def new_dates(
 
 
 def _by_local_clock(run: DatedRun, offset_s: float) -> NewDate | None:
+    # an attempt that failed wrote nothing whose time matters
     if run.clock_offset_s is None or run.outcome not in APPLIED:
         return None
     ahead_s = run.clock_offset_s - offset_s
+    # rounded outwards: a start may be early and an end late, never the other way
     starts, ends = run.started_at - math.ceil(ahead_s), run.finished_at - math.floor(ahead_s)
     return NewDate(run, starts, ends, True)
 
@@ -79,6 +82,7 @@ def _with_ends(dates: Sequence[NewDate], now: Instant) -> Iterator[NewDate]:
         ends.append(high)
     last = -math.inf
     for date, end in zip(dates, reversed(ends), strict=True):
+        # it listed nothing, so it has no length
         if not date.is_applied:
             end = date.started_at
         else:
@@ -114,6 +118,7 @@ class Redating:
         """Return the new value of the start of a poll; other instants stay."""
         applied = self.applied
         starts = [date.run.started_at for date in applied]
+        # an instant of the past is of another poll, unless it is the start of one of these
         if instant not in starts and instant <= self.now + FUTURE_S:
             return instant
         at = max(0, bisect_right(starts, instant) - 1)
@@ -125,6 +130,8 @@ class Redating:
         if instant <= self.now + FUTURE_S or not applied:
             return instant
         at = max(0, bisect_right([date.run.finished_at for date in applied], instant) - 1)
+        # versions that begin in one second are kept a second apart:
+        # they stay so, as long as there is room
         later = max(0, instant - applied[at].run.finished_at)
         room = applied[at + 1].finished_at - 1 if at + 1 < len(applied) else math.inf
         return int(min(applied[at].finished_at + later, room))

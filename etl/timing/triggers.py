@@ -26,6 +26,7 @@ SPREAD: Final = 0.5
 LONGEST_SPREAD_S: Final = 60.0
 SHIFT: Final = timedelta(hours=3)
 """More than any time zone sets its clocks by, but for a few that changed the date."""
+# an hour, a day, a month, a year, and four years for the 29th of February
 LOOK_BACK: Final = tuple(timedelta(days=days) for days in (1 / 24, 1, 32, 370, 1500))
 
 
@@ -120,6 +121,8 @@ class Cron:
         fire = self.fires(wall)
         while fire is not None:
             yield fire
+            # it answers with a fire at the moment itself, so the
+            # next one is asked for a second later
             fire = self.fires(fire + timedelta(seconds=1))
 
     def _instants(self, wall: datetime) -> list[datetime]:
@@ -150,6 +153,7 @@ def weekdays(field: str) -> str:
         if match is None or match[3] == "0":
             raise ValueError(part)
         low = 0 if match[1] == "*" else _weekday(match[1])
+        # `2/2` is every other day from Tuesday on
         high = _weekday(match[2]) if match[2] else 6 if match[1] == "*" or match[3] else low
         if high < low:
             raise ValueError(part)

@@ -73,6 +73,7 @@ _STEPS: Final[tuple[tuple[int, Rounds], ...]] = (
     (HOUR_S, "begun"),
 )
 COUNTINGS: Final = (
+    # the simplest first: of equal fits the first one wins
     *(Counting("start", step_s, rounds) for step_s, rounds in _STEPS),
     *(Counting("running", step_s, rounds) for step_s, rounds in _STEPS),
 )
@@ -209,6 +210,7 @@ def best_rate(about: Sequence[Prediction]) -> tuple[int, int]:
         bounds = _rate_bounds(prediction)
         if bounds is not None and bounds[1] >= 0:
             least, most = max(0, bounds[0]), bounds[1]
+            # it needs no price: such windows speak for 0, the simplest of all
             free += least == 0
             edges += [(least, -1), (most, 1)]
     best, count, chosen = free, 0, (0, 0)
@@ -329,6 +331,7 @@ def _spans(counting: Counting, share: Share) -> list[_Span]:
     if counting.counts_from == "start":
         begins = start if share.is_first else share.begins_s
         return [_Span(begins, end, start) for end in ends]
+    # its first window shows when it had booted
     if origin > start or (counting.step_s == 1 and not share.is_first):
         return [_Span(share.begins_s, end, origin) for end in ends]
     boots = (LONGEST_BOOT_S, USUAL_BOOT_S, 0)  # nothing shows when it had booted
@@ -356,5 +359,6 @@ def _charge_of_span(
                 (period.price_min_microcny, period.price_microcny, period.price_max_microcny)
             ):
                 an_hour = share.run.gpus * (price or 0) + (period.flat_microcny or 0)
+                # times the seconds of an hour: what this division loses is far below a millionth
                 costs[i] += seconds * an_hour * HOUR_S // period.per_s
     return _Counted(between(span.begins, span.ends), *costs)

@@ -31,10 +31,12 @@ FEWEST_WINDOWS: Final = 8
 """The fewest windows that count as evidence."""
 LEAST_SHARE: Final = 0.85
 """The least share of the windows that a model must explain to be offered."""
+# one window may fit by chance
 LEAST_AHEAD: Final = 2
 """Windows by which the best must be ahead of a hypothesis that predicts other amounts."""
 MOST_WINDOWS: Final = 1_500
 """The most windows that are judged; of more, only the newest count."""
+# a constant can be made to fit any one window
 FEWEST_FOR_PRICE: Final = 3
 """Windows that a learned price must explain."""
 ANY_BARE: Final = PriceSubject("no card", "")

@@ -51,6 +51,7 @@ def prepaid_evidence(
         per_s = PER_S[units.get(stretch.terms.charging_type) or "month"]
         begins = max(since, stretch.started_s)
         ends = until if stretch.ended_s is None else min(until, stretch.ended_s)
+        # whole ones: whether a begun period is charged is not known
         expected += max(0, ends - begins) // per_s
         for line in lines:
             length_s = line.ends_s - line.starts_s

@@ -58,8 +58,10 @@ def settled_windows(
     for starts_s, ends_s, order, amount in lines:
         orders[starts_s, ends_s][order] += amount
     return [
+        # two machines can have one window: either order may be the run, or both orders together
         SettledWindow(*span, tuple({sum(paid.values()), *paid.values()}))
         for span, paid in orders.items()
+        # a line without a window names no stop
         if span[0] < span[1]
     ]
 
@@ -73,6 +75,7 @@ class Settling:
 
     def __init__(self, model: ChargingModel, periods: Periods, ending: Windows) -> None:
         self._from_start = model.counts_from == "start"
+        # no usual boot is taken off: the window itself shows when counting began
         self._model = replace(model, counts_from="start")
         self._periods = periods
         self._ending = ending
@@ -84,6 +87,7 @@ class Settling:
         which none of the same remark begins.
         """
         fitting = [(stop, self._fitting(stop, windows)) for stop, windows in stops]
+        # collected first: one query for all stops, not one for each
         begun = {
             window.starts_s
             for stop, windows in fitting
@@ -114,6 +118,7 @@ class Settling:
             for window in windows
             if any(self._fits(stop, earlier) for earlier in before.get(window.starts_s, ()))
         ]
+        # clouds settle what runs at its full hours: such a chain is less likely by chance
         hourly = {w.ends_s for w in following if (w.starts_s - stop.started_s) % HOUR_S == 0}
         return hourly or {window.ends_s for window in following}
 
@@ -131,11 +136,14 @@ class Settling:
         return [window for window in windows if self._fits(stop, window)]
 
     def _fits(self, stop: UnseenStop, window: SettledWindow) -> bool:
+        # bill and list may be written by different clocks of the source
         if window.starts_s < stop.started_s - SKEW_S:
             return False
         bounds = self._range(stop, window.starts_s, window.ends_s)
         return bounds is not None and any(
-            bounds[0] - FEN < amount < bounds[1] + FEN for amount in window.amounts
+            # a line is rounded to the fen, up or down
+            bounds[0] - FEN < amount < bounds[1] + FEN
+            for amount in window.amounts
         )
 
     def _range(self, stop: UnseenStop, since: Instant, until: Instant) -> tuple[int, int] | None:
@@ -146,6 +154,7 @@ class Settling:
         part = Part("running", "observed", origin, since, length_s, length_s, length_s, stop.gpus)
         bounds: tuple[int, int] | None = None
         for piece in pieces(part, self._periods(stop.terms), self._model):
+            # one unknown price makes the whole amount unknown, and any window would fit
             if piece.cost_min_microcny is None or piece.cost_max_microcny is None:
                 return None
             least, most = bounds or (0, 0)
@@ -169,6 +178,7 @@ class SettlementRule(NamedTuple):
     @property
     def is_at_stops(self) -> bool:
         """Tell whether the provider settles at stops. A window of another scheme fits by chance."""
+        # other schemes reach 59 % at most: begun hours, polled by the hour
         return self.judged >= FEWEST_WINDOWS and self.matched >= LEAST_SHARE * self.judged
 
 
