@@ -1,6 +1,7 @@
 -- The words of views and reports that are rules, each in one place. A macro is text: the names in its
 -- brackets are replaced by what a call gives, and `{NAME}` is a number of etl/units.py. The formulas of
--- charging are macros too, see etl/money/formulas.py.
+-- charging are macros too, see etl/money/formulas.py. What an argument in square brackets is, and a view
+-- that is called, says etl/dialect/rendering.py.
 
 -- An amount in yuan, of millionths of a yuan.
 MACRO yuan(microcny) AS CAST(microcny / {MICRO}.0 AS NUMERIC(20, 6));
@@ -311,23 +312,57 @@ MACRO sums_of_times(u) AS
     sum_of(u.gpu_min_s) AS gpu_min_s,
     sum_of(u.gpu_max_s) AS gpu_max_s;
 
--- Columns: `times` of parts of usage added up.
+-- Columns: parts of usage added up: `times`, the night, and the most GPUs at a time.
 MACRO sums_of_parts(u) AS
     sum_of(u.running_s) AS running_s,
     sum_of(u.running_min_s) AS running_min_s,
     sum_of(u.running_max_s) AS running_max_s,
     sum_of(u.running_s * u.gpu_nums) AS gpu_s,
     sum_of(u.running_min_s * u.gpu_nums) AS gpu_min_s,
-    sum_of(u.running_max_s * u.gpu_nums) AS gpu_max_s;
+    sum_of(u.running_max_s * u.gpu_nums) AS gpu_max_s,
+    sum_of(u.night_s) AS night_s,
+    sum_of(u.night_s * u.gpu_nums) AS night_gpu_s,
+    MAX(u.gpu_nums) AS gpu_most;
 
--- Columns: `times` of the closed parts of a day and of its open parts, if there are any, together.
-MACRO closed_and_open(u, o) AS
-    u.running_s + COALESCE(o.running_s, 0) AS running_s,
-    u.running_min_s + COALESCE(o.running_min_s, 0) AS running_min_s,
-    u.running_max_s + COALESCE(o.running_max_s, 0) AS running_max_s,
-    COALESCE(u.gpu_s + o.gpu_s, u.gpu_s, o.gpu_s) AS gpu_s,
-    COALESCE(u.gpu_min_s + o.gpu_min_s, u.gpu_min_s, o.gpu_min_s) AS gpu_min_s,
-    COALESCE(u.gpu_max_s + o.gpu_max_s, u.gpu_max_s, o.gpu_max_s) AS gpu_max_s;
+-- Columns: the columns of `sums_of_parts`.
+MACRO times_and_night(p) AS times(p), p.night_s, p.night_gpu_s, p.gpu_most;
+
+-- A sum of card-seconds of which one half may be missing, or have no known number of GPUs.
+MACRO both_of(a, b) AS COALESCE(a + b, a, b);
+
+-- Rows: running time, closed and open, added up by some columns of `running_sum`, such as
+-- `running_by([account_id, day, gpu_name?])`. Conditions on these columns reach the index of `running_sum`:
+-- they pass through a grouping of one table, but on SQLite not through a grouping of a union. So closed
+-- and open parts are grouped apart, and what is still open is added to the closed parts or stands alone.
+MACRO running_by(keys) AS (
+    WITH open_sum AS (
+        SELECT columns(p, keys), sums_of_parts(p)
+        FROM _usage_open_part p
+        WHERE p.kind = 'running'
+        GROUP BY columns(p, keys)
+    )
+    SELECT
+        columns(u, keys),
+        u.running_s + COALESCE(o.running_s, 0) AS running_s,
+        u.running_min_s + COALESCE(o.running_min_s, 0) AS running_min_s,
+        u.running_max_s + COALESCE(o.running_max_s, 0) AS running_max_s,
+        both_of(u.gpu_s, o.gpu_s) AS gpu_s,
+        both_of(u.gpu_min_s, o.gpu_min_s) AS gpu_min_s,
+        both_of(u.gpu_max_s, o.gpu_max_s) AS gpu_max_s,
+        u.night_s + COALESCE(o.night_s, 0) AS night_s,
+        both_of(u.night_gpu_s, o.night_gpu_s) AS night_gpu_s,
+        CASE WHEN o.gpu_most > u.gpu_most THEN o.gpu_most ELSE COALESCE(u.gpu_most, o.gpu_most) END AS gpu_most
+    FROM (
+        SELECT columns(c, keys), sums_of_parts(c)
+        FROM running_sum c
+        GROUP BY columns(c, keys)
+    ) u
+    LEFT JOIN open_sum o ON alike(o, u, keys)
+    UNION ALL
+    SELECT columns(o, keys), times_and_night(o)
+    FROM open_sum o
+    WHERE NOT EXISTS (SELECT 1 FROM running_sum c WHERE alike(c, o, keys))
+);
 
 -- Columns: a part of usage, and the facts that it is charged by.
 MACRO columns_of_usage(u) AS

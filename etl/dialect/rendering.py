@@ -5,6 +5,10 @@
 other tables in place of those that it reads: `_bill_share(bills AS _bill_window)` is the text of the
 view `_bill_share` in brackets, reading `bills`. SQLite does not hand the period of a report down through
 the groupings of a view, so that a report has to name it further inside.
+
+An argument in square brackets is a list of columns, for macros whose columns differ by who calls them:
+`columns(u, [day, title])` is `u.day, u.title`, and `alike(u, o, [day, title?])` compares each of them in
+two tables. A mark stands behind a column that may be null.
 """
 
 from __future__ import annotations
@@ -25,11 +29,13 @@ from etl.texts import tr
 SILENT: Final = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/"
 """Text without meaning of its own: literals, quoted names, comments."""
 _CALL: Final = re.compile(rf"{SILENT}|(?<![\w.:])([A-Za-z_]\w*)\(|\{{([A-Z_]+)\}}", re.DOTALL)
-_PIECE: Final = re.compile(rf"{SILENT}|[(),]", re.DOTALL)
+_PIECE: Final = re.compile(rf"{SILENT}|[(),\[\]]", re.DOTALL)
+_DEPTH: Final = {"(": 1, "[": 1, ")": -1, "]": -1}
 _MACRO: Final = re.compile(
     r"((?:^-- [^\n]*\n)+)MACRO (\w+)\(([\w, ]*)\) AS\s+(.*?);$", re.MULTILINE | re.DOTALL
 )
 _SIMPLE: Final = re.compile(r"[\w.:]+")
+_LIST: Final = re.compile(r"\[[\w, ?]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def expanded(sql: str) -> str:
 
     Raises `SettingsError` for a macro that is called wrongly.
     """
-    return _expanded(sql, macros())
+    return _expanded(sql, {**macros(), **_OF_LISTS})
 
 
 def spell_out(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
@@ -90,7 +96,7 @@ def spell_out(sql: str, functions: Mapping[str, Callable[..., str]]) -> str:
     - `json_member(item, 'a.b')`, `json_text(item)`: a member of such an item that is an object, an
       item that is not, as text
     """
-    return _expanded(sql, {**macros(), **functions})
+    return _expanded(sql, {**macros(), **_OF_LISTS, **functions})
 
 
 def unquoted(literal: str) -> str:
@@ -152,7 +158,7 @@ def _call_arguments(sql: str, name: str, at: int) -> tuple[list[str], int]:
     """Return the arguments of a call whose bracket opens before `at`, and where it has closed."""
     depth, begins, arguments = 1, at, []
     for piece in _PIECE.finditer(sql, at):
-        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        depth += _DEPTH.get(piece[0], 0)
         if depth == 0 or (depth == 1 and piece[0] == ","):
             arguments.append(sql[begins : piece.start()].strip())
             begins = piece.end()
@@ -178,7 +184,7 @@ def _substituted(body: str, instead: Mapping[str, str]) -> str:
 def _bracketed(argument: str) -> str:
     """Return an argument in brackets if operators around it could split it."""
     # no needless brackets: people read the definitions of views in their database
-    if _SIMPLE.fullmatch(argument) or _is_one_call(argument):
+    if any(one.fullmatch(argument) for one in (_SIMPLE, _LIST)) or _is_one_call(argument):
         return argument
     return f"({argument})"
 
@@ -189,7 +195,7 @@ def _is_one_call(argument: str) -> bool:
         return False
     depth = 1
     for piece in _PIECE.finditer(argument, opens.end()):
-        depth += {"(": 1, ")": -1}.get(piece[0], 0)
+        depth += _DEPTH.get(piece[0], 0)
         if depth == 0:
             return piece.end() == len(argument)
     return False
@@ -197,3 +203,19 @@ def _is_one_call(argument: str) -> bool:
 
 def _split_names(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",") if name.strip())
+
+
+def _columns(table: str, names: str) -> str:
+    return ", ".join(f"{table}.{name.rstrip('?')}" for name in _split_names(names.strip("[]")))
+
+
+def _alike(table: str, other: str, names: str) -> str:
+    # `=` wherever it will do: neither database looks up `a = b OR both are null` in an index
+    pairs = [
+        (f"{table}.{name.rstrip('?')}", f"{other}.{name.rstrip('?')}", name.endswith("?"))
+        for name in _split_names(names.strip("[]"))
+    ]
+    return " AND ".join(f"same({a}, {b})" if mark else f"{a} = {b}" for a, b, mark in pairs)
+
+
+_OF_LISTS: Final[Mapping[str, Callable[..., str]]] = {"columns": _columns, "alike": _alike}

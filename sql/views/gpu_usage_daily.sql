@@ -15,17 +15,6 @@
 -- @column gpu_hours card-hours, estimate
 -- @column gpu_hours_min at least
 -- @column gpu_hours_max at most
-WITH open_daily AS (
-    SELECT
-        account_id,
-        day,
-        gpu_uuid,
-        gpu_name,
-        sums_of_parts(_usage_open_part)
-    FROM _usage_open_part
-    WHERE kind = 'running'
-    GROUP BY account_id, day, gpu_uuid, gpu_name
-)
 SELECT
     a.name AS account,
     p.day,
@@ -35,43 +24,6 @@ SELECT
     epoch(h.last_at) AS observed_until_s,
     hours_of_times(p),
     periods_of(p.day)
-FROM (
-    -- a condition on the day passes through a grouping of one table to its index, but not through
-    -- a grouping of a union: so closed and open parts are grouped apart
-    SELECT
-        u.account_id,
-        u.day,
-        u.gpu_uuid,
-        u.gpu_name,
-        closed_and_open(u, o)
-    FROM (
-        SELECT
-            account_id,
-            day,
-            gpu_uuid,
-            gpu_name,
-            sums_of_parts(running_sum)
-        FROM running_sum
-        GROUP BY account_id, day, gpu_uuid, gpu_name
-    ) u
-    LEFT JOIN open_daily o
-        ON o.account_id = u.account_id AND o.day = u.day
-        AND same(o.gpu_uuid, u.gpu_uuid)
-        AND same(o.gpu_name, u.gpu_name)
-    UNION ALL
-    SELECT
-        o.account_id,
-        o.day,
-        o.gpu_uuid,
-        o.gpu_name,
-        times(o)
-    FROM open_daily o
-    WHERE NOT EXISTS (
-        SELECT 1 FROM running_sum u
-        WHERE u.account_id = o.account_id AND u.day = o.day
-            AND same(o.gpu_uuid, u.gpu_uuid)
-            AND same(o.gpu_name, u.gpu_name)
-    )
-) p
+FROM running_by([account_id, day, gpu_uuid?, gpu_name?]) p
 JOIN account a ON a.account_id = p.account_id
 LEFT JOIN _sync_horizon h ON h.account_id = p.account_id

@@ -18,17 +18,6 @@
 -- @column gpu_hours card-hours, estimate
 -- @column gpu_hours_min at least
 -- @column gpu_hours_max at most
-WITH open_daily AS (
-    SELECT
-        account_id,
-        day,
-        instance_uuid,
-        sums_of_parts(_usage_open_part),
-        MAX(gpu_nums) AS gpu_most
-    FROM _usage_open_part
-    WHERE kind = 'running'
-    GROUP BY account_id, day, instance_uuid
-)
 SELECT u.*, hours_of_times(u), periods_of(u.day)
 FROM (
     SELECT
@@ -38,6 +27,7 @@ FROM (
         title,
         running_s,
         running_min_s,
+        -- parts of one day may each be true at most, but not all at once: a day has no more seconds
         CASE
             WHEN running_max_s <= cap_s THEN running_max_s
             WHEN cap_s < running_s THEN running_s
@@ -65,42 +55,7 @@ FROM (
                 WHEN h.horizon_s < c.ends_s THEN h.horizon_s - c.starts_s
                 ELSE c.ends_s - c.starts_s
             END AS cap_s
-        FROM (
-            -- a condition on the day passes through a grouping of one table to its index, but not through
-            -- a grouping of a union: so closed and open parts are grouped apart
-            SELECT
-                u.account_id,
-                u.day,
-                u.instance_uuid,
-                closed_and_open(u, o),
-                CASE WHEN o.gpu_most > u.gpu_most THEN o.gpu_most ELSE COALESCE(u.gpu_most, o.gpu_most) END
-                    AS gpu_most
-            FROM (
-                SELECT
-                    account_id,
-                    day,
-                    instance_uuid,
-                    sums_of_parts(running_sum),
-                    MAX(gpu_nums) AS gpu_most
-                FROM running_sum
-                GROUP BY account_id, day, instance_uuid
-            ) u
-            LEFT JOIN open_daily o
-                ON is_instance_of(o, u) AND o.day = u.day
-            UNION ALL
-            SELECT
-                o.account_id,
-                o.day,
-                o.instance_uuid,
-                times(o),
-                o.gpu_most
-            FROM open_daily o
-            WHERE NOT EXISTS (
-                SELECT 1 FROM running_sum u
-                WHERE is_instance_of(u, o)
-                    AND u.day = o.day
-            )
-        ) d
+        FROM running_by([account_id, day, instance_uuid]) d
         JOIN account a ON a.account_id = d.account_id
         JOIN instance i ON is_instance_of(i, d)
         JOIN calendar_day c ON c.day = d.day
