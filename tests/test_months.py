@@ -15,7 +15,7 @@ from etl.history.days import from_iso, iso
 from etl.money.tariffs import Override
 from etl.rebuild import rebuild
 from etl.simcloud import Story
-from etl.store.books import FrozenMonth
+from etl.store.monthly import FrozenMonth
 from tests.commands import Command, home, run
 from tests.conftest import TODAY
 from tests.priced import YUAN, bills, charges, lists, set_prices

@@ -15,7 +15,7 @@ from etl.books.rule_files import export_rules, import_rules, restore_rules, rule
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.simcloud import Story
-from etl.store.books import CostShare
+from etl.store.monthly import CostShare
 from tests.commands import Command, home, path, run
 from tests.priced import YUAN, lists
 from tests.support import apply, poll_story, rows

@@ -11,7 +11,8 @@ from etl.errors import SettingsError
 from etl.history.days import iso
 from etl.history.months import Month
 from etl.poll import Instant
-from etl.store.books import AccountKey, BooksReader, CostShare, FrozenMonth
+from etl.store.books import BooksReader
+from etl.store.monthly import AccountKey, CostShare, FrozenMonth
 from etl.texts import tr
 
 
@@ -41,6 +42,7 @@ def close(
         starts, ends = chosen.bounds(book.zone())
         for key in book.accounts(account):
             since = _observed_since(book, key, chosen, ends)
+            # an account that is younger than the month is no error: what it has cost is closed
             if since > starts:
                 remark = f"{month} of {key.name} was observed since {iso(since)} only"
                 closing.remarks.append(remark + (": it stays open" if since >= ends else ""))
@@ -48,6 +50,7 @@ def close(
                 closing.accounts.append(key.name)
                 if not dry_run:
                     book.freeze(key, chosen, now)
+        # all of them began after the month: then the month that was asked for is a mistake
         if not closing.accounts:
             raise SettingsError("; ".join(closing.remarks), advice=tr("there is nothing to close"))
         # after freezing: what is returned is what was frozen
@@ -57,7 +60,7 @@ def close(
 
 
 def reopen(database: Database, month: str, account: str | None) -> list[str]:
-    """Let a month's costs follow what is known again; return the names of the accounts."""
+    """Let a month's costs follow the data again; return the names of the accounts."""
     chosen = Month.parse(month)
     with store.writing(database) as db:
         book = db.books
@@ -72,7 +75,7 @@ def reopen(database: Database, month: str, account: str | None) -> list[str]:
 
 
 def frozen_months(database: Database) -> list[FrozenMonth]:
-    """Return the closed months, each with its frozen cost and its cost by what is known today."""
+    """Return the closed months, each with its frozen cost and its cost as computed today."""
     with store.reading(database) as db:
         book = db.books
         return book.frozen_months()
@@ -89,6 +92,7 @@ def _observed_since(book: BooksReader, key: AccountKey, month: Month, ends: Inst
             advice=tr("chenyu-etl month reopen {month} first", month=month),
         )
     first_at, last_at = book.observed(key)
+    # what ran at its end is only known once a later poll has looked
     if first_at is None or last_at is None or last_at < ends:
         raise SettingsError(
             tr("{month} of {name} is not observed to its end", month=month, name=key.name),

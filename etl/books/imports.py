@@ -12,7 +12,7 @@ from etl import store
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.store import Writing
-from etl.store.books import CostShare
+from etl.store.monthly import CostShare
 from etl.texts import tr
 
 
@@ -44,6 +44,7 @@ class Imported:
 
 def refuse_empty(name: str, counts: Mapping[str, tuple[int, int]]) -> None:
     """Raise `SettingsError` if a file would remove all entries of a kind, or holds none at all."""
+    # an empty export, or the wrong sheet, looks like a wish to delete everything
     lost = [f"{before} {kind}s" for kind, (now, before) in counts.items() if before and not now]
     if lost or not any(now for now, _ in counts.values()):
         what = (
@@ -81,6 +82,7 @@ def run_import(
 
 def effects(before: Counter[CostShare], after: Counter[CostShare]) -> list[Effect]:
     """Return the shares of months that differ, in order."""
+    # nulls, of usage that no rule assigns, come first: Python does not order them
     shares = sorted(before.keys() | after.keys(), key=lambda share: [part or "" for part in share])
     return [
         Effect(share, before[share], after[share])

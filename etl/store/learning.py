@@ -21,8 +21,8 @@ from etl.money.periods import FOREVER
 from etl.money.tariffs import Prices, PriceTerms
 from etl.poll import Instant
 from etl.store.account import Reader
-from etl.store.books import AccountKey
 from etl.store.costs import charging_model
+from etl.store.monthly import AccountKey
 from etl.store.price_periods import overrides, price_terms
 from etl.store.state_lengths import learned_boots
 from etl.store.subject import Subject
@@ -42,8 +42,8 @@ class ObservedSpan:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """How an account is settled, by its newest stops. `distances` maps what the estimate by polls
-    alone rests on to how many stops there are, and how many seconds the bill is off it on average.
+    """How an account is settled, by its newest stops. `distances` maps each evidence of an estimate by
+    polls alone to the number of stops, and the seconds by which the bill is off it on average.
     """
 
     rule: SettlementRule
@@ -81,6 +81,8 @@ class EvidenceReader:
             select(func.min(run.finished_at), func.max(run.started_at)).where(*complete)
         ).one()
         newest = self._conn.scalar(
+            # counted back from the bill's end, not from now: a bill that is late would leave few
+            # windows
             select(func.max(bill.settle_end_at)).where(
                 bill.account_id == self._account_id, bill.superseded_at.is_(None)
             )
@@ -119,6 +121,8 @@ class EvidenceReader:
         return [
             _metered_run(row, span.until)
             for row in self._stretches(span.since, "running")
+            # prepaid time costs the same whether it runs or not: it would say nothing of how runs
+            # are charged
             if units.get(row.charging_type) not in PREPAID_UNITS
         ]
 
@@ -143,6 +147,7 @@ class EvidenceReader:
         """Return the charging model in force, with boots as long as polls saw them if any did."""
         chosen, boots = charging_model(self._conn), learned_boots(self._database, self._conn)
         is_open = boots.starts and chosen.counts_from == "start"
+        # boots that somebody chose with a model that counts from running stay: costs rest on them
         return chosen.with_boots(boots.boot_s, boots.longest_s) if is_open else chosen
 
     def settlement(self) -> Settlement:
@@ -154,6 +159,8 @@ class EvidenceReader:
         return self._conn.execute(
             select(tables.instance_usage)
             .where(u.account_id == self._account_id, u.kind == kind)
+            # by the latest end: a run that may have reached into the first window is needed to
+            # explain it
             .where(or_(u.ended_max.is_(None), u.ended_max >= since))
             .order_by(u.started_at, u.instance_uuid)
         ).all()
