@@ -16,8 +16,11 @@ from etl.texts import Text, tr
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
 
+# a column that is formatted to its end makes a sheet of a million rows, which takes minutes to read
 MOST_ROWS: Final = 100_000
+# Excel writes semicolons wherever the comma is the decimal sign
 DELIMITERS: Final = (",", ";", "\t")
+# the container of .xls; a workbook with a password lies in one too
 _OLD_EXCEL: Final = bytes.fromhex("d0cf11e0")
 _ZIP: Final = b"PK\x03\x04"
 _BOMS: Final = (
@@ -37,7 +40,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class FileRows:
-    """The rows of a file that hold anything; remarks are about what was not read."""
+    """The rows of a file that hold anything; remarks are about sheets that were not read."""
 
     rows: list[Row]
     word: Literal["line", "row"]
@@ -73,6 +76,7 @@ def read_grid(name: str, content: bytes) -> FileRows:
             tr("{name} is an .xls file, or a workbook with a password", name=name),
             advice=tr("save it as .xlsx or CSV, without a password"),
         )
+    # by its first bytes: a file that is renamed stays what it is
     if content.startswith(_ZIP) or name.lower().endswith(".xlsx"):
         return _read_xlsx(name, content)
     return _read_csv(name, decoded(name, content))
@@ -88,6 +92,7 @@ def decoded(name: str, content: bytes) -> str:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
+        # Excel in Chinese writes CSV in GBK; GB18030 contains it, and rare characters of names
         return _decode_as(name, content, "gb18030")
 
 
@@ -109,6 +114,7 @@ def _decode_as(name: str, content: bytes, encoding: str) -> str:
 def _read_csv(name: str, text: str) -> FileRows:
     grid = FileRows([], "line")
     delimiter, body, skipped = _delimiter(text)
+    # strict: a quote that is never closed would swallow the rest of the file into one cell
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
@@ -128,6 +134,7 @@ def _delimiter(text: str) -> tuple[str, str, int]:
     """Return the delimiter, the text to read with it, and the lines of Excel's `sep=` before it."""
     if declared := re.match(r"sep=(.)\r?\n", text, re.IGNORECASE):
         return declared[1], text[declared.end() :], 1
+    # told by the heading: rows may hold any of the three in their texts
     heading = next((line for line in text.splitlines() if line.strip()), "")
     unquoted = re.sub(r'"[^"]*"', "", heading)
     return max(DELIMITERS, key=unquoted.count), text, 0
@@ -149,6 +156,7 @@ def _read_xlsx(name: str, content: bytes) -> FileRows:
         )
     sheet, *others = book.worksheets
     _refuse_merged(name, sheet)
+    # openpyxl gives either formulas or results, so a sheet with formulas is read twice
     formulas = any(cell.data_type == "f" for row in _cells(name, sheet) for cell in row)
     values = load_workbook(io.BytesIO(content), data_only=True).worksheets[0] if formulas else sheet
     used = [other.title for other in others if other.max_row > 1 or other["A1"].value is not None]
@@ -171,6 +179,7 @@ def _cells(name: str, sheet: Worksheet) -> Iterator[Sequence[Any]]:
 
 
 def _refuse_merged(name: str, sheet: Worksheet) -> None:
+    # only the first of merged cells has a value: the others would be read as empty
     for merged in sheet.merged_cells.ranges:
         raise SettingsError(
             tr(
@@ -188,6 +197,7 @@ def _value(name: str, grid: FileRows, cell: Any, values: Worksheet) -> Any:
     """Return a cell's value: text stripped, a formula's result as the spreadsheet kept it."""
     result = values.cell(cell.row, cell.column) if cell.data_type == "f" else cell
     problem = None
+    # a program that is no spreadsheet wrote it, and computed nothing
     if cell.data_type == "f" and result.value is None:
         problem = "the formula has no result: open the file in a spreadsheet and save it again"
     elif result.data_type == "e":

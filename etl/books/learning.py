@@ -1,4 +1,4 @@
-"""Learn from the bill of each account how running time is charged; keep what is accepted."""
+"""Learn from the bill of each account how running time is charged; keep accepted lessons."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def lessons(database: Database, account: str | None, days: int) -> list[Lesson]:
 def accept(database: Database, chosen: Sequence[Lesson]) -> Accepted:
     """Charge by the lessons from now on. Raises `SettingsError` unless they agree on one model."""
     clear = [lesson for lesson in chosen if lesson.judgement.is_clear]
+    # one provider charges all its accounts alike: another answer means that one of them is wrong
     models = {_essence(lesson.judgement.model) for lesson in clear}
     if not clear:
         reasons = "; ".join(f"{lesson.account}: {lesson.judgement.why_not}" for lesson in chosen)
@@ -76,6 +77,7 @@ def accept(database: Database, chosen: Sequence[Lesson]) -> Accepted:
     model = clear[0].judgement.model
     assert model is not None
     learned = [
+        # learned prices hold for the account whose bill shows them: prices may differ by account
         replace(override, account=lesson.account)
         for lesson in clear
         for override in lesson.judgement.learned
@@ -95,9 +97,11 @@ def _essence(model: ChargingModel | None) -> tuple[Any, ...]:
 
 def _lesson(reader: EvidenceReader, days: int) -> Lesson:
     known = reader.observed(days)
+    # an empty span has no lines, and so the lesson says that nothing can be told
     span = known or ObservedSpan(0, 0)
     lines = reader.lines(span)
     observed = observed_lines(lines, reader.gaps())
+    # the same few terms are asked for in thousands of windows
     periods = cache(reader.prices().periods)
     prepaid = prepaid_evidence(
         observed,
@@ -107,6 +111,7 @@ def _lesson(reader: EvidenceReader, days: int) -> Lesson:
         units=reader.units(),
         periods=periods,
     )
+    # lines of prepaid periods are explained: they must not count against hypotheses of running time
     metered = [line for line in observed if line not in prepaid.lines]
     sorted_windows = evidence(metered, reader.metered_runs(span))
     return Lesson(

@@ -20,6 +20,7 @@ from etl.store.learning import Settlement
 from etl.texts import tr
 from etl.units import HOUR_S
 
+# the next best models matter to whoever doubts the verdict, the others only to programs
 SHOWN_RIVALS: Final = 3
 
 
@@ -202,6 +203,7 @@ def _stopped_words(judgement: Judgement) -> str:
 
 def _settlement_words(settlement: Settlement) -> str:
     rule = settlement.rule
+    # of a handful of stops any share can come about by chance
     if rule.judged < FEWEST_WINDOWS:
         return tr(
             "whether it is settled at stops cannot be told: the bill reaches {judged} stops, and it "

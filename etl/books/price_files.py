@@ -48,7 +48,7 @@ COLUMNS: Final = {
     )
 }
 STEPS: Final = {"second": 1, "minute": 60, "hour": 3_600}
-LONGEST_BOOT_S: Final = 3_600
+BOOT_LIMIT_S: Final = 3_600
 
 
 def import_prices(
@@ -57,14 +57,15 @@ def import_prices(
     """Replace the overrides by those of a file; `-` is standard input.
 
     The file is checked as a whole first. Learned prices are replaced only if the file holds some. With
-    `dry_run` nothing is changed, and the effects say what would be. Raises `SettingsError` with the
-    place of what is wrong, and for a file without a price unless `allow_empty`.
+    `dry_run` nothing is changed, and the effects tell the difference that it would make. Raises
+    `SettingsError` with the place of an error, and for a file without a price unless `allow_empty`.
     """
     document = read(path, COLUMNS)
 
     def work(db: Writing) -> Imported:
         book = db.books
         chosen = prices_of(document, book.zone())
+        # a list without learned prices leaves those that the bill has taught
         sources = {"user"} | {override.source for override in chosen}
         before = sum(override.source in sources for override in book.overrides())
         remarks = [*document.remarks, *_unknown_subjects(book.known_terms(), chosen)]
@@ -78,7 +79,7 @@ def import_prices(
 
 
 def prices_of(document: Document, zone: Zone) -> list[Override]:
-    """Return the overrides of a file. Raises `SettingsError` with the place of what is wrong."""
+    """Return the overrides of a file. Raises `SettingsError` with the place of an error."""
     chosen: list[Override] = []
     for entry in document.entries:
         try:
@@ -127,7 +128,7 @@ def set_model(database: Database, chosen: ChargingModel) -> None:
 
     Raises `SettingsError` for boot times that cannot be.
     """
-    if not 0 <= chosen.boot_s <= chosen.boot_max_s <= LONGEST_BOOT_S:
+    if not 0 <= chosen.boot_s <= chosen.boot_max_s <= BOOT_LIMIT_S:
         raise SettingsError(
             tr(
                 "a boot of {boot_s} s, at most {boot_max_s} s, cannot be",
@@ -135,7 +136,7 @@ def set_model(database: Database, chosen: ChargingModel) -> None:
                 boot_max_s=chosen.boot_max_s,
             ),
             advice=tr(
-                "0 <= --boot-s <= --boot-max-s <= {longest_boot_s}", longest_boot_s=LONGEST_BOOT_S
+                "0 <= --boot-s <= --boot-max-s <= {longest_boot_s}", longest_boot_s=BOOT_LIMIT_S
             ),
         )
     with store.writing(database) as db:
@@ -152,6 +153,8 @@ def _unknown_subjects(known: Mapping[str, set[str]], chosen: Sequence[Override])
         for number, override in enumerate(chosen, 1):
             value = getattr(override, name)
             if values and value is not None and value not in values:
+                # a remark, not an error: prices may be written before the first instance of a model
+                # comes
                 near = get_close_matches(value, values, 1)
                 meant = f"; did you mean {near[0]!r}?" if near else ""
                 yield f"price {number} holds for nothing known: no {name} is {value!r}{meant}"
@@ -177,6 +180,7 @@ def _read_override(entry: Entry, zone: Zone) -> Override:
         note=entry.text("note"),
         source="bill" if source == "bill" else "user",
     )
+    # if they were of two models, the price would hold for nothing
     if override.gpu_uuid is not None and override.gpu_name is not None:
         raise Wrong(tr("name gpu_uuid or gpu_name, not both"))
     if override.valid_to is not None and override.begins >= override.valid_to:
@@ -191,6 +195,7 @@ def _values(override: Override, zone: Zone) -> dict[str, Any]:
         "gpu_name": override.gpu_name,
         "image_uuid": override.image_uuid,
         "charging_type": override.charging_type,
+        # false is the default: a file without it is shorter, and reads the same
         "no_card": override.no_card or None,
         "per": override.per,
         "unit": override.unit,

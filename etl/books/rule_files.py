@@ -77,9 +77,9 @@ def import_rules(
     """Replace the rules and budgets by those of a file; `-` is standard input.
 
     The file is checked as a whole first. Closed months stay as they are. With `dry_run` nothing is
-    changed, and the effects say what would be. With `now` the expired rules are named, and a version is
-    kept to come back to. Raises `SettingsError` with the place of what is wrong, and if all rules or
-    all budgets would be gone unless `allow_empty`.
+    changed, and the effects tell the difference that it would make. With `now` the expired rules are
+    named, and a version is kept to come back to. Raises `SettingsError` with the place of an error,
+    and if all rules or all budgets would be gone unless `allow_empty`.
     """
     document = read(path, COLUMNS)
     source = path.name if path != STANDARD_INPUT else document.name
@@ -107,6 +107,7 @@ def restore_rules(
             advice=tr("see chenyu-etl rules history"),
         )
     document = parse(f"version {version}", kept.content.encode(), COLUMNS, is_toml=True)
+    # empty is allowed: a version without rules was meant when it was imported
     work = partial(_replace_rules, document, f"version {version}", True, now)
     return run_import(database, work, dry_run=dry_run)
 
@@ -155,7 +156,7 @@ def _keep(
 
 
 def rules_of(document: Document, zone: Zone) -> RuleFile:
-    """Return the rules and budgets of a file. Raises `SettingsError` with the place of what is wrong."""
+    """Return the rules and budgets of a file. Raises `SettingsError` with the place of an error."""
     chosen = RuleFile([], [], [])
     for entry in document.entries:
         try:
@@ -227,6 +228,7 @@ def _trials(batch: InstanceBatch, rules: Sequence[Rule], words: str | None) -> I
 
 
 def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
+    # numbered by its place: the first rule that matches holds
     rule = Rule(
         rule_no=number,
         account=entry.text("account"),
@@ -240,6 +242,7 @@ def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
         valid_to=entry.instant("valid_to", zone),
         note=entry.text("note"),
     )
+    # it would match and say nothing, and so hide the rules after it
     if not (rule.project or rule.owner or rule.cost_centre):
         raise Wrong(tr("a rule names a project, an owner or a cost_centre"))
     if rule.valid_to is not None and (rule.valid_from or 0) >= rule.valid_to:

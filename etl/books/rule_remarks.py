@@ -17,7 +17,7 @@ from etl.texts import tr
 
 @dataclass(frozen=True, slots=True)
 class RuleFile:
-    """The rules and budgets of a file; `places` are the rules' places in it, in words."""
+    """The rules and budgets of a file; `locations` name the rules' lines in it."""
 
     rules: list[Rule]
     locations: list[str]
@@ -35,7 +35,7 @@ def rule_remarks(
 
 
 def condition(rule: Rule) -> str:
-    """Put into words what a rule asks of an instance."""
+    """Put the conditions of a rule into words."""
     conditions = {
         "account": rule.account,
         "instance": rule.instance_uuid,
@@ -51,7 +51,9 @@ def _unmatched_rules(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iter
     for batch in batches:
         for uuid, labels in batch.labels.items():
             is_any, name = True, batch.account.name
+            # by all labels that an instance ever had: a rule for an old title holds for old usage
             idle = [r for r in idle if not any(r.matches(name, uuid, label) for label in labels)]
+    # rules are often written before the first sync: then nothing can match yet
     for rule in idle if is_any else []:
         yield tr(
             "{named} matches no instance known: {condition}",
@@ -111,6 +113,7 @@ def takes_all(earlier: Rule, rule: Rule) -> bool:
         and earlier.instance_uuid in (None, rule.instance_uuid)
         and _is_wider(earlier.title, rule.title)
         and _is_wider(earlier.image, rule.image)
+        # in time as well: what it leaves at one end is for the later rule
         and (earlier.valid_from or BEGINNING) <= (rule.valid_from or BEGINNING)
         and (earlier.valid_to or FOREVER) >= (rule.valid_to or FOREVER)
     )

@@ -56,6 +56,7 @@ FLAGS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "y", "1", "是", "√", "真"), True),
     **dict.fromkeys(("false", "no", "n", "0", "否", "×", "假"), False),
 }
+# two days early: Excel counts from 1, and has a 29 February 1900
 _EXCEL_EPOCH: Final = date(1899, 12, 30)
 _FIRST_SERIAL: Final = 36_526  # 2000-01-01: a smaller number is no day that anybody means here
 _LAST_SERIAL: Final = 109_574  # 2199-12-31
@@ -69,6 +70,7 @@ _MONTH: Final = re.compile(r"(\d{4}) *(?:[-/.]|年) *(\d{1,2})月?", re.ASCII)
 
 def folded(text: str) -> str:
     """Return a text in one spelling: case, width and outer spaces make no difference."""
+    # NFKC: input methods for Chinese type Latin letters, digits and brackets at full width
     return normalize("NFKC", text).strip().casefold()
 
 
@@ -110,6 +112,7 @@ def instant_of_cell(value: Any, zone: Zone) -> Instant:
     """Return the instant of a spreadsheet's cell: a date, a date and time in `zone`, the serial
     number of a day, or text. Raises `ValueError` for anything else."""
     if isinstance(value, datetime):
+        # a workbook has no zones: people mean the clock of the reporting zone
         return zone.at(value.date(), 60 * value.hour + value.minute) + value.second
     if isinstance(value, date):
         return zone.starts(value)
@@ -121,12 +124,13 @@ def instant_of_cell(value: Any, zone: Zone) -> Instant:
 def month_of(value: Any) -> str:
     """Return the name of a month, such as `2026-10`; of a date, that of its month.
 
-    A spreadsheet makes the first day of the month of what somebody types as a month. Raises
-    `ValueError` for anything else.
+    A spreadsheet turns a month that somebody types into its first day. Raises `ValueError` for
+    anything else.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = _day_of_serial(value)
     if isinstance(value, date):  # a datetime is one, too
+        # a real day: its month may not be what is meant, so it is asked back
         if value.day != 1:
             raise ValueError(f"{value} is no month")
         return str(Month.of(date(value.year, value.month, 1)))
@@ -139,6 +143,7 @@ def month_of(value: Any) -> str:
 
 
 def _day_of_serial(number: float) -> date:
+    # other numbers are amounts or codes in a wrong column
     if number != int(number) or not _FIRST_SERIAL <= number <= _LAST_SERIAL:
         raise ValueError(f"{number} is no day")
     return _EXCEL_EPOCH + timedelta(days=int(number))

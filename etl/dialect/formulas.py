@@ -37,6 +37,7 @@ def as_sql(function: Callable[..., Any]) -> tuple[tuple[str, ...], str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(tree, ast.FunctionDef)
     *before, returned = tree.body
+    # SQL has no statements: what is not one expression cannot be said in it
     is_short = before == [] or (len(before) == 1 and ast.get_docstring(tree) is not None)
     if not is_short or not isinstance(returned, ast.Return) or returned.value is None:
         raise TypeError(f"{function.__name__} is more than one return")
@@ -74,6 +75,7 @@ class _Writer:
         sign = _OPERATORS.get(type(operator))
         if sign is None:
             raise TypeError(f"no SQL is known for {type(operator).__name__}")
+        # always in brackets: the operators of Python and SQL do not all bind alike
         return f"({f' {sign} '.join(map(self.written, operands))})"
 
     def _compared(self, node: ast.Compare) -> str:
@@ -99,4 +101,5 @@ class _Writer:
     def _literal(value: object) -> str:
         if value is None:
             return "NULL"
+        # a flag is an int to Python and would be 'True': formulas compare flags, they hold none
         return str(value) if isinstance(value, int) else f"'{value}'"

@@ -60,11 +60,13 @@ def _make(path: Path, like: Path) -> None:
         # O_EXCL: a link that somebody put there must not make us write elsewhere
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | NO_LINKS, 0o600))
         path.chmod(_mode(like))
+    # even if it was there: a sync by root may have made it
     give_to_owner_of(like, path)
 
 
 def _mode(like: Path) -> int:
     """Return the mode of the database, as SQLite gives it to its own companions."""
+    # locking needs the right to write, and nobody runs a lock
     return stat.S_IMODE(like.stat().st_mode) & 0o666
 
 

@@ -23,6 +23,7 @@ from etl.errors import Away, StoreError
 from etl.texts import tr
 
 DRIVER: Final = "postgresql+psycopg://"
+# as long as SQLite's busy timeout: both databases give up after the same wait
 LOCK_TIMEOUT_S: Final = 30
 READING: Final = (
     "SELECT set_config('work_mem', '64MB', true), set_config('jit', 'off', true),"
@@ -39,11 +40,13 @@ class Postgres:
         self._server = SessionFactory(url, lock_timeout_s)
         self.location = self._server.location()
         options: dict[str, Any] = {"creator": self._server.connect, "hide_parameters": True}
+        # asked before each use: a server that was restarted leaves dead connections in the pool
         self.engine: Engine = create_engine(DRIVER, pool_pre_ping=True, **options)
         # no pool: a session must not outlive its lock, nor be lent while it holds one
         self._lock_engine = create_engine(DRIVER, poolclass=NullPool, **options)
 
     def exists(self) -> bool:
+        # a server answers for itself when it is connected to
         return True
 
     def create(self, *, with_folder: bool = False) -> bool:
@@ -72,7 +75,9 @@ class Postgres:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         with self.engine.connect().execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
+            # one state for all statements of a report; the write lock is not waited for
+            isolation_level="REPEATABLE READ",
+            postgresql_readonly=True,
         ) as conn:
             # local to the transaction: a pooled session keeps nothing of it
             conn.exec_driver_sql(READING)
@@ -129,6 +134,8 @@ class Postgres:
             assigned = ", ".join(f"{column} = v.{column}" for column in columns)
             names = [*columns, *keys]
             conn.exec_driver_sql(
+                # one statement for all rows: a round trip for each would make a first load last
+                # minutes
                 f"UPDATE {table.name} t SET {assigned} FROM {self._unnest(table, names)}"
                 f" WHERE {_same(keys)}",
                 _arrays(table, names, rows),
@@ -153,6 +160,7 @@ class Postgres:
         arrays = _arrays(table, columns, rows)
         kinds = [self._kind(table, column) for column in columns]
         typed = ", ".join(f"CAST(:listed_{n} AS {kind}[])" for n, kind in enumerate(kinds))
+        # one array for each column, as in `among`: one text and one plan for any number of rows
         return f"(SELECT * FROM unnest({typed}))", {
             f"listed_{n}": array for n, array in enumerate(arrays)
         }

@@ -74,6 +74,7 @@ def to_store_error(error: DBAPIError, server: SessionFactory) -> StoreError:
     state = getattr(error.orig, "sqlstate", None) or ""
     # the driver may quote what it was given, a URL with its password too
     text = scrub(str(error.orig)).strip()
+    # the first line: the rest repeats the statement, which says nothing to a user
     what = tr("{location}: {value}", location=server.location(), value=text.partition(chr(10))[0])
     if state in _BUSY:
         return Busy(
@@ -92,10 +93,12 @@ def _advice(state: str, text: str, server: SessionFactory) -> str | None:
         return _grant(text, server)
     if state == "3F000":  # invalid_schema_name: search_path leads nowhere
         return tr("as its owner: CREATE SCHEMA … AUTHORIZATION {user}", user=server.user or "USER")
+    # the code of a refused connection, though it is the role that is missing
     if state == "28000" and "does not exist" in text:
         return _CREDENTIALS
     if state:
         return _BY_STATE.get(state)
+    # without a code only libpq's words are left
     low = text.lower()
     if "does not exist" in low and "database" in low:
         return _CREATE

@@ -1,4 +1,4 @@
-"""What SQL of the user's own may do on Postgres: read, and as little else as the server lets us refuse.
+"""Rights of SQL of the user's own on Postgres: to read, and as little else as the server lets us refuse.
 
 A read-only transaction stops writes alone. Functions that act (`pg_terminate_backend`, advisory locks,
 files of the server) work in it, and for a superuser all of them do.
@@ -64,6 +64,7 @@ def restricted(conn: Connection, sql: str) -> None:
     reader = conn.exec_driver_sql(_READERS.format(kind=kind)).scalar()
     if reader is not None:
         name = conn.dialect.identifier_preparer.quote_identifier(reader)
+        # LOCAL: it ends with the transaction, and a pooled session keeps nothing of it
         conn.exec_driver_sql(f"SET LOCAL ROLE {name}")
     elif (superuser := conn.exec_driver_sql(_SUPERUSER).scalar()) is not None:
         raise SettingsError(
@@ -86,6 +87,7 @@ def _refuse_acting(conn: Connection, sql: str) -> None:
             tr("it names {acting}, a function that may do more than read", acting=acting),
             advice=tr("leave it out: a report is one SELECT, which can read and nothing else"),
         )
+    # a name that is spelled by code points would pass the list of words
     if re.search(r"u&\s*\"", sql.lower()):
         raise SettingsError(
             tr('it names something by its code points, U&"…"'),

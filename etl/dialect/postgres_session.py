@@ -1,4 +1,4 @@
-"""Sessions with a Postgres server: what its URL says merged with what this program needs.
+"""Sessions with a Postgres server: the settings of its URL merged with those that we need.
 
 Everything is set after connecting. Poolers refuse most settings at the start of a session, and
 without ours the defaults of a database or a role would apply.
@@ -41,7 +41,9 @@ _FIXED: Final = {
     "default_transaction_deferrable": "off",
 }
 _DEFAULTS: Final[dict[str, tuple[int, str]]] = {
+    # a first load or a rebuild of years may take minutes
     "statement_timeout": (0, "0"),
+    # a process that is stopped inside a transaction would hold the write lock for ever
     "idle_in_transaction_session_timeout": (0, "5min"),
     "idle_session_timeout": (140_000, "0"),
     "transaction_timeout": (170_000, "0"),
@@ -59,6 +61,7 @@ class SessionFactory:
 
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._given = _parse_url(url)
+        # before anything can fail: an error about it must not show it
         remember(*(str(self._given.get(name) or "") for name in SECRETS))
         remember(os.environ.get("PGPASSWORD", ""))
         settings, rest = _split_options(
@@ -68,6 +71,7 @@ class SessionFactory:
         self._lock_timeout = f"{round(lock_timeout_s * 1000)}ms"
         self._is_checked = False
         self._parameters: dict[str, Any] = {
+            # a fallback: whoever names the application in the URL wants to see that name
             "fallback_application_name": "chenyu-etl",
             **({} if "PGCONNECT_TIMEOUT" in os.environ else {"connect_timeout": CONNECT_TIMEOUT_S}),
             **KEEPALIVES,
@@ -103,6 +107,7 @@ class SessionFactory:
 
     def dump_command(self, target: Path) -> str:
         """Return the line that makes a backup, without a password."""
+        # the line is shown on a terminal; pg_dump asks for the password, or reads ~/.pgpass
         public = {k: v for k, v in self._given.items() if k not in (*SECRETS, "options")}
         words = ["pg_dump", "--format=custom", f"--file={target}"]
         return shlex.join([*words, f"--dbname={make_conninfo('', **public)}"])
@@ -141,6 +146,7 @@ class SessionFactory:
 
     def _refuse_encoding(self, conn: psycopg.Connection[Any]) -> None:
         encoding = conn.info.parameter_status("server_encoding")
+        # a pooler may not say it: then the server's own error comes at the first text
         if encoding not in (*ENCODINGS, None):
             raise SettingsError(
                 tr(
@@ -157,6 +163,7 @@ class SessionFactory:
         ended.
         """
         conn.autocommit = True
+        # two clients, both idle: whoever shares sessions lends them the same one
         with psycopg.connect(**self._parameters) as other:
             other.autocommit = True
             before, lent = _process(conn), _process(other)

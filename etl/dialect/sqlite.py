@@ -49,6 +49,7 @@ _ADVICE: Final = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 _OF_THE_SYSTEM: Final = frozenset(_ADVICE) - {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# nothing else: PRAGMA, ATTACH and TRANSACTION are actions of their own
 _READING: Final = frozenset(
     {
         sqlite3.SQLITE_SELECT,
@@ -193,6 +194,8 @@ class Sqlite:
             )
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
+        # one JSON parameter: SQLite limits how many a statement has, and each number would be a new
+        # text
         return f"{column} IN (SELECT value FROM json_each(:among))", {"among": json.dumps(values)}
 
     def listed(
@@ -223,6 +226,7 @@ class Sqlite:
                     )
                 ),
                 "json_text": lambda item: f"CAST({item}.atom AS TEXT)",
+                # json_quote gives 'null' for null
                 "json_string": (
                     lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN json_quote({inner}) END"
                 ),
@@ -230,6 +234,7 @@ class Sqlite:
         )
 
     def create_view(self, conn: Connection, name: str, sql: str) -> None:
+        # SQLite has no CREATE OR REPLACE VIEW, and no grants that could be lost
         self.drop_view(conn, name)
         conn.exec_driver_sql(f"CREATE VIEW {name} AS\n{self.render(sql)}")
 
@@ -244,6 +249,7 @@ class Sqlite:
                 tr("{location} is locked by another program", location=self.location),
                 advice=tr("end the program that holds a write transaction open, then try again"),
             )
+        # SQLite says that it cannot, not why: the system is asked once more
         refusal = self._file.refusal() if code in _OF_THE_SYSTEM else None
         if refusal is not None:
             what = tr(

@@ -57,6 +57,7 @@ class DatabaseFile:
             raise StoreError(
                 tr("{path} is a folder", path=self.path), advice=tr("name a file in it")
             )
+        # not the path: it stays the same when another file is moved to it
         return status.st_dev, status.st_ino
 
     def refusal(self) -> OSError | None:
@@ -112,6 +113,7 @@ class DatabaseFile:
         except BaseException:
             raw.close()
             raise
+        # only now: a file that was refused must be refused again at the next try
         self._key = key
         return raw
 
@@ -120,6 +122,7 @@ class DatabaseFile:
         refuse_spared(target, self.files)
         refuse_stream(target)
         companions = [Path(f"{target}{ending}") for ending in COMPANIONS[1:]]
+        # the log of that database would be read into the copy that replaces it
         if any(path.exists() for path in companions):
             raise StoreError(
                 tr(
@@ -155,6 +158,7 @@ class DatabaseFile:
         place.
         """
         log = self.files[COMPANIONS.index("-wal")]
+        # an empty log holds nothing that could be mixed in
         if log.exists() and log.stat().st_size:
             raise StoreError(
                 tr(

@@ -90,6 +90,7 @@ class AlertsReader(Subject):
     def last_message_at(self, channels: Iterable[str]) -> dict[str, Instant]:
         """Return when the newest message to each channel was put together."""
         c = alert_delivery.c
+        # one query a channel: the index gives the newest of a channel at once, a grouping reads all
         newest = {
             name: self._conn.scalar(select(func.max(c.created_at)).where(c.channel == name))
             for name in channels
@@ -163,6 +164,8 @@ class AlertsWriter(AlertsReader):
 
     def bring_back(self, now: Instant) -> None:
         """Let nothing wait for a moment that a clock which was ahead has named."""
+        # nothing of ours waits longer than that: what lies further ahead came of a clock that was
+        # wrong
         latest = now + LONGEST_WAIT_S
         for table in (alert, alert_delivery):
             for column in table.c:
@@ -180,6 +183,7 @@ class AlertsWriter(AlertsReader):
         """
         c = alert.c
         fresh = select(c.key).where(c.cleared_at.is_(None), c.acked_at.is_(None))
+        # once: a second acknowledgement would move the time of the first
         noted = [key for key in self._conn.scalars(fresh.order_by(c.key)) if key in keys]
         for key in noted:
             self._conn.execute(update(alert).where(c.key == key).values(acked_at=now))
@@ -200,6 +204,7 @@ class AlertsWriter(AlertsReader):
             return None
         row = self._conn.execute(select(alert_delivery).where(c.delivery_id == delivery_id)).one()
         message = msgspec.json.decode(row.message, type=Message)
+        # recipients that took it in an earlier attempt are left out of this one
         taken_by = tuple(json.loads(row.taken_by))
         return Delivery(
             row.delivery_id, row.channel, row.created_at, row.attempts, message, taken_by
@@ -231,6 +236,7 @@ class AlertsWriter(AlertsReader):
             return
         known = self.known(delivery.message.keys)
         for sent in (known[key] for key in delivery.message.keys if key in known):
+            # another message about the same cause may have arrived since: then people know of it
             if sent.deliveries.get(delivery.channel) == delivery.created_at:
                 left = {k: at for k, at in sent.deliveries.items() if k != delivery.channel}
                 self._update(replace(sent, deliveries=left))
@@ -276,6 +282,7 @@ def wait_s(attempts: int) -> int:
     return min(LONGEST_WAIT_S, doubled)
 
 
+# one condition for `due` and `claim`: what is listed as due can be claimed
 def _free(now: Instant) -> tuple[Any, ...]:
     c = alert_delivery.c
     return (
@@ -291,6 +298,7 @@ def _channels_in(rows: Iterable[Any]) -> list[str]:
 
 
 def _alert(row: Any) -> Alert:
+    # columns are named as the fields are, so that a fact of an alert is named once
     return Alert(**{**row._mapping, "deliveries": json.loads(row.deliveries)})
 
 

@@ -49,6 +49,7 @@ class Derived(UsageCosts):
         # by repr: rows hold nulls beside texts, which Python does not order
         gone, new = sorted(kept - wanted, key=repr), sorted(wanted - kept, key=repr)
         table = tables.allocation
+        # only what differs is written: a rule that is changed leaves most instances as they were
         self._database.delete(self._conn, table, keys, [(self._account_id, *r[:2]) for r in gone])
         columns = ("account_id", "instance_uuid", *_ALLOCATION_COLUMNS)
         self._database.insert(self._conn, table, columns, [(self._account_id, *r) for r in new])
@@ -106,6 +107,7 @@ class Derived(UsageCosts):
         self, uuids: Sequence[str], labels: Mapping[str, Sequence[Labels]] | None = None
     ) -> Iterator[tuple[Any, ...]]:
         name, rules = self.name(), self.rules()
+        # no rules, no rows: who never wrote one pays nothing for them at a poll
         if rules:
             for uuid, seen in (self.labels(uuids) if labels is None else labels).items():
                 for allocation in allocations(rules, name, uuid, seen):
@@ -124,5 +126,6 @@ class Derived(UsageCosts):
 
 
 def _image_names(uuid: str | None, name: str | None, tag: str | None) -> tuple[str, ...]:
+    # a rule may name an image by any of these
     tagged = f"{name}:{tag}" if name and tag else None
     return tuple(label for label in (uuid, name, tagged) if label)

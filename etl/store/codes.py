@@ -39,6 +39,7 @@ class CodesWriter(CodesReader):
 
     def set_state(self, code: int, state: str) -> None:
         """Set the meaning of a status code."""
+        # views read `is_up`: which states are up is known to `history.codes` alone
         values = {"state": state, "is_up": state in UP_STATES}
         self._put(tables.instance_status, "status", code, values)
 

@@ -62,6 +62,7 @@ class UsageCosts(PricePeriods):
         """Recompute all prices, and the costs from the first moment on at which a price differs."""
         self._forget()
         kept, rows = self._kept(), self._rows(self.priced_terms() | self.used_terms())
+        # the usual case: list prices are polled all day and hardly ever change
         if rows != kept:
             self._replace_prices(rows)
             # costs before the first difference stay: they need not be written again
@@ -82,6 +83,7 @@ class UsageCosts(PricePeriods):
             delete(tables.usage_cost).where(cost.account_id == self._account_id, cost.day >= first)
         )
         self._charge_days(tables.usage_day.c.day >= first)
+        # after all parts: a sum is made of its parts, never corrected by a difference
         self.sums.renew_since(first)
 
     def wrongly_charged(self, uuids: Sequence[str]) -> set[str]:
@@ -95,6 +97,7 @@ class UsageCosts(PricePeriods):
 
         kept = {tuple(row) for row in asked(tables.usage_cost, COST_COLUMNS)}
         wanted = set(self._cost_rows(asked(tables.usage_day, DAY_COLUMNS).all()))
+        # both ways: a cost without its part is as wrong as a part without its cost
         return {row[_UUID] for row in kept ^ wanted}
 
     def _charge_instances(self, uuids: Sequence[str]) -> None:
@@ -144,6 +147,7 @@ class UsageCosts(PricePeriods):
         condition, parameters = self._database.among("instance_uuid", sorted(uuids))
         rows = self._conn.execute(
             select(c.instance_uuid, c.starts_s)
+            # the first allocation of an instance begins before all usage, so it cuts nothing
             .where(c.account_id == self._account_id, c.starts_s > BEGINNING, text(condition))
             .order_by(c.instance_uuid, c.starts_s),
             parameters,
@@ -169,6 +173,7 @@ class UsageCosts(PricePeriods):
 def charging_model(conn: Connection) -> ChargingModel:
     """Return the charging model in the database, with defaults for missing values."""
     c, default = tables.setting.c, ChargingModel()
+    # there are no rows until somebody sets a model: defaults stand in `ChargingModel` alone
     kept = dict(conn.execute(select(c.name, c.value).where(c.name.in_(MODEL_SETTINGS))).all())
     values = {field: kept[name] for name, field in MODEL_SETTINGS.items() if name in kept}
     counts_from: Any = values.pop("counts_from", default.counts_from)

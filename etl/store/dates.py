@@ -33,7 +33,7 @@ WRITTEN_BY: Final[Mapping[str, tuple[Table, ...]]] = {
 
 
 class DatesWriter(PollsReader):
-    """Writer of new dates. What is derived must be made again afterwards."""
+    """Writer of new dates. Derived rows must be made again afterwards."""
 
     def resources(self) -> list[str]:
         """Return the resources that were ever polled."""
@@ -58,6 +58,7 @@ class DatesWriter(PollsReader):
                 *(self._mine(), _run.outcome.in_(APPLIED), _run.finished_at <= instant),
                 _run.clock_offset_s.is_not(None),
             )
+            # by number: the order in which rows were written holds even if their instants do not
             .order_by(_run.sync_run_id.desc())
             .limit(OFFSETS_KEPT)
         )
@@ -73,6 +74,7 @@ class DatesWriter(PollsReader):
         created = select(func.max(tables.instance.c.create_time)).where(
             tables.instance.c.account_id == self._account_id, tables.instance.c.create_time <= now
         )
+        # creation is the source's own instant, so our clock cannot have made it wrong
         return own or self._conn.scalar(newest) or self._conn.scalar(created) or now - DAY_S
 
     def redate(self, resource: str, redating: Redating) -> Counter[str]:
@@ -83,6 +85,7 @@ class DatesWriter(PollsReader):
         own = (RESOURCE_TABLES[resource].table,) if resource in RESOURCE_TABLES else ()
         for table in (*WRITTEN_BY.get(resource, own), tables.rejected_record):
             changed[table.name] += self._redate_table(table, resource, redating)
+        # without the tables in which nothing changed
         return +changed
 
     def _mine(self) -> Any:
@@ -92,6 +95,7 @@ class DatesWriter(PollsReader):
         values: dict[str, Any] = {
             "started_at": date.started_at,
             "finished_at": date.finished_at,
+            # it is what was wrong: if it stayed, the next reading would be held against it
             "clock_offset_s": None,
             "error": func.coalesce(_run.error.concat("; "), "").concat(
                 f"dated {iso(date.run.started_at)} until the clock was repaired"
@@ -113,12 +117,14 @@ class DatesWriter(PollsReader):
         c, is_key = table.c, any(table.c[name].primary_key for name in moves)
         chosen = [c.account_id == self._account_id, or_(*(c[n] > redating.earliest for n in moves))]
         if "resource" in c:
+            # rejects of all resources share a table
             chosen.append(c.resource == resource)
         rows = [dict(r._mapping) for r in self._conn.execute(select(table).where(*chosen))]
         moved = [{**r, **{n: v and moves[n](v) for n, v in r.items() if n in moves}} for r in rows]
         pairs = [(was, new) for was, new in zip(rows, moved, strict=True) if was != new]
         keys = [column.name for column in table.primary_key]
         old_keys = [tuple(was[k] for k in keys) for was, _ in pairs]
+        # a new key may be that of a row that moves as well: all are deleted before any is written
         if is_key:
             self._database.delete(self._conn, table, keys, old_keys)
             names = [column.name for column in c]

@@ -49,6 +49,7 @@ def rules_fingerprint() -> str:
 def is_current(conn: Connection) -> bool:
     """Tell whether all derived rows were made by today's rules, with no migration since."""
     c = tables.setting.c
+    # a migration deletes the row: no value is no fingerprint
     return conn.scalar(select(c.value).where(c.name == SETTING)) == rules_fingerprint()
 
 

@@ -81,6 +81,7 @@ class ExportsReader(Subject):
             "SELECT MIN(day), MAX(day) FROM calendar_day WHERE month = :month", month=month
         )
         first, last = result.one()
+        # the calendar knows all months that can hold anything: another one is a typing error
         if first is None:
             raise SettingsError(
                 tr("{month!r} is no month", month=month), advice=tr("name one: --month 2026-10")

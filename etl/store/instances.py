@@ -37,7 +37,7 @@ class InstancesWriter(UsageWriter):
         self.deriver().sums.renew(cut)
 
     def learn_lengths(self, b: Instant) -> None:
-        """Learn how long shutting down and booting last from what a poll that ended at `b` saw."""
+        """Learn how long shutting down and booting last from a poll that ended at `b`."""
         self._state_lengths().learn(b)
 
     def learn_lengths_anew(self) -> None:
@@ -88,6 +88,7 @@ class InstancesWriter(UsageWriter):
             self._conn,
             tables.instance,
             ("account_id", "instance_uuid"),
+            # without the first fact, which is the identity and in the key
             (*FACT_NAMES[1:], *state),
             [
                 (*values_of(v.facts)[1:], *instance_state(v), account, v.facts.instance_uuid)
@@ -106,6 +107,7 @@ class InstancesWriter(UsageWriter):
             [
                 (account, *values_of(v.facts), v.version, v.after_at, v.first_seen_at, v.began_by)
                 for v in versions
+                # all but those that were just copied
                 if v.began_by != "first_seen" or v.after_at is not None
             ],
         )

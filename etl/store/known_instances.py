@@ -35,6 +35,7 @@ class InstancesReader(PollsReader):
     def usages(self, uuids: Sequence[str], returned: Sequence[str]) -> dict[str, Usage]:
         """Return the running time of each instance, with its versions for those `returned`."""
         usages = {uuid: Usage(state) for uuid, state in self._states(uuids).items()}
+        # a going is undone by folding the history again, which needs all of it
         for uuid, versions in self.histories(returned):
             usages[uuid] = Usage(usages[uuid].state, tuple(versions))
         return usages

@@ -58,6 +58,7 @@ class PricePeriods:
 
     def add_prices(self, terms: Iterable[PriceTerms]) -> None:
         """Add prices for those terms that have none yet."""
+        # those that have prices already are computed again when a price changes
         new = set(terms) - self.priced_terms()
         if new:
             self._insert_prices(self._rows(new))
@@ -125,6 +126,8 @@ class PricePeriods:
 
     def _replace_prices(self, rows: PeriodRows) -> None:
         mine = tables.price_period.c.account_id == self._account_id
+        # whole: the periods of one set of terms are disjoint, so that a new edge moves its
+        # neighbours
         self._conn.execute(delete(tables.price_period).where(mine))
         self._insert_prices(rows)
 
@@ -163,8 +166,10 @@ def write_overrides(database: Database, conn: Connection, chosen: Sequence[Overr
     """Replace the overrides of the same sources."""
     c = tables.price_override.c
     conn.execute(
+        # "user" even if no override is given: an empty file takes all of them away
         delete(tables.price_override).where(c.source.in_({o.source for o in chosen} | {"user"}))
     )
+    # numbered behind those that stay: the order of rows is that of the overrides
     begins = conn.scalar(select(func.coalesce(func.max(c.price_override_id), 0))) or 0
     database.insert(
         conn,

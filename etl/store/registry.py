@@ -65,6 +65,7 @@ class RegistryWriter(RegistryReader):
         self._conn.execute(update(tables.account).where(_account.name == old).values(name=new))
         for table in NAMED:
             self._conn.execute(update(table).where(table.c.account == old).values(account=new))
+        # a budget of an account has its name in a column that other scopes use for other names
         budget = tables.budget
         self._conn.execute(
             update(budget).where(budget.c.scope == "account", budget.c.name == old).values(name=new)
@@ -79,6 +80,7 @@ class RegistryWriter(RegistryReader):
         self._require(name)
         self._conn.execute(
             update(tables.account)
+            # retired twice: the first moment stands, since open usage ends with it
             .where(_account.name == name, _account.retired_at.is_(None))
             .values(retired_at=now)
         )

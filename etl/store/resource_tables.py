@@ -30,7 +30,7 @@ SUPERSEDED: Final = ("missing_since", "superseded_at")
 class ResourceTable:
     """Table of a resource. Versions last from the column `began` to the column `ended`. Records of
     a window are selected by the first column of the key, and numbered by the last, `number`, if
-    several may be alike. `parts` holds what is cut by day.
+    several may be alike. `parts` holds the records cut by day.
     """
 
     resource: Resource[Any]
@@ -165,6 +165,7 @@ def lasting_of(
     return Lasting(
         record=layout.record(facts, extra),
         began_at=began_at,
+        # while nothing changes no row is written: the newest poll of all is when it was last seen
         seen_at=max(newest, seen_at.get(began_at, 0)) if last_seen_at is None else last_seen_at,
         last_seen_at=last_seen_at,
         missing_since=missing_since,

@@ -55,6 +55,7 @@ class _Rollup:
 _ROLLUPS: Final = (
     _Rollup(
         tables.running_sum,
+        # held time is charged, but nothing runs in it
         "usage_day d JOIN calendar_day c ON c.day = d.day AND d.kind = 'running'",
         ("d.gpu_uuid", "d.gpu_name", "d.gpu_nums"),
         {

@@ -114,6 +114,7 @@ class KeptUsage:
             replace(s, settlements=was.settlements, settled_at=was.settled_at).with_bill(
                 is_at_stops=is_at_stops
             )
+            # by number: versions that are folded again number their stretches alike
             if (was := kept.get(s.usage_no)) and s.ended_at is not None
             else s
             for s in stretches
@@ -181,6 +182,7 @@ def values_of(facts: Instance) -> tuple[Any, ...]:
 
 
 def instance_state(v: Version) -> tuple[Any, ...]:
+    # a version begins with a sighting: nothing is missing, and it is not gone
     return (v.version, v.first_seen_at, None, None, None, v.last_start, v.extra)
 
 

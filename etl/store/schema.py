@@ -73,6 +73,7 @@ def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
             # dropping a view drops the grants on it
             grants = views.grants(conn)
             migrate(database, conn, head())
+            # nothing is derived yet, so nothing is derived by other rules
             if is_new:
                 derivation.mark(conn)
             _store_timezone(conn, zone)
@@ -144,7 +145,7 @@ def downgrade(database: Database, target: str) -> None:
 def downgrade_losses(database: Database, target: str) -> list[str]:
     """List the tables and columns that going back to `target` would drop, with the rows they hold.
 
-    The downgrade is tried and rolled back, so that only migrations need to know what they drop.
+    The downgrade is tried and rolled back, so that migrations alone know their losses.
     """
     with translated(database), database.writing() as conn:
         before = _columns(conn)
@@ -296,6 +297,7 @@ def _store_id(conn: Connection) -> None:
     """Store an id that tells this database, and its backups, from any other, unless it has one."""
     setting = tables.setting
     if conn.scalar(select(setting.c.name).where(setting.c.name == DATABASE_ID)) is None:
+        # random: made of a path or a host it would change when a database is moved
         conn.execute(insert(setting).values(name=DATABASE_ID, value=uuid.uuid4().hex))
 
 
@@ -332,6 +334,8 @@ def _extend_calendar(conn: Connection, zone: Zone, today: date) -> None:
 
 
 def _calendar_row(day: Day, zone: Zone) -> dict[str, Any]:
+    # the year of the ISO week: the first days of January may belong to the last week of the year
+    # before
     year, week, _ = date.fromisoformat(day.day).isocalendar()
     return {
         "day": day.day,

@@ -46,6 +46,7 @@ _MINE: Final = (
     _usage.account_id == bindparam("account"),
     _usage.kind == "running",
     _usage.evidence.in_(SETTLEABLE),
+    # where both bounds meet there is nothing to settle
     _usage.ended_min < _usage.ended_max,
 )
 _STOPS: Final = (
@@ -117,7 +118,7 @@ _RULE: Final = select(_rule.bill_until, _rule.judged, _rule.matched, _rule.singl
 
 
 class _Judged(NamedTuple):
-    """A stop, what is stored of it, and what the bill says of it."""
+    """A stop with its stored settlement and the one by the bill."""
 
     stop: UnseenStop
     kept: Settled
@@ -125,7 +126,7 @@ class _Judged(NamedTuple):
 
 
 class SettlingReader(InstancesReader):
-    """Reader of what the bill says of stops, and whether what is stored is that."""
+    """Reader of stops by the bill, and of stored ones that are not right."""
 
     def settlement_rule(self) -> SettlementRule:
         """Return how the account is settled, as stored."""
@@ -143,8 +144,8 @@ class SettlingReader(InstancesReader):
             yield "settlement"
 
     def settled_distances(self) -> dict[EndEvidence, tuple[int, int]]:
-        """Map what the estimate by polls alone rests on to how many of the newest settled stops there
-        are, and how many seconds the bill is off it on average.
+        """Map each evidence of an estimate by polls alone to the number of the newest settled stops that
+        have it, and the seconds by which the bill is off it on average.
         """
         asked = self._ask(_NEWEST_SETTLED).all()
         polled = self.polled_ends(sorted({row[0] for row in asked}))
@@ -180,6 +181,7 @@ class SettlingReader(InstancesReader):
                 stop
                 for stop in kept
                 if until is not None
+                # a bill that has not reached the latest end may still bring the window that fits
                 and stop.hi_s <= until
                 and stop.terms.charging_type not in prepaid
             ]
@@ -214,7 +216,7 @@ class SettlingReader(InstancesReader):
 
 
 class SettlingWriter(SettlingReader, InstancesWriter):
-    """Writer of what the bill says of stops."""
+    """Writer of stops by the bill."""
 
     def settle_stops(self, lower: Instant = BEGINNING, upper: Instant = LAST) -> None:
         """Judge stops by the bill again: those whose interval, prices or lines changed between two
@@ -225,6 +227,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
             return
         if until == was_until and until is not None and lower > until:
             return  # the bill does not reach there yet
+        # a line may take the end of a run away from the window before it, or begin after one
         if (lower, upper) != (BEGINNING, LAST):
             lower, upper = self._widened(lower, upper, until, was_until)
         moved = [
@@ -233,6 +236,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
         self._keep_settled(moved)
         now = self._new_rule()
         self._keep_rule(until, now)
+        # the verdict turned: every end that the bill knows moves, or moves back
         if now.is_at_stops != rule.is_at_stops:
             self._move_ends(self._all_settled(), is_at_stops=now.is_at_stops)
         else:
@@ -242,8 +246,8 @@ class SettlingWriter(SettlingReader, InstancesWriter):
     def _widened(
         self, lower: Instant, upper: Instant, until: Instant | None, was_until: Instant | None
     ) -> tuple[Instant, Instant]:
-        """Return the time in which windows before or after the changed lines end, and what the bill
-        reaches newly, or no longer.
+        """Return the time in which windows before or after the changed lines end, with the time that the
+        bill reaches newly, or no longer.
         """
         followed = self._ask(_FOLLOWED, lower=lower, upper=upper).scalar()
         following = self._ask(_FOLLOWING, lower=lower, upper=upper).scalar()
@@ -266,6 +270,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
         )
 
     def _keep_rule(self, until: Instant | None, rule: SettlementRule) -> None:
+        # a poll that brings nothing new writes nothing
         if (until, rule) == self._kept_rule():
             return
         self._conn.execute(

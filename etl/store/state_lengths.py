@@ -22,6 +22,7 @@ SUMS: Final = (
 )
 LONGEST_S: Final = 1_800
 """What is seen in one of these states for longer is stuck in it, and says no more of it."""
+# whole numbers: a sum of fractions would depend on the order in which polls are added
 PER_S: Final = MILLIONTHS * MILLIONTHS
 _BEFORE: Final = (
     select(*(_c[name] for name in SUMS))
@@ -34,6 +35,9 @@ _ALL: Final = (
     .where(_c.account_id == bindparam("account"))
     .order_by(_c.seen_at)
 )
+# Stops and starts (first half) count whether the state was met or not: that makes the estimate
+# right however polls are spaced. Sightings (second half) count the polls in the state, by its
+# length over the distance of polls, so that one that stuck in it counts half an hour at most.
 _PASSAGES: Final = """
 SELECT
     seen_at,
@@ -104,9 +108,10 @@ WHERE h.ended_by = 'changed' AND h.start_time > h.after_at AND h.start_time <= h
 
 
 def learned_boots(database: Database, conn: Connection) -> Boots:
-    """Return what all accounts together taught of how long a boot lasts."""
+    """Return how long a boot lasts, by the polls of all accounts together."""
     rows = conn.execute(text(_NEWEST)).all()
     booting = Passages(*(sum(int(row[at]) for row in rows) for at in (5, 6, 7)))
+    # a boot that hangs is no measure of how long boots last
     longest = database.render(_LONGEST_BOOT.replace("{LONGEST_S}", str(LONGEST_BOOT_S)))
     seen_s = conn.scalar(text(longest))
     return Boots(booting.passed, booting.length_s(USUAL_BOOT_S), int(seen_s or 0))
@@ -121,7 +126,7 @@ class Boots(NamedTuple):
 
 
 class StateLengths:
-    """Reader and writer of what one account taught, inside one transaction."""
+    """Reader and writer of the lengths that one account taught, inside one transaction."""
 
     def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
         self._database = database
@@ -140,13 +145,15 @@ class StateLengths:
         instants = [row.seen_at for row in rows]
 
         def find(b: Instant) -> Learned:
+            # strictly before: a poll must not learn from itself, or a replay would estimate
+            # otherwise
             at = bisect_left(instants, b)
             return _learned(rows[at - 1][1:] if at else None)
 
         return Lengths(find)
 
     def learn(self, b: Instant) -> None:
-        """Add what the versions that began in a poll that ended at `b` teach."""
+        """Add the lengths that versions teach that began in a poll that ended at `b`."""
         mine = _c.account_id == bindparam("account"), _c.seen_at == bindparam("b")
         # an earlier poll may have ended in the same second
         self._conn.execute(delete(tables.state_length).where(*mine), {**self._account, "b": b})

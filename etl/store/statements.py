@@ -72,7 +72,11 @@ NEWEST_TOTAL: Final = (
     .limit(1)
 )
 NEWEST_WHOLE: Final = select(func.max(_run.started_at)).where(
-    *_RUNS, _run.outcome == "complete", _run.listed >= _run.reported_total
+    # a poll of a window may stop early, once its first pages account for everything: that one is
+    # not whole
+    *_RUNS,
+    _run.outcome == "complete",
+    _run.listed >= _run.reported_total,
 )
 NEWEST_ATTEMPTS: Final = (
     select(_run.outcome, _run.started_at, _run.error_kind, _run.clock_offset_s)

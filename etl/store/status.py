@@ -1,4 +1,4 @@
-"""Status of the accounts in the database: what is synced, how fresh it is, and what runs."""
+"""Status of the accounts in the database: polls and their freshness, fleets, money."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class FleetCounts:
-    """Counts of what one account runs. `unknown_codes` are status codes whose meaning is not known:
+    """Counts of one account's instances. `unknown_codes` are status codes whose meaning is not known:
     they count as not running.
     """
 
@@ -110,7 +110,7 @@ class Rejected(NamedTuple):
 
 
 class StatusReader(Subject):
-    """Reader of what an operator asks first."""
+    """Reader of the figures that an operator asks for first."""
 
     def account_names(self) -> dict[int, str]:
         """Map the number of each account that was ever synced to its name."""
@@ -137,7 +137,7 @@ class StatusReader(Subject):
         ]
 
     def fleets(self) -> list[FleetCounts]:
-        """Return what each account runs."""
+        """Return the counts of each account's fleet."""
         return [self._fleet(number, name) for number, name in self.account_names().items()]
 
     def doubled(self) -> list[Doubled]:
@@ -163,7 +163,7 @@ class StatusReader(Subject):
         return [Doubled((names[a], names[b]), count) for (a, b), count in sorted(pairs.items())]
 
     def running(self) -> list[RunningCount]:
-        """Return what runs, by account and GPU model."""
+        """Return the number of running instances by account and GPU model."""
         rows = self._conn.execute(
             select(
                 tables.account.c.name,
@@ -247,6 +247,7 @@ class StatusReader(Subject):
             .group_by(tables.account.c.name)
             .order_by(tables.account.c.name)
         )
+        # SUM over no row is null; a sum of big integers is a Decimal on Postgres
         return [(name, int(balance or 0), int(cards or 0)) for name, balance, cards in rows]
 
     def unread(self) -> list[Unread]:
@@ -350,6 +351,7 @@ def _account_pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]
         yield from combinations(accounts, 2)
 
 
+# at the newest price that is known, not at the one of this moment: no clock is asked
 _BURN = """
     SELECT
         a.name,

@@ -129,6 +129,7 @@ class Writing(Reading):
         """Count days in another time zone: the calendar and the parts of bill lines; all other
         derived rows must be made again afterwards.
         """
+        # first: lines are cut by the days of the zone that is stored
         schema.recut_calendar(self._conn, timezone, today)
         # running time is rebuilt anyway; the bill is not derived from versions
         for account in self.accounts().values():

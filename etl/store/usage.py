@@ -106,6 +106,7 @@ class UsageWriter(InstancesReader):
         account = self._account_id
         deleted = [(account, uuid, no) for uuid, no in changes.deleted]
         uncut = [(account, uuid, no) for uuid, no in undone]
+        # children first: parts and costs refer to stretches
         self._database.delete(self._conn, tables.usage_cost, keys, uncut)
         self._database.delete(self._conn, tables.usage_day, keys, uncut)
         self._database.delete(self._conn, tables.instance_usage, keys, deleted)

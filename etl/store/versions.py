@@ -37,6 +37,7 @@ class VersionsWriter(UsageWriter, VersionsReader):
                 for presence in changes.presences
             ],
         )
+        # after the update: an index allows one current version of a record
         self._database.insert(
             self._conn,
             layout.table,

@@ -70,6 +70,7 @@ def drop_views(database: Database, conn: Connection) -> None:
     The database's views may build on one another in another order than today's files do, so one
     that cannot go yet is tried again after the others.
     """
+    # those that build on others first; last those of an earlier version, which no file names now
     names = list(dict.fromkeys([*reversed(view_names()), *_existing(conn)]))
     while names:
         failures: dict[str, StoreError] = {}
@@ -86,7 +87,7 @@ def drop_views(database: Database, conn: Connection) -> None:
 
 
 def grants(conn: Connection) -> list[tuple[str, str, str]]:
-    """Return (privilege, view, grantee) of what others may do with our views; none on SQLite."""
+    """Return (privilege, view, grantee) of others' rights on our views; none on SQLite."""
     if not inspect(conn).has_table("table_privileges", schema="information_schema"):
         return []
     rows = conn.execute(

@@ -44,6 +44,7 @@ class WindowsReader(PollsReader):
         """
         total = self._ask(statements.NEWEST_TOTAL, resource=resource).scalar()
         whole_at = self._ask(statements.NEWEST_WHOLE, resource=resource).scalar()
+        # early pages say nothing about an old line that is missing: only reading all of them does
         return None if self.is_missing(resource) else total, whole_at or 0
 
     def how_many_hold(self, resource: str) -> int:
@@ -98,6 +99,7 @@ class WindowsWriter(WindowsReader):
                 for state in changes.states
             ],
         )
+        # before their parts are written: a day that the calendar lacks has no bounds to cut at
         came = [*(c.record for c in changes.added), *(c.record for c in changes.changed)]
         self._reach(day for record in came for day in layout.derive(record, zone))
         self._cut_window(layout, changes)
@@ -159,7 +161,7 @@ class WindowsWriter(WindowsReader):
         )
 
     def _reach(self, days: Iterable[str | None]) -> None:
-        """Let the calendar have these days: what lies beyond it would be in no sum."""
+        """Let the calendar have these days: a line beyond its end would be in no sum."""
         newest = max((day for day in days if day is not None), default=None)
         if newest is not None:
             schema.reach_day(self._conn, self.zone(), date.fromisoformat(newest))

@@ -1,4 +1,4 @@
-"""The tables: names, keys and what the databases enforce. The contract is `docs/schema.md`."""
+"""The tables: names, keys and the rules that databases enforce. The contract is `docs/schema.md`."""
 
 from etl.tables.alerts import alert, alert_delivery
 from etl.tables.base import account, calendar_day, metadata, setting

@@ -27,11 +27,13 @@ alert = Table(
         nullable=False,
         comment="JSON: when it was last sent, epoch seconds by channel",
     ),
+    # it says account and object too: a cause has one row, however often it is judged
     PrimaryKeyConstraint("key"),
     one_of("severity", ("info", "warning", "urgent"), "severity"),
     comment="A cause for an alert: it fires once, may be repeated while it holds, and clears",
     info={"internal": True},
 )
+# a tick asks for the open ones each minute, among the alerts of three months
 Index("ix_alert_open", alert.c.key, info={"where": alert.c.cleared_at.is_(None)})
 
 alert_delivery = Table(
@@ -60,6 +62,7 @@ alert_delivery = Table(
     info={"internal": True},
 )
 Index(
+    # nearly all messages are sent: the index holds the few that are not
     "ix_alert_delivery_pending",
     alert_delivery.c.next_at,
     info={"where": alert_delivery.c.sent_at.is_(None) & alert_delivery.c.gave_up_at.is_(None)},

@@ -39,6 +39,7 @@ def one_of(column: str, values: tuple[str, ...], name: str) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
+# it leads every key: tables can be partitioned by account, and each account is read as one range
 def whose() -> Column[int]:
     return Column(
         "account_id", Integer, ForeignKey("account.account_id"), nullable=False, comment="whose"
@@ -72,6 +73,7 @@ calendar_day = Table(
     "calendar_day",
     metadata,
     Column("day", CalendarDay, primary_key=True, comment="the day"),
+    # epoch seconds: views compare without a date function, which the databases spell differently
     Column("starts_s", BigInteger, nullable=False, comment="its first second, epoch seconds"),
     Column("ends_s", BigInteger, nullable=False, comment="the first second of the next day"),
     Column("week", Text, nullable=False, comment="ISO week, 2026-W48"),

@@ -16,6 +16,7 @@ from etl.tables.base import metadata, one_of
 instance_status = Table(
     "instance_status",
     metadata,
+    # no foreign key to it from instances: codes that nobody knows are stored as they are
     Column("status", Integer, primary_key=True, autoincrement=False, comment="the source's code"),
     Column(
         "state",

@@ -86,6 +86,7 @@ price_period = Table(
     "price_period",
     metadata,
     whose(),
+    # no nulls in the key: usage is joined to it by equality, which null never fulfils
     Column("gpu_uuid", Text, nullable=False, comment="GPU model; '' where there is none"),
     Column("gpu_name", Text, nullable=False, comment="name of the GPU model; '' likewise"),
     Column("image_uuid", Text, nullable=False, comment="image; '' likewise"),
@@ -135,6 +136,8 @@ price_period = Table(
 usage_cost = Table(
     "usage_cost",
     metadata,
+    # no foreign key of its own: that of the stretch leads there, and each row would be checked
+    # twice
     Column("account_id", Integer, nullable=False, comment="whose"),
     Column("instance_uuid", Text, nullable=False, comment="identity"),
     Column("usage_no", Integer, nullable=False, comment="of the stretch"),
@@ -166,6 +169,7 @@ usage_cost = Table(
         " AND cost_min_microcny <= cost_microcny AND cost_microcny <= cost_max_microcny",
         name="bounds",
     ),
+    # by day first: most reports ask for a period of all accounts
     Index("ix_usage_cost_day", "day", "account_id", "kind", "starts_s"),
     comment="A part of a closed stretch in one day at one price, and what it cost; derived from usage_day, price_period and the charging model",
     info={"partition": "day"},
@@ -203,6 +207,7 @@ allocation = Table(
     whose(),
     Column("instance_uuid", Text, nullable=False, comment="identity"),
     *_span(),
+    # no foreign key: rules are replaced as a whole, and 0 is none
     Column("rule_no", Integer, nullable=False, comment="the rule that says so; 0: no rule matches"),
     *payers(),
     Column(
@@ -255,6 +260,7 @@ closed_cost = Table(
     Column("line_no", Integer, nullable=False, comment="1, 2, 3 …"),
     Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
     Column("instance_uuid", Text, nullable=False, comment="identity"),
+    # copied, not joined: a closed month must not follow a later rename
     Column("title", Text, comment="the user's name for it when the month was closed"),
     *payers(),
     Column("kind", Text, nullable=False, comment="running or held"),

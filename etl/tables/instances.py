@@ -105,6 +105,7 @@ instance = Table(
     comment="An instance as last seen",
 )
 Index(
+    # a fleet has far more instances that are gone than listed ones: a poll reads only the latter
     "ix_instance_listed",
     instance.c.account_id,
     instance.c.instance_uuid,
@@ -112,6 +113,7 @@ Index(
 )
 
 Index(
+    # asked at each poll, and nearly always empty
     "ix_instance_missing",
     instance.c.account_id,
     instance.c.instance_uuid,
@@ -168,6 +170,7 @@ instance_history = Table(
     info={"partition": "first_seen_at"},
 )
 Index(
+    # two current versions would double every figure: the database itself refuses them
     "uq_instance_history_current",
     instance_history.c.account_id,
     instance_history.c.instance_uuid,
@@ -232,11 +235,13 @@ instance_usage = Table(
         name="ended",
     ),
     Index("ix_instance_usage_started_at", "started_at"),
+    # a period is cut out by both: begun before its end, ended after its start
     Index("ix_instance_usage_ended_max", "ended_max"),
     comment="A stretch of running time of one instance with one GPU model, count and charging type; or, for prepaid charging, of time for which it was held",
     info={"partition": "started_at"},
 )
 Index(
+    # kind in the key: a prepaid instance runs and is held at the same time
     "uq_instance_usage_open",
     instance_usage.c.account_id,
     instance_usage.c.instance_uuid,
@@ -273,6 +278,7 @@ usage_day = Table(
         "0 <= running_min_s AND running_min_s <= running_s AND running_s <= running_max_s",
         name="bounds",
     ),
+    # the primary key leads by instance, for writers; reports ask by day
     Index("ix_usage_day_day_account_id_instance_uuid", "day", "account_id", "instance_uuid"),
     comment="The part of a closed stretch that falls into one day; derived from instance_usage",
     info={"partition": "day"},

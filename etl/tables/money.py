@@ -190,6 +190,7 @@ bill = Table(
     *_superseded(),
     PrimaryKeyConstraint(*BILL_KEY),
     Index("ix_bill_account_id_settle_end_at", "account_id", "settle_end_at"),
+    # windows that follow one another are looked up from both ends
     Index("ix_bill_account_id_settle_start_at", "account_id", "settle_start_at"),
     Index("ix_bill_charged_day", "charged_day"),
     CheckConstraint("settle_start_at <= settle_end_at", name="window"),

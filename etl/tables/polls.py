@@ -54,6 +54,7 @@ sync_run = Table(
     Column("rejected", Integer, nullable=False, comment="records that could not be understood"),
     Column(
         "clock_offset_s",
+        # milliseconds; a float in Python, since it is compared and never added up
         Numeric(12, 3, asdecimal=False),
         comment="source's clock minus this machine's, seconds, as it was measured; null: it was not",
     ),
@@ -89,11 +90,13 @@ sync_run = Table(
         "started_at",
         "finished_at",
     ),
+    # the newest attempts by number: instants cannot order them while a clock is wrong
     Index("ix_sync_run_account_id_resource_sync_run_id", "account_id", "resource", "sync_run_id"),
     comment="One attempt to poll one resource of one account, failed and skipped ones too",
     info={"partition": "started_at"},
 )
 Index(
+    # gaps are few among a year of polls: found without reading the others
     "ix_sync_run_gap",
     sync_run.c.account_id,
     sync_run.c.resource,
@@ -101,6 +104,8 @@ Index(
     info={"where": text(f"gap_s > {GAP_S}")},
 )
 Index(
+    # the usual distance is the median of every nineteenth poll, which suffices and is read in no
+    # time
     "ix_sync_run_sample",
     sync_run.c.account_id,
     sync_run.c.resource,
