@@ -5,7 +5,7 @@ can take, the first of them the default, and `[= 12]` a default among any values
 `-- @column NAME {zh=名称, unit=h, total} MEANING` documents a column: its Chinese name, its unit, its
 kind (one of `int`, `number`, `instant`, `day`; a unit makes it a number, nothing makes it text), and
 whether its sum means something; ` | ` in its meaning begins the same in Chinese. `-- @observes RESOURCE` names the resource whose polls it rests on, if that is
-not `instances`. The rest of the comment says what the report is.
+not `instances`. The rest of the comment is the description of the report.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Report:
     about_zh: str = ""
 
     def meaning(self, lang: str = "en") -> str:
-        """Return what the report is, in a language; in English if there is no Chinese."""
+        """Return the description in a language; in English if there is no Chinese."""
         return self.about_zh or self.about if lang == "zh" else self.about
 
     def param(self, name: str) -> Param | None:
@@ -68,6 +68,7 @@ class Report:
 
     def described(self, names: Iterable[str]) -> list[Column]:
         """Return the columns of these names, with their documentation from the header."""
+        # the user's own SQL has columns that no header names
         return [self.columns.get(name) or Column(name) for name in names]
 
 
@@ -114,6 +115,7 @@ def parse_report(name: str, path: Path) -> Report:
     """Return the report, or the view, in a file."""
     header: list[str] = []
     body: list[str] = []
+    # editors on Windows put a mark at the beginning, which would be no comment
     for line in path.read_text(encoding="utf-8-sig").splitlines():
         # only the leading comment: later ones belong to the SQL
         is_header = line.startswith("--") and not body
@@ -146,6 +148,7 @@ def refuse_no_numbers(report: Report, arguments: Mapping[str, Any]) -> None:
     """
     for param in report.params:
         value = arguments.get(param.name)
+        # compared with a text, SQLite would say that it differs, and Postgres would raise an error
         if report.is_own or value is None or not (param.default or "").isdecimal():
             continue
         if not re.fullmatch(r"[0-9]{1,9}", str(value)):
@@ -168,6 +171,7 @@ def literal_colons(sql: str) -> str:
 
 def first_sentence(text: str) -> str:
     """Return the text up to the first full stop that ends a sentence."""
+    # a stop inside a number or a name ends nothing
     return re.split(r"\.(?: |$)", text, maxsplit=1)[0]
 
 
@@ -189,6 +193,7 @@ def _parse_column(report: str, name: str, value: str | None, about: str) -> Colu
     flags = [word for word in words if word and "=" not in word]
     kinds = [flag for flag in flags if flag in KINDS]
     _refuse_unknown_words(report, name, [*flags, *named])
+    # a unit or a sum makes no sense of a text
     kind = kinds[0] if kinds else "number" if named.get("unit") or "total" in flags else "text"
     return Column(
         name,

@@ -55,6 +55,7 @@ _RESOURCES_ZH: Final = {
     "cards": "算力卡",
     "gpu_prices": "价格",
 }
+# before the first poll and after the newest nobody looked either, though no two polls surround it
 _GAPS: Final = Report(
     "gaps",
     "",
@@ -118,9 +119,9 @@ _CORRECTED: Final = Report(
     {},
     expanded(
         """
-SELECT c.account, COUNT(*) AS lines, CAST(SUM(c.amount_microcny) AS BIGINT) AS amount_microcny
+SELECT c.account, COUNT(*) AS lines, sum_of(c.amount_microcny) AS amount_microcny
 FROM bill_correction c
-WHERE account_chosen(c.account) AND c.day >= :from_day AND c.day <= :to_day
+WHERE account_chosen(c.account) AND in_period(c.day)
 GROUP BY c.account
 ORDER BY c.account
 """

@@ -148,6 +148,8 @@ def _with_future_marked(
 def _of_period(
     account: str, until: Instant | None, asked_s: int, seen_s: int, span_s: int
 ) -> Observation:
+    # blind by the span, not by the unseen time: a period that is one single gap was still
+    # surrounded
     return Observation(account, until, asked_s - seen_s, span_s == 0)
 
 
@@ -205,4 +207,5 @@ def _length(seconds: int) -> Text:
         return tr("{days:,.1f} days", days=seconds / DAY_S)
     if seconds >= HOUR_S:
         return tr("{hours:.1f} hours", hours=seconds / HOUR_S)
+    # rounded up: half a minute unseen is not nothing
     return tr("{minutes:.0f} minutes", minutes=-(-seconds // 60))

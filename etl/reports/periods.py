@@ -29,6 +29,7 @@ def day_range(since: str | None, until: str | None, today: date) -> tuple[str, s
     else:
         # a month that is named alone is meant whole, this month up to today
         last = last_of_since if since and _names_a_period(since) else today
+    # swapped rather than refused, a mistyped year would give a report of years
     if first > last:
         raise SettingsError(
             tr("the period from {first} to {last} is empty", first=first, last=last),
@@ -60,6 +61,7 @@ def _days_of_word(word: str, today: date) -> tuple[date, date]:
     try:
         if word in (known := _known(today)):
             return known[word]
+        # today counts: 1d is today alone
         if match := re.fullmatch(r"(\d{1,4})d", word):
             return today - (int(match[1]) - 1) * _DAY, today
         if match := _CALENDAR.fullmatch(word):
@@ -86,6 +88,7 @@ def _known(today: date) -> dict[str, tuple[date, date]]:
     }
     known = {"today": (today, today), "yesterday": (today - _DAY, today - _DAY)}
     for name, (this, last) in firsts.items():
+        # this week ends today: days to come hold nothing
         known |= {f"this-{name}": (this, today), f"last-{name}": (last, this - _DAY)}
     return known
 

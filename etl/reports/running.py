@@ -36,7 +36,7 @@ def run(
     Parameters without an argument have their default. Rows that are not read to their end keep a
     transaction open until they are closed.
 
-    The user's own SQL cannot write; what it does wrong is a `SettingsError`.
+    The user's own SQL cannot write; its mistakes raise a `SettingsError`.
     """
     values = bound_values(report, arguments)
     lines = _stream_rows(database, report, values)
@@ -79,6 +79,7 @@ def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 def _stream_rows(database: Database, report: Report, values: Mapping[str, Any]) -> ReadRows:
     statement = _statement(report)
+    # ours are tested, and may use functions and tables that the guard refuses
     opened = database.guarded(report.sql) if report.is_own else database.reading()
     with _blamed(report), translated(database), opened as conn:
         # a year of parts does not fit in memory
@@ -134,8 +135,10 @@ def _blamed(report: Report) -> Iterator[None]:
             tr("{name}: it gives no rows", name=report.name), advice=READ_ONLY
         ) from error
     except StoreError as error:
+        # a lock is nobody's mistake
         if not report.is_own or isinstance(error, Busy):
             raise
+        # without the address of the database in front: the mistake is in the file
         reason = error.message.partition(": ")[2] or error.message
         advice = VIEWS_ALONE if reason.startswith("permission denied") else READ_ONLY
         raise SettingsError(
@@ -161,6 +164,7 @@ def plain(value: Any) -> Any:
 
 
 def _instant(value: datetime) -> str:
+    # local times have no zone on purpose, so no Z either
     if value.tzinfo is None:
         return value.isoformat(" ", "seconds")
     spelled = value.isoformat()

@@ -86,6 +86,7 @@ def _days_of_month(month: str, today: date) -> tuple[str, str]:
             tr("{month!r} is no month", month=month), advice=tr("use one such as 2026-10")
         )
     first, last = reports.day_range(month, None, today)
+    # an empty workbook of a month to come would look like a month without cost
     if first > today.isoformat():
         raise SettingsError(
             tr("{month} has not begun", month=month), advice=tr("name a month that has")

@@ -18,11 +18,13 @@ from typing import Any, Final
 from etl.polling import Result
 from etl.redact import scrub
 
+# accounts poll one after the other: their changes are gathered into one build
 LEAST_PAUSE_S: Final = 15.0
 PAUSE_SHARE: Final = 10
 """A build pauses for so many times as long as it took: it takes no more than a tenth of a core."""
 STALE_S: Final = 300.0
 """A page as old as this is built anew after a poll that changed nothing: what runs costs more by then."""
+# a build that hangs would keep its thread, and the page, as they are for ever
 LONGEST_S: Final = 300.0
 CHANGES: Final = ("added", "changed", "gone", "rejected")
 
@@ -55,6 +57,7 @@ class Builds:
         self._built: Mapping[str, Built] = {}
         self._built_at = float("-inf")
         self.error = ""
+        # daemon: a build in hand keeps no process from ending
         self._thread = threading.Thread(target=self._run, name="page", daemon=True)
 
     def start(self) -> None:
@@ -82,6 +85,7 @@ class Builds:
     def _run(self) -> None:
         while True:
             self._wanted.wait()
+            # before the build, not after it: a poll during the build asks for another one
             self._wanted.clear()
             if self._stopping.is_set():
                 return
@@ -98,6 +102,7 @@ class Builds:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         reason = answer.get("error", "")
+        # once: it is tried again after each poll, and would fill the log
         if reason and reason != self.error:
             log.warning("the page was not built: %s", scrub(reason))
         self.error = reason
@@ -113,6 +118,7 @@ class Builds:
 def _built(html: str, policy: str) -> Built:
     body = html.encode()
     etag = sha256(body).hexdigest()[:32]
+    # packed once for all readers; without the time, so that equal pages are equal bytes
     return Built(body, gzip.compress(body, 6, mtime=0), etag, policy)
 
 
@@ -126,10 +132,14 @@ class InProcess:
     def __call__(self) -> Mapping[str, Any]:
         order = json.dumps({"database_url": self._database_url, "now": self._clock()}).encode()
         self._process = subprocess.Popen(
+            # a process of its own: Python's lock would let a build of seconds delay the polls
             [sys.executable, "-P", "-m", "etl.page"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # its faults come back as an answer; a traceback would get into the daemon's log of JSON
+            # lines
             stderr=subprocess.DEVNULL,
+            # keys and tokens are in these variables: the page needs none of them
             env={n: value for n, value in os.environ.items() if not n.startswith("CHENYU_")},
         )
         try:

@@ -32,6 +32,7 @@ from etl.settings.service import refuse_open_page
 from etl.texts import tr
 from etl.timing import freshness
 
+# systemd waits 20 s, containers ten: then they kill
 GRACE_S: Final = 5.0
 """Time for polls in hand when the daemon is to end; after it they are as if never begun."""
 STUCK_S: Final = 1_800.0
@@ -92,6 +93,8 @@ class Daemon:
             self._say_start(health)
             if is_second:
                 log.warning(SECOND)
+            # only now: whatever can be refused at the start has been, so that systemd sees it as
+            # failed
             self._systemd.notify("READY=1")
             if self._pinger is not None:
                 self._pinger.start()
@@ -99,6 +102,7 @@ class Daemon:
             self._systemd.notify("STOPPING=1")
             return self._end(code)
         finally:
+            # bounded: a webhook that hangs must not hold up a restart
             self._alerting.stop(1.0)
             if self._builds is not None:
                 self._building.end()
@@ -143,6 +147,7 @@ class Daemon:
         """Answer `/readyz`: 200 while nothing is blind."""
         accounts = [self._freshness(watch) for watch in self._main_watches()]
         lost = self._database_lost()
+        # no account at all is no reason to be ready: nothing is watched
         is_fresh = bool(accounts) and all(account["fresh"] for account in accounts)
         is_ready = is_fresh and lost is None
         status = "ready" if is_ready else "stale" if lost is None else "database lost"
@@ -161,6 +166,7 @@ class Daemon:
         return [*([lost] if lost else []), *reasons]
 
     def _main_watches(self) -> list[Watch]:
+        # without permission for bills or cards all that runs is still known
         return [watch for watch in self.schedule.watches.values() if not watch.is_optional]
 
     def _database_lost(self) -> str | None:

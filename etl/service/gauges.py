@@ -1,4 +1,4 @@
-"""Figures of the database as gauges for Prometheus: what runs, what is left, what it costs."""
+"""Figures of the database as gauges for Prometheus: the fleet, its costs and the money left."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from etl.units import HOUR_S, MICRO
 
 
 def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricFamily]:
-    """Return gauges of what runs now, by the newest polls; 0 for every model that the account ever
-    had.
+    """Return gauges of running instances, by the newest polls; 0 for every model that the account
+    ever had.
     """
     running = GaugeMetricFamily(
         "chenyu_etl_running_instances", "Instances that run.", labels=["account", "model"]
@@ -21,6 +21,7 @@ def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricF
     gpus = GaugeMetricFamily(
         "chenyu_etl_running_gpus", "GPUs of instances that run.", labels=["account", "model"]
     )
+    # a series that vanishes keeps its last value in a graph, and an alert on it never fires
     counts = dict.fromkeys(known.models(), (0, 0))
     counts |= {(row.account, row.gpu_name): (row.instances, row.gpus) for row in known.running()}
     for (account, model), (instances, cards) in sorted(counts.items()):
@@ -52,6 +53,7 @@ def money(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricF
             cash, cards = cash_microcny or 0, card_microcny or 0
             left.add_metric([account, "cash"], cash / MICRO)
             left.add_metric([account, "cards"], cards / MICRO)
+            # nothing runs: the money lasts for ever, and Prometheus has no word for that
             if burning[account]:
                 lasts.add_metric([account], max(0.0, (cash + cards) * HOUR_S / burning[account]))
     for account in accounts:
@@ -60,7 +62,7 @@ def money(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricF
 
 
 def costs(known: StatusReader, accounts: Sequence[str], today: date) -> Iterator[GaugeMetricFamily]:
-    """Return gauges of what today and this month cost so far, with the bounds; 0 if nothing was
+    """Return gauges of the cost of today and of this month so far, with the bounds; 0 if nothing was
     used.
     """
     names = {

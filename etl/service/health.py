@@ -55,6 +55,7 @@ class Health:
         try:
             self._server = _HealthServer(host, port, shared, site)
         except (OSError, OverflowError) as error:
+            # asked, not assumed: any program may have taken the port
             if getattr(error, "errno", None) == errno.EADDRINUSE and lives(listen):
                 raise Busy(
                     tr("a daemon is at work already: it answers on {listen}", listen=listen),
@@ -82,6 +83,7 @@ class Health:
 
 def _reply(answer: Answer) -> Reply:
     status, kind, body = answer
+    # a proxy that kept an answer would go on saying that all is well
     return Reply(status, {"Content-Type": kind, "Cache-Control": "no-store"}, body)
 
 
@@ -98,6 +100,7 @@ class _Shared:
         """Return an answer that nobody began to make before this call."""
         asked_at = time.monotonic()
         with self._making:
+            # an answer that was begun before the question may be older than what it asks about
             if self._begun_at <= asked_at:
                 self._begun_at = time.monotonic()
                 self._answer = self._make()
@@ -109,8 +112,10 @@ class _HealthServer(ThreadingHTTPServer):
     oldest: a client that is not slow has had its answer by then.
     """
 
+    # neither a slow client nor its thread holds up the end of the daemon
     daemon_threads = True
     block_on_close = False
+    # the kernel keeps these until one of the others has gone
     request_queue_size = 128
 
     def __init__(self, host: str, port: int, pages: dict[str, _Shared], site: Site | None) -> None:
@@ -157,6 +162,7 @@ class _HealthServer(ThreadingHTTPServer):
         slow = [client for client in self._clients if client not in self._waiting_for_page]
         for client in slow[:count]:
             with suppress(OSError):  # it hung up itself
+                # not close: its thread may be reading, and the number could become another file's
                 client.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
@@ -177,6 +183,7 @@ class _PageHandler(BaseHTTPRequestHandler):
     timeout = LONGEST_S
     server: _HealthServer
     server_version = "chenyu-etl"
+    # no version of Python or of a library: it would help nobody but an attacker
     sys_version = ""
 
     def do_GET(self) -> None:

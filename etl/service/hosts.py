@@ -1,7 +1,7 @@
 """Names by which the health port may be asked.
 
 A page of the web can let its own name lead to an address in the network of whoever looks at it, and
-would then read what that address answers (DNS rebinding). It cannot do so with an address or with a
+would then read that address's answers (DNS rebinding). It cannot do so with an address or with a
 name that only a local network resolves.
 """
 
@@ -27,10 +27,12 @@ def is_known_host(headers: Sequence[str], listening: str, also: Collection[str] 
     """
     if not headers:
         return True
+    # two would be read differently by us and by a proxy in front
     if len(headers) > 1:
         return False
     name = _without_port(headers[0].strip().lower()).rstrip(".")
     with suppress(ValueError):
+        # behind % is the interface of a link-local address
         ip_address(name.partition("%")[0])
         return True
     own = (listening.lower(), socket.gethostname().lower())

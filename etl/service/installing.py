@@ -53,6 +53,7 @@ HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tm
 def installed(config: Path | None, environ: Mapping[str, str] | None = None) -> units.Installation:
     """Describe this program as it runs now; a config file that is not there is left out."""
     script = Path(sys.executable).with_name(units.NAME)
+    # by path: a service has another PATH than a shell
     words = [str(script)] if script.exists() else [sys.executable, "-m", "etl.cli"]
     there = config.absolute() if config is not None and config.exists() else None
     return units.Installation(words, there, environ or {})
@@ -65,12 +66,15 @@ def carried(
 
     Raises `SettingsError` for one that may hold a secret: a unit or a crontab is no place for it.
     """
+    # the config is named in the command, keys are no matter of a unit, debugging is for now
     known = known_variables() - {"CHENYU_CONFIG", "CHENYU_DEBUG", "CHENYU_API_KEY"}
     known |= {*NETWORK, *FOLDERS, *(name for name in environ if _LIBPQ.fullmatch(name))}
+    # the service may be started in another language than this shell has
     if locale_language(environ) != locale_language({}):
         known |= set(LOCALE)
     values = {name: environ[name] for name in sorted(known) if environ.get(name)}
     values |= {variable(name): str(value) for name, value in options.items() if value}
+    # a unit can be read by everybody, and a crontab lands in mails and process lists
     secret = [name for name in (*named_variables(written), *SECRETS) if environ.get(name)]
     for name in [*secret, *(name for name, value in values.items() if _USER_INFO.search(value))]:
         raise SettingsError(
@@ -86,8 +90,8 @@ def carried(
 
 
 def refuse_unfit(reading: LoadedSettings, environ: Mapping[str, str]) -> None:
-    """Raise for what would stop a service that a shell does not: a relative path in the config file,
-    as it starts in another folder, and a key that is not there. `environ` is the service's.
+    """Raise for faults that a shell forgives and a service does not: a relative path in the config
+    file, as it starts in another folder, and a key that is not there. `environ` is the service's.
     """
     for name, path in relative_paths(reading):
         if reading.origins.get(name, str(reading.config)) == str(reading.config):
@@ -152,6 +156,7 @@ def try_key(app: App, account: str, key: str) -> int:
         key,
         clock=app.clock,
         timeout_s=settings.timeout_s,
+        # a person waits for the answer
         retrying=Retrying(attempts=2),
     ) as client:
         answer = client.get(INSTANCES.path, {"page": "1", "page_size": "1"})
@@ -176,6 +181,7 @@ def write_account(
     name = account if plain else json.dumps(account, ensure_ascii=False)
     section = f"[accounts.{name}]\napi_key_file = {json.dumps(str(path.absolute()))}\n"
     if config.exists():
+        # appended: comments and order of an operator's file stay as they are
         with config.open("a", encoding="utf-8") as file:
             file.write("\n" + section)
     else:
@@ -219,12 +225,13 @@ def install(
     folder: Path | None,
     start: bool,
 ) -> Iterator[str]:
-    """Install the unit and start it; yield what was done, line by line."""
+    """Install the unit and start it; yield a line for each step."""
     here = installed(config, environ)
     text = units.unit(here, settings, system=system)
     if system:
         refuse_out_of_reach(config, settings)
         refuse_foreign_archive(settings.archive)
+    # somewhere else the unit may be for another machine
     if system and start and folder is None:
         refuse_hidden(Path(here.words[0]), Path(sys.executable).resolve())
     unit = units.unit_path(system=system, home=Path.home())
@@ -240,6 +247,7 @@ def install(
             name=units.NAME,
         )
         return
+    # systemd keeps units in memory: without it the old text would be started
     _run_tool([*words, "daemon-reload"])
     _run_tool([*words, "enable", "--now", units.NAME])
     yield tr("started; see {words} status {name}", words=" ".join(words), name=units.NAME)
@@ -248,7 +256,7 @@ def install(
 
 
 def _put(path: Path, text: str) -> None:
-    """Write a unit, which nobody but its owner may change: it names what is run."""
+    """Write a unit, which nobody but its owner may change: it names the program that is run."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, mode=0o644) as file:
@@ -266,6 +274,7 @@ def _put(path: Path, text: str) -> None:
 def refuse_hidden(*programs: Path) -> None:
     """Raise if an unprivileged user could not start one of these."""
     for folder in (folder for program in programs for folder in program.parents):
+        # to enter a folder it takes the right to execute, not to read
         if not folder.stat().st_mode & 0o001:
             raise SettingsError(
                 tr(
@@ -279,8 +288,8 @@ def refuse_hidden(*programs: Path) -> None:
 
 
 def refuse_out_of_reach(config: Path, settings: Settings, hidden: Sequence[Path] = HIDDEN) -> None:
-    """Raise if the service's own user could not read the config file, or what its alerts name. Key
-    files are systemd's to read: they may be for root alone.
+    """Raise if the service's own user could not read the config file, or the files that its alerts
+    name. Key files are systemd's to read: they may be for root alone.
     """
     channels = settings.alerts.channels
     secrets = [secret.file for channel in channels for secret in (channel.url, channel.secret)]
@@ -306,6 +315,7 @@ def refuse_foreign_archive(archive: Path | None, hidden: Sequence[Path] = HIDDEN
     why = next((f"the unit hides {folder}" for folder in hidden if real.is_relative_to(folder)), "")
     if not why and not real.is_dir():
         why = "there is no such folder"
+    # DynamicUser takes an existing user of that name, so that a folder can belong to it
     if not why and not (real.stat().st_mode & 0o002 or _owner(real) == units.NAME):
         why = f"it belongs to {_owner(real)}"
     if why:

@@ -53,6 +53,7 @@ class DueTrigger(BaseTrigger):  # type: ignore[misc] # APScheduler has no types
         self.trigger = trigger
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        # never before now: a clock that was set forward would bring hundreds of ticks at once
         after = max(now, previous) if previous else now - timedelta(microseconds=1)
         following = self.trigger.following(after.timestamp())
         return None if following is None else datetime.fromtimestamp(following, UTC)
@@ -69,6 +70,7 @@ class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
     def __init__(self, pool: Executor, monotonic: Callable[[], float]) -> None:
         super().__init__(pool)
         self._monotonic = monotonic
+        # the scheduler's thread submits, the account's works
         self._guard = Lock()
         self._waiting: dict[str, float] = {}  # when each was due, by the job's id
         self._making: tuple[str, float] | None = None

@@ -20,6 +20,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         record.level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+        # the last gate: foreign libraries log too, with whatever they were given
         return scrub(super().format(record))
 
 
@@ -50,9 +51,11 @@ def configure(form: str, stream: TextIO | None = None, *, debug: bool = False) -
     handler.setFormatter(TextLines() if is_text else JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
+    # of libraries only what goes wrong: httpx logs every request, with its URL
     root.setLevel(logging.WARNING)
     logging.getLogger("etl").setLevel(logging.DEBUG if debug else logging.INFO)
     logging.getLogger("etl.source.client").setLevel(logging.DEBUG if debug else logging.WARNING)
+    # in the log's form: on standard error a bare line would break a stream of JSON
     warnings.showwarning = _log_warning
 
 

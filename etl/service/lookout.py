@@ -68,9 +68,11 @@ def pinged(app: App) -> Iterator[list[Result]]:
 
 def _report(pinger: Pinger, app: App, results: Sequence[Result]) -> None:
     main = [result for result in results if result.resource == INSTANCES.name]
+    # a refused key blinds at once: freshness alone would notice after some intervals
     refused = [r for r in main if r.error is not None and r.error.kind in BLINDING]
     reasons = [f"{r.account}: {r.error.message}" for r in refused if r.error] + blindness(app)
     if reasons:
         pinger.fail(scrub("\n".join(dict.fromkeys(reasons))))
+    # else nothing is sent: one failed poll is no failure, and no success either
     elif all(result.exit_code == 0 for result in main):
         pinger.success()

@@ -29,6 +29,7 @@ from etl.store.alerts import AlertsReader
 from etl.units import DAY_S
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+# an unchanged poll takes tenths of a second, a first load a minute
 BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 POLLED: Final = (*APPLIED, "failed")
 UNPOLLED: Final = ("covered", "held")
@@ -37,6 +38,7 @@ COSTS_AGE_S: Final = 60.0
 PUBLIC: Final = 0o644
 """The mode of a metrics file: another user's program reads it."""
 
+# a second series for each counter, which says when it began: of no use here, and as many again
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -104,6 +106,7 @@ class Metrics(Collector):
         """
         watched = {(w.account.name, w.resource.name) for w in self._watches()}
         single = (self._requests, self._retries, self._versions, self._rejected)
+        # what is no longer watched must not look like an account whose polls stand still
         for names in self._watched - watched:
             for counter in single:
                 counter.remove(*names)
@@ -150,7 +153,9 @@ class Metrics(Collector):
             families.extend(self._month_costs(accounts))
             up.add_metric([], 1)
         except EtlError:
+            # whole or not at all: some of the gauges would look like accounts that were taken away
             families.clear()
+            # the counters of this process are served all the same: a scrape that fails says less
             up.add_metric([], 0)
         yield up
         yield from families

@@ -23,6 +23,7 @@ def url_of(listen: str) -> str:
     on loopback.
     """
     host, port = listen_address(listen)
+    # one listens on all interfaces, but cannot connect to them
     host = ANYWHERE.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/healthz"
 
@@ -39,6 +40,7 @@ def lives(listen: str) -> bool:
 
 
 def is_ours(server: str) -> bool:
+    # another program on that port may answer 200 as well
     return server.startswith("chenyu-etl")
 
 

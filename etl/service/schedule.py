@@ -28,7 +28,9 @@ from etl.settings import Account, Settings
 from etl.timing.cadence import Cadence, duration
 from etl.timing.clock import ClockSteps
 
+# the time by which a clock that was set can delay a poll
 SLICE_S: Final = 0.5
+# NTP slews by less between two looks
 CLOCK_STEP_S: Final = 1.0
 OVERDUE_S: Final = 60.0
 """A tick that is not handed to its account's thread for this long shows that the scheduler stands."""
@@ -40,6 +42,7 @@ MOST_INSTANCES: Final = 2
 log = logging.getLogger("etl.schedule")
 
 
+# more would only wait for the lock that these polls share
 def one_thread() -> Executor:
     """Return a pool of one thread, for the polls of one account."""
     return ThreadPoolExecutor(1, "account")
@@ -52,6 +55,8 @@ def cadences(settings: Settings) -> dict[tuple[str, str], tuple[Account, Resourc
         for name in settings.resources:
             resource = RESOURCES[name]
             default = Cadence(resource.every_s)
+            # an account's own schedule goes before the common one, that before the resource's
+            # default
             cadence = account.schedule.get(name) or settings.schedule.get(name) or default
             if not cadence.is_off:
                 polled[account.name, name] = account, resource, cadence
@@ -115,6 +120,7 @@ class Schedule:
         if step_s < -CLOCK_STEP_S:
             log.warning("the clock was set back by %s: polls are timed anew", duration(-step_s))
             for job in self._jobs.get_jobs():
+                # APScheduler keeps the next time of a job as an instant, which now lies far ahead
                 job.reschedule(job.trigger)
         elif step_s > CLOCK_STEP_S:
             self._jobs.wakeup()  # it sleeps for as long as seemed right before
@@ -180,6 +186,7 @@ class Schedule:
     def _overrun(self, event: JobSubmissionEvent) -> None:
         """Record a tick that is skipped as the poll before it is still being made."""
         watch = self.watches.get(event.job_id)
+        # one that is held back after failures would not have polled anyway
         if watch is None or not watch.pace.is_due(self.ticks.monotonic()):
             return
         due_at = int(event.scheduled_run_times[-1].timestamp())
@@ -187,6 +194,7 @@ class Schedule:
         log.warning("%s: skipped, %s", watch.name, why)
         self.ticks.observe(watch, "skipped")
         row = event.job_id, due_at
+        # their rows are lost, not their memory's bound: the log has them all
         if len(self._unrecorded) < MOST_UNRECORDED:
             self._unrecorded.add(row)
             self._recorder.submit(self._record, watch, self.ticks.app.now(), why, row)

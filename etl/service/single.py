@@ -25,6 +25,7 @@ def counted(app: App) -> Iterator[bool]:
         lock.acquire(blocking=False)
     except Timeout:
         is_second = True
+    # a warning is all that depends on it: better none than no daemon
     except OSError:
         pass
     try:
@@ -39,6 +40,7 @@ def _path(app: App) -> Path:
     """
     accounts = sorted(account.name for account in app.settings.accounts)
     what = hashlib.sha256("\n".join([app.database.location, *accounts]).encode()).hexdigest()
+    # in a folder that all users share, another one's file could not be opened
     user = getattr(os, "getuid", lambda: 0)()
     folder = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     return Path(folder, f"chenyu-etl-{user}-{what[:16]}.lock")

@@ -15,6 +15,7 @@ from etl.page.policy import csp_digest
 from etl.service.builds import Built
 
 COOKIE: Final = "chenyu_page"
+# a wall screen or a bookmark should not ask for the token each day
 COOKIE_S: Final = 30 * 86_400
 LANGUAGES: Final = ("en", "zh")
 STYLE: Final = (
@@ -22,6 +23,7 @@ STYLE: Final = (
     "color-scheme:light dark}h1{font-size:1.3em}input,button{font:inherit;padding:.3em .6em}"
 )
 SAFE: Final = {
+    # kept by the browser alone, and asked for again each time: the ETag makes that cheap
     "Cache-Control": "no-cache, private",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -84,6 +86,7 @@ class Site:
         return _page(page, asked.headers)
 
     def _is_token(self, given: str) -> bool:
+        # in constant time: a comparison that stops early tells how much was right
         return hmac.compare_digest(given.encode(), self.token.encode())
 
     def _pass(self) -> str:
@@ -102,6 +105,7 @@ class Site:
         # Lax, as a link in a chat would arrive without a Strict cookie; nothing here can be changed
         kept = f"{COOKIE}={self._pass()}; Max-Age={COOKIE_S}; Path=/; HttpOnly; SameSite=Lax"
         to = f"/?{rest}" if rest else "/"
+        # out of the address bar, and so out of histories, screenshots and links that are passed on
         return Reply(303, {**SAFE, "Cache-Control": "no-store", "Location": to, "Set-Cookie": kept})
 
 
@@ -122,6 +126,7 @@ def _language(query: Mapping[str, list[str]], headers: Mapping[str, str]) -> str
 
 def _page(page: Built, headers: Mapping[str, str]) -> Reply:
     is_packed = "gzip" in headers.get("accept-encoding", "")
+    # the packed page is another representation: one tag for both would mix them up in a cache
     etag = f'"{page.etag}{"-gz" if is_packed else ""}"'
     sent = {
         **SAFE,

@@ -137,6 +137,7 @@ class Ticks:
 
     def _tick(self, watch: Watch, due_at: float) -> None:
         now = self.app.clock()
+        # half of an interval: then the next tick is nearer than this one
         wait_s = min(watch.trigger.gap_s(now) * WAIT_SHARE, LONGEST_WAIT_S)
         covers = partial(self._covers, watch, watch.trigger.latest(now))
         turn = _Turn(watch, now, due_at, covers, self.monotonic() + wait_s)
@@ -163,6 +164,7 @@ class Ticks:
             # nobody has polled well since: the fault may be the source's
             if watch.complete_at is None or watch.complete_at <= watch.failed_at:
                 return False
+            # a tick stayed without a poll for half an interval: the other process is dead
             if self.monotonic() >= turn.ends:
                 return True
             if self.stopping.wait(AGAIN_S):
@@ -187,9 +189,11 @@ class Ticks:
 
     def _poll(self, turn: _Turn, is_last: bool) -> bool:
         watch, account, resource = turn.watch, turn.watch.account, turn.watch.resource
+        # counted over the account: a 429 that a retry healed is in no error
         began, limited = self.monotonic(), self.app.limited(account.name)
         result = polling.sync_one(self.app, account, resource, covers=turn.covers)
         error = result.error
+        # no row and no line for a try that another one follows
         if isinstance(error, Away | Busy) and not is_last:
             return False
         if isinstance(error, AlreadyPolled):
@@ -249,9 +253,11 @@ class Ticks:
         failed = failed and not isinstance(error, ClockUnsure)  # the next reading may confirm it
         if failed:
             watch.failed_at = self.app.clock()
+        # a key without permission for one thing is asked for it now and then, in case it is given
         if result.is_warning:
             watch.pace.rests(began, polling.ABSENT_EVERY_S)
             return
+        # an outage passes by itself: its polls are stretched less than those of a refused key
         away = isinstance(error, Unavailable) and not error.limited
         wait_s = watch.pace.after_poll(
             began, gap_s, failed=failed, limited=limited, whole=whole, away=away
@@ -302,6 +308,7 @@ class Ticks:
     def _is_polled(self, turn: _Turn) -> bool:
         """Tell whether the tick is already polled, by the newest poll in the database."""
         watch = turn.watch
+        # one look, without the lock: most ticks of a second daemon end here
         with self.app.store(watch.account.name).reading() as known:
             last = known.last_poll(watch.resource.name)
             complete_at = known.newest_complete_at(watch.resource.name)

@@ -149,6 +149,7 @@ def crontab(installed: Installation) -> str:
     lines = [
         # exit code 7 is no failure: the sync before is still at work
         f"*/2 * * * *  {words} sync 2>>{log} || [ $? -eq 7 ]",
+        # cron mails what a line prints: silence means that all is well
         f"*/15 * * * *  {words} status --max-age 15m >/dev/null 2>&1"
         f" || echo '{NAME}: no complete poll for 15 minutes'",
     ]
@@ -175,6 +176,7 @@ def launchd(installed: Installation, home: Path) -> str:
         **({"EnvironmentVariables": dict(installed.environ)} if installed.environ else {}),
         "RunAtLoad": True,
         "KeepAlive": True,
+        # macOS gives such a process less of the machine while somebody works on it
         "ProcessType": "Background",
         "Umask": 0o077,
         "StandardErrorPath": log,

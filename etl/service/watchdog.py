@@ -58,6 +58,7 @@ class Systemd:
 
         def extend() -> None:
             self.notify(message)
+            # three times within the limit, so that one late message does not end the start
             while not done.wait(EXTEND_S / 3):
                 self.notify(message)
 
@@ -111,6 +112,7 @@ class Pinger:
         self._thread.join(grace_s)
 
     def _want(self, signal: str, body: str) -> None:
+        # a service that is away must not gather a day of pings
         if self._wanted.qsize() < MOST_PINGS:
             self._wanted.put((signal, body))
 
@@ -158,7 +160,7 @@ class Periodic:
         self._touched.set()
 
     def stop(self, grace_s: float) -> None:
-        """Begin no more work; wait that long for what is running."""
+        """Begin no more work; wait that long for work in hand."""
         self._stopping.set()
         self._touched.set()
         self._thread.join(grace_s)

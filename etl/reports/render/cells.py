@@ -51,4 +51,5 @@ def spreadsheet_safe(value: Any) -> Any:
     """
     if not isinstance(value, str) or is_tame(value):
         return value
+    # judged before it is cleaned: a tab or a return in front makes a formula too
     return ("'" if is_formula(value) else "") + one_line(value)

@@ -28,7 +28,7 @@ class Column:
     about_zh: str = ""
 
     def meaning(self, lang: str = "en") -> str:
-        """Return what it holds, in a language; in English if there is no Chinese."""
+        """Return its meaning in a language; in English if there is no Chinese."""
         return self.about_zh or self.about if lang == "zh" else self.about
 
     def heading(self, lang: str = "en") -> str:
@@ -52,4 +52,5 @@ def column_total(values: Iterable[Any]) -> Any:
 
 def rounded(value: Any) -> Any:
     """Round a sum of decimal fractions, so that no error of binary ones shows."""
+    # to millionths, as amounts have no finer part
     return round(value, 6) if isinstance(value, float) else value

@@ -24,6 +24,7 @@ def lines(
     """
     for_people = for_excel or lang == "zh"
     cell = spreadsheet_text if for_people else spreadsheet_safe
+    # line by line, for streams: csv itself writes to files only
     write = csv.writer(_Line(), lineterminator="").writerow
     # not for programs: most read the mark as a part of the first heading
     mark = BOM if for_people else ""

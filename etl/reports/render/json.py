@@ -17,6 +17,7 @@ def lines(columns: Sequence[Column], rows: Rows) -> Iterator[str]:
         if before is not None:
             yield before + ","
         line = encode(dict(zip(names, row, strict=True)))
+        # JSON escapes the first 32 characters alone, and a terminal obeys others too
         if not line.isprintable():
             line = UNPRINTABLE.sub(lambda match: json.dumps(match[0])[1:-1], line)
         before = ("[" if before is None else " ") + line

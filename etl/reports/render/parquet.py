@@ -73,6 +73,7 @@ def array(arrow: Any, values: Sequence[Any], kind: Any) -> Any:
     first = next((value for value in values if value is not None), None)
     is_number = arrow.types.is_boolean(kind) and isinstance(first, int)
     if is_number and not isinstance(first, bool):
+        # Arrow makes no booleans of 0 and 1, and SQLite has no others
         return arrow.array(values, arrow.int64()).cast(kind)
     if isinstance(first, str) and not arrow.types.is_string(kind):
         return arrow.array(values, arrow.string()).cast(kind)
@@ -97,6 +98,7 @@ def _arrow_table(arrow: Any, schema: Any, batch: list[Sequence[Any]]) -> Any:
 
 def _kind(values: Iterator[Any]) -> str:
     present = [value for value in values if value is not None]
+    # nothing but nulls: text takes whatever a later batch brings
     if not present:
         return "text"
     # before int: a bool is one in Python

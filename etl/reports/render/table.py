@@ -62,6 +62,7 @@ def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) ->
     ]
     if all(value is None for value in sums):
         return []
+    # the word stands in the first column, unless that one has a sum of its own
     if not columns[0].is_total:
         sums[0] = _SUM[lang]
     return [sums]
@@ -83,6 +84,7 @@ def _row_line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]
 def _width(character: str) -> int:
     if combining(character):
         return 0
+    # ambiguous ones count as one: so do terminals outside of old Chinese code pages
     return 2 if east_asian_width(character) in "WF" else 1
 
 

@@ -20,6 +20,7 @@ from etl.reports.render.cells import is_formula, one_line
 from etl.reports.render.columns import LOCAL, Column, Rows, rounded
 from etl.texts import tr
 
+# limits of the file format itself
 MOST_ROWS: Final = 1_048_576
 LONGEST_TEXT: Final = 32_767
 LONGEST_NAME: Final = 31
@@ -88,6 +89,7 @@ class Book:
             for i, (column, value) in enumerate(zip(columns, row, strict=True)):
                 self._write(sheet, last, i, column.kind, value)
                 if i in sums and value is not None:
+                    # added up while rows pass by: in this mode none can be read again
                     sums[i] += value
         if last > top:
             sheet.autofilter(top, 0, last, len(columns) - 1)
@@ -127,6 +129,7 @@ class Book:
         finally:
             for sheet in self._book.worksheets():
                 with suppress(OSError):
+                    # after a failure xlsxwriter leaves its temporary files open
                     sheet.row_data_fh.close()
             self._room.cleanup()
 
@@ -159,6 +162,7 @@ class Book:
                 how = self._formats[f"sum {'int' if column.kind == 'int' else 'number'}"]
                 # 109: the sum of the rows that a filter leaves visible
                 what = f"=SUBTOTAL(109,{xl_range(first, i, last, i)})"
+                # with its value: programs that only read files do not compute formulas
                 sheet.write_formula(last + 1, i, what, how, rounded(sums[i]))
             elif i == 0:
                 sheet.write_string(last + 1, i, _SUM[self._lang], self._formats["sum"])
@@ -226,6 +230,7 @@ def _as_datetime(kind: str, value: Any) -> date | None:
         if kind == LOCAL:
             return datetime.fromisoformat(value)
         if kind == "instant":
+            # cells have no zones
             return datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
     except (TypeError, ValueError):
         pass

@@ -31,6 +31,7 @@ def local_beside(
 
     For spreadsheets, whose times have no offset: the heading names the time zone.
     """
+    # the same column twice would only confuse
     if zone.name in UTC_NAMES:
         return list(columns), (list(row) for row in rows)
     wide: list[Column] = []
