@@ -1,7 +1,7 @@
 """Alerts of one database: causes are judged, messages put together, sent, and tried again.
 
 `Alerts.tick` is all that a daemon calls: after each poll, and each minute. It has no thread and no
-clock of its own. Rules and plan are pure; the store keeps what was sent; channels send.
+clock of its own. Rules and plan are pure; the store keeps sent messages; channels send.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from etl.settings.alerts import AlertSettings, Channel
 from etl.store.alerts import AlertsReader, Delivery
 from etl.texts import tr
 
+# a daemon ticks each minute: ten of them left out are no delay any more
 PAUSE_S: Final = 600
 """The longest pause between two ticks over which we still count as watching."""
 TEST: Final = Words(
@@ -72,6 +73,7 @@ class Alerts:
         Raises `StoreError`, but never for the failure of a channel: that is noted, and tried again.
         """
         with translated(self.database):
+            # before the first sync there is nothing to judge, and asking would be an error
             if not self.database.exists():
                 return []
         self._keep_watch(now)
@@ -150,6 +152,7 @@ class Alerts:
     def _facts_of(self, name: str, snapshot: Snapshot) -> Sequence[Any]:
         now = snapshot.moment.now
         read_at, facts = self._facts.get(name, (None, ()))
+        # not below 0: a clock that was set back would keep facts for as long as it was ahead
         if read_at is None or not 0 <= now - read_at < rule(name).facts_age_s:
             facts = rule(name).facts(snapshot, self.settings.options(name))
             self._facts[name] = now, facts
@@ -164,6 +167,7 @@ class Alerts:
         return plan.make(causes, known, last, self.settings, moment.zone, moment.now), known
 
     def _is_ours(self, subject: Cause | Alert) -> bool:
+        # of no account: a project, a digest; every daemon may send those, and the claim lets one
         return subject.account is None or subject.account in self.accounts
 
     def _snapshot(self, tx: AlertsReader, now: Instant) -> Snapshot:

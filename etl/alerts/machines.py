@@ -12,6 +12,7 @@ from etl.money.charging import ChargingModel, Part, hour_microcny, pieces
 from etl.money.tariffs import PricePeriod
 from etl.poll import Instant
 
+# the platform carries a timer out by itself, and a poll sees that some minutes later
 TIMER_GRACE_S: Final = 600
 """Seconds after which a timer that passed evidently did not stop its instance."""
 
@@ -66,6 +67,7 @@ class Meter:
             for piece in pieces(part, self.periods, self.model)
         ]
         known = [cost for cost in costs if cost is not None]
+        # half of a sum would be read as the whole
         return sum(known) if known and len(known) == len(costs) else None
 
     def hour(self, at: Instant) -> int | None:

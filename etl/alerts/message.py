@@ -11,6 +11,7 @@ from etl.alerts.cause import SEVERITIES, Cause
 from etl.alerts.words import Words, short_line, truncate
 from etl.poll import Instant
 
+# a list that nobody reads to its end; the rest is counted
 ITEMS: Final = 200
 TEXT_LIMIT: Final = 20_000
 """Characters of a message as it is kept: more than nearly all services take."""
@@ -64,6 +65,8 @@ class Message(msgspec.Struct, frozen=True):
     def lines_within(self, fits: Fits) -> list[str]:
         """Return as many causes as fit, then a line that counts those left out."""
         lines = [item.line for item in self.items]
+        # searched, not computed: services count bytes, characters or elements, each in their own
+        # way
         count_shown = _most(len(lines), lambda n: fits(self._with_rest(lines[:n], n)))
         whole = lines[:count_shown]
         if count_shown < len(lines):
@@ -87,6 +90,7 @@ class Message(msgspec.Struct, frozen=True):
         )
         if count_shown:
             return shortened(count_shown)
+        # a line that is cut off says little beside whole ones
         if whole:
             return ""
         length = _most(
@@ -115,6 +119,7 @@ def compose(
     for cause in ordered[:ITEMS]:
         text = cause.words.in_language(language)
         room -= len(text)
+        # at least one: a message without any would say nothing
         if items and room < 0:
             break
         items.append(Item(cause.key, cause.rule, cause.severity, text, cause.account, cause.owner))

@@ -17,6 +17,7 @@ class RuleOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one rule, by the names that they have in `[alerts]`."""
 
 
+# of int, so that msgspec reads it by the type of the field, and minutes compare
 class TimeOfDay(int):
     """Minutes since local midnight, from text such as `21:30`."""
 
@@ -64,6 +65,7 @@ def read(table: dict[str, Any], kind: type[S]) -> S:
 
     Raises `msgspec.ValidationError`, whose text ends with the path of the wrong value.
     """
+    # only settings that can be None: "off" is a word for them alone
     optional = {
         field.name
         for field in msgspec.structs.fields(kind)

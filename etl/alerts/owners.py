@@ -26,6 +26,7 @@ def owner_of(owners: Iterable[Owner], title: str | None) -> str | None:
     if title is None:
         return None
     for owner in owners:
+        # without case, and alike on all systems: fnmatch itself follows that of the file system
         if any(fnmatchcase(title.lower(), pattern.lower()) for pattern in owner.titles):
             return owner.name
     return None

@@ -55,6 +55,7 @@ def make(
             # the covered ones count as sent: they must not follow when the worst has cleared
             for key in (cause.key, *(k for k in cause.covers if k in holding)):
                 after[key] = _sent(after[key], holding[key], channel.name, now)
+    # only what differs is written, so that a tick without news writes nothing
     changed = (alert for key, alert in sorted(after.items()) if alert != before[key])
     return Plan(tuple(changed), tuple(messages))
 
@@ -84,6 +85,7 @@ def _alert_of(cause: Cause | None, was: Alert | None, now: Instant) -> Alert:
     """Return the alert of a cause that holds, or, for None, that holds no longer."""
     if cause is None:
         assert was is not None
+        # the row stays: when the cause comes back soon, it is known to have been sent
         return was if was.cleared_at is not None else replace(was, cleared_at=now)
     if was is None:
         return Alert(
@@ -96,6 +98,7 @@ def _alert_of(cause: Cause | None, was: Alert | None, now: Instant) -> Alert:
             owner=cause.owner,
         )
     if was.cleared_at is not None:
+        # acknowledged was the time before: coming back is news
         return replace(was, first_at=now, cleared_at=None, acked_at=None)
     return was
 
@@ -119,7 +122,9 @@ def _due(
         and _is_delivery_due(cause, alerts[cause.key], channel.name, now)
     ]
     last = last_message_at.get(channel.name)
+    # not below 0: a clock that was set back must not hold messages until it has caught up
     gathered = last is None or not 0 <= now - last < settings.gather_minutes * 60
+    # one that cannot wait takes the others along: a single message instead of two
     return due if gathered or any(rule(cause.rule).prompt for cause in due) else ()
 
 

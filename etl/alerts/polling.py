@@ -29,6 +29,7 @@ JOIN account a ON a.account_id = r.account_id
 WHERE a.name = :account AND r.resource = 'instances' AND r.outcome IN ('partial', 'failed')
     AND r.started_at > instant(:complete_s)
 """
+# twenty rows for three readings: failed and unmeasured polls lie between them
 OFFSETS: Final = """
 SELECT clock_offset_s
 FROM (
@@ -77,6 +78,7 @@ def polling(snapshot: Snapshot) -> list[Polling]:
 
 def _polling(snapshot: Snapshot, account: str, newest: list[Any]) -> Polling:
     complete = next((row.finished_s for row in newest if row.outcome == "complete"), None)
+    # by the order of rows, which holds even if an instant does not
     last = newest[-1]
     error = None if last.outcome == "complete" else last.error or last.outcome
     kind = None if last.outcome == "complete" else last.error_kind

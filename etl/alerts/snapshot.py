@@ -96,6 +96,7 @@ class Snapshot:
 
     def machine(self, row: Any) -> Machine:
         """Return the instance of a row with its account, title, owner and GPUs."""
+        # rules of the database go first: they are dated, and costs are allocated by them
         owner = row.owner or owner_of(self.moment.owners, row.title)
         return Machine(
             account=row.account,

@@ -46,6 +46,7 @@ def yuan(microcny: int) -> str:
     """Write an amount as `¥1,234.50`, rounded to the fen."""
     # half up, by whole numbers: no float comes near an amount
     fen = (abs(microcny) + FEN // 2) // FEN
+    # no minus before a rounded nothing
     sign = "-" if microcny < 0 and fen else ""
     return f"{sign}¥{fen // 100:,}.{fen % 100:02}"
 
@@ -96,6 +97,7 @@ def _is_harmless(text: str, at: int) -> bool:
     if text[at] != ZWJ:
         return text[at].isprintable()
     around = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
+    # between two letters it would hide something; between two emoji it makes one of them
     return len(around) == 2 and not any(c.isascii() or c.isspace() for c in around)
 
 

@@ -10,9 +10,11 @@ import msgspec
 from etl.redact import scrub
 
 REASON_LIMIT: Final = 200
+# code and StatusCode of Feishu, errcode of DingTalk and WeCom, error_code of Telegram
 _CODES: Final = ("code", "errcode", "StatusCode", "error_code")
 _REASONS: Final = ("msg", "errmsg", "StatusMessage", "description", "message", "error")
 _FLAGS: Final = ("ok", "success")
+# some gateways repeat the HTTP status as their code
 _FINE: Final = frozenset({"0", "200", "201", "202"})
 
 
@@ -48,12 +50,14 @@ def reason_in(content: Any) -> str:
 def cleaned(text: str) -> str:
     """Return a service's text as one short line without secrets."""
     text = "".join(c if c.isprintable() else " " for c in scrub(text)).strip()
+    # it is kept in the database and shown in a line: a page of HTML would drown the reason
     return text if len(text) <= REASON_LIMIT else text[: REASON_LIMIT - 1] + "…"
 
 
 def _refuses(content: Any) -> bool:
     if not isinstance(content, dict):
         return False
+    # only False: services that know no such flag leave it out
     if any(content.get(flag) is False for flag in _FLAGS):
         return True
     codes = (content[key] for key in _CODES if key in content)

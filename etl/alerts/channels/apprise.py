@@ -1,7 +1,7 @@
 """The many services that the library apprise knows (extra `alerts`): mail, Telegram, Slack …
 
 Apprise says only whether it sent a message. So the answers of the servers are read besides, text is
-cut to what each service takes, and every address is a recipient of its own.
+cut to each service's limit, and every address is a recipient of its own.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ def _targets(library: Any, channel: Channel, url: str) -> Iterator[Recipient]:
         return
     service.retry = 0  # we try again ourselves
     if not service.schemas() & MAIL:
+        # apprise would turn the text into HTML or Markdown, and titles could bring markup of their
+        # own
         service.notify_format = library.NotifyFormat.TEXT
     _remember(service, url)
     service.socket_connect_timeout = service.socket_read_timeout = channel.timeout_s
@@ -84,11 +86,13 @@ def _singles(service: Any, url: str) -> Iterator[tuple[str, Any]]:
     """
     name = next((n for n in TARGETS if isinstance(getattr(service, n, None), list)), "targets")
     targets = getattr(service, name, None)
+    # those who get a copy are recipients as well: one that is refused must not repeat the others
     copies = [*getattr(service, "cc", ()), *getattr(service, "bcc", ())]
     if not isinstance(targets, list) or len(targets) + len(copies) < 2:
         yield url, service
         return
     for target in [*targets, *((False, address) for address in copies)]:
+        # a copy of the parsed address, since apprise has no way to write one back without loss
         single = copy.copy(service)
         setattr(single, name, [target])
         if copies:
@@ -107,6 +111,7 @@ def _sender(
             with wire.listening(heard):
                 done.append(_notify(library, service, message))
 
+        # apprise has timeouts for each step, but none for the whole
         worker = threading.Thread(target=notify, daemon=True)
         worker.start()
         worker.join(TOTAL_S * channel.timeout_s)
@@ -146,6 +151,7 @@ def _fitted(service: Any, message: Message) -> tuple[str, str]:
     most, size = _limit(service)
     title = plain(message.title)
     room = most - size(title) - TITLE_GAP
+    # escaped, as for HTML: the longest form that any of its services sends
     lines = message.lines_within(
         lambda lines: size(escape(plain("\n".join(lines)), quote=False)) <= room
     )
@@ -160,6 +166,7 @@ def _as_html(text: str) -> str:
 def _limit(service: Any) -> tuple[int, Size]:
     known = [LIMITS[schema] for schema in service.schemas() if schema in LIMITS]
     most, size = known[0] if known else (service.body_maxlen, utf16)
+    # the library's limit too: it would cut a longer text without a word
     return min(most, service.body_maxlen), size
 
 

@@ -26,6 +26,7 @@ PASSED: Final = frozenset(
 
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
     passed = {name: value for name, value in environ.items() if name in PASSED}
+    # without its arguments, which may hold a token
     name = f"command {os.path.basename(channel.command[0])}"
     return [Recipient(name, lambda message, now: _run_command(channel, message, passed, name))]
 
@@ -35,9 +36,11 @@ def _run_command(channel: Channel, message: Message, environ: Mapping[str, str],
         running = subprocess.Popen(  # noqa: S603 - the operator's own words
             channel.command,
             stdin=subprocess.PIPE,
+            # nobody reads them: a full pipe would block the command for ever
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=environ,
+            # a group of its own, which can be ended whole; Ctrl-C ends us, not a command that sends
             start_new_session=True,
         )
     except (OSError, ValueError) as error:

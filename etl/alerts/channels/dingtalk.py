@@ -36,6 +36,7 @@ def _send(robot: Webhook, message: Message, now: Instant) -> None:
         url = f"{url}{joint}timestamp={now * 1_000}&sign={signature}"
     lines = message.lines_within(lambda lines: len(_body(message, lines)) <= BODY_LIMIT)
     content = robot.post(_body(message, lines), url=url)
+    # a refusal comes with HTTP 200 as well: only errcode 0 confirms
     if not isinstance(content, dict) or content.get("errcode") != 0:
         raise robot.refused(content)
 
@@ -48,6 +49,7 @@ def sign(secret: str, timestamp_ms: int) -> str:
 
 def markdown(message: Message, lines: Sequence[str]) -> dict[str, Any]:
     """Return a Markdown message that mentions people by mobile number, which the text must hold too."""
+    # the heading is ours: Markdown in titles of instances is taken away
     parts = [f"#### {without_markup(message.title)}"]
     parts += ["  \n".join(without_markup(line).split("\n")) for line in lines]
     if message.mentions:

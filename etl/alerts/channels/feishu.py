@@ -33,6 +33,7 @@ def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipie
 
 
 def _send(robot: Webhook, message: Message, now: Instant) -> None:
+    # measured as it is sent: JSON writes some characters longer than they are
     lines = message.lines_within(
         lambda lines: (
             len(lines) <= ELEMENTS and len(_body(robot, message, lines, now)) <= BODY_LIMIT

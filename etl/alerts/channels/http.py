@@ -21,6 +21,7 @@ from etl.source.deadline import TimeBudget
 from etl.source.http import Transport
 from etl.texts import tr
 
+# httpx times each step by itself: a server that drips bytes would never run into a timeout
 TOTAL_S: Final = 3.0
 """The longest that one POST takes in all, in timeouts of its channel."""
 ANSWER_LIMIT: Final = 65_536
@@ -102,8 +103,8 @@ def webhook(channel: Channel, environ: Mapping[str, str]) -> Webhook:
 
 
 def _beginning(got: httpx.Response) -> bytes:
-    """Return the beginning of an answer; of one that is packed although that was not asked for,
-    what its beginning unpacks to.
+    """Return the beginning of an answer; if it is packed although that was not asked for, the text
+    to which its beginning unpacks.
     """
     content = b""
     for chunk in got.iter_raw():
@@ -114,6 +115,7 @@ def _beginning(got: httpx.Response) -> bytes:
     if got.headers.get("Content-Encoding", "").strip().lower() not in ("gzip", "x-gzip"):
         return content
     with suppress(zlib.error):
+        # 31: a gzip header; a stream that is cut off gives what it has until there
         return zlib.decompressobj(wbits=31).decompress(content, ANSWER_LIMIT)
     return b""
 
@@ -123,6 +125,7 @@ def _is_url(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
+    # an address that is pasted may carry a line break
     has_space = any(c.isspace() for c in url)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not has_space
 

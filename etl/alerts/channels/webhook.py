@@ -36,12 +36,14 @@ def _send(address: Webhook, message: Message, now: Instant) -> None:
 def sign(secret: str, now: Instant, body: bytes) -> str:
     """Return `sha256=` and the hex HMAC-SHA256 of `timestamp.body`, keyed by the secret."""
     signed = f"{now}.".encode() + body
+    # the time is signed too, so that a copy of the request can be told by its age
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def document(message: Message) -> dict[str, Any]:
     """Return a message as a JSON object for programs: for webhooks, and for a command's input."""
     return {
+        # programs of others read it: a change that breaks them gets another number
         "version": 1,
         "title": message.title,
         "severity": message.severity,

@@ -32,7 +32,7 @@ class Heard:
     replies: list[tuple[int, bytes]] = field(default_factory=list)
 
     def refusal(self, *, is_sent: bool) -> str | None:
-        """Return why the message was not taken; None if it was. `is_sent` is what the library says."""
+        """Return why the message was not taken; None if it was. `is_sent`: so says the library."""
         for status, content in self.answers:
             reason = answer.refusal(status, answer.parsed_json(content))
             # plugins handle errors of HTTP themselves, and may have tried another way; they miss a
@@ -41,6 +41,7 @@ class Heard:
                 return reason
         if is_sent and not self.refused:
             return None
+        # a refused address says more than the replies, and the last reply more than those before
         for code, text in [*self.refused, *reversed(self.replies)]:
             words = answer.cleaned(text.decode("utf-8", "replace"))
             return f"the mail server said {code} {words}".strip()
@@ -58,6 +59,7 @@ def listening(heard: Heard) -> Iterator[None]:
         _thread.heard = None
 
 
+# once a process: wrapped twice, every answer would be kept twice
 @cache
 def _wrap() -> None:
     session_type: Any = import_module("requests").Session

@@ -19,6 +19,7 @@ from etl.alerts.words import Words, hours, yuan
 from etl.poll import Instant
 from etl.units import DAY_S, HOUR_S
 
+# the rate of a day begins with the balance that held when the day began
 READ_S: Final = 2 * DAY_S
 BURN_S: Final = DAY_S
 """The time before the newest balance over which the burn rate is measured."""
@@ -27,6 +28,7 @@ BURN_LEAST_S: Final = 3 * HOUR_S
 STALE_S: Final = 6 * HOUR_S
 EASE: Final = 1.25
 """Factor on the limit that a low balance must last to clear: no alert flaps at the limit."""
+# Friday from nine on, for the time until Monday noon: whoever pays is back by then
 FRIDAY, FROM_HOUR, NOON = 4, 9, 12 * 60
 URGENT_HOURS: Final = 24
 BALANCES: Final = """
@@ -163,6 +165,7 @@ def purses(snapshot: Snapshot) -> list[Purse]:
         polled[row.account] = row.polled_s or 0
     costs = _hourly_costs(snapshot)
     return [
+        # an unchanged balance writes no row: the poll says that it still holds
         Purse(account, max(known[-1][0], polled[account]), tuple(known), costs[account])
         for account, known in points.items()
         if account in snapshot.moment.accounts

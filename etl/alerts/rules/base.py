@@ -61,6 +61,7 @@ class AlertRule(ABC, Generic[F, S]):
                 severity=severity,
                 words=words,
                 covers=tuple(keys[:-1]) if is_worst else (),
+                # the milder ones hold as well: when the worst clears, they must not be news
                 silent=not is_worst,
                 **more,
             )

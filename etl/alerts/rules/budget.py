@@ -19,6 +19,7 @@ PROJECTED_FROM_S: Final = 3 * DAY_S
 """Observed time that a projection needs: less, and one working day would stand for the month."""
 EASE: Final = 0.95
 """The part of a budget below which a projection must fall to clear: no alert flaps at the limit."""
+# the report's own view, called with this month's lines: its numbers and ours cannot part
 BUDGETS: Final = """
 WITH costs AS (SELECT account, project, day, cost_microcny FROM _cost_line WHERE day >= :day),
 spent AS budget_month(costs AS _cost_line)
@@ -86,6 +87,7 @@ class Budget(AlertRule[Spending, BudgetOptions]):
 
     def _projected(self, row: Spending, moment: Moment) -> Iterator[Cause]:
         key = (row.scope, row.name, row.month, "projected")
+        # once it is used up, a projection is no news
         if row.projected_microcny is None or row.used_percent >= 100:
             return
         # a projection moves with every hour: without a margin it would come and go at the limit

@@ -17,6 +17,7 @@ from etl.history.days import iso
 from etl.poll import Instant
 from etl.units import DAY_S
 
+# a card that was missing once may be used up or taken back: no reason to hurry anybody
 CARDS: Final = """
 SELECT a.name AS account, c.uuid, c.title, c.leave_amount_microcny, epoch(c.expire_date) AS expires_s
 FROM card c
@@ -59,6 +60,7 @@ class CardExpiry(AlertRule[ExpiringCard, CardOptions]):
             )
             left = yuan(card.left_microcny)
             yield from self.steps(
+                # with the date: a card that is prolonged is a new case
                 (card.account, card.uuid, iso(card.expires_at)),
                 [(f"{d}d", "warning") for d in days],
                 Words(

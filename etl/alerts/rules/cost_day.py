@@ -17,11 +17,13 @@ from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import Words, yuan
 from etl.units import MICRO
 
+# eight weeks before yesterday, which is judged too, and some days more
 READ_DAYS: Final = 64
 WEEKS: Final = 8
+# of two days none is usual
 LEAST_WEEKS: Final = 3
 DAY_COSTS: Final = """
-SELECT account, day, CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
+SELECT account, day, sum_of(cost_microcny) AS cost_microcny
 FROM _cost_line WHERE day >= :day GROUP BY account, day ORDER BY account, day
 """
 

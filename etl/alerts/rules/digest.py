@@ -30,6 +30,7 @@ from etl.units import HOUR_S
 
 PERIODS: Final = {"day": 1, "week": 7}
 """Days that each digest covers, up to yesterday."""
+# a machine that is switched on at noon should not send the morning's digest
 LATE_S: Final = 3 * HOUR_S
 """The longest that a digest may be late; after that it is left out."""
 MODELS: Final = 6
@@ -39,7 +40,7 @@ FRESH_S: Final = HOUR_S
 """Age of the newest poll from which its time stands beside the number of running instances."""
 SPANS: Final = "SELECT account, first_s, last_s FROM sync_span WHERE {accounts} ORDER BY account"
 USAGE: Final = """
-SELECT gpu_name, CAST(SUM(running_s) AS BIGINT) AS running_s, CAST(SUM(gpu_s) AS BIGINT) AS gpu_s
+SELECT gpu_name, sum_of(running_s) AS running_s, sum_of(gpu_s) AS gpu_s
 FROM (
     SELECT gpu_name, running_s, gpu_s,
         RANK() OVER (PARTITION BY instance_uuid, day ORDER BY account) AS holder
@@ -51,7 +52,7 @@ GROUP BY gpu_name ORDER BY 3 DESC, 1
 """
 """Usage by GPU. If several accounts' keys show the same instance, only the first counts it."""
 COST: Final = """
-SELECT CAST(SUM(cost_microcny) AS BIGINT) AS cost_microcny
+SELECT sum_of(cost_microcny) AS cost_microcny
 FROM (
     SELECT cost_microcny, RANK() OVER (PARTITION BY instance_uuid, day ORDER BY account) AS holder
     FROM _cost_line
@@ -64,6 +65,7 @@ SELECT account, until_s, asked_s - seen_s AS unseen_s, span_s
 FROM time_observed() observed
 WHERE {accounts} ORDER BY account
 """
+# two keys of one account are two accounts here: told, or totals would look halved
 DOUBLES: Final = """
 SELECT a.name AS account, b.name AS other, COUNT(*) AS instances
 FROM instance i
@@ -310,5 +312,6 @@ def _day_arguments(period: Period) -> dict[str, str]:
 def _ask(snapshot: Snapshot, sql: str, **parameters: Any) -> Sequence[Any]:
     """Run a query about the watched accounts alone."""
     names = {f"account_{i}": name for i, name in enumerate(snapshot.moment.accounts)}
+    # NULL: a list without names is no SQL, and nothing equals null
     listed = ", ".join(f":{name}" for name in names) or "NULL"
     return snapshot.ask(sql.format(accounts=f"account IN ({listed})"), **names, **parameters)

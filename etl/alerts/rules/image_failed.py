@@ -58,6 +58,7 @@ class ImageFailed(AlertRule[FailedImage, RuleOptions]):
             yield self.cause(
                 machine.account,
                 machine.instance_uuid,
+                # with the time: the next save that fails is a case of its own
                 iso(row.failed_at),
                 severity="warning",
                 account=machine.account,

@@ -14,6 +14,7 @@ from etl.alerts.words import Words, short_line
 
 class KeyRefused(AlertRule[Polling, RuleOptions]):
     name = "key_refused"
+    # every hour until somebody acts is an hour that nobody will ever know of
     wakes = True
     prompt = True
     options = RuleOptions

@@ -24,6 +24,7 @@ class LongRunOptions(RuleOptions, frozen=True, kw_only=True):
 
 class LongRun(AlertRule[Running, LongRunOptions]):
     name = "long_run"
+    # it costs money while people sleep: that is the case it is for
     wakes = True
     options = LongRunOptions
 
@@ -38,6 +39,7 @@ class LongRun(AlertRule[Running, LongRunOptions]):
                 yield self.cause(
                     run.machine.account,
                     run.machine.instance_uuid,
+                    # with the start: another run of the same instance is another case
                     iso(run.since),
                     severity="warning",
                     account=run.machine.account,

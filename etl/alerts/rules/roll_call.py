@@ -21,6 +21,7 @@ ROLL_CALL_S: Final = HOUR_S
 """The longest that a roll call may be late; after that it is left out."""
 FRESH_S: Final = HOUR_S
 """Age of the last sighting up to which an instance is taken to run still."""
+# the dearest come first: the rest is counted
 LISTED: Final = 20
 
 
@@ -49,6 +50,7 @@ class RollCall(AlertRule[Running, RollCallOptions]):
         if not called_at <= now < called_at + ROLL_CALL_S:
             return
         morning = zone.at(today + timedelta(days=1), options.morning)
+        # what began since is at work: somebody has just started it
         still = (r for r in facts if r.is_unattended and r.since <= called_at <= r.as_of + FRESH_S)
         for (account, owner), runs in groupby(sorted(still, key=_whose), key=_whose):
             yield self.cause(
@@ -101,6 +103,7 @@ def _head(owner: str, runs: Sequence[Running], now: Instant, morning: Instant, z
 
 def _between(run: Running, now: Instant, morning: Instant) -> int | None:
     so_far, in_all = run.cost(now), run.cost(morning)
+    # two costs of the same run, so that steps of begun hours are not charged twice
     return None if so_far is None or in_all is None else in_all - so_far
 
 

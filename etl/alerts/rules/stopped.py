@@ -30,8 +30,7 @@ FROM (
     SELECT DISTINCT account_id, instance_uuid, usage_no FROM usage_day
     WHERE day >= :day AND kind = 'running'
 ) d
-JOIN instance_usage u ON u.account_id = d.account_id AND u.instance_uuid = d.instance_uuid
-    AND u.usage_no = d.usage_no
+JOIN instance_usage u ON is_instance_of(u, d) AND u.usage_no = d.usage_no
 JOIN instance i ON i.account_id = u.account_id AND i.instance_uuid = u.instance_uuid
 JOIN account a ON a.account_id = u.account_id
 LEFT JOIN allocation w ON is_payer_of(w, u, epoch(u.ended_at))
@@ -58,6 +57,7 @@ class Stopped(AlertRule[Stop, RuleOptions]):
 
     def facts(self, snapshot: Snapshot, options: RuleOptions) -> Sequence[Stop]:
         moment = snapshot.moment
+        # nobody asked: the query is saved at each tick
         if not any(owner.stops for owner in moment.owners):
             return ()
         rows = snapshot.ask(STOPPED, day=moment.day_before(1), since_s=moment.now - STOPPED_S)

@@ -36,6 +36,7 @@ class SyncStale(AlertRule[Polling, StaleOptions]):
         self, facts: Sequence[Polling], options: StaleOptions, moment: Moment
     ) -> Iterator[Cause]:
         for row in facts:
+            # a refused key has an alert of its own, which says what to do
             if not row.is_refused and _is_stale(row, options.stale_minutes * 60, moment):
                 yield self.cause(
                     row.account,
@@ -51,6 +52,7 @@ def _is_stale(row: Polling, limit_s: int, moment: Moment) -> bool:
         return False
     if last is not None and last > now:
         return True  # no right poll is applied until then, however long anybody watches
+    # watched by us, or tried by another process: else nobody noticed, and nothing is late
     watched_s = max(now - moment.watching_since, 0 if tried is None else now - tried)
     return watched_s >= limit_s and (last is None or not _is_newest_due(row, last, limit_s, moment))
 
