@@ -1,8 +1,9 @@
 """A simulated cloud, bundled: for `chenyu-etl demo`, for tests, and for trying things out.
 
 A `Fleet` is generated from habits of use and knows the truth; a `Story` is a fleet that a test
-scripts; `Money` is what they cost under a `Charging` model, and what is left. `serve` puts it all
-behind real HTTP, with whatever `Behaviour` a bad day brings.
+scripts; `Money` is their cost under a `Charging` model, and the rest. `serve` puts it all behind
+real HTTP, with whatever `Behaviour` a bad day brings. No rule of the program is imported here: a
+truth that shared its formulas would prove nothing.
 """
 
 from etl.simcloud.behaviour import ANY, Behaviour, Fail

@@ -19,6 +19,7 @@ DAYS: Final = 365
 def main(words: Sequence[str] | None = None, until: threading.Event | None = None) -> None:
     """Serve a fleet that lives in real time, and say how to use it."""
     options = _arguments().parse_args(words)
+    # the first poll finds machines that have run for days, as in an account that is in use
     begun = round(real_time()) - PAST_DAYS * 86_400
     fleet = Fleet.generate(options.seed, instances=options.instances, start=begun, days=DAYS)
     with suppress(KeyboardInterrupt), serve(fleet, port=options.port) as server:

@@ -29,6 +29,7 @@ FAULTS: Final[tuple[Fail | Cut, ...]] = (
     Fail(500, 500, "system busy"),
     Fail(502, 502, "bad gateway"),
     Fail(429, 429, "too many requests"),
+    # the source answers HTTP 200 to failures as well: only the envelope says so
     Fail(200, 429, "too many requests"),
     "truncate",
     "reset",
@@ -42,7 +43,7 @@ class Behaviour:
 
     Paging: `ignore_paging` (everything on every page), `cap` of the page size, `omit_total`,
     `total` shown instead, `null_when_empty` (list), `repeat_page` (that page whatever is asked),
-    `before_page(number)` called before a page is made: what happens between two pages.
+    `before_page(number)` called before a page is made: events between two pages.
     Transport: `fail`, `truncate` (half a body, then closed), `reset` (closed without an answer),
     `stall` (seconds before the answer), `bodies` (these bytes instead), `latency_s`,
     `retry_after` (header of every 429 and 503), `redirect` (URL that all requests are sent to).
@@ -77,6 +78,7 @@ class Behaviour:
 
     def trouble(self, page: int) -> Fail | Cut:
         """Return the fault of this request of a page, the empty text if there is none."""
+        # the page itself first: a fault of all pages must not use up that of one
         for number in (page, ANY):
             fail = self.fail.get(number)
             if fail is not None and fail.times != 0:
@@ -91,6 +93,7 @@ class Behaviour:
     def asks_for(self, number: int, page_size: int) -> tuple[int, int]:
         """Return the page and page size that are served for those asked for."""
         if self.ignore_paging:
+            # the published page contradicts itself: a server may take no parameters at all
             return 1, 2**31
         size = page_size if self.cap is None else min(page_size, self.cap)
         return number if self.repeat_page is None else self.repeat_page, size

@@ -42,14 +42,15 @@ class Charge:
 def charges_of(
     lives: Iterable[Life], charging: Charging, prices: PriceList, until: Instant
 ) -> list[Charge]:
-    """Return the charges of lives that are due by `until`, oldest first. They do not depend on what
-    happens later.
+    """Return the charges of lives that are due by `until`, oldest first. They do not depend on later
+    events.
     """
     charges = (
         charge
         for life in lives
         for cost in costs_of(life, charging, prices, until)
         for charge in _charges(life.instance_uuid, cost, charging, until)
+        # a line of no fen is not made
         if charge.amount
     )
     return sorted(charges, key=lambda charge: (charge.at, charge.settle_start, charge.order))
@@ -66,13 +67,14 @@ def to_fen(amount: int, rounding: str) -> int:
 def settlement_windows(
     cost: Metered, charging: Charging, until: Instant
 ) -> Iterator[tuple[Window, Instant]]:
-    """Yield the windows of a run that have ended by `until`, each with the end of what it charges."""
+    """Yield the windows of a run that have ended by `until`, each with the end of the charged time."""
     is_run = cost.kind == "run"
     every_s = charging.settle_every_s if is_run else STOPPED_EVERY_S
     settles = charging.settles if is_run else "run"
     origin = cost.begins if settles in ("run", "begun") else 0
     at = cost.begins
     while at < cost.ends:
+        # the next mark after `at`, even if `at` is one: a window is never empty
         mark = origin + ((at - origin) // every_s + 1) * every_s
         over = min(mark, cost.ends)
         to = mark if settles in ("slots", "begun") else over
@@ -92,8 +94,10 @@ def _charges(
             yield _charge(uuid, cost.unit, (at, ends), at, cost.price, charging)
         return
     run = cost.begins if charging.order_numbers == "run" else None
+    # exact sums: a line is rounded by itself, and the next one does not make up for it
     charged = 0
     late_s = charging.late_s
+    # a window that is shown late is not known before it is shown
     known = until - charging.lag_s - late_s
     for (begins, ends), over in settlement_windows(cost, charging, known):
         now, window = cost.by(over), (begins + late_s, ends + late_s)
@@ -118,4 +122,5 @@ def _charge(
 
 def order_number(order: str) -> str:
     """Return an order number of twenty digits, as the source's are: too long for a float."""
+    # made of the order alone: every question gives the same number
     return str(int(sha256(order.encode()).hexdigest()[:16], 16) % 10**18 + 20 * 10**18)

@@ -104,8 +104,8 @@ class Metered:
 
 @dataclass(frozen=True, slots=True)
 class PrepaidPeriod:
-    """A prepaid period. Its price accrues evenly as it passes; what is left when the instance is
-    no longer held, at `ends`, is lost."""
+    """A prepaid period. Its price accrues evenly as it passes; the rest is lost when the instance is
+    no longer held, at `ends`."""
 
     unit: str
     begins: Instant
@@ -136,8 +136,10 @@ def costs_of(
 
 def _of_run(life: Life, run: Run, charging: Charging, prices: PriceList) -> Metered | None:
     ends = _run_end(life, run)
+    # a boot that failed is free
     if run.charging_type in PREPAID or ends <= run.up_at:
         return None
+    # a source that shows no start before it runs cannot count from it
     at_start = charging.counts_from == "start_time" and life.options.start_time_at_boot
     return Metered(
         "run",
@@ -156,6 +158,7 @@ def _rates(
     if charging.image_per_gpu:
         image *= run.gpu_nums
     if not run.gpu_nums:
+        # without a GPU no list price holds: such runs have a low price of their own
         return ((0, charging.no_card_hour + image),)
     return tuple(
         (at, run.gpu_nums * price.for_unit("hour") + image)

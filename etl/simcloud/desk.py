@@ -21,6 +21,7 @@ def json_yuan(amount: int) -> int | float:
 def count(query: Query, name: str, default: int) -> int:
     """Return a parameter that must be 1 or more, 0 if it is not such a number."""
     text = query.get(name, str(default))
+    # a bad parameter is answered with 400, as the source documents
     return int(text) if text.isdecimal() else 0
 
 

@@ -49,7 +49,7 @@ class Fleet:
         return cls(lives, options)
 
     def refresh(self, *changed: Life) -> None:
-        """Recompute what depends on the lives, or on the named ones, and raise `version`."""
+        """Recompute everything derived from the lives, or from the named ones, and raise `version`."""
         self.version += 1
         if not changed:
             self._timelines: dict[str, Timeline] = {}
@@ -103,6 +103,7 @@ class Fleet:
         """Return the whole answer as bytes, equal if nothing changed."""
         fragments = self._fragments(t)
         page = b",".join(fragments[(number - 1) * page_size : number * page_size])
+        # put together from fragments: a record is encoded once, not at every listing
         return b'{"code":0,"msg":"success","data":{"instance_list":[%b],"total":%d}}' % (
             page,
             len(fragments),
@@ -159,6 +160,7 @@ class Fleet:
         return self._ordered
 
     def _sorted(self) -> list[Life]:
+        # by a hash, not by chance: the order must be the same for every page of a walk
         if self.options.order == "shuffled":
             return sorted(self.lives, key=lambda life: crc32(life.instance_uuid.encode()))
         oldest_first = sorted(self.lives, key=lambda life: life.create_time)
@@ -174,6 +176,7 @@ class Fleet:
     def _fragments(self, t: Instant) -> list[bytes]:
         in_order = self._in_order()
         stretch = bisect_right(self._edges, t)
+        # nothing changes between two edges: pages of one walk share their fragments
         if stretch != self._stretch[0]:
             listed = (timeline.fragment(t) for _, timeline in in_order)
             self._stretch = stretch, [fragment for fragment in listed if fragment]

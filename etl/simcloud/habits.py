@@ -13,6 +13,7 @@ from etl.poll import Instant
 from etl.simcloud.life import FAILED, Life, Restart, Run, Timer, Twist
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
+# no daylight saving there since 1991: a fixed offset gives local midnights
 SHANGHAI: Final = 8 * HOUR
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ def lives_of(seed: int, instances: int, start: Instant, end: Instant, habits: Ha
     return [
         life
         for number in range(instances)
+        # dice of its own for each slot, so that a larger fleet begins with the smaller one
         for life in _owned_lives(Random(f"{seed}/{number}"), start, end, habits)
     ]
 
@@ -133,8 +135,10 @@ def _lives(
     """Fill a life: one run soon after creation, then those of its kind from days before `start`."""
     start, end = window
     plans = [] if kind == "never_started" else [(life.create_time + dice.randint(1, 300), HOUR)]
+    # some days early, so that runs which began before the fleet's start are there
     first = max(life.create_time, start - 3 * DAY)
     for midnight in range(first - (first + SHANGHAI) % DAY, end, DAY):
+        # 1970-01-01 was a Thursday: plus 3, Monday is 0
         workday = ((midnight + SHANGHAI) // DAY + 3) % 7 < 5
         plans += sorted(_KINDS[kind](dice, midnight, workday))
     for begins, seconds in plans:
@@ -175,6 +179,7 @@ def _unknown_statuses(dice: Random, life: Life, share: float) -> None:
 
 
 def _planned(dice: Random, life: Life, begins: Instant, seconds: int, habits: Habits) -> Run:
+    # the GPUs of the last run that had some: after a run without, people take the old ones again
     before: Run | Life = next((run for run in reversed(life.runs) if run.gpu_nums), life)
     other = dice.random() < habits.other_gpu
     run = Run(
@@ -195,6 +200,7 @@ def _add(life: Life, run: Run) -> None:
     """Add a run, unless the machine is not free at its start."""
     before = life.runs[-1] if life.runs else None
     free_at = (before.end or run.start) + before.stopping_s if before else life.create_time
+    # plans overlap, as people's do: what finds the machine at work is dropped
     if run.start > free_at:
         life.runs.append(run)
 
@@ -205,6 +211,7 @@ def _destroyed(dice: Random, life: Life, at: Instant) -> None:
     if run and run.end and run.end > at and dice.random() < 0.6:
         at = run.end + run.stopping_s + dice.randint(10, HOUR)
     life.destroyed_at = at
+    # the plan was made without it: nothing happens to what no longer exists
     life.runs = [run for run in life.runs if run.start < at]
     life.titles = [change for change in life.titles if change[0] < at]
     life.image_saves = [change for change in life.image_saves if change[0] < at]

@@ -186,6 +186,7 @@ class Life:
         if t >= end:
             return STOPPING if t < end + run.stopping_s else run.stopped_status
         if t < run.up_at:
+            # the create call answers with 1, a later startup shows 24
             return BOOTING_FIRST if run is self.runs[0] else BOOTING
         restarting = any(r.at <= t < r.at + r.lasts_s for r in run.restarts)
         return RESTARTING if restarting else RUNNING
@@ -205,6 +206,7 @@ class Life:
     def timer_at(self, t: Instant) -> Instant | None:
         """Return the scheduled shutdown in force at t."""
         run = self.run_at(t)
+        # a timer ends with its run: the source shows none for what is off
         if run is None or t >= self._end(run):
             return None
         return latest([(timer.set_at, timer.at) for timer in run.timers], t, None)
@@ -217,6 +219,8 @@ class Life:
 
     def moments(self) -> list[Instant]:
         """Return the instants at which its listing changes, or could, sorted."""
+        # what lags is seen later, what hides or twists is not: those are faults of the listing
+        # itself
         moments = {at + self.lag_s for at in self._state_moments() if self.create_time <= at}
         for begins, ends in [*self.hidden, *((w.begins, w.ends) for w in self.twists)]:
             moments |= {begins, ends}

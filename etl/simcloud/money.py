@@ -132,6 +132,8 @@ class Money:
         state = self._state()
         if self._paid is None or state != self._paid_for or t > self._paid_until:
             first = min((life.create_time for life in self.fleet.lives), default=t)
+            # some way ahead, since polls ask for later and later times: not each settles a year
+            # again
             until = min(FOREVER, t + max(DAY_S, (t - first) // 4))
             self._paid = self._settled(until)
             self._paid_until, self._paid_for = until, state
@@ -180,6 +182,7 @@ class Money:
         charges = charges_of(self.fleet.lives, self.charging, self.prices, until)
         if self.further:
             charges += [charge for charge in self.further if charge.at <= until]
+            # stable: of charges that are due in the same second those of lives keep their order
             charges.sort(key=lambda charge: (charge.at, charge.order[0] == "~"))
         return settle(
             charges,

@@ -21,6 +21,7 @@ UNITS: Final = ("hour", *PERIODS_S)
 
 def microcny(yuan: Yuan) -> int:
     """Return an amount in millionths. Raises `ValueError` if it has more than six decimals."""
+    # by its text: the float 5.1 is no 5.1
     exact = Decimal(str(yuan)).scaleb(6)
     if exact != exact.to_integral_value():
         raise ValueError(f"{yuan} yuan is no whole number of millionths")
@@ -95,6 +96,7 @@ class PriceList:
         if changes and changes[-1][0] > at:
             raise ValueError(f"the price of {gpu_name} changes later, at {changes[-1][0]}")
         before = changes[-1][1] if changes else Price()
+        # two changes of one instant are one
         if changes and changes[-1][0] == at:
             changes.pop()
         changes.append((at, before.but(status=status, **yuan)))

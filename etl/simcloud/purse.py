@@ -17,9 +17,9 @@ DAY_S: Final = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A compute card: pays up to `face_amount` of what is due after `bind_time`, until it expires. `sale_price` was
-    paid for it outside of the balance. `pods`: uuid and title of the applications that it is shown to
-    be bound to; it pays for all. Amounts are millionths of a yuan."""
+    """A compute card: pays up to `face_amount` of charges due after `bind_time`, until it expires.
+    `sale_price` was paid for it outside of the balance. `pods`: uuid and title of the applications
+    that it is shown to be bound to; it pays for all. Amounts are millionths of a yuan."""
 
     uuid: str
     face_amount: int
@@ -105,15 +105,16 @@ def settle(
 ) -> Ledger:
     """Pay charges, sorted by time, one after the other.
 
-    The card that expires first pays first; the balance pays what no card does. If the balance would
-    fall below zero, it is recharged by as many times `refill` as it takes (None: never). A charge
-    below zero is paid back into the balance.
+    The card that expires first pays first; the balance pays the rest. If the balance would fall below
+    zero, it is recharged by as many times `refill` as it takes (None: never). A charge below zero is
+    paid back into the balance.
     """
     # by uuid too, so that equal dates give the same bill every time
     ledger = Ledger(opening, sorted(cards, key=lambda card: (card.expire_date, card.uuid)))
     waiting = sorted(recharges, key=lambda recharge: recharge.at)
     index = 0
     for charge in charges:
+        # a recharge in the second of a charge comes after it
         while index < len(waiting) and waiting[index].at < charge.at:
             _pay_in(ledger, waiting[index])
             index += 1
@@ -136,6 +137,7 @@ def _use_cards(ledger: Ledger, charge: Charge) -> int:
         spent = ledger.by_card.setdefault(card.uuid, [])
         left = spent[-1][1] if spent else card.face_amount
         amount = min(left, charge.amount - paid) if card.pays(charge.at) else 0
+        # a charge below zero goes to the balance: cards are never filled up
         if amount > 0:
             spent.append((charge.at, left - amount))
             paid += amount

@@ -36,6 +36,7 @@ class Timeline:
             return None
         if self._records[index] is None:
             self._records[index] = record_of(self._life, self.edges[index])
+        # an empty record stands for "not listed", None for "not made yet"
         return self._records[index] or None
 
     def fragment(self, t: Instant) -> bytes:
@@ -107,9 +108,11 @@ def _as_it_is(life: Life, t: Instant) -> Record:
 def _services(life: Life, run: Run | None) -> Record:
     """Return the addresses of services; password and token change with every start."""
     if run is None:
+        # null, as the source may answer: a decoder that expects a list would fail
         return {"server_url": [], "server_map": None}
     secret = LEAK_MARK + sha256(f"{life.instance_uuid}/{run.start}".encode()).hexdigest()[:16]
     host = life.instance_uuid.removeprefix("inst_").replace("-", "")
+    # a token in the query, as real ones have: it must not be stored
     jupyter = f"https://jupyter-{host[-12:]}.chenyu.cn/lab?token={secret}"
     terminal = f"ssh://ssh-{host[-12:]}.chenyu.cn:22"
     ssh = {

@@ -27,6 +27,7 @@ from etl.simcloud.story import Story
 
 BASE_PATH: Final = "/api/open/v2"
 LIST_PATH: Final = "/instance/list"
+# how long a test waits for the end of a server
 POLL_INTERVAL_S: Final = 0.01
 LIMIT_REQUEST: Final = 1_000_000
 
@@ -124,6 +125,7 @@ class Server:
             return Response(b"", 302, {"Location": self.behaviour.redirect})
         if not request.with_key:
             return self._failed(Fail(401, 401, "API key invalid"))
+        # after the key: who has none learns nothing about paths
         if request.path != LIST_PATH and request.path not in self._routes:
             return self._failed(Fail(404, 404, "not found"))
         return self._behaving(request.path, request.query)
@@ -245,6 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Listener
 
     def _respond(self) -> None:
+        # read even if it is refused: what is left over would be taken for the next request
         self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LIMIT_REQUEST))
         answer = self.server.cloud.answer(self._request())
         if answer.cut == "reset":
@@ -253,6 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "GET" or answer.cut:
             self.close_connection = True
         self._head(answer)
+        # the header promises all of it: half a body is how a broken connection looks
         whole = len(answer.body) // 2 if answer.cut else len(answer.body)
         if self.command != "HEAD":
             self.wfile.write(answer.body[:whole])

@@ -1,4 +1,4 @@
-"""A scripted fleet with its own clock: what happens in it reads like a story."""
+"""A scripted fleet with its own clock: its events read like a story."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Story:
     """A scripted fleet. Every event happens at `now` and takes no time, unless a duration is given.
 
     Instances are named by the uuid that `rents` returns. Raises `ValueError` if an event makes no
-    sense (starting what is on), `KeyError` for an instance that was never rented.
+    sense (a start of a running instance), `KeyError` for an instance that was never rented.
     """
 
     def __init__(
@@ -33,6 +33,7 @@ class Story:
     ) -> None:
         self.now = now
         self.fleet = Fleet((), options)
+        # no refill: in a story money comes when somebody pays
         self.money = Money(self.fleet, charging, refill=None)
 
     # time
@@ -101,7 +102,7 @@ class Story:
         self.fleet.refresh(life)
 
     def stops(self, a: str, *, stopping_s: int = 0, status: int = 22) -> None:
-        """Stop an instance; `status` is what a stopped instance shows (23: stopped abnormally)."""
+        """Stop an instance; a stopped one shows `status` (23: stopped abnormally)."""
         run = self._on(a)
         self._run(a, replace(run, stop=self.now, stopping_s=stopping_s, stopped_status=status))
 
@@ -212,6 +213,7 @@ class Story:
 
     def records(self) -> list[Record]:
         """Return the records of a listing made now, which the caller may change."""
+        # copies: the fleet shares its records between listings
         copies: list[Record] = json.loads(json.dumps(self.fleet.records(self.now)))
         return copies
 

@@ -21,6 +21,7 @@ def answer(money: Money, t: Instant, query: Query) -> bytes | Fail:
         lines = [line for line in lines if line.order_number == order_number]
     if channel := query.get("charge_channel"):
         lines = [line for line in lines if str(line.charge_channel) == channel]
+    # in which order the source lists its bill is not documented: tests try both
     if money.order == "newest":
         lines = lines[::-1]
     return paged_answer(query, "order_list", lines, _line_record)

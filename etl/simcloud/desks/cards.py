@@ -18,6 +18,7 @@ PATH: Final = "/card/list"
 def answer(money: Money, t: Instant, query: Query) -> bytes | Fail:
     """Return a page of the cards that are bound, the newest first."""
     bound = sorted(money.cards, key=lambda card: (card.bind_time, card.uuid), reverse=True)
+    # cards that expired, or are used up, stay in the list
     cards = [_card(card, money.left_on(card, t), t) for card in bound if card.bind_time <= t]
     return paged_answer(query, "card_list", cards)
 
@@ -28,6 +29,7 @@ def _card(card: Card, left: int, t: Instant) -> Record:
     return {
         "uuid": card.uuid,
         "title": card.title,
+        # a secret, marked as one: tests look for the mark in everything that is written
         "card_no": f"{LEAK_MARK}{number:012d}",
         "face_amount": json_yuan(card.face_amount),
         "sale_price": json_yuan(card.sale_price),

@@ -24,6 +24,7 @@ def answer(money: Money, t: Instant, query: Query) -> bytes | Fail:
 
 def _recharge(number: int, recharge: Recharge) -> Record:
     return {
+        # ordered some seconds before it is paid; never before 1970
         "created_at": recharge.at - min(20, recharge.at),
         "pay_time": recharge.at,
         "out_trade_no": f"R{recharge.at}{number:08d}",
