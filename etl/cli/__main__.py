@@ -1,4 +1,4 @@
-"""Entry point of `python -m etl.cli`, which does what the command `chenyu-etl` does."""
+"""Entry point of `python -m etl.cli`, the same program as the command `chenyu-etl`."""
 
 from etl.cli import main
 

@@ -70,6 +70,7 @@ def rename(context: Context, old: str, new: str) -> None:
     refuse_odd_name(new)
     app = context.app()
     app.require_database()
+    # no poll may be under way: it would go on under the old name, and begin a new history
     with app.store(old).account_lock(), store.writing(app.database) as known:
         known.registry.rename(old, new, app.now())
     say(tr("{old} is {new} now", old=old, new=new))
@@ -91,6 +92,7 @@ def retire(context: Context, name: str, undo: bool) -> None:
 
     app = context.app()
     app.require_database()
+    # the next sync would poll it, and the alerts would be back
     if not undo and name in _configured(context):
         raise SettingsError(
             tr("the config file names account {name!r}, so it is polled and watched", name=name),

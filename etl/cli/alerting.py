@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from etl.alerts.cause import Alert
     from etl.alerts.engine import Sent
 
+# as for a source that is away: it may work later, and nothing is wrong with the words
 UNDELIVERED = 5
 CLEARED_DAYS = 7
 
@@ -65,6 +66,7 @@ def ack(context: Context, alert: tuple[str, ...], is_all: bool) -> None:
 
     KEY is as `alerts list` shows it.
     """
+    # acknowledging nothing, or all beside some, is a slip
     if bool(alert) == is_all:
         raise click.UsageError(localized(tr("name the alerts, or say --all")))
     app = context.app()

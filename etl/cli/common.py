@@ -37,7 +37,7 @@ class Context:
     debug: bool
 
     def read(self) -> LoadedSettings:
-        """Read the settings, and note what is wrong with them."""
+        """Read the settings, and note their faults."""
         from etl import settings
 
         given = {"lang": asked_lang(), **self.options}
@@ -123,6 +123,7 @@ class NamedPath(click.Path):
     """A path that is not empty: an empty one would mean the current folder."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        # an unset variable of a script gives it: -o "$FILE"
         if value == "":
             self.fail("the name is empty", param, ctx)
         return super().convert(value, param, ctx)
@@ -207,11 +208,13 @@ def print_text(text: str) -> None:
 def prepare_streams() -> None:
     """Write characters that the terminal's encoding lacks as `\\u8bad` instead of failing."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        # a title in Chinese must not end a report half-way on a terminal of ASCII
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def fail(error: EtlError) -> None:
     """Print an error and its advice, without secrets that a driver or a service put into it."""
+    # here too: an error may quote what another program was given
     from etl.redact import without_known
 
     say(without_known(localized(tr("error: {message}", message=error.message))))

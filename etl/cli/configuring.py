@@ -26,6 +26,7 @@ def check(context: Context) -> None:
     from etl.settings.checking import notes, problems
 
     reading = context.read()
+    # all at once: who mends one at a time runs this ten times
     errors = [*reading.problems, *problems(reading, os.environ)]
     for error in errors:
         fail(error)
@@ -51,6 +52,7 @@ def show(context: Context, as_json: bool) -> None:
     from etl.settings.showing import rows
 
     reading = context.read()
+    # shown even so: the origin of a value is how people find the wrong one
     for error in reading.problems:
         fail(error)
     listed = rows(reading, os.environ)

@@ -69,8 +69,9 @@ def repair_clock(context: Context, dry_run: bool, yes: bool) -> None:
     app = context.app()
     app.require_database()
     say(tr("by this machine's clock it is {now}", now=iso(app.now())))
+    # tried first, and shown: instants that are written anew cannot be told from true ones later
     repairs, remarks = repair(app.database, app.now(), app.archives(), dry_run=True)
-    print_lines(line for each in repairs for line in each.lines())
+    print_lines(line for planned in repairs for line in planned.lines())
     warn(remarks)
     if not repairs:
         say(tr("no poll lies in the future: nothing to repair"))
@@ -81,7 +82,7 @@ def repair_clock(context: Context, dry_run: bool, yes: bool) -> None:
         say(
             tr(
                 "repaired: {sum} polls are dated anew",
-                sum=sum(len(each.redating.applied) for each in done),
+                sum=sum(len(repaired.redating.applied) for repaired in done),
             )
         )
 

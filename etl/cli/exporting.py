@@ -96,7 +96,9 @@ def focus(
 
     app = context.app()
     app.require_database()
+    # last month: this one is not billed yet
     chosen = month or str(Month.of(app.today()).previous())
+    # an empty file of a month to come would look like a month without cost
     if is_month(chosen) and Month.parse(chosen) > Month.of(app.today()):
         raise SettingsError(
             tr("{chosen} has not begun", chosen=chosen), advice=tr("name a month that has")

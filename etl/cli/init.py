@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,43 +72,62 @@ def init(
     config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
     installing.refuse_known(config, account)
     app = context.app(may_be_new=True)
+    # tried before anything is written: no config of a key that does not work
     key = _good_key(app, account, from_stdin)
     is_new = not config.exists()
     lines, unwritten = _first_lines(context, system)
     location = installing.write_account(config, account, key, lines, system=system)
     say(tr("wrote {config} and {location}", config=config, location=location))
-    for name in unwritten if is_new else [*unwritten, *(line.partition(" ")[0] for line in lines)]:
+    # a config file that was there keeps its lines: none of these is written into it
+    _say_unwritten([*unwritten, *([] if is_new else _setting_names(lines))])
+    if not system and first_sync is not False:
+        _poll_first(context, config, account)
+    if wants_service is None:
+        # root's own service would need a login session that root seldom has
+        asks = is_terminal() and (system or not is_root())
+        wants_service = asks and click.confirm("Install it as a service?", err=True)
+    if wants_service:
+        _install(context, config, _setting_names(lines) if is_new else [], system=system)
+    else:
+        _say_next(_start_command(config, account))
+
+
+def _setting_names(lines: Sequence[str]) -> list[str]:
+    return [line.partition(" ")[0] for line in lines]
+
+
+def _say_unwritten(names: Sequence[str]) -> None:
+    for name in names:
         say(
             tr(
                 "not written there: {name}, as you gave it here; it counts only where it is set",
                 name=name,
             )
         )
-    if not system and first_sync is not False:
-        _poll_first(context, config, account)
-    if wants_service is None:
-        asks = is_terminal() and (system or not is_root())
-        wants_service = asks and click.confirm("Install it as a service?", err=True)
-    if wants_service:
-        from etl.cli.serving import carried_variables
 
-        known = settings.load({}, os.environ, config)
-        environ = carried_variables(context, config, system=system)
-        written = [settings.variable(line.partition(" ")[0]) for line in lines if is_new]
-        for name in (*written, settings.KEY_FILE_VARIABLE):  # the config file has them
-            environ.pop(name, None)
-        print_lines(
-            installing.install(config, known, environ, system=system, folder=None, start=True)
+
+def _install(context: Context, config: Path, written: Sequence[str], *, system: bool) -> None:
+    """Install and start the service; the config file holds the settings `written`."""
+    from etl import settings
+    from etl.cli.serving import carried_variables
+    from etl.service import installing
+
+    known = settings.load({}, os.environ, config)
+    environ = carried_variables(context, config, system=system)
+    # in the unit too, a later change of the config file would have no effect
+    for name in (*map(settings.variable, written), settings.KEY_FILE_VARIABLE):
+        environ.pop(name, None)
+    print_lines(installing.install(config, known, environ, system=system, folder=None, start=True))
+
+
+def _say_next(command: str) -> None:
+    say(
+        tr(
+            "next: {command} run, or {command} service install, or lines for cron:",
+            command=command,
         )
-    else:
-        command = _start_command(config, account)
-        say(
-            tr(
-                "next: {command} run, or {command} service install, or lines for cron:",
-                command=command,
-            )
-        )
-        say(tr("      {command} service print cron", command=command))
+    )
+    say(tr("      {command} service print cron", command=command))
 
 
 def _wants_system(context: Context) -> bool:
@@ -129,6 +149,7 @@ def _good_key(app: Any, account: str, from_stdin: bool) -> str:
     from etl.service import installing
 
     is_asked = not from_stdin and not os.environ.get("CHENYU_API_KEY") and is_terminal()
+    # only somebody who is asked can answer otherwise
     for left in reversed(range(ASKED_TIMES if is_asked else 1)):
         key = _asked_key(from_stdin)
         try:

@@ -61,6 +61,7 @@ def _made(*, is_hidden: bool) -> Any:
         type=click.Choice(LANGUAGES),
         callback=_note,
         expose_value=False,
+        # before the other options: their mistakes are told in its language
         is_eager=True,
         hidden=is_hidden,
         help="Language of texts for people.  [env var: CHENYU_LANG; default: the locale's]",
@@ -85,6 +86,7 @@ def screen_language(
 ) -> str:
     """Return the language of the screen. One that the streams cannot write must be asked for."""
     lang = chosen_language(option, environ, written)
+    # a locale of ASCII would show Chinese as question marks: English is legible
     return lang if option or all(map(_takes_chinese, (sys.stdout, sys.stderr))) else ENGLISH
 
 
@@ -97,7 +99,7 @@ def _takes_chinese(stream: Any) -> bool:
 
 
 def asked_lang() -> str | None:
-    """Return what `--lang` names; None if it was not given."""
+    """Return the language that `--lang` names; None if it was not given."""
     ctx = click.get_current_context(silent=True)
     return None if ctx is None else ctx.meta.get(_META)
 
@@ -177,6 +179,7 @@ def _is_wide(sign: str) -> bool:
 
 def in_language(command: click.Command, lang: str) -> click.Command:
     """Return a copy of a command, and of those below it, whose help is in a language."""
+    # a copy: the catalogs of tests and docs read the English ones
     other = copy.copy(command)
     other.help, other.epilog = _help(command.help, lang), _help(command.epilog, lang)
     other.short_help = _short(other.help)

@@ -151,6 +151,7 @@ def price_model(
         "boot_max_s": boot_max_s,
     }
     now = model(app.database)
+    # only at the change: lengths that somebody chose before stay
     if counts_from == "running" and now.counts_from != "running":
         now = with_learned_boots(app.database, now)
     chosen = replace(now, **{name: value for name, value in given.items() if value is not None})
@@ -360,6 +361,7 @@ def _write_lines(app: App, file: Path, lines: list[str]) -> None:
     if str(file) == STREAM:
         print_lines(lines)
         return
+    # whole or not at all: it is the backup of prices that were typed by hand
     with paths.replacing(file, app.database.files) as written:
         written.write("".join(f"{line}\n" for line in lines).encode())
     say(tr("written to {file}", file=file))

@@ -115,7 +115,7 @@ def show_workbook(
     *,
     is_help: bool,
 ) -> None:
-    """Write the workbook of a month, or print what is in one."""
+    """Write the workbook of a month, or print the list of its sheets."""
     from etl.reports.workbook import SHEETS, write_month
 
     if is_help:

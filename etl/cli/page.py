@@ -45,6 +45,7 @@ def page(
     app = context.app()
     app.require_database()
     app.refuse_unknown_account(account)
+    # before the work: a page of a large account takes seconds
     paths.refuse_spared(output, app.database.files)
     first, last = reports.day_range(since, until, app.today())
     choice = Choice(first, last, account, project)

@@ -95,9 +95,11 @@ def run(
     _require_a_key(app)
     with Systemd(app.environ).starting("bringing the database up to date"):
         is_new = prepare_database(app)
+    # between polls the database is one whole file, which can be copied, moved and restored
     app.database.reopen_each_time()
     path = Path(context.config) if context.config else None
     logs.configure(app.settings.log_format, debug=context.debug)
+    # in the log, not only on a screen: a mistyped path would go on unseen
     if is_new:
         logging.getLogger("etl.daemon").warning("%s: %s", app.database.location, CREATED)
     try:
@@ -191,6 +193,7 @@ def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, st
         given = units.SYSTEM_CONFIG
     path = settings.config_path(os.environ, given)
     carried = carried_variables(context, path, system=system)
+    # the service has no key of this shell: what works here by it would fail there
     own = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     if system:
         file = installing.service_environment()
@@ -222,6 +225,7 @@ def _require_a_key(app: Any) -> None:
             account.key(app.environ)
         except SettingsError as error:
             missing.append(error)
+    # one that lacks its key may get it later; without any there is nothing to do
     if len(missing) == len(app.settings.accounts):
         raise missing[0]
     for missed in missing:

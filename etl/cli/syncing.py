@@ -107,6 +107,7 @@ def sync(
         from etl.service.metrics import write_textfile
 
         write_textfile(app, metrics_file)
+    # a new account has no running time yet: the bill can say something at once
     if any(result.is_backfill for result in results):
         _say_last_month(app)
     if as_json:
@@ -193,6 +194,7 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
                 future=future,
             )
         )
+    # as for a listing that is not whole: something was applied, and something is left
     ctx.exit(3 if tally.damaged or future else 0)
 
 
@@ -279,6 +281,7 @@ def _examine_billing(
 def _progress() -> Any:
     def show(pages: int, expected: int | None) -> None:
         of = f" of {expected}" if expected else ""
+        # a listing of one page is over before anybody reads it
         if pages > 1:
             click.echo(f"\r{pages}{of} pages", err=True, nl=False)
             if pages == expected:
@@ -330,7 +333,7 @@ def _say_result(result: Result) -> None:
 
 
 def _say_last_month(app: App) -> None:
-    """Print what last month cost by the bill that was just read: a first answer for a new user."""
+    """Print last month's cost by the bill that was just read: a first answer for a new user."""
     from etl.history.months import Month
     from etl.status import billed
     from etl.units import MICRO
