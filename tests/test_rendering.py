@@ -42,6 +42,11 @@ def flat(sql: str) -> str:
         ("p.yuan(x), my_yuan(x), yuan (x)", "p.yuan(x), my_yuan(x), yuan (x)"),
         ("'yuan(x) {GAP_S}' \"yuan(x)\" -- yuan(x)", "'yuan(x) {GAP_S}' \"yuan(x)\" -- yuan(x)"),
         ("x > {GAP_S}", "x > 600"),
+        ("columns(u, [day, title?])", "u.day, u.title"),
+        (
+            "alike(u, o, [day, x?])",
+            "u.day = o.day AND (u.x = o.x OR (u.x IS NULL AND o.x IS NULL))",
+        ),
         ("is_price_of(q, u)", None),
     ],
 )
@@ -72,6 +77,14 @@ def test_a_database_spells_out_its_own_functions_too() -> None:
 def test_a_macro_that_is_called_wrongly_is_named(sql: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         expanded(sql)
+
+
+def test_a_list_of_columns_goes_through_a_macro_to_the_columns_of_its_tables() -> None:
+    body = flat(expanded("SELECT * FROM running_by([day, gpu_name?]) p"))
+    assert "SELECT c.day, c.gpu_name, CAST(SUM(c.running_s)" in body
+    assert "GROUP BY c.day, c.gpu_name" in body
+    assert "ON o.day = u.day AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL" in body
+    assert "[" not in body
 
 
 def test_a_view_can_be_called_with_other_tables() -> None:
