@@ -1,3 +1,3 @@
-"""chenyu-etl: what a Chenyu Cloud account runs, kept in SQL, with every version it ever saw."""
+"""chenyu-etl: the instances of Chenyu Cloud accounts in SQL, with every version ever seen."""
 
 __version__ = "0.1.0"

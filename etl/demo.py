@@ -35,6 +35,7 @@ title,owner,project
 """
 """Who pays for what; nobody has said so of the others, as in life."""
 KEY: Final = "sim-key"
+# money changes slowly, and asking for it takes its time
 ALL_EVERY_S: Final = 6 * 3_600
 
 
@@ -74,6 +75,8 @@ class Demo:
                 ),
                 environ={"CHENYU_API_KEY": KEY},
                 clock=self._clock,
+                # simulated too: with the real one every step of the other would be a clock that was
+                # set
                 monotonic=self._clock,
                 sleep=lambda _: None,
             )
@@ -87,6 +90,7 @@ class Demo:
                     if result.error is not None:
                         raise result.error
                 yield number
+            # at the end, as people write rules after the fact
             self._allocate()
 
     def _allocate(self) -> None:
@@ -117,6 +121,7 @@ class Demo:
         kept = [i for i, column in enumerate(columns) if column not in hidden]
         yield ""
         yield f"-- {title}"
+        # of the report on what there is only the machines that run
         since = columns.index("running_since") if "running_since" in columns else None
         running = (row for row in rows if since is None or row[since] is not None)
         cells = [[row[i] for i in kept] for row in islice(running, limit)]
@@ -137,6 +142,7 @@ class Demo:
                     tr("{path} exists and is no demo database", path=self.path),
                     advice=tr("name another file: -o FILE"),
                 )
+            # a log that is left behind would be read into the new file
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 

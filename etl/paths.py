@@ -74,7 +74,7 @@ def try_folder(folder: Path) -> None:
 
 
 def give_to_owner_of(like: Path, path: Path) -> None:
-    """Give what root made to the owner of another file or folder. Otherwise a command by root would
+    """Give a file of root's to the owner of another file or folder. Otherwise a command by root would
     leave files that the service's user cannot open.
     """
     if hasattr(os, "geteuid") and os.geteuid() == 0:
@@ -83,7 +83,7 @@ def give_to_owner_of(like: Path, path: Path) -> None:
 
 
 def advice_on(error: OSError) -> str:
-    """Return what a person can do about a file that the system refuses."""
+    """Return the advice for a file that the system refuses."""
     return _ADVICE_BY_NUMBER.get(error.errno or 0, ANY_ADVICE)
 
 
@@ -112,7 +112,7 @@ def replacing(
 ) -> Iterator[BinaryIO]:
     """Open a file to write that replaces `path` once it is whole; after an error nothing changes.
 
-    It has `mode`, else what the umask allows. A link is replaced, not followed. Raises `SettingsError`
+    It has `mode`, else that of the umask. A link is replaced, not followed. Raises `SettingsError`
     if the file cannot be written, is one of those to be `spared`, or is a device or a pipe.
     """
     if path == STANDARD_OUTPUT:

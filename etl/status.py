@@ -1,4 +1,4 @@
-"""Status from the database alone: what is synced, how fresh it is, and what is odd."""
+"""Status from the database alone: polls and their freshness, fleets, and oddities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from etl.units import DAY_S
 
 
 def status(database: Database, now: Instant) -> dict[str, Any]:
-    """Return what an operator asks first: `polls` (`Freshness` of each account and resource), `fleet`
+    """Return an operator's first figures: `polls` (`Freshness` of each account and resource), `fleet`
     (`FleetCounts` of each account), `doubled` (`Doubled` of each two accounts), `alerts` (how many hold)
     and `channels` (`Trouble` of each that did not take a message of late)."""
     with store.reading(database) as known:
@@ -34,6 +34,7 @@ def status(database: Database, now: Instant) -> dict[str, Any]:
 
 def stale(polls: Sequence[Freshness], accounts: Sequence[str], limit_s: float) -> dict[str, str]:
     """Map each of these accounts that is not fresh to the reason, as far as the database knows."""
+    # of instances alone: what is late about money is not blindness
     instances = {poll.account: poll for poll in polls if poll.resource == INSTANCES.name}
     reasons = {name: _why_stale(instances.get(name), limit_s) for name in accounts}
     return {name: reason for name, reason in reasons.items() if reason is not None}

@@ -10,7 +10,7 @@ from typing import TextIO
 
 
 class LossyStream(io.TextIOWrapper):
-    """A text stream that drops what it cannot write: a full disk, a closed pipe."""
+    """A text stream that drops text that it cannot write: on a full disk, into a closed pipe."""
 
     def write(self, text: str) -> int:
         try:

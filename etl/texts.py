@@ -68,6 +68,7 @@ def localized(value: Any, lang: str | None = None) -> Any:
     """Return a text in a language, by default the screen's; that of an error too; whatever else
     is no `Text` stays as it is."""
     if isinstance(value, Exception):
+        # an error of ours holds its message: shown in the language of the screen, logged in English
         value = next((text for text in value.args if isinstance(text, Text)), value)
     return value.in_language(lang or spoken()) if isinstance(value, Text) else value
 
@@ -101,6 +102,7 @@ def chosen_language(
 ) -> str:
     """Return the language for people: that of `--lang`, its variable, the config file (`written`) or
     the locale, in this order. Whoever reads the settings complains of one that is not known."""
+    # an unknown one is passed over here: help must be readable even so
     named = (option, environ.get(VARIABLE), written)
     return next((lang for lang in named if lang in LANGUAGES), locale_language(environ))
 

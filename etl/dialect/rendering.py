@@ -205,7 +205,7 @@ def _split_names(names: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
-def _columns(table: str, names: str) -> str:
+def _qualified(table: str, names: str) -> str:
     return ", ".join(f"{table}.{name.rstrip('?')}" for name in _split_names(names.strip("[]")))
 
 
@@ -218,4 +218,4 @@ def _alike(table: str, other: str, names: str) -> str:
     return " AND ".join(f"same({a}, {b})" if mark else f"{a} = {b}" for a, b, mark in pairs)
 
 
-_OF_LISTS: Final[Mapping[str, Callable[..., str]]] = {"columns": _columns, "alike": _alike}
+_OF_LISTS: Final[Mapping[str, Callable[..., str]]] = {"columns": _qualified, "alike": _alike}

@@ -78,6 +78,7 @@ def export_focus(
             tr("{path} is neither .csv nor .parquet by its name", path=path),
             advice=tr("name another: -o FILE.csv"),
         )
+    # one transaction for rows and remark: both are about the same data
     with paths.replacing(path, database.files) as file, store.reading(database) as known:
         columns, rows_found = known.exports.focus(month, account)
         kept = [i for i, name in enumerate(columns) if name not in _later_than(version)]
@@ -92,6 +93,7 @@ def export_focus(
 def decimal(value: Any) -> str:
     """Return a number as FOCUS wants it: plain, without exponent, and as short as possible."""
     text = f"{Decimal(str(value)):.{PLACES}f}".rstrip("0").rstrip(".")
+    # a small negative number rounds to it, and no validator takes it for a number
     return "0" if text in ("-0", "") else text
 
 
@@ -128,6 +130,7 @@ def _write_parquet(file: IO[bytes], columns: Sequence[str], batches: Batches) ->
     rows = 0
     with arrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for batch in batches:
+            # by way of text: amounts keep the digits that the CSV has
             texts = [arrow.array(values, arrow.string()) for values in zip(*batch, strict=True)]
             made = [t.cast(field.type) for t, field in zip(texts, schema, strict=True)]
             writer.write_table(arrow.Table.from_arrays(made, schema=schema))

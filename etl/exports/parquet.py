@@ -67,6 +67,7 @@ def export_parquet(
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)
         done = []
+        # one transaction for all tables: they join
         with store.reading(database) as known:
             for table in TABLES:
                 done.append(_export(known.exports, table, stage, period))
@@ -119,6 +120,7 @@ def _partitions(
             for key, part in groupby(keyed, itemgetter(0)):
                 yield key, (names, [row for _, row in part])
 
+    # batches end anywhere: pieces of one partition follow one another
     for key, group in groupby(pieces(), itemgetter(0)):
         yield key, (batch for _, batch in group)
 
@@ -198,6 +200,7 @@ def duckdb_script() -> str:
             files = f"{table.name}/**/*.parquet"
             made.append(
                 f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM read_parquet('{files}',"
+                # our day is a column of the file: one of the folder's name beside it would clash
                 " hive_partitioning = false);"
             )
     for name in names:
@@ -225,6 +228,7 @@ def _take_place(folder: Path, stage: Path) -> None:
     old = folder / OLD
     shutil.rmtree(old, ignore_errors=True)
     old.mkdir()
+    # the mark last: until then the folder is an older export, which the next one replaces
     names = sorted((path.name for path in stage.iterdir()), key=lambda name: name == MARK)
     for name in names:
         if (folder / name).exists():

@@ -1,4 +1,4 @@
-"""One self-contained HTML page of what runs, what it cost, and how sure that is.
+"""One self-contained HTML page: running instances, their cost, and how sure that is.
 
 Every figure on it comes from a report of the same period, so the page and `chenyu-etl report` agree.
 Charts are SVG made here: nothing off the shelf draws time that is only possible as such.

@@ -33,6 +33,7 @@ def pages(database_url: str, now: int) -> dict[str, Any]:
             schema.require(conn)
             zone = Zone(schema.stored_timezone(conn))
         first, last = reports.day_range(None, None, zone.local_date(now))
+        # both languages from one reading: rows are what takes the time
         made = build_all(database, Choice(first, last), zone=zone, now=now)
         return {"pages": made, "policy": policy()}
     finally:
@@ -46,6 +47,7 @@ def main() -> int:
     try:
         answer = pages(order["database_url"], order["now"])
     except EtlError as error:
+        # as an answer: the daemon logs it in its own form
         answer = {"error": error.message}
     json.dump(answer, sys.stdout)
     return 0

@@ -17,9 +17,11 @@ def thousands(value: float | None, digits: int = 1) -> str:
 
 def change(now: float, before: float) -> str:
     """Write how much larger or smaller it is in percent: `▲ 12 %`; nothing if there was nothing before."""
+    # of nothing there is no percentage, and of a credit none that means anything
     if before <= 0:
         return ""
     percent = 100 * (now - before) / before
+    # else ▲ 0 % would point somewhere
     if abs(percent) < 0.5:
         return "± 0 %"
     return f"{'▲' if percent > 0 else '▼'} {abs(percent):,.0f} %"

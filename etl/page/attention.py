@@ -42,6 +42,7 @@ def attention(facts: Facts, words: Translator) -> Iterator[Notice]:
         *_money(facts, words),
         *_observation(facts, words),
     ]
+    # stable: within each half the order of the subjects stays
     yield from sorted(notices, key=lambda notice: not notice.is_urgent)
 
 
@@ -91,6 +92,7 @@ def _machines(facts: Facts, words: Translator) -> Iterator[Notice]:
                 title=_name(row),
             )
             yield Notice(text, f"i-{row['instance_uuid']}", True)
+    # the newest failures are named: more would push everything else off the screen
     failed = [row for row in facts["images"].rows if row["state"] == "failed"]
     for row in failed[:MOST_IMAGES]:
         yield Notice(words("the image of {title} was not saved", title=_name(row)), "images")
@@ -107,6 +109,7 @@ def _name(row: Row) -> str:
 def _money(facts: Facts, words: Translator) -> Iterator[Notice]:
     for row in facts["balance"].rows:
         days = row["days_left"]
+        # cash and cards together: either alone says little of how long all goes on
         if row["channel"] == "all" and days is not None and days <= FEW_DAYS:
             text = words("the balance lasts {days} days", days=thousands(days))
             yield Notice(text, "balance", True)
@@ -121,6 +124,7 @@ def _money(facts: Facts, words: Translator) -> Iterator[Notice]:
             yield Notice(text, "budget")
     for row in facts["causes"].rows:
         difference = row["difference_yuan"] or 0
+        # less than a yuan is rounding by the fen over many lines
         if row["what"] == "unexplained" and abs(difference) >= UNEXPLAINED_YUAN:
             text = words(
                 "{yuan} of the bill are not explained by usage", yuan=yuan_text(difference, words)

@@ -21,6 +21,7 @@ from etl.poll import Instant
 from etl.reports import Column
 from etl.reports.words import VALUES
 
+# the page must stay small: people send it by mail
 MOST_ROWS: Final = 250
 """Rows of the timeline in the page's markup; the script draws the others when they are asked for."""
 MOST_LINES: Final = 80
@@ -46,9 +47,11 @@ def build_all(database: Database, choice: Choice, *, zone: Zone, now: Instant) -
 
 def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> str:
     """Return the page of some facts; `is_live`: the daemon serves it, in the other language too."""
+    # made for each page: filters know its words and its zone
     environment = Environment(
         loader=FileSystemLoader(policy.HERE),
         autoescape=True,
+        # a name that is mistyped in the template is an error, not an empty place
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -75,6 +78,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         payload=payload(facts, rows, MOST_ROWS, words),
         attention=list(attention(facts, words)),
         running=_running(facts),
+        # a period before that nobody observed is no period of cost 0
         was_seen=facts.observed is not None
         and facts.zone.local_date(facts.observed[0]).isoformat() <= facts.before[1],
         rows=rows[:MOST_ROWS],
@@ -105,7 +109,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
 
 
 def _running(facts: Facts) -> list[Row]:
-    """Return the instances that run now, with who pays and what they have cost since their start."""
+    """Return the instances that run now, with their payers and their cost since the start."""
     costs = {r["instance_uuid"]: r["cost_yuan"] for r in facts["runs"].rows if not r["ended_at"]}
     return [
         {

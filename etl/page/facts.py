@@ -76,7 +76,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class ReportQuery:
-    """A report that the page asks, with what it is asked beside the period, and how many rows at most."""
+    """A report that the page asks, with its arguments beside the period, and the most rows of it."""
 
     report: str
     arguments: Mapping[str, str]
@@ -147,6 +147,7 @@ def _read_table(
     names, rows = reports.run(database, report, {**given, "now": now})
     try:
         kept = [dict(zip(names, row, strict=True)) for row in islice(rows, asked.most)]
+        # one row more is asked for, and dropped: only so it is known that there are more
         is_cut = asked.most is not None and next(iter(rows), None) is not None
     finally:
         rows.close()
@@ -163,6 +164,7 @@ def _of_project(tables: Mapping[str, Table], project: str) -> Iterator[tuple[str
     """Keep the rows of one project in tables that tell projects or instances apart; the others are
     marked as whole."""
     mine = {r["instance_uuid"] for r in tables["daily"].rows if r["project"] == project}
+    # what was started today may not have cost anything yet
     mine |= {r["instance_uuid"] for r in tables["now"].rows if r["project"] == project}
     for name, table in tables.items():
         columns = {column.name for column in table.columns}
@@ -184,6 +186,7 @@ def days_before(choice: Choice) -> tuple[str, str]:
     """Return the days to compare with: the same of the last month for a month to date, else as many."""
     first, last = date.fromisoformat(choice.from_day), date.fromisoformat(choice.to_day)
     day = timedelta(days=1)
+    # a month to date is compared with the same days: months differ in length
     if first.day == 1 and (last + day).month in (first.month, first.month % 12 + 1):
         ends = first - day
         begins = ends.replace(day=1)

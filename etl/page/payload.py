@@ -17,6 +17,7 @@ from etl.page.words import Translator
 RUNS: Final = 1_000
 VERSIONS: Final = 800
 """Runs and versions that the page holds, shared out among the instances: it must stay small."""
+# few instances have many each, many have few: at least so many that a page of one says something
 MOST_OF_ONE: Final = 20
 LEAST_OF_ONE: Final = 3
 TEXTS: Final = (
@@ -66,6 +67,7 @@ class _Texts:
         self.texts: dict[str, int] = {}
 
     def __call__(self, text: str | None) -> int:
+        # owners, projects and models stand in thousands of rows: numbers are shorter
         return self.texts.setdefault(text or "", len(self.texts))
 
 
@@ -100,6 +102,7 @@ def payload(facts: Facts, rows: Sequence[TimelineRow], drawn: int, words: Transl
 
 def _safe(text: str) -> Markup:
     """Return JSON that no text in it can end the script element of."""
+    # </script> in a title would end the element; the last two end lines in old JavaScript
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)  # noqa: S704 - every sign that HTML knows is spelled out
@@ -116,6 +119,7 @@ def _instance(row: TimelineRow, texts: _Texts, with_paths: bool) -> list[Any]:
         round(row.hours, 2),
         round(row.hours_min, 2),
         round(row.hours_max, 2),
+        # rows that are in the markup have their paths there
         *([row.sure, row.possible] if with_paths else []),
     ]
 
@@ -157,6 +161,7 @@ def _newest_of_each(
 def _run(row: Row, texts: _Texts, low: int) -> list[Any]:
     """Return a run: begin and end in seconds from the period's own, None if it goes on, and so on."""
     return [
+        # from the period's begin: fewer digits in each of many runs
         from_iso(row["started_at"]) - low,
         from_iso(row["ended_at"]) - low if row["ended_at"] else None,
         *(_plain(row[name], 2) for name in ("hours", "hours_min", "hours_max")),

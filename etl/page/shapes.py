@@ -33,6 +33,7 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """Return the place of a value, moved to the nearer end if it lies outside."""
+        # a period or an axis of no length must not divide by zero
         span = max(self.high - self.low, 1e-9)
         return (min(max(value, self.low), self.high) - self.low) / span * self.size
 
@@ -49,6 +50,7 @@ def ticks(most: float, count: int = 4) -> list[float]:
     step = next(m * unit for m in (1, 2, 2.5, 5, 10) if m * unit >= raw)
     marks = [0.0]
     while marks[-1] < most:
+        # rounded: 0.1 added up is not 0.3
         marks.append(round(marks[-1] + step, 10))
     return marks
 
@@ -70,6 +72,7 @@ def dashes(intervals: Iterable[Interval], middle: float) -> str:
     Each is told by its distance from the one before: there may be ten thousand of them on a page.
     """
     parts, pen = [], 0.0
+    # nearer than the rounding they are one dash anyway
     for begins, ends in merged(intervals, STEP):
         at, length = round(begins, 1), max(round(ends - begins, 1), LEAST)
         parts.append(f"m{_n(at - pen)} 0h{_n(length)}")
@@ -86,6 +89,7 @@ def line(points: Sequence[Point | None]) -> str:
             continue
         parts.append(f"{pen}{_n(point[0])} {_n(point[1])}")
         if pen == "M" and (number + 1 == len(points) or points[number + 1] is None):
+            # a lone day: a path of one point draws nothing without a line of no length
             parts.append("h0")
         pen = "L"
     return "".join(parts)

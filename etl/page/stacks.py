@@ -1,4 +1,4 @@
-"""Stacked bars by day: cost and card-hours, their bounds, the bill, and what has not settled."""
+"""Stacked bars by day: cost and card-hours, their bounds, the bill, and days not settled yet."""
 
 from __future__ import annotations
 
@@ -65,8 +65,10 @@ def cost_by_day(facts: Facts, by: Callable[[Row], str | None], nobody: str) -> S
         bounds[row["day"]][1] += row["cost_yuan_max"] or 0
     is_settled = {row["what"]: row["settled_percent"] == WHOLE for row in facts["cost_day"].rows}
     billed: dict[str, float] = defaultdict(float)
+    # no bill names a project: its line would be that of all of them
     if facts.choice.project is None:
         for row in facts["bills_day"].rows:
+            # half a bill beside a whole day's cost would look like a saving
             if is_settled.get(row["what"], True):
                 billed[row["what"]] += row["billed_yuan"] or 0
     stack = _stack(facts.days, amounts, bounds, billed)
@@ -109,12 +111,14 @@ def _stack(
 ) -> Stack:
     series = _largest(amounts)
     total = {d.day: sum(values.get(d.day, 0) for values in series.values()) for d in days}
+    # one axis for bars, bounds and bill: they are to be compared
     tops = [*total.values(), *(high for _, high in bounds.values()), *drawn.values()]
     marks = ticks(max(tops, default=0))
     height = Scale(0, marks[-1], PLOT_HEIGHT)
     stack = Stack(days, list(series), ticks=[(m, round(PLOT_HEIGHT - height(m), 1)) for m in marks])
     slot = PERCENT / len(days)
     for number, day in enumerate(days):
+        # bars take the middle 72 % of a day, bounds the middle 28 %
         x = round((number + 0.14) * slot, 2)
         stack.bars += _bars(day.day, series, x, round(slot * 0.72, 2), height)
         low, high = bounds.get(day.day, (0.0, 0.0))
@@ -148,6 +152,7 @@ def _bars(day: str, series: Amounts, x: float, width: float, height: Scale) -> l
 
 def _largest(amounts: Amounts) -> dict[str, Mapping[str, float]]:
     """Keep the largest series, and add up the rest."""
+    # by name too, so that equal ones keep their colours from page to page
     ordered = sorted(amounts, key=lambda name: (-sum(amounts[name].values()), name))
     if len(ordered) <= MOST_SERIES:
         return {name: amounts[name] for name in ordered}

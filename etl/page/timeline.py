@@ -90,6 +90,7 @@ def _timeline_row(
         ends = [begins + stretch[name] for name in ("sure_s", "likely_s", "most_s")]
         for n, end in enumerate(ends):
             seconds[n] += max(0, min(end, scale.high) - max(begins, scale.low))
+        # sure time may end before the period while the rest of the stretch lies in it
         if ends[0] > max(begins, scale.low):
             sure.append((scale(begins), scale(ends[0])))
         if ends[2] > max(ends[0], scale.low) and ends[0] < scale.high:
@@ -117,6 +118,7 @@ def _payers(facts: Facts) -> dict[str, tuple[str, str]]:
     """Map instances to project and owner of their newest day, or of now if they cost nothing yet."""
     return {
         row["instance_uuid"]: (row["project"] or "", row["owner"] or "")
+        # days come last and in order, so that the newest one stays
         for row in [*facts["now"].rows, *facts["daily"].rows]
         if row["instance_uuid"]
     }
@@ -132,6 +134,7 @@ def day_marks(facts: Facts, most: int = 16) -> list[DayMark]:
     """Return the days that are named below an axis, as many as fit beside each other."""
     days, scale = facts.days, axis(facts)
     every = -(-len(days) // most)
+    # a phone has room for six dates
     coarse = every * -(-len(days) // (every * 6))
     return [
         DayMark(
@@ -147,7 +150,7 @@ def day_marks(facts: Facts, most: int = 16) -> list[DayMark]:
 
 def unseen(facts: Facts) -> Iterator[Band]:
     """Yield where nothing is known: before the first poll, days without observation, after the newest
-    poll, and what is still to come."""
+    poll, and the days to come."""
     scale = axis(facts)
     for begins, ends, why in _unseen(facts, scale):
         if ends > begins:
@@ -178,6 +181,7 @@ def _gaps(facts: Facts) -> Iterator[Interval]:
     )
     blind = 0
     for (at, change), (until, _) in pairwise(moments):
+        # a band is over all rows: it is drawn only while nobody looked at any account
         blind += change
         if blind == len(accounts):
             yield at, until

@@ -17,6 +17,7 @@ from etl.units import DAY_S, HOUR_S
 PRICE_HEIGHT: Final = 44
 BALANCE_HEIGHT: Final = 180
 MOST_FORECAST_DAYS: Final = 31
+# a price that touches the edge looks cut off
 HEADROOM: Final = 1.15
 LEVELS: Final = 10
 """Shades of a heat map."""
@@ -79,11 +80,12 @@ def _hours(zone: Zone, interval: Interval) -> Iterator[tuple[int, float]]:
 def levels(grid: Sequence[Sequence[float]]) -> list[list[int]]:
     """Return the shade of each value, from 0 to `LEVELS`."""
     most = max(map(max, grid))
+    # rounded up: any use at all is a shade
     return [[-int(-LEVELS * value // most) if most else 0 for value in row] for row in grid]
 
 
 def price_rows(facts: Facts) -> list[PriceRow]:
-    """Return a row for each model: its list price, and what a card-hour of it cost by day."""
+    """Return a row for each model: its list price, and the cost of a card-hour by day."""
     scale = axis(facts)
     paid = _paid_by_day(facts)
     listed = {
@@ -110,6 +112,7 @@ def _paid_by_day(facts: Facts) -> dict[str, dict[str, float]]:
             line_of[2] += row["unpriced_hours"] or 0
     paid: dict[str, dict[str, float]] = defaultdict(dict)
     for (model, day), (cost, hours, unpriced) in sums.items():
+        # minutes divide into absurd prices, and hours without a price into prices that are too low
         if hours >= 0.1 and not unpriced:
             paid[model][day] = cost / hours
     return paid
@@ -167,6 +170,7 @@ def _balance(facts: Facts, account: str, rows: Sequence[Row], total: Row | None)
     last = rows[-1]["day"]
     now_s, now_yuan = ends[last], left[last]
     slow, fast = sorted(_daily_spending(total))
+    # the axis reaches to where the slower of the two would end
     lasts = min(now_yuan / slow if slow else 0, MOST_FORECAST_DAYS) if now_yuan > 0 else 0
     scale = Scale(facts.days[0].starts_s, max(facts.days[-1].ends_s, now_s + lasts * DAY_S))
     marks = ticks(max([*left.values(), 0]))
