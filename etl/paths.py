@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import secrets
+import select
 import shutil
 import stat
 import sys
@@ -41,6 +43,11 @@ NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
 """Flag that refuses to open a link; Windows has none."""
 _NEW_FILE: Final = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0) | NO_LINKS
 TRIED_BYTES: Final = 2**16
+LARGEST_READ_BYTES: Final = 64 * 2**20
+PIPE_WAIT_S: Final = 5
+_PIECE_BYTES: Final = 2**16
+_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Opening a pipe that nobody writes to waits otherwise."""
 
 _ADVICE: Final = {
     **dict.fromkeys(
@@ -71,6 +78,35 @@ def try_folder(folder: Path) -> None:
         file.write(bytes(TRIED_BYTES))
         file.flush()
         os.fsync(file.fileno())
+
+
+def read_whole(path: Path) -> bytes:
+    """Return the content of a file that a person named: settings, a key, prices. Raises `OSError` for one that
+    is larger than any of those, and for a pipe that nobody writes to, which would be waited for without end.
+    """
+    # a shell's <(command) is a pipe as well, so pipes are read, but not for ever
+    with open(os.open(path, os.O_RDONLY | _AT_ONCE), "rb", buffering=0) as file:
+        if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        content = b"".join(_pieces(file))
+    return content
+
+
+def _pieces(file: io.FileIO) -> Iterator[bytes]:
+    """Yield what a file holds, waiting for each piece of a pipe no longer than `PIPE_WAIT_S`."""
+    is_pipe, read = not stat.S_ISREG(os.fstat(file.fileno()).st_mode), 0
+    while True:
+        if is_pipe and not select.select([file], [], [], PIPE_WAIT_S)[0]:
+            raise TimeoutError(errno.ETIMEDOUT, tr("it is a pipe that nobody writes to"))
+        piece = file.read(_PIECE_BYTES)
+        if piece is None:  # nothing was there after all
+            continue
+        if not piece:
+            return
+        read += len(piece)
+        if read > LARGEST_READ_BYTES:
+            raise OSError(errno.EFBIG, tr("it is larger than such a file can be"))
+        yield piece
 
 
 def give_to_owner_of(like: Path, path: Path) -> None:

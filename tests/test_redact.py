@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from etl.cli.common import fail
 from etl.errors import SettingsError
-from etl.redact import MASK, redact, remember_address, remember_url, scrub
+from etl.redact import MASK, redact, remember_address, remember_url, scrub, scrub_foreign
 from etl.resources.instances import read
 from etl.resources.listing import parse_json
 from etl.simcloud import LEAK_MARK, Story
@@ -430,3 +430,129 @@ def test_a_secret_is_known_in_forms_of_other_programs(text: str) -> None:
 )
 def test_what_looks_a_little_like_a_secret_stays(text: str) -> None:
     assert redact(text) == scrub(text) == text
+
+
+# one or more for each kind of program and file that a password stands in
+LINES = [
+    f"db.example.com:5432:lab:etl:{CANARY}",
+    f"*:*:*:etl:{CANARY}",
+    f"[fe80::1]:5432:lab:etl:{CANARY}",
+    f"wandb login --relogin {CANARY}",
+    f"vault login -no-print {CANARY}",
+    f"anything login --quiet {CANARY}0123456789",
+    f"huggingface-cli login --token {CANARY}",
+    f"ngrok config add-authtoken {CANARY}",
+    f"echo {CANARY} | sudo -S apt update",
+    f"printf '%s\\n' '{CANARY} x' | sudo -kS ls",
+    f'echo "root:{CANARY}"|sudo chpasswd',
+    f"echo {CANARY} | docker login -u me --password-stdin registry.example.com",
+    f"echo {CANARY} | vncpasswd -f > ~/.vnc/passwd",
+    f"sudo -S ls <<< {CANARY}",
+    f"gh auth login --with-token <<<'{CANARY}'",
+    f"xfreerdp /v:host /u:me /p:{CANARY}",
+    f"cmdkey /add:host /user:me /pass:{CANARY}",
+    f"net use Z: \\\\h\\s /user:me {CANARY}",
+    f"net user admin {CANARY} /add",
+    f"vncpasswd {CANARY}",
+    f"plink -pw {CANARY} host",
+    f"curl --proxy-user 'a:{CANARY}' http://h",
+    f"http -a me:{CANARY} h",
+    f"smbclient -U me%{CANARY} //h/s",
+    f"lftp -u me,{CANARY} h",
+    f"sqlplus lab/{CANARY}@h",
+    f"jdbc:oracle:thin:lab/{CANARY}@h:1521/x",
+    f"7z x -p{CANARY} a.7z",
+    f"unzip -P {CANARY} x.zip",
+    f"ssh-keygen -N '{CANARY}' -f k",
+    f"openssl enc -k {CANARY}",
+    f"ldapsearch -D cn=me -w {CANARY}",
+    f"mosquitto_pub -u me -P {CANARY} -t x",
+    f"twine upload -u __token__ -p {CANARY}",
+    f"az login --service-principal -u a -p {CANARY} --tenant t",
+    f"htpasswd -b f me {CANARY}",
+    f"rabbitmqctl add_user me {CANARY}",
+    f"wpa_passphrase net {CANARY}",
+    f"requirepass {CANARY}",
+    f"enable secret 5 {CANARY}",
+    f"aws configure set aws_secret_access_key {CANARY}",
+    f"rclone config create x s3 secret_access_key {CANARY}",
+    f"machine h login me account x password {CANARY}",
+    f"default login anonymous password {CANARY}",
+    f"kubectl create secret generic x --from-literal=db={CANARY}",
+    f"kind: Secret\nmetadata:\n  name: x\ndata:\n  db: {CANARY}\n  user: {CANARY}\n",
+    f"- kind: Secret\n  stringData:\n    db: |\n      {CANARY}\n",
+    f"kind: Secret\ndata: {{db: {CANARY}}}",
+    json.dumps({"kind": "Secret", "data": {"db": CANARY}}),
+    f"ALTER USER me WITH PASSWORD '{CANARY}'",
+    f'CREATE USER me IDENTIFIED BY "{CANARY}"',
+    f"SET PASSWORD = PASSWORD('{CANARY}')",
+    f"gradio auth=('me', '{CANARY}')",
+    f"id_rsa: |\n  {CANARY}\n",
+    f"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n{CANARY}\n---- END SSH2 ENCRYPTED PRIVATE KEY ----",
+    f"password (root): {CANARY}",
+    f"密码(root)：{CANARY}",
+    f"Password for root is {CANARY}",
+    f"用户名 root 密码 {CANARY}",
+    f"jupyter lab --IdentityProvider.token {CANARY}",
+]
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_a_password_in_a_line_of_a_program_is_cut(text: str) -> None:
+    for left in (redact(text), scrub(f"10:00:00 error: {text}"), json.dumps(redact({"x": text}))):
+        assert CANARY not in left
+        assert MASK in left
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "wandb login failed",
+        "vault login failed: permission denied",
+        "login failed for user root",
+        "login root@gz14.chenyu.cn",
+        "docker login registry1.example.com",
+        "default password policy",
+        "enable password login",
+        "the password is wrong",
+        "username or password wrong",
+        "max tokens 128k",
+        "pass 3 of 5",
+        "echo training | wc -l",
+        "msbuild /p:Configuration=Release",
+        "127.0.0.1:8080:80",
+        "2001:db8:85a3:8d3:1319:8a2e:370:7348",
+        "aa:10:02:03:04:05",
+        "GPU-0:8192:24576:10:20",
+        "kind: Pod\ndata:\n  x: 1\n",
+        "zip -r x.zip dir",
+        "identified by John",
+        "CHENYU_API_KEY_FILE /home/x/k.txt",
+    ],
+)
+def test_a_line_of_a_program_without_a_password_stays(text: str) -> None:
+    assert redact(text) == scrub(text) == redact({"title": text})["title"] == text
+
+
+@pytest.mark.parametrize(
+    "piece", ["login ", "mysql ", "a:1000:", "password (", "echo 'x", "data:\n  x", "net use "]
+)
+def test_long_lines_of_programs_take_no_longer_than_their_length(piece: str) -> None:
+    """Quadratic time would take hours."""
+    scrub(piece * (100_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("key xK3Y0000 refused", f"key {MASK} refused"),
+        ("refused CANARYmsgX", f"refused {MASK}"),
+        ("InstanceNotFound in cn-hangzhou", "InstanceNotFound in cn-hangzhou"),
+        ("余额不足，请充值后再试", "余额不足，请充值后再试"),
+        ("APIKey disabled at 1790000000", "APIKey disabled at 1790000000"),
+        ("page_size must be at most 100", "page_size must be at most 100"),
+    ],
+)
+def test_an_odd_word_of_a_stranger_may_be_a_key(text: str, left: str) -> None:
+    assert scrub_foreign(text) == left

@@ -32,6 +32,7 @@ from etl.books.spelling import (
 from etl.errors import SettingsError
 from etl.history.days import Zone, iso
 from etl.money.amounts import NoAmount, yuan_of
+from etl.paths import read_whole
 from etl.poll import Instant
 from etl.texts import tr
 from etl.units import MICRO
@@ -194,7 +195,7 @@ def read(path: Path, columns: Mapping[str, Sequence[str]]) -> Document:
     if path == STANDARD_INPUT:
         return parse("standard input", sys.stdin.buffer.read(), columns)
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as error:
         raise SettingsError(
             tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from etl.redact.known import MASK, known, remember, remember_address, remember_url
 from etl.redact.names import is_card_number, is_secret
-from etl.redact.text import cut_secrets, cut_sure_secrets
+from etl.redact.text import cut_odd_words, cut_secrets, cut_sure_secrets
 
 _IDENTITIES: Final = frozenset(
     {"instance_uuid", "image_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no"}
@@ -36,6 +36,7 @@ _NAMING: Final = ("name", "key", "Name", "Key", "k", "field", "label", "名称",
 _NAMED: Final = frozenset({"value", "val", "Value", "v", "content", "值", "内容"})
 """Members that make a pair: `{"name": "PASSWORD", "value": "…"}`."""
 _LONGEST_PAIR: Final = 6
+_KUBERNETES: Final = ("data", "stringData", "binaryData")
 _NAME: Final = re.compile(r"[\w. -]{1,60}")
 _NESTED: Final = frozenset({dict, list})
 _KEPT: Final = 10_000
@@ -68,6 +69,13 @@ def redact(value: Any) -> Any:
 def scrub(text: str) -> str:
     """Return `text` for a log, an error or a screen: without secrets, those that the process knows as well."""
     return cut_secrets(known.cut(text))
+
+
+def scrub_foreign(text: str) -> str:
+    """Return what a stranger says for a log or an error. A source that repeats a key, or a part of it, may do so
+    in any words, so that odd words go too.
+    """
+    return cut_odd_words(scrub(text))
 
 
 def without_known(text: str) -> str:
@@ -179,6 +187,8 @@ def _redact_members(members: dict[str, Any]) -> dict[str, Any]:
     # a larger object is a record that has a name, not a name beside its value
     if len(left) <= _LONGEST_PAIR and _names_a_secret(members):
         left.update({name: mask(members[name]) for name in _NAMED if name in members})
+    if members.get("kind") == "Secret":  # of Kubernetes, whose members go by any name
+        left.update({name: mask(members[name]) for name in _KUBERNETES if name in members})
     if _renamed:
         left = {_renamed.get(name, name): value for name, value in left.items()}
     return left
@@ -222,5 +232,6 @@ __all__ = [
     "remember_address",
     "remember_url",
     "scrub",
+    "scrub_foreign",
     "without_known",
 ]

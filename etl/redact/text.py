@@ -12,16 +12,16 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import unquote
 
+from etl.redact.commands import ODD, VALUE, cut_commands
 from etl.redact.known import MASK
 from etl.redact.names import is_card_number, is_secret
 
 _DECODINGS: Final = 5
 """So often a text may be percent-encoded over and over."""
-_VALUE: Final = r"('[^']*'|\"[^\"]*\"|[^\s'\"]+)"
 
 _PRIVATE_KEY: Final = re.compile(
-    r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10}-----"
-    r".*?(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10}-----|\Z)",
+    r"-{4,5} ?BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10} ?-{4,5}"
+    r".*?(?:-{4,5} ?END [A-Z0-9 ]{0,30}PRIVATE KEY[A-Z ]{0,10} ?-{4,5}|\Z)",
     re.DOTALL,
 )
 _VENDOR_KEY: Final = re.compile(
@@ -55,10 +55,6 @@ _BLOCK: Final = re.compile(
     r"(?<![\w-])([\w-]{1,60}+)(:[ \t]*[|>][+-]?[ \t]*\n)((?:[ \t]+[^\n]*\n?)+)"
 )
 """A text of several lines in YAML."""
-_SHELL_WORD: Final = re.compile(
-    r"(?<![\w-])([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)++)([ \t]+)(?=[^\s]{0,80}[0-9])([^\s\"'<>=:]{8,})"
-)
-"""`ENV NAME value` of a Dockerfile."""
 _BEARER: Final = re.compile(r"(?i)(?<!\w)(bearer\s+)([\w.~+/=-]{6,})")
 _BASIC: Final = re.compile(r"(?i)(?<!\w)(basic\s+)([A-Za-z0-9+/_-]{4,}={0,2})")
 _COOKIE: Final = re.compile(r"(?i)(?<!\w)((?:set-)?cookie2?\s{0,4}[:=]\s{0,4}+)[^\n\"'*][^\n\"']*")
@@ -71,20 +67,14 @@ _SURE_USER_INFO: Final = re.compile(
     r"(?=@(?:[A-Za-z][\w-]{0,62}\.[A-Za-z][\w.-]|[0-9]{1,3}(?:\.[0-9]{1,3}){3}|localhost\b))"
 )
 # what follows must not be an option itself: `--password --user x` gives none
-_OPTION: Final = re.compile(rf"(?<![\w-])(--?([A-Za-z][\w-]*+)\s+)(?!-){_VALUE}")
-# these programs take a password without naming it: `mysql -psecret`, `curl -u name:secret`
-_PROGRAM: Final = re.compile(
-    r"(?<!\w)((?i:sshpass)\b[^\n|;&]{0,60}?\s-p\s*"
-    r"|(?i:mysql|mariadb)\w{0,8}[^\n|;&]{0,200}?\s-p"
-    r"|(?i:mongo)\w{0,8}[^\n|;&]{0,200}?\s-p\s*"
-    r"|(?i:docker|podman|skopeo)\s+login\b[^\n|;&]{0,200}?\s-p\s*"
-    r"|(?i:redis-cli)\b[^\n|;&]{0,200}?\s-a\s*"
-    rf"|(?i:curl|wget)\b[^\n|;&]{{0,400}}?\s-u\s*[\w.@+-]{{1,64}}:){_VALUE}"
+_OPTION: Final = re.compile(rf"(?<![\w-])(--?([A-Za-z][\w.-]*+)\s+)(?!-){VALUE}")
+_FOLLOWED: Final = re.compile(
+    r"(?<![\w-])([\w.-]{1,60}+)"
+    r"(?:\s?[(（][^()（）\n]{1,20}[)）]\s?[:=：＝]?\s{0,4}|\s{1,4}for\s{1,4}[^\s:]{1,40}(?:\s{1,4}is\s|:\s)\s{0,3}"
+    r"|\s{0,4}(?:是|为)\s{0,4}|\s{1,4}is\s{1,4}|\(\s?(?=['\"])|\s{1,4})"
 )
-_SPACED: Final = re.compile(
-    r"(?i)(?<!\w)((?:password|passwd|passphrase|pwd|密码|口令)(?:\s{0,4}(?:is|是|为))?\s{1,4})"
-    r"(?=[^\s]{0,60}[0-9])([^\s\"'<>=:]{4,})"
-)
+"""A name, and what may stand between it and its value instead of a sign."""
+_FOLLOWING: Final = re.compile(rf"{ODD}(\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'<>=:]{{4,}})")
 _SPACED_CHINESE: Final = re.compile(
     r"((?:密码|密碼|口令)(?:\s{0,4}[是为]\s{0,4}|\s{1,4}))"
     r"(?=[^\s]{0,60}[0-9])([^\s\"'<>=:：＝*]{4,})"
@@ -92,11 +82,13 @@ _SPACED_CHINESE: Final = re.compile(
 # possessive: a long name is read once, not once more from each of its letters
 _NAME: Final = re.compile(r"(?<![\w-])([\w-]++)(\]?\\*[\"']?\s{0,4}(=>|[:=：＝])\s{0,4})")
 _ASSIGNED: Final = re.compile(
-    r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)|((?:(?i:bearer|basic|digest)\s+)?[^\s\"'<>]+)", re.DOTALL
+    r"(?:[A-Za-z_][\w.]{0,40}\(\s?(?=[\"']))?"  # a function's name: PASSWORD('…')
+    r"(\\*[\"'])(.*?)(?:(?<!\\)\1|\Z)|((?:(?i:bearer|basic|digest)\s+)?[^\s\"'<>]+)",
+    re.DOTALL,
 )
 _SURELY: Final = re.compile(
-    r"[=:：＝@$]|[_-][\w-]{12}|eyJ|AKIA|ASIA|LTAI|AKID|AIza|-----BEGIN"
-    r"|(?i:bearer|basic|sshpass|mysql|mariadb|mongo|login|redis-cli|curl|wget)\s"
+    r"[=:：＝@$|<(]|[_-][\w-]{12}|eyJ|AKIA|ASIA|LTAI|AKID|AIza|----[- ]BEGIN|\s-|\s/p"
+    r"|(?i:bearer|basic|login|token|pass|secret|community|identified|user)"
 )
 """Without one of these a text holds nothing that is surely a secret."""
 _STRONG: Final = re.compile(r"pass|pwd|pw$|secret|密|口令|mima", re.IGNORECASE)
@@ -104,6 +96,12 @@ _STRONG: Final = re.compile(r"pass|pwd|pw$|secret|密|口令|mima", re.IGNORECAS
 _ORDINARY: Final = re.compile(r"[a-z]{1,12}[.,;:!)]?|[^\w*]*", re.ASCII)
 _WORDS_LONGEST: Final = 6
 """Chinese has no spaces: of a run of its characters, these many before the colon are the name."""
+
+_LONG_WORD: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8,}(?![A-Za-z0-9])")
+_NAME_LIKE: Final = re.compile(
+    r"[a-z]+|[A-Z]+|[A-Z]?[a-z]+(?:[A-Z]{1,3}[a-z]+){0,8}|[A-Z]{2,5}[a-z]{3,}|[0-9]{1,14}"
+)
+"""Plain words, names such as `InstanceNotFound`, and numbers of an instant's length."""
 
 _URL: Final = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*+://)([^\s\"'<>]*)")
 _BARE_URL: Final = re.compile(
@@ -130,20 +128,26 @@ def cut_sure_secrets(text: str) -> str:
     return _cut_assigned(text, _surely)
 
 
+def cut_odd_words(text: str) -> str:
+    """Return words of a stranger without those that may be a key: long ones that mix letters with digits,
+    or capitals with small letters as no name does.
+    """
+    return _LONG_WORD.sub(lambda m: m[0] if _NAME_LIKE.fullmatch(m[0]) else MASK, text)
+
+
 def _cut(text: str) -> str:
     text = _KEY.sub(MASK, _cut_forms(_cut_urls(text)))
     if "@" in text:
         text = _USER_INFO.sub(rf"\1{MASK}", text)
     text = _OPTION.sub(lambda m: m[1] + MASK if is_secret(m[2]) else m[0], text)
     text = _cut_assigned(_COOKIE.sub(rf"\1{MASK}", text), _probably)
-    text = _SHELL_WORD.sub(lambda m: m[1] + m[2] + MASK if is_secret(m[1]) else m[0], text)
-    return _SPACED_CHINESE.sub(rf"\1{MASK}", _SPACED.sub(rf"\1{MASK}", text))
+    return _SPACED_CHINESE.sub(rf"\1{MASK}", _cut_following(text))
 
 
 def _cut_forms(text: str) -> str:
     """Return the text without secrets whose form no other text has."""
     # a search for a fixed text is many times as fast as a pattern that finds nothing
-    if "-----BEGIN" in text:
+    if "BEGIN" in text:
         text = _PRIVATE_KEY.sub(MASK, text)
     text = _PASSWORD_HASH.sub(MASK, _PUTTY_KEY.sub(MASK, _VENDOR_KEY.sub(MASK, text)))
     text = _HOOK.sub(rf"\1{MASK}", _HEADER.sub(rf"\1{MASK}", text))
@@ -153,7 +157,7 @@ def _cut_forms(text: str) -> str:
         text = _BLOCK.sub(_without_block, text)
     text = _BEARER.sub(rf"\1{MASK}", text)
     text = _BASIC.sub(lambda m: m[1] + MASK if _is_user_info(m[2]) else m[0], text)
-    return _PROGRAM.sub(rf"\1{MASK}", text)
+    return cut_commands(text)
 
 
 def _without_block(match: re.Match[str]) -> str:
@@ -220,6 +224,30 @@ def _cut_assigned(text: str, is_cut: Choice) -> str:
         parts += [text[done : value.start()], quote, left, quote]
         done = value.end()
     return "".join([*parts, text[done:]])
+
+
+def _cut_following(text: str) -> str:
+    """Return the text without odd words that follow a secret's name, such as `password is …` and
+    `ENV API_KEY …`.
+    """
+    parts, done = [], 0
+    for match in _FOLLOWED.finditer(text):
+        if match.start() < done or not is_secret(match[1]):
+            continue
+        value = _FOLLOWING.match(text, match.end())
+        if value is None or not _follows(match[1], value[1]):
+            continue
+        parts += [text[done : match.end()], MASK]
+        done = value.end()
+    return "".join([*parts, text[done:]])
+
+
+def _follows(name: str, value: str) -> bool:
+    if _STRONG.search(name):
+        return value.strip("\"'") not in ("", MASK)
+    is_mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+    # an English word such as `key` or `session` is followed by much that is no secret
+    return len(value) >= 8 and value[0] not in "\"'" and (is_mixed or "_" in name or "." in name)
 
 
 def _probably(name: str, separator: str, value: str) -> bool:

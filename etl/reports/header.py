@@ -116,7 +116,7 @@ def parse_report(name: str, path: Path) -> Report:
     header: list[str] = []
     body: list[str] = []
     # editors on Windows put a mark at the beginning, which would be no comment
-    for line in path.read_text(encoding="utf-8-sig").splitlines():
+    for line in paths.read_whole(path).decode("utf-8-sig").splitlines():
         # only the leading comment: later ones belong to the SQL
         is_header = line.startswith("--") and not body
         (header if is_header else body).append(

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from etl.app import App
 from etl.errors import SettingsError
-from etl.paths import file_name, replacing
+from etl.paths import file_name, read_whole, replacing
 from etl.resources import INSTANCES
 from etl.service import units
 from etl.settings import LoadedSettings, Settings, refuse_odd_name, variable
@@ -113,7 +113,7 @@ def service_environment(file: Path = units.ENVIRONMENT) -> dict[str, str]:
     not there. Raises `SettingsError` if it cannot be read.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        lines = read_whole(file).decode().splitlines() if file.exists() else []
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             tr(
@@ -205,7 +205,7 @@ def _create(path: Path, content: str, mode: int) -> None:
 
 def _config_tables(config: Path) -> dict[str, dict[str, object]]:
     try:
-        return tomllib.loads(config.read_text(encoding="utf-8-sig")) if config.exists() else {}
+        return tomllib.loads(read_whole(config).decode("utf-8-sig")) if config.exists() else {}
     except (OSError, ValueError) as error:
         raise SettingsError(
             tr("{config} cannot be read ({name})", config=config, name=type(error).__name__),

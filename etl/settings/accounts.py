@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from etl.errors import NoKey, SettingsError
-from etl.paths import file_name
+from etl.paths import file_name, read_whole
 from etl.redact import remember
 from etl.settings.file import table, unknown_names
 from etl.settings.problems import Problems
@@ -217,7 +217,7 @@ def refuse_odd_name(name: str, origin: str = "") -> None:
 
 def _read_key(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_whole(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         # no cause is kept: a decoding error holds the bytes that it could not read
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

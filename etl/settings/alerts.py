@@ -22,6 +22,7 @@ from etl.alerts.options import read as read_options
 from etl.alerts.owners import Owner
 from etl.alerts.rules import RULES, rule
 from etl.errors import SettingsError
+from etl.paths import read_whole
 from etl.redact import remember_address
 from etl.settings.file import nearest
 from etl.settings.problems import Problems
@@ -60,7 +61,7 @@ class Secret:
         if not value and self.file is not None:
             try:
                 # editors of Windows write a byte order mark, which is no part of an address
-                value = self.file.read_text(encoding="utf-8-sig")
+                value = read_whole(self.file).decode("utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
                 why = getattr(error, "strerror", None) or "it is no text"
                 raise SettingsError(

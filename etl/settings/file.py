@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from etl.errors import SettingsError
+from etl.paths import read_whole
 from etl.settings.text import clean
 from etl.texts import tr
 
@@ -35,7 +36,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """Return the tables of a config file. Raises `SettingsError` if it cannot be read."""
     try:
         # editors of Windows write a byte order mark, which TOML refuses
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_whole(path).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
             tr("config file {path} cannot be read: {reason}", path=path, reason=_reason(error)),

@@ -7,6 +7,7 @@ are read here alone. Foreign words pass through `safe_words` before they may sta
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from etl.errors import Changed, ErrorKind, Missing, Refused, SourceError, Unavailable
-from etl.redact import scrub
+from etl.redact import scrub, scrub_foreign
 from etl.resources.listing import parse_json
 from etl.source.proxies import Proxy
 from etl.texts import tr
@@ -80,7 +81,7 @@ def fault_of(
         signs.append("not JSON")
     elif code:
         signs.append(f"code {code}")
-    words = safe_words(envelope.msg) if envelope else ""
+    words = safe_words(envelope.msg, scrub_foreign) if envelope else ""
     what = f"GET {path}: {', '.join(signs)}{words and ': '}{words}"
     faults = [n for n in (0 if 200 <= status < 300 else status, code) if n]
     return _error(what, faults, envelope is not None, _wait_s(retry_after, answer), proxy)
@@ -115,14 +116,14 @@ def advice_through(advice: str, proxy: Proxy | None) -> str:
     return f"{advice}; check {proxy.variable}, or name the host in NO_PROXY"
 
 
-def safe_words(text: Any) -> str:
-    """Return foreign words in a form that is safe in a message: without the key, URLs cut down,
+def safe_words(text: Any, cut: Callable[[str], str] = scrub) -> str:
+    """Return foreign words in a form that is safe in a message: without what `cut` finds secret, on
     one line.
     """
     if not isinstance(text, str):
         return ""
     # secrets go before the text is shortened: half a secret is recognised no more
-    words = scrub(text)[: 10 * WORDS_LIMIT]
+    words = cut(text)[: 10 * WORDS_LIMIT]
     words = "".join(c if c.isprintable() else " " for c in words).strip()
     return words if len(words) <= WORDS_LIMIT else words[: WORDS_LIMIT - 1] + "…"
 
