@@ -29,7 +29,7 @@ ROOMS = (
     "history.lengths history.starts history.ends history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.polling alerts.rules alerts.message",
-    "books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",
+    "books.documents books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",
     "store alerts status reports",
     "apply rebuild books exports",
     "replay repair",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from openpyxl import load_workbook
 
-from etl.books.entries import parse
+from etl.books.documents import parse
 from etl.books.price_files import COLUMNS as PRICES
 from etl.books.price_files import prices_of
 from etl.books.rule_files import COLUMNS as RULES

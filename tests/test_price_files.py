@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from etl.books.entries import read
+from etl.books.documents import read
 from etl.books.price_files import (
     COLUMNS,
     export_prices,

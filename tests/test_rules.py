@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from etl import reports
-from etl.books.entries import read
+from etl.books.documents import read
 from etl.books.rule_files import (
     COLUMNS,
     export_rules,

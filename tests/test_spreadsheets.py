@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from etl.books.entries import Document, parse, read
+from etl.books.documents import Document, parse, read
 from etl.books.price_files import COLUMNS as PRICES
 from etl.books.price_files import prices_of
 from etl.books.rule_files import COLUMNS as RULES

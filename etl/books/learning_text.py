@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
-from etl.books.entries import exact_yuan
 from etl.books.learning import Lesson
+from etl.books.writing import exact_yuan
 from etl.history.days import iso
 from etl.money.billing.judgement import (
     FEWEST_WINDOWS,

@@ -8,16 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from etl import store
-from etl.books.entries import (
-    Document,
-    Entry,
-    Wrong,
-    day_or_moment,
-    exact_yuan,
-    read,
-    write,
-)
+from etl.books.documents import Document, read
+from etl.books.entries import Entry, Wrong
 from etl.books.imports import Imported, refuse_empty, run_import
+from etl.books.writing import day_or_moment, exact_yuan, write
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.codes import UNITS
@@ -164,6 +158,7 @@ def _read_override(entry: Entry, zone: Zone) -> Override:
     source = entry.one_of("source", ("user", "bill"), "user")
     per = entry.one_of("per", ("gpu", "instance"), "gpu")
     unit = entry.one_of("unit", UNITS)
+    valid_from, valid_to = entry.period(zone)
     override = Override(
         unit=unit,
         price_microcny=entry.microcny("price", HIGHEST_MICROCNY),
@@ -175,16 +170,14 @@ def _read_override(entry: Entry, zone: Zone) -> Override:
         no_card=entry.flag("no_card"),
         per="instance" if per == "instance" else "gpu",
         adds=entry.flag("adds"),
-        valid_from=entry.instant("valid_from", zone),
-        valid_to=entry.instant("valid_to", zone),
+        valid_from=valid_from,
+        valid_to=valid_to,
         note=entry.text("note"),
         source="bill" if source == "bill" else "user",
     )
     # if they were of two models, the price would hold for nothing
     if override.gpu_uuid is not None and override.gpu_name is not None:
         raise Wrong(tr("name gpu_uuid or gpu_name, not both"))
-    if override.valid_to is not None and override.begins >= override.valid_to:
-        raise Wrong(tr("valid_to must be later than valid_from"))
     return override
 
 

@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from etl import store
-from etl.books.entries import (
-    STANDARD_INPUT,
-    Document,
-    Entry,
-    Wrong,
-    day_or_moment,
-    exact_yuan,
-    parse,
-    read,
-    write,
-)
+from etl.books.documents import STANDARD_INPUT, Document, parse, read
+from etl.books.entries import Entry, Wrong
 from etl.books.imports import Imported, refuse_empty, run_import
 from etl.books.rule_remarks import RuleFile, rule_remarks
+from etl.books.writing import day_or_moment, exact_yuan, write
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone
@@ -228,6 +220,7 @@ def _trials(batch: InstanceBatch, rules: Sequence[Rule], words: str | None) -> I
 
 
 def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
+    valid_from, valid_to = entry.period(zone)
     # numbered by its place: the first rule that matches holds
     rule = Rule(
         rule_no=number,
@@ -238,15 +231,13 @@ def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
         project=entry.text("project"),
         owner=entry.text("owner"),
         cost_centre=entry.text("cost_centre"),
-        valid_from=entry.instant("valid_from", zone),
-        valid_to=entry.instant("valid_to", zone),
+        valid_from=valid_from,
+        valid_to=valid_to,
         note=entry.text("note"),
     )
     # it would match and say nothing, and so hide the rules after it
     if not (rule.project or rule.owner or rule.cost_centre):
         raise Wrong(tr("a rule names a project, an owner or a cost_centre"))
-    if rule.valid_to is not None and (rule.valid_from or 0) >= rule.valid_to:
-        raise Wrong(tr("valid_to must be later than valid_from"))
     return rule
 
 

@@ -56,6 +56,7 @@ FLAGS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "y", "1", "是", "√", "真"), True),
     **dict.fromkeys(("false", "no", "n", "0", "否", "×", "假"), False),
 }
+_FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠']")
 # two days early: Excel counts from 1, and has a 29 February 1900
 _EXCEL_EPOCH: Final = date(1899, 12, 30)
 _FIRST_SERIAL: Final = 36_526  # 2000-01-01: a smaller number is no day that anybody means here
@@ -147,3 +148,17 @@ def _day_of_serial(number: float) -> date:
     if number != int(number) or not _FIRST_SERIAL <= number <= _LAST_SERIAL:
         raise ValueError(f"{number} is no day")
     return _EXCEL_EPOCH + timedelta(days=int(number))
+
+
+def quoted_cell(text: str) -> str:
+    """Return a cell of CSV that no spreadsheet runs as a formula.
+
+    Such text, and text that begins with an apostrophe, gets one in front, which `unquoted_cell` undoes.
+    """
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def unquoted_cell(cell: Any) -> Any:
+    """Return a cell as it was before `quoted_cell`; anything else is returned as it is."""
+    is_quoted = isinstance(cell, str) and cell.startswith("'") and _FORMULA.match(cell[1:])
+    return cell[1:] if is_quoted else cell

@@ -289,7 +289,7 @@ def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) 
 
 
 def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
-    from etl.books.entries import day_or_moment, exact_yuan
+    from etl.books.writing import day_or_moment, exact_yuan
     from etl.money.tariffs import PER_S
 
     units = {seconds: unit for unit, seconds in PER_S.items()}
@@ -308,8 +308,8 @@ def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
 
 
 def _rule_row(held: RuleInForce, zone: Zone) -> Sequence[Any]:
-    from etl.books.entries import day_or_moment
     from etl.books.rule_remarks import condition
+    from etl.books.writing import day_or_moment
 
     rule = held.rule
     payers = rule.project, rule.owner, rule.cost_centre
@@ -319,7 +319,7 @@ def _rule_row(held: RuleInForce, zone: Zone) -> Sequence[Any]:
 
 def _trial_rows(trial: RuleTrial, zone: Zone) -> Iterator[Sequence[Any]]:
     """Yield a row for each allocation of an instance over time."""
-    from etl.books.entries import day_or_moment
+    from etl.books.writing import day_or_moment
     from etl.money.allocation import NO_RULE
 
     instance = trial.account, trial.instance_uuid, trial.title
