@@ -18,7 +18,7 @@ from bench.databases import places
 from etl import reports, tables
 from etl.dialect import Database, open_database
 from etl.history.days import Zone
-from etl.history.usage import Evidence, Stretch, Terms
+from etl.history.stretches import Evidence, Stretch, Terms
 from etl.money.tariffs import Override
 from etl.store import Store, SyncRun
 from etl.store.price_periods import write_overrides

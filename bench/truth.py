@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from etl.history.codes import SEEDED
 from etl.history.days import Zone
 from etl.history.ends import middle
-from etl.history.usage import Stretch
+from etl.history.stretches import Stretch
 from etl.money.billing.stops import (
     SettledWindow,
     Settling,

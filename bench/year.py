@@ -10,7 +10,7 @@ from typing import Any
 from bench.costs import FIRST, ZONE, fill
 from etl import tables
 from etl.dialect import Database
-from etl.history.usage import Stretch
+from etl.history.stretches import Stretch
 from etl.store import Store
 
 EVERY_S = 120

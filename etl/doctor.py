@@ -15,6 +15,7 @@ from etl import archive, store
 from etl.dialect import Database, open_database
 from etl.errors import ABSENT, Busy, EtlError, StoreError
 from etl.history.days import iso
+from etl.poll import SKEW_S
 from etl.resources import INSTANCES, RESOURCES, Resource
 from etl.service.lookout import usual_gap_s
 from etl.settings import Account, default_urls
@@ -114,7 +115,7 @@ def _examine_key_file(account: Account) -> Iterator[Finding]:
 
 def _examine_clock(offset_s: float) -> Finding:
     # HTTP dates have whole seconds, and servers behind a balancer differ by a few
-    if abs(offset_s) <= 5:
+    if abs(offset_s) <= SKEW_S:
         return Finding("ok", tr("this machine's clock agrees with the source's to some seconds"))
     return Finding(
         "note",
@@ -139,19 +140,29 @@ def _examine_database(app: App) -> Iterator[Finding]:
             return
         app.require_database()
         state = status(app.database, app.now())
-        zone = app.stored_timezone()
-        with store.reading(app.database) as known:
-            rejected = known.status.rejected(SHOWN_REJECTS)
-            version = known.status.database_version()
-            is_current = known.is_derived_by_todays_rules()
-            strayed = known.strayed_days()
         # reading alone works from a read-only disk, and as a user who may not write
         store.try_writing(app.database)
         for account in app.settings.accounts:
             yield from _examine_lock(app, account.name)
     except EtlError as error:
+        # all that follows would only fail in the same way
         yield _refusal(error)
         return
+    yield from _examine_derived(app)
+    yield from _examine_freshness(app)
+    yield from _examine_left_accounts(app)
+    for poll in state["polls"]:
+        yield from _examine_poll(poll)
+    yield from _examine_fleets(state)
+    yield from _examine_rejects(app)
+
+
+def _examine_derived(app: App) -> Iterator[Finding]:
+    """Yield the zone in which days are counted, and each reason to derive from the facts again."""
+    zone = app.stored_timezone()
+    with store.reading(app.database) as known:
+        version, strayed = known.status.database_version(), known.strayed_days()
+        is_current = known.is_derived_by_todays_rules()
     yield Finding(
         "ok",
         tr(
@@ -161,38 +172,6 @@ def _examine_database(app: App) -> Iterator[Finding]:
             zone=zone,
         ),
     )
-    yield from _examine_derived(app, zone, is_current=is_current)
-    if strayed:
-        yield Finding(
-            "bad",
-            tr(
-                "the rules of {zone} have changed: {count} days from {value} on begin or end "
-                "otherwise",
-                zone=zone,
-                count=len(strayed),
-                value=strayed[0],
-            ),
-            tr("run chenyu-etl rebuild: days are cut anew"),
-        )
-    yield from _examine_freshness(app)
-    yield from _examine_left_accounts(app)
-    for poll in state["polls"]:
-        yield from _examine_poll(poll)
-    yield from _examine_fleets(state)
-    for reason, first_seen_at in rejected:
-        yield Finding(
-            "note",
-            tr(
-                "a record could not be understood at {first_seen_at}: {reason}",
-                first_seen_at=iso(first_seen_at),
-                reason=reason,
-            ),
-            tr("see table rejected_record; look for a newer chenyu-etl"),
-        )
-
-
-def _examine_derived(app: App, zone: str, *, is_current: bool) -> Iterator[Finding]:
-    """Yield a finding for each reason to compute what is derived from the facts again."""
     if zone != app.settings.timezone:
         yield Finding(
             "bad",
@@ -212,6 +191,33 @@ def _examine_derived(app: App, zone: str, *, is_current: bool) -> Iterator[Findi
             "bad",
             tr("running time and costs were derived by another version of this program"),
             tr("run chenyu-etl db upgrade, or chenyu-etl sync: they are made anew"),
+        )
+    if strayed:
+        yield Finding(
+            "bad",
+            tr(
+                "the rules of {zone} have changed: {count} days from {value} on begin or end "
+                "otherwise",
+                zone=zone,
+                count=len(strayed),
+                value=strayed[0],
+            ),
+            tr("run chenyu-etl rebuild: days are cut anew"),
+        )
+
+
+def _examine_rejects(app: App) -> Iterator[Finding]:
+    with store.reading(app.database) as known:
+        rejected = known.status.rejected(SHOWN_REJECTS)
+    for reason, first_seen_at in rejected:
+        yield Finding(
+            "note",
+            tr(
+                "a record could not be understood at {first_seen_at}: {reason}",
+                first_seen_at=iso(first_seen_at),
+                reason=reason,
+            ),
+            tr("see table rejected_record; look for a newer chenyu-etl"),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from unicodedata import normalize
 
 Instant: TypeAlias = int
 """Whole seconds since 1970-01-01T00:00:00Z."""
@@ -20,6 +21,16 @@ cache is empty, hides all of its list for some seconds."""
 # 500 ppm: NTP itself corrects no more
 DRIFT: Final = 1 / 2_000
 """A clock that nobody disciplines gains or loses up to this share of the time that passes."""
+
+
+LONGEST_ACCOUNT: Final = 100
+
+
+def is_account_name(name: str) -> bool:
+    """Tell whether an account can have this name: short, on one line, without spaces at its ends."""
+    # NFC, or two names that look the same would be two accounts
+    is_plain = name.strip() == name != "" and normalize("NFC", name) == name
+    return is_plain and len(name) <= LONGEST_ACCOUNT and name.isprintable()
 
 
 APPLIED: Final = ("complete", "partial")

@@ -12,7 +12,7 @@ from etl.errors import SettingsError
 from etl.history import usage
 from etl.history.codes import STATES, UNITS
 from etl.history.days import Zone
-from etl.history.usage import Stretch
+from etl.history.stretches import Stretch
 from etl.poll import Instant
 from etl.store import Reader, Tx, Writing
 from etl.texts import tr

@@ -19,7 +19,7 @@ from etl.rebuild import rebuild_all
 from etl.resources import RESOURCES
 from etl.store import Store, Tx, Writing
 from etl.texts import tr
-from etl.timing.freshness import FUTURE_S, usual_offset_s
+from etl.timing.freshness import FUTURE_S
 from etl.timing.redating import Redating, in_future, new_dates
 
 
@@ -105,7 +105,7 @@ class _NothingChanges(Exception):
 def _repaired(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
     """Redate what an account's polls wrote, resource by resource."""
     # what right polls say of the source's clock: those in the future may be wrong in that too
-    offset_s = usual_offset_s(tx.offsets_until(now + floor(FUTURE_S)))
+    offset_s = tx.offset_until_s(now + floor(FUTURE_S))
     source_now = floor(now + offset_s)
     for resource in tx.resources():
         runs = in_future(tx.dated_after(resource, source_now), source_now)

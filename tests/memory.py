@@ -15,7 +15,8 @@ from etl.dialect import Database
 from etl.history.codes import Codes
 from etl.history.diff import Changes, Ended, Known, Presence, Usage, Version
 from etl.history.lengths import Learned, Lengths, Passages
-from etl.history.usage import RunningState, SeenVersion, Stretch
+from etl.history.stretches import RunningState, Stretch
+from etl.history.usage import SeenVersion
 from etl.poll import Instant, Poll
 from etl.resources import INSTANCES
 from etl.store import Store, SyncRun

@@ -21,7 +21,7 @@ from etl.dialect.postgres import Postgres
 from etl.dialect.sqlite import Sqlite
 from etl.errors import Away, Busy, LockError, StalePoll, StoreError
 from etl.history.diff import Changes, Ended, Presence, Version
-from etl.history.usage import Stretch, Terms
+from etl.history.stretches import Stretch, Terms
 from etl.resources.instances import Instance
 from etl.resources.listing import Reject
 from etl.simcloud import T0, Behaviour, Story, serve

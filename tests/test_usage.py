@@ -10,7 +10,7 @@ import pytest
 
 from etl.history import usage
 from etl.history.codes import SEEDED
-from etl.history.usage import RunningState, Step, Stretch
+from etl.history.stretches import RunningState, Step, Stretch, terms
 from etl.resources.instances import Instance
 from etl.resources.values import FIRST_INSTANT
 from etl.simcloud import T0
@@ -364,8 +364,8 @@ def test_a_stop_before_a_new_start_is_estimated_by_the_middle() -> None:
 def test_new_terms_with_a_new_start_count_from_it(change: dict[str, Any]) -> None:
     step = after(seen(), seen(start=800, **change))
     assert said(step) == [("observed", STARTED, 600, 700, 800), ("observed", 800)]
-    assert step.written[0].terms == usage.terms(seen())
-    assert step.written[1].terms == usage.terms(seen(**change))
+    assert step.written[0].terms == terms(seen())
+    assert step.written[1].terms == terms(seen(**change))
 
 
 @pytest.mark.parametrize("change", [{"gpu_uuid": "h"}, {"gpu_nums": 2}, {"charging_type": 3}])
@@ -377,7 +377,7 @@ def test_new_terms_without_a_new_start_came_at_an_unknown_moment(change: dict[st
         ("possible_run", 600, 600, 750, 900),
         ("unknown_start", 900),
     ]
-    assert [s.terms == usage.terms(seen(**change)) for s in step.written] == [False, True, True]
+    assert [s.terms == terms(seen(**change)) for s in step.written] == [False, True, True]
 
 
 def test_new_terms_of_what_is_down_write_nothing() -> None:

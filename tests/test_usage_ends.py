@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.history import usage
-from etl.history.usage import RunningState, SeenVersion, Step
+from etl.history.stretches import RunningState, Step
+from etl.history.usage import SeenVersion
 from etl.resources.instances import Instance
 from etl.simcloud import FOREVER, T0
 from tests.test_usage import (

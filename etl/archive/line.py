@@ -13,12 +13,11 @@ from typing import Any, Final
 import msgspec
 
 from etl.history.days import from_iso, iso
-from etl.poll import Instant, Page, Poll
+from etl.poll import Instant, Page, Poll, is_account_name
 from etl.redact import redact
 from etl.resources.listing import LIMIT_BODY, parse_json
 
 VERSION: Final = 1
-LIMIT_ACCOUNT: Final = 100
 LIMIT_PAGES: Final = 40_000
 """More than all walks of a poll may ask for."""
 # a shorter line is no burden, even if every second byte of it becomes an object
@@ -94,7 +93,7 @@ def read_line(line: bytes) -> Archived:
         decoded = _read_patiently(line)
     if decoded.v != VERSION:
         raise ValueError(f"version {decoded.v} of the format is not known")
-    if not _is_account(decoded.account):
+    if not is_account_name(decoded.account):
         raise ValueError("the line names no account")
     started_at, finished_at = from_iso(decoded.started_at), _rounded_up(decoded.finished_at)
     if finished_at < started_at:
@@ -114,10 +113,6 @@ def read_line(line: bytes) -> Archived:
         decoded.complete,
         None if decoded.same else _walked_pages(walks or [], decoded.numbers, decoded.page_size),
     )
-
-
-def _is_account(name: str) -> bool:
-    return bool(name.strip()) and len(name) <= LIMIT_ACCOUNT and name.isprintable()
 
 
 def _rounded_up(text: str) -> Instant:

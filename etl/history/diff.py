@@ -14,7 +14,8 @@ from typing import Literal
 from etl.history import usage
 from etl.history.codes import Codes
 from etl.history.lengths import Lengths
-from etl.history.usage import RunningState, SeenVersion, Stretch
+from etl.history.stretches import RunningState, Stretch
+from etl.history.usage import SeenVersion
 from etl.poll import APART_S, Instant
 from etl.resources.instances import Instance, Sighting
 

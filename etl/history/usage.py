@@ -9,86 +9,15 @@ until `ended_max`. The rules and their reasons stand in `docs/design.md`, "Evide
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from etl.history.codes import Codes
-from etl.history.ends import End, EndEvidence, Pair, middle, stop_between
+from etl.history.ends import End, Pair, middle, stop_between
 from etl.history.lengths import Lengths
 from etl.history.starts import believed_start, is_same_start, since_creation
+from etl.history.stretches import Evidence, RunningState, Step, Stretch, UsageLedger, terms
 from etl.poll import Instant
 from etl.resources.instances import Instance
-
-Evidence = Literal["observed", "booting", "unseen_run", "unknown_start", "possible_run", "gone"]
-Kind = Literal["running", "held"]
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """The terms on which a stretch is charged. A change of the image alone does not end a
-    stretch.
-    """
-
-    gpu_uuid: str | None
-    gpu_name: str | None
-    gpu_nums: int | None
-    charging_type: int | None
-    image_uuid: str | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A row of `instance_usage`; its three ends are None while it is open. `end_evidence` says how
-    the estimate of a stop was made, None if none was. `settlements` counts the ends of settlement
-    windows that may be the stop, None if it is not asked; `settled_at` is the end if there is one.
-    """
-
-    usage_no: int
-    kind: Kind
-    started_at: Instant
-    evidence: Evidence
-    terms: Terms
-    ended_min: Instant | None = None
-    ended_at: Instant | None = None
-    ended_max: Instant | None = None
-    end_evidence: EndEvidence | None = None
-    settlements: int | None = None
-    settled_at: Instant | None = None
-
-    def with_bill(self, *, is_at_stops: bool) -> Stretch:
-        """Return the stretch with the end that the bill knows, if the account is settled at stops."""
-        settled_at = self.settled_at
-        if self.evidence == "unseen_run" and self.settlements == 0:
-            settled_at = self.started_at  # nothing was charged: its boot failed
-        if not is_at_stops or settled_at is None:
-            return self
-        assert self.ended_min is not None
-        assert self.ended_max is not None
-        # bounds stay those of the polls: the bill moves the estimate alone
-        ended_at = min(max(self.ended_min, settled_at), self.ended_max)
-        return replace(self, ended_at=ended_at, end_evidence="settled")
-
-
-@dataclass(frozen=True, slots=True)
-class RunningState:
-    """Known running time of an instance after a sighting.
-
-    `count` stretches are written, `running` and `held` are the open ones, `last_start` is the newest
-    start_time that was believed.
-    """
-
-    count: int = 0
-    last_start: Instant | None = None
-    running: Stretch | None = None
-    held: Stretch | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """The state after a sighting, and the stretches that are new or were rewritten."""
-
-    state: RunningState
-    written: tuple[Stretch, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +43,7 @@ def begin(
     """Return the step of a first sighting. `after_at` is the creation, if that was under
     observation.
     """
-    ledger = _Ledger(RunningState())
+    ledger = UsageLedger(RunningState())
     start = believed_start(facts, None, b)
     if after_at is not None:
         # created while we looked: as if it had been seen down at its creation
@@ -150,7 +79,7 @@ def move(
     """Return the step between two sightings of a known instance: A = `before` at `a`, B = `after`
     at `b`.
     """
-    ledger = _Ledger(state)
+    ledger = UsageLedger(state)
     newest = believed_start(after, state.last_start, b)
     # the source repeats the start_time of the last run for as long as the instance is off
     is_down = state.running is None
@@ -173,7 +102,7 @@ def leave(
     """Return the step of an instance that is gone: last seen in the poll that began at
     `last_seen_at`, no longer listed in the one that ended at `missing_since`.
     """
-    ledger = _Ledger(state)
+    ledger = UsageLedger(state)
     lo, hi = last_seen_at, missing_since
     running = state.running
     if running is None:
@@ -213,13 +142,7 @@ def fold(versions: Iterable[SeenVersion], codes: Codes, lengths: Lengths | None 
     return Step(step.state, tuple(written[number] for number in sorted(written)))
 
 
-def terms(facts: Instance) -> Terms:
-    return Terms(
-        facts.gpu_uuid, facts.gpu_name, facts.gpu_nums, facts.charging_type, facts.image_uuid
-    )
-
-
-def _from_up(ledger: _Ledger, running: Stretch, pair: Pair) -> None:
+def _from_up(ledger: UsageLedger, running: Stretch, pair: Pair) -> None:
     start, after, b = pair.start, pair.after, pair.b
     lo = max(pair.a, running.started_at)
     if start is None:
@@ -238,7 +161,7 @@ def _from_up(ledger: _Ledger, running: Stretch, pair: Pair) -> None:
     _from_start(ledger, pair, start)
 
 
-def _from_down(ledger: _Ledger, pair: Pair) -> None:
+def _from_down(ledger: UsageLedger, pair: Pair) -> None:
     a, start = pair.a, pair.start
     # nothing came before: a run may begin in the second of creation
     created = pair.before is pair.after
@@ -256,7 +179,7 @@ def _from_down(ledger: _Ledger, pair: Pair) -> None:
             ledger.open(pair.b, "booting", pair.after)
 
 
-def _from_booting(ledger: _Ledger, running: Stretch, pair: Pair) -> None:
+def _from_booting(ledger: UsageLedger, running: Stretch, pair: Pair) -> None:
     # a boot that was never seen up counts for nothing: machines that fail to boot run no second
     never = End(running.started_at)
     if pair.start is not None:
@@ -273,7 +196,7 @@ def _from_booting(ledger: _Ledger, running: Stretch, pair: Pair) -> None:
         ledger.rewrite(replace(running, evidence="observed"))
 
 
-def _from_start(ledger: _Ledger, pair: Pair, start: Instant) -> None:
+def _from_start(ledger: UsageLedger, pair: Pair, start: Instant) -> None:
     """Return what follows a new start_time: a run that is up, booting, or already over."""
     if pair.is_up:
         ledger.open(start, "observed", pair.after)
@@ -284,7 +207,7 @@ def _from_start(ledger: _Ledger, pair: Pair, start: Instant) -> None:
         ledger.piece(start, start, pair.stop(start), pair.b, "unseen_run", pair.after)
 
 
-def _came_up_unseen(ledger: _Ledger, pair: Pair, evidence: Evidence) -> None:
+def _came_up_unseen(ledger: UsageLedger, pair: Pair, evidence: Evidence) -> None:
     """Add a run that came up at an unknown moment of (a, b]; the stretch from b alone counts it."""
     a, b = since_creation(pair.a, pair.after, pair.b), pair.b
     # a boot is no running time until it is seen up
@@ -293,7 +216,7 @@ def _came_up_unseen(ledger: _Ledger, pair: Pair, evidence: Evidence) -> None:
     ledger.open(b, evidence, pair.after)
 
 
-def _move_held(ledger: _Ledger, pair: Pair) -> None:
+def _move_held(ledger: UsageLedger, pair: Pair) -> None:
     """Continue prepaid time until the terms change, at an unseen moment of (a, b].
 
     A start in that interval is a good estimate of that moment, but no proof: how an instance is
@@ -310,95 +233,9 @@ def _move_held(ledger: _Ledger, pair: Pair) -> None:
         _held_unseen(ledger, pair.after, a, changed_at, b)
 
 
-def _held_unseen(ledger: _Ledger, after: Instance, a: Instant, at: Instant, b: Instant) -> None:
+def _held_unseen(ledger: UsageLedger, after: Instance, a: Instant, at: Instant, b: Instant) -> None:
     """Open prepaid time from b, preceded by a stretch for the time in which it may have begun."""
     a = since_creation(a, after, b)
     # the estimate is a length here: from `at` to `b`, laid at the beginning of the piece
     ledger.piece(a, a, End(a + (b - at)), b, "unknown_start", after, kind="held")
     ledger.hold(b, after)
-
-
-@dataclass(slots=True)
-class _Ledger:
-    """Stretches of one instance while a pair of sightings is judged."""
-
-    began: RunningState
-    count: int = field(init=False)
-    last_start: Instant | None = field(init=False)
-    running: Stretch | None = field(init=False)
-    held: Stretch | None = field(init=False)
-    written: dict[int, Stretch] = field(init=False, default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.count, self.last_start = self.began.count, self.began.last_start
-        self.running, self.held = self.began.running, self.began.held
-
-    def step(self) -> Step:
-        state = RunningState(self.count, self.last_start, self.running, self.held)
-        return Step(state, tuple(self.written.values()))
-
-    def open(self, started_at: Instant, evidence: Evidence, facts: Instance) -> None:
-        self.running = self._new("running", started_at, evidence, facts)
-
-    def hold(self, started_at: Instant, facts: Instance) -> None:
-        self.held = self._new("held", started_at, "observed", facts)
-
-    def piece(
-        self,
-        started_at: Instant,
-        lo: Instant,
-        end: End,
-        hi: Instant,
-        evidence: Evidence,
-        facts: Instance,
-        *,
-        kind: Kind = "running",
-    ) -> None:
-        """Add a closed stretch, begun at the creation at the earliest, if it can have lasted a second."""
-        started_at = since_creation(started_at, facts, hi)
-        if hi > started_at:
-            self._end(self._new(kind, started_at, evidence, facts), lo, end, hi)
-
-    def rewrite(self, stretch: Stretch) -> None:
-        self.running = self.written[stretch.usage_no] = stretch
-
-    def close(
-        self, *, lo: Instant, end: End, hi: Instant, evidence: Evidence | None = None
-    ) -> None:
-        assert self.running is not None
-        self._end(self.running, lo, end, hi, evidence)
-        self.running = None
-
-    def release(
-        self, lo: Instant, at: Instant, hi: Instant, *, evidence: Evidence | None = None
-    ) -> None:
-        assert self.held is not None
-        self._end(self.held, lo, End(at), hi, evidence)
-        self.held = None
-
-    def _new(self, kind: Kind, started_at: Instant, evidence: Evidence, facts: Instance) -> Stretch:
-        self.count += 1
-        stretch = Stretch(self.count, kind, started_at, evidence, terms(facts))
-        self.written[self.count] = stretch
-        return stretch
-
-    def _end(
-        self,
-        stretch: Stretch,
-        lo: Instant,
-        end: End,
-        hi: Instant,
-        evidence: Evidence | None = None,
-    ) -> None:
-        """Write a stretch whose ends are in order and never before its start."""
-        ended_min = max(stretch.started_at, lo)
-        ended_max = max(ended_min, hi)
-        self.written[stretch.usage_no] = replace(
-            stretch,
-            ended_min=ended_min,
-            ended_at=min(max(ended_min, end.at), ended_max),
-            ended_max=ended_max,
-            evidence=evidence or stretch.evidence,
-            # only a stop has evidence: the end of a time of doubt has none
-            end_evidence="exact" if end.by and ended_min == ended_max else end.by,
-        )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
+from etl.history.lengths import USUAL_BOOT_S
 from etl.money import formulas
 from etl.money.tariffs import PricePeriod
 from etl.poll import Instant
@@ -29,7 +30,7 @@ class ChargingModel:
     counts_from: Literal["start", "running"] = "start"
     step_s: int = 1
     # the source says that booting takes one to three minutes
-    boot_s: int = 60
+    boot_s: int = USUAL_BOOT_S
     boot_max_s: int = 180
 
     def with_boots(self, boot_s: int, longest_s: int) -> ChargingModel:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from etl.redact.known import MASK, known, remember, remember_address, remember_url
 from etl.redact.names import is_card_number, is_secret
+from etl.redact.remembered import MOST, Remembered
 from etl.redact.text import cut_odd_words, cut_secrets, cut_sure_secrets
 
 _IDENTITIES: Final = frozenset(
@@ -39,8 +40,6 @@ _LONGEST_PAIR: Final = 6
 _KUBERNETES: Final = ("data", "stringData", "binaryData")
 _NAME: Final = re.compile(r"[\w. -]{1,60}")
 _NESTED: Final = frozenset({dict, list})
-_KEPT: Final = 10_000
-_LONGEST: Final = 300
 _USUAL: Final = re.compile(
     r"(([a-z]{2,8}://)?(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?(?:/[a-z0-9/]{0,40})?)"
     r"(?(2)(?:\?[\w=&.~-]*)?)"
@@ -93,42 +92,22 @@ def mask(value: Any) -> Any:
     return value if not value or value is True else MASK
 
 
-class _Strings(dict[str, str]):
-    """Texts without secrets, remembered: an answer says the same again and again."""
-
-    def __missing__(self, text: str) -> str:
-        usual = _USUAL.fullmatch(text)
-        # `sk-…` and `cy-…` look like a host, and may be keys
-        if usual is not None and "k-" not in text and "y-" not in text:
-            left = usual[1]
-        elif text.lstrip()[:1] in _OPENING:
-            left = _redact_json(text)
-        else:
-            left = cut_secrets(text)
-        if len(text) <= _LONGEST:
-            # a source that always says something new must not fill the memory
-            if len(self) >= _KEPT:
-                self.clear()
-            self[text] = left
-        return left
+def _redact_text(text: str) -> str:
+    usual = _USUAL.fullmatch(text)
+    # `sk-…` and `cy-…` look like a host, and may be keys
+    if usual is not None and "k-" not in text and "y-" not in text:
+        return usual[1]
+    return _redact_json(text) if text.lstrip()[:1] in _OPENING else cut_secrets(text)
 
 
-class _Words(dict[str, str]):
-    """Texts of people without what is surely a secret, remembered."""
-
-    def __missing__(self, text: str) -> str:
-        left = text if len(text) < _SHORTEST_WORDS else cut_sure_secrets(text)
-        if len(text) <= _LONGEST:
-            if len(self) >= _KEPT:
-                self.clear()
-            self[text] = left
-        return left
+def _redact_words_of_people(text: str) -> str:
+    return text if len(text) < _SHORTEST_WORDS else cut_sure_secrets(text)
 
 
 _OPENING: Final = ("{", "[", '"')
 _SHORTEST_WORDS: Final = 6
-_strings: Final = _Strings()
-_words: Final = _Words()
+_strings: Final = Remembered(_redact_text)
+_words: Final = Remembered(_redact_words_of_people)
 
 
 Reading = Callable[[Any], Any]
@@ -138,7 +117,7 @@ class _Readings(dict[str, Reading]):
     """The function that redacts a member's value, by the member's name."""
 
     def __missing__(self, name: str) -> Reading:
-        if len(self) >= _KEPT:
+        if len(self) >= MOST:
             self.clear()
             # these go with the readings of the names that they belong to
             _renamed.clear()

@@ -6,6 +6,8 @@ import re
 import unicodedata
 from typing import Final
 
+from etl.redact.remembered import Remembered
+
 _INSIDE: Final = re.compile(
     r"passw(?:or)?d|passwrd|pasword|passphrase|passcode|passkey|passwort|secret"
     # a `tokenizer` is a part of a model
@@ -43,7 +45,6 @@ _ABOUT: Final = re.compile(
 _CARD: Final = re.compile(r"card(?:no|num|number|s?n)$|^卡号$|银行卡号?$")
 _SPLIT: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 _LONGEST: Final = 200
-_KEPT: Final = 10_000
 
 
 def is_secret(name: str) -> bool:
@@ -56,22 +57,8 @@ def is_card_number(name: str) -> bool:
     return _verdicts[name] == "card"
 
 
-class _Verdicts(dict[str, str]):
-    """`secret`, `card` or `plain` for each name, remembered."""
-
-    def __missing__(self, name: str) -> str:
-        if len(self) >= _KEPT:
-            self.clear()
-        verdict = _judge(name)
-        if len(name) <= _LONGEST:
-            self[name] = verdict
-        return verdict
-
-
-_verdicts: Final = _Verdicts()
-
-
 def _judge(name: str) -> str:
+    """Return `secret`, `card` or `plain`."""
     # full-width letters spell names, too; of an endless name the end says what it is
     plain = unicodedata.normalize("NFKC", name[-_LONGEST:])
     words = [word.lower() for word in _SPLIT.findall(plain)]
@@ -103,3 +90,6 @@ def _ends_in_secret(words: list[str]) -> bool:
     if before == "auth" and last in ("data", "info", "string", "header"):
         return True
     return _WORDS.fullmatch(last) is not None
+
+
+_verdicts: Final = Remembered(_judge)

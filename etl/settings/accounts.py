@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from etl.errors import NoKey, SettingsError
 from etl.paths import file_name, read_whole
+from etl.poll import LONGEST_ACCOUNT, is_account_name
 from etl.redact import remember
 from etl.settings.file import table, unknown_names
 from etl.settings.problems import Problems
@@ -20,7 +20,6 @@ from etl.texts import tr
 from etl.timing.cadence import Cadence
 
 DEFAULT_ACCOUNT: Final = "default"
-LONGEST_ACCOUNT: Final = 100
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Where systemd puts what `LoadCredential=` names."""
 KEY_VARIABLE: Final = "CHENYU_API_KEY"
@@ -201,9 +200,7 @@ def watched(
 
 def refuse_odd_name(name: str, origin: str = "") -> None:
     """Raise `SettingsError` for a text that cannot be an account's name."""
-    # NFC, or two names that look the same would be two accounts
-    plain = name.strip() == name != "" and unicodedata.normalize("NFC", name) == name
-    if not plain or len(name) > LONGEST_ACCOUNT or not name.isprintable():
+    if not is_account_name(name):
         short = name if len(name) <= 40 else f"{name[:40]}…"
         raise SettingsError(
             tr("{origin}account {short!r} needs a short plain name", origin=origin, short=short),

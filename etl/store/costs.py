@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Table, delete, func, select, text
 
 from etl import tables
 from etl.dialect import Database
-from etl.history.usage import Terms
+from etl.history.stretches import Terms
 from etl.money.allocation import Rule
 from etl.money.charging import ChargingModel, Part, Piece, pieces
 from etl.money.periods import BEGINNING

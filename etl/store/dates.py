@@ -10,8 +10,8 @@ from sqlalchemy import Table, func, or_, select, update
 
 from etl import tables
 from etl.history.days import iso
-from etl.poll import APPLIED, Instant
-from etl.store.polls import OFFSETS_KEPT, PollsReader
+from etl.poll import Instant
+from etl.store.polls import PollsReader
 from etl.store.resource_tables import RESOURCE_TABLES
 from etl.store.rows import STEP_NAMES
 from etl.timing.redating import DatedRun, NewDate, Redating
@@ -49,20 +49,6 @@ class DatesWriter(PollsReader):
             ).order_by(_run.sync_run_id)
         )
         return [DatedRun(run_id, *row) for *row, run_id in rows]
-
-    def offsets_until(self, instant: Instant) -> list[float]:
-        """Return the newest offsets of the source's clock that polls measured until an instant."""
-        asked = (
-            select(_run.clock_offset_s)
-            .where(
-                *(self._mine(), _run.outcome.in_(APPLIED), _run.finished_at <= instant),
-                _run.clock_offset_s.is_not(None),
-            )
-            # by number: the order in which rows were written holds even if their instants do not
-            .order_by(_run.sync_run_id.desc())
-            .limit(OFFSETS_KEPT)
-        )
-        return list(self._conn.scalars(asked))
 
     def right_before(self, resource: str, run_id: int, now: Instant) -> Instant:
         """Return a moment before which an attempt was surely not made: the start of the newest right

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from etl import tables
-from etl.history import codes, days, ends, lengths, starts, usage
+from etl.history import codes, days, ends, lengths, starts, stretches, usage
 from etl.money import allocation, charging, formulas, periods, tariffs
 from etl.money.billing import stops
 from etl.store import (
@@ -27,7 +27,7 @@ from etl.store import (
 SETTING: Final = "derived"
 """Name of the setting that keeps the fingerprint of the rules that made what is derived."""
 RULES: Final = (
-    *(codes, days, ends, lengths, starts, usage),
+    *(codes, days, ends, lengths, starts, stretches, usage),
     *(allocation, charging, formulas, periods, tariffs, stops),
     *(allocations, costs, price_periods, rollups, rows, rules, settling, state_lengths),
 )

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from etl.history.diff import Known, Usage
 from etl.history.lengths import Lengths
-from etl.history.usage import RunningState, SeenVersion
+from etl.history.stretches import RunningState
+from etl.history.usage import SeenVersion
 from etl.store import statements
 from etl.store.polls import PollsReader
 from etl.store.rows import KeptUsage, by_instance, known_of, stretch_of

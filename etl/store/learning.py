@@ -12,7 +12,7 @@ from etl import tables
 from etl.dialect import Database
 from etl.history.codes import PREPAID_UNITS
 from etl.history.ends import EndEvidence
-from etl.history.usage import Terms
+from etl.history.stretches import Terms
 from etl.money.billing.evidence import BillLine, Gap, MeteredRun
 from etl.money.billing.prepaid import HeldStretch
 from etl.money.billing.stops import SettlementRule

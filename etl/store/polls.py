@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +25,15 @@ from etl.store.rows import (
 )
 from etl.store.subject import AccountSubject
 from etl.texts import tr
-from etl.timing.freshness import FUTURE_ADVICE, FUTURE_S, usual_offset_s
+from etl.timing.freshness import (
+    FUTURE_ADVICE,
+    FUTURE_S,
+    READINGS,
+    newest_readings,
+    usual_offset_s,
+)
 
-OFFSETS_KEPT: Final = 3
-"""A reading is compared with those of so many applied polls: one may have been a little off."""
+_run: Final = tables.sync_run.c
 
 
 class PollsReader(AccountSubject):
@@ -59,10 +64,9 @@ class PollsReader(AccountSubject):
         included.
         """
         attempts, last = self.attempts(resource), self.last_poll(resource)
-        offsets = [a.clock_offset_s for a in attempts if a.outcome in APPLIED][:OFFSETS_KEPT]
         # the source has one clock: the resource that is polled most knows it best
         main = self.last_poll("instances") if resource != "instances" else None
-        offsets = [main.clock_offset_s if main else None, *offsets]
+        offsets = [main.clock_offset_s if main else None, *newest_readings(_applied(attempts))]
         offsets.append(last.clock_offset_s if last else None)
         # without duplicates, in the order of trust
         known = tuple(dict.fromkeys(o for o in offsets if o is not None))
@@ -70,8 +74,25 @@ class PollsReader(AccountSubject):
 
     def usual_offset_s(self, resource: str) -> float:
         """Return the source's clock minus the local one, as the newest applied polls measured it."""
-        applied = (a for a in self.attempts(resource) if a.outcome in APPLIED)
-        return usual_offset_s(attempt.clock_offset_s for attempt in applied)
+        return usual_offset_s(_applied(self.attempts(resource)))
+
+    def offset_until_s(self, until: Instant) -> float:
+        """Return the source's clock minus the local one, by polls of any resource that ended until an
+        instant.
+        """
+        newest = (
+            select(_run.clock_offset_s)
+            .where(
+                _run.account_id == self._account_id,
+                _run.outcome.in_(APPLIED),
+                _run.finished_at <= until,
+                _run.clock_offset_s.is_not(None),
+            )
+            # by number: the order in which rows were written holds even if their instants do not
+            .order_by(_run.sync_run_id.desc())
+            .limit(READINGS)
+        )
+        return usual_offset_s(self._conn.scalars(newest))
 
     def strayed_steps(self) -> Iterator[tuple[PollDistance, int]]:
         """Return the correct distances of complete polls from the one before, for rows that hold
@@ -204,6 +225,11 @@ class PollsWriter(PollsReader):
             return {}
         asked = self._ask(statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
         return dict(zip(STEP_NAMES, distance_from(asked.first(), run.started_at), strict=True))
+
+
+def _applied(attempts: Iterable[Attempt]) -> Iterator[float | None]:
+    """Yield the offsets that applied polls measured: those that were refused may be wrong."""
+    return (attempt.clock_offset_s for attempt in attempts if attempt.outcome in APPLIED)
 
 
 def _refused_reading(attempts: Sequence[Attempt]) -> RefusedReading | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from etl import tables
 from etl.dialect import Database
-from etl.history.usage import Terms
+from etl.history.stretches import Terms
 from etl.money.tariffs import ListPrice, Override, PricePeriod, Prices, PriceTerms
 from etl.store.rows import TERM_NAMES
 

@@ -12,7 +12,8 @@ from sqlalchemy import Row
 from etl import tables
 from etl.history import days
 from etl.history.diff import Known, Version
-from etl.history.usage import SeenVersion, Stretch, Terms
+from etl.history.stretches import Stretch, Terms
+from etl.history.usage import SeenVersion
 from etl.poll import Instant, LastPoll
 from etl.resources.instances import Instance
 

@@ -15,7 +15,7 @@ from etl.history import usage
 from etl.history.codes import PREPAID_UNITS
 from etl.history.diff import Changes
 from etl.history.ends import EndEvidence
-from etl.history.usage import Stretch, Terms
+from etl.history.stretches import Stretch, Terms
 from etl.money.billing.stops import (
     NEWEST,
     Settled,

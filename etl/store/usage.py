@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from etl import tables
 from etl.history.diff import Changes
-from etl.history.usage import Stretch
+from etl.history.stretches import Stretch
 from etl.money.tariffs import PriceTerms
 from etl.poll import Instant
 from etl.store.known_instances import InstancesReader

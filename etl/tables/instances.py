@@ -185,7 +185,7 @@ TERMS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
     ("charging_type", Integer, "the source's code; meaning: charging_type"),
     ("image_uuid", Text, "image, as of its start"),
 )
-"""What a stretch is charged by, in the order of `etl.history.usage.Terms`."""
+"""What a stretch is charged by, in the order of `etl.history.stretches.Terms`."""
 
 instance_usage = Table(
     "instance_usage",

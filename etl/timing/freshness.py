@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from statistics import median
 from typing import Final
 
@@ -17,7 +18,7 @@ SHORTEST_FRESH_S: Final = 60.0
 FUTURE_S: Final = 60.0
 """A poll that is further ahead than this is impossible, and no sign of life."""
 READINGS: Final = 3
-"""The offset between two clocks is the median of so many of its newest readings."""
+"""So many readings of the source's clock count: one may be wrong, and older ones are of another time."""
 FUTURE_ADVICE: Final = tr(
     "see that this machine's clock is right (NTP), then: chenyu-etl db repair-clock"
 )
@@ -25,11 +26,18 @@ BLINDING: Final = UNFIT_KEY | {ErrorKind.CLOCK, ErrorKind.STALE}
 """Kinds of errors after which nothing more is seen until something changes: a person must act."""
 
 
-def usual_offset_s(offsets: Iterable[float | None]) -> float:
-    """Return the source's clock minus the local one by the newest readings first, None for polls
-    without one: a single wrong reading does not count.
+def newest_readings(offsets: Iterable[float | None]) -> list[float]:
+    """Return the newest readings of the source's clock. `offsets` are of polls, newest first, None
+    if one measured none.
     """
-    newest = [offset for offset in offsets if offset is not None][:READINGS]
+    return list(islice((offset for offset in offsets if offset is not None), READINGS))
+
+
+def usual_offset_s(offsets: Iterable[float | None]) -> float:
+    """Return the source's clock minus the local one by its newest readings: a single wrong one does
+    not count.
+    """
+    newest = newest_readings(offsets)
     # without a reading the local clock is all there is
     return median(newest) if newest else 0.0
 

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from etl.history.lengths import USUAL_BOOT_S
 from etl.money.billing.evidence import LONGEST_BOOT_S, SettlementWindow, Share
 from etl.money.tariffs import PricePeriod, PriceTerms
 from etl.poll import Instant
 from etl.units import FEN, HOUR_S
 
-USUAL_BOOT_S: Final = 60
 Rounds = Literal["begun", "nearest"]
 Periods = Callable[[PriceTerms], Sequence[PricePeriod]]
 
