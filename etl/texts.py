@@ -6,7 +6,8 @@ that a screen says it in the reader's language. No catalog is read for English.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -34,6 +35,8 @@ SYSTEM_REASONS: Final = (
     "Too many open files",
 )
 """Reasons of the operating system, which Python gives in English."""
+HEADING: Final = "column"
+"""The context of the headings of columns; that of one report goes on with ` of REPORT`."""
 _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _spoken: Final[ContextVar[str]] = ContextVar("language", default=ENGLISH)
 
@@ -41,17 +44,22 @@ _spoken: Final[ContextVar[str]] = ContextVar("language", default=ENGLISH)
 class Text(str):
     """An English text that knows its template and values."""
 
-    __slots__ = ("template", "values")
+    __slots__ = ("context", "template", "values")
 
     template: str
     values: dict[str, Any]
+    context: str
 
     def in_language(self, lang: str) -> str:
         """Return the text in a language, in English if the catalog lacks it."""
         if lang == ENGLISH or not self.template:
             return str(self)
-        template = _catalog(lang).gettext(self.template)
+        template = _translated(self.context, self.template, lang)
         return _filled(template, {k: _value_in(v, lang) for k, v in self.values.items()})
+
+    def filled(self, **values: Any) -> Text:
+        """Return this text with values that its template has yet to get."""
+        return _text(self.context, self.template, values)
 
 
 def tr(template: str, /, **values: Any) -> Text:
@@ -59,9 +67,39 @@ def tr(template: str, /, **values: Any) -> Text:
 
     The template is a key of the catalogs, so it must be a literal where this is called.
     """
-    text = Text(_filled(template, values))
-    text.template, text.values = template, values
-    return text
+    return _text("", template, values)
+
+
+def term(context: str, word: str) -> Text:
+    """Return a word of a closed set, such as a state or a unit, that means something in its context.
+
+    Other languages may need two words for one of English: a `stopped` machine, and the event.
+    """
+    return _text(context, word, {})
+
+
+def heading_text(column: str, report: str, lang: str) -> str:
+    """Return the heading of a report's column in a language.
+
+    A name such as `state` has one heading in all reports, unless the catalog has another for this one.
+    """
+    if lang == ENGLISH:
+        return column
+    own = _translated(f"{HEADING} of {report}", column, lang)
+    return own if own != column else _translated(HEADING, column, lang)
+
+
+def first_sentence(text: str) -> str:
+    """Return the text up to the first full stop, of either language, that ends a sentence."""
+    # a stop inside a number or a name ends nothing
+    return re.split(r"。|\.(?: |$)", text, maxsplit=1)[0]
+
+
+def joined(parts: Iterable[str], joint: str = "") -> Text:
+    """Return texts as one, each translated by itself, as is the `joint` between them."""
+    values = {f"part{number}": part for number, part in enumerate(parts)}
+    template = "{joint}".join(f"{{{name}}}" for name in values)
+    return _text("", template, {**values, "joint": joint} if values else {})
 
 
 def localized(value: Any, lang: str | None = None) -> Any:
@@ -71,6 +109,17 @@ def localized(value: Any, lang: str | None = None) -> Any:
         # an error of ours holds its message: shown in the language of the screen, logged in English
         value = next((text for text in value.args if isinstance(text, Text)), value)
     return value.in_language(lang or spoken()) if isinstance(value, Text) else value
+
+
+def _text(context: str, template: str, values: dict[str, Any]) -> Text:
+    text = Text(_filled(template, values))
+    text.context, text.template, text.values = context, template, values
+    return text
+
+
+def _translated(context: str, template: str, lang: str) -> str:
+    catalog = _catalog(lang)
+    return catalog.pgettext(context, template) if context else catalog.gettext(template)
 
 
 def _value_in(value: Any, lang: str) -> Any:

@@ -21,6 +21,7 @@ from etl.history.days import Zone, from_iso
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings, Channel, read
 from etl.simcloud import Story
+from etl.texts import Text
 from tests.support import ACCOUNT, apply, poll_story
 
 ZONE = Zone("Asia/Shanghai")
@@ -29,6 +30,24 @@ MICRO = 1_000_000
 
 TEAM: dict[str, Any] = {"kind": "webhook", "url_env": "TEAM_URL"}
 SECRET_URL = "https://hooks.example/T0KEN-very-secret"
+
+
+class Bilingual(Text):
+    """A text that needs no catalog."""
+
+    __slots__ = ("zh",)
+
+    zh: str
+
+    def in_language(self, lang: str) -> str:
+        return self.zh if lang == "zh" else str(self)
+
+
+def bilingual(zh: str, en: str) -> Text:
+    """Return a text that stands in no catalog."""
+    text = Bilingual(en)
+    text.zh = zh
+    return text
 
 
 def settings(channels: dict[str, Any] | None = None, **written: Any) -> AlertSettings:

@@ -9,6 +9,7 @@ import ast
 import io
 import re
 from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 
 import click
@@ -16,39 +17,141 @@ from babel.messages import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 
-from etl import errors
+from etl import errors, reports
 from etl.cli import main
 from etl.cli.language import help_key
-from etl.texts import CATALOGS, DOMAIN, SYSTEM_REASONS, Text
+from etl.reports.header import MEANING
+from etl.reports.render.columns import UNITS
+from etl.reports.words import WORDS
+from etl.texts import CATALOGS, DOMAIN, HEADING, SYSTEM_REASONS, Text
 
 ROOT = Path(__file__).parents[1]
 FOLDER = CATALOGS / "zh" / "LC_MESSAGES"
 DOMAINS = (DOMAIN, "click")
-PASSES_ON = ("etl/texts.py", "etl/cli/language.py")
-"""Hand texts on to `tr` that are found elsewhere."""
+READ_ALOUD = ("alt", "aria-label", "placeholder", "title")
+READS_CHINESE = (
+    "etl/books/spelling.py",  # headings and words of the user's files
+    "etl/cli/language.py",  # asks whether a stream takes Chinese
+    "etl/demo.py",
+    "etl/history/codes.py",  # names that the database keeps in both languages
+    "etl/money/amounts.py",
+    "etl/redact/",
+    "etl/simcloud/",
+    "etl/store/codes.py",
+)
+TEMPLATE = ROOT / "etl" / "page" / "page.html.jinja"
+PASSES_ON = (
+    "etl/texts.py",
+    "etl/cli/language.py",
+    "etl/page/words.py",
+    "etl/reports/header.py",
+    "etl/reports/render/columns.py",
+    "etl/reports/words.py",
+)
+"""Hand texts on to `tr` and `term` that are found elsewhere."""
+
+Key = tuple[str, str]
+"""The context of a text, empty if it has none, and the text."""
 
 
-def texts() -> dict[str, str]:
+def texts() -> dict[Key, str]:
     """Every text of the program that has a translation, and a file in which it stands."""
-    in_code = {text: path for path, _, text in calls() if text is not None}
-    elsewhere = dict.fromkeys(helps(main), "etl/cli") | dict.fromkeys(
-        SYSTEM_REASONS, "etl/texts.py"
-    )
-    return {**elsewhere, **in_code}
+    in_code = {key: path for path, _, key in [*calls(), *of_page()] if key is not None}
+    elsewhere = {("", text): "etl/cli" for text in helps(main)}
+    elsewhere |= {("", text): "etl/texts.py" for text in SYSTEM_REASONS}
+    elsewhere |= {("unit", unit): "etl/reports/render/columns.py" for unit in UNITS}
+    elsewhere |= {(c, w): "etl/reports/words.py" for c, words in WORDS.items() for w in words}
+    return {**elsewhere, **dict(of_reports()), **in_code}
 
 
-def calls() -> Iterator[tuple[str, int, str | None]]:
-    """Calls of `tr`: the file, the line and the text; None where it is no literal."""
+def of_reports() -> Iterator[tuple[Key, str]]:
+    """Texts of the headers of our reports, and the headings of their columns."""
+    for name in reports.report_names():
+        report = reports.load_report(name)
+        path = f"sql/reports/{name}.sql"
+        meanings = [
+            report.about,
+            *(one.about for one in (*report.params, *report.columns.values())),
+        ]
+        yield from (((MEANING, str(meaning)), path) for meaning in meanings)
+        yield from (((HEADING, column), path) for column in report.columns)
+
+
+def of_page() -> Iterator[tuple[str, int, Key | None]]:
+    """Calls of `words` in the template of the page, like `calls`."""
+    for call in Environment().parse(TEMPLATE.read_text(encoding="utf-8")).find_all(nodes.Call):
+        if isinstance(call.node, nodes.Name) and call.node.name == "words":
+            text = call.args[0]
+            is_literal = isinstance(text, nodes.Const) and isinstance(text.value, str)
+            path = TEMPLATE.relative_to(ROOT).as_posix()
+            yield path, call.lineno, ("", text.value) if is_literal else None
+
+
+class _Bare(HTMLParser):
+    """Collects the words of a page that a person reads, code left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self._code = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._code += tag in ("code", "script", "style")
+        self.words += [value or "" for name, value in attrs if name in READ_ALOUD]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._code -= tag in ("code", "script", "style")
+
+    def handle_data(self, data: str) -> None:
+        self.words += [] if self._code else data.split()
+
+
+def bare_words_of_page() -> list[str]:
+    """Words in the template of the page that no language but one has."""
+    reader = _Bare()
+    reader.feed(re.sub(r"{{.*?}}|{%.*?%}", "", TEMPLATE.read_text(encoding="utf-8")))
+    return [word for word in reader.words if re.search(r"[^\W\d_]", word)]
+
+
+def in_other_scripts() -> Iterator[str]:
+    """Chinese in strings of the code: the catalogs are its place, but for what is read or simulated."""
     for path in sorted((ROOT / "etl").rglob("*.py")):
         name = path.relative_to(ROOT).as_posix()
-        if name in PASSES_ON:
+        if name.startswith(READS_CHINESE):
             continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documents = {
+            id(node.value)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        }
+        for node in ast.walk(tree):
+            is_code = isinstance(node, ast.Constant) and id(node) not in documents
+            if is_code and re.search(r"[\u4e00-\u9fff]", str(node.value)):
+                yield f"{name}:{node.lineno} {node.value!r}"
+
+
+def may_differ() -> set[Key]:
+    """Headings that the catalog may have of one report alone."""
+    every = map(reports.load_report, reports.report_names())
+    return {
+        (f"{HEADING} of {report.name}", column) for report in every for column in report.columns
+    }
+
+
+def calls() -> Iterator[tuple[str, int, Key | None]]:
+    """Calls of `tr` and `term`: the file, the line and the text; None where it is no literal."""
+    for path in sorted((ROOT / "etl").rglob("*.py")):
+        name = path.relative_to(ROOT).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "tr":
-                first = node.args[0]
-                literal = first.value if isinstance(first, ast.Constant) else None
-                yield name, node.lineno, literal if isinstance(literal, str) else None
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("tr", "term"):
+                takes = 1 if ast.unparse(node.func) == "tr" else 2
+                words = [a.value for a in node.args[:takes] if isinstance(a, ast.Constant)]
+                is_literal = len(words) == takes and all(isinstance(w, str) for w in words)
+                if is_literal or name not in PASSES_ON:
+                    yield name, node.lineno, ("", *words)[-2:] if is_literal else None
 
 
 def untranslated() -> Iterator[str]:
@@ -68,7 +171,7 @@ def untranslated() -> Iterator[str]:
 def words_outside(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """Literals with two words or more that are no argument of `tr`."""
     for node in nodes:
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "tr":
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("tr", "term"):
             continue
         if isinstance(node, ast.Constant) and re.search(r"[a-z]{2,}[,:]? [a-z]", str(node.value)):
             yield str(node.value)
@@ -114,7 +217,7 @@ def compiled(domain: str) -> bytes:
     plain = Undated(locale="zh")
     for message in catalog(domain):
         if message.id and message.string:
-            plain.add(message.id, message.string)
+            plain.add(message.id, message.string, context=message.context)
     file = io.BytesIO()
     write_mo(file, plain)
     return file.getvalue()
@@ -125,9 +228,11 @@ def updated() -> bytes:
     path = FOLDER / f"{DOMAIN}.po"
     old = catalog(DOMAIN) if path.exists() else Catalog(locale="zh")
     new = Catalog(locale="zh", project=DOMAIN, fuzzy=False)
-    for text, place in texts().items():
-        known = old.get(text)
-        new.add(text, known.string if known else "", locations=[(place, 0)])
+    own = {key: "sql/reports" for key in sorted(may_differ()) if old.get(key[1], key[0])}
+    for (context, text), place in (texts() | own).items():
+        known = old.get(text, context or None)
+        translation = known.string if known else ""
+        new.add(text, translation, locations=[(place, 0)], context=context or None)
     file = io.BytesIO()
     write_po(file, new, width=100, include_lineno=False, sort_by_file=True, omit_header=True)
     return HEADER.encode() + file.getvalue()

@@ -18,10 +18,9 @@ from etl.alerts import channels
 from etl.alerts.cause import Cause
 from etl.alerts.channels import feishu, webhook
 from etl.alerts.message import Message, compose
-from etl.alerts.words import Words
 from etl.errors import DeliveryError, EtlError, SettingsError
 from etl.settings.alerts import AlertSettings
-from tests.alerting import at, settings
+from tests.alerting import at, bilingual, settings
 from tests.fake_robots import SECRET, TOKEN, Robots, serve_robots
 from tests.live import wait_for
 
@@ -45,7 +44,7 @@ def world(kind: str, robots: Robots, **more: Any) -> tuple[AlertSettings, dict[s
 
 def message(said: AlertSettings, *texts: str, owner: str | None = "李雷") -> Message:
     causes = [
-        Cause(f"k{i}", "long_run", "warning", Words(f"中文 {t}", t), "lab", owner)
+        Cause(f"k{i}", "long_run", "warning", bilingual(f"中文 {t}", t), "lab", owner)
         for i, t in enumerate(texts or ("hello",))
     ]
     channel = said.channels[0]

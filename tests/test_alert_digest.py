@@ -65,7 +65,7 @@ def test_a_healthy_fleet_sends_a_handful_of_messages_a_day(database: Database) -
 def digest_at(database: Database, text: str, **more: Any) -> str:
     alerts = alerts_of(database, Post())
     alerts.accounts = more.get("accounts", alerts.accounts)
-    return alerts.written_digest(more.get("period", "day"), at(text)).en
+    return alerts.written_digest(more.get("period", "day"), at(text))
 
 
 def test_a_digest_of_days_that_nobody_saw_says_so_and_no_cost(

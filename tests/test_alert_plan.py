@@ -9,19 +9,19 @@ import pytest
 
 from etl.alerts import plan
 from etl.alerts.cause import Alert, Cause
-from etl.alerts.words import same
 from etl.history.days import Zone
 from etl.settings.alerts import AlertSettings
+from etl.texts import joined
 from tests.alerting import TEAM, at, settings
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 ZONE = Zone("Asia/Shanghai")
 NOON = at("2026-11-24 12:00")
-LONG = Cause("long", "long_run", "warning", same("long"), "lab", "李雷", repeat_s=DAY)
-CODE = Cause("code", "unknown_code", "warning", same("code"), "lab")
-CASH = Cause("cash", "balance", "urgent", same("cash"), "lab")
-KEY = Cause("key", "key_refused", "urgent", same("key"), "lab")
-STOP = Cause("stop", "stopped", "info", same("stop"), "lab", "王芳")
+LONG = Cause("long", "long_run", "warning", joined(["long"]), "lab", "李雷", repeat_s=DAY)
+CODE = Cause("code", "unknown_code", "warning", joined(["code"]), "lab")
+CASH = Cause("cash", "balance", "urgent", joined(["cash"]), "lab")
+KEY = Cause("key", "key_refused", "urgent", joined(["key"]), "lab")
+STOP = Cause("stop", "stopped", "info", joined(["stop"]), "lab", "王芳")
 
 
 @dataclass

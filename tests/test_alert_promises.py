@@ -22,8 +22,8 @@ from etl.alerts.rules.image_failed import FailedImage
 from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
 from etl.alerts.snapshot import Moment
-from etl.alerts.words import same
 from etl.errors import ErrorKind
+from etl.texts import joined
 from tests.alerting import DAY, HOUR, MICRO, MINUTE, ZONE, at, settings
 from tests.test_alert_plan import World
 
@@ -119,7 +119,9 @@ CASES = [
         lambda now: (),
     ),
     Case(
-        "digest", lambda now: (DueDigest(Period("day", DAY_OF, DAY_OF), same("x")),), lambda now: ()
+        "digest",
+        lambda now: (DueDigest(Period("day", DAY_OF, DAY_OF), joined(["x"])),),
+        lambda now: (),
     ),
 ]
 EACH = pytest.mark.parametrize("case", CASES, ids=lambda case: case.rule)

@@ -90,10 +90,10 @@ def test_a_run_is_long_after_eight_hours_without_a_timer(row: Running, fires: bo
 
 def test_a_long_run_says_whose_how_long_and_how_much() -> None:
     (cause,) = causes("long_run", ran(9.5))
-    assert cause.words.zh == (
+    assert cause.words.in_language("zh") == (
         "仍在运行：train（李雷），2 × RTX 4090，已运行 9.5 小时，未设定时关机，已花费约 ¥104.50，每小时 ¥11.00"
     )
-    assert cause.words.en == (
+    assert cause.words == (
         "Still running: train (李雷), 2 × RTX 4090, for 9.5 h without a timer,"
         " about ¥104.50 so far, ¥11.00 an hour"
     )
@@ -109,16 +109,16 @@ def test_an_unknown_price_is_left_out() -> None:
     for unpriced in (replace(row, meter=None), gpus, held):
         (cause,) = causes("long_run", unpriced)
         (evening_cause,) = evening("21:30", replace(unpriced, since=NOW))
-        assert "¥" not in "".join((*cause.words, *evening_cause.words))
+        assert "¥" not in "".join(c.words.in_language("zh") for c in (cause, evening_cause))
 
 
 def test_an_instance_without_owner_is_said_to_be_unassigned() -> None:
     row = replace(ran(9), machine=replace(TRAIN, owner=None, unclaimed=True))
     (cause,) = causes("long_run", row)
-    assert cause.words.zh.startswith("仍在运行：train（无归属），2 × RTX 4090")
-    assert cause.words.en.startswith("Still running: train (unassigned), 2 × RTX 4090")
+    assert cause.words.in_language("zh").startswith("仍在运行：train（无归属），2 × RTX 4090")
+    assert cause.words.startswith("Still running: train (unassigned), 2 × RTX 4090")
     (roll,) = evening("21:30", row)
-    assert roll.words.zh.startswith("晚间点名（无归属）：1 台")
+    assert roll.words.in_language("zh").startswith("晚间点名（无归属）：1 台")
     assert (roll.owner, roll.key) == (None, "roll_call:lab::2026-11-24")
 
 
@@ -142,13 +142,13 @@ def test_the_roll_names_each_owner_and_the_cost_until_morning() -> None:
     other = runs_since(NOW - HOUR, replace(TRAIN, instance_uuid="u2", owner="王芳", title="eval"))
     found = evening("21:30", ran(1), other, replace(other, timer_at=NOW + 10 * DAY_S))
     assert keys(found) == ["roll_call:lab:李雷:2026-11-24", "roll_call:lab:王芳:2026-11-24"]
-    head, line = found[0].words.zh.split("\n")
+    head, line = found[0].words.in_language("zh").split("\n")
     assert (
         head
         == "晚间点名（李雷）：1 台仍在运行，未设定时关机，到明早 09:00 UTC+8 还要花费约 ¥126.50"
     )
     assert line == "  · train（李雷），2 × RTX 4090，自 11-24 09:00 UTC+8，到明早共约 ¥264.00"
-    assert "about ¥126.50 more by 09:00 UTC+8 tomorrow" in found[0].words.en
+    assert "about ¥126.50 more by 09:00 UTC+8 tomorrow" in found[0].words
 
 
 def test_what_starts_after_the_roll_call_is_not_forgotten_yet() -> None:
@@ -168,10 +168,10 @@ def test_a_stop_is_told_to_owners_who_asked() -> None:
     row = Stop(TRAIN, NOW - 5 * HOUR, NOW - HOUR, 44 * MICRO)
     assert causes("stopped", row, written={"owners": {"李雷": {}}}) == []
     (cause,) = causes("stopped", row, written={"owners": {"李雷": {"stops": True}}})
-    assert cause.words.zh == (
+    assert cause.words.in_language("zh") == (
         "已停止：train（李雷），2 × RTX 4090，11-24 09:00 UTC+8 停止，共运行 4.0 小时，约 ¥44.00"
     )
-    assert cause.words.en.endswith("at 11-24 09:00 UTC+8 after 4.0 h, about ¥44.00")
+    assert cause.words.endswith("at 11-24 09:00 UTC+8 after 4.0 h, about ¥44.00")
 
 
 # balance
@@ -200,8 +200,11 @@ def test_the_lower_limit_speaks_for_the_higher_one() -> None:
     higher, lower = low(purse(100, 10))
     assert (higher.key, higher.silent) == ("balance:lab:72h", True)
     assert (lower.covers, lower.severity) == (("balance:lab:72h",), "urgent")
-    assert lower.words.en == "¥100.00 left: it lasts 10.0 h at ¥10.00 an hour, the last day's rate"
-    assert lower.words.zh == "余额 ¥100.00，按近一天的消耗（每小时 ¥10.00）还可用 10.0 小时"
+    assert lower.words == "¥100.00 left: it lasts 10.0 h at ¥10.00 an hour, the last day's rate"
+    assert (
+        lower.words.in_language("zh")
+        == "余额 ¥100.00，按近一天的消耗（每小时 ¥10.00）还可用 10.0 小时"
+    )
 
 
 def test_a_recharge_does_not_count_as_negative_spending() -> None:
@@ -223,8 +226,11 @@ def test_what_runs_now_counts_where_it_costs_more_than_the_last_day_did() -> Non
     row = replace(purse(500, 10), running_microcny=50 * MICRO)
     lower = low(row)[1]
     assert lower.key == "balance:lab:24h"
-    assert lower.words.zh == "余额 ¥500.00，按现在的运行（每小时 ¥50.00）还可用 10.0 小时"
-    assert "it lasts 10.0 h at ¥50.00 an hour, what runs now" in lower.words.en
+    assert (
+        lower.words.in_language("zh")
+        == "余额 ¥500.00，按现在的运行（每小时 ¥50.00）还可用 10.0 小时"
+    )
+    assert "it lasts 10.0 h at ¥50.00 an hour, what runs now" in lower.words
     assert keys(low(replace(row, running_microcny=5 * MICRO))) == ["balance:lab:72h"]
     assert low(replace(purse(10, 10, back=2), running_microcny=10 * MICRO))
     assert low(Purse("lab", NOW, (), 10 * MICRO)) == []
@@ -399,10 +405,13 @@ def test_a_refused_key_is_told_as_such_and_not_as_stale(
 def test_unknown_codes_and_failed_images_say_what_to_do() -> None:
     (code,) = causes("unknown_code", Code("lab", "status", 77, 3))
     assert code.key == "unknown_code:lab:status:77"
-    assert "codes set status 77" in code.words.zh
+    assert "codes set status 77" in code.words.in_language("zh")
     (image,) = causes("image_failed", FailedImage(TRAIN, NOW))
     assert image.key == "image_failed:lab:u1:2026-11-24T02:00:00Z"
-    assert image.words.zh == "镜像保存失败：train（李雷），2 × RTX 4090，11-24 10:00 UTC+8"
+    assert (
+        image.words.in_language("zh")
+        == "镜像保存失败：train（李雷），2 × RTX 4090，11-24 10:00 UTC+8"
+    )
 
 
 # words
@@ -448,6 +457,6 @@ def test_a_budget_of_nothing_is_told_at_the_first_fen() -> None:
     row = Spending("project", "frozen", "2026-11", 0, 10_000)
     (cause,) = causes("budget", row)
     assert (cause.key, cause.severity) == ("budget:project:frozen:2026-11:100", "urgent")
-    assert cause.words.zh == "2026-11 项目“frozen”的预算：预算为 ¥0.00，已花费 ¥0.01"
-    assert cause.words.en == "Budget of project frozen, 2026-11: ¥0.01 spent of a budget of ¥0.00"
+    assert cause.words.in_language("zh") == "2026-11 项目“frozen”的预算：预算为 ¥0.00，已花费 ¥0.01"
+    assert cause.words == "Budget of project frozen, 2026-11: ¥0.01 spent of a budget of ¥0.00"
     assert causes("budget", replace(row, spent_microcny=0)) == []

@@ -19,11 +19,11 @@ from etl.alerts.cause import Cause
 from etl.alerts.channels.plain import utf8, utf16
 from etl.alerts.engine import Alerts
 from etl.alerts.message import Message, compose
-from etl.alerts.words import Words, same
 from etl.dialect import open_database
 from etl.errors import DeliveryError
 from etl.settings.alerts import AlertSettings
-from tests.alerting import at, settings
+from etl.texts import joined
+from tests.alerting import at, bilingual, settings
 from tests.fake_robots import SECRET, TOKEN, MailServer, Robots, serve_mail, serve_robots
 
 NOW = at("2026-11-24 10:00")
@@ -76,7 +76,7 @@ def given(kind: str = "apprise", **more: Any) -> AlertSettings:
 
 
 def message(*texts: str, severity: str = "warning") -> Message:
-    causes = [Cause(f"k{i}", "long_run", severity, same(t)) for i, t in enumerate(texts)]
+    causes = [Cause(f"k{i}", "long_run", severity, joined([t])) for i, t in enumerate(texts)]
     return compose(causes, "en", {}, NOW)
 
 
@@ -354,7 +354,7 @@ def test_an_address_that_never_answers_is_given_up_in_time(robots: Robots) -> No
 
 
 def test_words_in_both_languages_count_what_is_left_out() -> None:
-    causes = [Cause(f"k{i}", "long_run", "warning", Words(f"中{i}", f"e{i}")) for i in range(9)]
+    causes = [Cause(f"k{i}", "long_run", "warning", bilingual(f"中{i}", f"e{i}")) for i in range(9)]
     for language, rest in (("zh", "另有 7 条：chenyu-etl"), ("en", "and 7 more: chenyu-etl")):
         lines = compose(causes, language, {}, NOW).lines_within(lambda lines: len(lines) <= 3)
         assert lines[2].startswith(rest)

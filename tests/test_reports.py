@@ -19,6 +19,7 @@ from etl.reports.periods import FOLLOWING, days_that_follow
 from etl.reports.render import Column, render
 from etl.reports.running import NOW
 from etl.simcloud import Story
+from etl.texts import first_sentence
 from tests.support import apply, newest, poll_story
 
 NAMES = reports.report_names()
@@ -199,9 +200,9 @@ def test_the_header_documents_every_column_and_parameter(name: str) -> None:
     assert len(report.about) > 20
     for column in report.columns.values():
         assert column.about, column.name
-        assert re.search(r"[\u4e00-\u9fff]", column.zh), column.name
+        assert re.search(r"[\u4e00-\u9fff]", column.heading("zh")), column.name
         assert column.kind, column.name
-    assert len({column.zh for column in report.columns.values()}) == len(report.columns)
+    assert len({c.heading("zh") for c in report.columns.values()}) == len(report.columns)
     assert all(param.about for param in report.params)
     used = set(re.findall(r"(?<![:\w]):(\w+)", report.sql))
     assert used - {*FOLLOWING, NOW} == {param.name for param in report.params}
@@ -256,7 +257,7 @@ def test_a_header_says_what_a_column_is(tmp_path: Path) -> None:
         "@column hours {zh=时长, unit=h, total} a number",
         "@column n {int, total} a count",
     )
-    assert reports.first_sentence(found.about) == "What it is"
+    assert first_sentence(found.about) == "What it is"
     assert list(found.columns.values()) == [
         Column("plain", "only words"),
         Column("name", "text", "名称", "", "text"),

@@ -16,7 +16,7 @@ from etl import reports
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone, from_iso, iso
-from etl.reports.words import VALUES
+from etl.reports.words import VALUES, WORDS
 from etl.reports.workbook import SHEETS, write_month
 from etl.resources import CARDS
 from tests.conftest import filled_once
@@ -90,7 +90,7 @@ def test_it_has_a_sheet_for_each_thing_and_one_of_notes(
     lang: str, lived: Database, tmp_path: Path
 ) -> None:
     book = load_workbook(written(lived, tmp_path / "m.xlsx", lang))
-    assert book.sheetnames[:-1] == [getattr(sheet, lang) for sheet in SHEETS]
+    assert book.sheetnames[:-1] == [sheet.title.in_language(lang) for sheet in SHEETS]
     assert len(book.sheetnames) == len(SHEETS) + 1
 
 
@@ -99,7 +99,7 @@ def test_its_sums_are_those_of_the_reports(lived: Database, tmp_path: Path) -> N
     said = {"from_day": "2026-01-01", "to_day": "2026-01-31", "by": None}
     for sheet in SHEETS:
         _, rows = reports.run(lived, reports.load_report(sheet.report), {**said, "by": sheet.by})
-        shown = list(book[sheet.en].iter_rows(min_row=3, values_only=True))
+        shown = list(book[sheet.title].iter_rows(min_row=3, values_only=True))
         for row, cells in zip(rows, shown, strict=False):
             numbers = [v for v in row if isinstance(v, float)]
             for value in numbers:
@@ -152,7 +152,7 @@ def test_every_word_of_the_bridge_and_of_causes_is_translated(lived: Database) -
         VALUES["line"]
     )
     causes = reports.load_report("reconciliation").columns["cause"].about
-    assert set(causes.split(", ")) == set(VALUES["cause"])
+    assert set(causes.split(", ")) == set(WORDS["cause"])
 
 
 def test_what_is_no_month_is_refused(lived: Database, tmp_path: Path) -> None:

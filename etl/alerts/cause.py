@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from etl.alerts.words import Words
 from etl.poll import Instant
+from etl.texts import Text
 
 SEVERITIES: Final = ("info", "warning", "urgent")
 """Severities, the mildest first."""
@@ -25,7 +25,7 @@ class Cause:
     key: str
     rule: str
     severity: str
-    words: Words
+    words: Text
     account: str | None = None
     owner: str | None = None
     repeat_s: int | None = None
@@ -50,6 +50,6 @@ class Alert:
     acked_at: Instant | None = None
     deliveries: Mapping[str, Instant] = field(default_factory=dict)
 
-    @property
-    def words(self) -> Words:
-        return Words(self.zh, self.en)
+    def text_in(self, language: str) -> str:
+        """Return the text that was sent last, in a language."""
+        return self.zh if language == "zh" else self.en

@@ -18,22 +18,20 @@ from etl.alerts.cause import Alert, Cause
 from etl.alerts.message import TEXT_LIMIT, Message, compose
 from etl.alerts.rules import RULES, digest, rule
 from etl.alerts.snapshot import Due, Moment, Snapshot
-from etl.alerts.words import Words, joined
 from etl.dialect import Database, translated
 from etl.errors import EtlError, SettingsError
 from etl.poll import Instant
 from etl.settings.alerts import AlertSettings, Channel
 from etl.store.alerts import AlertsReader, Delivery
-from etl.texts import tr
+from etl.texts import Text, joined, tr
 
 # a daemon ticks each minute: ten of them left out are no delay any more
 PAUSE_S: Final = 600
 """The longest pause between two ticks over which we still count as watching."""
-TEST: Final = Words(
-    "这是一条测试消息，渠道可用。以下各行只是为了达到消息的最大长度。",
-    "A test: this channel works. The lines below only make the message as long as any can be.",
+TEST: Final = tr(
+    "A test: this channel works. The lines below only make the message as long as any can be."
 )
-FILLER: Final = Words("第 {} 行", "line {}")
+FILLER: Final = tr("line {number}")
 
 _log: Final = logging.getLogger(__name__)
 
@@ -92,12 +90,12 @@ class Alerts:
 
     def test(self, names: Sequence[str], now: Instant) -> Iterator[Sent]:
         """Send a test message, as long as a channel takes, to the channels named, or to all."""
-        fill = [Words(*(text.format(i) for text in FILLER)) for i in range(1, TEXT_LIMIT // 8)]
-        cause = Cause("test", "digest", "info", joined([TEST, *fill]))
+        fill = [FILLER.filled(number=number) for number in range(1, TEXT_LIMIT // 8)]
+        cause = Cause("test", "digest", "info", joined([TEST, *fill], "\n"))
         for channel in self._chosen(names):
             yield self._once(channel, compose([cause], channel.language, {}, now), now)
 
-    def written_digest(self, period: str, now: Instant) -> Words:
+    def written_digest(self, period: str, now: Instant) -> Text:
         """Return the text of the digest of the last `day` or `week`."""
         with store.reading(self.database) as tx:
             snapshot = self._snapshot(tx.alerts, now)
@@ -233,11 +231,11 @@ class Alerts:
         """Try every recipient of a channel; return why any, or the channel, failed, or None."""
         channel = self.settings.channel(name)
         if channel is None:
-            return f"the settings know no channel {name!r}"
+            return tr("the settings know no channel {name!r}", name=name)
         try:
             everybody = self.recipients(channel, self.environ)
         except EtlError as error:
-            return str(error.message)
+            return error.message
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             return _unexpected(channel.kind, error)
         errors = []
@@ -252,10 +250,15 @@ class Alerts:
                 note(attempt.taken_by)
         # an address list that is all comments would otherwise count as delivered
         if not everybody:
-            return "the channel names no address"
+            return tr("the channel names no address")
         if not errors or len(everybody) == 1:
             return errors[0] if errors else None
-        return f"{len(errors)} of {len(everybody)} recipients: {'; '.join(errors)}"
+        return tr(
+            "{failed} of {count} recipients: {errors}",
+            failed=len(errors),
+            count=len(everybody),
+            errors=joined(errors, tr("; ")),
+        )
 
     def _chosen(self, names: Sequence[str]) -> Sequence[Channel]:
         known = {channel.name: channel for channel in self.settings.channels}
@@ -264,7 +267,8 @@ class Alerts:
                 raise SettingsError(
                     tr("there is no channel {name!r}", name=name),
                     advice=tr(
-                        "there are: {known}; see docs/alerts.md", known=", ".join(known) or "none"
+                        "there are: {known}; see docs/alerts.md",
+                        known=", ".join(known) or tr("none"),
                     ),
                 )
         if not known:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from etl.alerts.words import Words, same, short_line
+from etl.alerts.words import NOTHING, short_line
 from etl.history.days import Zone, cut_by_day
 from etl.money.charging import ChargingModel, Part, hour_microcny, pieces
 from etl.money.tariffs import PricePeriod
 from etl.poll import Instant
+from etl.texts import Text, tr
 
 # the platform carries a timer out by itself, and a poll sees that some minutes later
 TIMER_GRACE_S: Final = 600
@@ -30,14 +31,14 @@ class Machine:
     unclaimed: bool = False
 
     @property
-    def words(self) -> Words:
+    def words(self) -> Text:
         """Return `train (李雷), 2 × RTX 4090`. An owner whom the title names is not named again."""
         title, owner = short_line(self.title) or self.instance_uuid, short_line(self.owner)
-        who = Words("无归属", "unassigned") if self.unclaimed else same(owner)
+        who = tr("unassigned") if self.unclaimed else owner
         gpus = f"{self.gpu_nums or 0} × {short_line(self.gpu_name) or 'GPU'}"
-        if not who.zh or (owner and owner in title):
-            return Words(f"{title}，{gpus}", f"{title}, {gpus}")
-        return Words(f"{title}（{who.zh}），{gpus}", f"{title} ({who.en}), {gpus}")
+        is_named = who and not (owner and owner in title)
+        known = tr(" ({name})", name=who) if is_named else NOTHING
+        return tr("{title}{owner}, {gpus}", title=title, owner=known, gpus=gpus)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,14 @@ from typing import Final
 import msgspec
 
 from etl.alerts.cause import SEVERITIES, Cause
-from etl.alerts.words import Words, short_line, truncate
+from etl.alerts.words import short_line, truncate
 from etl.poll import Instant
+from etl.texts import Text, tr
 
 # a list that nobody reads to its end; the rest is counted
 ITEMS: Final = 200
 TEXT_LIMIT: Final = 20_000
 """Characters of a message as it is kept: more than nearly all services take."""
-SENDER: Final = Words("晨羽智云", "Chenyu Cloud")
-"""The name in every title: group robots can be set to require a keyword."""
 _MARKS: Final = {"urgent": "🔴", "warning": "🟠", "info": "🔵"}
 
 Fits = Callable[[Sequence[str]], bool]
@@ -82,7 +81,7 @@ class Message(msgspec.Struct, frozen=True):
 
         def shortened(count_shown: int) -> str:
             left = len(parts) - count_shown
-            rest = Words(f"  ……另有 {left} 行", f"  … and {left} more lines")
+            rest = tr("  … and {count} more lines", count=left)
             return "\n".join([*parts[:count_shown], rest.in_language(self.language)])
 
         count_shown = _most(
@@ -102,9 +101,7 @@ class Message(msgspec.Struct, frozen=True):
         left = max(self.total, len(self.items)) - count_shown
         if left <= 0:
             return lines
-        rest = Words(
-            f"另有 {left} 条：chenyu-etl alerts list", f"and {left} more: chenyu-etl alerts list"
-        )
+        rest = tr("and {count} more: chenyu-etl alerts list", count=left)
         return [*lines, rest.in_language(self.language)]
 
 
@@ -125,7 +122,7 @@ def compose(
         items.append(Item(cause.key, cause.rule, cause.severity, text, cause.account, cause.owner))
     ids = [mentions.get(item.owner or "") for item in items]
     return Message(
-        title=_headline(language, len(causes), ordered[0].severity),
+        title=_headline(len(causes), ordered[0].severity).in_language(language),
         severity=ordered[0].severity,
         created_at=now,
         items=tuple(items),
@@ -144,9 +141,10 @@ def _most(most: int, fits: Callable[[int], bool]) -> int:
     return low
 
 
-def _headline(language: str, count: int, severity: str) -> str:
-    urgent = severity == "urgent"
-    if language == "zh":
-        return f"{SENDER.zh}：{count} 条{'紧急' if urgent else ''}提醒"
-    word = "urgent alert" if urgent else "alert"
-    return f"{SENDER.en}: {count} {word}{'s' if count > 1 else ''}"
+def _headline(count: int, severity: str) -> Text:
+    # the sender's name stands in it: group robots can be set to require a keyword
+    if severity == "urgent":
+        one, many = tr("Chenyu Cloud: 1 urgent alert"), tr("Chenyu Cloud: {count} urgent alerts")
+    else:
+        one, many = tr("Chenyu Cloud: 1 alert"), tr("Chenyu Cloud: {count} alerts")
+    return one if count == 1 else many.filled(count=count)

@@ -1,45 +1,19 @@
-"""Words for people, in both languages. Pure."""
+"""Amounts, times and names as messages write them. Pure."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from etl.history.days import Zone
 from etl.poll import Instant
+from etl.texts import Text, joined
 from etl.units import FEN, HOUR_S
 
-LANGUAGES: Final = ("zh", "en")
 ZWJ: Final = "\u200d"
 
 
-class Words(NamedTuple):
-    """One text in Chinese and in English. It may have several lines."""
-
-    zh: str
-    en: str
-
-    def __add__(self, other: object) -> Words:
-        assert isinstance(other, Words)
-        return Words(self.zh + other.zh, self.en + other.en)
-
-    def in_language(self, language: str) -> str:
-        return self.zh if language == "zh" else self.en
-
-
-NOTHING: Final = Words("", "")
-
-
-def same(text: str) -> Words:
-    """Return words that are alike in both languages."""
-    return Words(text, text)
-
-
-def joined(parts: Iterable[Words], joint: str = "\n") -> Words:
-    """Join all parts to one text, with `joint` between them."""
-    listed = list(parts)
-    return Words(joint.join(p.zh for p in listed), joint.join(p.en for p in listed))
+NOTHING: Final = joined(())
 
 
 def yuan(microcny: int) -> str:
@@ -51,11 +25,9 @@ def yuan(microcny: int) -> str:
     return f"{sign}¥{fen // 100:,}.{fen % 100:02}"
 
 
-def about(microcny: int | None, zh: str, en: str) -> Words:
-    """Put an amount in place of a sentence's `{}`; return no words if it is not known."""
-    if microcny is None:
-        return NOTHING
-    return Words(zh.format(yuan(microcny)), en.format(yuan(microcny)))
+def about(microcny: int | None, clause: Text, **values: Any) -> Text:
+    """Put an amount in place of a clause's `{yuan}`; return no words if it is not known."""
+    return NOTHING if microcny is None else clause.filled(yuan=yuan(microcny), **values)
 
 
 def hours(seconds: float) -> str:

@@ -9,7 +9,7 @@ import click
 
 from etl.cli.common import Context, json_option, print_json, print_lines, say
 from etl.cli.language import lang_option
-from etl.texts import localized, tr
+from etl.texts import joined, localized, tr
 from etl.units import DAY_S
 
 if TYPE_CHECKING:
@@ -134,12 +134,17 @@ def _alert_lines(listed: Iterable[Alert], language: str) -> Iterator[str]:
     from etl.reports.render import printable
 
     for alert in listed:
-        marks = [f"since {iso(alert.first_at)}"]
-        marks += [f"cleared {iso(alert.cleared_at)}"] if alert.cleared_at else []
-        marks += ["acknowledged"] if alert.acked_at else []
-        marks += [] if alert.last_sent_at else ["not sent"]
-        yield f"{alert.severity:8}{printable(alert.key)}  ({', '.join(marks)})"
-        for line in alert.words.in_language(language).splitlines():
+        marks = [tr("since {at}", at=iso(alert.first_at))]
+        marks += [tr("cleared {at}", at=iso(alert.cleared_at))] if alert.cleared_at else []
+        marks += [tr("acknowledged")] if alert.acked_at else []
+        marks += [] if alert.last_sent_at else [tr("not sent")]
+        yield tr(
+            "{severity:8}{key}  ({marks})",
+            severity=alert.severity,
+            key=printable(alert.key),
+            marks=joined(marks, tr(", ")),
+        )
+        for line in alert.text_in(language).splitlines():
             yield f"        {printable(line)}"
 
 

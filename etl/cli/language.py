@@ -21,6 +21,7 @@ from etl.texts import (
     LANGUAGES,
     Text,
     chosen_language,
+    first_sentence,
     localized,
     speak,
     speaking,
@@ -182,17 +183,12 @@ def in_language(command: click.Command, lang: str) -> click.Command:
     # a copy: the catalogs of tests and docs read the English ones
     other = copy.copy(command)
     other.help, other.epilog = _help(command.help, lang), _help(command.epilog, lang)
-    other.short_help = _short(other.help)
+    other.short_help = first_sentence(other.help or "")
     other.context_class = WideContext
     other.params = [_param(param, lang) for param in command.params]
     if isinstance(command, click.Group) and isinstance(other, click.Group):
         other.commands = {n: in_language(c, lang) for n, c in command.commands.items()}
     return other
-
-
-def _short(text: str | None) -> str:
-    """Return the first sentence, which ends in a full stop of either language."""
-    return re.split(r"。|\.(?: |$)", text or "", maxsplit=1)[0]
 
 
 def _param(param: click.Parameter, lang: str) -> click.Parameter:

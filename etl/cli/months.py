@@ -18,7 +18,7 @@ from etl.cli.common import (
     say,
     warn,
 )
-from etl.texts import localized, spoken, tr
+from etl.texts import first_sentence, localized, spoken, tr
 from etl.units import MICRO
 
 
@@ -146,9 +146,19 @@ def show_workbook(
 def _workbook_help(sheets: Iterable[Any]) -> Iterator[str]:
     from etl import reports
 
-    yield "The workbook of a month for the books: chenyu-etl report month --month 2026-10 -o FILE.xlsx"
-    yield "Also takes --account NAME, and --lang zh for Chinese. Local time stands beside UTC. Its sheets:"
+    yield tr(
+        "The workbook of a month for the books: chenyu-etl report month --month 2026-10 -o FILE.xlsx"
+    )
+    yield tr(
+        "Also takes --account NAME, and --lang zh for Chinese. Local time stands beside UTC. Its "
+        "sheets:"
+    )
     for sheet in sheets:
-        about = reports.first_sentence(reports.load_report(sheet.report).about)
-        yield f"  {sheet.en} ({sheet.zh}), as report {sheet.report}: {about}"
-    yield "  Notes (说明): period, time zone, how far the bill has settled, gaps, version"
+        report = reports.load_report(sheet.report)
+        yield tr(
+            "  {sheet}, as report {report}: {meaning}",
+            sheet=sheet.title,
+            report=report.name,
+            meaning=first_sentence(report.meaning(spoken())),
+        )
+    yield tr("  Notes: period, time zone, how far the bill has settled, gaps, version")

@@ -23,7 +23,7 @@ from etl.cli.common import (
     say,
 )
 from etl.cli.language import asked_lang, lang_option
-from etl.texts import ENGLISH, localized, spoken, tr
+from etl.texts import ENGLISH, first_sentence, localized, spoken, tr
 
 if TYPE_CHECKING:
     from etl.reports import Column, Report
@@ -239,7 +239,7 @@ def _run_report(
     from etl import reports
     from etl.history.days import Zone
     from etl.reports.render.zones import in_zone, local_beside
-    from etl.reports.words import in_chinese
+    from etl.reports.words import in_language
 
     zone = app.stored_timezone()
     names, read = reports.run(app.database, chosen, arguments)
@@ -249,8 +249,8 @@ def _run_report(
     columns = chosen.described(names)
     if not wanted.bounds:
         columns, rows = _without_bounds(columns, rows)
-    if wanted.lang == "zh" and wanted.form in ("table", "csv", "xlsx") and not chosen.is_own:
-        rows = in_chinese(columns, rows)
+    if wanted.form in ("table", "csv", "xlsx") and not chosen.is_own:
+        rows = in_language(columns, rows, wanted.lang)
     if wanted.form == "xlsx":
         columns, rows = local_beside(columns, rows, Zone(zone), only=wanted.is_local)
     elif wanted.is_local:
@@ -266,7 +266,7 @@ def _run_report(
         )
         rows = _or_observed_days(rows, app, arguments["account"])
     if reports.is_about_money(chosen):
-        for words in reports.unread(app.database, arguments.get("account"), wanted.lang):
+        for words in reports.unread(app.database, arguments.get("account")):
             say(tr("not understood, and in no sum: {words}", words=words))
     return columns, rows
 
@@ -339,7 +339,7 @@ def _list(reports: Any) -> Iterator[str]:
     for report in listed:
         takes = ", ".join(p.name for p in report.params if p.name not in ("account", "to_day"))
         takes = takes.replace("from_day", "from, to")
-        yield f"{report.name:{wide}}  {reports.first_sentence(report.about)}" + (
+        yield f"{report.name:{wide}}  {first_sentence(report.meaning(spoken()))}" + (
             f" ({takes})" if takes else ""
         )
 
@@ -352,16 +352,30 @@ def _report_index(reports: Any) -> list[dict[str, Any]]:
 
 
 def _help(chosen: Report) -> Iterator[str]:
-    yield chosen.about
+    lang = spoken()
+    yield chosen.meaning(lang)
     for param in chosen.params:
         option = ARGUMENTS.get(param.name, f"--{param.name}" if param.name == "account" else "")
         option = option or f"--set {param.name}="
         values = f": {', '.join(param.choices)}" if param.choices else ""
-        values += f" (default: {param.default})" if param.default is not None else ""
-        yield f"  parameter {param.name} ({option}) {param.about}{values}"
+        known = tr(" (default: {value})", value=param.default) if param.default is not None else ""
+        yield tr(
+            "  parameter {name} ({option}) {meaning}{values}{default}",
+            name=param.name,
+            option=option,
+            meaning=param.about,
+            values=values,
+            default=known,
+        )
     for column in chosen.columns.values():
-        facts = ", ".join(filter(None, (column.zh, column.unit)))
-        yield f"  column {column.name}: {column.about}" + (f" ({facts})" if facts else "")
+        heading = column.full_heading(lang)
+        facts = f" [{heading}]" if heading != column.name else ""
+        yield tr(
+            "  column {name}: {meaning}{facts}",
+            name=column.name,
+            meaning=column.meaning(lang),
+            facts=facts,
+        )
 
 
 def _output_format(form: str | None, output: Path | None) -> str:
@@ -400,9 +414,9 @@ def _refuse_unused(chosen: Report, given: Mapping[str, str | None]) -> None:
             raise click.UsageError(
                 localized(
                     tr(
-                        "report {name} has no {get}: see chenyu-etl report {name} --help",
+                        "report {name} has no {option}: see chenyu-etl report {name} --help",
                         name=chosen.name,
-                        get=ARGUMENTS.get(name, name),
+                        option=ARGUMENTS.get(name, name),
                     )
                 )
             )
@@ -415,9 +429,9 @@ def _refuse_missing(chosen: Report, arguments: Mapping[str, Any]) -> None:
             raise click.UsageError(
                 localized(
                     tr(
-                        "{name}: :{name2} has no value: add --set {name2}=…",
-                        name=chosen.name,
-                        name2=param.name,
+                        "{report}: :{parameter} has no value: add --set {parameter}=…",
+                        report=chosen.name,
+                        parameter=param.name,
                     )
                 )
             )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from etl.page.words import Translator
+from etl.texts import tr
 
 
-def yuan_text(amount: float | None, words: Translator) -> str:
+def yuan_text(amount: float | None) -> str:
     """Write an amount as people do: `¥1,234.50`."""
-    return words("not known") if amount is None else f"¥{amount:,.2f}"
+    return tr("not known") if amount is None else f"¥{amount:,.2f}"
 
 
 def thousands(value: float | None, digits: int = 1) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from etl.page.amounts import thousands, yuan_text
 from etl.page.facts import Facts, Row
-from etl.page.words import Translator
+from etl.texts import Text, tr
 from etl.units import HOUR_S
 
 FEW_DAYS: Final = 7
@@ -29,65 +29,65 @@ POP_ISOLATE: Final = "\u2069"
 class Notice:
     """A sentence; `link` is the part of the page that has more, `is_urgent` if it costs money now."""
 
-    text: str
+    text: Text
     link: str
     is_urgent: bool = False
 
 
-def attention(facts: Facts, words: Translator) -> Iterator[Notice]:
+def attention(facts: Facts) -> Iterator[Notice]:
     """Yield a notice of everything that is forgotten, failed, missing or unexplained."""
     notices = [
-        *_freshness(facts, words),
-        *_machines(facts, words),
-        *_money(facts, words),
-        *_observation(facts, words),
+        *_freshness(facts),
+        *_machines(facts),
+        *_money(facts),
+        *_observation(facts),
     ]
     # stable: within each half the order of the subjects stays
     yield from sorted(notices, key=lambda notice: not notice.is_urgent)
 
 
-def _freshness(facts: Facts, words: Translator) -> Iterator[Notice]:
+def _freshness(facts: Facts) -> Iterator[Notice]:
     if facts.observed is None:
-        yield Notice(words("there was no complete poll yet"), "coverage", True)
+        yield Notice(tr("there was no complete poll yet"), "coverage", True)
         return
     age_h = (facts.now - facts.observed[1]) / HOUR_S
     if age_h >= DAYS_FROM_H:
-        text = words("the newest complete poll is {days} days old", days=thousands(age_h / 24))
+        text = tr("the newest complete poll is {days} days old", days=thousands(age_h / 24))
         yield Notice(text, "coverage", True)
     elif age_h * HOUR_S > STALE_S:
-        text = words("the newest complete poll is {hours} h old", hours=thousands(age_h))
+        text = tr("the newest complete poll is {hours} h old", hours=thousands(age_h))
         yield Notice(text, "coverage", True)
 
 
-def _observation(facts: Facts, words: Translator) -> Iterator[Notice]:
+def _observation(facts: Facts) -> Iterator[Notice]:
     gaps = facts["coverage"].total("gap_hours")
     if gaps > 0:
-        text = words("{hours} h since the first poll were not observed", hours=thousands(gaps, 2))
+        text = tr("{hours} h since the first poll were not observed", hours=thousands(gaps, 2))
         yield Notice(text, "coverage")
     unknown = max((row["unknown_codes"] or 0 for row in facts["coverage"].rows), default=0)
     if unknown:
-        text = words("{count} instances have a status of unknown meaning", count=unknown)
+        text = tr("{count} instances have a status of unknown meaning", count=unknown)
         yield Notice(text, "coverage")
     rejected = int(facts["coverage"].total("rejected"))
     if rejected:
-        text = words("{count} records of the source were not understood", count=rejected)
+        text = tr("{count} records of the source were not understood", count=rejected)
         yield Notice(text, "coverage")
 
 
-def _machines(facts: Facts, words: Translator) -> Iterator[Notice]:
+def _machines(facts: Facts) -> Iterator[Notice]:
     costs = {r["instance_uuid"]: r["cost_yuan"] for r in facts["runs"].rows if not r["ended_at"]}
     for row in facts["idle"].rows:
         if row["suspect"]:
-            text = words(
+            text = tr(
                 "{title} has run for {hours} h without a timer, {yuan} so far",
                 title=_name(row),
                 hours=thousands(row["running_hours"]),
-                yuan=yuan_text(costs.get(row["instance_uuid"]), words),
+                yuan=yuan_text(costs.get(row["instance_uuid"])),
             )
             yield Notice(text, f"i-{row['instance_uuid']}", True)
     for row in facts["timers"].rows:
         if row["timer"] == "overdue":
-            text = words(
+            text = tr(
                 "{title} still runs, though its timer is overdue",
                 title=_name(row),
             )
@@ -95,10 +95,10 @@ def _machines(facts: Facts, words: Translator) -> Iterator[Notice]:
     # the newest failures are named: more would push everything else off the screen
     failed = [row for row in facts["images"].rows if row["state"] == "failed"]
     for row in failed[:MOST_IMAGES]:
-        yield Notice(words("the image of {title} was not saved", title=_name(row)), "images")
+        yield Notice(tr("the image of {title} was not saved", title=_name(row)), "images")
     if len(failed) > MOST_IMAGES:
         more = len(failed) - MOST_IMAGES
-        yield Notice(words("{count} more images were not saved", count=more), "images")
+        yield Notice(tr("{count} more images were not saved", count=more), "images")
 
 
 def _name(row: Row) -> str:
@@ -106,19 +106,20 @@ def _name(row: Row) -> str:
     return f"{FIRST_STRONG_ISOLATE}{row['title'] or row['instance_uuid']}{POP_ISOLATE}"
 
 
-def _money(facts: Facts, words: Translator) -> Iterator[Notice]:
+def _money(facts: Facts) -> Iterator[Notice]:
     for row in facts["balance"].rows:
         days = row["days_left"]
         # cash and cards together: either alone says little of how long all goes on
         if row["channel"] == "all" and days is not None and days <= FEW_DAYS:
-            text = words("the balance lasts {days} days", days=thousands(days))
+            text = tr("the balance lasts {days} days", days=thousands(days))
             yield Notice(text, "balance", True)
     for row in facts["budget"].rows:
         if (row["used_percent"] or 0) > OVER_PERCENT:
-            scope = "project {project}" if row["scope"] == "project" else "account {account}"
-            text = words(
+            of_project = tr("project {project}", project=row["name"])
+            of_account = tr("account {account}", account=row["name"])
+            text = tr(
                 "{name} has spent {percent} % of its budget",
-                name=words(scope, project=row["name"], account=row["name"]),
+                name=of_project if row["scope"] == "project" else of_account,
                 percent=thousands(row["used_percent"]),
             )
             yield Notice(text, "budget")
@@ -126,11 +127,9 @@ def _money(facts: Facts, words: Translator) -> Iterator[Notice]:
         difference = row["difference_yuan"] or 0
         # less than a yuan is rounding by the fen over many lines
         if row["what"] == "unexplained" and abs(difference) >= UNEXPLAINED_YUAN:
-            text = words(
-                "{yuan} of the bill are not explained by usage", yuan=yuan_text(difference, words)
-            )
+            text = tr("{yuan} of the bill are not explained by usage", yuan=yuan_text(difference))
             yield Notice(text, "causes")
     unpriced = facts["cost"].total("unpriced_hours")
     if unpriced > 0:
-        text = words("{hours} h have no known price", hours=thousands(unpriced))
+        text = tr("{hours} h have no known price", hours=thousands(unpriced))
         yield Notice(text, "prices")

@@ -14,23 +14,24 @@ from etl.history.days import Zone, from_iso
 from etl.page import policy, stacks, timeline, trends
 from etl.page.amounts import change, thousands, yuan_text
 from etl.page.attention import attention
-from etl.page.facts import LANGUAGES, Choice, Facts, Row, gather
+from etl.page.facts import Choice, Facts, Row, gather
 from etl.page.payload import payload
 from etl.page.words import Translator
 from etl.poll import Instant
 from etl.reports import Column
-from etl.reports.words import VALUES
+from etl.reports.words import word_of, words_of
+from etl.texts import LANGUAGES, Text, localized, tr
 
 # the page must stay small: people send it by mail
 MOST_ROWS: Final = 250
 """Rows of the timeline in the page's markup; the script draws the others when they are asked for."""
 MOST_LINES: Final = 80
 """Lines of a table; the command below it prints all of them."""
-STACKS: Final[dict[str, Callable[[Row], str | None]]] = {
-    "by project": lambda row: row["project"],
-    "by owner": lambda row: row["owner"],
-    "by model": lambda row: row["gpu_name"],
-    "by instance": lambda row: row["title"] or row["instance_uuid"],
+STACKS: Final[dict[Text, Callable[[Row], str | None]]] = {
+    tr("by project"): lambda row: row["project"],
+    tr("by owner"): lambda row: row["owner"],
+    tr("by model"): lambda row: row["gpu_name"],
+    tr("by instance"): lambda row: row["title"] or row["instance_uuid"],
 }
 
 
@@ -57,11 +58,15 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "yuan": lambda amount: yuan_text(amount, words),
+        "yuan": lambda amount: localized(yuan_text(amount), words.lang),
         "number": thousands,
         "change": change,
-        "cell": lambda value, column: _cell(value, column, facts.zone, words.lang),
+        "cell": lambda value, column, columns: localized(
+            _cell(value, column, columns, facts.zone), words.lang
+        ),
         "local": lambda instant: _local(instant, facts.zone),
+        "text": lambda text: localized(text, words.lang),
+        "word": lambda value, column: word_of(column, value, words.lang),
     }
     rows = timeline.timeline(facts)
     week = trends.hours_of_week(facts)
@@ -76,7 +81,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         style=Markup(policy.style()),  # noqa: S704 - our own file
         script=Markup(policy.script()),  # noqa: S704
         payload=payload(facts, rows, MOST_ROWS, words),
-        attention=list(attention(facts, words)),
+        attention=list(attention(facts)),
         running=_running(facts),
         # a period before that nobody observed is no period of cost 0
         was_seen=facts.observed is not None
@@ -92,7 +97,8 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         tick=timeline.tick,
         axis=timeline.axis(facts),
         stacks={
-            name: stacks.cost_by_day(facts, by, words("(no rule)")) for name, by in STACKS.items()
+            name: stacks.cost_by_day(facts, by, word_of("project", "(no rule)", words.lang))
+            for name, by in STACKS.items()
         },
         gpu_stack=stacks.gpu_hours_by_day(facts),
         week=week,
@@ -147,16 +153,15 @@ def _filters(facts: Facts, rows: Sequence[timeline.TimelineRow]) -> Mapping[str,
     }
 
 
-def _cell(value: Any, column: Column, zone: Zone, lang: str) -> str:
-    """Return a value as a table shows it: instants in the reporting zone, known words translated."""
+def _cell(value: Any, column: Column, columns: Sequence[Column], zone: Zone) -> str:
+    """Return a value as a table shows it: instants in the reporting zone, and texts that may be translated."""
     if value is None:
         return ""
     if column.kind == "instant":
         return _local(value, zone)
     if isinstance(value, float):
         return f"{value:,.2f}"
-    text = str(value)
-    return VALUES.get(column.name, {}).get(text, text) if lang == "zh" else text
+    return words_of(column.name, columns).get(str(value), str(value))
 
 
 def _local(instant: str | Instant | None, zone: Zone) -> str:

@@ -13,9 +13,9 @@ from etl.dialect import Database
 from etl.history.days import Day, Zone
 from etl.poll import Instant
 from etl.reports import Column
+from etl.texts import LANGUAGES
 
 Row = dict[str, Any]
-LANGUAGES: Final = ("en", "zh")
 MOST_EVENTS: Final = 200
 """The newest events on the page; `report events` has them all."""
 MOST_VERSIONS: Final = 10_000

@@ -200,14 +200,14 @@
   const track = (of) => {
     const row = document.getElementById(`i-${of.uuid}`);
     if (row) return row.querySelector("svg.track").cloneNode(true);
-    const svg = draw("svg", {class: "track", viewBox: "0 0 1000 14", preserveAspectRatio: "none", role: "img", "aria-label": `${of.title}: ${number(of.hours)} h`});
+    const svg = draw("svg", {class: "track", viewBox: "0 0 1000 14", preserveAspectRatio: "none", role: "img", "aria-label": `${of.title}: ${filled("{hours} h", {hours: number(of.hours)})}`});
     if (of.possible) svg.append(draw("path", {class: "maybe", d: of.possible}));
     if (of.sure) svg.append(draw("path", {class: "sure", d: of.sure}));
     return svg;
   };
   const rowOf = (of) => {
     const title = make("span", {class: "title", title: of.title}, isolated(of.title));
-    const row = make("details", {class: "row"}, make("summary", {}, title, track(of), make("span", {class: "hours"}, `${number(of.hours, 1)} h`)));
+    const row = make("details", {class: "row"}, make("summary", {}, title, track(of), make("span", {class: "hours"}, filled("{hours} h", {hours: number(of.hours, 1)}))));
     row.dataset.n = of.n;
     return row;
   };

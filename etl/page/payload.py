@@ -13,6 +13,7 @@ from etl.history.days import from_iso
 from etl.page.facts import Facts, Row
 from etl.page.timeline import TimelineRow, axis
 from etl.page.words import Translator
+from etl.texts import term, tr
 
 RUNS: Final = 1_000
 VERSIONS: Final = 800
@@ -21,43 +22,45 @@ VERSIONS: Final = 800
 MOST_OF_ONE: Final = 20
 LEAST_OF_ONE: Final = 3
 TEXTS: Final = (
-    "others",
-    "none",
-    "still runs",
-    "(no rule)",
-    "back to the page",
-    "Cost by day",
-    "GPU hours",
-    "Cost",
-    "Timeline",
-    "Runs",
-    "Versions",
-    "Who paid",
-    "Instances",
-    "began",
-    "ended",
-    "hours",
-    "GPU",
-    "state",
-    "image",
-    "timer",
-    "since",
-    "project",
-    "owner",
-    "days",
-    "title",
-    "account",
-    "runs now",
-    "between {low} and {high}",
-    "the newest {count}",
-    "the same by SQL",
-    "the same by command",
-    "copied",
-    "show {count} more",
-    "nothing matches the filter",
-    "by instance",
-    "by owner",
+    tr("others"),
+    tr("none"),
+    tr("still runs"),
+    term("payer", "(no rule)"),
+    tr("back to the page"),
+    tr("Cost by day"),
+    tr("GPU hours"),
+    tr("Cost"),
+    tr("Timeline"),
+    tr("Runs"),
+    tr("Versions"),
+    tr("Who paid"),
+    tr("Instances"),
+    tr("began"),
+    tr("ended"),
+    tr("hours"),
+    tr("GPU"),
+    tr("state"),
+    tr("image"),
+    tr("timer"),
+    tr("since"),
+    tr("project"),
+    tr("owner"),
+    tr("days"),
+    tr("title"),
+    tr("account"),
+    tr("runs now"),
+    tr("{hours} h"),
+    tr("between {low} and {high}"),
+    tr("the newest {count}"),
+    tr("the same by SQL"),
+    tr("the same by command"),
+    tr("copied"),
+    tr("show {count} more"),
+    tr("nothing matches the filter"),
+    tr("by instance"),
+    tr("by owner"),
 )
+"""Texts of the script, which asks for them by their English."""
 
 
 class _Texts:
@@ -93,7 +96,7 @@ def payload(facts: Facts, rows: Sequence[TimelineRow], drawn: int, words: Transl
         "versions": _newest_of_each(
             facts["versions"].rows, number, most[1], lambda r: _version(r, texts)
         ),
-        "words": {text: words(text, count="{count}", low="{low}", high="{high}") for text in TEXTS},
+        "words": {text: text.in_language(words.lang) for text in TEXTS},
         "lang": words.lang,
     }
     made["texts"] = list(texts.texts)

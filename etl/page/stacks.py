@@ -11,6 +11,7 @@ from etl.history.days import Day
 from etl.page.facts import Facts, Row
 from etl.page.shapes import WIDTH, Scale, line, ticks
 from etl.page.timeline import Band
+from etl.texts import tr
 
 PLOT_HEIGHT: Final = 220
 MOST_SERIES: Final = 8
@@ -74,7 +75,7 @@ def cost_by_day(facts: Facts, by: Callable[[Row], str | None], nobody: str) -> S
     stack = _stack(facts.days, amounts, bounds, billed)
     slot = PERCENT / len(facts.days)
     stack.unsettled = [
-        Band(round(number * slot, 3), round(slot, 3), "not settled yet")
+        Band(round(number * slot, 3), round(slot, 3), tr("not settled yet"))
         for number, day in enumerate(facts.days)
         if not is_settled.get(day.day, True)
     ]

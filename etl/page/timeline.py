@@ -10,6 +10,7 @@ from typing import Final
 from etl.history.days import from_iso
 from etl.page.facts import Facts, Row
 from etl.page.shapes import WIDTH, Interval, Scale, dashes
+from etl.texts import Text, tr
 from etl.units import HOUR_S
 
 ROW_HEIGHT: Final = 14
@@ -44,7 +45,7 @@ class Band:
 
     left: float
     width: float
-    why: str
+    why: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +159,17 @@ def unseen(facts: Facts) -> Iterator[Band]:
             yield Band(left, round(scale.percent(ends) - left, 3), why)
 
 
-def _unseen(facts: Facts, scale: Scale) -> Iterator[tuple[float, float, str]]:
+def _unseen(facts: Facts, scale: Scale) -> Iterator[tuple[float, float, Text]]:
     now = min(max(facts.now, scale.low), scale.high)
     if facts.observed is None:
-        yield scale.low, now, "not observed"
+        yield scale.low, now, tr("not observed")
     else:
         first, last = facts.observed
-        yield scale.low, min(first, scale.high), "before the first poll"
+        yield scale.low, min(first, scale.high), tr("before the first poll")
         for begins, ends in _gaps(facts):
-            yield max(begins, first), min(ends, last), "not observed"
-        yield max(last, scale.low), now, "not observed"
-    yield now, scale.high, "still to come"
+            yield max(begins, first), min(ends, last), tr("not observed")
+        yield max(last, scale.low), now, tr("not observed")
+    yield now, scale.high, tr("still to come")
 
 
 def _gaps(facts: Facts) -> Iterator[Interval]:

@@ -1,11 +1,14 @@
 """Reports are SQL files whose leading comment documents them.
 
-`-- @zh TEXT` says the same in Chinese. `-- @param NAME MEANING` declares a parameter; at the end of the meaning `[a, b, c]` names the values it
+`-- @param NAME MEANING` declares a parameter; at the end of the meaning `[a, b, c]` names the values it
 can take, the first of them the default, and `[= 12]` a default among any values.
-`-- @column NAME {zh=名称, unit=h, total} MEANING` documents a column: its Chinese name, its unit, its
-kind (one of `int`, `number`, `instant`, `day`; a unit makes it a number, nothing makes it text), and
-whether its sum means something; ` | ` in its meaning begins the same in Chinese. `-- @observes RESOURCE` names the resource whose polls it rests on, if that is
-not `instances`. The rest of the comment is the description of the report.
+`-- @column NAME {unit=h, total} MEANING` documents a column: its unit, its kind (one of `int`, `number`,
+`instant`, `day`; a unit makes it a number, nothing makes it text), and whether its sum means something.
+`-- @observes RESOURCE` names the resource whose polls it rests on, if that is not `instances`. The rest
+of the comment is the description of the report.
+
+The catalogs translate our reports. A user's report can say itself what it is in Chinese: `-- @zh TEXT`,
+`zh=名称` in the braces of a column, and the Chinese of its meaning after ` | `.
 """
 
 from __future__ import annotations
@@ -20,9 +23,11 @@ from etl import paths
 from etl.dialect.rendering import SILENT, expanded
 from etl.errors import SettingsError
 from etl.reports.render.columns import KINDS, Column
-from etl.texts import tr
+from etl.texts import ENGLISH, localized, term, tr
 
 INSTANCES: Final = "instances"
+MEANING: Final = "report"
+"""The context of what our reports, their parameters and their columns mean."""
 _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
 _OBSERVES: Final = re.compile(r"^@observes (\w+)$")
 _ZH: Final = re.compile(r"^@zh (.+)$")
@@ -59,9 +64,10 @@ class Report:
     observes: str = INSTANCES
     about_zh: str = ""
 
-    def meaning(self, lang: str = "en") -> str:
+    def meaning(self, lang: str = ENGLISH) -> str:
         """Return the description in a language; in English if there is no Chinese."""
-        return self.about_zh or self.about if lang == "zh" else self.about
+        own = self.about_zh if lang == "zh" else ""
+        return own or str(localized(self.about, lang))
 
     def param(self, name: str) -> Param | None:
         return next((param for param in self.params if param.name == name), None)
@@ -86,7 +92,20 @@ def load_report(name: str) -> Report:
             tr("there is no report {name!r}", name=name),
             advice=tr("there are: {report_names}", report_names=", ".join(report_names())),
         )
-    return parse_report(name, path)
+    return _translatable(parse_report(name, path))
+
+
+def _translatable(report: Report) -> Report:
+    """Return a report of ours whose texts the catalogs translate."""
+    return replace(
+        report,
+        about=term(MEANING, report.about),
+        params=tuple(replace(p, about=term(MEANING, p.about)) for p in report.params),
+        columns={
+            name: replace(column, about=term(MEANING, column.about), report=report.name)
+            for name, column in report.columns.items()
+        },
+    )
 
 
 def load_own(path: Path) -> Report:
@@ -99,9 +118,9 @@ def load_own(path: Path) -> Report:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             tr(
-                "{path} cannot be read: {getattr}",
+                "{path} cannot be read: {reason}",
                 path=path,
-                getattr=getattr(error, "strerror", "it is no UTF-8 text"),
+                reason=getattr(error, "strerror", tr("it is no UTF-8 text")),
             ),
             advice=tr("name a file with one SELECT: --file FILE.sql"),
         ) from error
@@ -167,12 +186,6 @@ def bound(sql: str) -> list[str]:
 def literal_colons(sql: str) -> str:
     """Return `sql` with the colons in literals and comments escaped, so that they bind nothing."""
     return _SILENT.sub(lambda match: match[0].replace(":", "\\:"), sql)
-
-
-def first_sentence(text: str) -> str:
-    """Return the text up to the first full stop that ends a sentence."""
-    # a stop inside a number or a name ends nothing
-    return re.split(r"\.(?: |$)", text, maxsplit=1)[0]
 
 
 def _parse_param(name: str, about: str, choices: str | None) -> Param:

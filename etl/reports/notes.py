@@ -15,46 +15,14 @@ from etl.reports.header import Param, Report
 from etl.reports.observation import SEEN, line_above
 from etl.reports.render.zones import UTC_NAMES, local_text
 from etl.reports.running import NOW, run
+from etl.reports.words import VALUES
+from etl.texts import Text, localized, term, tr
 from etl.units import MICRO
 
 Note = tuple[str, Any]
-_LABELS: Final = {
-    "report": "报表",
-    "about": "内容",
-    "period": "期间",
-    "observation": "观测",
-    "month": "月份",
-    "time zone": "时区",
-    "settled until (UTC)": "已结算至 (UTC)",
-    "observed since (UTC)": "观测始于 (UTC)",
-    "column": "列",
-    "corrected by the source": "账单已更正",
-    "gap in observation": "观测缺口",
-    "gaps in observation": "观测缺口",
-    "records not understood": "未能读取的记录",
-    "closed since (UTC)": "关账时间 (UTC)",
-    "program": "程序版本",
-    "made at (UTC)": "生成时间 (UTC)",
-}
-_WORDS: Final = {
-    "en": {
-        "corrected": "{account}: {lines} bill lines of {yuan:.2f} yuan in all no longer count",
-        "unread": "{account}: {records} of {resource}",
-        "gap": "{account}: {start} – {end}, {minutes} min",
-    },
-    "zh": {
-        "corrected": "{account}: {lines} 行账单（共 {yuan:.2f} 元）不再计入",
-        "unread": "{account}: {resource} {records} 条",
-        "gap": "{account}: {start} – {end}，{minutes} 分钟",
-    },
-}
-_RESOURCES_ZH: Final = {
-    "bills": "账单",
-    "recharges": "充值",
-    "balance": "余额",
-    "cards": "算力卡",
-    "gpu_prices": "价格",
-}
+"""A label and a value, in one language."""
+_Line = tuple[Text, Any]
+"""A label that a language has yet to be chosen for, and a value."""
 # before the first poll and after the newest nobody looked either, though no two polls surround it
 _GAPS: Final = Report(
     "gaps",
@@ -179,12 +147,18 @@ def notes_of_report(
 ) -> list[Note]:
     """Return labels and values, labels in `lang`; `arguments` as for `run`, with both days."""
     arguments = {**arguments, NOW: made_at}
-    lines: list[Note] = [("report", report.name), ("about", report.meaning(lang))]
+    lines: list[_Line] = [
+        (term("note", "report"), report.name),
+        (term("note", "about"), report.meaning(lang)),
+    ]
     if report.param("from_day") is not None:
-        lines.append(("period", f"{arguments['from_day']} – {arguments['to_day']}"))
-    lines.append(("observation", line_above(database, report, arguments, lang)))
-    lines += _seen(database, arguments, zone, lang)
-    lines += [("column", _column_note(column, lang)) for column in report.columns.values()]
+        days = f"{arguments['from_day']} – {arguments['to_day']}"
+        lines.append((term("note", "period"), days))
+    lines.append((term("note", "observation"), line_above(database, report, arguments, lang)))
+    lines += _seen(database, arguments, zone)
+    lines += [
+        (term("note", "column"), _column_note(column, lang)) for column in report.columns.values()
+    ]
     return _labelled([*lines, *_made(made_at, zone)], lang)
 
 
@@ -201,11 +175,11 @@ def notes_of_month(
     arguments = {**arguments, NOW: made_at}
     line = line_above(database, SEEN, arguments, lang)
     closed = [
-        ("closed since (UTC)", _account_instant(account, from_iso(closed_at), zone))
+        (term("note", "closed since (UTC)"), _account_instant(account, from_iso(closed_at), zone))
         for account, closed_at in run(database, _CLOSED, arguments)[1]
     ]
-    seen = _seen(database, arguments, zone, lang)
-    lines = [("month", month), *closed, ("observation", line), *seen]
+    seen = _seen(database, arguments, zone)
+    lines = [(term("note", "month"), month), *closed, (term("note", "observation"), line), *seen]
     return _labelled([*lines, *_made(made_at, zone)], lang)
 
 
@@ -216,13 +190,15 @@ def observed(database: Database, account: str | None) -> tuple[Instant, Instant]
     return None if first is None else (first, last)
 
 
-def unread(database: Database, account: str | None, lang: str = "en") -> list[str]:
+def unread(database: Database, account: str | None) -> list[Text]:
     """Return remarks on the records of money that were not understood, and are in no sum."""
     rows = run(database, _UNREAD, {"account": account})[1]
-    names = _RESOURCES_ZH if lang == "zh" else {}
     return [
-        _WORDS[lang]["unread"].format(
-            account=account, resource=names.get(resource, resource), records=records
+        tr(
+            "{account}: {records} of {resource}",
+            account=account,
+            resource=VALUES["resource"].get(resource, resource),
+            records=records,
         )
         for account, resource, records in rows
     ]
@@ -237,37 +213,45 @@ def is_about_money(report: Report) -> bool:
     )
 
 
-def _seen(database: Database, arguments: dict[str, Any], zone: str, lang: str) -> Iterator[Note]:
+def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[_Line]:
     """Yield notes on how far the period was observed and billed.
 
     They say until when the bill has settled, when the first poll was if that is within the period, and
     which times nobody observed.
     """
-    yield "time zone", zone
+    yield term("note", "time zone"), zone
     for account, reach in run(database, _SETTLED, arguments)[1]:
         # for each account: one that settles late must not hide behind another
-        yield "settled until (UTC)", _account_instant(account, reach, zone)
+        yield term("note", "settled until (UTC)"), _account_instant(account, reach, zone)
     for account, lines, microcny in run(database, _CORRECTED, arguments)[1]:
-        words = _WORDS[lang]["corrected"]
-        # for people, to the fen: no sum is made of it
-        yuan = microcny / MICRO
-        yield "corrected by the source", words.format(account=account, lines=lines, yuan=yuan)
+        yield (
+            term("note", "corrected by the source"),
+            tr(
+                "{account}: {lines} bill lines of {yuan:.2f} yuan in all no longer count",
+                account=account,
+                lines=lines,
+                yuan=microcny / MICRO,  # for people, to the fen: no sum is made of it
+            ),
+        )
     for account, since in run(database, _SINCE, arguments)[1]:
-        yield "observed since (UTC)", _account_instant(account, since, zone)
+        yield term("note", "observed since (UTC)"), _account_instant(account, since, zone)
     gaps = list(run(database, _GAPS, arguments)[1])
     for account, start_s, end_s in gaps:
-        minutes = (end_s - start_s) // 60
         yield (
-            "gap in observation",
-            _WORDS[lang]["gap"].format(
-                account=account, start=_both(start_s, zone), end=_both(end_s, zone), minutes=minutes
+            term("note", "gap in observation"),
+            tr(
+                "{account}: {start} – {end}, {minutes} min",
+                account=account,
+                start=_both(start_s, zone),
+                end=_both(end_s, zone),
+                minutes=(end_s - start_s) // 60,
             ),
         )
     # said even if there are none: a missing line would say nothing
     if not gaps:
-        yield "gaps in observation", 0
-    for words in unread(database, arguments.get("account"), lang):
-        yield "records not understood", words
+        yield term("note", "gaps in observation"), 0
+    for words in unread(database, arguments.get("account")):
+        yield term("note", "records not understood"), words
 
 
 def _account_instant(account: str, at: Instant | None, zone: str) -> str:
@@ -279,12 +263,15 @@ def _both(at: Instant, zone: str) -> str:
     return iso(at) if zone in UTC_NAMES else f"{iso(at)} ({local_text(at, Zone(zone))} {zone})"
 
 
-def _made(made_at: Instant, zone: str) -> list[Note]:
-    return [("program", f"chenyu-etl {__version__}"), ("made at (UTC)", _both(made_at, zone))]
+def _made(made_at: Instant, zone: str) -> list[_Line]:
+    return [
+        (term("note", "program"), f"chenyu-etl {__version__}"),
+        (term("note", "made at (UTC)"), _both(made_at, zone)),
+    ]
 
 
-def _labelled(lines: list[Note], lang: str) -> list[Note]:
-    return [(_LABELS[label] if lang == "zh" else label, value) for label, value in lines]
+def _labelled(lines: list[_Line], lang: str) -> list[Note]:
+    return [(localized(label, lang), localized(value, lang)) for label, value in lines]
 
 
 def _column_note(column: Any, lang: str) -> str:

@@ -1,4 +1,4 @@
-"""The words that reports give as values, in Chinese: causes, states, ways of payment, lines of the bridge."""
+"""The words that reports give as values: causes, states, ways of payment, lines of the bridge."""
 
 from __future__ import annotations
 
@@ -6,113 +6,144 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from etl.reports.render.columns import Column, Rows
+from etl.texts import ENGLISH, Text, localized, term, tr
 
-NO_RULE: Final = {"(no rule)": "（无规则）"}
-_PAYERS: Final = {**NO_RULE, "(cannot be attributed)": "（无法分摊）"}
-_UNKNOWN: Final = {"(unknown)": "（未知）"}
-_STATES: Final = {
-    "creating": "创建中",
-    "starting": "启动中",
-    "running": "运行中",
-    "restarting": "重启中",
-    "stopping": "停止中",
-    "stopped": "已停止",
-    "destroyed": "已销毁",
-    "unknown": "未知",
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "cause": (
+        "within_bounds",
+        "correction",
+        "unsettled",
+        "no_instance",
+        "prepaid",
+        "unread",
+        "price",
+        "coverage_gap",
+        "unexplained",
+    ),
+    "channel": ("balance", "card", "all"),
+    "unknown": ("(unknown)",),
+    "payer": ("(no rule)", "(cannot be attributed)"),
+    "machine": (
+        "creating",
+        "starting",
+        "running",
+        "restarting",
+        "stopping",
+        "stopped",
+        "destroyed",
+        "unknown",
+    ),
+    "card": ("valid", "used up", "awaiting confirmation", "expired"),
+    "image": ("uploading", "uploaded", "failed"),
+    "boot": ("booting", "still booting", "afterwards"),
+    "timer": ("none", "set", "overdue"),
+    "how": ("billed", "attributed"),
+    "evidence": (
+        "observed",
+        "booting",
+        "unseen_run",
+        "unknown_start",
+        "possible_run",
+        "gone",
+    ),
+    "event": (
+        "created",
+        "started",
+        "stopped",
+        "restarted",
+        "gone",
+        "returned",
+        "retitled",
+        "gpu_changed",
+        "image_changed",
+        "charging_changed",
+        "save_image_changed",
+        "timer_set",
+        "timer_cleared",
+    ),
+    "stop": ("timer", "image_saved"),
+    "charging": ("hour", "day", "week", "month", "year"),
+    "version": ("first_seen", "changed", "returned"),
+    "scope": ("project", "account"),
+    "report name": ("settlement", "bills", "bill-lines", "balance"),
+    "bridge": (
+        "billed for running time",
+        "prepaid: whole days, and moments",
+        "billed by settlement window",
+        "charged in the period for time before it",
+        "charged in the period for time after it",
+        "time in the period that was charged after it",
+        "time in the period that was charged before it",
+        "billed by day of charge",
+        "paid by compute cards",
+        "charged before the period, after the last poll of the balance",
+        "charged in the period, after the last poll of the balance",
+        "charged before the balance was known",
+        "billed to the balance",
+        "unexplained by the balance",
+        "opening + added - closing",
+        "remains",
+    ),
+    "resource": ("instances", "bills", "recharges", "balance", "cards", "gpu_prices"),
 }
-_REPORTS: Final = {
-    "settlement": "结算",
-    "bills": "账单",
-    "bill-lines": "账单明细",
-    "balance": "余额平衡",
+"""Closed sets of words, by the context under which the catalogs have them."""
+_CONTEXTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "cause": ("cause", "stop"),
+    "channel": ("channel", "unknown"),
+    "state": ("card", "image", "machine"),
+    "state_after": ("machine",),
+    "seen": ("boot",),
+    "timer": ("timer",),
+    "how": ("how",),
+    "evidence": ("evidence",),
+    "event": ("event",),
+    "charging": ("charging",),
+    "began_by": ("version",),
+    "what": ("payer", "unknown"),
+    "scope": ("scope",),
+    "project": ("payer",),
+    "owner": ("payer",),
+    "cost_centre": ("payer",),
+    "report": ("report name",),
+    "line": ("bridge",),
+    "resource": ("resource",),
 }
-VALUES: Final[Mapping[str, Mapping[str, str]]] = {
-    "cause": {
-        "within_bounds": "在估算范围内",
-        "correction": "更正待确认",
-        "unsettled": "尚未结算",
-        "no_instance": "无对应实例",
-        "prepaid": "包期费用",
-        "unread": "账单行未能读取",
-        "price": "价格未知或不符",
-        "coverage_gap": "观测缺口",
-        "unexplained": "原因不明",
-    },
-    "channel": {"balance": "余额", "card": "算力卡", "all": "合计", **_UNKNOWN},
-    "state": {
-        "valid": "有效",
-        "used up": "已用完",
-        "awaiting confirmation": "待确认",
-        "expired": "已过期",
-        "uploading": "上传中",
-        "uploaded": "已上传",
-        "failed": "失败",
-        **_STATES,
-    },
-    "state_after": _STATES,
-    "seen": {"booting": "观测到启动", "still booting": "仍在启动", "afterwards": "事后得知"},
-    "timer": {"none": "无", "set": "已设", "overdue": "已过时"},
-    "how": {"billed": "按账单行", "attributed": "按估算分摊"},
-    "evidence": {
-        "observed": "观测",
-        "booting": "启动中",
-        "unseen_run": "两次轮询之间的运行",
-        "unknown_start": "开始时间不明",
-        "possible_run": "可能的运行",
-        "gone": "已消失",
-    },
-    "event": {
-        "created": "创建",
-        "started": "启动",
-        "stopped": "停止",
-        "restarted": "重启",
-        "gone": "消失",
-        "returned": "重现",
-        "retitled": "改名",
-        "gpu_changed": "更换显卡",
-        "image_changed": "更换镜像",
-        "charging_changed": "更换计费",
-        "save_image_changed": "镜像保存",
-        "timer_set": "设定时",
-        "timer_cleared": "取消定时",
-    },
-    "what": {**_PAYERS, **_UNKNOWN},
-    "scope": {"project": "项目", "account": "账户"},
-    "project": _PAYERS,
-    "owner": _PAYERS,
-    "cost_centre": _PAYERS,
-    "report": _REPORTS,
-    "line": {
-        "billed for running time": "运行时间账单",
-        "prepaid: whole days, and moments": "加：包期账单（整日或时点）",
-        "billed by settlement window": "按结算时段的账单",
-        "charged in the period for time before it": "加：期内扣费、属于期前时段",
-        "charged in the period for time after it": "加：期内扣费、属于期后时段",
-        "time in the period that was charged after it": "减：期内时段、期后扣费",
-        "time in the period that was charged before it": "减：期内时段、期前扣费",
-        "billed by day of charge": "按扣费日的账单",
-        "paid by compute cards": "减：算力卡支付",
-        "charged before the period, after the last poll of the balance": "加：期前最后一次查询余额之后的扣费",
-        "charged in the period, after the last poll of the balance": "减：期内最后一次查询余额之后的扣费",
-        "charged before the balance was known": "减：余额已知之前的扣费",
-        "billed to the balance": "余额扣费",
-        "unexplained by the balance": "余额差异",
-        "opening + added - closing": "期初 + 充值 - 期末",
-        "remains": "剩余差额",
-    },
+_MISSING: Final = {
+    f"{word} (missing)": tr("{state} (missing)", state=term("machine", word))
+    for word in WORDS["machine"]
+}
+VALUES: Final[Mapping[str, Mapping[str, Text]]] = {
+    column: {word: term(context, word) for context in contexts for word in WORDS[context]}
+    | (_MISSING if column == "state" else {})
+    for column, contexts in _CONTEXTS.items()
 }
 """By the name of the column: a title that happens to be such a word stays as it is."""
 
 
-def in_chinese(columns: Sequence[Column], rows: Rows) -> Iterator[list[Any]]:
-    """Yield rows whose known words are in Chinese; others stay as they are."""
-    # by column: a title that happens to be "card" stays as it is
-    words = dict(VALUES)
-    if any(column.name == "cause" for column in columns):
-        words["what"] = VALUES["cause"]  # a day, a month or a cause: no name that somebody chose
-    known = [words.get(column.name, {}) for column in columns]
+def word_of(column: str, value: Any, lang: str) -> Any:
+    """Return a value of a column in a language if it is a word of ours."""
+    return localized(VALUES.get(column, {}).get(value, value), lang)
+
+
+def in_language(columns: Sequence[Column], rows: Rows, lang: str) -> Rows:
+    """Return rows whose known words are in a language; others stay as they are."""
+    return rows if lang == ENGLISH else _in_language(columns, rows, lang)
+
+
+def _in_language(columns: Sequence[Column], rows: Rows, lang: str) -> Iterator[list[Any]]:
+    known = [
+        {word: text.in_language(lang) for word, text in words_of(column.name, columns).items()}
+        for column in columns
+    ]
     for row in rows:
         yield [
             meanings.get(value, value) if meanings else value
             for meanings, value in zip(known, row, strict=True)
         ]
+
+
+def words_of(name: str, columns: Sequence[Column]) -> Mapping[str, Text]:
+    """Return the words of ours that a column among others can hold."""
+    if name == "what" and any(column.name == "cause" for column in columns):
+        return VALUES["cause"]  # a day, a month or a cause: no name that somebody chose
+    return VALUES.get(name, {})

@@ -17,31 +17,30 @@ from etl.poll import Instant
 from etl.reports.render.columns import Column
 from etl.reports.render.xlsx import Book
 from etl.reports.render.zones import local_beside
-from etl.reports.words import in_chinese
-from etl.texts import tr
+from etl.reports.words import in_language
+from etl.texts import Text, term, tr
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A report under a name in each language; `by` as its parameter."""
+    """A report under a name of its own; `by` as its parameter."""
 
-    en: str
-    zh: str
+    title: Text
     report: str
     by: str | None = None
 
 
 _MONTH: Final = re.compile(r"\d{4}-\d\d|this-month|last-month")
 SHEETS: Final = (
-    Sheet("Summary", "汇总", "reconciliation", "month"),
-    Sheet("Allocation", "分摊", "allocation"),
-    Sheet("Reconciliation", "对账", "reconciliation", "day"),
-    Sheet("Bridge", "账单衔接", "bridge"),
-    Sheet("Bill lines", "账单明细", "bill-lines"),
-    Sheet("Recharges", "充值", "recharges"),
-    Sheet("Cards", "算力卡", "cards"),
-    Sheet("Balance", "余额平衡", "balance"),
-    Sheet("Budgets", "预算", "budget"),
+    Sheet(term("sheet", "Summary"), "reconciliation", "month"),
+    Sheet(term("sheet", "Allocation"), "allocation"),
+    Sheet(term("sheet", "Reconciliation"), "reconciliation", "day"),
+    Sheet(term("sheet", "Bridge"), "bridge"),
+    Sheet(term("sheet", "Bill lines"), "bill-lines"),
+    Sheet(term("sheet", "Recharges"), "recharges"),
+    Sheet(term("sheet", "Cards"), "cards"),
+    Sheet(term("sheet", "Balance"), "balance"),
+    Sheet(term("sheet", "Budgets"), "budget"),
 )
 
 
@@ -69,9 +68,9 @@ def write_month(
                 *_report_rows(database, sheet, arguments, lang), Zone(zone)
             )
             above = reports.line_above(database, reports.load_report(sheet.report), arguments, lang)
-            book.sheet(getattr(sheet, lang), columns, rows, above)
+            book.sheet(sheet.title.in_language(lang), columns, rows, above)
         about = [
-            (getattr(sheet, lang), reports.load_report(sheet.report).meaning(lang))
+            (sheet.title.in_language(lang), reports.load_report(sheet.report).meaning(lang))
             for sheet in SHEETS
         ]
         known = reports.notes_of_month(
@@ -100,4 +99,4 @@ def _report_rows(
     report = reports.load_report(sheet.report)
     names, rows = reports.run(database, report, {**arguments, "by": sheet.by})
     columns = report.described(names)
-    return columns, in_chinese(columns, rows) if lang == "zh" else rows
+    return columns, in_language(columns, rows, lang)

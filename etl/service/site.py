@@ -13,11 +13,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from etl.page.policy import csp_digest
 from etl.service.builds import Built
+from etl.texts import ENGLISH, LANGUAGES, localized, tr
 
 COOKIE: Final = "chenyu_page"
 # a wall screen or a bookmark should not ask for the token each day
 COOKIE_S: Final = 30 * 86_400
-LANGUAGES: Final = ("en", "zh")
 STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:12vh auto;padding:0 1em;"
     "color-scheme:light dark}h1{font-size:1.3em}input,button{font:inherit;padding:.3em .6em}"
@@ -31,14 +31,6 @@ SAFE: Final = {
     "Vary": "Accept-Encoding, Accept-Language, Cookie",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-}
-TEXTS: Final = {
-    "Not built yet": "页面尚未生成",
-    "The page is built after the first poll. This asks again every few seconds.": "首次轮询之后生成页面；本页每隔数秒自动重试。",
-    "A token is needed": "需要令牌",
-    "Enter the token of this page (CHENYU_PAGE_TOKEN). It is kept in a cookie.": "请输入本页令牌（CHENYU_PAGE_TOKEN），它将保存在 Cookie 中。",
-    "That was not the token.": "令牌不正确。",
-    "Open": "打开",
 }
 
 
@@ -79,10 +71,12 @@ class Site:
             if given and self._is_token(given):
                 return self._let_in(query)
             if not self._is_let_in(asked.headers):
-                return _note(401, lang, "A token is needed", _FAILED if given else "", form=True)
+                return _note(
+                    401, lang, tr("A token is needed"), _FAILED if given else "", form=True
+                )
         page = self.built(lang)
         if page is None:
-            return _note(503, lang, "Not built yet", _UNBUILT)
+            return _note(503, lang, tr("Not built yet"), _UNBUILT)
         return _page(page, asked.headers)
 
     def _is_token(self, given: str) -> bool:
@@ -121,7 +115,7 @@ def _language(query: Mapping[str, list[str]], headers: Mapping[str, str]) -> str
     asked = query.get("lang", [""])[0]
     if asked in LANGUAGES:
         return asked
-    return "zh" if headers.get("accept-language", "").lower().startswith("zh") else "en"
+    return "zh" if headers.get("accept-language", "").lower().startswith("zh") else ENGLISH
 
 
 def _page(page: Built, headers: Mapping[str, str]) -> Reply:
@@ -142,16 +136,16 @@ def _page(page: Built, headers: Mapping[str, str]) -> Reply:
     return Reply(200, sent, page.body)
 
 
-_UNBUILT: Final = "The page is built after the first poll. This asks again every few seconds."
-_FAILED: Final = "That was not the token."
-_ASK: Final = "Enter the token of this page (CHENYU_PAGE_TOKEN). It is kept in a cookie."
+_UNBUILT: Final = tr("The page is built after the first poll. This asks again every few seconds.")
+_FAILED: Final = tr("That was not the token.")
+_ASK: Final = tr("Enter the token of this page (CHENYU_PAGE_TOKEN). It is kept in a cookie.")
 
 
 def _note(status: int, lang: str, title: str, text: str, *, form: bool = False) -> Reply:
     """Return a short page with a sentence, and a field for the token."""
 
-    def word(english: str) -> str:
-        return escape(TEXTS[english] if lang == "zh" else english)
+    def word(text: str) -> str:
+        return escape(localized(text, lang))
 
     parts = [f"<h1>{word(title)}</h1>"]
     parts += [f"<p>{word(text)}</p>"] if text else []
@@ -159,7 +153,7 @@ def _note(status: int, lang: str, title: str, text: str, *, form: bool = False) 
         parts += [
             f'<form><p><label for="token">{word(_ASK)}</label></p>',
             '<p><input id="token" name="token" type="password" autocomplete="current-password" required>',
-            f"<button>{word('Open')}</button></p></form>",
+            f"<button>{word(tr('Open'))}</button></p></form>",
         ]
     again = '<meta http-equiv="refresh" content="5">' if status == 503 else ""
     html = (

@@ -2,23 +2,21 @@
 -- A stop that nobody saw lies anywhere between two polls: its middle is off by a quarter of the time
 -- between them on average, and what was seen shutting down by half of what was taken off. Timers, exact
 -- ends and ends that the bill settles count as right. Bounds hold whatever the estimate.
--- @zh 运行时长的准确度：停机时间的估计依据和预期误差。没人看到的停机在两次轮询之间，取中点，平均误差为间隔的四分之一；
--- @zh 看到关机过程的为扣除时间的一半；定时、精确和账单确定的按无误差计。上下限不受估计影响。
 -- @param account only this account, or all
 -- @param from_day first day in which runs ended
 -- @param to_day last day
--- @column account {zh=账户} the account's name | 账户名称
--- @column day {zh=日期} day in which they ended | 停机所在日期
--- @column polls {zh=完整轮询, int, total} polls that were proven whole | 确认完整的轮询次数
--- @column minutes_apart {zh=轮询间隔, unit=min} minutes between two of them on average | 两次完整轮询的平均间隔
--- @column stops {zh=停机次数, int, total} runs that ended | 当天结束的运行次数
--- @column exact {zh=精确, int, total} of them, to the second | 其中精确到秒的
--- @column settled {zh=账单, int, total} by the bill | 其中由账单确定的
--- @column timer {zh=定时, int, total} by a timer that went off | 其中由定时关机确定的
--- @column status {zh=状态, int, total} seen shutting down | 其中看到关机过程的
--- @column middle {zh=中点, int, total} by the middle between two polls | 其中取两次轮询中点的
--- @column expected_off_s {zh=预期误差, unit=s, int} seconds by which a stop is expected to be off, on average | 每次停机的平均预期误差（秒）
--- @column expected_error_percent {zh=预期误差率, unit=%} the same, for all stops of the day, in running time of the day | 当天全部停机的预期误差占当天运行时长的比例
+-- @column account {text} the account's name
+-- @column day {text} day in which they ended
+-- @column polls {int, total} polls that were proven whole
+-- @column minutes_apart {unit=min} minutes between two of them on average
+-- @column stops {int, total} runs that ended
+-- @column exact {int, total} of them, to the second
+-- @column settled {int, total} by the bill
+-- @column timer {int, total} by a timer that went off
+-- @column status {int, total} seen shutting down
+-- @column middle {int, total} by the middle between two polls
+-- @column expected_off_s {unit=s, int} seconds by which a stop is expected to be off, on average
+-- @column expected_error_percent {unit=%} the same, for all stops of the day, in running time of the day
 WITH stops AS (
     SELECT
         s.account,

@@ -1,21 +1,20 @@
 -- Allocation: who pays for what was used, by the estimate, and the part of the bill that is attributed
 -- to it. Usage that no rule matches, and amounts that cannot be attributed, are lines of their own. If
 -- a rename that nobody saw happen decides who pays, the bounds of both hold the time in question.
--- @zh 各项目、负责人和成本中心的估算费用与分摊账单。没有规则的用量、无法分摊的金额各成一行。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @column account {zh=账户} the account's name | 账户名称
--- @column project {zh=项目} project that pays | 承担费用的项目
--- @column owner {zh=负责人} who it is for | 使用人
--- @column cost_centre {zh=成本中心} cost centre | 成本中心
--- @column instances {zh=实例数, int} instances | 实例数
--- @column estimated_yuan {zh=估算金额, unit=yuan, total} cost by the best estimate | 最佳估计的费用
--- @column estimated_yuan_min {zh=至少, unit=yuan, total} at least | 下限
--- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most | 上限
--- @column billed_yuan {zh=分摊账单, unit=yuan, total} of the bill, attributed | 分摊到此的账单
--- @column cash_yuan {zh=余额支付, unit=yuan, total} of it, from the balance | 其中由余额支付
--- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards | 其中由算力卡支付
+-- @column account {text} the account's name
+-- @column project {text} project that pays
+-- @column owner {text} who it is for
+-- @column cost_centre {text} cost centre
+-- @column instances {int} instances
+-- @column estimated_yuan {unit=yuan, total} cost by the best estimate
+-- @column estimated_yuan_min {unit=yuan, total} at least
+-- @column estimated_yuan_max {unit=yuan, total} at most
+-- @column billed_yuan {unit=yuan, total} of the bill, attributed
+-- @column cash_yuan {unit=yuan, total} of it, from the balance
+-- @column card_yuan {unit=yuan, total} of it, from compute cards
 WITH unseen AS unseen_in_period(),
 bills AS (
     SELECT * FROM _bill_window

@@ -3,24 +3,22 @@
 -- cost of everything that runs now, whatever pays for it; `burn_7d_yuan` is the daily average charged over
 -- the seven days up to the last day, if at least one of them is known. `days_left` uses `burn_now_yuan`
 -- for cash and cards together, and `burn_7d_yuan` for each. An expired card shows as unexplained.
--- @zh 余额与算力卡：期初 + 充值 - 消费 + 差异 = 期末，以及按目前消耗还能用多久。过期的算力卡显示为
--- @zh 差异。
 -- @observes balance
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @column account {zh=账户} the account's name | 账户名称
--- @column channel {zh=支付方式} balance, card, or all of it | 余额、算力卡或合计
--- @column opening_yuan {zh=期初, unit=yuan} at the start of the period, or of what is known | 期初，或已知的最早时刻
--- @column added_yuan {zh=充值, unit=yuan} recharged; face amounts of new cards | 充值金额；新算力卡的面额
--- @column billed_yuan {zh=消费, unit=yuan} charged | 扣费
--- @column unexplained_yuan {zh=差异, unit=yuan} what does not add up | 对不上的金额
--- @column closing_yuan {zh=期末, unit=yuan} at the end of the period, or now | 期末，或当前
--- @column burn_now_yuan {zh=当前日耗, unit=yuan} what runs now costs a day | 当前运行实例每天的费用
--- @column burn_7d_yuan {zh=七日日耗, unit=yuan} charged a day over seven days, or those of them that are known; empty: less than a day is | 最近七天（或其中已知部分）的日均扣费；空：已知不足一天
--- @column days_left {zh=可用天数, unit=d} until it is used up | 用完还需的天数
--- @column expires {zh=最近到期, instant} when the next card expires that has something left, UTC | 下一张有余额的算力卡到期的时间
--- @column expiring_yuan {zh=到期金额, unit=yuan} what is left on it | 卡上余额
+-- @column account {text} the account's name
+-- @column channel {text} balance, card, or all of it
+-- @column opening_yuan {unit=yuan} at the start of the period, or of what is known
+-- @column added_yuan {unit=yuan} recharged; face amounts of new cards
+-- @column billed_yuan {unit=yuan} charged
+-- @column unexplained_yuan {unit=yuan} what does not add up
+-- @column closing_yuan {unit=yuan} at the end of the period, or now
+-- @column burn_now_yuan {unit=yuan} what runs now costs a day
+-- @column burn_7d_yuan {unit=yuan} charged a day over seven days, or those of them that are known; empty: less than a day is
+-- @column days_left {unit=d} until it is used up
+-- @column expires {instant} when the next card expires that has something left, UTC
+-- @column expiring_yuan {unit=yuan} what is left on it
 WITH sums AS balance_of_period(),
 week AS (
     SELECT

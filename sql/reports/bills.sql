@@ -1,20 +1,18 @@
 -- Charges of the bill, by the time that each line settles. By instance or project it is attributed: no
 -- bill line names an instance, so each day's lines are shared out in proportion to what the instances
 -- cost by estimate; what cannot be attributed is a line of its own.
--- @zh 账单，按各行结算的时间。按实例或项目时为分摊：账单行不写明实例，每天的金额按实例的估算费用比例分摊；无法
--- @zh 分摊的单独成行。
 -- @observes bills
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [day, month, channel, instance, project, owner]
--- @column account {zh=账户} the account's name | 账户名称
--- @column what {zh=对象} what the line is about | 本行的对象
--- @column instance_uuid {zh=实例ID} identity, by instance | 实例标识（按实例时）
--- @column billed_yuan {zh=账单金额, unit=yuan, total} charged | 扣费
--- @column cash_yuan {zh=余额支付, unit=yuan, total} of it, from the balance | 其中由余额支付
--- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards | 其中由算力卡支付
--- @column how {zh=依据} billed: by the lines themselves; attributed: in proportion to estimated cost | 按账单行，或按估算费用比例分摊
+-- @column account {text} the account's name
+-- @column what {text} what the line is about
+-- @column instance_uuid {text} identity, by instance
+-- @column billed_yuan {unit=yuan, total} charged
+-- @column cash_yuan {unit=yuan, total} of it, from the balance
+-- @column card_yuan {unit=yuan, total} of it, from compute cards
+-- @column how {text} billed: by the lines themselves; attributed: in proportion to estimated cost
 WITH bills AS (
     SELECT * FROM _bill_window
     WHERE in_period(day)

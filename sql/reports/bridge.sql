@@ -1,17 +1,15 @@
 -- One bridge from bill to bill: what was billed by settlement window, by day of charge and by the balance,
 -- and what lies between one figure and the next. A figure and the amounts below it add up to the next
 -- figure; what remains is 0.00. Figures of the balance are empty if it was not known in the period.
--- @zh 从一个账单金额逐行推到下一个：按结算时段、按扣费日、按余额；剩余差额应为 0.00。期内余额未知时，余额
--- @zh 各行为空。
 -- @observes bills
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @column account {zh=账户} the account's name | 账户名称
--- @column line {zh=项目} the figure, or what leads from it to the next | 金额，或通往下一金额的增减项
--- @column amount_yuan {zh=增减, unit=yuan} what is added to the figure above, or taken from it | 对上一金额的增减
--- @column figure_yuan {zh=金额, unit=yuan} the figure, as the report shows it | 与该报表一致的金额
--- @column report {zh=报表} the report that shows the figure | 给出该金额的报表
+-- @column account {text} the account's name
+-- @column line {text} the figure, or what leads from it to the next
+-- @column amount_yuan {unit=yuan} what is added to the figure above, or taken from it
+-- @column figure_yuan {unit=yuan} the figure, as the report shows it
+-- @column report {text} the report that shows the figure
 WITH windows AS (
     SELECT
         account_id,

@@ -3,22 +3,20 @@
 -- has run on. `unpriced_hours` were charged at a price that is not known and
 -- are in no amount. Usage that no allocation rule matches is a line of its own. Amounts are exact to the
 -- millionth, so lines add up to the same sum however they are grouped.
--- @zh 用量费用的最佳估计，以及账单已结算的比例；加 --bounds 时含下限和上限，上限假定最近一次完整轮询
--- @zh 时运行的实例一直运行。价格未知的时长不在任何金额内。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [instance, project, owner, cost_centre, model, image, charging_type, day, week, month, account]
--- @column account {zh=账户} the account's name | 账户名称
--- @column what {zh=对象} what the line is about | 本行的对象
--- @column instance_uuid {zh=实例ID} identity, by instance | 实例标识（按实例时）
--- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate | 卡时的最佳估计（租用时长 × 卡数，不是利用率）
--- @column cost_yuan {zh=费用, unit=yuan, total} estimate | 最佳估计
--- @column cost_yuan_min {zh=至少费用, unit=yuan, total} at least | 下限
--- @column cost_yuan_max {zh=至多费用, unit=yuan, total} at most | 上限
--- @column list_yuan {zh=目录价费用, unit=yuan, total} the cost of this usage at list prices | 按目录价计算的费用
--- @column settled_percent {zh=已结算比例, unit=%} share of the cost that the bill has settled | 账单已结算的费用比例
--- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known | 价格未知的计费小时数，不在任何金额内
+-- @column account {text} the account's name
+-- @column what {text} what the line is about
+-- @column instance_uuid {text} identity, by instance
+-- @column gpu_hours {unit=card-h, total} card-hours, estimate
+-- @column cost_yuan {unit=yuan, total} estimate
+-- @column cost_yuan_min {unit=yuan, total} at least
+-- @column cost_yuan_max {unit=yuan, total} at most
+-- @column list_yuan {unit=yuan, total} the cost of this usage at list prices
+-- @column settled_percent {unit=%} share of the cost that the bill has settled
+-- @column unpriced_hours {unit=h, total} hours charged at a price that is not known
 WITH unseen AS unseen_in_period(),
 used AS (
     SELECT

@@ -2,24 +2,22 @@
 -- records not understood. A gap (more than three times the account's usual distance between polls, and
 -- than ten minutes) is not observed, nor is the time after the newest complete poll, up to now; running
 -- time in them is bounded, not known.
--- @zh 每天的已观测比例、最长缺口、轮询结果和未能读取的记录。缺口期间和最近一次完整轮询之后都未观测，运行时间只
--- @zh 有上下限。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [day, week, month]
--- @column account {zh=账户} the account's name | 账户名称
--- @column what {zh=期间} the day, week or month | 日、周或月
--- @column observed_percent {zh=观测覆盖率, unit=%} share of the time from the first poll up to now that was observed; in uptime it is of the whole period, also before the first poll | 从首次轮询到现在的已观测比例；uptime 报表中为整个期间的比例
--- @column observed_hours {zh=已观测时长, unit=h, total} hours of it that were observed | 其中已观测的小时数
--- @column gap_hours {zh=未观测时长, unit=h, total} hours that were not | 未观测的小时数
--- @column longest_gap_minutes {zh=最长缺口, unit=min, int} longest time of a day without observation | 一天中最长的未观测时间
--- @column complete {zh=完整轮询, int, total} polls that were proven whole | 确认完整的轮询
--- @column partial {zh=部分轮询, int, total} polls that were not | 不完整的轮询
--- @column failed {zh=失败轮询, int, total} polls that failed | 失败的轮询
--- @column skipped {zh=跳过轮询, int, total} polls skipped because another one was at work | 因另一轮询在进行而跳过
--- @column rejected {zh=拒收记录, int, total} records first rejected | 首次被拒收的记录
--- @column unknown_codes {zh=未知代码实例, int} most instances of a day with a code of unknown meaning | 一天中状态码未知的实例数（最多时）
+-- @column account {text} the account's name
+-- @column what {text} the day, week or month
+-- @column observed_percent {unit=%} share of the time from the first poll up to now that was observed; in uptime it is of the whole period, also before the first poll
+-- @column observed_hours {unit=h, total} hours of it that were observed
+-- @column gap_hours {unit=h, total} hours that were not
+-- @column longest_gap_minutes {unit=min, int} longest time of a day without observation
+-- @column complete {int, total} polls that were proven whole
+-- @column partial {int, total} polls that were not
+-- @column failed {int, total} polls that failed
+-- @column skipped {int, total} polls skipped because another one was at work
+-- @column rejected {int, total} records first rejected
+-- @column unknown_codes {int} most instances of a day with a code of unknown meaning
 WITH until AS (
     -- days up to now: after the newest poll nobody looked, so `coverage_daily` has none of them
     SELECT

@@ -1,21 +1,20 @@
 -- Daily: cost of each instance on each day, with its card-hours and who pays, the oldest day first; with
 -- --bounds also the sure minimum and the maximum. A day on which another begins to pay has a line for each.
--- @zh 每台实例每天的费用、卡时和承担者，最早的在前；加 --bounds 时含下限和上限。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @column day {zh=日期, day} day of the reporting time zone | 报表时区的日期
--- @column account {zh=账户} the account's name | 账户名称
--- @column title {zh=名称} the user's name for the instance | 用户给实例的名称
--- @column project {zh=项目} the project that pays; empty: no rule matches | 承担费用的项目；空：无规则
--- @column owner {zh=负责人} who it is for; empty: no rule matches | 使用人；空：无规则
--- @column gpu_name {zh=显卡型号} GPU model | 显卡型号
--- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate | 卡时的最佳估计（租用时长 × 卡数，不是利用率）
--- @column cost_yuan {zh=费用, unit=yuan, total} estimate | 最佳估计
--- @column cost_yuan_min {zh=至少费用, unit=yuan, total} at least | 下限
--- @column cost_yuan_max {zh=至多费用, unit=yuan, total} at most | 上限
--- @column unpriced_hours {zh=无价时长, unit=h, total} hours charged at a price that is not known | 价格未知的计费小时数，不在任何金额内
--- @column instance_uuid {zh=实例ID} identity | 实例标识
+-- @column day {day} day of the reporting time zone
+-- @column account {text} the account's name
+-- @column title {text} the user's name for the instance
+-- @column project {text} the project that pays; empty: no rule matches
+-- @column owner {text} who it is for; empty: no rule matches
+-- @column gpu_name {text} GPU model
+-- @column gpu_hours {unit=card-h, total} card-hours, estimate
+-- @column cost_yuan {unit=yuan, total} estimate
+-- @column cost_yuan_min {unit=yuan, total} at least
+-- @column cost_yuan_max {unit=yuan, total} at most
+-- @column unpriced_hours {unit=h, total} hours charged at a price that is not known
+-- @column instance_uuid {text} identity
 WITH unseen AS unseen_in_period(),
 used AS (
     SELECT

@@ -1,22 +1,20 @@
 -- GPU hours: rented card-hours (running time times GPUs: not utilisation) by model, and by day, week,
 -- month or instance, by the best estimate; with --bounds also the sure minimum and the maximum, which takes
 -- what ran at the newest complete poll to have run on.
--- @zh 各型号的租用卡时（运行时长 × 卡数，不是利用率），按日、周、月或实例；加 --bounds 时含下限和
--- @zh 上限。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line of each model for each [model, day, week, month, instance]
--- @column account {zh=账户} the account's name | 账户名称
--- @column gpu_name {zh=显卡型号} GPU model | 显卡型号
--- @column what {zh=对象} the day, week, month or instance that the line is about; by model the same as gpu_name | 本行的日、周、月或实例；按型号时同显卡型号
--- @column instance_uuid {zh=实例ID} identity, by instance | 实例标识（按实例时）
--- @column hours {zh=运行时长, unit=h, total} hours of running time, estimate | 运行小时数的最佳估计
--- @column hours_min {zh=至少运行, unit=h, total} at least | 下限
--- @column hours_max {zh=至多运行, unit=h, total} at most | 上限
--- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate | 卡时的最佳估计（租用时长 × 卡数，不是利用率）
--- @column gpu_hours_min {zh=至少卡时, unit=card-h, total} at least | 下限
--- @column gpu_hours_max {zh=至多卡时, unit=card-h, total} at most | 上限
+-- @column account {text} the account's name
+-- @column gpu_name {text} GPU model
+-- @column what {text} the day, week, month or instance that the line is about; by model the same as gpu_name
+-- @column instance_uuid {text} identity, by instance
+-- @column hours {unit=h, total} hours of running time, estimate
+-- @column hours_min {unit=h, total} at least
+-- @column hours_max {unit=h, total} at most
+-- @column gpu_hours {unit=card-h, total} card-hours, estimate
+-- @column gpu_hours_min {unit=card-h, total} at least
+-- @column gpu_hours_max {unit=card-h, total} at most
 WITH unseen AS unseen_in_period(),
 used AS (
     SELECT

@@ -1,18 +1,17 @@
 -- The Monday page: each project's card-hours and cost in the period, the cost of as many days before it,
 -- the change, the month's budget, how much of it is used, and the share that the bill has settled.
--- @zh 每个项目的卡时与费用、与之前同样天数的比较、月预算及其使用、账单已结算的比例。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @column account {zh=账户} the account's name | 账户名称
--- @column project {zh=项目} the project that pays; (no rule): none | 承担费用的项目
--- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate | 卡时的最佳估计（租用时长 × 卡数，不是利用率）
--- @column cost_yuan {zh=费用, unit=yuan, total} estimate | 最佳估计
--- @column before_yuan {zh=上期费用, unit=yuan, total} of as many days before the period | 此前同样天数的费用
--- @column change_yuan {zh=变化, unit=yuan, total} the difference | 差额
--- @column budget_yuan {zh=月预算, unit=yuan} the project's budget of the month of the last day; empty: none | 末日所在月份的项目预算；空：未设
--- @column used_percent {zh=预算已用, unit=%} spent of it in that month | 该月已用的比例
--- @column settled_percent {zh=已结算比例, unit=%} share of the period's cost that the bill has settled | 期间费用中账单已结算的比例
+-- @column account {text} the account's name
+-- @column project {text} the project that pays; (no rule): none
+-- @column gpu_hours {unit=card-h, total} card-hours, estimate
+-- @column cost_yuan {unit=yuan, total} estimate
+-- @column before_yuan {unit=yuan, total} of as many days before the period
+-- @column change_yuan {unit=yuan, total} the difference
+-- @column budget_yuan {unit=yuan} the project's budget of the month of the last day; empty: none
+-- @column used_percent {unit=%} spent of it in that month
+-- @column settled_percent {unit=%} share of the period's cost that the bill has settled
 WITH days AS (
     SELECT c.day, 1 AS is_now
     FROM calendar_day c

@@ -1,24 +1,23 @@
 -- Reconciliation: the bill against the estimate, each difference with its cause. By month or cause the
 -- days are added up; a month's cause is that of its largest difference. Within the bounds there is
 -- nothing to explain. Many days `unexplained` or `price` ask for: chenyu-etl doctor billing.
--- @zh 账单与估算的对照，每笔差额附原因。按月或按原因时逐日相加；一个月的原因是其中最大差额的原因。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [day, month, cause]
--- @column account {zh=账户} the account's name | 账户名称
--- @column what {zh=对象} the day, month or cause | 日、月或原因
--- @column billed_yuan {zh=账单金额, unit=yuan, total} charged for that time | 该时间的扣费
--- @column cash_yuan {zh=余额支付, unit=yuan, total} of it, from the balance | 其中由余额支付
--- @column card_yuan {zh=算力卡支付, unit=yuan, total} of it, from compute cards | 其中由算力卡支付
--- @column estimated_yuan {zh=估算金额, unit=yuan, total} cost by the best estimate | 最佳估计的费用
--- @column estimated_yuan_min {zh=至少, unit=yuan, total} at least | 下限
--- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most | 上限
--- @column difference_yuan {zh=差额, unit=yuan, total} billed less estimated | 账单减估算
--- @column cause {zh=原因} within_bounds, correction, unsettled, no_instance, prepaid, unread, price, coverage_gap, unexplained | 差额的原因
--- @column awaiting_yuan {zh=待确认更正, unit=yuan, total} of the bill, lines that the source no longer lists; one more whole reading and they count no longer | 云平台已不再列出的账单行，再完整读取一次后不再计入
--- @column no_instance_yuan {zh=无实例金额, unit=yuan, total} of the bill, what no usage explains | 账单中没有对应用量的金额
--- @column settled_percent {zh=结算覆盖率, unit=%} share of the time that the bill reaches | 账单已覆盖的时间比例
+-- @column account {text} the account's name
+-- @column what {text} the day, month or cause
+-- @column billed_yuan {unit=yuan, total} charged for that time
+-- @column cash_yuan {unit=yuan, total} of it, from the balance
+-- @column card_yuan {unit=yuan, total} of it, from compute cards
+-- @column estimated_yuan {unit=yuan, total} cost by the best estimate
+-- @column estimated_yuan_min {unit=yuan, total} at least
+-- @column estimated_yuan_max {unit=yuan, total} at most
+-- @column difference_yuan {unit=yuan, total} billed less estimated
+-- @column cause {text} within_bounds, correction, unsettled, no_instance, prepaid, unread, price, coverage_gap, unexplained
+-- @column awaiting_yuan {unit=yuan, total} of the bill, lines that the source no longer lists; one more whole reading and they count no longer
+-- @column no_instance_yuan {unit=yuan, total} of the bill, what no usage explains
+-- @column settled_percent {unit=%} share of the time that the bill reaches
 WITH unseen AS unseen_in_period(),
 bills AS (
     SELECT * FROM _bill_window

@@ -2,20 +2,19 @@
 -- that a small account has one for each time in which something ran. Usage is cut at the windows: usage
 -- outside of all of them is in no line. Prepaid lines (whole days, and moments) are left out, and so
 -- is prepaid usage. Closed months are as they were closed.
--- @zh 结算时段与估算的对照：相接或重叠的时段为一行，用量在时段边界切开；包期账单和包期用量不在内。
 -- @param account only this account, or all
 -- @param from_day day in which the windows begin, the first
 -- @param to_day the last
--- @column account {zh=账户} the account's name | 账户名称
--- @column begins {zh=开始, instant} when the first window begins, UTC | 第一个时段的开始
--- @column ends {zh=结束, instant} when the last window ends, UTC | 最后一个时段的结束
--- @column windows {zh=结算行数, int, total} bill lines | 账单行数
--- @column instances {zh=实例数, int} instances that ran then | 当时运行的实例数
--- @column billed_yuan {zh=账单金额, unit=yuan, total} charged | 扣费
--- @column estimated_yuan {zh=估算金额, unit=yuan, total} cost by the best estimate | 最佳估计的费用
--- @column estimated_yuan_min {zh=至少, unit=yuan, total} at least | 下限
--- @column estimated_yuan_max {zh=至多, unit=yuan, total} at most | 上限
--- @column difference_yuan {zh=差额, unit=yuan, total} billed less estimated | 账单减估算
+-- @column account {text} the account's name
+-- @column begins {instant} when the first window begins, UTC
+-- @column ends {instant} when the last window ends, UTC
+-- @column windows {int, total} bill lines
+-- @column instances {int} instances that ran then
+-- @column billed_yuan {unit=yuan, total} charged
+-- @column estimated_yuan {unit=yuan, total} cost by the best estimate
+-- @column estimated_yuan_min {unit=yuan, total} at least
+-- @column estimated_yuan_max {unit=yuan, total} at most
+-- @column difference_yuan {unit=yuan, total} billed less estimated
 WITH unseen AS unseen_in_period(),
 lines AS (
     -- all lines of a window are cut into the same days, so each day of it counts them all

@@ -4,21 +4,20 @@
 -- account was observed without a gap (more than three times the account's usual distance between polls,
 -- and than ten minutes); after the newest complete poll it was not. Hours are rounded to hundredths in
 -- whole numbers, so that both databases give the same.
--- @zh 运行小时数与租用卡时（小时 × 卡数，不是利用率）的最佳估计；加 --bounds 时含下限和上限。
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
 -- @param by a line for each [instance, gpu, day, week, month]
--- @column account {zh=账户} the account's name | 账户名称
--- @column what {zh=对象} the instance, GPU model or time that the line is about | 本行的实例、显卡型号或时间
--- @column instance_uuid {zh=实例ID} identity, by instance | 实例标识（按实例时）
--- @column hours {zh=运行时长, unit=h, total} hours of running time, estimate | 运行小时数的最佳估计
--- @column hours_min {zh=至少运行, unit=h, total} at least | 下限
--- @column hours_max {zh=至多运行, unit=h, total} at most | 上限
--- @column gpu_hours {zh=租用卡时, unit=card-h, total} card-hours, estimate | 卡时的最佳估计（租用时长 × 卡数，不是利用率）
--- @column gpu_hours_min {zh=至少卡时, unit=card-h, total} at least | 下限
--- @column gpu_hours_max {zh=至多卡时, unit=card-h, total} at most | 上限
--- @column observed_percent {zh=观测覆盖率, unit=%} share of the period, up to now, that was observed; unlike in coverage, time before the first poll counts as not observed | 期间内（至今）的已观测比例；首次轮询之前算未观测
+-- @column account {text} the account's name
+-- @column what {text} the instance, GPU model or time that the line is about
+-- @column instance_uuid {text} identity, by instance
+-- @column hours {unit=h, total} hours of running time, estimate
+-- @column hours_min {unit=h, total} at least
+-- @column hours_max {unit=h, total} at most
+-- @column gpu_hours {unit=card-h, total} card-hours, estimate
+-- @column gpu_hours_min {unit=card-h, total} at least
+-- @column gpu_hours_max {unit=card-h, total} at most
+-- @column observed_percent {unit=%} share of the period, up to now, that was observed; unlike in coverage, time before the first poll counts as not observed
 WITH observed AS (
     SELECT account, CASE WHEN asked_s > 0 THEN percent_of_time(seen_s, asked_s) END AS observed_percent
     FROM time_observed() o

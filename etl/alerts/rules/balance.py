@@ -15,8 +15,9 @@ from etl.alerts.cause import Cause
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, hours, yuan
+from etl.alerts.words import hours, yuan
 from etl.poll import Instant
+from etl.texts import Text, tr
 from etl.units import DAY_S, HOUR_S
 
 # the rate of a day begins with the balance that held when the day began
@@ -141,17 +142,16 @@ class Balance(AlertRule[Purse, BalanceOptions]):
             return
         if purse.as_of + lasts_s >= moment.zone.at(local.date() + timedelta(days=3), NOON):
             return
-        until = Words(
-            "周末前请充值，余额撑不到周一中午。",
-            "Recharge before the weekend: the balance will not last until Monday noon. ",
-        )
         yield self.cause(
             purse.account,
             "weekend",
             local.date(),
             severity="urgent",
             account=purse.account,
-            words=until + _words(purse, lasts_s),
+            words=tr(
+                "Recharge before the weekend: the balance will not last until Monday noon. {balance}",
+                balance=_words(purse, lasts_s),
+            ),
         )
 
 
@@ -183,16 +183,14 @@ def _hourly_costs(snapshot: Snapshot) -> Counter[str]:
     return costs
 
 
-def _words(purse: Purse, lasts_s: float) -> Words:
-    left, hour = yuan(purse.left_microcny), yuan(round(purse.burn_per_s * HOUR_S))
+def _words(purse: Purse, lasts_s: float) -> Text:
     is_spent = purse.burn_per_s == purse.spent_per_s
-    zh, en = (
-        ("近一天的消耗", "the last day's rate") if is_spent else ("现在的运行", "what runs now")
-    )
-    lasts = hours(lasts_s)
-    return Words(
-        f"余额 {left}，按{zh}（每小时 {hour}）还可用 {lasts} 小时",
-        f"{left} left: it lasts {lasts} h at {hour} an hour, {en}",
+    return tr(
+        "{left} left: it lasts {hours} h at {rate} an hour, {base}",
+        left=yuan(purse.left_microcny),
+        hours=hours(lasts_s),
+        rate=yuan(round(purse.burn_per_s * HOUR_S)),
+        base=tr("the last day's rate") if is_spent else tr("what runs now"),
     )
 
 

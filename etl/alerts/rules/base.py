@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 from etl.alerts.cause import Cause
 from etl.alerts.options import RuleOptions
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words
+from etl.texts import Text
 from etl.units import HOUR_S
 
 F = TypeVar("F")
@@ -41,12 +41,12 @@ class AlertRule(ABC, Generic[F, S]):
     def causes(self, facts: Sequence[F], options: S, moment: Moment) -> Iterator[Cause]:
         """Yield a cause for every fact that is worth a message. Pure."""
 
-    def cause(self, *key: object, severity: str, words: Words, **more: Any) -> Cause:
+    def cause(self, *key: object, severity: str, words: Text, **more: Any) -> Cause:
         """Return a cause of this rule; its key is the rule's name and these parts."""
         return Cause(":".join(map(str, (self.name, *key))), self.name, severity, words, **more)
 
     def steps(
-        self, key: tuple[object, ...], steps: Sequence[tuple[str, str]], words: Words, **more: Any
+        self, key: tuple[object, ...], steps: Sequence[tuple[str, str]], words: Text, **more: Any
     ) -> Iterator[Cause]:
         """Yield a cause for each limit (end of the key, severity) that was passed, the worst last.
 

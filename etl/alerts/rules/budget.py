@@ -12,7 +12,8 @@ from etl.alerts.cause import Cause
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import COSTS_AGE_S, AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, short_line, yuan
+from etl.alerts.words import short_line, yuan
+from etl.texts import Text, tr
 from etl.units import DAY_S
 
 PROJECTED_FROM_S: Final = 3 * DAY_S
@@ -94,15 +95,16 @@ class Budget(AlertRule[Spending, BudgetOptions]):
         is_open = ":".join((self.name, *key)) in moment.open_keys
         if row.projected_microcny <= row.budget_microcny * (EASE if is_open else 1):
             return
-        budget, projected = yuan(row.budget_microcny), yuan(row.projected_microcny)
         yield self.cause(
             *key,
             severity="warning",
             account=row.account,
-            words=_subject(row)
-            + Words(
-                f"按目前的速度，到月底预计 {projected}，超出预算 {budget}",
-                f"on course for {projected} by the end of the month, over the budget of {budget}",
+            words=tr(
+                "{subject}on course for {projected} by the end of the month, over the budget of "
+                "{budget}",
+                subject=_subject(row),
+                projected=yuan(row.projected_microcny),
+                budget=yuan(row.budget_microcny),
             ),
         )
 
@@ -124,23 +126,21 @@ def _spending(snapshot: Snapshot) -> list[Spending]:
     ]
 
 
-def _subject(row: Spending) -> Words:
-    name = short_line(row.name)
-    kind = Words("账户", "account") if row.scope == "account" else Words("项目", "project")
-    return Words(
-        f"{row.month} {kind.zh}“{name}”的预算：", f"Budget of {kind.en} {name}, {row.month}: "
-    )
+def _subject(row: Spending) -> Text:
+    of_account = tr("Budget of account {name}, {month}: ")
+    of_project = tr("Budget of project {name}, {month}: ")
+    subject = of_account if row.scope == "account" else of_project
+    return subject.filled(name=short_line(row.name), month=row.month)
 
 
-def _used(row: Spending) -> Words:
-    spent, budget = yuan(row.spent_microcny), yuan(row.budget_microcny)
-    if row.budget_microcny <= 0:
-        return _subject(row) + Words(
-            f"预算为 {budget}，已花费 {spent}", f"{spent} spent of a budget of {budget}"
-        )
-    used = f"{row.used_percent:,.0f}%"
-    return _subject(row) + Words(
-        f"已用 {used}（{spent} / {budget}）", f"{used} used ({spent} of {budget})"
+def _used(row: Spending) -> Text:
+    nothing = tr("{subject}{spent} spent of a budget of {budget}")
+    part = tr("{subject}{percent}% used ({spent} of {budget})")
+    return (nothing if row.budget_microcny <= 0 else part).filled(
+        subject=_subject(row),
+        percent=f"{row.used_percent:,.0f}",
+        spent=yuan(row.spent_microcny),
+        budget=yuan(row.budget_microcny),
     )
 
 

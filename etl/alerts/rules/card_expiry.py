@@ -12,9 +12,10 @@ from etl.alerts.cause import Cause
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, local_time, short_line, yuan
+from etl.alerts.words import local_time, short_line, yuan
 from etl.history.days import iso
 from etl.poll import Instant
+from etl.texts import tr
 from etl.units import DAY_S
 
 # a card that was missing once may be used up or taken back: no reason to hurry anybody
@@ -54,18 +55,15 @@ class CardExpiry(AlertRule[ExpiringCard, CardOptions]):
         for card in facts:
             lasts_s = card.expires_at - moment.now
             days = sorted((d for d in options.card_days if 0 < lasts_s <= d * DAY_S), reverse=True)
-            title, at = (
-                short_line(card.title) or card.uuid,
-                local_time(moment.zone, card.expires_at),
-            )
-            left = yuan(card.left_microcny)
             yield from self.steps(
                 # with the date: a card that is prolonged is a new case
                 (card.account, card.uuid, iso(card.expires_at)),
                 [(f"{d}d", "warning") for d in days],
-                Words(
-                    f"算力卡 {title} 将于 {at} 到期，余额 {left}",
-                    f"Compute card {title} expires at {at} with {left} left on it",
+                tr(
+                    "Compute card {title} expires at {at} with {left} left on it",
+                    title=short_line(card.title) or card.uuid,
+                    at=local_time(moment.zone, card.expires_at),
+                    left=yuan(card.left_microcny),
                 ),
                 account=card.account,
             )

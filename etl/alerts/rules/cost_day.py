@@ -14,7 +14,8 @@ from etl.alerts.cause import Cause
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import COSTS_AGE_S, AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, yuan
+from etl.alerts.words import yuan
+from etl.texts import Text, tr
 from etl.units import MICRO
 
 # eight weeks before yesterday, which is judged too, and some days more
@@ -22,6 +23,15 @@ READ_DAYS: Final = 64
 WEEKS: Final = 8
 # of two days none is usual
 LEAST_WEEKS: Final = 3
+WEEKDAYS: Final = (
+    tr("Monday"),
+    tr("Tuesday"),
+    tr("Wednesday"),
+    tr("Thursday"),
+    tr("Friday"),
+    tr("Saturday"),
+    tr("Sunday"),
+)
 DAY_COSTS: Final = """
 SELECT account, day, sum_of(cost_microcny) AS cost_microcny
 FROM _cost_line WHERE day >= :day GROUP BY account, day ORDER BY account, day
@@ -92,11 +102,13 @@ def _usual(costs: Mapping[tuple[str, str], int], account: str, day: date) -> int
     return round(median(known)) if len(known) >= LEAST_WEEKS else None
 
 
-def _words(day: date, cost: int, usual: int) -> Words:
-    zh = "一二三四五六日"[day.weekday()]
-    return Words(
-        f"{day:%m-%d} 的费用约 {yuan(cost)}，平时的周{zh}约 {yuan(usual)}",
-        f"{day:%m-%d} cost about {yuan(cost)}; a {day:%A} usually costs {yuan(usual)}",
+def _words(day: date, cost: int, usual: int) -> Text:
+    return tr(
+        "{day} cost about {cost}; a {weekday} usually costs {usual}",
+        day=f"{day:%m-%d}",
+        cost=yuan(cost),
+        weekday=WEEKDAYS[day.weekday()],
+        usual=yuan(usual),
     )
 
 

@@ -13,19 +13,10 @@ from etl.alerts.options import RuleOptions, TimeOfDay, TimeOfWeek
 from etl.alerts.rules.balance import STALE_S, Purse, purses
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import (
-    NOTHING,
-    Words,
-    about,
-    hours,
-    joined,
-    local_time,
-    same,
-    short_line,
-    yuan,
-)
+from etl.alerts.words import NOTHING, about, hours, local_time, short_line, yuan
 from etl.history.days import Zone
 from etl.poll import Instant
+from etl.texts import Text, joined, tr
 from etl.units import HOUR_S
 
 PERIODS: Final = {"day": 1, "week": 7}
@@ -120,7 +111,7 @@ class Period:
 @dataclass(frozen=True, slots=True)
 class DueDigest:
     period: Period
-    words: Words
+    words: Text
 
 
 class Digest(AlertRule[DueDigest, DigestOptions]):
@@ -140,7 +131,7 @@ class Digest(AlertRule[DueDigest, DigestOptions]):
         for row in facts:
             yield self.cause(*row.period.key, severity="info", words=row.words)
 
-    def _text(self, snapshot: Snapshot, period: Period) -> Words:
+    def _text(self, snapshot: Snapshot, period: Period) -> Text:
         """Return the digest's text; empty while its alert is open, since it was sent by then."""
         # its queries read weeks: they are not asked again at each tick until the time is over
         key = ":".join((self.name, *period.key))
@@ -168,27 +159,26 @@ def due(options: DigestOptions, moment: Moment) -> Iterator[Period]:
             yield newest_period(name, moment)
 
 
-def digest_text(snapshot: Snapshot, period: Period) -> Words:
+def digest_text(snapshot: Snapshot, period: Period) -> Text:
     """Write the text of a digest."""
-    return joined(
-        [_digest_title(period), *_observed_lines(snapshot, period), *_now_lines(snapshot)]
-    )
+    lines = [_digest_title(period), *_observed_lines(snapshot, period), *_now_lines(snapshot)]
+    return joined(lines, "\n")
 
 
-def _digest_title(period: Period) -> Words:
+def _digest_title(period: Period) -> Text:
     if period.name == "day":
-        return Words("日报 ", "Digest of ") + same(f"{period.last}")
-    return Words("周报 ", "Weekly digest, ") + same(f"{period.first} – {period.last}")
+        return tr("Digest of {day}", day=period.last)
+    return tr("Weekly digest, {first} – {last}", first=period.first, last=period.last)
 
 
-def _observed_lines(snapshot: Snapshot, period: Period) -> Iterator[Words]:
+def _observed_lines(snapshot: Snapshot, period: Period) -> Iterator[Text]:
     """Yield lines about the period: usage, cost, polls, and how much of it nobody saw."""
     days = {"from_day": period.first.isoformat(), "to_day": period.last.isoformat()}
     observed = {
         row.account: row for row in _ask(snapshot, OBSERVED, now=snapshot.moment.now, **days)
     }
     if all(row.span_s == 0 for row in observed.values()):
-        yield Words("该期间没有任何观测数据", "Nothing was observed in this period")
+        yield tr("Nothing was observed in this period")
         return
     yield from _usage(snapshot, period)
     yield from _cost(snapshot, period)
@@ -197,21 +187,18 @@ def _observed_lines(snapshot: Snapshot, period: Period) -> Iterator[Words]:
     yield _polls_line(snapshot, period)
 
 
-def _usage(snapshot: Snapshot, period: Period) -> Iterator[Words]:
+def _usage(snapshot: Snapshot, period: Period) -> Iterator[Text]:
     rows = _ask(snapshot, USAGE, **_day_arguments(period))
     ran, cards = sum(r.running_s for r in rows), sum(r.gpu_s or 0 for r in rows)
-    yield Words(
-        f"共运行 {hours(ran)} 小时，{hours(cards)} 卡时",
-        f"Ran for {hours(ran)} h, {hours(cards)} card-hours",
-    )
+    yield tr("Ran for {hours} h, {cards} card-hours", hours=hours(ran), cards=hours(cards))
     known = [r for r in rows if r.gpu_s]
     if known:
         listed = [f"{short_line(r.gpu_name) or '?'} {hours(r.gpu_s)}" for r in known[:MODELS]]
         listed += ["…"] if len(known) > MODELS else []
-        yield Words("  卡时：" + "，".join(listed), "  Card-hours: " + ", ".join(listed))
+        yield tr("  Card-hours: {models}", models=joined(listed, tr(", ")))
 
 
-def _cost(snapshot: Snapshot, period: Period) -> Iterator[Words]:
+def _cost(snapshot: Snapshot, period: Period) -> Iterator[Text]:
     """Yield the cost, compared with the period before if all of that was observed."""
     cost = _ask(snapshot, COST, **_day_arguments(period))[0].cost_microcny
     if cost is None:
@@ -221,59 +208,54 @@ def _cost(snapshot: Snapshot, period: Period) -> Iterator[Words]:
     # else a first week would look like a doubling of the cost
     if max(firsts) <= earlier.bounds(snapshot.moment.zone)[0]:
         before = _ask(snapshot, COST, **_day_arguments(earlier))[0].cost_microcny
-    yield about(cost, "费用约 {}", "Cost about {}") + about(
-        before, "（上一期 {}）", " ({} in the period before)"
-    )
+    earlier_cost = about(before, tr(" ({yuan} in the period before)"))
+    yield tr("Cost about {yuan}{before}", yuan=yuan(cost), before=earlier_cost)
 
 
-def _doubles(snapshot: Snapshot) -> Iterator[Words]:
+def _doubles(snapshot: Snapshot) -> Iterator[Text]:
     watched = set(snapshot.moment.accounts)
     for row in snapshot.ask(DOUBLES) if len(watched) > 1 else ():
         if {row.account, row.other} <= watched:
-            first, other = short_line(row.account), short_line(row.other)
-            noun = "instance" if row.instances == 1 else "instances"
-            yield Words(
-                f"账户 {first} 与 {other} 有 {row.instances} 台相同的实例，只计一次",
-                f"Accounts {first} and {other} list {row.instances} {noun} in common, counted once",
+            one, many = tr("1 instance"), tr("{count} instances", count=row.instances)
+            yield tr(
+                "Accounts {first} and {other} list {instances} in common, counted once",
+                first=short_line(row.account),
+                other=short_line(row.other),
+                instances=one if row.instances == 1 else many,
             )
 
 
-def _unobserved(moment: Moment, period: Period, observed: Mapping[str, Any]) -> Iterator[Words]:
+def _unobserved(moment: Moment, period: Period, observed: Mapping[str, Any]) -> Iterator[Text]:
     """Yield a line for each account that was not observed all the time."""
     ends = period.bounds(moment.zone)[1]
     for account in moment.accounts:
         name, row = short_line(account), observed.get(account)
-        whose = Words(f"账户 {name}：", f"Account {name}: ")
-        if len(moment.accounts) == 1:
-            whose = NOTHING
+        whose = tr("Account {name}: ", name=name) if len(moment.accounts) > 1 else NOTHING
         if row is None or row.span_s == 0:
-            yield whose + Words("该期间没有观测数据", "not observed in this period")
+            yield tr("{account}not observed in this period", account=whose)
             continue
         if row.unseen_s < LEAST_UNSEEN_S:
             continue
-        at, unseen = local_time(moment.zone, row.until_s), hours(row.unseen_s)
-        until = Words(f"观测止于 {at}，", f"observed until {at}; ")
-        yield (
-            whose
-            + (until if row.until_s < ends else NOTHING)
-            + Words(
-                f"期间内有 {unseen} 小时未观测",
-                f"{unseen} h of the period were not observed",
-            )
+        until = tr("observed until {at}; ", at=local_time(moment.zone, row.until_s))
+        yield tr(
+            "{account}{until}{hours} h of the period were not observed",
+            account=whose,
+            until=until if row.until_s < ends else NOTHING,
+            hours=hours(row.unseen_s),
         )
 
 
-def _polls_line(snapshot: Snapshot, period: Period) -> Words:
+def _polls_line(snapshot: Snapshot, period: Period) -> Text:
     starts, ends = period.bounds(snapshot.moment.zone)
     row = _ask(snapshot, POLLS, starts_s=starts, ends_s=ends)[0]
-    good, bad = row.complete or 0, row.others or 0
-    return Words(
-        f"同步：{good} 次完整，{bad} 次不完整或失败",
-        f"Polls: {good} complete, {bad} partial or failed",
+    return tr(
+        "Polls: {complete} complete, {others} partial or failed",
+        complete=row.complete or 0,
+        others=row.others or 0,
     )
 
 
-def _now_lines(snapshot: Snapshot) -> Iterator[Words]:
+def _now_lines(snapshot: Snapshot) -> Iterator[Text]:
     watched = [r for r in snapshot.running() if r.machine.account in snapshot.moment.accounts]
     # two accounts may list the same machine, which runs once
     runs = list({r.machine.instance_uuid: r for r in watched}.values())
@@ -284,25 +266,28 @@ def _now_lines(snapshot: Snapshot) -> Iterator[Words]:
         yield _balance_line(purse, snapshot.moment)
 
 
-def _running_line(runs: Sequence[Running], last: Instant, moment: Moment) -> Words:
-    alone = sum(run.is_unattended for run in runs)
-    at = local_time(moment.zone, last)
-    is_old = moment.now - last > FRESH_S
-    when = Words(f"{at} 时", f" as of {at}") if is_old else Words("现在", " now")
-    return Words(
-        f"{when.zh}运行 {len(runs)} 台，其中 {alone} 台未设定时关机",
-        f"Running{when.en}: {len(runs)}, {alone} of them without a timer",
+def _running_line(runs: Sequence[Running], last: Instant, moment: Moment) -> Text:
+    now = tr("Running now: {count}, {alone} of them without a timer")
+    earlier = tr("Running as of {at}: {count}, {alone} of them without a timer")
+    return (earlier if moment.now - last > FRESH_S else now).filled(
+        at=local_time(moment.zone, last),
+        count=len(runs),
+        alone=sum(run.is_unattended for run in runs),
     )
 
 
-def _balance_line(purse: Purse, moment: Moment) -> Words:
-    name, left, lasts_s = short_line(purse.account), yuan(purse.left_microcny), purse.lasts_s
-    at, is_old = local_time(moment.zone, purse.as_of), moment.now - purse.as_of > STALE_S
-    as_of = Words(f"（{at} 时）", f" (as of {at})") if is_old else NOTHING
-    lasting = NOTHING
-    if lasts_s is not None and not is_old:
-        lasting = Words(f"，还可用 {hours(lasts_s)} 小时", f", lasts {hours(lasts_s)} h")
-    return Words(f"余额（{name}）：{left}", f"Balance of {name}: {left}") + as_of + lasting
+def _balance_line(purse: Purse, moment: Moment) -> Text:
+    note = NOTHING
+    if moment.now - purse.as_of > STALE_S:
+        note = tr(" (as of {at})", at=local_time(moment.zone, purse.as_of))
+    elif purse.lasts_s is not None:
+        note = tr(", lasts {hours} h", hours=hours(purse.lasts_s))
+    return tr(
+        "Balance of {name}: {left}{note}",
+        name=short_line(purse.account),
+        left=yuan(purse.left_microcny),
+        note=note,
+    )
 
 
 def _day_arguments(period: Period) -> dict[str, str]:

@@ -11,9 +11,10 @@ from etl.alerts.machines import Machine
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, local_time
+from etl.alerts.words import local_time
 from etl.history.days import iso
 from etl.poll import Instant
+from etl.texts import tr
 
 FAILED_IMAGES: Final = """
 SELECT f.*, w.owner
@@ -54,7 +55,7 @@ class ImageFailed(AlertRule[FailedImage, RuleOptions]):
         self, facts: Sequence[FailedImage], options: RuleOptions, moment: Moment
     ) -> Iterator[Cause]:
         for row in facts:
-            machine, at = row.machine, local_time(moment.zone, row.failed_at)
+            machine = row.machine
             yield self.cause(
                 machine.account,
                 machine.instance_uuid,
@@ -63,9 +64,11 @@ class ImageFailed(AlertRule[FailedImage, RuleOptions]):
                 severity="warning",
                 account=machine.account,
                 owner=machine.owner,
-                words=Words("镜像保存失败：", "Image not saved: ")
-                + machine.words
-                + Words(f"，{at}", f", at {at}"),
+                words=tr(
+                    "Image not saved: {machine}, at {at}",
+                    machine=machine.words,
+                    at=local_time(moment.zone, row.failed_at),
+                ),
             )
 
 

@@ -9,7 +9,8 @@ from etl.alerts.options import RuleOptions
 from etl.alerts.polling import Polling, polling
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, short_line
+from etl.alerts.words import short_line
+from etl.texts import tr
 
 
 class KeyRefused(AlertRule[Polling, RuleOptions]):
@@ -27,14 +28,13 @@ class KeyRefused(AlertRule[Polling, RuleOptions]):
     ) -> Iterator[Cause]:
         for row in facts:
             if row.is_refused:
-                error = short_line(row.error, 160)
                 yield self.cause(
                     row.account,
                     severity="urgent",
                     account=row.account,
-                    words=Words(
-                        f"API 密钥被拒绝，数据不再更新：{error}",
-                        f"The API key is refused, so nothing is observed: {error}",
+                    words=tr(
+                        "The API key is refused, so nothing is observed: {error}",
+                        error=short_line(row.error, 160),
                     ),
                 )
 

@@ -12,8 +12,9 @@ from etl.alerts.machines import Running
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, about, hours
+from etl.alerts.words import about, hours
 from etl.history.days import iso
+from etl.texts import Text, tr
 from etl.units import HOUR_S
 
 
@@ -49,14 +50,13 @@ class LongRun(AlertRule[Running, LongRunOptions]):
                 )
 
 
-def _words(run: Running) -> Words:
-    ran = hours(run.as_of - run.since)
-    return (
-        Words("仍在运行：", "Still running: ")
-        + run.machine.words
-        + Words(f"，已运行 {ran} 小时，未设定时关机", f", for {ran} h without a timer")
-        + about(run.cost(run.as_of), "，已花费约 {}", ", about {} so far")
-        + about(run.hour_microcny, "，每小时 {}", ", {} an hour")
+def _words(run: Running) -> Text:
+    return tr(
+        "Still running: {machine}, for {hours} h without a timer{cost}{rate}",
+        machine=run.machine.words,
+        hours=hours(run.as_of - run.since),
+        cost=about(run.cost(run.as_of), tr(", about {yuan} so far")),
+        rate=about(run.hour_microcny, tr(", {yuan} an hour")),
     )
 
 

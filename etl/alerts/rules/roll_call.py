@@ -12,9 +12,10 @@ from etl.alerts.machines import Running
 from etl.alerts.options import RuleOptions, TimeOfDay
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, about, clock, joined, local_time, same, short_line
+from etl.alerts.words import NOTHING, about, clock, local_time, short_line
 from etl.history.days import Zone
 from etl.poll import Instant
+from etl.texts import Text, joined, tr
 from etl.units import HOUR_S
 
 ROLL_CALL_S: Final = HOUR_S
@@ -68,36 +69,29 @@ def _whose(run: Running) -> tuple[str, str]:
     return run.machine.account, run.machine.owner or ""
 
 
-def _words(
-    owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone
-) -> Words:
+def _words(owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone) -> Text:
     dearest = sorted(runs, key=lambda r: (-(r.hour_microcny or 0), r.since))
     lines = [_run_line(run, morning, zone) for run in dearest[:LISTED]]
     left = len(runs) - len(lines)
     if left:
-        lines.append(Words(f"  ……另有 {left} 台", f"  … and {left} more"))
-    return joined([_head(owner, runs, now, morning, zone), *lines])
+        lines.append(tr("  … and {count} more", count=left))
+    return joined([_head(owner, runs, now, morning, zone), *lines], "\n")
 
 
-def _head(owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone) -> Words:
+def _head(owner: str, runs: Sequence[Running], now: Instant, morning: Instant, zone: Zone) -> Text:
     """Return the first line: the number of instances, and their cost from now until the morning."""
     tonight = [cost for run in runs if (cost := _between(run, now, morning)) is not None]
-    name, count = short_line(owner), len(runs)
-    who = Words(f"（{name}）", f" ({name})") if owner else same("")
-    if runs[0].machine.unclaimed:
-        who = Words("（无归属）", " (unassigned)")
-    verb = "is" if count == 1 else "are"
-    return (
-        Words("晚间点名", "Evening roll call")
-        + who
-        + Words(
-            f"：{count} 台仍在运行，未设定时关机", f": {count} {verb} still running without a timer"
-        )
-        + about(
+    name = tr("unassigned") if runs[0].machine.unclaimed else short_line(owner)
+    many = tr("Evening roll call{owner}: {count} are still running without a timer{cost}")
+    one = tr("Evening roll call{owner}: {count} is still running without a timer{cost}")
+    return (one if len(runs) == 1 else many).filled(
+        owner=tr(" ({name})", name=name) if name else NOTHING,
+        count=len(runs),
+        cost=about(
             sum(tonight) if tonight else None,
-            f"，到明早 {clock(zone, morning)} 还要花费约 {{}}",
-            f", about {{}} more by {clock(zone, morning)} tomorrow",
-        )
+            tr(", about {yuan} more by {time} tomorrow"),
+            time=clock(zone, morning),
+        ),
     )
 
 
@@ -107,13 +101,12 @@ def _between(run: Running, now: Instant, morning: Instant) -> int | None:
     return None if so_far is None or in_all is None else in_all - so_far
 
 
-def _run_line(run: Running, morning: Instant, zone: Zone) -> Words:
-    since = local_time(zone, run.since)
-    return (
-        same("  · ")
-        + run.machine.words
-        + Words(f"，自 {since}", f", since {since}")
-        + about(run.cost(morning), "，到明早共约 {}", ", about {} in all by then")
+def _run_line(run: Running, morning: Instant, zone: Zone) -> Text:
+    return tr(
+        "  · {machine}, since {at}{cost}",
+        machine=run.machine.words,
+        at=local_time(zone, run.since),
+        cost=about(run.cost(morning), tr(", about {yuan} in all by then")),
     )
 
 

@@ -11,9 +11,10 @@ from etl.alerts.machines import Machine
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, about, hours, local_time
+from etl.alerts.words import about, hours, local_time
 from etl.history.days import Zone, iso
 from etl.poll import Instant
+from etl.texts import Text, tr
 from etl.units import DAY_S
 
 STOPPED_S: Final = DAY_S
@@ -83,13 +84,13 @@ class Stopped(AlertRule[Stop, RuleOptions]):
                 )
 
 
-def _words(stop: Stop, zone: Zone) -> Words:
-    ended, ran = local_time(zone, stop.ended_at), hours(stop.ended_at - stop.started_at)
-    return (
-        Words("已停止：", "Stopped: ")
-        + stop.machine.words
-        + Words(f"，{ended} 停止，共运行 {ran} 小时", f", at {ended} after {ran} h")
-        + about(stop.cost_microcny, "，约 {}", ", about {}")
+def _words(stop: Stop, zone: Zone) -> Text:
+    return tr(
+        "Stopped: {machine}, at {at} after {hours} h{cost}",
+        machine=stop.machine.words,
+        at=local_time(zone, stop.ended_at),
+        hours=hours(stop.ended_at - stop.started_at),
+        cost=about(stop.cost_microcny, tr(", about {yuan}")),
     )
 
 

@@ -15,8 +15,9 @@ from etl.alerts.options import RuleOptions
 from etl.alerts.polling import Polling, polling
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words, local_time, same, short_line
+from etl.alerts.words import NOTHING, local_time, short_line
 from etl.history.days import Zone
+from etl.texts import Text, tr
 from etl.timing.freshness import why_stale
 
 
@@ -68,13 +69,12 @@ def _is_newest_due(row: Polling, last: float, limit_s: int, moment: Moment) -> b
     return due_at is not None and last >= due_at - limit_s / 4
 
 
-def _words(row: Polling, zone: Zone) -> Words:
-    reason = same(short_line(row.error, 160))
-    why = Words("：", ": ") + reason if row.error else same("")
+def _words(row: Polling, zone: Zone) -> Text:
+    why = tr(": {reason}", reason=short_line(row.error, 160)) if row.error else NOTHING
     if row.last_complete_at is None:
-        return Words("从未有过一次完整的同步", "There was never a complete poll") + why
-    since = local_time(zone, row.last_complete_at)
-    return Words(f"自 {since} 起没有一次完整的同步", f"No complete poll since {since}") + why
+        return tr("There was never a complete poll{why}", why=why)
+    at = local_time(zone, row.last_complete_at)
+    return tr("No complete poll since {at}{why}", at=at, why=why)
 
 
 RULE = SyncStale()

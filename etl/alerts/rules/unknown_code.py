@@ -10,7 +10,7 @@ from etl.alerts.cause import Cause
 from etl.alerts.options import RuleOptions
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
-from etl.alerts.words import Words
+from etl.texts import Text, tr
 
 CODES: Final = """
 SELECT a.name AS account, u.kind, u.code, COUNT(*) AS instances
@@ -58,13 +58,14 @@ class UnknownCode(AlertRule[Code, RuleOptions]):
             )
 
 
-def _words(row: Code) -> Words:
-    zh = {"status": "状态码", "charging": "计费码"}[row.kind]
-    noun = "instance" if row.instances == 1 else "instances"
-    command = f"chenyu-etl codes set {row.kind} {row.code} …"
-    return Words(
-        f"未知的{zh} {row.code}（{row.instances} 台）。请设定其含义：{command}",
-        f"Unknown {row.kind} code {row.code} ({row.instances} {noun}). Set its meaning: {command}",
+def _words(row: Code) -> Text:
+    status = tr("Unknown status code {code} ({instances}). Set its meaning: {command}")
+    charging = tr("Unknown charging code {code} ({instances}). Set its meaning: {command}")
+    one, many = tr("1 instance"), tr("{count} instances", count=row.instances)
+    return (status if row.kind == "status" else charging).filled(
+        code=row.code,
+        instances=one if row.instances == 1 else many,
+        command=f"chenyu-etl codes set {row.kind} {row.code} …",
     )
 
 

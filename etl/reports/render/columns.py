@@ -6,18 +6,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from etl.texts import ENGLISH, LANGUAGES, heading_text, localized, term
+
 Rows = Iterable[Sequence[Any]]
 KINDS: Final = ("text", "int", "number", "instant", "day")
 """Kinds of columns. Instants are text such as `2026-01-31T23:59:59Z`, days `2026-01-31`."""
 LOCAL: Final = "local"
 """Kind of a column of local times without offset, such as `2026-01-31 23:59:59`; its unit is the zone."""
-LANGUAGES: Final = ("en", "zh")
-UNITS_ZH: Final = {"yuan": "元", "h": "小时", "card-h": "卡时", "d": "天", "min": "分钟", "s": "秒"}
+UNITS: Final = ("yuan", "h", "card-h", "d", "min", "s")
+"""Units that languages write in different ways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `kind` is one of `KINDS`, or empty if undeclared; `is_total`: its sum has a meaning."""
+    """A column. `kind` is one of `KINDS`, or empty if undeclared; `is_total`: its sum has a meaning.
+
+    `report`: the report of ours that it belongs to, whose words the catalogs translate; a report of the
+    user's says in its header what its columns are called and mean in Chinese (`zh`, `about_zh`).
+    """
 
     name: str
     about: str = ""
@@ -26,18 +32,21 @@ class Column:
     kind: str = ""
     is_total: bool = False
     about_zh: str = ""
+    report: str = ""
 
-    def meaning(self, lang: str = "en") -> str:
+    def meaning(self, lang: str = ENGLISH) -> str:
         """Return its meaning in a language; in English if there is no Chinese."""
-        return self.about_zh or self.about if lang == "zh" else self.about
+        own = self.about_zh if lang == "zh" else ""
+        return own or str(localized(self.about, lang))
 
-    def heading(self, lang: str = "en") -> str:
+    def heading(self, lang: str = ENGLISH) -> str:
         """Return its name for people, without the unit."""
-        return self.zh if lang == "zh" and self.zh else self.name
+        own = self.zh if lang == "zh" else ""
+        return own or (heading_text(self.name, self.report, lang) if self.report else self.name)
 
-    def full_heading(self, lang: str = "en") -> str:
+    def full_heading(self, lang: str = ENGLISH) -> str:
         """Return its name for people, with the unit if there is one."""
-        unit = UNITS_ZH.get(self.unit, self.unit) if lang == "zh" else self.unit
+        unit = term("unit", self.unit).in_language(lang) if self.unit in UNITS else self.unit
         return f"{self.heading(lang)} ({unit})" if unit else self.heading(lang)
 
 
@@ -54,3 +63,6 @@ def rounded(value: Any) -> Any:
     """Round a sum of decimal fractions, so that no error of binary ones shows."""
     # to millionths, as amounts have no finer part
     return round(value, 6) if isinstance(value, float) else value
+
+
+__all__ = ["KINDS", "LANGUAGES", "LOCAL", "UNITS", "Column", "Rows", "column_total", "rounded"]

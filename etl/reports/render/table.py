@@ -7,16 +7,16 @@ from typing import Any, Final
 from unicodedata import combining, east_asian_width
 
 from etl.reports.render.columns import Column, Rows, column_total
+from etl.texts import tr
 
 _WIDEST: Final = 60
-_SUM: Final = {"en": "total", "zh": "合计"}
 
 
 def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[str]:
     # all rows: the width of a column is that of its widest cell
     table = list(rows)
     if not table:
-        yield "(no rows)"
+        yield tr("(no rows)").in_language(lang)
         return
     numeric = [_is_numeric(table, i) for i in range(len(columns))]
     head = [column.full_heading(lang) for column in columns]
@@ -64,7 +64,7 @@ def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) ->
         return []
     # the word stands in the first column, unless that one has a sum of its own
     if not columns[0].is_total:
-        sums[0] = _SUM[lang]
+        sums[0] = tr("total").in_language(lang)
     return [sums]
 
 

@@ -18,7 +18,7 @@ from etl.errors import SettingsError
 from etl.poll import Instant
 from etl.reports.render.cells import is_formula, one_line
 from etl.reports.render.columns import LOCAL, Column, Rows, rounded
-from etl.texts import tr
+from etl.texts import term, tr
 
 # limits of the file format itself
 MOST_ROWS: Final = 1_048_576
@@ -27,8 +27,6 @@ LONGEST_NAME: Final = 31
 _NOT_IN_NAMES: Final = re.compile(r"[\[\]:*?/\\]")
 EXACT: Final = 10**15
 """The limit of a spreadsheet's 15 digits: larger numbers are written as text."""
-_SUM: Final = {"en": "total", "zh": "合计"}
-_NOTES: Final = {"en": ("Notes", "note", "value"), "zh": ("说明", "项目", "内容")}
 _WIDTHS: Final = {"int": 10, "number": 12, "instant": 20, LOCAL: 20, "day": 12}
 _FORMATS: Final[dict[str, dict[str, Any]]] = {
     "head": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"},
@@ -98,8 +96,9 @@ class Book:
 
     def notes(self, lines: Sequence[tuple[str, Any]]) -> None:
         """Write a sheet of notes on the others."""
-        name, *heads = _NOTES[self._lang]
-        columns = [Column(head) for head in heads]
+        heads = term("note", "note"), term("note", "value")
+        columns = [Column(head.in_language(self._lang)) for head in heads]
+        name = term("sheet", "Notes").in_language(self._lang)
         sheet = self._book.add_worksheet(self._free_name(name))
         self._head(sheet, columns)
         sheet.set_column(1, 1, 100)
@@ -165,7 +164,9 @@ class Book:
                 # with its value: programs that only read files do not compute formulas
                 sheet.write_formula(last + 1, i, what, how, rounded(sums[i]))
             elif i == 0:
-                sheet.write_string(last + 1, i, _SUM[self._lang], self._formats["sum"])
+                sheet.write_string(
+                    last + 1, i, tr("total").in_language(self._lang), self._formats["sum"]
+                )
             else:
                 sheet.write_blank(last + 1, i, None, self._formats["sum"])
 
