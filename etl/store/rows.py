@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Row
 
-from etl import tables
 from etl.history import days
 from etl.history.diff import Known, Version
 from etl.history.stretches import Stretch, Terms
@@ -17,7 +16,8 @@ from etl.history.usage import SeenVersion
 from etl.poll import Instant, LastPoll
 from etl.resources.instances import Instance
 
-FACT_NAMES: Final = ("instance_uuid", *(name for name, *_ in tables.FACTS))
+FACT_NAMES: Final = Instance.__struct_fields__
+"""Columns of an instance's facts. In the order of the struct, which is made of a row's values."""
 STATE_NAMES: Final = (
     "version",
     "changed_at",
@@ -35,7 +35,7 @@ END_NAMES: Final = (
 )
 """Columns of `instance_usage` that change when a stretch is rewritten."""
 _ends_of: Final[Callable[[Stretch], tuple[Any, ...]]] = attrgetter(*END_NAMES)
-TERM_NAMES: Final = tuple(name for name, *_ in tables.TERMS)
+TERM_NAMES: Final = tuple(term.name for term in fields(Terms))
 _terms_of: Final[Callable[[Terms], tuple[Any, ...]]] = attrgetter(*TERM_NAMES)
 STEP_NAMES: Final = ("polls_before", "step_s", "gap_s")
 PollDistance = tuple[int, int | None, int | None]

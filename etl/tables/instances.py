@@ -51,7 +51,7 @@ FACTS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
     ("server_url", Text, "service addresses: sorted JSON array, without secrets"),
     ("server_map", Text, "services: sorted JSON array, without secrets"),
 )
-"""The facts of an instance, in the order of `etl.resources.instances.Instance`."""
+"""The facts of an instance: a column for each member of `etl.resources.instances.Instance`."""
 
 
 def _facts() -> list[Column[Any]]:
@@ -185,7 +185,7 @@ TERMS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
     ("charging_type", Integer, "the source's code; meaning: charging_type"),
     ("image_uuid", Text, "image, as of its start"),
 )
-"""What a stretch is charged by, in the order of `etl.history.stretches.Terms`."""
+"""What a stretch is charged by: a column for each member of `etl.history.stretches.Terms`."""
 
 instance_usage = Table(
     "instance_usage",
