@@ -9,10 +9,11 @@ import pytest
 from hypothesis import example, given
 
 from etl.errors import Changed
-from etl.resources import INSTANCES, Reject
+from etl.resources import INSTANCES, Reject, instances
 from etl.resources.instances import Instance, Sighting, read
 from etl.resources.values import LAST_INSTANT
 from etl.simcloud import Story
+from etl.tables import FACTS
 from tests.odd_records import NOISE, likely_records, page, read_alone, records
 
 NINES = LAST_INSTANT
@@ -55,6 +56,29 @@ def test_the_published_example_is_read_whole() -> None:
         "SSH Terminal",
     ]
     assert seen.extra is None
+
+
+CHANGES = {
+    **dict.fromkeys(("instance_uuid", "title", "image_uuid", "image_name", "image_tag"), "other"),
+    **dict.fromkeys(("gpu_uuid", "gpu_name"), "other"),
+    **dict.fromkeys(("status", "charging_type", "save_image_status", "gpu_nums"), 3),
+    **dict.fromkeys(("create_time", "start_time"), T_TIMER),
+    "shutdown_regular": {"shutdown_time": T_TIMER, "enable": True},
+    "server_url": ["http://10.0.0.1:80"],
+    "server_map": [{"title": "web", "port_type": "http"}],
+}
+"""Another value for each member that is understood."""
+
+
+def test_a_change_of_each_member_that_is_understood_is_a_change_of_facts() -> None:
+    assert CHANGES.keys() == instances.MEMBERS
+    for name, value in CHANGES.items():
+        assert sighting(**{name: value}).facts != sighting().facts, name
+
+
+def test_every_fact_has_a_column_and_every_column_a_fact() -> None:
+    columns = ["instance_uuid", *(name for name, *_ in FACTS)]
+    assert sorted(columns) == sorted(Instance.__struct_fields__)
 
 
 @pytest.mark.parametrize("value", [2, "2", 2.0, "2.0"])

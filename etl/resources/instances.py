@@ -131,7 +131,8 @@ def _answer_decoder(wire: type[_Wire]) -> msgspec.json.Decoder[Any]:
 _DECODERS: Final = (_answer_decoder(_UsualWire), _answer_decoder(_Wire))
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted")
 _NO_SHUTDOWN: Final = _Shutdown()
-_FIELDS: Final = frozenset(_Wire.__struct_fields__)
+MEMBERS: Final = frozenset(_Wire.__struct_fields__)
+"""Members of a record that are understood; others are kept in `extra`."""
 _SHUTDOWN_FIELDS: Final = frozenset(_Shutdown.__struct_fields__)
 
 
@@ -174,8 +175,8 @@ def _read_one_by_one(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:
 def _read_one(record: Any) -> Sighting:
     if not isinstance(record, dict):
         raise msgspec.ValidationError("Expected `object` - at `$`")
-    known = {name: value for name, value in record.items() if name in _FIELDS}
-    extra = {name: value for name, value in record.items() if name not in _FIELDS}
+    known = {name: value for name, value in record.items() if name in MEMBERS}
+    extra = {name: value for name, value in record.items() if name not in MEMBERS}
     shutdown = known.get("shutdown_regular")
     # an unknown member of the timer is kept, and does not make the record a reject
     if isinstance(shutdown, dict) and not shutdown.keys() <= _SHUTDOWN_FIELDS:
@@ -220,10 +221,7 @@ def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
 
 def _unmapped_members(extra: dict[str, Any]) -> str | None:
     """Return the members that no fact holds, without secrets; None if there are none."""
-    plain = redact(extra) if extra else {}
-    if plain.get("shutdown_regular") == {}:
-        del plain["shutdown_regular"]
-    return canonical(plain) if plain else None
+    return canonical(redact(extra)) if extra else None
 
 
 def _services_json(value: Any) -> str | None:
