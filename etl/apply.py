@@ -164,7 +164,7 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
 
 
 def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) -> _Written:
-    """Write what the moves of a batch mean; return the counts of all batches so far."""
+    """Write the changes that follow from the moves of a batch; return the counts of all batches so far."""
     moved = moves.moved()
     usages = tx.usages(moved, moves.returned()) if moved else {}
     changes = diff.derive_changes(moves, usages, window)

@@ -288,8 +288,8 @@ def _examine_freshness(app: App) -> Iterator[Finding]:
 
 
 def _examine_left_accounts(app: App) -> Iterator[Finding]:
-    """Yield accounts of the database that neither the settings name nor anybody polls: what holds of
-    them holds for ever.
+    """Yield accounts of the database that neither the settings name nor anybody polls: their alerts
+    stay open for ever.
     """
     with store.reading(app.database) as known:
         accounts, alerts = known.registry.known(), known.alerts.listed(None)

@@ -107,7 +107,7 @@ class Poll:
     answer. `walks` holds the pages of each walk, oldest walk first, pages in the order in which
     they arrived. `unchanged` means that the bytes are those of the last complete poll: `walks` is
     still given, but need not be decoded. `listed` counts distinct identities over all walks.
-    `notes` say why a poll is not complete and what was odd. `clock_offset_s` is source clock minus
+    `notes` say why a poll is not complete, or odd. `clock_offset_s` is source clock minus
     local clock, None if unknown.
     """
 

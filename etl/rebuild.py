@@ -53,7 +53,7 @@ def renew(database: Database) -> bool:
 
 
 def differences(database: Database) -> Iterator[str]:
-    """Yield what a rebuild would change: a line for each instance that differs, one for prices, one
+    """Yield the changes of a rebuild: a line for each instance that differs, one for prices, one
     for polls, and one for days."""
     with store.reading(database) as known:
         if days := known.strayed_days():

@@ -34,7 +34,7 @@ class Repair:
     archived: int = 0
 
     def lines(self) -> Iterator[str]:
-        """Say what changes, in words."""
+        """Put the changes into words."""
         whose, dates = f"{self.account} {self.resource}", self.redating.applied
         others = len(self.redating.dates) - len(dates)
         for date in dates:
@@ -83,9 +83,9 @@ def repair(
             locks.enter_context(Store(database, name).account_lock())
         try:
             with store.writing(database) as tx:
-                looked = [r for name, a in tx.accounts().items() for r in _repaired(name, a, now)]
-                looked = [_with_archives(each, archives, dry_run=dry_run) for each in looked]
-                repairs = [each for each in looked if each.redating.dates or each.archived]
+                redated = [r for name, a in tx.accounts().items() for r in _repaired(name, a, now)]
+                redated = [_with_archives(r, archives, dry_run=dry_run) for r in redated]
+                repairs = [r for r in redated if r.redating.dates or r.archived]
                 remarks = _remarks(tx, now) if repairs else []
                 if dry_run:
                     raise _NothingChanges
@@ -103,7 +103,7 @@ class _NothingChanges(Exception):
 
 
 def _repaired(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
-    """Redate what an account's polls wrote, resource by resource."""
+    """Redate an account's polls and the rows that they wrote, resource by resource."""
     # what right polls say of the source's clock: those in the future may be wrong in that too
     offset_s = tx.offset_until_s(now + floor(FUTURE_S))
     source_now = floor(now + offset_s)
@@ -116,19 +116,19 @@ def _repaired(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
         yield Repair(name, resource, redating, rows)
 
 
-def _with_archives(each: Repair, folders: Sequence[Path], *, dry_run: bool) -> Repair:
-    """Date archived polls anew too, before the commit: what is killed in between can be repeated."""
-    resource, lay_there = RESOURCES.get(each.resource), 0
+def _with_archives(repaired: Repair, folders: Sequence[Path], *, dry_run: bool) -> Repair:
+    """Date archived polls anew too, before the commit, so that a repair that is killed in between can be repeated."""
+    resource, archived = RESOURCES.get(repaired.resource), 0
     for folder in folders if resource is not None else ():
         assert resource is not None
-        archive = Archive(folder, each.account, resource)
-        found = archive.count_after(each.redating.latest)
-        lay_there += found
+        archive = Archive(folder, repaired.account, resource)
+        late = archive.count_after(repaired.redating.latest)
+        archived += late
         # also if none is late: a call that was killed may have
         # set them aside without appending them
-        if not dry_run and (found or each.redating.dates):
-            archive.redate(each.redating)
-    return replace(each, archived=lay_there)
+        if not dry_run and (late or repaired.redating.dates):
+            archive.redate(repaired.redating)
+    return replace(repaired, archived=archived)
 
 
 def _remarks(tx: Writing, now: Instant) -> list[str]:

@@ -154,7 +154,7 @@ def catch_up(store: Store, resource: Resource[Any], polls: Iterable[Archived], n
 
     The newest may be there after all: a COMMIT goes on in the server when its client is killed. Raises
     `ClockUnsure` at a poll that ends after `now`, by the source's clock, once those before it are
-    applied: a clock was ahead, or this machine's is behind, and what waits would be lost if the source
+    applied: a clock was ahead, or this machine's is behind, and the polls that wait would be lost if the source
     were asked first.
     """
     tally, future = ReplayCounts(), list[Archived]()
@@ -191,8 +191,8 @@ def _past(polls: Iterable[Archived], latest: float, future: list[Archived]) -> I
 
 
 class _Replayer:
-    """Replayer of polls, which takes each account's lock once and remembers what the next poll must
-    know.
+    """Replayer of polls, which takes each account's lock once and remembers the poll before the next
+    one.
     """
 
     def __init__(self, database: Database, tally: ReplayCounts) -> None:

@@ -145,8 +145,8 @@ class Archive:
     def count_after(self, latest: Instant) -> int:
         """Count the polls that ended after a moment; only days that may have some are read."""
         with _refused_as_archive_error(self.folder):
-            found = (p for path in self._files_since(latest) for p in polls(str(path)))
-            return sum(poll is not None and poll.finished_at > latest for poll in found)
+            archived = (p for path in self._files_since(latest) for p in polls(str(path)))
+            return sum(poll is not None and poll.finished_at > latest for poll in archived)
 
     def redate(self, redating: Redating) -> None:
         """Set aside the polls that lie in the future, and append those that have a new date under

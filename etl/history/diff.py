@@ -1,6 +1,6 @@
 """Derive the changes that a poll makes to the known instances. Pure: the caller reads and writes.
 
-In two steps, so that the store reads running time only of what moved: `compare` finds the instances
+In two steps, so that the store reads running time of few instances only: `compare` finds the instances
 that changed, `derive_changes` derives their versions and running time.
 """
 
@@ -66,7 +66,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version that begins: a row of `instance_history`, and what `instance` becomes."""
+    """A version that begins: a row of `instance_history`, and the new row of `instance`."""
 
     facts: Instance
     extra: str | None
@@ -194,7 +194,7 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
 
 
 def derive_changes(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes:
-    """Return what to write for these moves. `usages` holds the running time of `moves.moved()`."""
+    """Return the changes to write for these moves. `usages` holds the running time of `moves.moved()`."""
     changes = Changes(presences=list(moves.presences))
     for sighting in moves.added:
         _begin_history(changes, sighting, window)

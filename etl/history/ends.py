@@ -45,13 +45,13 @@ class Pair:
         return self.codes.is_booting(self.after.status)
 
     def stop(self, lo: Instant) -> End:
-        """Estimate the stop in (lo, b] of what is down at `b`."""
+        """Estimate the stop in (lo, b] of an instance that is down at `b`."""
         # an unknown code says nothing of how far shutting down has got
         state = self.codes.states.get(self.after.status)
         return stop_between(lo, self.b, (self.before, self.after), self.stopping_s, state)
 
     def stop_before(self, lo: Instant, start: Instant) -> End:
-        """Estimate the stop in (lo, start] of what started again then."""
+        """Estimate the stop in (lo, start] of an instance that started again then."""
         # whoever starts again at once waits for nothing: to take its shutting down off made it worse
         return stop_between(lo, start, (self.before, self.after))
 

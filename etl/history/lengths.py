@@ -60,7 +60,7 @@ class Learned:
 
 class Lengths:
     """Lengths by the end of the poll that uses them, learned from earlier polls alone: so a replay
-    and a rebuild use what the live poll used. `find` looks up what was learned before an instant.
+    and a rebuild use those of the live poll. `find` looks up the passages before an instant.
     """
 
     def __init__(self, find: Callable[[Instant], Learned]) -> None:
@@ -68,7 +68,7 @@ class Lengths:
         self._known: dict[Instant, Learned] = {}
 
     def at(self, b: Instant) -> Learned:
-        """Return what was learned before the poll that ended at `b`."""
+        """Return the passages before the poll that ended at `b`."""
         # many stretches end in one poll, and each would ask the database
         learned = self._known.get(b)
         if learned is None:

@@ -31,7 +31,7 @@ def is_same_start(
 ) -> bool:
     """Return whether a believed start is no news, but the last one computed anew.
 
-    One after `a` may be the only trace of a run that went unseen, so to what is down it is news.
+    One after `a` may be the only trace of a run that went unseen, so of an instance that is down it is news.
     """
     if start is None or last is None:
         return False

@@ -197,7 +197,7 @@ def _from_booting(ledger: UsageLedger, running: Stretch, pair: Pair) -> None:
 
 
 def _from_start(ledger: UsageLedger, pair: Pair, start: Instant) -> None:
-    """Return what follows a new start_time: a run that is up, booting, or already over."""
+    """Write the run of a new start_time: up, booting, or already over."""
     if pair.is_up:
         ledger.open(start, "observed", pair.after)
     elif pair.is_booting:

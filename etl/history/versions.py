@@ -78,7 +78,7 @@ def compare_versions(
     b: Instant,
     complete: bool,
 ) -> VersionChanges:
-    """Return what a poll that ended at `b` changes. `newest` is the start of the newest complete
+    """Return the changes that a poll makes, which ended at `b`. `newest` is the start of the newest complete
     poll before.
 
     As with instances, a record that two complete polls in a row do not list has ended; one in

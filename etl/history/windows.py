@@ -104,7 +104,7 @@ class Matching:
         return len(self._taken)
 
     def match(self, held: Iterable[Held], records: Iterable[Record]) -> WindowChanges:
-        """Return what these records change; `held` are all records of their groups, superseded ones
+        """Return the changes that these records make; `held` are all records of their groups, superseded ones
         too.
         """
         groups = self._grouped(held)
@@ -198,7 +198,7 @@ class _Group:
 
 class Cover:
     """Coverage of a whole listing: the time after the oldest of its records, and whatever overlaps
-    a record of the same order. A source may have forgotten what is older; there absence means
+    a record of the same order. A source may have forgotten older ones, so their absence means
     nothing.
     """
 
@@ -213,7 +213,9 @@ class Cover:
         for valid in filter(None, (self._valid_time(record.facts) for record in records)):
             self._starts_at = min(valid.starts_at, self._starts_at or valid.starts_at)
             self._at = min(valid.at, self._at or valid.at)
-            self._listed_times.setdefault(valid.what, []).append((valid.starts_at, valid.ends_at))
+            self._listed_times.setdefault(valid.subject, []).append(
+                (valid.starts_at, valid.ends_at)
+            )
 
     def covers(self, record: Record) -> bool:
         """Tell whether the listing would contain the record if it were still valid."""
@@ -223,7 +225,7 @@ class Cover:
         # a record exactly as old as the oldest one may already be forgotten by the source
         if valid.starts_at > self._starts_at and valid.at > self._at:
             return True
-        listed = self._listed_times.get(valid.what, ())
+        listed = self._listed_times.get(valid.subject, ())
         return any(_overlap(valid, starts_at, ends_at) for starts_at, ends_at in listed)
 
 

@@ -1,7 +1,7 @@
 """Formulas of charging, written once: Python calls them, and SQL calls the macros made of them.
 
 Every function is one `return` of whole numbers that are not below 0, so that `//` is the `/` of SQL.
-`None` is NULL. See `etl/dialect/formulas.py` for what an expression may hold.
+`None` is NULL. See `etl/dialect/formulas.py` for the syntax that is allowed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cut secrets out of the source's answers, and out of every text that this program writes.
 
-They are recognised by the name of what holds them (`names`), by their form (`text`), and because the
-process itself knows them (`known`). `MASK` stands for what was cut.
+They are recognised by the name of the member that holds them (`names`), by their form (`text`), and because the
+process itself knows them (`known`). `MASK` is left in their place.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ _USUAL: Final = re.compile(
 def redact(value: Any) -> Any:
     """Return a JSON value without its secrets.
 
-    `MASK` stands in the place of what goes by a secret's name and of secrets in texts; of a URL
+    `MASK` stands in the place of members with a secret's name and of secrets in texts; of a URL
     scheme, host, port and path remain, of a card number the last four characters. JSON inside of
-    a text is treated likewise. Identities are left as they are, and of what people wrote only what
-    is surely a secret is cut. `redact(redact(v)) == redact(v)`; `value` is not changed.
+    a text is treated likewise. Identities are left as they are, and from texts of people only sure
+    secrets are cut. `redact(redact(v)) == redact(v)`; `value` is not changed.
     """
     kind = type(value)
     if kind is str:
@@ -83,7 +83,7 @@ def without_known(text: str) -> str:
 
 
 def redact_words(value: Any) -> Any:
-    """Return a value that a person wrote, such as a title, without what is surely a secret."""
+    """Return a value that a person wrote, such as a title, without sure secrets."""
     return _words[value] if type(value) is str else redact(value)
 
 

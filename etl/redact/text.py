@@ -1,6 +1,6 @@
 """Secrets in running text, recognised by their form.
 
-No pattern goes back over a text again and again: what it reads comes from outside and may be long.
+No pattern goes back over a text again and again: texts come from outside and may be long.
 """
 
 from __future__ import annotations
@@ -114,12 +114,12 @@ _SESSION: Final = re.compile(r";([\w-]++)=[^/?#]*+")
 
 
 def cut_secrets(text: str) -> str:
-    """Return the text without what looks like a secret; URLs are cut down to scheme, host, port and path."""
+    """Return the text without anything that looks like a secret; URLs are cut down to scheme, host, port and path."""
     return _cut(_decoded(text))
 
 
 def cut_sure_secrets(text: str) -> str:
-    """Return a text that a person wrote, such as a title, without what is surely a secret."""
+    """Return a text that a person wrote, such as a title, without sure secrets."""
     # most texts are titles, and end here: one pattern instead of a dozen
     if _SURELY.search(text) is None:
         return text

@@ -1,7 +1,7 @@
 """One file per thing that is collected, and the registry of them.
 
-A resource says where its listing is, how its records are told apart, what absence from it means
-(`keeping`), how a record is read, and in which table it is.
+A resource says where its listing is, how its records are told apart, whether absence from it means
+anything (`keeping`), how a record is read, and in which table it is.
 """
 
 from __future__ import annotations

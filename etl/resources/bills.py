@@ -1,8 +1,8 @@
 """The bill: the lines of `/bill/list`, each the charge of one settlement window.
 
 A line has no identity of its own. Lines that are alike in all that they say are counted; a listing
-that is proven whole may hold them on several pages, else what two pages show alike is one line,
-which moved while they were read. A correction of the amount leaves order, window, channel and
+that is proven whole may hold them on several pages, else two that are alike are one line,
+which moved while pages were read. A correction of the amount leaves order, window, channel and
 remark alone.
 """
 
@@ -120,8 +120,8 @@ FORM = Form(
 def valid_time(facts: Sequence[Any]) -> ValidTime:
     """Return the window that a line settles, and when it was charged."""
     line = LineFacts(*facts)
-    what = (line.order_number, line.charge_channel)
-    return ValidTime(what, line.settle_start_at, line.settle_end_at, line.charged_at)
+    subject = (line.order_number, line.charge_channel)
+    return ValidTime(subject, line.settle_start_at, line.settle_end_at, line.charged_at)
 
 
 def _charged_day(facts: Sequence[Any], zone: Zone) -> tuple[str]:

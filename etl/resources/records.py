@@ -42,11 +42,11 @@ class Record(NamedTuple):
 
 
 class ValidTime(NamedTuple):
-    """The time that a record of a window is about, in epoch seconds. Two of the same `what` that
+    """The time that a record of a window is about, in epoch seconds. Two of the same `subject` that
     overlap cannot both be valid; the source is assumed to forget records in the order of `at`.
     """
 
-    what: tuple[Any, ...]
+    subject: tuple[Any, ...]
     starts_at: Instant
     ends_at: Instant
     at: Instant

@@ -2,9 +2,9 @@
 
 - A number as text (`"2"`) and a whole number as float (`2.0`) are that number. - An instant with a
 fraction loses it; one that is missing, null, zero or negative is null; one that is none (before 2015,
-after 2099, or text) is null, and what came is kept. - An amount may be spelled `1,100.00`,
-`￥12.50` or `12.50元`; an ambiguous one is refused. It is exact to the millionth of a yuan; finer
-ones are rounded, and what came is kept. - A NUL character or half a surrogate pair in a text
+after 2099, or text) is null, and is kept as it came. - An amount may be spelled `1,100.00`,
+`￥12.50` or `12.50元`; an ambiguous one is refused. It is exact to the millionth of a yuan; a finer
+one is rounded, and is kept as it came. - A NUL character or half a surrogate pair in a text
 becomes U+FFFD.
 """
 
@@ -73,7 +73,7 @@ def identifier(value: Any, _name: str, _extra: Extra) -> str | None:
 
 
 def words(value: Any, name: str, extra: Extra) -> str | None:
-    """Return a text that a person reads, without what is surely a secret. Raises `OddValue`."""
+    """Return a text that a person reads, without secrets that are surely such. Raises `OddValue`."""
     text: str | None = redact_words(identifier(value, name, extra))
     return text
 

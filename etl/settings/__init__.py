@@ -79,7 +79,7 @@ class Settings:
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
     """Settings as they were read: where each came from (`origins`, by name; absent: the default), and
-    all that is wrong with them. With problems, `settings` holds defaults in place of what is wrong."""
+    all that is wrong with them. With problems, `settings` holds defaults in the place of wrong values."""
 
     settings: Settings
     config: Path

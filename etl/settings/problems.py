@@ -19,7 +19,7 @@ class Problems(list[SettingsError]):
         self.append(SettingsError(message, advice=advice))
 
     def catch(self, default: D, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | D:
-        """Return what `read` returns, or `default` if that refuses."""
+        """Return the result of `read`, or `default` if it refuses."""
         try:
             return read(*args, **kwargs)
         except SettingsError as error:

@@ -100,7 +100,7 @@ def read_page_hosts(value: Any, origin: str) -> tuple[str, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches what listens there."""
+    """Tell whether only this machine reaches a port of that address."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,6 +1,6 @@
 """The HTTP client of this program: proxies and certificates of the environment, and a time limit.
 
-It stands on what httpx and httpcore declare as public: an httpcore pool with a network backend of our
+It stands on public API of httpx and httpcore alone: an httpcore pool with a network backend of our
 own, inside of an httpx transport of our own.
 """
 

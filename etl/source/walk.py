@@ -9,18 +9,18 @@ Bound: a walk asks for at most `MAX_PAGES + 1` pages (the one more is the probe 
 makes at most `MAX_WALKS * (MAX_PAGES + 1)` gets: 30 003. Each get sends at most
 `attempts * (1 + MAX_REDIRECTS)` requests and ends within `Retrying.total_s` (see `etl.source.client`).
 
-What "complete" proves. The list is live, and paging by number is no snapshot: of the list A B | C D
+Meaning of "complete". The list is live, and paging by number is no snapshot: of the list A B | C D
 read oldest first, page 1 says A B; then A is destroyed and E created; page 2 of B C D E says D E.
 Both pages say total 4, both are full, four identities are distinct, and C is missing although it
 was there throughout. In general: at the first request `total` instances lived, so a walk of `total`
 distinct identities can miss m of them only if it lists m others that were created during the walk.
 Hence a walk of several pages is taken as complete only if every identity that it lists existed
 before it began: an earlier walk of the same poll listed it, or its `created` member is more than
-`YOUNG_S` older. Then it lists exactly what lived at its first request. A walk of one page is the
+`YOUNG_S` older. Then it lists exactly the instances that lived at its first request. A walk of one page is the
 server's own snapshot. If the source gives no total, two walks in a row that read the same at every
 position (identity and facts, nothing twice, down to an empty page) prove a state between them: the
 double collect of atomic snapshots (Afek et al. 1993), where an instance that left its position does
-not come back to it with the same facts. What remains believed is `total` itself, at the moment of each answer. If
+not come back to it with the same facts. `total` itself, at the moment of each answer, has to be believed. If
 page and total leave no short page as evidence of the end, the page behind it is asked for (probe).
 """
 
@@ -209,7 +209,7 @@ class Walker:
             seen.update(listing.identities)
 
     def _verdict(self, walk: Walk, seen: set[str], before: Walk | None = None) -> Verdict:
-        """Return what a walk proves, given what earlier walks of this poll listed, and the one just
+        """Judge a walk, given the identities that earlier walks of this poll listed, and the walk just
         before it.
         """
         tally = tally_of(self._resource, walk.pages)
@@ -231,8 +231,8 @@ class Walker:
         return verdict
 
     def _collects_again(self, before: Walk, walk: Walk) -> bool:
-        """Tell whether two walks in a row read the same at every position, so that what they read
-        was the list at some instant between them.
+        """Tell whether two walks in a row read the same at every position: then they show the list at
+        some instant between them.
         """
         if before.flaw or walk.flaw or walk.is_final:
             return False
@@ -275,7 +275,7 @@ class Walker:
 
 class Front:
     """The first pages of a window. Iterating asks for one page after the other, as long as the page
-    before brought news; whoever iterates compares each with what is held, and notes the result."""
+    before brought news; whoever iterates compares each with the held records, and notes the result."""
 
     def __init__(self, walker: Walker, resource: Resource[Any], last: LastPoll | None, seed: bytes):
         self._walker = walker

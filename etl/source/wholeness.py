@@ -149,7 +149,7 @@ Collected = tuple[tuple[tuple[str, object], ...], ...]
 
 
 def collected(resource: Resource[Any], pages: Iterable[Page]) -> Collected | None:
-    """Return what a walk without a total read at each position, down to its empty last page; None if
+    """Return the records of a walk without a total by position, down to its empty last page; None if
     it read a record twice, or one that cannot be understood.
     """
     read: list[tuple[tuple[str, object], ...]] = []

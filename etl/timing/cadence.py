@@ -1,6 +1,6 @@
 """Intervals between polls, and their stretching after failures. Pure.
 
-A `Cadence` is what the operator set. A `Pace` stretches it after failures and while the source
+A `Cadence` is the setting of the operator. A `Pace` stretches it after failures and while the source
 limits the rate, and recovers by itself.
 """
 

@@ -1,6 +1,6 @@
 """Find dates for polls that were dated in the future, by the order in which they were made. Pure.
 
-What such a poll saw is true, only its instants are not. If it measured the source's clock, and the
+The content of such a poll is true, only its instants are not. If it measured the source's clock, and the
 clock of this machine was right, its time is known to the second. Else it was made after the attempt
 before it and before the one after it, and no more is known.
 """
@@ -50,7 +50,7 @@ def new_dates(
     runs: Sequence[DatedRun], *, after: Instant, now: Instant, offset_s: float
 ) -> list[NewDate]:
     """Return new dates of attempts in the order in which they were made: all of them later than
-    `after`, and not later than `now`, but for what keeps them apart.
+    `after`, and not later than `now`, but for the seconds that keep them apart.
     """
     low, dates = after, list[NewDate]()
     for run in runs:

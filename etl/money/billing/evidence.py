@@ -120,13 +120,13 @@ class Evidence:
 def observed_lines(lines: Iterable[BillLine], gaps: Sequence[Gap]) -> list[BillLine]:
     """Return the lines whose windows were observed whole.
 
-    An instance that nobody saw may be what a window in a gap is about.
+    A window in a gap may be of an instance that nobody saw.
     """
     return [line for line in lines if not any(line.reaches_into(gap) for gap in gaps)]
 
 
 def evidence(lines: Iterable[BillLine], runs: Sequence[MeteredRun]) -> Evidence:
-    """Sort the windows of the bill by what ran in them."""
+    """Sort the windows of the bill by the runs in them."""
     index, sorted_by = _Index(runs), Evidence()
     merged = _windows(lines)
     spans = [window for window in merged if window.length_s]

@@ -1,8 +1,8 @@
 """When runs stopped, by the settlement windows of the bill. Pure.
 
 A provider that settles at stops writes a line whose window ends in the second of the stop. It names no
-instance, but it begins where the run began, or where the line before it ended, and its amount is what
-the run cost in it, to the fen. Amounts are millionths of a yuan.
+instance, but it begins where the run began, or where the line before it ended, and its amount is the
+cost of the run in it, to the fen. Amounts are millionths of a yuan.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Settling:
     def settled(
         self, stops: Iterable[tuple[UnseenStop, Sequence[SettledWindow]]]
     ) -> Iterator[tuple[UnseenStop, Settled]]:
-        """Yield what the bill says of each stop, given the windows that end in its interval and after
-        which none of the same remark begins.
+        """Yield each stop with its evidence, given the windows that end in its interval and after which
+        none of the same remark begins.
         """
         fitting = [(stop, self._fitting(stop, windows)) for stop, windows in stops]
         # collected first: one query for all stops, not one for each
