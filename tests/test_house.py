@@ -26,7 +26,7 @@ ROOMS = (
     "address errors texts poll streams redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock timing.freshness timing.redating source.deadline source.proxies source.http",
     "source.answers source.instants money.periods money.tariffs money.amounts resources source.wholeness",
-    "history.lengths history.starts history.ends history.stretches history.usage history.months timing.triggers dialect source.client settings archive money"
+    "history.lengths history.absence history.starts history.ends history.stretches history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.polling alerts.rules alerts.message",
     "books.documents books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",

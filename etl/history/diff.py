@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from etl.history import usage
+from etl.history.absence import absence
 from etl.history.codes import Codes
 from etl.history.lengths import Lengths
 from etl.history.stretches import RunningState, Stretch
 from etl.history.usage import SeenVersion
-from etl.poll import APART_S, Instant
+from etl.poll import Instant
 from etl.resources.instances import Instance, Sighting
 
 Beginning = Literal["first_seen", "changed", "returned"]
@@ -174,21 +175,16 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
     """
     moves = Moves()
     for was in known:
-        uuid = was.facts.instance_uuid
         # what is gone already cannot be missed again
         if was.gone_at is not None:
             continue
-        if uuid in rejected:
-            # a complete poll counts as a sighting of all instances that have no `last_seen_at`
-            last_seen_at = was.seen_at if window.complete else was.last_seen_at
-            if (last_seen_at, None) != (was.last_seen_at, was.missing_since):
-                moves.presences.append(Presence(uuid, last_seen_at, None))
-        # one complete poll without it proves little: the source may hide an instance for a moment
-        elif not window.complete:
+        uuid = was.facts.instance_uuid
+        state = absence(was, window.b, is_listed=uuid in rejected, is_complete=window.complete)
+        if state is None:
             continue
-        elif was.missing_since is None:
-            moves.presences.append(Presence(uuid, was.seen_at, window.b))
-        elif window.b - was.missing_since >= APART_S:
+        if state.gone_at is None:
+            moves.presences.append(Presence(uuid, state.last_seen_at, state.missing_since))
+        else:
             moves.left.append(was)
     return moves
 

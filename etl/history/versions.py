@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from etl.poll import APART_S, Instant
+from etl.history.absence import absence
+from etl.poll import Instant
 from etl.resources import Record
 
 
@@ -97,7 +98,14 @@ def compare_versions(
         elif was.last_seen_at is not None or was.missing_since is not None:
             changes.presences.append(VersionPresence(was))
     for identity in known.keys() - seen:
-        _miss(changes, known[identity], b, listed=identity in rejected, complete=complete)
+        was = known[identity]
+        state = absence(was, b, is_listed=identity in rejected, is_complete=complete)
+        if state is not None:
+            # not before its begin: a poll may end in the second in which the version began
+            ended_at = None if state.gone_at is None else max(state.gone_at, was.began_at)
+            changes.presences.append(
+                VersionPresence(was, state.last_seen_at, state.missing_since, ended_at)
+            )
     return changes
 
 
@@ -107,27 +115,3 @@ def _begin_version(changes: VersionChanges, was: Lasting, record: Record, b: Ins
     changes.presences.append(VersionPresence(was, was.seen_at, was.missing_since, began_at))
     changes.began.append(Began(record, began_at, was.seen_at))
     changes.replaced += 1
-
-
-def _miss(
-    changes: VersionChanges, was: Lasting, b: Instant, *, listed: bool, complete: bool
-) -> None:
-    # absence from a partial poll proves nothing
-    if not complete and not listed:
-        return
-    if listed:
-        # a record that cannot be read is listed, so not missing, but nobody saw what it says now
-        presence = VersionPresence(was, was.seen_at if complete else was.last_seen_at)
-    elif was.missing_since is None:
-        presence = VersionPresence(was, was.seen_at, b)
-    elif b - was.missing_since < APART_S:
-        return
-    else:
-        presence = VersionPresence(
-            was, was.seen_at, was.missing_since, max(was.missing_since, was.began_at)
-        )
-    if (presence.last_seen_at, presence.missing_since) != (
-        was.last_seen_at,
-        was.missing_since,
-    ) or presence.ended_at is not None:
-        changes.presences.append(presence)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from etl.poll import APART_S, Instant
+from etl.history.absence import is_confirmed
+from etl.poll import Instant
 from etl.resources import Record, Resource, ValidTime
 
 Key = tuple[Any, ...]
@@ -239,7 +240,7 @@ def superseded(unlisted: Iterable[Held], cover: Cover, b: Instant) -> list[Recor
         else RecordState(held, held.missing_since, b)
         for held in unlisted
         if held.superseded_at is None
-        and (held.missing_since is None or b - held.missing_since >= APART_S)
+        and (held.missing_since is None or is_confirmed(held.missing_since, b))
         and cover.covers(held.record)
     ]
 

@@ -95,26 +95,27 @@ def allocations(
     begins = {BEGINNING} | {seen.since for seen in labels[1:]}
     # between the two a change may have happened unseen: there it is doubtful who pays
     begins |= {seen.after for seen in labels[1:] if seen.after is not None}
-    for rule in rules:
-        begins |= {rule.valid_from or BEGINNING, rule.valid_to or BEGINNING}
+    for dated in rules:
+        begins |= {dated.valid_from or BEGINNING, dated.valid_to or BEGINNING}
     periods: list[Allocation] = []
     for at, to in pairwise([*sorted(begins), FOREVER]):
         # before its first version an instance counts as what it was first seen as
         then = next((seen for seen in reversed(labels) if seen.since <= at), labels[0])
-        # unmatched time has a row too, so that its cost is a line and is not dropped by a join
-        rule = first_match(rules, account, instance_uuid, then, at) or Rule(NO_RULE)
+        rule = first_match(rules, account, instance_uuid, then, at)
         payer = _payer(rule)
-        later = [s for s in labels[1:] if s.after is not None and s.after <= at < s.since]
-        # the newest first: it is who pays from then on
-        others = (first_match(rules, account, instance_uuid, s, at) for s in reversed(later))
-        other = next((who for o in others if (who := _payer(o or Rule(NO_RULE))) != payer), None)
-        doubt = () if other is None else (1, *other)
-        periods.append(Allocation(at, to, rule.rule_no, *payer, *doubt))
+        # unmatched time has a row too, so that its cost is a line and is not dropped by a join
+        rule_no = NO_RULE if rule is None else rule.rule_no
+        unseen = (s for s in labels[1:] if s.after is not None and s.after <= at < s.since)
+        others = (first_match(rules, account, instance_uuid, seen, at) for seen in unseen)
+        doubtful = [who for other in others if (who := _payer(other)) != payer]
+        # the newest of several: it is who pays from then on
+        doubt = (1, *doubtful[-1]) if doubtful else ()
+        periods.append(Allocation(at, to, rule_no, *payer, *doubt))
     return list(merge_adjacent(periods))
 
 
-def _payer(rule: Rule) -> tuple[str | None, str | None, str | None]:
-    return rule.project, rule.owner, rule.cost_centre
+def _payer(rule: Rule | None) -> tuple[str | None, str | None, str | None]:
+    return (None, None, None) if rule is None else (rule.project, rule.owner, rule.cost_centre)
 
 
 def first_match(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from etl.history.lengths import USUAL_BOOT_S
 from etl.money import formulas
@@ -149,32 +149,42 @@ def _piece_at(
     gpus: int | None,
     price: PricePeriod,
 ) -> Piece:
-    charged_s, charged_min_s, charged_max_s = charged
-    amounts: list[Any] = [None] * 4
-    if gpus is not None and price.list_microcny is not None:
-        # at list price the image costs nothing: the list has prices of GPUs alone
-        listed = formulas.rate(gpus, price.list_microcny, 0)
-        amounts[3] = formulas.amount(charged_s, listed, price.list_per_s)
-    if gpus is not None and price.price_microcny is not None:
-        rate, rate_min, rate_max = (
-            formulas.rate(gpus, microcny or 0, price.flat_microcny or 0)
-            for microcny in (
-                price.price_microcny,
-                price.price_min_microcny,
-                price.price_max_microcny,
-            )
-        )
-        amounts[:3] = (
-            formulas.amount(charged_s, rate, price.per_s),
-            formulas.amount_min(charged_min_s, rate_min, price.per_s),
-            formulas.amount_max(charged_max_s, rate_max, price.per_s),
-        )
+    cost, cost_min, cost_max = _costs(charged, gpus, price)
     return Piece(
         at,
         ends_s,
         # also if the price is known and the number of GPUs is not
-        "unknown" if amounts[0] is None else price.price_source,
+        "unknown" if cost is None else price.price_source,
         ends_s - at,
         *charged,
-        *amounts,
+        cost,
+        cost_min,
+        cost_max,
+        _list_cost(charged[0], gpus, price),
     )
+
+
+def _costs(
+    charged: tuple[int, int, int], gpus: int | None, price: PricePeriod
+) -> tuple[int | None, int | None, int | None]:
+    """Return the cost of charged seconds: estimate, at least, at most."""
+    if gpus is None or price.price_microcny is None:
+        return None, None, None
+    charged_s, charged_min_s, charged_max_s = charged
+    rate, rate_min, rate_max = (
+        formulas.rate(gpus, microcny or 0, price.flat_microcny or 0)
+        for microcny in (price.price_microcny, price.price_min_microcny, price.price_max_microcny)
+    )
+    return (
+        formulas.amount(charged_s, rate, price.per_s),
+        formulas.amount_min(charged_min_s, rate_min, price.per_s),
+        formulas.amount_max(charged_max_s, rate_max, price.per_s),
+    )
+
+
+def _list_cost(charged_s: int, gpus: int | None, price: PricePeriod) -> int | None:
+    if gpus is None or price.list_microcny is None:
+        return None
+    # the image costs nothing: the list has prices of GPUs alone
+    listed = formulas.rate(gpus, price.list_microcny, 0)
+    return formulas.amount(charged_s, listed, price.list_per_s)
