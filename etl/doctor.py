@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from etl.source.client import Client
 
 Verdict = Literal["ok", "note", "bad"]
+# more of them would push the other findings off the screen
 SHOWN_REJECTS: Final = 3
 
 
@@ -64,6 +65,7 @@ def _examine_account(app: App, account: Account) -> Iterator[Finding]:
             key,
             clock=app.clock,
             timeout_s=app.settings.timeout_s,
+            # a person waits: a source that is away must not take long for each of its lists
             retrying=Retrying(attempts=2, total_s=30),
         )
     except EtlError as error:
@@ -79,7 +81,9 @@ def _examine_account(app: App, account: Account) -> Iterator[Finding]:
 def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> Iterator[Finding]:
     try:
         answer = client.get(
-            resource.path, {"page": "1", "page_size": "1"} if resource.paged else {}
+            # one record shows the list and its total
+            resource.path,
+            {"page": "1", "page_size": "1"} if resource.paged else {},
         )
         total = resource.open(answer.body).total
     except EtlError as error:
@@ -99,6 +103,7 @@ def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> 
             total=total,
         ),
     )
+    # once an account, by the list that every account has
     if answer.date is not None and not resource.is_optional:
         yield _examine_clock(answer.date - answer.received_at)
 
@@ -296,6 +301,7 @@ def _examine_left_accounts(app: App) -> Iterator[Finding]:
     watched = app.watched()
     for account in accounts:
         polled_at = account.last_poll_at or 0
+        # another daemon may poll it into the same database
         if account.name in watched or account.retired_at or polled_at > app.now() - HOUR_S:
             continue
         held = sum(alert.account == account.name for alert in alerts)
@@ -362,6 +368,7 @@ def _examine_archive(app: App) -> Iterator[Finding]:
 
 def _examine_lock(app: App, account: str) -> Iterator[Finding]:
     try:
+        # taken and freed at once: that a file is another user's shows only when it is locked
         with app.store(account).account_lock():
             yield Finding(
                 "ok",
@@ -370,6 +377,7 @@ def _examine_lock(app: App, account: str) -> Iterator[Finding]:
                     account=account,
                 ),
             )
+    # another sync is at work, so nothing is wrong
     except Busy as error:
         yield Finding("note", error.message, error.advice)
 
@@ -377,4 +385,5 @@ def _examine_lock(app: App, account: str) -> Iterator[Finding]:
 def _user() -> str:
     with suppress(OSError, KeyError):
         return getpass.getuser()
+    # a container may run as a number that has no name
     return str(getattr(os, "geteuid", lambda: "unknown")())

@@ -23,6 +23,7 @@ DRIFT: Final = 1 / 2_000
 """A clock that nobody disciplines gains or loses up to this share of the time that passes."""
 
 
+# the name stands in messages, file names and units
 LONGEST_ACCOUNT: Final = 100
 
 

@@ -139,12 +139,14 @@ class Moves:
 
     def moved(self) -> list[str]:
         """Return the instances whose running time `derive_changes` needs."""
+        # only these: a poll that changes little must read little
         return [sighting.identity for _, sighting in self.changed] + [
             known.facts.instance_uuid for known in self.left
         ]
 
     @property
     def changes_status(self) -> bool:
+        # the length of a state is learned from passages through it alone
         return any(known.facts.status != s.facts.status for known, s in self.changed)
 
     def returned(self) -> list[str]:

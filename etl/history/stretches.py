@@ -24,6 +24,7 @@ class Terms:
     gpu_name: str | None
     gpu_nums: int | None
     charging_type: int | None
+    # kept for its price, which can depend on the image
     image_uuid: str | None = field(default=None, compare=False)
 
 
@@ -126,6 +127,7 @@ class UsageLedger:
     ) -> None:
         """Add a closed stretch, begun at the creation at the earliest, if it can have lasted a second."""
         started_at = since_creation(started_at, facts, hi)
+        # a row of no length would still count as a run
         if hi > started_at:
             self._end(self._new(kind, started_at, evidence, facts), lo, end, hi)
 
@@ -147,6 +149,7 @@ class UsageLedger:
         self.held = None
 
     def _new(self, kind: Kind, started_at: Instant, evidence: Evidence, facts: Instance) -> Stretch:
+        # without holes: if the instance comes back, the newest numbers are taken away again
         self.count += 1
         stretch = Stretch(self.count, kind, started_at, evidence, terms(facts))
         self.written[self.count] = stretch

@@ -122,6 +122,7 @@ def first_match(
     rules: Sequence[Rule], account: str, instance_uuid: str, labels: Labels, at: Instant
 ) -> Rule | None:
     """Return the rule that holds at a moment, None if no rule matches."""
+    # in the order of the file: people write exceptions above the rule
     return next(
         (r for r in rules if r.holds(at) and r.matches(account, instance_uuid, labels)), None
     )

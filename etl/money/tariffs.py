@@ -214,6 +214,7 @@ def clashes(overrides: Sequence[Override]) -> Iterator[tuple[int, int]]:
     for index, override in enumerate(overrides):
         by_subject.setdefault(override.subject, []).append(index)
     for indexes in by_subject.values():
+        # sorted by begin: whoever overlaps another one overlaps the next
         for i, j in pairwise(sorted(indexes, key=lambda i: overrides[i].begins)):
             first, then = overrides[i], overrides[j]
             # An open end is no clash: it gives way to the override that begins later.

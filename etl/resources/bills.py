@@ -44,6 +44,7 @@ def _charge_channel(value: Any, name: str, extra: Extra) -> int:
 
 
 def _remark(value: Any, name: str, extra: Extra) -> str:
+    # likewise: no remark is an empty one
     return words(value, name, extra) or ""
 
 
@@ -157,6 +158,7 @@ def _numbered_name(counts: Counter[str], line: dict[str, Any]) -> str | None:
     try:
         name = _name_of(_facts_of(line))
     except OddValue:
+        # a poll with such a line is never proven whole, so that it supersedes nothing
         return None
     return numbered(counts, name)
 
@@ -183,6 +185,7 @@ RESOURCE: Resource[Record] = Resource(
     name="bills",
     path="/bill/list",
     keeping="window",
+    # full hours and stops are the likely moments of settlement
     every_s=HOUR_S,
     version=VERSION,
     table="bill",
@@ -190,6 +193,7 @@ RESOURCE: Resource[Record] = Resource(
     read=read,
     form=FORM,
     group=GROUP,
+    # equal lines are as many charges
     counts=True,
     valid_time=valid_time,
     derived=("charged_day",),

@@ -40,6 +40,7 @@ RESOURCE: Resource[Record] = Resource(
     table="gpu_price",
     open=open_answer,
     read=read,
+    # the source documents no parameters for it
     paged=False,
     form=FORM,
 )

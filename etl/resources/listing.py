@@ -58,6 +58,7 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _open_slowly(body, list_key, identity)
     records = answer.data.records
+    # null is an empty list; a list that is not there is another API
     if records is msgspec.UNSET:
         raise Changed(
             tr("the answer has no {list_key}", list_key=list_key), path=f"$.data.{list_key}"

@@ -46,6 +46,7 @@ def _local_instant(value: Any, name: str, extra: Extra) -> Instant | None:
             local = datetime.fromisoformat(value.strip())
         except ValueError:
             return instant_of(value, name, extra)
+        # a time without a zone is by the clocks of the vendor's country
         aware = local if local.tzinfo else local.replace(tzinfo=CHINA)
         at = instant_of(aware.timestamp(), name, extra)
         extra[name] = value

@@ -149,6 +149,7 @@ class Form:
 
 def _parse_answer(body: bytes) -> Any:
     try:
+        # exact: an amount that went through a float could be off by a millionth
         return parse_json(body, Decimal)
     except ValueError as error:
         raise Changed(tr("the answer is not JSON"), path="$") from error

@@ -63,4 +63,5 @@ class Resource(Generic[T]):
     @property
     def is_optional(self) -> bool:
         """Tell whether the program is useful without it: then its absence is only a warning."""
+        # a key can be limited to some paths, and an older source may lack others
         return self.keeping != "instances"

@@ -157,6 +157,7 @@ def read(
     problems.extend(unknown_names(written, CONFIG_NAMES, str(path)))
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    # all of them, also after a fault: whoever mends settings wants to do it once
     for name, reader in _READERS.items():
         value, origin = _chosen(name, options, environ, written, path)
         if value is not None:
@@ -219,6 +220,7 @@ def database_url(given: str | None, environ: Mapping[str, str]) -> str:
     if given is None:
         return default_urls(environ)[0]
     address = read_address(given)
+    # a URL stays as it is written: it may hold options that libpq alone knows
     return f"sqlite:///{address}" if isinstance(address, Path) else given.strip()
 
 

@@ -110,6 +110,8 @@ def read_accounts(
     name = chosen or DEFAULT_ACCOUNT
     has_key = bool(environ.get(KEY_VARIABLE) or environ.get(KEY_FILE_VARIABLE))
     if name not in accounts:
+        # a key without an account is that of the default one;
+        # accounts with keys of their own need none
         if not accounts or has_key or "api_key_file" in written:
             accounts[name] = _plain_account(name, written, environ, path, problems)
         elif chosen:

@@ -129,6 +129,7 @@ class _WrittenChannel(RuleOptions, frozen=True, kw_only=True):
     owners: tuple[Text, ...] = ()
     severity: Literal[SEVERITIES] = "info"  # type: ignore[valid-type]
     language: Language | None = None
+    # a tick waits so long for a channel that is dead, and the next tick comes in a minute
     timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
 
 
@@ -211,6 +212,7 @@ def _channels(
     table: Mapping[str, Any], common: _Common, language: str, origin: str, noted: Problems
 ) -> tuple[Channel, ...]:
     """Return the channels that could be read, and the one of `on_alert`."""
+    # a wrong channel costs no other: alerts must not fall silent for a typing error
     read_ones = [
         noted.catch(None, _channel, name, keys, language, origin, noted)
         for name, keys in _tables(table, "channels", origin, noted)
@@ -276,6 +278,7 @@ def _owner(name: str, written: Any, channels: set[str], origin: str) -> Owner:
     table = _table(written, at, origin)
     for error in _unknown(table, ["titles", "stops", "mentions"], at, origin):
         raise error
+    # the name is the heading of the table, and no setting in it
     owner = msgspec.structs.replace(_read_struct(table, Owner, at, origin), name=name)
     for channel in owner.mentions:
         if channel not in channels:
@@ -345,6 +348,7 @@ def _literals(annotation: Any) -> list[str]:
 
 def _plainly(reason: str) -> str:
     """Put an error of msgspec into words for people."""
+    # msgspec speaks of types, and people of lists and tables
     plain = (
         reason.replace("`", "").replace(" | null", "").replace("Invalid enum value", "it cannot be")
     )

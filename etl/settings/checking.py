@@ -86,5 +86,6 @@ def relative_paths(reading: LoadedSettings) -> Iterator[tuple[str, Path]]:
     if isinstance(url, str) and "://" not in url and url.strip():
         paths.append(("database_url", Path(url.strip()).expanduser()))
     for name, path in paths:
+        # a unit starts in the root folder, and cron in the user's home
         if path is not None and not path.is_absolute():
             yield name, path

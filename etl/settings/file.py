@@ -62,6 +62,7 @@ def unknown_names(
 ) -> Iterator[SettingsError]:
     """Yield one error for each unknown name, with the nearest that is."""
     for name in names:
+        # the config is copied and shared; that a key stands in it is said without repeating the key
         if name == "api_key":
             yield SettingsError(
                 tr("{origin} holds an API key", origin=origin),
@@ -95,4 +96,5 @@ def table(value: Any, name: str, origin: str) -> Mapping[str, Any]:
 
 def open_to_others(path: Path) -> bool:
     """Tell whether other users of this machine can read the file."""
+    # Windows has no such bits
     return os.name == "posix" and path.exists() and bool(path.stat().st_mode & 0o044)

@@ -65,6 +65,7 @@ def number(kind: type[int] | type[float], low: float, high: float, example: floa
 
 def switch(value: Any, origin: str) -> bool:
     """Return whether it is on: a boolean, or `on` or `off` and the like as text."""
+    # the file has booleans, a variable holds text
     if isinstance(value, bool):
         return value
     word = text(value, origin).lower()
@@ -141,6 +142,7 @@ def resources(value: Any, origin: str) -> tuple[str, ...]:
                 tr("{origin} names {name!r}, which is not collected", origin=origin, name=name),
                 advice=nearest(name, RESOURCES),
             )
+        # most likely another one was meant
         if names.count(name) > 1:
             raise SettingsError(
                 tr("{origin} names {name!r} twice", origin=origin, name=name),

@@ -40,6 +40,7 @@ def read_listen(value: Any, origin: str) -> str:
         is_known = 0 <= listen_address(listen)[1] <= 65_535
     except ValueError:
         is_known = False
+    # a URL or two addresses would pass for a host's name
     if not is_known or any(sign in listen for sign in " /"):
         raise SettingsError(
             tr("{origin} is not an address: {listen!r}", origin=origin, listen=listen),
@@ -104,6 +105,7 @@ def is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback
     except ValueError:
+        # of other names nobody knows where they lead
         return host == "localhost"
 
 

@@ -73,6 +73,7 @@ def _masked(name: str, value: Any) -> str:
     if name == "database_url":
         return _without_password(value)
     if name == "ping_url" and value:
+        # the host says which service it is, and the path is the secret
         return f"{urlsplit(value).scheme}://{urlsplit(value).hostname}/{MASK}"
     if name == "page_token" and value:
         return MASK

@@ -111,6 +111,7 @@ class Tally:
         if self.total is not None and len(self._identities) != self.total:
             yield f"{len(self._identities)} distinct identities, but the total is {self.total}"
         if self._nameless:
+            # one without a name may be that of a neighbour that moved
             yield f"{self._nameless} records have no readable identity"
 
 

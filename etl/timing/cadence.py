@@ -14,6 +14,7 @@ from etl.errors import SettingsError
 from etl.texts import tr
 from etl.units import DAY_S, HOUR_S
 
+# polls that share a second of the source's clock cannot be told apart
 SHORTEST_S: Final = 1
 LONGEST_S: Final = 31 * DAY_S
 LONGEST_BACKOFF_S: Final = HOUR_S
