@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl.errors import Changed
-from etl.resources import BALANCE, BILLS, CARDS, GPU_PRICES, RECHARGES, Record, Reject, Resource
+from etl.resources import (
+    BALANCE,
+    BILLS,
+    CARDS,
+    GPU_PRICES,
+    RECHARGES,
+    Record,
+    Reject,
+    Resource,
+    bills,
+    recharges,
+)
 
 SIDE = (GPU_PRICES, BALANCE, CARDS, BILLS, RECHARGES)
 LIST_KEYS = {
@@ -99,6 +110,11 @@ def test_every_documented_member_has_its_column() -> None:
     assert (card["leave_amount_microcny"], card["extra"]) == (99_500_000, None)
     recharge = columns(RECHARGES, RECHARGE)
     assert (recharge["recharge_id"], recharge["amount_microcny"]) == ("T1", 100_000_000)
+
+
+def test_facts_are_named_in_the_order_of_their_columns() -> None:
+    assert bills.LineFacts._fields == bills.FORM.columns
+    assert recharges.RechargeFacts._fields == recharges.FORM.columns
 
 
 def test_of_a_card_number_four_characters_stay() -> None:

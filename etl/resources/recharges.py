@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 from etl.errors import Changed
 from etl.poll import Instant
@@ -52,6 +52,17 @@ def _local_instant(value: Any, name: str, extra: Extra) -> Instant | None:
         extra[name] = value
         return at
     return instant_of(value, name, extra)
+
+
+class RechargeFacts(NamedTuple):
+    """The facts of a recharge, in the order of the columns."""
+
+    recharge_id: str
+    amount_microcny: int | None
+    created_at: Instant | None
+    paid_at: Instant | None
+    pay_channel: str | None
+    is_paid: int
 
 
 FORM = Form(
@@ -123,12 +134,9 @@ def _stable_members(record: dict[str, Any]) -> Any:
 
 def valid_time(facts: Sequence[Any]) -> ValidTime | None:
     """Return when a recharge was ordered."""
-    recharge_id, _amount, created_at, *_ = facts
-    return (
-        None
-        if created_at is None
-        else ValidTime((recharge_id,), created_at, created_at, created_at)
-    )
+    recharge = RechargeFacts(*facts)
+    at = recharge.created_at
+    return None if at is None else ValidTime((recharge.recharge_id,), at, at, at)
 
 
 RESOURCE: Resource[Record] = Resource(
