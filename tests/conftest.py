@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -58,9 +59,28 @@ SLOW = re.compile(
     r"|test_billing_gaps\.py::.*\[postgres-(?!15\])"
     r"|test_(cost|alert_digest|side_resources)\.py::test_(the_true_cost|a_healthy_fleet|the_balance_equation).*\[postgres"
     r"|test_live_equals_replay\.py::test_a_replay_of_a_days_archive.*\[postgres-(?!1\])"
+    r"|test_bounds\.py::test_the_truth_lies_within.*\[[5-9]-"
+    r"|test_sync\.py::test_no_secret_is_in.*\[postgres"
+    r"|test_kill\.py::test_a_sync_killed.*\[archived-postgres"
+    r"|test_live_equals_replay\.py::test_a_restored_backup.*\[(postgres-replay|sqlite-sync)"
+    r"|test_export_parquet\.py::test_duckdb_gives_every_report.*\[postgres"
+    r"|test_libreoffice\.py::test_lists_that_it_saves.*\[(?!GBK)"
+    r"|test_views\.py::test_a_users_own_view.*\[postgres-instance_now"
     r"|test_browser\.py::test_a_browser_complains_of_nothing.*\[(?!1440-light)"
 )
 """Further cases of tests of which others run always: `pytest --slow` runs them, too."""
+
+
+# each command that a test starts would compile the program again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_collection_finish() -> None:
+    """Collect rarely: imports and test items live as long as the run, and looking through them
+    again and again takes a tenth of it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -76,6 +76,18 @@ def macros() -> Mapping[str, Macro]:
     return {macro.name: macro for macro in made}
 
 
+def sources() -> list[Path]:
+    """Return the files that the texts of the views follow from: theirs, and the renderer's own."""
+    package = Path(__file__).parent.parent
+    own = [package / "units.py", package / "money" / "formulas.py"]
+    return [
+        *sorted(paths.VIEWS.glob("*.sql")),
+        paths.MACROS,
+        *own,
+        *sorted(Path(__file__).parent.glob("*.py")),
+    ]
+
+
 def expanded(sql: str) -> str:
     """Return SQL with macros, numbers and calls of views spelled out; what a database writes its own way stays.
 

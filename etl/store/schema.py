@@ -204,7 +204,7 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
     return (
         kept.get("timezone") is None
         or DATABASE_ID not in kept
-        or kept.get(views.SETTING) != views.texts_fingerprint()
+        or not views.are_current(kept.get(views.SETTING))
         or last is None
         or date.fromisoformat(last) < today + timedelta(days=365)
     )

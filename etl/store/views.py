@@ -12,7 +12,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from etl import paths, tables
-from etl.dialect import Database, translated
+from etl.dialect import Database, rendering, translated
 from etl.dialect.rendering import expanded, text_of_view
 from etl.errors import StoreError
 
@@ -32,15 +32,17 @@ def public_names() -> list[str]:
     return sorted(name for name in view_names() if not name.startswith("_"))
 
 
-def texts_fingerprint() -> str:
-    """Return a digest of the view texts, followed by the names of the views, as the database keeps
-    it.
-    """
+def are_current(setting: str | None) -> bool:
+    """Tell whether a database's views follow from today's texts, by the setting that it keeps."""
+    return setting is not None and setting.partition(" ")[0] == _fingerprint()
+
+
+def _fingerprint() -> str:
+    # of the files as they are: each sync asks, and to spell all views out takes a tenth of a second
     digest = hashlib.sha256()
-    for path in sorted(paths.VIEWS.glob("*.sql")):
-        # spelled out: a changed macro or unit changes every view that uses it
-        digest.update(f"{path.name}{_spelled_out(text_of_view(path))}".encode())
-    return " ".join([digest.hexdigest(), *view_names()])
+    for path in rendering.sources():
+        digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def create_views(database: Database, conn: Connection) -> None:
@@ -61,7 +63,9 @@ def create_views(database: Database, conn: Connection) -> None:
         drop_views(database, conn)
         _create_each_view(database, conn)
     _forget(conn)
-    conn.execute(insert(tables.setting).values(name=SETTING, value=texts_fingerprint()))
+    conn.execute(
+        insert(tables.setting).values(name=SETTING, value=" ".join([_fingerprint(), *view_names()]))
+    )
 
 
 def drop_views(database: Database, conn: Connection) -> None:
