@@ -233,6 +233,7 @@ def _write_window(
         changed=before.changed + len(changes.changed) + changes.returned,
         gone=before.gone + changes.gone,
     )
+    # recharges settle no run
     if resource.name != "bills":
         return written
     spans = (resource.valid_time(record.facts) for record in changes.records())

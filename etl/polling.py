@@ -104,6 +104,7 @@ def sync_all(
             result = _sync_if_due(app, account, RESOURCES[name], progress, is_due=bool(resources))
             if result is not None:
                 yield result
+                # every other list would be refused alike
                 if result.error is not None and result.error.kind in UNUSABLE_KEY:
                     break
 

@@ -33,6 +33,7 @@ def rebuild(database: Database, timezone: str | None, today: date) -> int:
         if timezone is not None:
             _refuse_closed(tx, timezone)
             tx.recut_days(Zone(timezone), today)
+        # an update of the system may have brought other rules of the zone
         elif days := tx.strayed_days():
             _refuse_closed_days(tx, days)
             tx.recut_days(Zone(tx.timezone()), today)

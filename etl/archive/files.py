@@ -157,6 +157,7 @@ class Archive:
                 if set_aside(path, redating.latest, _gzip_member) is not None:
                     _tail_path(path.with_suffix(LOOSE)).unlink(missing_ok=True)
             names = f"{glob.escape(self._stem)}.{DAY}.jsonl.[gx]z"
+            # of all that were ever set aside: a call that was killed may have appended none of them
             for archived in set_aside_of(self.folder, names):
                 date = redating.archived(archived.started_at)
                 # one that was killed may have appended it: dates grow from line to line

@@ -98,6 +98,7 @@ def read_line(line: bytes) -> Archived:
     started_at, finished_at = from_iso(decoded.started_at), _rounded_up(decoded.finished_at)
     if finished_at < started_at:
         raise ValueError("the poll ends before it starts")
+    # nearly all polls have one walk, which is written without a list around it
     walks = decoded.walks if decoded.pages is None else [decoded.pages]
     if not decoded.same and not (walks and all(walks)):
         raise ValueError("the line has no pages")

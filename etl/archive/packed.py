@@ -169,6 +169,7 @@ class _Unpacked(io.RawIOBase):
             ended = not self._unread
         # never more than was asked for: a few KB can unpack to gigabytes
         text: bytes = part.decompress(self._unread, most)
+        # zlib hands back what it had no room for; xz keeps that, and asks for no input
         self._unread = part.unused_data or getattr(part, "unconsumed_tail", b"")
         if part.eof:
             self._part = None

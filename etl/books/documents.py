@@ -78,6 +78,7 @@ def parse(
     is_toml: bool | None = None,
 ) -> Document:
     """Read the entries of a file's content; its first character tells if it is TOML, unless given."""
+    # standard input has no name to tell it by
     if is_toml is None:
         is_toml = re.match(rb"(\s*#[^\n]*\n|\s)*(\[\[|\w+ *= *\[)", content) is not None
     if is_toml:

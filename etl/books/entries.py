@@ -61,6 +61,7 @@ class Entry:
         value = self.values.get(name)
         if value is None or isinstance(value, str):
             return value
+        # a workbook makes a number of a cost centre such as 1001
         if self.word == "row" and isinstance(value, int | float) and not isinstance(value, bool):
             return _digits(name, value)
         reason = tr("{name} must be text", name=name)
@@ -115,6 +116,7 @@ class Entry:
             )
             raise Wrong(what, name)
         amount = _decimal_yuan(name, value) * MICRO
+        # refused, not rounded: a price must be the one that somebody wrote
         if not amount.is_finite() or amount != amount.to_integral_value():
             raise Wrong(tr("{name} must be yuan with at most six decimals", name=name), name)
         if not 0 <= amount <= most:
@@ -127,6 +129,7 @@ class Entry:
         if value is None:
             return None
         try:
+            # a workbook's days have types, or are numbers of days
             if self.word == "row":
                 return instant_of_cell(value, zone)
             text = value.isoformat() if isinstance(value, date) else str(value)

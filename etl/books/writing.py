@@ -26,6 +26,7 @@ def day_or_moment(instant: Instant | None, zone: Zone) -> str | None:
     """Return an instant in the form that `Entry.instant` reads."""
     if instant is None:
         return None
+    # a day is what people wrote, as a rule
     day = zone.local_date(instant)
     return day.isoformat() if zone.starts(day) == instant else iso(instant)
 
@@ -56,6 +57,7 @@ def _to_toml(columns: Mapping[str, Sequence[str]], entries: list[Entry]) -> Iter
         if number:
             yield ""
         yield f"[[{entry.kind}]]"
+        # in the order of the columns, so that two versions of a file can be compared line by line
         for name in columns[entry.kind]:
             value = entry.values.get(name)
             if value is not None:

@@ -36,7 +36,10 @@ def is_same_start(
     if start is None or last is None:
         return False
     if start > a:
+        # of one that runs, a restart within seconds is lost:
+        # its minimum is too high by those at most
         return start - last <= (0 if is_down else SAME_START_S)
+    # a clock that an uptime is subtracted from drifts with the time between
     return start - last <= SAME_START_S + (b - a) * DRIFT
 
 

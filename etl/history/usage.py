@@ -223,6 +223,7 @@ def _move_held(ledger: UsageLedger, pair: Pair) -> None:
     charged can change without one.
     """
     a, b, start = pair.a, pair.b, pair.start
+    # paid ahead: starting and stopping change nothing of it
     if ledger.held is not None and ledger.held.terms == terms(pair.after):
         return
     since = since_creation(a, pair.after, b)

@@ -116,6 +116,7 @@ class Override:
             and self.gpu_name in (None, terms.gpu_name)
             and self.image_uuid in (None, terms.image_uuid)
             and (
+                # an hourly price is never taken for a monthly rent
                 self.unit == unit
                 if self.charging_type is None
                 else self.charging_type == terms.charging_type

@@ -88,6 +88,7 @@ def apart(rest: str) -> tuple[str, str, str]:
     """Split the part of a URL behind `://` into user-info, host with port, and the rest."""
     query_at = re.match(r"[\w.\-\[\]:,]*/[\w.\-/]*\?", rest)
     end = query_at.end() if query_at else len(rest)
+    # the last one: a password may hold others
     user_info, at, behind = rest[:end].rpartition("@")
     if not at:
         user_info, behind = "", rest[:end]

@@ -111,6 +111,7 @@ def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:
             tr("the answer has no {list_key}", list_key=list_key), path=f"$.data.{list_key}"
         )
     records = content[list_key]
+    # the source says so that there is none
     if records is None:
         return content, []
     if not isinstance(records, list):

@@ -314,6 +314,7 @@ def _read_struct(table: Mapping[str, Any], kind: type[S], at: str, origin: str) 
     try:
         return read_options(dict(table), kind)
     except msgspec.ValidationError as error:
+        # msgspec writes the path behind the reason
         reason, _, path = str(error).partition(" - at `$")
         choices = _choices(kind, path)
         raise SettingsError(

@@ -42,6 +42,7 @@ def _accounts(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[R
     for account in reading.settings.accounts:
         at = f"accounts.{account.name}"
         try:
+            # read, so that a key file that cannot be is seen here and not at the first poll
             key = MASK if account.key(environ) else "none"
         except SettingsError as error:
             key = error.message

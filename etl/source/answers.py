@@ -83,6 +83,7 @@ def fault_of(
         signs.append(f"code {code}")
     words = safe_words(envelope.msg, scrub_foreign) if envelope else ""
     what = f"GET {path}: {', '.join(signs)}{words and ': '}{words}"
+    # both may name one: refusals come with HTTP 200, and pages of a proxy without an envelope
     faults = [n for n in (0 if 200 <= status < 300 else status, code) if n]
     return _error(what, faults, envelope is not None, _wait_s(retry_after, answer), proxy)
 
@@ -148,6 +149,7 @@ def _open_envelope(body: bytes) -> _Envelope | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     try:
+        # one bad byte in the list must not hide that the answer went well
         answer = parse_json(body)
     except (ValueError, RecursionError):
         return None

@@ -268,6 +268,7 @@ class Client:
                 return tr("no connection{through} in time", through=through)
             case httpx.TimeoutException():
                 return tr("no answer in time")
+            # its text is the system's reason: nothing was sent yet that it could quote
             case httpx.ConnectError() | httpx.ProxyError():
                 return tr(
                     "no connection{through}: {safe_words}",

@@ -80,6 +80,7 @@ def tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
         _load(context, "SSL_CERT_FILE", file)
     for part in filter(None, folder.split(":")):
         _load_folder(context, part)
+    # either of them replaces the usual authorities, as OpenSSL has it
     if not file and not folder:
         context.load_verify_locations(cafile=certifi.where())
     if keys := environ.get("SSLKEYLOGFILE"):

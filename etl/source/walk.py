@@ -221,8 +221,10 @@ class Walker:
             return Verdict(True, None, tally.identities)
         verdict = _doubted(tally, seen)
         probed = self._resource.paged and tally.ends_full(self._page_size)
+        # a total that is too small shows only behind the last page
         if verdict.complete and not walk.flaw and probed:
             verdict = self._probed(walk, verdict)
+        # one page is the server's own snapshot, and needs no such proof
         if verdict.complete and self._resource.whole and len(walk.pages) > 1:
             verdict = self._proven(walk, verdict, seen)
         if walk.flaw:
@@ -255,6 +257,7 @@ class Walker:
         if verdict.identities.issuperset(names):
             return verdict
         walk.take(read)
+        # there was more: with that page the walk does not add up, and is made again
         return judge(self._resource, walk.pages)
 
     def _proven(self, walk: Walk, verdict: Verdict, seen: set[str]) -> Verdict:

@@ -170,6 +170,7 @@ def fitted(hypothesis: Hypothesis, windows: Sequence[SettlementWindow], periods:
     """Fit a hypothesis to windows, with the constants that fit best."""
     predictions = [_predicted(hypothesis, window, periods) for window in windows]
     fit = Fit(hypothesis, windows=len(windows))
+    # open prices first: a hypothesis is judged at its best
     by_subject: dict[PriceSubject, list[Prediction]] = defaultdict(list)
     for prediction in predictions:
         if prediction.subject is not None:

@@ -263,6 +263,7 @@ def _steps(hypothesis: Hypothesis) -> tuple[int, str]:
 
 
 def _step_reason(windows: Sequence[SettlementWindow]) -> str:
+    # windows of whole steps cost the same by any smaller step
     lengths = [window.ends_s - window.starts_s for window in windows]
     for unit_s, name in ((HOUR_S, "hours"), (60, "minutes")):
         if all(length % unit_s == 0 for length in lengths):
@@ -271,6 +272,7 @@ def _step_reason(windows: Sequence[SettlementWindow]) -> str:
 
 
 def _origin_reason(windows: Sequence[SettlementWindow]) -> str:
+    # whether the boot is charged shows in the first window of a run alone
     firsts = sum(share.is_first for window in windows for share in window.shares)
     return f"{firsts} windows hold the beginning of a run"
 
