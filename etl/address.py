@@ -45,6 +45,7 @@ def read_address(value: str) -> Path | str:
     _refuse_odd_characters(text)
     if text == MEMORY:
         raise _in_memory()
+    # before schemes: `C:\x.db` has a colon, too
     if _WINDOWS_PATH.match(text):
         return _windows_file(text)
     scheme = _SCHEME.match(text)

@@ -208,6 +208,7 @@ class Alerts:
     ) -> Sent:
         """Send a claimed message to those who do not have it yet, and note who took it."""
 
+        # after each recipient: if the process dies, only the one in hand may get it twice
         def note(taken_by: Sequence[str]) -> None:
             with store.writing(self.database) as tx:
                 tx.alerts.note_taken(delivery, claimant, taken_by)

@@ -69,6 +69,7 @@ class _Writer:
                 return self._chosen(*map(self.written, (node.test, node.body, node.orelse)))
             case ast.Call(func=ast.Name(id=name)):
                 return self._called(name, [self.written(operand) for operand in node.args])
+        # nothing else means the same in Python and on both databases
         raise TypeError(f"no SQL is known for {ast.unparse(node)}")
 
     def _joined(self, operator: ast.AST, *operands: ast.expr) -> str:

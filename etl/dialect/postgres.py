@@ -169,10 +169,12 @@ class Postgres:
         return spell_out(
             sql,
             {
+                # EXTRACT is numeric, and seconds are whole numbers everywhere
                 "epoch": lambda inner: f"CAST(EXTRACT(EPOCH FROM {inner}) AS BIGINT)",
                 "instant": lambda inner: f"to_timestamp({inner})",
                 "clock": lambda day, s: f"(CAST({day} AS TIMESTAMP) + ({s}) * INTERVAL '1 second')",
                 "find": lambda text, part: f"STRPOS({text}, {part})",
+                # only an array can be taken apart: anything else counts as a list of itself
                 "json_items": (
                     lambda json: (
                         "jsonb_array_elements(CASE jsonb_typeof(CAST"

@@ -212,6 +212,7 @@ def _parse_url(url: str) -> dict[str, Any]:
 
 def _split_options(options: str) -> tuple[dict[str, str], str]:
     """Return the settings that `options` names (`-c name=value`, `--name=value`), and the rest of it."""
+    # libpq takes a backslash to keep a space inside of a word
     words = [re.sub(r"\\(.)", r"\1", word) for word in _WORD.findall(options)]
     settings, rest = {}, []
     while words:

@@ -132,6 +132,7 @@ def _write_partition(file: Path, table: Exported, batches: Any) -> int:
         writer: Any = None
         for names, batch in batches:
             if writer is None:
+                # by the declared types: a first batch of nulls alone would make a column of no type
                 kinds = [(name, arrow_type(arrow, kind(table.name, name))) for name in names]
                 typed = arrow.schema(kinds)
                 writer = arrow.parquet.ParquetWriter(file, typed, compression="zstd")

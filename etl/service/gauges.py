@@ -77,6 +77,7 @@ def costs(known: StatusReader, accounts: Sequence[str], today: date) -> Iterator
     for period, first in (("today", today), ("month", today.replace(day=1))):
         amounts = known.costs(first.isoformat(), today.isoformat())
         for account in accounts:
+            # 0 if nothing was used: a series that vanishes looks like a daemon that is gone
             for gauge, microcny in zip(gauges, amounts.get(account, (0, 0, 0)), strict=True):
                 gauge.add_metric([account, period], microcny / MICRO)
     yield from gauges

@@ -123,6 +123,7 @@ def service_environment(file: Path = units.ENVIRONMENT) -> dict[str, str]:
             ),
             advice=tr("run it as root, or write that file anew"),
         ) from None
+    # systemd takes both signs for the begin of a comment
     pairs = (line.strip().partition("=") for line in lines if line.strip()[:1] not in "#;")
     return {name.strip(): clean(value, f"{name.strip()} in {file}") for name, _, value in pairs}
 
@@ -363,6 +364,7 @@ def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:
         raise SettingsError(
             tr("there is no {unit}", unit=unit), advice=tr("nothing to do; or --user, or --folder")
         )
+    # a unit in another folder was never enabled on this machine
     if folder is None:
         _run_tool([*_systemctl(system), "disable", "--now", units.NAME])
     unit.unlink()

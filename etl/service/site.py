@@ -66,6 +66,7 @@ class Site:
         """Answer a GET or HEAD of `/`."""
         query = parse_qs(urlsplit(asked.target).query)
         lang = _language(query, asked.headers)
+        # asked first: whoever has no token learns nothing, not even whether there is a page
         if self.token:
             given = query.get("token", [""])[0]
             if given and self._is_token(given):

@@ -34,6 +34,7 @@ class RegistryReader(Subject):
 
     def known(self) -> list[KnownAccount]:
         """Return every account that was ever synced, in the order of their first sync."""
+        # subqueries: a join with both would count each poll once for each instance
         last = (
             select(func.max(_run.finished_at))
             .where(_run.account_id == _account.account_id)

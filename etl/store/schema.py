@@ -202,6 +202,7 @@ def _is_behind(conn: Connection, zone: Zone, today: date) -> bool:
     refuse_other_zone(kept.get("timezone"), zone)
     last = conn.scalar(select(tables.calendar_day.c.day).order_by(tables.calendar_day.c.day.desc()))
     return (
+        # the calendar reaches two years ahead, and is extended when less than one is left
         kept.get("timezone") is None
         or DATABASE_ID not in kept
         or not views.are_current(kept.get(views.SETTING))
@@ -271,6 +272,7 @@ def _refuse_unknown_revision(target: str) -> None:
 
 def refuse_other_zone(stored: str | None, zone: Zone) -> None:
     """Raise `SettingsError` if the database counts days in another zone."""
+    # days of two zones in one table would count some hours twice, and others not at all
     if stored is not None and stored != zone.name:
         raise SettingsError(
             tr(

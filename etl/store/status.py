@@ -167,6 +167,7 @@ class StatusReader(Subject):
         rows = self._conn.execute(
             select(
                 tables.account.c.name,
+                # a label of a metric cannot be null
                 func.coalesce(_usage.gpu_name, ""),
                 func.count(),
                 func.coalesce(func.sum(_usage.gpu_nums), 0),

@@ -30,6 +30,7 @@ class Reading:
         self._database = database
         self._conn = conn
 
+    # made when they are asked for: most transactions are about one subject
     @cached_property
     def registry(self) -> RegistryReader:
         return RegistryReader(self._database, self._conn)

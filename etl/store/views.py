@@ -127,6 +127,7 @@ def readonly_grants(database: Database, name: str) -> list[str]:
     readable = ", ".join([*view_names(), "calendar_day"])
     return [
         f"CREATE ROLE {who} LOGIN;",
+        # a session can set it back: what protects is that no other right is granted
         f"ALTER ROLE {who} SET default_transaction_read_only = on;",
         f"GRANT CONNECT ON DATABASE {named(here[0])} TO {who};",
         f"GRANT USAGE ON SCHEMA {named(here[1])} TO {who};",

@@ -78,6 +78,7 @@ price_override = Table(
     one_of("unit", UNITS, "unit"),
     one_of("source", ("user", "bill"), "source"),
     CheckConstraint("price_microcny >= 0", name="price"),
+    # one that names both could contradict itself
     CheckConstraint("gpu_uuid IS NULL OR gpu_name IS NULL", name="gpu"),
     comment="What the user says it costs; the most specific one holds",
 )
@@ -178,6 +179,7 @@ usage_cost = Table(
 allocation_rule = Table(
     "allocation_rule",
     metadata,
+    # its place in the file decides who is asked first, so the database must not number it
     Column("rule_no", Integer, primary_key=True, autoincrement=False, comment="1 is asked first"),
     Column("account", Text, comment="the account's name; null: any"),
     Column("instance_uuid", Text, comment="instance; null: any"),
@@ -229,6 +231,7 @@ budget = Table(
     metadata,
     Column("scope", Text, nullable=False, comment="project or account"),
     Column("name", Text, nullable=False, comment="of the project or account"),
+    # '' and not null, as a key holds none
     Column("month", Text, nullable=False, comment="2026-11; '' for every month without its own"),
     Column("amount_microcny", BigInteger, nullable=False, comment="millionths of a yuan"),
     PrimaryKeyConstraint("scope", "name", "month"),

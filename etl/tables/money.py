@@ -55,6 +55,7 @@ def _lasting(began: str, ended: str) -> list[Column[Any] | CheckConstraint]:
 
 def _current(table: Table, ended: str, *keys: str) -> None:
     Index(
+        # two current versions would count twice: the database itself refuses them
         f"uq_{table.name}_current",
         *(table.c[key] for key in ("account_id", *keys)),
         unique=True,
@@ -131,6 +132,7 @@ BILL_KEY = (
     "settle_end_at",
     "charge_channel",
     "remark",
+    # the source gives a line no identity: those that are alike in all before are counted
     "line_no",
 )
 

@@ -57,6 +57,7 @@ def card(message: Message, lines: Sequence[str]) -> dict[str, Any]:
     elements: list[dict[str, Any]] = [
         {"tag": "div", "text": {"tag": "plain_text", "content": line}} for line in lines
     ]
+    # only mentions are markup: a title could hold some, and would be read as such
     if message.mentions:
         mentions = " ".join(f"<at id={_safe_id(who)}></at>" for who in message.mentions)
         elements.append({"tag": "div", "text": {"tag": "lark_md", "content": mentions}})
