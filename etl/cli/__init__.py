@@ -26,6 +26,7 @@ from etl.cli.language import (
 from etl.errors import EtlError
 from etl.texts import ENGLISH, tr
 
+# 128 and the number of SIGINT, as shells have it
 INTERRUPTED: Final = 130
 
 
@@ -33,6 +34,7 @@ class Group(click.Group):
     """Commands in the order in which a user meets them; our errors as one line and advice."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        # click would sort them by name
         return list(self.commands)
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:

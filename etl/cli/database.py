@@ -146,6 +146,7 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
 
     if check and zone:
         raise click.UsageError(localized(tr("--check looks at the time zone that there is")))
+    # the settings may still name the zone of before
     app = ctx.obj.app(**({"timezone": zone} if zone else {}))
     app.require_database()
     if check:
@@ -156,6 +157,7 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
             if differing
             else tr("the database holds what a rebuild gives")
         )
+        # as diff has it, so that a script can ask
         ctx.exit(1 if differing else 0)
     stretches = compute(app.database, zone, app.today())
     say(tr("{stretches} stretches of running time computed", stretches=stretches))

@@ -51,6 +51,7 @@ def close_month(
     warn(closing.remarks)
     if dry_run:
         columns = ["account", "month", "project", "owner", "cost_centre", "cost_yuan"]
+        # nobody and a name cannot be sorted
         rows = sorted((*(p or "" for p in share), c / MICRO) for share, c in closing.costs.items())
         print_rows(columns, rows, as_json)
     done = tr("would be closed") if dry_run else tr("is closed")

@@ -195,6 +195,7 @@ def _held(life: Life) -> Iterator[tuple[Instant, Instant, str]]:
     """Yield when an instance is held, and by which prepaid unit."""
     terms = [(life.create_time, life.charging_type)]
     terms += [(run.start, run.charging_type) for run in life.runs]
+    # another run on the same terms renews nothing
     changes = [
         term for number, term in enumerate(terms) if not number or term[1] != terms[number - 1][1]
     ]
