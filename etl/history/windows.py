@@ -115,7 +115,7 @@ class Matching:
             if not self._counts and (*self._of(record), 1) in self._taken:
                 continue  # it moved to the next page while they were read
             group = groups.setdefault(self._of(record), _Group())
-            was = group.take(lambda held, to=record: held.record.facts == to.facts)  # type: ignore[misc]
+            was = group.take_equal(record)
             if was is None:
                 left.append(record)
             else:
@@ -171,7 +171,7 @@ class Matching:
 
     def _settle(self, group: _Group, record: Record, changes: WindowChanges) -> None:
         # if equal records count, a superseded one may be another charge: never correct it
-        was = group.take(lambda held: held.superseded_at is None or not self._counts)
+        was = group.take_valid() if self._counts else group.take_any()
         if was is None:
             self._add(group, record, changes)
         else:
@@ -191,10 +191,21 @@ class _Group:
     free: list[Held] = field(default_factory=list)
     highest: int = 0
 
-    def take(self, fits: Callable[[Held], bool]) -> Held | None:
+    def take_equal(self, record: Record) -> Held | None:
+        return self._take(held for held in self.free if held.record.facts == record.facts)
+
+    def take_valid(self) -> Held | None:
+        return self._take(held for held in self.free if held.superseded_at is None)
+
+    def take_any(self) -> Held | None:
+        return self._take(iter(self.free))
+
+    def _take(self, fitting: Iterator[Held]) -> Held | None:
+        held = next(fitting, None)
         # each held record is matched once: equal lines of a bill are as many charges
-        at = next((at for at, held in enumerate(self.free) if fits(held)), None)
-        return None if at is None else self.free.pop(at)
+        if held is not None:
+            self.free.remove(held)
+        return held
 
 
 class Cover:
