@@ -53,7 +53,11 @@ def breaks(function: str, patch: pytest.MonkeyPatch) -> None:
 
 def test_all_rules_stand_in_the_table() -> None:
     named = {rule.function for rule in rules()}
-    own = {"history.usage": r"^def (_\w+|begin|leave)\(", "history.starts": r"^def (\w+)\("}
+    own = {
+        "history.usage": r"^def (_\w+|begin|leave)\(",
+        "history.starts": r"^def (\w+)\(",
+        "history.absence": r"^def (\w+)\(",
+    }
     for module, pattern in own.items():
         source = Path(str(import_module(f"etl.{module}").__file__)).read_text(encoding="utf-8")
         found = re.findall(pattern, source, re.MULTILINE)
