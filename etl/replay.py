@@ -89,7 +89,7 @@ class _Series:
         )
 
     def _open(self, walks: Walks, *, by_other_means: bool) -> None:
-        failed = {page for walk in walks for page in walk if by_other_means and _failed(page)}
+        failed = {page for walk in walks for page in walk if by_other_means and _is_failure(page)}
         tallies = [tally_of(self.resource, [p for p in walk if p not in failed]) for walk in walks]
         self.opened = walks
         self.walks = tuple(
@@ -112,7 +112,7 @@ def refuse_unreadable(paths: Iterable[str]) -> None:
     for path in paths:
         if path != "-":
             # asked before a database is made: a mistyped name must not begin a new history
-            with _reading(path), open(path, "rb"):
+            with _refusing_unreadable(path), open(path, "rb"):
                 pass
 
 
@@ -280,7 +280,7 @@ def _record_future(database: Database, tally: ReplayCounts, now: float) -> None:
             tx.record(resource, SyncRun(at, at, "failed", error=error, error_kind=kind))
 
 
-def _failed(page: Page) -> bool:
+def _is_failure(page: Page) -> bool:
     """Tell whether an answer reports a failure: saved answers were never checked."""
     try:
         answer = parse_json(page.body)
@@ -300,7 +300,7 @@ def _first_start(path: str, latest: float) -> Instant:
 
 def _readable_polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[Archived]:
     """Yield the polls of a file up to `latest`; other and unusable lines are counted."""
-    with _reading(path):
+    with _refusing_unreadable(path):
         for archived in archive.polls(path):
             if archived is None:
                 tally.damaged += 1
@@ -312,7 +312,7 @@ def _readable_polls(path: str, tally: ReplayCounts, latest: float) -> Iterator[A
 
 
 @contextmanager
-def _reading(path: str) -> Iterator[None]:
+def _refusing_unreadable(path: str) -> Iterator[None]:
     """Raise `SettingsError` instead of the system's error about an archive."""
     try:
         yield

@@ -34,7 +34,7 @@ def set_aside(
     # a call that was killed may have left one
     fresh.unlink(missing_ok=True)
     with private(fresh) as file:
-        for line in _until(path, latest):
+        for line in _lines_until(path, latest):
             for part in member((line,)):
                 file.write(part)
         file.flush()
@@ -56,7 +56,7 @@ def set_aside_of(folder: Path, pattern: str) -> Iterator[Archived]:
         yield from (archived for archived in polls(str(path)) if archived is not None)
 
 
-def _until(path: Path, latest: Instant) -> Iterator[bytes]:
+def _lines_until(path: Path, latest: Instant) -> Iterator[bytes]:
     """Yield the lines of the polls that ended by `latest`; those that cannot be read are kept."""
     for line in lines(str(path)):
         if line is None:

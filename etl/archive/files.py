@@ -162,7 +162,7 @@ class Archive:
                 date = redating.archived(archived.started_at)
                 # one that was killed may have appended it: dates grow from line to line
                 if date is not None and not any(self.unapplied(_poll_at(date.started_at - 1))):
-                    self.append(_dated(archived, date), None)
+                    self.append(_under_new_date(archived, date), None)
 
     def _files_since(self, latest: Instant) -> list[Path]:
         # a poll lies in the file of the day in which it began, which may be the day before it ended
@@ -181,7 +181,7 @@ def _poll_at(started_at: Instant) -> LastPoll:
     return LastPoll(started_at, started_at, None, 0, None)
 
 
-def _dated(archived: Archived, date: NewDate) -> Poll:
+def _under_new_date(archived: Archived, date: NewDate) -> Poll:
     """Return an archived poll under its new date, whole only if that date is exact."""
     return Poll(
         account=archived.account,

@@ -51,7 +51,7 @@ def _accounts(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[R
         if account.base_url:
             yield f"{at}.base_url", account.base_url, origin
         if account.schedule:
-            yield f"{at}.schedule", _text(account.schedule), origin
+            yield f"{at}.schedule", _as_text(account.schedule), origin
 
 
 def _alerts(reading: LoadedSettings) -> Iterator[Row]:
@@ -80,7 +80,7 @@ def _masked(name: str, value: Any) -> str:
         return MASK
     if name == "listen" and not value:
         return "off"
-    return _text(value)
+    return _as_text(value)
 
 
 def _without_password(url: str) -> str:
@@ -98,7 +98,7 @@ def _without_password(url: str) -> str:
     return url.removeprefix("sqlite:///")
 
 
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if isinstance(value, Mapping):

@@ -87,13 +87,15 @@ class ClockReadings:
         # one that agrees is enough: between those polls a clock may have been set
         believed = [r for r in self._readings if any(r.is_near(k, by_s) for k in known)]
         if not self._readings:
-            return self._within(_widened(_Interval(known[0], known[0]), known, by_s), memory)
+            return self._within(
+                _widened_by_known(_Interval(known[0], known[0]), known, by_s), memory
+            )
         if not believed:
             return self._judged(memory, known, by_s)
         strange = len(self._readings) - len(believed)
         notes = (f"{strange} answers had a wrong date",) if strange else ()
         seen = _common(believed)
-        return self._within(_widened(seen, known, by_s), memory, seen.middle, notes)
+        return self._within(_widened_by_known(seen, known, by_s), memory, seen.middle, notes)
 
     def _since(self, memory: ClockMemory) -> float:
         """Return the seconds since the last poll by the local clock; not negative."""
@@ -113,7 +115,7 @@ class ClockReadings:
             passed_s = waited_s + seen.middle - refused.offset_s  # by the source's dates
             if waited_s >= CONFIRMED_AFTER_S and abs(passed_s) < SKEW_S:
                 note = tr("the source's date stands still: it says nothing")
-                kept = _widened(_Interval(known[0], known[0]), known, by_s)
+                kept = _widened_by_known(_Interval(known[0], known[0]), known, by_s)
                 return self._within(kept, memory, notes=(note,))
             is_same = seen.is_near(refused.offset_s, SKEW_S + DRIFT * abs(waited_s))
             # an equal reading some time later, by other requests: the clock was really set
@@ -180,7 +182,7 @@ def _common(readings: Sequence[_Interval]) -> _Interval:
     return _Interval(min(r.lo for r in readings), max(r.hi for r in readings))
 
 
-def _widened(seen: _Interval, known: Sequence[float], by_s: float) -> _Interval:
+def _widened_by_known(seen: _Interval, known: Sequence[float], by_s: float) -> _Interval:
     """Widen a reading by the known ones near it, even those beyond the skew: which of them is right
     cannot be decided.
     """

@@ -97,7 +97,7 @@ def judge_hypotheses(known: Evidence, periods: Periods, current: ChargingModel) 
     return replace(
         judgement,
         model=_model(best.hypothesis.counting, boots, current),
-        learned=tuple(_learned(best)),
+        learned=tuple(_learned_prices(best)),
         boots_s=boots,
     )
 
@@ -203,7 +203,7 @@ def _model(counting: Counting, boots: Sequence[int], current: ChargingModel) -> 
     return ChargingModel("running", step_s, boot_s, most)
 
 
-def _learned(best: Fit) -> list[Override]:
+def _learned_prices(best: Fit) -> list[Override]:
     """Return prices that explain enough windows.
 
     The commonest price of runs without a GPU is taken for all of them, except for images that have
