@@ -20,6 +20,9 @@ GAP_S: Final = 600
 # by minutes alone, an account polled every quarter of an hour would never be observed
 GAP_STEPS: Final = 3
 """Nor do polls that are at most so many times the usual distance apart."""
+RECENT_ATTEMPTS: Final = 20
+"""Newest attempts to poll that are looked at: enough for three readings of the source's clock, and for
+a row of refused ones."""
 BALANCE: Final = 1
 """Charge channel of a bill line that the balance pays."""
 CARD: Final = 2

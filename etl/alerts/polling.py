@@ -38,7 +38,7 @@ FROM (
     JOIN account a ON a.account_id = r.account_id
     WHERE a.name = :account AND r.resource = 'instances' AND r.outcome IN ('complete', 'partial')
     ORDER BY r.sync_run_id DESC
-    LIMIT 20
+    LIMIT {RECENT_ATTEMPTS}
 ) n
 """
 

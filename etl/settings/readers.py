@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -20,7 +21,6 @@ from etl.texts import LANGUAGES, tr
 DEFAULT_BASE_URL: Final = "https://www.chenyu.cn/api/open/v2"
 _ON: Final = ("on", "true", "yes", "1")
 _OFF: Final = ("off", "false", "no", "0")
-LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 Reader = Callable[[Any, str], Any]
 
@@ -114,7 +114,7 @@ def base_url(value: Any, origin: str) -> str:
             tr("{origin} holds more than host and path", origin=origin), advice=tr("leave that out")
         )
     # on this machine nobody listens in, and simulated clouds have no certificate
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise SettingsError(
             tr(
                 "{origin} would send the key unencrypted to {hostname}",
@@ -124,6 +124,15 @@ def base_url(value: Any, origin: str) -> str:
             advice=tr("use https"),
         )
     return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address leads to this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        # of other names nobody knows where they lead
+        return host == "localhost"
 
 
 def resources(value: Any, origin: str) -> tuple[str, ...]:

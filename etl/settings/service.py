@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,7 +11,7 @@ from etl.errors import SettingsError
 from etl.redact import remember, remember_address
 from etl.resources import RESOURCES
 from etl.settings.file import nearest
-from etl.settings.readers import text
+from etl.settings.readers import is_loopback, text
 from etl.settings.text import clean
 from etl.texts import tr
 from etl.timing.cadence import Cadence, read_cadence
@@ -98,15 +97,6 @@ def read_page_hosts(value: Any, origin: str) -> tuple[str, ...]:
                 advice=tr("without a port"),
             )
     return tuple(names)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches a port of that address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        # of other names nobody knows where they lead
-        return host == "localhost"
 
 
 def refuse_open_page(listen: str, token: str) -> None:

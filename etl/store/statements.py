@@ -12,6 +12,7 @@ from sqlalchemy import Insert, Select, bindparam, func, insert, literal_column, 
 from etl import tables
 from etl.dialect import DATABASE_ID
 from etl.store.rows import DAY_COLUMNS, FACT_NAMES, TERM_NAMES
+from etl.units import RECENT_ATTEMPTS
 
 _run: Final = tables.sync_run.c
 _instance: Final = tables.instance.c
@@ -82,8 +83,7 @@ NEWEST_ATTEMPTS: Final = (
     select(_run.outcome, _run.started_at, _run.error_kind, _run.clock_offset_s)
     .where(*_RUNS, _run.outcome != "skipped")
     .order_by(_run.sync_run_id.desc())
-    # enough for three offsets and a row of refused readings
-    .limit(20)
+    .limit(RECENT_ATTEMPTS)
 )
 FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 PARTIAL_SINCE: Final = (
