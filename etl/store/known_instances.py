@@ -21,9 +21,9 @@ class InstancesReader(PollsReader):
         """Map uuids to instances as the newest applied poll left them; unknown ones are left
         out.
         """
-        seen_at = self._seen_at("instances")
+        starts = self._poll_starts("instances")
         rows = self._ask_among(statements.known, uuids)
-        return {row[0]: known_of(row, seen_at) for row in rows}
+        return {row[0]: known_of(row, starts) for row in rows}
 
     def listed(self) -> set[str]:
         """Return the instances that are not gone."""

@@ -20,6 +20,7 @@ from etl.store.rows import (
     STEP_NAMES,
     Attempt,
     PollDistance,
+    PollStarts,
     SyncRun,
     distance_from,
 )
@@ -138,14 +139,12 @@ class PollsReader(AccountSubject):
             )
         return last
 
-    def _seen_at(self, resource: str) -> dict[Instant | None, Instant]:
-        """Map the end of each later partial poll to its start; None stands for the newest complete
-        poll. Only partial polls can leave a newer `changed_at` on an instance.
-        """
+    def _poll_starts(self, resource: str) -> PollStarts:
+        # of complete polls the newest will do: only a partial one can begin a version after it
         # before the first complete poll everything is newer than 0
         newest = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
         since = self._ask(statements.PARTIAL_SINCE, resource=resource, since=newest)
-        return {**dict(since.all()), None: newest}
+        return PollStarts(newest, dict(since.all()))
 
 
 class PollsWriter(PollsReader):

@@ -13,9 +13,9 @@ from etl import tables
 from etl.history.days import Zone
 from etl.history.versions import Began, Lasting, VersionPresence
 from etl.history.windows import Held
-from etl.poll import Instant
 from etl.resources import RESOURCES, Record, Resource
 from etl.resources.records import Form
+from etl.store.rows import PollStarts
 
 PART_COLUMNS: Final = ("day", "amount_microcny")
 TOGETHER: Final = 5_000
@@ -157,16 +157,12 @@ def held_of(row: Sequence[Any]) -> Held:
     return Held(number, record, missing_since, superseded_at)
 
 
-def lasting_of(
-    layout: ResourceTable, row: Sequence[Any], seen_at: dict[Instant | None, Instant]
-) -> Lasting:
+def lasting_of(layout: ResourceTable, row: Sequence[Any], starts: PollStarts) -> Lasting:
     began_at, last_seen_at, missing_since, extra, *facts = row
-    newest = seen_at[None]
     return Lasting(
         record=layout.record(facts, extra),
         began_at=began_at,
-        # while nothing changes no row is written: the newest poll of all is when it was last seen
-        seen_at=max(newest, seen_at.get(began_at, 0)) if last_seen_at is None else last_seen_at,
+        seen_at=starts.seen_at(began_at, last_seen_at),
         last_seen_at=last_seen_at,
         missing_since=missing_since,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Final
@@ -137,14 +137,31 @@ class KeptUsage:
         )
 
 
-def known_of(row: Row[Any], seen_at: dict[Instant | None, Instant]) -> Known:
+@dataclass(frozen=True, slots=True)
+class PollStarts:
+    """Starts of the polls that may have been the last to see a record: of the newest complete one,
+    and of each later partial one, by its end.
+    """
+
+    newest: Instant
+    partial: Mapping[Instant, Instant]
+
+    def seen_at(self, began_at: Instant, last_seen_at: Instant | None) -> Instant:
+        """Return the start of the last poll that surely found a record as it is, given the end of the
+        poll that began its version.
+        """
+        if last_seen_at is not None:
+            return last_seen_at
+        # nothing is written for what stays as it is: that it was seen follows from the polls
+        return max(self.newest, self.partial.get(began_at, 0))
+
+
+def known_of(row: Row[Any], starts: PollStarts) -> Known:
     *facts, version, changed_at, last_seen_at, missing_since, gone_at = tuple(row)
-    since = seen_at.get(changed_at, 0)
     return Known(
         facts=Instance(*facts),
         version=version,
-        # nothing is written for what stays as it is: that it was seen follows from the polls
-        seen_at=last_seen_at if last_seen_at is not None else max(seen_at[None], since),
+        seen_at=starts.seen_at(changed_at, last_seen_at),
         last_seen_at=last_seen_at,
         missing_since=missing_since,
         gone_at=gone_at,

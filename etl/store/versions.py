@@ -13,9 +13,9 @@ class VersionsReader(PollsReader):
 
     def versions(self, resource: str) -> dict[str, Lasting]:
         """Return the current versions of a resource's records, by identity."""
-        layout, seen_at = resource_tables.RESOURCE_TABLES[resource], self._seen_at(resource)
+        layout, starts = resource_tables.RESOURCE_TABLES[resource], self._poll_starts(resource)
         versions = (
-            resource_tables.lasting_of(layout, r, seen_at)
+            resource_tables.lasting_of(layout, r, starts)
             for r in self._ask(resource_tables.current(resource))
         )
         return {lasting.record.identity: lasting for lasting in versions}
