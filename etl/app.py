@@ -137,6 +137,10 @@ class App:
         """Return today's date in the database's time zone."""
         return Zone(self.stored_timezone()).local_date(self.now())
 
+    def local_now(self) -> str:
+        """Return the time of now in the database's time zone, for people."""
+        return Zone(self.stored_timezone()).local(self.now()).replace(tzinfo=None).isoformat(" ")
+
     def store(self, account: str) -> Store:
         return Store(self.database, account)
 

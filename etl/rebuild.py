@@ -14,6 +14,7 @@ from etl.history.codes import STATES, UNITS
 from etl.history.days import Zone
 from etl.history.stretches import Stretch
 from etl.poll import Instant
+from etl.steps import report_steps
 from etl.store import Reader, Tx, Writing
 from etl.texts import tr
 
@@ -141,12 +142,18 @@ def _refuse_closed_days(tx: Writing, days: Sequence[str]) -> None:
 def rebuild_all(tx: Writing) -> int:
     """Derive all that follows again, inside a transaction; return the number of stretches."""
     tx.clear_derived()
-    count = sum(_rebuild_account(account) for account in tx.accounts().values())
+    accounts = list(tx.accounts().values())
+    total = sum(len(account.all_uuids()) for account in accounts)
+    count = done = 0
+    for account in accounts:
+        count += _rebuild_account(account, done, total)
+        done += len(account.all_uuids())
     tx.mark_derived()
     return count
 
 
-def _rebuild_account(tx: Tx) -> int:
+def _rebuild_account(tx: Tx, done: int, total: int) -> int:
+    """Rebuild one account, after `done` of `total` instances; return the number of its stretches."""
     count = 0
     # steps and lengths first: the fold asks how long states lasted
     tx.correct_steps()
@@ -157,6 +164,8 @@ def _rebuild_account(tx: Tx) -> int:
         tx.write_last_starts([(uuid, last_start) for uuid, _, last_start in computed])
         tx.deriver().allocate_anew(uuids)
         count += sum(len(stretches) for _, stretches, _ in computed)
+        done += len(uuids)
+        report_steps(done, total)
     tx.deriver().sums.renew_since()
     # last, as a window is compared with the price of the stretch that it may end
     tx.settle_stops()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -21,6 +21,7 @@ from etl.poll import Instant, LastPoll, Page, Poll
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
 from etl.source.wholeness import digest_of_pages, tally_of
+from etl.steps import report_steps
 from etl.store import Store, SyncRun
 from etl.texts import tr
 from etl.timing import freshness
@@ -119,12 +120,10 @@ def refuse_unreadable(paths: Iterable[str]) -> None:
 def replay(
     database: Database,
     paths: Iterable[str],
-    progress: Callable[[int], object] = lambda _: None,
     *,
     now: float = math.inf,
 ) -> ReplayCounts:
-    """Apply the polls of archive files; `progress` is called with the number of lines read since
-    the last call.
+    """Apply the polls of archive files.
 
     Polls of after `now` are refused, counted and recorded: applied, they would have all right
     polls until then refused. Raises `SettingsError` for a missing file, `Busy` if an account is
@@ -134,15 +133,16 @@ def replay(
     polls = _in_time_order(list(paths), tally, now + freshness.FUTURE_S)
     chunk: list[Archived] = []
     replayer = _Replayer(database, tally)
+    read = 0
     with ExitStack() as locks:
         for archived in polls:
             chunk.append(archived)
             if len(chunk) == TOGETHER:
                 replayer.apply(chunk, locks)
-                progress(len(chunk))
+                read += len(chunk)
+                report_steps(read, None)
                 chunk = []
         replayer.apply(chunk, locks)
-        progress(len(chunk))
     if tally.future:
         _record_future(database, tally, now)
     return tally

@@ -42,6 +42,7 @@ FreshDatabase = Callable[[], Database]
 SHARED = {
     **dict.fromkeys(("cookbook", "daily_views", "export_focus", "export_parquet"), "golden"),
     **dict.fromkeys(("golden", "page", "report_meaning", "reports"), "golden"),
+    **dict.fromkeys(("glance", "progress", "terminal_doc"), "golden"),
     "billing_truth": "told",
     "wheel": "wheel",
     "workbook": "lived",

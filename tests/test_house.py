@@ -23,7 +23,7 @@ from etl.settings.variables import known_variables
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "etl").rglob("*.py"))
 ROOMS = (
-    "address errors texts poll streams redact paths units simcloud history.codes history.days timing.cadence"
+    "address errors texts steps names poll streams redact paths units simcloud history.codes history.days timing.cadence"
     " timing.clock timing.freshness timing.redating source.deadline source.proxies source.http",
     "source.answers source.instants money.periods money.tariffs money.amounts resources source.wholeness",
     "history.lengths history.absence history.starts history.ends history.stretches history.usage history.months timing.triggers dialect source.client settings archive money"
@@ -58,6 +58,7 @@ ONLY_IN = {
     "openpyxl": ("etl/books/grids.py",),
     "xlsxwriter": ("etl/reports/render/xlsx.py",),
     "jinja2": ("etl/page/build.py",),
+    "rich": ("etl/cli/terminal.py", "etl/cli/progress.py", "etl/cli/watching.py"),
     "pyarrow": ("etl/reports/render/parquet.py",),
     "duckdb": (),
 }

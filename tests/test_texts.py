@@ -105,6 +105,12 @@ def test_any_command_takes_the_language_anywhere(words: list[str], tmp_path: Pat
     assert spoken() == "en"
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_no_words_at_all_get_the_help(lang: str) -> None:
+    done = CliRunner().invoke(main, [], env={"CHENYU_LANG": lang})
+    assert ("用法：" if lang == "zh" else "Usage: ") in done.output
+
+
 def test_mistakes_in_words_are_told_in_chinese() -> None:
     done = CliRunner().invoke(main, ["--lang", "zh", "report", "--foo"])
     assert "用法：" in done.stderr

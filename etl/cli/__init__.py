@@ -14,7 +14,15 @@ from typing import Any, Final
 import click
 
 from etl import __version__
-from etl.cli.common import Context, collect_less_often, fail, prepare_streams, say, show_warning
+from etl.cli.common import (
+    Context,
+    collect_less_often,
+    fail,
+    import_less,
+    prepare_streams,
+    say,
+    show_warning,
+)
 from etl.cli.language import (
     add_hidden_lang,
     in_language,
@@ -108,6 +116,7 @@ def main(
     """
     warnings.showwarning = show_warning
     collect_less_often()
+    import_less()
     prepare_streams()
     ctx.obj = Context(config, {"database_url": database, "timezone": timezone}, debug)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import click
 
 from etl import streams
+from etl.cli import completion
 from etl.cli.language import asked_lang, follow_settings
 from etl.errors import EtlError, SettingsError
 from etl.texts import localized, tr
@@ -91,6 +92,12 @@ def collect_less_often() -> None:
     gc.set_threshold(50_000, 10, 10)
 
 
+def import_less() -> None:
+    """Keep httpx from loading its own command line, with rich and pygments, into every sync."""
+    # it tries to as soon as they are installed; None makes that an ImportError, which it expects
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+
+
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
 
@@ -101,6 +108,7 @@ def account_option(help_text: str) -> Decorator:
         callback=_cleaned,
         envvar="CHENYU_ACCOUNT",
         show_envvar=True,
+        shell_complete=completion.complete_account,
         help=help_text,
     )
 
@@ -173,10 +181,13 @@ def warn(remarks: Iterable[str]) -> None:
 
 
 def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: bool) -> None:
-    """Print rows as a table, or as JSON by the names of their columns."""
+    """Print rows as a table, fitted to a terminal, or as JSON by the names of their columns."""
+    from etl.cli.terminal import print_on_terminal
     from etl.reports.render import render
 
-    print_lines(render("json" if as_json else "table", columns, list(rows)))
+    table = list(rows)
+    if as_json or not print_on_terminal(columns, table):
+        print_lines(render("json" if as_json else "table", columns, table))
 
 
 def print_json(value: Any) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from etl.cli.common import FILE, Context, print_lines, say, say_database, warn
+from etl.cli.common import FILE, Context, print_lines, print_rows, say, say_database, warn
+from etl.cli.progress import progress_bar
 from etl.texts import localized, tr
 
 
@@ -159,7 +160,8 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
         )
         # as diff has it, so that a script can ask
         ctx.exit(1 if differing else 0)
-    stretches = compute(app.database, zone, app.today())
+    with progress_bar(tr("rebuilding instances")):
+        stretches = compute(app.database, zone, app.today())
     say(tr("{stretches} stretches of running time computed", stretches=stretches))
     if zone:
         say(
@@ -180,11 +182,10 @@ def codes() -> None:
 def show(context: Context) -> None:
     """Print every known code with its meaning."""
     from etl.rebuild import known_codes
-    from etl.reports.render import render
 
     app = context.app()
     app.require_database()
-    print_lines(render("table", *known_codes(app.database)))
+    print_rows(*known_codes(app.database), as_json=False)
 
 
 @codes.command(name="set")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from etl.cli.common import FILE_OR_STREAM, Context, LazyChoice, NamedPath, account_option, say
+from etl.cli.progress import progress_bar
 from etl.errors import SettingsError
 from etl.texts import tr
 
@@ -44,16 +45,17 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     app = context.app()
     app.require_database()
     rows = 0
-    for table in exported.export_parquet(app.database, folder, period):
-        say(
-            tr(
-                "{name}: {rows:,} rows in {files} files",
-                name=table.name,
-                rows=table.rows,
-                files=table.files,
+    with progress_bar(tr("writing rows")):
+        for table in exported.export_parquet(app.database, folder, period):
+            say(
+                tr(
+                    "{name}: {rows:,} rows in {files} files",
+                    name=table.name,
+                    rows=table.rows,
+                    files=table.files,
+                )
             )
-        )
-        rows += table.rows
+            rows += table.rows
     say(tr("written: {folder}, {rows:,} rows", folder=folder, rows=rows))
 
 
@@ -104,7 +106,8 @@ def focus(
             tr("{chosen} has not begun", chosen=chosen), advice=tr("name a month that has")
         )
     app.refuse_unknown_account(account)
-    written = exported.export_focus(app.database, chosen, output, account, version)
+    with progress_bar(tr("writing rows")):
+        written = exported.export_focus(app.database, chosen, output, account, version)
     say(
         tr(
             "written: {output}, {rows:,} rows of {chosen}",

@@ -72,7 +72,7 @@ def _made(*, is_hidden: bool) -> Any:
 def lang_word(words: Sequence[str]) -> str | None:
     """Return the language that a command line names, before click reads it; None if it names none."""
     named = None
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word == "--":
             break
         if word == _OPTION:

@@ -19,6 +19,7 @@ from etl.cli.common import (
     say,
     warn,
 )
+from etl.cli.progress import progress_bar
 from etl.texts import localized, tr
 from etl.units import MICRO
 
@@ -186,7 +187,8 @@ def import_rules(
 
     app = context.app()
     app.require_database()
-    imported = take(app.database, file, allow_empty=allow_empty, dry_run=dry_run, now=app.now())
+    with progress_bar(tr("assigning instances")):
+        imported = take(app.database, file, allow_empty=allow_empty, dry_run=dry_run, now=app.now())
     _report_import(imported, "", dry_run, as_json)
 
 
@@ -219,7 +221,8 @@ def restore_rules(context: Context, version: int, dry_run: bool, as_json: bool) 
 
     app = context.app()
     app.require_database()
-    restored = restore(app.database, version, app.now(), dry_run=dry_run)
+    with progress_bar(tr("assigning instances")):
+        restored = restore(app.database, version, app.now(), dry_run=dry_run)
     _report_import(restored, "", dry_run, as_json)
 
 

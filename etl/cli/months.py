@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from etl.cli import completion
 from etl.cli.common import (
     STREAM,
     Context,
@@ -28,7 +29,7 @@ def month() -> None:
 
 
 @month.command(name="close")
-@click.argument("month", metavar="YYYY-MM")
+@click.argument("month", metavar="YYYY-MM", shell_complete=completion.complete_month)
 @account_option("Only this account.")
 @click.option(
     "--dry-run", is_flag=True, help="Close nothing; print the costs that would be frozen."
@@ -66,7 +67,7 @@ def close_month(
 
 
 @month.command(name="reopen")
-@click.argument("month", metavar="YYYY-MM")
+@click.argument("month", metavar="YYYY-MM", shell_complete=completion.complete_month)
 @account_option("Only this account.")
 @click.pass_obj
 def reopen_month(context: Context, month: str, account: str | None) -> None:

@@ -6,16 +6,30 @@ from pathlib import Path
 
 import click
 
+from etl.cli import completion
 from etl.cli.common import Context, account_option, say
 from etl.cli.language import lang_option
 from etl.texts import spoken, tr
 
 
 @click.command()
-@click.option("--from", "since", metavar="DAY", help="First day, month or period.")
-@click.option("--to", "until", metavar="DAY", help="Last day.")
+@click.option(
+    "--from",
+    "since",
+    metavar="DAY",
+    shell_complete=completion.complete_period,
+    help="First day, month or period.",
+)
+@click.option(
+    "--to", "until", metavar="DAY", shell_complete=completion.complete_period, help="Last day."
+)
 @account_option("Only this account.")
-@click.option("--project", metavar="NAME", help="Only the instances that this project pays for.")
+@click.option(
+    "--project",
+    metavar="NAME",
+    shell_complete=completion.complete_project,
+    help="Only the instances that this project pays for.",
+)
 @lang_option
 @click.option(
     "-o",

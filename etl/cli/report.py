@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from etl.cli import completion
 from etl.cli.common import (
     FILE,
     FILE_OR_STREAM,
@@ -20,20 +20,18 @@ from etl.cli.common import (
     json_option,
     print_json,
     print_lines,
-    say,
 )
 from etl.cli.language import asked_lang, lang_option
-from etl.texts import ENGLISH, first_sentence, localized, spoken, tr
+from etl.cli.printing import Rendering, print_report
+from etl.cli.report_help import ARGUMENTS, report_help, report_index, report_list
+from etl.texts import ENGLISH, localized, spoken, tr
 
 if TYPE_CHECKING:
-    from etl.reports import Column, Report
-    from etl.reports.render.columns import Rows
+    from etl.reports import Report
 
 FORMATS = ("table", "json", "csv", "xlsx", "parquet")
 FOR_PEOPLE = ("table", "xlsx")
 """Formats in the language of the screen; headings of the others change only if `--lang` asks."""
-ARGUMENTS = {"from_day": "--from", "to_day": "--to", "by": "--by", "event": "--event"}
-"""Parameters of reports that have an option of their own."""
 
 
 class ReportCommand(click.Command):
@@ -48,7 +46,7 @@ class ReportCommand(click.Command):
 
 
 @click.command(cls=ReportCommand)
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=completion.complete_report)
 @click.option("--list", "is_list", is_flag=True, help="The reports there are.")
 @click.option(
     "--file",
@@ -60,19 +58,43 @@ class ReportCommand(click.Command):
 )
 @account_option("Only this account.")
 @click.option(
-    "--from", "since", metavar="DAY", help="First day: 2026-01-31, 2026-01, 7d, last-month …"
+    "--from",
+    "since",
+    metavar="DAY",
+    shell_complete=completion.complete_period,
+    help="First day: 2026-01-31, 2026-01, 7d, last-month …",
 )
-@click.option("--to", "until", metavar="DAY", help="Last day, included.")
 @click.option(
-    "--month", metavar="YYYY-MM", help="With NAME month: the finance workbook of this month (xlsx)."
+    "--to",
+    "until",
+    metavar="DAY",
+    shell_complete=completion.complete_period,
+    help="Last day, included.",
 )
-@click.option("--by", metavar="WHAT", help="A line for each: see report NAME --help.")
-@click.option("--event", metavar="KIND", help="Only this kind of event (report events).")
+@click.option(
+    "--month",
+    metavar="YYYY-MM",
+    shell_complete=completion.complete_month,
+    help="With NAME month: the finance workbook of this month (xlsx).",
+)
+@click.option(
+    "--by",
+    metavar="WHAT",
+    shell_complete=completion.complete_choice,
+    help="A line for each: see report NAME --help.",
+)
+@click.option(
+    "--event",
+    metavar="KIND",
+    shell_complete=completion.complete_choice,
+    help="Only this kind of event (report events).",
+)
 @click.option(
     "--set",
     "given",
     metavar="NAME=VALUE",
     multiple=True,
+    shell_complete=completion.complete_parameter,
     help="Another parameter of the report; can be given several times.",
 )
 @click.option("--bounds", is_flag=True, help="Also the sure minimum and the maximum.")
@@ -103,28 +125,26 @@ class ReportCommand(click.Command):
     show_default=True,
     help="Instants: in UTC, or in the database's time zone. xlsx has both by default.",
 )
+@click.option(
+    "--columns",
+    metavar="A,B",
+    shell_complete=completion.complete_columns,
+    help="Only these columns, in this order.",
+)
+@click.option("--wide", is_flag=True, help="On a terminal: every column in full, however wide.")
+@click.option("--vertical", is_flag=True, help="As a table: a line for each column of each row.")
+@click.option("--no-pager", is_flag=True, help="On a terminal: print long tables without a pager.")
+@click.option(
+    "--watch",
+    metavar="[SECONDS]",
+    is_flag=False,
+    flag_value=10,
+    type=click.IntRange(1, 86_400),
+    help="On a terminal: draw it again every 10 seconds, or so many, until Ctrl-C.",
+)
 @json_option
 @click.pass_obj
-def report(
-    context: Context,
-    name: str | None,
-    is_list: bool,
-    own: Path | None,
-    account: str | None,
-    since: str | None,
-    until: str | None,
-    month: str | None,
-    by: str | None,
-    event: str | None,
-    given: tuple[str, ...],
-    bounds: bool,
-    help_report: bool,
-    form: str | None,
-    output: Path | None,
-    excel: bool,
-    tz: str,
-    as_json: bool,
-) -> None:
+def report(context: Context, /, name: str | None, **options: Any) -> None:
     """Print a report; without a NAME, list all reports.
 
     Days are of the database's time zone, both ends included; the default is this month to date. A day
@@ -133,35 +153,97 @@ def report(
 
     report month --month 2026-10 -o FILE.xlsx writes the workbook of a month for accounting.
     """
-    from etl import reports
-
+    asked = Asked(name, **options)
     if name == "month":
         from etl.cli.months import show_workbook
 
-        show_workbook(context, month, account, output, is_help=help_report)
+        show_workbook(context, asked.month, asked.account, asked.output, is_help=asked.help_report)
         return
-    if month is not None:
+    _refuse_together(asked)
+    if asked.is_list or (name is None and asked.own is None):
+        if asked.as_json:
+            print_json(report_index())
+        else:
+            print_lines(report_list())
+        return
+    _print(context, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The words of `report`, by the names of their options."""
+
+    name: str | None
+    is_list: bool
+    own: Path | None
+    account: str | None
+    since: str | None
+    until: str | None
+    month: str | None
+    by: str | None
+    event: str | None
+    given: tuple[str, ...]
+    bounds: bool
+    help_report: bool
+    form: str | None
+    output: Path | None
+    excel: bool
+    tz: str
+    columns: str | None
+    wide: bool
+    vertical: bool
+    no_pager: bool
+    watch: int | None
+    as_json: bool
+
+
+def _print(context: Context, asked: Asked) -> None:
+    """Print the report that was asked for, or its help."""
+    from etl import reports
+
+    own = asked.own
+    chosen = reports.load_own(own) if own is not None else reports.load_report(str(asked.name))
+    if asked.help_report:
+        print_lines(report_help(chosen))
+        return
+    wanted = _rendering(asked)
+    options = {
+        "from_day": asked.since,
+        "to_day": asked.until,
+        "by": asked.by,
+        "event": asked.event,
+        **_assignments(asked.given),
+    }
+    _refuse_unused(chosen, options)
+    options["account"] = asked.account
+    if asked.watch is None:
+        print_report(context, chosen, options, wanted, asked.output)
+        return
+    from etl.cli.watching import watch_report
+
+    if asked.output is not None:
+        raise click.UsageError(localized(tr("--watch draws on the terminal: leave out --output")))
+    watch_report(context, chosen, options, wanted, asked.watch)
+
+
+def _refuse_together(asked: Asked) -> None:
+    """Refuse words that do not go together."""
+    if asked.month is not None:
         raise click.UsageError(
             localized(tr("--month goes with report month; a report takes --from 2026-10"))
         )
-    if is_list or (name is None and own is None):
-        if as_json:
-            print_json(_report_index(reports))
-        else:
-            print_lines(_list(reports))
-        return
-    if as_json and form not in (None, "json"):
+    if asked.as_json and asked.form not in (None, "json"):
         raise click.UsageError(
-            localized(tr("--json and --format {form}: say one of them", form=form))
+            localized(tr("--json and --format {form}: say one of them", form=asked.form))
         )
-    if name is not None and own is not None:
+    if asked.name is not None and asked.own is not None:
         raise click.UsageError(localized(tr("--file runs that file: give no NAME with it")))
-    chosen = reports.load_own(own) if own is not None else reports.load_report(str(name))
-    if help_report:
-        print_lines(_help(chosen))
-        return
-    form = _output_format("json" if as_json else form, output)
-    if tz == "local" and form == "parquet":
+
+
+def _rendering(asked: Asked) -> Rendering:
+    """Return the form that is wanted; refuse options that it cannot have."""
+    form = _output_format("json" if asked.as_json else asked.form, asked.output)
+    if asked.tz == "local" and form == "parquet":
         raise click.UsageError(
             localized(
                 tr(
@@ -170,212 +252,19 @@ def report(
                 )
             )
         )
-    options = {"from_day": since, "to_day": until, "by": by, "event": event, **_assignments(given)}
-    _refuse_unused(chosen, options)
-    arguments = {**options, "account": account}
-    lang = spoken() if form in FOR_PEOPLE else asked_lang() or ENGLISH
-    wanted = _Rendering(form, lang, bounds, for_excel=excel, is_local=tz == "local")
-    _show(context, chosen, arguments, wanted, output)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rendering:
-    """The form in which a report's rows are wanted."""
-
-    form: str
-    lang: str
-    bounds: bool
-    for_excel: bool
-    is_local: bool
-
-
-def _show(
-    context: Context,
-    chosen: Report,
-    options: Mapping[str, Any],
-    wanted: _Rendering,
-    output: Path | None,
-) -> None:
-    """Run the report and print it, or write it to the file."""
-    from etl import paths, reports
-    from etl.reports.render import render
-
-    app = context.app()
-    app.require_database()
-    if output is not None:
-        paths.refuse_spared(output, app.database.files)
-    if chosen.param("account") is not None:
-        app.refuse_unknown_account(options["account"])
-    arguments = _report_arguments(app, chosen, options)
-    columns, rows = _run_report(app, chosen, arguments, wanted)
-    line = reports.line_above(app.database, chosen, arguments, wanted.lang)
-    # whatever reads CSV or JSON takes each line for data, so there it goes to standard error
-    if wanted.form not in ("table", "xlsx"):
-        say(line)
-    if output is not None:
-        _write_report(app, chosen, arguments, wanted, (columns, rows), line, output)
-        return
-    above = [line] if wanted.form == "table" else []
-    lines = render(wanted.form, columns, rows, wanted.lang, for_excel=wanted.for_excel)
-    print_lines(chain(above, lines))
-
-
-def _report_arguments(app: Any, chosen: Report, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the report's arguments: the options, the first and the last day, and now."""
-    from etl import reports
-
-    since = options["from_day"] if chosen.param("from_day") else options["to_day"]
-    first, last = reports.day_range(since, options["to_day"], app.today())
-    arguments = {"now": app.now(), **options, "from_day": first, "to_day": last}
-    _refuse_missing(chosen, arguments)
-    reports.refuse_no_numbers(chosen, arguments)
-    return arguments
-
-
-def _run_report(
-    app: Any, chosen: Report, arguments: Mapping[str, Any], wanted: _Rendering
-) -> tuple[Sequence[Column], Rows]:
-    """Run the report; return its columns and rows, and say on standard error what they leave out."""
-    from etl import reports
-    from etl.history.days import Zone
-    from etl.reports.render.zones import in_zone, local_beside
-    from etl.reports.words import in_language
-
-    zone = app.stored_timezone()
-    names, read = reports.run(app.database, chosen, arguments)
-    # unread rows keep a transaction open: a reader that leaves (`| head`) must not keep it
-    click.get_current_context().call_on_close(read.close)
-    rows: Rows = read
-    columns = chosen.described(names)
-    if not wanted.bounds:
-        columns, rows = _without_bounds(columns, rows)
-    if wanted.form in ("table", "csv", "xlsx") and not chosen.is_own:
-        rows = in_language(columns, rows, wanted.lang)
-    if wanted.form == "xlsx":
-        columns, rows = local_beside(columns, rows, Zone(zone), only=wanted.is_local)
-    elif wanted.is_local:
-        rows = in_zone(columns, rows, Zone(zone))
-    if chosen.param("from_day") is not None:
-        say(
-            tr(
-                "{from_day} to {to_day}, days of {zone}",
-                from_day=arguments["from_day"],
-                to_day=arguments["to_day"],
-                zone=zone,
-            )
-        )
-        rows = _or_observed_days(rows, app, arguments["account"])
-    if reports.is_about_money(chosen):
-        for words in reports.unread(app.database, arguments.get("account")):
-            say(tr("not understood, and in no sum: {words}", words=words))
-    return columns, rows
-
-
-def _write_report(
-    app: Any,
-    chosen: Report,
-    arguments: dict[str, Any],
-    wanted: _Rendering,
-    table: tuple[Sequence[Column], Rows],
-    line: str,
-    output: Path,
-) -> None:
-    """Write a report to a file: `line` above a table, notes beside the rows in a workbook."""
-    from etl import paths, reports
-    from etl.reports.render import write_file
-
-    made_at, notes = app.now(), []
-    if wanted.form == "xlsx":
-        notes = reports.notes_of_report(
-            app.database,
-            chosen,
-            arguments,
-            zone=app.stored_timezone(),
-            made_at=made_at,
-            lang=wanted.lang,
-        )
-    with paths.replacing(output, app.database.files) as file:
-        write_file(
-            file,
-            wanted.form,
-            chosen.name,
-            *table,
-            above=line,
-            made_at=made_at,
-            lang=wanted.lang,
-            notes=notes,
-            for_excel=wanted.for_excel,
-        )
-    say(tr("written: {output}", output=output))
-
-
-def _or_observed_days(rows: Any, app: Any, account: str | None) -> Any:
-    """Return the rows; if a period has none, tell the user which days were observed."""
-    from etl import reports
-    from etl.history.days import Zone
-
-    is_empty = True
-    for row in rows:
-        is_empty = False
-        yield row
-    if is_empty and (seen := reports.observed(app.database, account)):
-        first, last = map(Zone(app.stored_timezone()).local_date, seen)
-        say(
-            tr(
-                "no rows; observed from {first} to {last}: choose with --from, such as --from "
-                "{first}",
-                first=first,
-                last=last,
-            )
-        )
-    elif is_empty:
-        say(tr("no rows; nothing is observed yet: chenyu-etl sync, and see chenyu-etl status"))
-
-
-def _list(reports: Any) -> Iterator[str]:
-    """Yield a line for each report: name, first sentence and parameters, aligned."""
-    listed = [reports.load_report(name) for name in reports.report_names()]
-    wide = max(len(report.name) for report in listed)
-    for report in listed:
-        takes = ", ".join(p.name for p in report.params if p.name not in ("account", "to_day"))
-        takes = takes.replace("from_day", "from, to")
-        yield f"{report.name:{wide}}  {first_sentence(report.meaning(spoken()))}" + (
-            f" ({takes})" if takes else ""
-        )
-
-
-def _report_index(reports: Any) -> list[dict[str, Any]]:
-    return [
-        {"name": report.name, "about": report.about, "parameters": [p.name for p in report.params]}
-        for report in map(reports.load_report, reports.report_names())
-    ]
-
-
-def _help(chosen: Report) -> Iterator[str]:
-    lang = spoken()
-    yield chosen.meaning(lang)
-    for param in chosen.params:
-        option = ARGUMENTS.get(param.name, f"--{param.name}" if param.name == "account" else "")
-        option = option or f"--set {param.name}="
-        values = f": {', '.join(param.choices)}" if param.choices else ""
-        known = tr(" (default: {value})", value=param.default) if param.default is not None else ""
-        yield tr(
-            "  parameter {name} ({option}) {meaning}{values}{default}",
-            name=param.name,
-            option=option,
-            meaning=param.about,
-            values=values,
-            default=known,
-        )
-    for column in chosen.columns.values():
-        heading = column.full_heading(lang)
-        facts = f" [{heading}]" if heading != column.name else ""
-        yield tr(
-            "  column {name}: {meaning}{facts}",
-            name=column.name,
-            meaning=column.meaning(lang),
-            facts=facts,
-        )
+    if asked.vertical and (form != "table" or asked.output is not None):
+        raise click.UsageError(localized(tr("--vertical is for tables on standard output")))
+    return Rendering(
+        form,
+        spoken() if form in FOR_PEOPLE else asked_lang() or ENGLISH,
+        asked.bounds,
+        for_excel=asked.excel,
+        is_local=asked.tz == "local",
+        names=() if asked.columns is None else tuple(asked.columns.split(",")),
+        is_wide=asked.wide,
+        is_vertical=asked.vertical,
+        may_page=not asked.no_pager,
+    )
 
 
 def _output_format(form: str | None, output: Path | None) -> str:
@@ -420,23 +309,3 @@ def _refuse_unused(chosen: Report, given: Mapping[str, str | None]) -> None:
                     )
                 )
             )
-
-
-def _refuse_missing(chosen: Report, arguments: Mapping[str, Any]) -> None:
-    """Refuse to run the user's own SQL while a parameter without a default has no value."""
-    for param in chosen.params:
-        if chosen.is_own and param.name not in arguments and param.default is None:
-            raise click.UsageError(
-                localized(
-                    tr(
-                        "{report}: :{parameter} has no value: add --set {parameter}=…",
-                        report=chosen.name,
-                        parameter=param.name,
-                    )
-                )
-            )
-
-
-def _without_bounds(columns: list[Column], rows: Any) -> tuple[list[Column], Any]:
-    kept = [i for i, c in enumerate(columns) if not re.search(r"_(min|max)(_|$)", c.name)]
-    return [columns[i] for i in kept], ([row[i] for i in kept] for row in rows)

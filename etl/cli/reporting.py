@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from etl.cli.common import json_option, print_json, print_lines, say
+from etl.cli.terminal import Screen, screen
 from etl.poll import SKEW_S
 from etl.texts import localized, tr
 from etl.units import DAY_S, HOUR_S
+
+if TYPE_CHECKING:
+    from etl.app import App
 
 
 @click.command()
@@ -35,10 +40,14 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
     app = ctx.obj.app()
     app.require_database()
     facts = read(app.database, app.now())
+    terminal = None if as_json else screen()
     if as_json:
         print_json(facts)
     else:
         say(tr("database: {database}", database=facts["database"]))
+    if terminal is not None and facts["polls"]:
+        print_lines(_screen_lines(app, facts, terminal))
+    elif not as_json:
         print_lines(_status_lines(facts))
     if limit_s is not None:
         polls = [Freshness(**poll) for poll in facts["polls"]]
@@ -49,16 +58,15 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
             ctx.exit(1)
 
 
-def _status_lines(state: dict[str, Any]) -> Any:
+def _status_lines(state: dict[str, Any]) -> Iterator[str]:
     for poll in state["polls"]:
-        fresh = tr("never complete") if poll["age_s"] is None else _ago(poll["age_s"])
         yield (
             tr(
                 "{account} {resource}: last complete {fresh}, last poll {last_outcome} at "
                 "{last_run_at}, {polls} polls, {failed} failed",
                 account=poll["account"],
                 resource=poll["resource"],
-                fresh=fresh,
+                fresh=_fresh(poll),
                 last_outcome=poll["last_outcome"],
                 last_run_at=poll["last_run_at"],
                 polls=poll["polls"],
@@ -80,17 +88,31 @@ def _status_lines(state: dict[str, Any]) -> Any:
                 gone=fleet["gone"],
             )
         )
-        if fleet["unreadable"]:
-            yield tr(
-                "  {unreadable} listed, but not understood: see table rejected_record",
-                unreadable=fleet["unreadable"],
-            )
-        if fleet["unknown_codes"]:
-            codes = ", ".join(map(str, fleet["unknown_codes"]))
-            yield tr(
-                "  unknown status codes {codes} count as not running: chenyu-etl codes set",
-                codes=codes,
-            )
+        yield from _codes_and_records(fleet)
+    yield from _troubles(state)
+    if not state["polls"]:
+        yield tr("nothing is synced yet: chenyu-etl sync")
+
+
+def _fresh(poll: dict[str, Any]) -> str:
+    return tr("never complete") if poll["age_s"] is None else _ago(poll["age_s"])
+
+
+def _codes_and_records(fleet: dict[str, Any]) -> Iterator[str]:
+    if fleet["unreadable"]:
+        yield tr(
+            "  {unreadable} listed, but not understood: see table rejected_record",
+            unreadable=fleet["unreadable"],
+        )
+    if fleet["unknown_codes"]:
+        codes = ", ".join(map(str, fleet["unknown_codes"]))
+        yield tr(
+            "  unknown status codes {codes} count as not running: chenyu-etl codes set",
+            codes=codes,
+        )
+
+
+def _troubles(state: dict[str, Any]) -> Iterator[str]:
     for row in state["doubled"]:
         yield tr("{what}; one key may be under both names", what=row["what"])
     for row in state["unread"]:
@@ -115,8 +137,44 @@ def _status_lines(state: dict[str, Any]) -> Any:
             )
         )
         yield f"  {row['error']}"
-    if not state["polls"]:
-        yield tr("nothing is synced yet: chenyu-etl sync")
+
+
+def _screen_lines(app: App, state: dict[str, Any], terminal: Screen) -> Iterator[str]:
+    """Yield the state as a screen: what needs attention and what runs, then money, then polls."""
+    from etl import reports
+    from etl.cli import glance
+    from etl.history.days import Zone
+    from etl.page.facts import Choice
+    from etl.page.glance import look_once
+
+    look = terminal.look()
+    choice = Choice(*reports.day_range(None, None, app.today()))
+    zone = Zone(app.stored_timezone())
+    seen = look_once(app.database, choice, zone, app.now(), look.lang)
+    others = [text for fleet in state["fleet"] for text in _codes_and_records(fleet)]
+    yield from glance.notice_lines(seen.notices, [*others, *_troubles(state)], look)
+    yield ""
+    yield from glance.running_lines(seen.facts, look)
+    yield ""
+    yield from glance.month_lines(seen, look)
+    yield ""
+    yield from glance.balance_lines(seen.facts, look)
+    yield ""
+    yield from glance.poll_lines([_poll_words(poll) for poll in state["polls"]], look)
+
+
+def _poll_words(poll: dict[str, Any]) -> tuple[str, str, bool]:
+    """Return the account of a poll, its words, and whether the newest one was not whole."""
+    is_wrong = poll["age_s"] is None or poll["last_outcome"] in ("failed", "partial")
+    text = tr("{resource} {fresh}", resource=poll["resource"], fresh=_fresh(poll))
+    if is_wrong:
+        text = tr(
+            "{resource} {fresh}, last {outcome}",
+            resource=poll["resource"],
+            fresh=_fresh(poll),
+            outcome=poll["last_outcome"],
+        )
+    return poll["account"], str(localized(text)), is_wrong
 
 
 def _ago(age_s: int) -> str:

@@ -16,7 +16,6 @@ from etl.cli.common import (
     NamedPath,
     account_option,
     fail,
-    is_terminal,
     json_option,
     prepare_database,
     print_json,
@@ -25,6 +24,7 @@ from etl.cli.common import (
     say_database,
     setting_variables,
 )
+from etl.cli.progress import progress_bar
 from etl.errors import ErrorKind
 from etl.texts import localized, tr
 
@@ -99,9 +99,11 @@ def sync(
         for watched in app.settings.accounts:
             watched.key(app.environ)  # a missing key is said before anything is done
         say_database(app, is_new=prepare_database(app))
-        for result in polling.sync_all(app, resources, _progress() if is_terminal() else None):
-            results.append(result)
-            _say_result(result)
+        # pages of one resource after the other
+        with progress_bar(tr("reading pages")) as bar:
+            for result in polling.sync_all(app, resources, bar):
+                results.append(result)
+                _say_result(result)
     # after failed polls too: a stale file would go on saying that all is well
     if metrics_file is not None:
         from etl.service.metrics import write_textfile
@@ -150,9 +152,9 @@ def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -
     from etl.demo import Demo
 
     run = Demo(Path(output), days, instances, seed, interval_min)
-    with click.progressbar(length=run.polls, label="polling", hidden=not is_terminal()) as bar:
-        for _ in run.polls_done():
-            bar.update(1)
+    with progress_bar(tr("polling")) as bar:
+        for number in run.polls_done():
+            bar(number + 1, run.polls)
     print_lines(run.summary())
     run.app.close()
 
@@ -175,8 +177,8 @@ def replay(ctx: click.Context, files: tuple[str, ...]) -> None:
     refuse_unreadable(files)  # before a mistyped name begins a new, empty history
     app = ctx.obj.app()
     say_database(app, is_new=prepare_database(app))
-    with click.progressbar(length=0, label="replaying", hidden=not is_terminal()) as bar:
-        tally = replay_files(app.database, files, bar.update, now=app.now())
+    with progress_bar(tr("replaying polls")):
+        tally = replay_files(app.database, files, now=app.now())
     say(
         tr(
             "{applied} polls applied, {skipped} not newer, {damaged} damaged lines skipped",
@@ -276,19 +278,6 @@ def _examine_billing(
         )
     elif any(lesson.judgement.is_clear for lesson in lessons):
         say(tr("nothing was changed; to charge by it: chenyu-etl doctor billing --accept"))
-
-
-def _progress() -> Any:
-    def show(pages: int, expected: int | None) -> None:
-        of = f" of {expected}" if expected else ""
-        # a listing of one page is over before anybody reads it
-        if pages > 1:
-            click.echo(f"\r{pages}{of} pages", err=True, nl=False)
-            if pages == expected:
-                # the line is wiped: the result follows, and a log of the terminal keeps no progress
-                click.echo("\r\033[K", err=True, nl=False)
-
-    return show
 
 
 def _say_result(result: Result) -> None:

@@ -14,6 +14,7 @@ from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports import plain
 from etl.reports.render.parquet import pyarrow
+from etl.steps import report_steps
 from etl.texts import tr
 from etl.units import HOUR_S
 
@@ -83,11 +84,21 @@ def export_focus(
         columns, rows_found = known.exports.focus(month, account)
         kept = [i for i, name in enumerate(columns) if name not in _later_than(version)]
         names = [columns[i] for i in kept]
-        batches = ([_typed(names, [row[i] for i in kept]) for row in batch] for batch in rows_found)
+        typed = ([_typed(names, [row[i] for i in kept]) for row in batch] for batch in rows_found)
+        batches = _counted(typed)
         write = _write_parquet if ending == ".parquet" else _write_csv
         rows = write(file, names, batches)
         unpriced_s = known.exports.unpriced_s(month, account)
         return FocusExport(rows, round(unpriced_s / HOUR_S, 2))
+
+
+def _counted(batches: Batches) -> Batches:
+    """Yield batches; report how many rows were taken."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += len(batch)
+        report_steps(done, None)
 
 
 def decimal(value: Any) -> str:

@@ -22,6 +22,7 @@ from etl import __version__, paths, store
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports.render.parquet import array, arrow_type, pyarrow
+from etl.steps import report_steps
 from etl.store import views
 from etl.store.exports import Batch, ExportsReader
 from etl.tables.exported import Exported, exported, kind
@@ -66,11 +67,12 @@ def export_parquet(
     try:
         shutil.rmtree(stage, ignore_errors=True)
         stage.mkdir(parents=True)
-        done = []
+        done: list[WrittenTable] = []
         # one transaction for all tables: they join
         with store.reading(database) as known:
             for table in TABLES:
-                done.append(_export(known.exports, table, stage, period))
+                before = sum(earlier.rows for earlier in done)
+                done.append(_export(known.exports, table, stage, period, before))
                 yield done[-1]
             zone = known.exports.timezone()
         _describe(stage, done, zone, period)
@@ -87,7 +89,10 @@ def export_parquet(
                 folder.rmdir()
 
 
-def _export(known: ExportsReader, table: Exported, stage: Path, period: str) -> WrittenTable:
+def _export(
+    known: ExportsReader, table: Exported, stage: Path, period: str, before: int
+) -> WrittenTable:
+    """Write one table, after `before` rows of others."""
     room = stage / table.name
     room.mkdir()
     rows = files = 0
@@ -97,6 +102,7 @@ def _export(known: ExportsReader, table: Exported, stage: Path, period: str) -> 
             partition.mkdir(exist_ok=True)
             rows += _write_partition(partition / "part-0.parquet", table, batches)
             files += 1
+            report_steps(before + rows, None)
     # a table without rows still has a file, so that its columns can be read
     if not files:
         _write_partition(room / "part-0.parquet", table, [(known.columns(table.name), [])])

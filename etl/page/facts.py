@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
@@ -115,8 +115,10 @@ def report_queries(choice: Choice) -> dict[str, ReportQuery]:
     }
 
 
-def gather(database: Database, choice: Choice, zone: Zone, now: Instant) -> Facts:
-    """Read every report that the page shows."""
+def gather(
+    database: Database, choice: Choice, zone: Zone, now: Instant, only: Collection[str] = ()
+) -> Facts:
+    """Read every report that the page shows, or only these."""
     period: Mapping[str, Any] = {
         "from_day": choice.from_day,
         "to_day": choice.to_day,
@@ -131,6 +133,7 @@ def gather(database: Database, choice: Choice, zone: Zone, now: Instant) -> Fact
     tables = {
         key: _read_table(database, asked, {**period, **asked.arguments}, now)
         for key, asked in report_queries(choice).items()
+        if not only or key in only
     }
     if choice.project is not None:
         tables = dict(_of_project(tables, choice.project))

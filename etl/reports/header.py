@@ -3,7 +3,8 @@
 `-- @param NAME MEANING` declares a parameter; at the end of the meaning `[a, b, c]` names the values it
 can take, the first of them the default, and `[= 12]` a default among any values.
 `-- @column NAME {unit=h, total} MEANING` documents a column: its unit, its kind (one of `int`, `number`,
-`instant`, `day`; a unit makes it a number, nothing makes it text), and whether its sum means something.
+`instant`, `day`; a unit makes it a number, nothing makes it text), whether its sum means something
+(`total`), and whether a narrow screen drops others first (`keep`).
 `-- @observes RESOURCE` names the resource whose polls it rests on, if that is not `instances`. The rest
 of the comment is the description of the report.
 
@@ -216,12 +217,13 @@ def _parse_column(report: str, name: str, value: str | None, about: str) -> Colu
         kind,
         is_total="total" in flags,
         about_zh=about_zh,
+        is_kept="keep" in flags,
     )
 
 
 def _refuse_unknown_words(report: str, column: str, words: Sequence[str]) -> None:
     for word in words:
-        if word not in (*KINDS, "total", "zh", "unit"):
+        if word not in (*KINDS, "total", "keep", "zh", "unit"):
             raise SettingsError(
                 tr(
                     "{report}: column {column} says {word!r}",
@@ -230,6 +232,7 @@ def _refuse_unknown_words(report: str, column: str, words: Sequence[str]) -> Non
                     word=word,
                 ),
                 advice=tr(
-                    "a column can say zh=, unit=, total and one of {kinds}", kinds=", ".join(KINDS)
+                    "a column can say zh=, unit=, total, keep and one of {kinds}",
+                    kinds=", ".join(KINDS),
                 ),
             )

@@ -16,6 +16,7 @@ from etl.money.charging import ChargingModel
 from etl.money.periods import FOREVER
 from etl.money.tariffs import Override
 from etl.poll import Instant
+from etl.steps import report_steps
 from etl.store.account import Reader, Tx
 from etl.store.costs import MODEL_SETTINGS, charging_model
 from etl.store.monthly import AccountKey, MonthsReader, MonthsWriter
@@ -178,9 +179,13 @@ class BooksWriter(MonthsWriter, BooksReader):
     def replace_rules(self, chosen: Sequence[Rule], batches: Sequence[InstanceBatch]) -> None:
         """Replace all rules; `batches` are all instances, as `batches()` gives them."""
         write_rules(self._database, self._conn, chosen)
+        total = sum(len(batch.labels) for batch in batches)
+        done = 0
         for batch in batches:
             tx = Tx(self._database, self._conn, batch.account.account_id)
             tx.deriver().allocate_anew(list(batch.labels), batch.labels)
+            done += len(batch.labels)
+            report_steps(done, total)
 
     def replace_budgets(self, chosen: Sequence[MonthlyBudget]) -> None:
         """Replace all budgets."""

@@ -9,10 +9,10 @@
 -- @column owner {text} who it is for
 -- @column cost_centre {text} cost centre
 -- @column instances {int} instances
--- @column estimated_yuan {unit=yuan, total} cost by the best estimate
+-- @column estimated_yuan {unit=yuan, total, keep} cost by the best estimate
 -- @column estimated_yuan_min {unit=yuan, total} at least
 -- @column estimated_yuan_max {unit=yuan, total} at most
--- @column billed_yuan {unit=yuan, total} of the bill, attributed
+-- @column billed_yuan {unit=yuan, total, keep} of the bill, attributed
 -- @column cash_yuan {unit=yuan, total} of it, from the balance
 -- @column card_yuan {unit=yuan, total} of it, from compute cards
 WITH unseen AS unseen_in_period(),

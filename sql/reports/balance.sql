@@ -13,10 +13,10 @@
 -- @column added_yuan {unit=yuan} recharged; face amounts of new cards
 -- @column billed_yuan {unit=yuan} charged
 -- @column unexplained_yuan {unit=yuan} what does not add up
--- @column closing_yuan {unit=yuan} at the end of the period, or now
+-- @column closing_yuan {unit=yuan, keep} at the end of the period, or now
 -- @column burn_now_yuan {unit=yuan} what runs now costs a day
 -- @column burn_7d_yuan {unit=yuan} charged a day over seven days, or those of them that are known; empty: less than a day is
--- @column days_left {unit=d} until it is used up
+-- @column days_left {unit=d, keep} until it is used up
 -- @column expires {instant} when the next card expires that has something left, UTC
 -- @column expiring_yuan {unit=yuan} what is left on it
 WITH sums AS balance_of_period(),

@@ -9,7 +9,7 @@
 -- @column settle_start_at {instant} start of the window that it settles, UTC
 -- @column settle_end_at {instant} its end, UTC
 -- @column channel {text} balance or card
--- @column amount_yuan {unit=yuan, total} charged
+-- @column amount_yuan {unit=yuan, total, keep} charged
 -- @column state {text} awaiting confirmation: no longer listed by the source, counts until a second whole reading lacks it too; else empty
 -- @column remark {text} the source's words
 SELECT

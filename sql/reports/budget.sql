@@ -5,10 +5,10 @@
 -- @param to_day any day of the last month
 -- @column month {text} month
 -- @column scope {text} project or account
--- @column name {text} of the project or account
+-- @column name {text, keep} of the project or account
 -- @column budget_yuan {unit=yuan} budget; empty: none
--- @column spent_yuan {unit=yuan} spent so far
--- @column used_percent {unit=%} share of the budget that is spent
+-- @column spent_yuan {unit=yuan, keep} spent so far
+-- @column used_percent {unit=%, keep} share of the budget that is spent
 -- @column projected_yuan {unit=yuan} spent at the month's end, if it goes on as it did
 -- @column projected_percent {unit=%} projected cost as a share of the budget
 WITH costs AS (

@@ -8,10 +8,10 @@
 -- @column title {text} its name
 -- @column card_no {text} the last characters of its number
 -- @column bound_at {instant} when it was bound to the account, UTC
--- @column expires_at {instant} when it expires, UTC
+-- @column expires_at {instant, keep} when it expires, UTC
 -- @column face_yuan {unit=yuan, total} face value
 -- @column sale_yuan {unit=yuan, total} what was paid for it
--- @column left_yuan {unit=yuan, total} what is left on it
+-- @column left_yuan {unit=yuan, total, keep} what is left on it
 -- @column spent_yuan {unit=yuan, total} what was spent of it
 -- @column spent_cost_yuan {unit=yuan, total} the spent part at the price paid for the card
 -- @column state {text} valid, used up or expired

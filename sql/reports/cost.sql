@@ -11,7 +11,7 @@
 -- @column what {text} what the line is about
 -- @column instance_uuid {text} identity, by instance
 -- @column gpu_hours {unit=card-h, total} card-hours, estimate
--- @column cost_yuan {unit=yuan, total} estimate
+-- @column cost_yuan {unit=yuan, total, keep} estimate
 -- @column cost_yuan_min {unit=yuan, total} at least
 -- @column cost_yuan_max {unit=yuan, total} at most
 -- @column list_yuan {unit=yuan, total} the cost of this usage at list prices

@@ -5,12 +5,12 @@
 -- @param to_day last day
 -- @column day {day} day of the reporting time zone
 -- @column account {text} the account's name
--- @column title {text} the user's name for the instance
+-- @column title {text, keep} the user's name for the instance
 -- @column project {text} the project that pays; empty: no rule matches
 -- @column owner {text} who it is for; empty: no rule matches
 -- @column gpu_name {text} GPU model
--- @column gpu_hours {unit=card-h, total} card-hours, estimate
--- @column cost_yuan {unit=yuan, total} estimate
+-- @column gpu_hours {unit=card-h, total, keep} card-hours, estimate
+-- @column cost_yuan {unit=yuan, total, keep} estimate
 -- @column cost_yuan_min {unit=yuan, total} at least
 -- @column cost_yuan_max {unit=yuan, total} at most
 -- @column unpriced_hours {unit=h, total} hours charged at a price that is not known

@@ -7,8 +7,8 @@
 -- @column account {text} the account's name
 -- @column not_before {instant} it happened after this moment, UTC
 -- @column not_after {instant} and not later than this, UTC
--- @column event {text} what happened
--- @column title {text} the user's name for the instance
+-- @column event {text, keep} what happened
+-- @column title {text, keep} the user's name for the instance
 -- @column was {text} from what
 -- @column became {text} to what
 -- @column cause {text} why it stopped, if known: timer or image_saved

@@ -8,7 +8,7 @@
 -- @column title {text} the user's name for the instance
 -- @column started_at {instant} when the boot began, UTC
 -- @column over_at {instant} it was over not later than this, UTC; empty: it goes on
--- @column minutes {unit=min, int} at most so many minutes
+-- @column minutes {unit=min, int, keep} at most so many minutes
 -- @column seen {text} booting (seen to boot, then off), still booting, or afterwards (stopped abnormally between two polls)
 -- @column state_after {text} the state seen next; empty: started anew, or still booting
 -- @column gpu_nums {int} number of GPUs

@@ -7,12 +7,12 @@
 -- @param hours what counts as running for long, hours [= 12]
 -- @column account {text} the account's name
 -- @column title {text} the user's name for the instance
--- @column suspect {int} 1 if it runs now without a timer for at least that long
+-- @column suspect {int, keep} 1 if it runs now without a timer for at least that long
 -- @column running_hours {unit=h} hours of the run that goes on now
 -- @column timer {instant} when it will be shut down, UTC; empty: no timer, or it does not run
 -- @column owner {text} who it is for
 -- @column project {text} project that pays
--- @column yuan_per_hour {unit=yuan, total} what it costs an hour while it runs; empty: not running, or not known
+-- @column yuan_per_hour {unit=yuan, total, keep} what it costs an hour while it runs; empty: not running, or not known
 -- @column hours {unit=h, total} hours of running time in the period
 -- @column night_hours {unit=h, total} of them between 0 and 8 o'clock
 -- @column weekend_hours {unit=h, total} of them on Saturday and Sunday

@@ -5,11 +5,11 @@
 -- @column state {text} meaning of the status code
 -- @column gpu {text} number and model of its GPUs
 -- @column running_since {instant} start of the current run, UTC
--- @column hours {unit=h} hours since then, up to the newest complete poll
+-- @column hours {unit=h, keep} hours since then, up to the newest complete poll
 -- @column timer {instant} when it will be shut down, UTC; empty: never
 -- @column owner {text} who it is for
 -- @column project {text} project that pays
--- @column yuan_per_hour {unit=yuan, total} what it costs an hour while it runs; empty: not running, or not known
+-- @column yuan_per_hour {unit=yuan, total, keep} what it costs an hour while it runs; empty: not running, or not known
 -- @column image {text} image and tag
 -- @column instance_uuid {text} identity
 -- @column as_of {instant} start of the newest complete poll, UTC

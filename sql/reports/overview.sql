@@ -6,11 +6,11 @@
 -- @column account {text} the account's name
 -- @column project {text} the project that pays; (no rule): none
 -- @column gpu_hours {unit=card-h, total} card-hours, estimate
--- @column cost_yuan {unit=yuan, total} estimate
+-- @column cost_yuan {unit=yuan, total, keep} estimate
 -- @column before_yuan {unit=yuan, total} of as many days before the period
--- @column change_yuan {unit=yuan, total} the difference
+-- @column change_yuan {unit=yuan, total, keep} the difference
 -- @column budget_yuan {unit=yuan} the project's budget of the month of the last day; empty: none
--- @column used_percent {unit=%} spent of it in that month
+-- @column used_percent {unit=%, keep} spent of it in that month
 -- @column settled_percent {unit=%} share of the period's cost that the bill has settled
 WITH days AS (
     SELECT c.day, 1 AS is_now

@@ -13,8 +13,8 @@
 -- @column estimated_yuan {unit=yuan, total} cost by the best estimate
 -- @column estimated_yuan_min {unit=yuan, total} at least
 -- @column estimated_yuan_max {unit=yuan, total} at most
--- @column difference_yuan {unit=yuan, total} billed less estimated
--- @column cause {text} within_bounds, correction, unsettled, no_instance, prepaid, unread, price, coverage_gap, unexplained
+-- @column difference_yuan {unit=yuan, total, keep} billed less estimated
+-- @column cause {text, keep} within_bounds, correction, unsettled, no_instance, prepaid, unread, price, coverage_gap, unexplained
 -- @column awaiting_yuan {unit=yuan, total} of the bill, lines that the source no longer lists; one more whole reading and they count no longer
 -- @column no_instance_yuan {unit=yuan, total} of the bill, what no usage explains
 -- @column settled_percent {unit=%} share of the time that the bill reaches

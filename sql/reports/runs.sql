@@ -7,13 +7,13 @@
 -- @column title {text} the user's name for the instance
 -- @column started_at {instant} when it began, UTC
 -- @column ended_at {instant} when it ended by the best estimate, UTC; empty: it runs
--- @column hours {unit=h, total} how long it ran; up to the newest complete poll while it runs
+-- @column hours {unit=h, total, keep} how long it ran; up to the newest complete poll while it runs
 -- @column hours_min {unit=h, total} at least
 -- @column hours_max {unit=h, total} at most; up to now while it runs
 -- @column gpu_nums {int} number of GPUs
 -- @column gpu_name {text} GPU model
 -- @column gpu_hours {unit=card-h, total} card-hours
--- @column cost_yuan {unit=yuan, total} what it cost, estimate by what is known today; empty: paid ahead, or a price of that time is not known
+-- @column cost_yuan {unit=yuan, total, keep} what it cost, estimate by what is known today; empty: paid ahead, or a price of that time is not known
 -- @column evidence {text} observed, booting (not seen up), unseen_run (between two polls), unknown_start or gone
 -- @column instance_uuid {text} identity
 SELECT

@@ -14,7 +14,7 @@
 -- @column estimated_yuan {unit=yuan, total} cost by the best estimate
 -- @column estimated_yuan_min {unit=yuan, total} at least
 -- @column estimated_yuan_max {unit=yuan, total} at most
--- @column difference_yuan {unit=yuan, total} billed less estimated
+-- @column difference_yuan {unit=yuan, total, keep} billed less estimated
 WITH unseen AS unseen_in_period(),
 lines AS (
     -- all lines of a window are cut into the same days, so each day of it counts them all

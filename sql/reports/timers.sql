@@ -4,16 +4,16 @@
 -- @param timer only those whose timer is [any, none, set, overdue, unknown]
 -- @column account {text} the account's name
 -- @column title {text} the user's name for the instance
--- @column timer {text} none, set, overdue, or unknown: on, at a time that is no time
+-- @column timer {text, keep} none, set, overdue, or unknown: on, at a time that is no time
 -- @column shutdown_time {instant} when it will be shut down, UTC
 -- @column hours_left {unit=h} hours until then
 -- @column running_since {instant} start of the current run, UTC
--- @column hours {unit=h} hours since then
+-- @column hours {unit=h, keep} hours since then
 -- @column gpu_nums {int, total} number of GPUs
 -- @column gpu_name {text} GPU model
 -- @column owner {text} who it is for
 -- @column project {text} project that pays
--- @column yuan_per_hour {unit=yuan, total} what it costs an hour while it runs; empty: not running, or not known
+-- @column yuan_per_hour {unit=yuan, total, keep} what it costs an hour while it runs; empty: not running, or not known
 -- @column instance_uuid {text} identity
 -- @column as_of {instant} start of the newest complete poll, UTC
 WITH running AS (

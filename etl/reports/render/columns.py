@@ -19,7 +19,8 @@ UNITS: Final = ("yuan", "h", "card-h", "d", "min", "s")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. `kind` is one of `KINDS`, or empty if undeclared; `is_total`: its sum has a meaning.
+    """A column. `kind` is one of `KINDS`, or empty if undeclared; `is_total`: its sum has a meaning;
+    `is_kept`: a narrow screen drops others first.
 
     `report`: the report of ours that it belongs to, whose words the catalogs translate; a report of the
     user's says in its header what its columns are called and mean in Chinese (`zh`, `about_zh`).
@@ -33,6 +34,7 @@ class Column:
     is_total: bool = False
     about_zh: str = ""
     report: str = ""
+    is_kept: bool = False
 
     def meaning(self, lang: str = ENGLISH) -> str:
         """Return its meaning in a language; in English if there is no Chinese."""
@@ -44,9 +46,13 @@ class Column:
         own = self.zh if lang == "zh" else ""
         return own or (heading_text(self.name, self.report, lang) if self.report else self.name)
 
+    def unit_word(self, lang: str = ENGLISH) -> str:
+        """Return its unit for people; empty if it has none."""
+        return term("unit", self.unit).in_language(lang) if self.unit in UNITS else self.unit
+
     def full_heading(self, lang: str = ENGLISH) -> str:
         """Return its name for people, with the unit if there is one."""
-        unit = term("unit", self.unit).in_language(lang) if self.unit in UNITS else self.unit
+        unit = self.unit_word(lang)
         return f"{self.heading(lang)} ({unit})" if unit else self.heading(lang)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
-from unicodedata import combining, east_asian_width
+from unicodedata import category, east_asian_width
 
 from etl.reports.render.columns import Column, Rows, column_total
 from etl.texts import tr
@@ -20,7 +20,7 @@ def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[s
         return
     numeric = [_is_numeric(table, i) for i in range(len(columns))]
     head = [column.full_heading(lang) for column in columns]
-    foot = _totals(columns, table, lang)
+    foot = totals(columns, table, lang)
     cells = [[_shortened(printable(value)) for value in row] for row in [*table, *foot]]
     widths = [max(width(c[i]) for c in [head, *cells]) for i in range(len(columns))]
     rule = "  ".join("-" * w for w in widths)
@@ -51,7 +51,7 @@ def printable(value: Any) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
-def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) -> list[list[Any]]:
+def totals(columns: Sequence[Column], table: Sequence[Sequence[Any]], lang: str) -> list[list[Any]]:
     """Return a last row with the sums of columns that add up; none for a single row."""
     # a sum of one row would repeat it
     if len(table) < 2:
@@ -68,7 +68,7 @@ def _totals(columns: Sequence[Column], table: list[Sequence[Any]], lang: str) ->
     return [sums]
 
 
-def _is_numeric(table: list[Sequence[Any]], i: int) -> bool:
+def _is_numeric(table: Sequence[Sequence[Any]], i: int) -> bool:
     present = [row[i] for row in table if row[i] is not None]
     return bool(present) and all(isinstance(value, int | float) for value in present)
 
@@ -82,7 +82,8 @@ def _row_line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]
 
 
 def _width(character: str) -> int:
-    if combining(character):
+    # not by the combining class, which is 0 for marks that enclose and for variation selectors
+    if category(character) in ("Mn", "Me"):
         return 0
     # ambiguous ones count as one: so do terminals outside of old Chinese code pages
     return 2 if east_asian_width(character) in "WF" else 1
