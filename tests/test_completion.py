@@ -141,7 +141,7 @@ def test_headers_are_read_as_their_owner_reads_them(name: str) -> None:
     ctx.params["name"] = name
     chosen = reports.load_report(name)
     listed = {p.name: list(p.choices) for p in chosen.params}
-    assert completion._choices(ctx) == listed
+    assert completion._values_of_parameters(ctx) == listed
     assert completion.complete_columns(ctx, report.params[0], "") == sorted(chosen.columns)
 
 

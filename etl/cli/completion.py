@@ -27,7 +27,7 @@ def complete_report(ctx: click.Context, param: click.Parameter, incomplete: str)
     """Complete the name of a report."""
     from etl.paths import REPORTS
 
-    return _beginning(incomplete, [*(path.stem for path in REPORTS.glob("*.sql")), OF_MONTHS])
+    return _completed(incomplete, [*(path.stem for path in REPORTS.glob("*.sql")), OF_MONTHS])
 
 
 def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -35,23 +35,23 @@ def complete_columns(ctx: click.Context, param: click.Parameter, incomplete: str
     before, comma, last = incomplete.rpartition(",")
     taken = set(before.split(","))
     free = [name for name in _COLUMN.findall(_header(ctx)) if name not in taken]
-    return [f"{before}{comma}{name}" for name in _beginning(last, free)]
+    return [f"{before}{comma}{name}" for name in _completed(last, free)]
 
 
 def complete_choice(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the value of the parameter of a report that an option stands for."""
-    return _beginning(incomplete, _choices(ctx).get(str(param.name), []))
+    return _completed(incomplete, _values_of_parameters(ctx).get(str(param.name), []))
 
 
 def complete_parameter(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete NAME=VALUE of a parameter of a report."""
     spelled = [
         f"{name}={value}"
-        for name, values in _choices(ctx).items()
+        for name, values in _values_of_parameters(ctx).items()
         for value in values or [""]
         if name not in ("account", "from_day", "to_day", "by", "event")
     ]
-    return _beginning(incomplete, spelled)
+    return _completed(incomplete, spelled)
 
 
 def complete_account(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -59,14 +59,14 @@ def complete_account(ctx: click.Context, param: click.Parameter, incomplete: str
     from etl.names import ACCOUNTS, known_names
 
     url, configured = _settings(ctx)
-    return _beginning(incomplete, {*configured, *known_names(url, ACCOUNTS)})
+    return _completed(incomplete, {*configured, *known_names(url, ACCOUNTS)})
 
 
 def complete_project(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Complete the name of a project that a rule names."""
     from etl.names import PROJECTS, known_names
 
-    return _beginning(incomplete, known_names(_settings(ctx)[0], PROJECTS))
+    return _completed(incomplete, known_names(_settings(ctx)[0], PROJECTS))
 
 
 def complete_period(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -93,7 +93,7 @@ def _months(first: str, last: str) -> Iterator[str]:
         month = month.following()
 
 
-def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
+def _completed(incomplete: str, words: Iterable[str]) -> list[str]:
     return sorted(word for word in words if word.startswith(incomplete))
 
 
@@ -115,7 +115,7 @@ def _header(ctx: click.Context) -> str:
         return ""
 
 
-def _choices(ctx: click.Context) -> dict[str, list[str]]:
+def _values_of_parameters(ctx: click.Context) -> dict[str, list[str]]:
     """Return the values of each parameter of the report, none for those that take any."""
     return {
         name: [] if values.startswith("=") else [v.strip() for v in values.split(",") if v.strip()]

@@ -28,10 +28,10 @@ def month_lines(glance: Glance, look: Look) -> Iterator[str]:
     from etl.reports.render.spark import spark
 
     facts = glance.facts
-    yield _title(tr("COST"), _period(facts), look)
+    yield _section(tr("COST"), _period(facts), look)
     cost, before = facts["cost"], facts["cost_before"]
     low, high = cost.total("cost_yuan_min"), cost.total("cost_yuan_max")
-    bounds = tr("between {low} and {high}", low=_money(low), high=_money(high))
+    bounds = tr("between {low} and {high}", low=_with_thousands(low), high=_with_thousands(high))
     yield _figure(tr("estimate"), _yuan(cost.total("cost_yuan")), bounds, look)
     was_seen = facts.observed is not None and (
         facts.zone.local_date(facts.observed[0]).isoformat() <= facts.before[1]
@@ -39,9 +39,11 @@ def month_lines(glance: Glance, look: Look) -> Iterator[str]:
     if was_seen:
         days = tr("{first} to {last}", first=facts.before[0], last=facts.before[1])
         yield _figure(tr("before"), _yuan(before.total("cost_yuan")), days, look)
-    hours = tr("{hours} GPU hours", hours=_money(cost.total("gpu_hours")))
+    hours = tr("{hours} GPU hours", hours=_with_thousands(cost.total("gpu_hours")))
     unpriced = cost.total("unpriced_hours")
-    remark = tr("{hours} h without a known price", hours=_money(unpriced)) if unpriced else ""
+    remark = (
+        tr("{hours} h without a known price", hours=_with_thousands(unpriced)) if unpriced else ""
+    )
     yield _figure(tr("usage"), hours, remark, look)
     known = [value for value in glance.daily if value is not None]
     if known:
@@ -54,7 +56,7 @@ def balance_lines(facts: Facts, look: Look) -> Iterator[str]:
     rows = [row for row in facts["balance"].rows if row["channel"] == "all"]
     if not rows:
         return
-    yield _title(tr("BALANCE"), "", look)
+    yield _section(tr("BALANCE"), "", look)
     for row in rows:
         left, days = row["closing_yuan"], row["days_left"]
         lasts = tr("nothing runs that uses it up")
@@ -70,7 +72,7 @@ def running_lines(facts: Facts, look: Look) -> Iterator[str]:
 
     table = facts["now"]
     running = [row for row in table.rows if row["running_since"] is not None]
-    yield _title(tr("RUNNING NOW"), _sum_of_running(running), look)
+    yield _section(tr("RUNNING NOW"), _sum_of_running(running), look)
     columns = [c for name in RUNNING_COLUMNS for c in table.columns if c.name == name]
     rows = [[row[c.name] for c in columns] for row in running[:MOST_RUNNING]]
     if not rows:
@@ -93,7 +95,7 @@ def notice_lines(
 ) -> Iterator[str]:
     """Yield what needs a person, what costs money now first and with an exclamation mark."""
     listed = [*notices, *((False, str(localized(text)).strip()) for text in others)]
-    yield _title(tr("NEEDS ATTENTION"), "" if listed else tr("nothing"), look)
+    yield _section(tr("NEEDS ATTENTION"), "" if listed else tr("nothing"), look)
     for is_urgent, text in listed:
         mark = look.paint("bad", "!") if is_urgent else look.paint("odd", "-")
         first, *rest = _wrapped(text, look)
@@ -103,14 +105,14 @@ def notice_lines(
 
 def poll_lines(polls: Sequence[tuple[str, str, bool]], look: Look) -> Iterator[str]:
     """Yield the newest complete poll of each resource: account, words, whether something is wrong."""
-    yield _title(tr("LAST COMPLETE POLL"), "", look)
+    yield _section(tr("LAST COMPLETE POLL"), "", look)
     for account in dict.fromkeys(account for account, _, _ in polls):
         parts = [
             look.paint("bad", f"! {text}") if is_wrong else text
             for name, text, is_wrong in polls
             if name == account
         ]
-        label = _label(account)
+        label = _left_label(account)
         room = look.width - len(INDENT) - LABEL
         line = ""
         for part in parts:
@@ -130,7 +132,7 @@ def _visible(text: str) -> int:
     return width(re.sub(r"\x1b\[[0-9;]*m", "", text))
 
 
-def _title(title: str, beside: str, look: Look) -> str:
+def _section(title: str, beside: str, look: Look) -> str:
     words = look.paint("head", localized(title))
     return f"{words}  {localized(beside)}" if beside else words
 
@@ -151,10 +153,10 @@ def _figure(label: str, text: str, remark: str, look: Look) -> str:
     figure = str(localized(text))
     blank = " " * max(0, 18 - width(figure))
     beside = look.paint("faint", localized(remark)) if remark else ""
-    return f"{INDENT}{_label(printable(localized(label)))}{blank}{figure}  {beside}".rstrip()
+    return f"{INDENT}{_left_label(printable(localized(label)))}{blank}{figure}  {beside}".rstrip()
 
 
-def _label(text: str) -> str:
+def _left_label(text: str) -> str:
     from etl.reports.render import width
 
     return text + " " * max(1, LABEL - width(text))
@@ -174,9 +176,9 @@ def _wrapped(text: str, look: Look) -> list[str]:
     return textwrap.wrap(printable(text), room) or [""]
 
 
-def _money(amount: float) -> str:
+def _with_thousands(amount: float) -> str:
     return f"{amount:,.2f}"
 
 
 def _yuan(amount: float) -> str:
-    return tr("{amount} yuan", amount=_money(amount))
+    return tr("{amount} yuan", amount=_with_thousands(amount))

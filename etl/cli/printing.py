@@ -228,7 +228,7 @@ def _wanted_columns(
 ) -> tuple[list[Column], Rows]:
     """Return the columns that were named, else all, without bounds if they were not asked for."""
     if wanted.names:
-        kept = [_named(columns, name) for name in wanted.names]
+        kept = [_column_named(columns, name) for name in wanted.names]
     elif wanted.has_bounds:
         return columns, rows
     else:
@@ -236,7 +236,7 @@ def _wanted_columns(
     return [columns[i] for i in kept], ([row[i] for i in kept] for row in rows)
 
 
-def _named(columns: Sequence[Column], name: str) -> int:
+def _column_named(columns: Sequence[Column], name: str) -> int:
     """Return the index of a column by its name or its heading on a screen."""
     from etl.reports.render.look import short_heading
 

@@ -76,7 +76,7 @@ def show_lines(
     if not may_page or len(whole) < terminal.height:
         print_lines(whole)
         return
-    _page("".join(f"{line}\n" for line in whole), is_wide)
+    _through_pager("".join(f"{line}\n" for line in whole), is_wide)
 
 
 def print_on_terminal(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
@@ -93,7 +93,7 @@ def print_on_terminal(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     return True
 
 
-def _page(text: str, is_wide: bool) -> None:
+def _through_pager(text: str, is_wide: bool) -> None:
     pager = os.environ.get("PAGER")
     # as git has it: an empty PAGER, or cat, means none
     if pager is not None and pager.strip() in ("", "cat"):

@@ -122,12 +122,12 @@ def last_days(
     day, value = names.index("day"), names.index(measure)
     sums: dict[tuple[Any, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for row in rows:
-        sums[tuple(_payer(key, row[i]) for key, i in zip(keys, at, strict=True))][row[day]] += (
-            row[value] or 0.0
-        )
+        sums[tuple(_payer_in_reports(key, row[i]) for key, i in zip(keys, at, strict=True))][
+            row[day]
+        ] += row[value] or 0.0
     return Days(last, is_seen, sums)
 
 
-def _payer(key: str, value: Any) -> Any:
+def _payer_in_reports(key: str, value: Any) -> Any:
     """Return who pays as reports that add up name it: they have a word for nobody."""
     return NOBODY if value is None and key in ("project", "owner") else value

@@ -17,7 +17,7 @@ def short_moments(kind: str, values: Sequence[Any], absent: str) -> tuple[list[s
     """
     spelled = [None if value is None else printable(value).replace("T", " ") for value in values]
     present = [text for text in spelled if text is not None]
-    zones = {_zone(kind, text) for text in present}
+    zones = {_written_zone(kind, text) for text in present}
     years = {text[:4] for text in present}
     zone = zones.pop() if len(zones) == 1 else None
     begin = 5 if len(years) == 1 else 0
@@ -28,7 +28,7 @@ def short_moments(kind: str, values: Sequence[Any], absent: str) -> tuple[list[s
     return cells, " ".join(filter(None, unit))
 
 
-def _zone(kind: str, text: str) -> str:
+def _written_zone(kind: str, text: str) -> str:
     """Return the time zone in which an instant is written."""
     if kind in ("day", LOCAL):
         return ""

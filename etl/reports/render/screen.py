@@ -98,7 +98,7 @@ class _Table:
     def of(
         cls, columns: Sequence[Column], rows: list[list[Any]], look: Look, shown: Rows | None
     ) -> _Table:
-        label, foot = _sums(columns, rows, look.lang)
+        label, foot = _sum_row(columns, rows, look.lang)
         words = rows if shown is None else [list(row) for row in shown]
         strips = _strips(columns, rows, [*words, *foot], look)
         may_drop = not (look.is_wide or look.is_chosen)
@@ -112,17 +112,17 @@ class _Table:
         kept = [self.strips[i] for i in self.room.widths]
         widths = list(self.room.widths.values())
         rule = look.paint("faint", (" " * GAP).join(look.signs.rule * w for w in widths))
-        yield from _head(kept, widths, look)
+        yield from _heading_lines(kept, widths, look)
         yield rule
         for number in range(self.count):
-            yield _line(kept, widths, number, look)
+            yield _cell_line(kept, widths, number, look)
         sums = [strip.cells[-1] for strip in kept] if self.has_sums else []
         if any(sums):
             yield rule
-            yield _join(_labelled(sums, self.label, widths), widths, kept, look, "sum")
+            yield _join(_with_sum_label(sums, self.label, widths), widths, kept, look, "sum")
 
 
-def _sums(
+def _sum_row(
     columns: Sequence[Column], rows: list[list[Any]], lang: str
 ) -> tuple[str, list[list[Any]]]:
     """Return the word for sums, and the row of them if there is one, without that word."""
@@ -132,7 +132,7 @@ def _sums(
     return foot[0][0], [[None, *foot[0][1:]]]
 
 
-def _labelled(sums: Sequence[str], label: str, widths: Sequence[int]) -> list[str]:
+def _with_sum_label(sums: Sequence[str], label: str, widths: Sequence[int]) -> list[str]:
     """Return the cells of sums, with their word in the first column that is free for it."""
     free = (i for i, text in enumerate(sums) if not text and widths[i] >= width(label))
     at = next(free, None)
@@ -153,7 +153,7 @@ def blocks(
     for number, (row, spoken) in enumerate(zip(rows, words, strict=True), 1):
         yield look.paint("head", f"{look.signs.rule} {number} {look.signs.rule * max(0, wide - 2)}")
         for column, name, value, word in zip(columns, names, row, spoken, strict=True):
-            text, style = _cell(column, value, word, look)
+            text, style = _styled_cell(column, value, word, look)
             unit = column.unit_word(look.lang) if value is not None else ""
             padded = name + " " * (wide - width(name) + GAP)
             yield f"{look.paint('faint', padded)}{look.paint(style, text)} {unit}".rstrip()
@@ -180,7 +180,9 @@ def _strip(column: Column, values: list[Any], words: list[Any], look: Look) -> S
     is_number = bool(present) and all(isinstance(value, int | float) for value in present)
     heading, unit = short_heading(column, look.lang), unit_below(column, look.lang)
     # the cells of sums have no value of their own, and are styled as a whole
-    made = [_cell(column, value, word, look) for value, word in zip(values, words, strict=False)]
+    made = [
+        _styled_cell(column, value, word, look) for value, word in zip(values, words, strict=False)
+    ]
     cells, styles = [text for text, _ in made], [style for _, style in made]
     is_moment = column.kind in ("instant", "day", LOCAL)
     if is_moment and not look.is_wide:
@@ -205,7 +207,7 @@ def _rank(column: Column, present: list[Any], count: int) -> Rank:
     return Rank.KEPT if column.is_kept else Rank.USUAL
 
 
-def _cell(column: Column, value: Any, word: Any, look: Look) -> tuple[str, str]:
+def _styled_cell(column: Column, value: Any, word: Any, look: Look) -> tuple[str, str]:
     """Return the text of a cell, and its style."""
     if value is None:
         return look.signs.absent, "faint"
@@ -257,7 +259,7 @@ def _easy(strip: Strip) -> int:
     return min(max(EASY_TEXT, widest + 1), WIDEST_TEXT)
 
 
-def _head(strips: Sequence[Strip], widths: Sequence[int], look: Look) -> Iterator[str]:
+def _heading_lines(strips: Sequence[Strip], widths: Sequence[int], look: Look) -> Iterator[str]:
     """Yield headings, broken at blanks so that all stand on the rule, and the units below them."""
     broken = [list(_broken(s.heading, w)) for s, w in zip(strips, widths, strict=True)]
     height = max(map(len, broken))
@@ -284,29 +286,29 @@ def _join(
     words: Sequence[str], widths: Sequence[int], strips: Sequence[Strip], look: Look, style: str
 ) -> str:
     parts = [
-        _padded(_cut(word, w, look), w, strip.is_right)
+        _aligned(_cut_to_width(word, w, look), w, strip.is_right)
         for word, w, strip in zip(words, widths, strips, strict=True)
     ]
     return look.paint(style, (" " * GAP).join(parts).rstrip())
 
 
-def _line(strips: Sequence[Strip], widths: Sequence[int], number: int, look: Look) -> str:
+def _cell_line(strips: Sequence[Strip], widths: Sequence[int], number: int, look: Look) -> str:
     """Return a line of cells; blanks are outside of styles, so that no colour fills them."""
     parts = []
     for strip, w in zip(strips, widths, strict=True):
-        text = _cut(strip.cells[number], w, look)
+        text = _cut_to_width(strip.cells[number], w, look)
         blank = " " * (w - width(text))
         painted = look.paint(strip.styles[number], text)
         parts.append(f"{blank}{painted}" if strip.is_right else f"{painted}{blank}")
     return (" " * GAP).join(parts).rstrip()
 
 
-def _padded(text: str, room: int, is_right: bool) -> str:
+def _aligned(text: str, room: int, is_right: bool) -> str:
     blank = " " * (room - width(text))
     return f"{blank}{text}" if is_right else f"{text}{blank}"
 
 
-def _cut(text: str, room: int, look: Look) -> str:
+def _cut_to_width(text: str, room: int, look: Look) -> str:
     """Return a text cut to a width, by columns and not by characters."""
     if width(text) <= room:
         return text
