@@ -9,22 +9,41 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from etl.dialect import Database
+from etl.dialect.rendering import expanded
 from etl.history.days import Zone
-from etl.reports.header import Report, load_report
+from etl.reports.header import Param, Report, load_report
 from etl.reports.notes import observed
 from etl.reports.render.columns import Column
 from etl.reports.running import run
 from etl.texts import ENGLISH, tr
 
 DAYS: Final = 14
+COST: Final = "cost_yuan"
 NOBODY: Final = "(no rule)"
 """Who pays in reports that add up, if no rule says so."""
 _INSTANCE: Final = (("instance_uuid",), ("instance_uuid",))
+_INSTANCE_AND_MODEL: Final = (("instance_uuid", "gpu_name"), ("instance_uuid", "gpu_name"))
+
+
+_HOURS: Final = Report(
+    "last-days",
+    "",
+    (Param("account", ""), Param("from_day", ""), Param("to_day", "")),
+    {},
+    expanded(
+        """
+        SELECT day, account, gpu_name, instance_uuid, hours(gpu_s) AS gpu_hours
+        FROM gpu_usage_instance_daily
+        WHERE in_period(day) AND account_chosen(account)
+        """
+    ),
+)
+"""Card-hours of running time; those of report `daily` are what is charged, time paid ahead included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Columns of a report that say which lines of report `daily` are about the same, and the measure."""
+    """Columns of a report, those of the days of the same lines, and the measure of these."""
 
     own: tuple[str, ...]
     daily: tuple[str, ...]
@@ -32,7 +51,7 @@ class Trend:
 
 
 def trend_of(report: Report, by: str | None) -> Trend | None:
-    """Return how the lines of a report are found in report `daily`; None if they are not in it."""
+    """Return how the days of a report's lines are found; None if its lines have none."""
     if report.is_own:
         return None
     param = report.param("by")
@@ -40,7 +59,7 @@ def trend_of(report: Report, by: str | None) -> Trend | None:
     keys = _KEYS.get(report.name, {}).get(by)
     if keys is None:
         return None
-    measure = "cost_yuan" if report.name in ("overview", "cost") else "gpu_hours"
+    measure = COST if report.name in ("overview", "cost") else "gpu_hours"
     return Trend(*keys, measure)
 
 
@@ -64,13 +83,13 @@ _KEYS: Final[
         "owner": _by("owner"),
         "model": _by("gpu_name"),
     },
-    "gpu-hours": {"model": _by("gpu_name", "gpu_name"), "instance": _INSTANCE},
+    "gpu-hours": {"model": _by("gpu_name", "gpu_name"), "instance": _INSTANCE_AND_MODEL},
     "uptime": {"instance": _INSTANCE, "gpu": _by("gpu_name")},
     "now": {None: _INSTANCE},
     "timers": {None: _INSTANCE},
     "idle": {None: _INSTANCE},
 }  # fmt: skip
-"""By report and what its lines are about: columns of the report, and of `daily`."""
+"""By report and what its lines are about: columns of the report, and of its days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +127,14 @@ class Days:
 def last_days(
     database: Database, zone: Zone, arguments: Mapping[str, Any], keys: Sequence[str], measure: str
 ) -> Days:
-    """Return the sums of a measure of report `daily`, up to `to_day` or the newest day that was seen."""
+    """Return the sums of `cost_yuan` or `gpu_hours`, up to `to_day` or the newest day that was seen."""
     account = arguments.get("account")
     seen = observed(database, account)
     is_seen = None if seen is None else (zone.local_date(seen[0]), zone.local_date(seen[1]))
     last = date.fromisoformat(str(arguments["to_day"]))
     # days that are to come, or that nobody has seen yet, say nothing
     last = last if is_seen is None else min(last, is_seen[1])
-    daily = load_report("daily")
+    daily = load_report("daily") if measure == COST else _HOURS
     period = {"from_day": (last - timedelta(days=DAYS - 1)).isoformat(), "to_day": last.isoformat()}
     names, rows = run(database, daily, {**period, "account": account, "now": arguments["now"]})
     at = [names.index(key) for key in keys]
