@@ -13,6 +13,7 @@ T = TypeVar("T")
 Spell = tuple[Instant, Instant]
 """From the first instant up to, not including, the second."""
 
+# the last second that Python can name
 FOREVER: Final = 253_402_300_799
 CREATED, BOOTING_FIRST, RUNNING, STOPPING, STOPPED = 0, 1, 2, 21, 22
 FAILED, BOOTING, RESTARTING = 23, 24, 27
@@ -76,6 +77,7 @@ class Run:
     def end(self) -> Instant | None:
         """Return when the run was stopped, by hand or by the timer then in force."""
         until = [timer.set_at for timer in self.timers[1:]] + [FOREVER]
+        # a timer that was set anew before it was due never went off
         due = (t.at for t, to in zip(self.timers, until, strict=False) if t.at and t.at <= to)
         return min((at for at in (self.stop, *due) if at is not None), default=None)
 

@@ -103,6 +103,7 @@ _FOLLOWING: Final = select(func.max(_bill.settle_end_at)).where(
 _JUDGED: Final = (
     select(_usage.settlements)
     .where(*_MINE, _usage.evidence == "observed", _usage.settlements.is_not(None))
+    # in one order also where stops are equally new, or the databases would judge others
     .order_by(_usage.ended_max.desc(), _usage.instance_uuid, _usage.usage_no)
     .limit(NEWEST)
 )
@@ -194,6 +195,7 @@ class SettlingReader(InstancesReader):
     ) -> Iterator[tuple[UnseenStop, Sequence[SettledWindow]]]:
         if not stops:
             return
+        # one query for all of them: each takes its windows from the list by their ends
         lower, upper = min(stop.lo_s for stop in stops), max(stop.hi_s for stop in stops)
         windows = settled_windows(self._ask(_ENDING, lower=lower, upper=upper))
         ends = [window.ends_s for window in windows]
@@ -223,6 +225,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
         instants. Estimates move to the ends of windows, or back; bounds stay.
         """
         until, (was_until, rule) = self._bill_until(), self._kept_rule()
+        # an account without a bill costs no query more
         if until is None and was_until is None:
             return
         if until == was_until and until is not None and lower > until:

@@ -126,6 +126,7 @@ class StatusReader(Subject):
                 _run.account_id,
                 _run.resource,
                 func.count(),
+                # a skipped one did not fail: another process polled
                 func.count().filter(_run.outcome == "failed"),
                 # by number, as an attempt of a wrong clock may lie in the future
                 func.max(_run.sync_run_id),
