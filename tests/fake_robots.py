@@ -67,7 +67,11 @@ class Robots:
             self.delay.wait(10)
         if self.answers:
             return self.answers.pop(0)
-        url, message = urlsplit(target), json.loads(body)
+        # what is no JSON is the file that a library makes of a text that is too long
+        is_json = headers.get("content-type", "").startswith("application/json")
+        url, message = urlsplit(target), json.loads(body) if is_json else {"file": body}
+        if not is_json:
+            return 400, b"a file"
         kinds = {
             "/open-apis": self._feishu,
             "/robot": self._dingtalk,
@@ -76,12 +80,19 @@ class Robots:
             "/discord": self._discord,
             "/bot": self._telegram,
             "/services": self._slack,
+            "/of-a-library": self._body_of_20_000,
+            "/push": self._bark,
             "/broken": self._broken,
+            "/": self._ntfy,
         }
         kind = next(kinds[start] for start in kinds if url.path.startswith(start))
         status, content = kind(url.query, message, body, headers)
         members = content if isinstance(content, dict) else {}
-        if 200 <= status < 300 and not any(members.get(k) for k in ("code", "errcode")):
+        if 200 <= status < 300 and not {members.get(k) for k in ("code", "errcode")} - {
+            None,
+            0,
+            200,
+        }:
             self.took.append(message)
             self.headers.append(headers)
         return status, content
@@ -108,6 +119,26 @@ class Robots:
         if len(message["attachments"][0]["text"]) > 40_000:
             return 200, {"ok": False, "error": "msg_too_long"}
         return 200, b"ok"
+
+    def _body_of_20_000(
+        self, query: str, message: Any, body: bytes, headers: Any
+    ) -> tuple[int, Any]:
+        """Feishu and DingTalk count the bytes of the request, however a library writes it."""
+        if len(body) > 20_000:
+            return 200, {"code": 9499, "errcode": 460101, "msg": "Bad Request"}
+        return 200, {"code": 0, "errcode": 0}
+
+    def _bark(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        alert = {name: message[name] for name in ("title", "body")}
+        payload = {"aps": {"alert": alert}, "icon": message.get("icon", "")}
+        if len(json.dumps(payload, ensure_ascii=False).encode()) > 4_096:
+            return 400, {"code": 400, "message": "push failed: PayloadTooLarge"}
+        return 200, {"code": 200, "message": "success", "timestamp": self.now}
+
+    def _ntfy(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
+        if len(message["message"].encode()) > 4_096:
+            return 413, {"code": 41301, "http": 413, "error": "entity too large"}
+        return 200, {"id": "x", "event": "message", **message}
 
     def _broken(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         return 503, {}

@@ -57,8 +57,8 @@ def robots(monkeypatch: pytest.MonkeyPatch) -> Iterator[Robots]:
             (discord.NotifyDiscord, "notify_url", "/discord"),
             (telegram.NotifyTelegram, "notify_url", "/bot"),
             (slack.NotifySlack, "webhook_url", "/services"),
-            (feishu.NotifyFeishu, "notify_url", "/hook/{token}"),
-            (dingtalk.NotifyDingTalk, "notify_url", "/hook/?access_token={token}"),
+            (feishu.NotifyFeishu, "notify_url", "/of-a-library/{token}"),
+            (dingtalk.NotifyDingTalk, "notify_url", "/of-a-library/?access_token={token}"),
         ):
             monkeypatch.setattr(plugin, name, f"{url}{place}")
         yield served
@@ -100,13 +100,20 @@ def text_of(taken: Any) -> str:
         return "\n".join(part["text"]["content"] for part in taken["card"]["elements"])
     if "attachments" in taken:
         return str(taken["attachments"][0]["text"])
-    for path in (("text", "content"), ("content", "text"), ("markdown", "text"), ("text",)):
+    paths = ("text", "content"), ("content", "text"), ("markdown", "text"), ("text",), ("body",)
+    for path in (*paths, ("message",)):
         found: Any = taken
         for name in path:
             found = found.get(name) if isinstance(found, dict) else None
         if isinstance(found, str):
             return found
     return str(taken.get("content"))
+
+
+def at_its_host(robots: Robots) -> dict[str, str]:
+    """Services whose addresses name their host."""
+    host = robots.base_url.removeprefix("http://")
+    return {"bark": f"bark://{host}/{KEY}", "ntfy": f"ntfy://{host}/{TOKEN}"}
 
 
 def native(robots: Robots) -> dict[str, str]:
@@ -144,6 +151,31 @@ def test_a_message_is_cut_to_what_a_service_of_apprise_takes(service: str, robot
         assert most * 0.9 < size(text) <= most
         assert f"and {150 - count} more: chenyu-etl alerts list" in text
     assert count == 150 or "more: chenyu-etl alerts list" in text
+
+
+FULL = {
+    "chinese": "训练任务" * 8,
+    "emoji": "🚀👨‍👩‍👧" * 5,
+    "ascii": "train " * 9,
+    "quotes": '"\\"' * 12,
+}
+
+
+@pytest.mark.parametrize("service", [*APPRISE, "bark", "ntfy"])
+@pytest.mark.parametrize("script", FULL)
+def test_whatever_it_is_written_in_a_full_message_is_taken_as_text(
+    service: str, script: str, robots: Robots
+) -> None:
+    """Some count bytes, some characters, some the request as a library writes it."""
+    url = {**APPRISE, **at_its_host(robots)}[service]
+    send(url, message(*(f"{i:03} {FULL[script]}" for i in range(200))))
+    (taken,) = robots.took
+    text = html.unescape(text_of(taken))
+    found = [int(number) for number in re.findall(r"🟠 (\d{3}) ", text)]
+    assert found == list(range(len(found)))
+    assert len(found) > 10
+    if len(found) < 200:
+        assert text.endswith(f"and {200 - len(found)} more: chenyu-etl alerts list")
 
 
 @pytest.mark.parametrize("kind", ["feishu", "wecom", "dingtalk"])
@@ -208,16 +240,66 @@ def test_the_test_message_is_as_long_as_any_can_be(robots: Robots) -> None:
         ("slack", {"ok": False, "error": "channel_not_found"}, "channel_not_found"),
         ("telegram", {"ok": False, "error_code": 403, "description": "bot was blocked"}, "blocked"),
         ("discord", {"code": 50035, "message": "Invalid Form Body"}, "Invalid Form Body"),
+        ("bark", {"code": 400, "message": "failed to get device token"}, "device token"),
     ],
 )
 def test_an_answer_of_http_200_that_refuses_is_a_failure(
     service: str, answer: Any, words: str, robots: Robots
 ) -> None:
     robots.answers.append((200, answer))
-    assert words in refusal(APPRISE[service], message("hello"))
+    assert words in refusal({**APPRISE, **at_its_host(robots)}[service], message("hello"))
 
 
-@pytest.mark.parametrize("answer", [{"ok": False}, {"success": False}, {"errcode": 1}, {"code": 7}])
+@pytest.mark.parametrize(
+    ("service", "status", "answer", "words"),
+    [
+        ("slack", 400, b"invalid_payload", "HTTP 400, invalid_payload"),
+        ("slack", 404, b"no_service", "HTTP 404, no_service"),
+        ("bark", 400, {"code": 400, "message": "push failed"}, "HTTP 400, code 400: push failed"),
+        ("ntfy", 413, {"code": 41301, "http": 413, "error": "entity too large"}, "too large"),
+        ("telegram", 429, {"ok": False, "description": "retry after 35"}, "HTTP 429, retry after"),
+        ("wecom robot", 502, b"<html>Bad Gateway", "HTTP 502"),
+    ],
+)
+def test_an_answer_of_http_that_refuses_is_a_failure_with_its_words(
+    service: str, status: int, answer: Any, words: str, robots: Robots
+) -> None:
+    robots.answers.append((status, answer))
+    got = refusal({**APPRISE, **at_its_host(robots)}[service], message("hello"))
+    assert words in got
+    assert "html" not in got
+
+
+def test_discord_that_limits_the_rate_is_asked_once_more_and_no_longer_waited_for(
+    robots: Robots,
+) -> None:
+    """The library tries again at once; `retry_after` is bridged by our own next try."""
+    limited = (
+        429,
+        {"message": "You are being rate limited.", "retry_after": 64.57, "global": False},
+    )
+    robots.answers += [limited, limited]
+    words = refusal(APPRISE["discord"], message("hello"))
+    assert "HTTP 429, You are being rate limited." in words
+    send(APPRISE["discord"], message("hello"))
+    assert len(robots.took) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"ok": False},
+        {"success": False},
+        {"success": 0, "failure": 1},
+        {"success": "false"},
+        {"errcode": 1},
+        {"code": 7},
+        {"status": "error"},
+        {"result": "fail"},
+        {"error": "no such hook"},
+        {"error": {"message": "no such hook"}},
+    ],
+)
 def test_a_webhook_that_says_in_its_body_that_it_refuses_is_a_failure(
     answer: Any, robots: Robots
 ) -> None:
@@ -227,7 +309,20 @@ def test_a_webhook_that_says_in_its_body_that_it_refuses_is_a_failure(
 
 
 @pytest.mark.parametrize(
-    "answer", [{"code": 200}, {"code": "ok"}, {"ok": True, "error": None}, b"ok", [], {"error": ""}]
+    "answer",
+    [
+        {"code": 200},
+        {"code": "ok"},
+        {"ok": True, "error": None},
+        {"success": True, "code": 1000},
+        {"status": "ok"},
+        {"success": "100"},
+        {"error": {}},
+        b"ok",
+        b"error",
+        [],
+        {"error": ""},
+    ],
 )
 def test_a_webhook_that_does_not_refuse_took_it(answer: Any, robots: Robots) -> None:
     robots.answers.append((200, answer))

@@ -71,9 +71,9 @@ def test_names_of_sheets_are_cleaned_and_told_apart() -> None:
     assert max(map(len, made)) == LONGEST_NAME
 
 
-def polled(database: Database) -> None:
+def polled(database: Database, title: str = "train") -> None:
     cloud = Story()
-    cloud.rents(title="train")
+    cloud.rents(title=title)
     apply(database, poll_story(cloud))
     lists(database, "RTX 4090", (cloud.now, None, None, YUAN))
     cloud.passes(hours=2)
@@ -96,6 +96,19 @@ def test_reports_and_exports_go_to_standard_output(
     done = run("--database", str(path), "report", "month", *month)
     assert done.stdout_bytes.startswith(b"PK")
     assert not Path("-").exists()
+
+
+@pytest.mark.parametrize(
+    "title", ['=HYPERLINK("http://x")', "+1+cmd|' /C calc'!A0", "@SUM(A1)", "＝1+1", "-2+3"]
+)
+def test_no_file_runs_a_title_as_a_formula(title: str, database: Database, tmp_path: Path) -> None:
+    polled(database, title)
+    focus.export_focus(database, "2026-01", tmp_path / "f.csv")
+    with (tmp_path / "f.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["ResourceName"] for row in csv.DictReader(file)} == {f"'{title}"}
+    for for_excel in (False, True):
+        line = list(render("csv", COLUMNS, [[title, 1]], for_excel=for_excel))[1]
+        assert next(csv.reader([line])) == [f"'{title}", "1"]
 
 
 def test_json_in_focus_cells_is_json_whatever_the_text(database: Database, tmp_path: Path) -> None:

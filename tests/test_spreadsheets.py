@@ -130,14 +130,47 @@ def test_an_amount_that_could_be_two_is_refused_with_its_place(text: str) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-11-01", "2026/11/1", "2026.11.1", "2026年11月1日", "2026/11/1 0:00", "２０２６/１１/１"],
+    [
+        "2026-11-01",
+        "2026/11/1",
+        "2026.11.1",
+        "2026年11月1日",
+        "2026年11月1号",
+        "2026/11/1 0:00",
+        "２０２６/１１/１",
+        "20261101",
+    ],
 )
 def test_days_are_read_in_the_usual_spellings(text: str) -> None:
     (price,) = prices(f"unit,price,valid_from\nhour,5,{text}\n")
     assert price.valid_from == NOVEMBER
 
 
-@pytest.mark.parametrize("text", ["11/1/2026", "1.11.2026", "Nov-26", "46327", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text", ["2026/11/1 8:30", "2026-11-01 08:30:00", "2026-11-01T08:30", "2026年11月1日 8:30"]
+)
+def test_a_time_of_day_is_that_of_the_zone_as_in_a_workbook(text: str) -> None:
+    (price,) = prices(f"unit,price,valid_from\nhour,5,{text}\n")
+    (same,) = prices_of(
+        parse("p.xlsx", workbook(["unit", "price", "valid_from"], ["hour", 5, LOCAL]), PRICES),
+        SHANGHAI,
+    )
+    assert price.valid_from == same.valid_from == NOVEMBER + 8 * 3600 + 1800
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "11/1/2026",
+        "1.11.2026",
+        "Nov-26",
+        "46327",
+        "2026-13-01",
+        "2026/11/1 25:00",
+        "20261301",
+        "26/11/1",
+    ],
+)
 def test_a_day_that_could_be_two_is_refused(text: str) -> None:
     assert "valid_from must be a day" in refused(f"unit,price,valid_from\nhour,5,{text}".encode())
 
@@ -170,6 +203,49 @@ def test_a_month_that_a_spreadsheet_made_a_day_of_is_that_month() -> None:
     )
     budgets = rules_of(parse("r.xlsx", content, RULES), SHANGHAI).budgets
     assert [budget.month for budget in budgets] == ["2026-11", "2026-03"]
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11", "2026/11", "2026.11", "2026年11月", "202611", "2026/11/1", "2026-11-01"]
+)
+def test_months_are_read_in_the_usual_spellings(text: str) -> None:
+    (budget,) = rules(f"kind,project,month,amount\nbudget,a,{text},5\n".encode()).budgets
+    assert budget.month == "2026-11"
+
+
+@pytest.mark.parametrize("text", ["11月", "Nov-26", "2026-11-02", "11/2026", "202613", "26-11"])
+def test_a_month_that_could_be_two_is_refused(text: str) -> None:
+    message = refused(f"kind,project,month,amount\nbudget,a,{text},5\n".encode(), RULES)
+    assert "line 2, column C: month must be a month such as 2026-11"[:50] in message
+
+
+@pytest.mark.parametrize(
+    "heading", ["单价（元）", "单价 (元)", "Price (CNY)", "price(yuan)", "单价(￥)"]
+)
+def test_a_heading_may_name_the_currency(heading: str) -> None:
+    (price,) = prices(f'unit,"{heading}"\nhour,5\n')
+    assert price.price_microcny == 5 * YUAN
+    assert "there is no column 'price (USD)'" in refused(b"unit,price (USD)\nhour,5\n")
+
+
+def test_a_hidden_sheet_is_not_read_and_hidden_rows_are_named() -> None:
+    """Lists to choose from are kept in hidden sheets; a filter hides rows that hold all the same."""
+    book = Workbook()
+    book.worksheets[0].append(["小时", "天"])
+    book.worksheets[0].sheet_state = "hidden"
+    sheet = book.create_sheet("prices")
+    for row in (["unit", "price"], ["hour", 5], ["day", 90]):
+        sheet.append(row)
+    sheet.row_dimensions[3].hidden = True
+    file = io.BytesIO()
+    book.active = sheet
+    book.save(file)
+    document = parse("p.xlsx", file.getvalue(), PRICES)
+    assert [price.unit for price in prices_of(document, SHANGHAI)] == ["hour", "day"]
+    assert document.remarks == [
+        "only the sheet 'prices' was read, not Sheet",
+        "hidden rows were read too: 3",
+    ]
 
 
 def merges(sheet: Any) -> None:

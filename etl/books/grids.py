@@ -14,6 +14,7 @@ from etl.errors import SettingsError
 from etl.texts import Text, tr
 
 if TYPE_CHECKING:
+    from openpyxl import Workbook
     from openpyxl.worksheet.worksheet import Worksheet
 
 # a column that is formatted to its end makes a sheet of a million rows, which takes minutes to read
@@ -154,19 +155,32 @@ def _read_xlsx(name: str, content: bytes) -> FileRows:
         raise SettingsError(
             tr("{name} has no sheet", name=name), advice=tr("save a sheet of cells as .xlsx")
         )
-    sheet, *others = book.worksheets
+    # a spreadsheet opens on a sheet that can be seen: lists to choose from are kept in hidden ones
+    sheet = next((s for s in book.worksheets if s.sheet_state == "visible"), book.worksheets[0])
     _refuse_merged(name, sheet)
     # openpyxl gives either formulas or results, so a sheet with formulas is read twice
     formulas = any(cell.data_type == "f" for row in _cells(name, sheet) for cell in row)
-    values = load_workbook(io.BytesIO(content), data_only=True).worksheets[0] if formulas else sheet
-    used = [other.title for other in others if other.max_row > 1 or other["A1"].value is not None]
-    remarks = [f"only the sheet {sheet.title!r} was read, not {', '.join(used)}"] if used else []
+    values = load_workbook(io.BytesIO(content), data_only=True)[sheet.title] if formulas else sheet
+    remarks: list[str] = []
     grid = FileRows([], "row", remarks)
     for row in _cells(name, sheet):
         kept = [_value(name, grid, cell, values) for cell in row]
         if any(value is not None for value in kept):
             grid.rows.append(Row(row[0].row, kept))
+    remarks += _remarks(book, sheet, grid)
     return grid
+
+
+def _remarks(book: Workbook, sheet: Worksheet, grid: FileRows) -> Iterator[str]:
+    """Yield what somebody who looks at the file may not expect: sheets left out, hidden rows read."""
+    others = [other for other in book.worksheets if other is not sheet]
+    used = [other.title for other in others if other.max_row > 1 or other["A1"].value is not None]
+    if used:
+        names = ", ".join(used)
+        yield tr("only the sheet {title!r} was read, not {names}", title=sheet.title, names=names)
+    hidden = [str(row.line) for row in grid.rows if sheet.row_dimensions[row.line].hidden]
+    if hidden:
+        yield tr("hidden rows were read too: {rows}", rows=", ".join(hidden))
 
 
 def _cells(name: str, sheet: Worksheet) -> Iterator[Sequence[Any]]:

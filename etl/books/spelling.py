@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from unicodedata import normalize
 
@@ -61,12 +61,19 @@ _FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠']")
 _EXCEL_EPOCH: Final = date(1899, 12, 30)
 _FIRST_SERIAL: Final = 36_526  # 2000-01-01: a smaller number is no day that anybody means here
 _LAST_SERIAL: Final = 109_574  # 2199-12-31
-_DAY: Final = re.compile(
+_DATE: Final = (
     r"(\d{4})(?:-(\d{1,2})-(\d{1,2})|/(\d{1,2})/(\d{1,2})|\.(\d{1,2})\.(\d{1,2})"
-    r"|年(\d{1,2})月(\d{1,2})日?)(?: +0{1,2}:00(?::00)?)?",
-    re.ASCII,
+    r"|年(\d{1,2})月(\d{1,2})[日号]?|(\d\d)(\d\d))"
 )
-_MONTH: Final = re.compile(r"(\d{4}) *(?:[-/.]|年) *(\d{1,2})月?", re.ASCII)
+_MOMENT: Final = re.compile(
+    rf"{_DATE}(?:(?: +|T)(?P<hour>\d{{1,2}}):(?P<minute>\d\d)(?::(?P<second>\d\d))?)?", re.ASCII
+)
+_CLOCK: Final = ("hour", "minute", "second")
+_MONTH: Final = re.compile(r"(\d{4}) *(?:[-/.]|年|(?=\d\d$)) *(\d{1,2})月?", re.ASCII)
+_IN_YUAN: Final = re.compile(r"\s*\((?:元|人民币|yuan|cny|rmb|¥)\)$")
+"""A heading may say the currency; another one than ours is no heading that is known."""
+_COMPACT: Final = range(20_000_101, 21_991_232)
+"""Numbers such as 20261101, which people type as days."""
 
 
 def folded(text: str) -> str:
@@ -85,7 +92,7 @@ _VALUE_OF: Final = _by_spelling(VALUES)
 
 def name_of(heading: str) -> str:
     """Return the name of the column that a heading means, or the heading itself."""
-    return _NAME_OF.get(folded(heading), heading)
+    return _NAME_OF.get(_IN_YUAN.sub("", folded(heading)), heading)
 
 
 def value_of(text: str) -> str:
@@ -98,21 +105,32 @@ def flag_of(text: str) -> bool | None:
 
 
 def instant_of_text(text: str, zone: Zone) -> Instant:
-    """Return the instant of a day, its first second in `zone`, or of a moment with its own zone.
+    """Return the instant of a day, its first second in `zone`, of a date and time in `zone`, or of a
+    moment with its own zone.
 
     Raises `ValueError` for anything else.
     """
     folded_text = normalize("NFKC", text).strip()
-    if matched := _DAY.fullmatch(folded_text):
-        year, month, day = (int(group) for group in matched.groups() if group is not None)
-        return zone.starts(date(year, month, day))
+    if matched := _MOMENT.fullmatch(folded_text):
+        hour, minute, second = (int(matched[name] or 0) for name in _CLOCK)
+        clock = time(hour, minute, second)
+        return instant_of_cell(datetime.combine(_date_of(matched), clock), zone)
     return from_iso(folded_text)
+
+
+def _date_of(matched: re.Match[str]) -> date:
+    clock = {matched.re.groupindex[name] for name in _CLOCK}
+    numbers = (group for at, group in enumerate(matched.groups(), 1) if group and at not in clock)
+    year, month, day = (int(number) for number in numbers)
+    return date(year, month, day)
 
 
 def instant_of_cell(value: Any, zone: Zone) -> Instant:
     """Return the instant of a spreadsheet's cell: a date, a date and time in `zone`, the serial
     number of a day, or text. Raises `ValueError` for anything else."""
     if isinstance(value, datetime):
+        if value.time() == time():
+            return zone.starts(value.date())  # no clock shows midnight on some days
         # a workbook has no zones: people mean the clock of the reporting zone
         return zone.at(value.date(), 60 * value.hour + value.minute) + value.second
     if isinstance(value, date):
@@ -136,6 +154,8 @@ def month_of(value: Any) -> str:
             raise ValueError(f"{value} is no month")
         return str(Month.of(date(value.year, value.month, 1)))
     text = normalize("NFKC", str(value)).strip()
+    if day := _MOMENT.fullmatch(text):  # a list saved as CSV shows that first day
+        return month_of(_date_of(day))
     matched = _MONTH.fullmatch(text)
     name = f"{matched[1]}-{int(matched[2]):02}" if matched else text
     if not is_month(name):
@@ -144,6 +164,8 @@ def month_of(value: Any) -> str:
 
 
 def _day_of_serial(number: float) -> date:
+    if number in _COMPACT:
+        return date.fromisoformat(str(int(number)))
     # other numbers are amounts or codes in a wrong column
     if number != int(number) or not _FIRST_SERIAL <= number <= _LAST_SERIAL:
         raise ValueError(f"{number} is no day")

@@ -148,8 +148,8 @@ def report(context: Context, /, name: str | None, **options: Any) -> None:
     """Print a report; without a NAME, list all reports.
 
     Days are of the database's time zone, both ends included; the default is this month to date. A day
-    can be 2026-01-31, a month 2026-01, a quarter 2026-Q1, a year 2026, today, yesterday, 7d (the last
-    seven days), this- or last- with week, month, quarter or year.
+    can be 2026-01-31, a week 2026-W05, a month 2026-01, a quarter 2026-Q1, a year 2026, today, yesterday,
+    7d (the last seven days), this- or last- with week, month, quarter or year.
 
     report month --month 2026-10 -o FILE.xlsx writes the workbook of a month for accounting.
     """

@@ -13,6 +13,7 @@ from etl import paths, store
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.reports import plain
+from etl.reports.render.cells import is_formula, is_tame
 from etl.reports.render.parquet import pyarrow
 from etl.steps import report_steps
 from etl.texts import tr
@@ -129,10 +130,19 @@ def _write_csv(file: IO[bytes], columns: Sequence[str], batches: Batches) -> int
     rows = 0
     lines = csv.writer(_Utf8(file), lineterminator="\n")
     lines.writerow(columns)
+    typed = [name in NUMBERS or name in INSTANTS for name in columns]
     for batch in batches:
-        lines.writerows(batch)
+        lines.writerows(
+            [v if is_typed else _harmless(v) for v, is_typed in zip(row, typed, strict=True)]
+            for row in batch
+        )
         rows += len(batch)
     return rows
+
+
+def _harmless(value: str | None) -> str | None:
+    """Return a text that no spreadsheet runs, as the reports have it; JSON and names stay as they are."""
+    return f"'{value}" if value and not is_tame(value) and is_formula(value) else value
 
 
 def _write_parquet(file: IO[bytes], columns: Sequence[str], batches: Batches) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from typing import Final
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from etl.texts import tr
 
 _MARKED: Final = re.compile(
     r"(?P<sign>[+-]?) *(?:CN)?(?:¥|CNY|RMB|人民币)? *(?P<inner>[+-]?)"
-    r"(?P<number>[0-9., ]*[0-9][.,]?) *(?:元整?|圆|yuan|CNY|RMB|¥)?",
+    r"(?P<number>[0-9., ]*[0-9][.,]?) *(?:元整?|圆整?|yuan|CNY|RMB|¥)?",
     re.IGNORECASE,
 )
 _PLAIN: Final = re.compile(r"\d+\.?\d*|\.\d+", re.ASCII)
@@ -28,8 +28,9 @@ def yuan_of(text: str) -> Decimal:
     A comma or a space between groups of three digits is no decimal mark. Raises `NoAmount` for
     text that could be read in two ways, such as `1.234,50` or `12,5`.
     """
-    # full-width digits and signs, and the minus of typesetting
-    folded = normalize("NFKC", text).replace("\u2212", "-").strip()
+    # full-width digits and signs, the minus of typesetting, and marks of direction from a copy
+    seen = "".join(c for c in normalize("NFKC", text) if category(c) != "Cf")
+    folded = seen.replace("\u2212", "-").strip()
     marked = _MARKED.fullmatch(folded)
     # one sign, before or after the currency: of two nobody knows what is meant
     if marked is None or (marked["sign"] and marked["inner"]):

@@ -1,4 +1,4 @@
-"""Read words for periods of days: `last-month`, `7d`, `2026-10`, `2026-Q3`, `2026`."""
+"""Read words for periods of days: `last-month`, `7d`, `2026-W47`, `2026-10`, `2026-Q3`, `2026`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from etl.texts import tr
 _DAY: Final = timedelta(days=1)
 _CALENDAR: Final = re.compile(r"(\d{4})(?:-Q([1-4])|-(\d\d))?")
 """A year, a quarter or a month."""
+_WEEK: Final = re.compile(r"(\d{4})-W(\d\d)")
+"""An ISO week, as reports name it: Python would read its Monday."""
 FOLLOWING: Final = ("before_day", "month_first", "month_last")
 
 
 def day_range(since: str | None, until: str | None, today: date) -> tuple[str, str]:
     """Return the first and the last day of `--from` and `--to`: this month to date by default.
 
-    Each is a day, a month, a quarter or a year (`2026-10`, `2026-Q4`, `2026`: its first, or last, day),
+    Each is a day, a week, a month, a quarter or a year (`2026-W47`, `2026-10`, `2026-Q4`, `2026`: its first, or last, day),
     `today`, `yesterday`, `this-` or `last-` with `week`, `month`, `quarter` or `year`, or a number of
     days such as `7d` (that many days up to today). Weeks begin on Monday. Raises `SettingsError`.
     """
@@ -54,7 +56,9 @@ def days_that_follow(first: str, last: str) -> dict[str, str]:
 
 def _names_a_period(word: str) -> bool:
     """Tell whether a word names a period with an end of its own, so that it needs no `--to`."""
-    return word == "yesterday" or word.startswith("last-") or _CALENDAR.fullmatch(word) is not None
+    if word == "yesterday" or word.startswith("last-"):
+        return True
+    return any(pattern.fullmatch(word) for pattern in (_CALENDAR, _WEEK))
 
 
 def _days_of_word(word: str, today: date) -> tuple[date, date]:
@@ -66,13 +70,16 @@ def _days_of_word(word: str, today: date) -> tuple[date, date]:
             return today - (int(match[1]) - 1) * _DAY, today
         if match := _CALENDAR.fullmatch(word):
             return _calendar(int(match[1]), match[2], match[3])
+        if match := _WEEK.fullmatch(word):
+            monday = date.fromisocalendar(int(match[1]), int(match[2]), 1)
+            return monday, monday + 6 * _DAY
         return (date.fromisoformat(word),) * 2
     except (ValueError, OverflowError):
         raise SettingsError(
             tr("{word!r} is no day", word=word),
             advice=tr(
-                "use 2026-01-31, 2026-01, 2026-Q1, 2026, 7d, today, yesterday, or this- or "
-                "last- with week, month, quarter or year"
+                "use 2026-01-31, 2026-W05, 2026-01, 2026-Q1, 2026, 7d, today, yesterday, or "
+                "this- or last- with week, month, quarter or year"
             ),
         ) from None
 

@@ -16,6 +16,7 @@
 -- @column difference_yuan {unit=yuan, total, keep} billed less estimated
 -- @column cause {text, keep} within_bounds, correction, unsettled, no_instance, prepaid, unread, price, coverage_gap, unexplained
 -- @column awaiting_yuan {unit=yuan, total} of the bill, lines that the source no longer lists; one more whole reading and they count no longer
+-- @column corrected_yuan {unit=yuan, total} what corrections took from the bill, no longer in it: lines that the source took back, less those in their place
 -- @column no_instance_yuan {unit=yuan, total} of the bill, what no usage explains
 -- @column settled_percent {unit=%} share of the time that the bill reaches
 WITH unseen AS unseen_in_period(),
@@ -68,6 +69,7 @@ SELECT
     yuan(sum_of(l.difference_microcny)) AS difference_yuan,
     r.cause,
     yuan(sum_of(l.awaiting_microcny)) AS awaiting_yuan,
+    yuan(sum_of(l.corrected_microcny)) AS corrected_yuan,
     yuan(sum_of(l.no_instance_microcny)) AS no_instance_yuan,
     sum_of(CAST(l.settled_percent * 100 AS BIGINT)) / COUNT(*) / 100.0 AS settled_percent
 FROM labelled l

@@ -2,8 +2,8 @@
 -- `within_bounds` (the bill lies between the estimate's minimum and maximum, or off by the rounding of
 -- its lines), `unsettled` (the bill does not reach past the day yet), `no_instance` (lines at times when
 -- nothing was used), `prepaid` (prepaid time is billed otherwise than it passes, running time agrees),
--- `correction` (more was billed, and lines that the source no longer lists still count: they await a second
--- whole reading of the bill), `unread` (less was billed, and lines of the bill could not be understood: see `rejected_record`),
+-- `correction` (lines that the source no longer lists still count, and await a second whole reading of the
+-- bill; or it took lines back or replaced them; that explains half of the difference or more), `unread` (less was billed, and lines of the bill could not be understood: see `rejected_record`),
 -- `price` (usage at a price that is not known, or assumed), `coverage_gap` (more was billed than can be
 -- explained, and not all of the day was observed), `unexplained`.
 -- @column account the account's name
@@ -21,6 +21,8 @@
 -- @column lines bill lines that reach into the day
 -- @column awaiting_microcny of the bill, lines that the source no longer lists: one more whole reading and they count no longer
 -- @column awaiting_yuan as awaiting_microcny, yuan
+-- @column corrected_microcny what corrections took from the bill of the day: lines that the source took back, less those that came in their place; they are in no other figure
+-- @column corrected_yuan as corrected_microcny, yuan
 -- @column cause why they differ, see above
 -- @column billed_yuan charged for the day, yuan
 -- @column estimated_yuan cost by the best estimate, yuan
@@ -44,12 +46,14 @@ SELECT
     settled_percent,
     lines,
     awaiting_microcny,
+    corrected_microcny,
     CASE
         WHEN difference_microcny >= estimated_min_microcny - estimated_microcny - slack_microcny
             AND difference_microcny <= estimated_max_microcny - estimated_microcny + slack_microcny
         THEN 'within_bounds'
-        WHEN awaiting_microcny <> 0
-            AND ABS(difference_microcny - awaiting_microcny) < ABS(difference_microcny)
+        WHEN corrected_microcny <> awaiting_microcny
+            AND ABS(difference_microcny + corrected_microcny - awaiting_microcny) * 2
+                <= ABS(difference_microcny)
         THEN 'correction'
         WHEN observed_from_s >= ends_s OR observed_to_s <= starts_s THEN 'coverage_gap'
         WHEN (is_explained_running = 1 OR unsettled_microcny > 0) AND no_instance_microcny <> 0
@@ -83,6 +87,7 @@ SELECT
     yuan(estimated_max_microcny) AS estimated_max_yuan,
     yuan(difference_microcny) AS difference_yuan,
     yuan(awaiting_microcny) AS awaiting_yuan,
+    yuan(corrected_microcny) AS corrected_yuan,
     periods_of(r.day)
 FROM (
     SELECT
@@ -111,6 +116,7 @@ FROM (
             COALESCE(b.reach_s, 0) AS reach_s,
             COALESCE(n.records, 0) AS unread_lines,
             COALESCE(w.awaiting_microcny, 0) AS awaiting_microcny,
+            COALESCE(k.corrected_microcny, 0) AS corrected_microcny,
             COALESCE(o.first_s, c.ends_s) AS observed_from_s,
             COALESCE(o.last_s, c.starts_s) AS observed_to_s,
             CASE
@@ -199,5 +205,6 @@ FROM (
                 AND l.missing_since IS NOT NULL AND l.superseded_at IS NULL
             GROUP BY p.account_id, p.day
         ) w ON w.account_id = d.account_id AND w.day = d.day
+        LEFT JOIN _bill_corrected k ON k.account_id = d.account_id AND k.day = d.day
     ) e
 ) r

@@ -14,16 +14,21 @@ REASON_LIMIT: Final = 200
 _CODES: Final = ("code", "errcode", "StatusCode", "error_code")
 _REASONS: Final = ("msg", "errmsg", "StatusMessage", "description", "message", "error")
 _FLAGS: Final = ("ok", "success")
+_STATES: Final = ("status", "result")
 # some gateways repeat the HTTP status as their code
 _FINE: Final = frozenset({"0", "200", "201", "202"})
+_NO: Final = frozenset({"0", "false", "no"})
+_FAILED: Final = frozenset({"error", "errors", "fail", "failed", "failure"})
 
 
-def parsed_json(content: bytes) -> Any:
-    """Decode the JSON of an answer's body; None if it is none."""
+def parsed(content: bytes) -> Any:
+    """Decode the JSON of an answer's body; if it is none, return it as text, or None for a page."""
     try:
         return msgspec.json.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
+        text = content[: 4 * REASON_LIMIT].decode("utf-8", "replace").strip()
+        # proxies answer with pages of their own: their beginning says nothing
+        return None if text.startswith("<") else text or None
 
 
 def refusal(status: int, content: Any) -> str | None:
@@ -39,8 +44,13 @@ def refusal(status: int, content: Any) -> str | None:
 
 def reason_in(content: Any) -> str:
     """Return code and reason in the body of an answer, fit for people, without secrets."""
+    if isinstance(content, str):
+        return cleaned(content)
     if not isinstance(content, dict):
         return ""
+    nested = next((content[k] for k in ("error", "errors") if _is_nested(content.get(k))), None)
+    if nested is not None:
+        return reason_in(nested[0] if isinstance(nested, list) else nested)
     code = next((content[k] for k in _CODES if k in content), None)
     reason = next((content[k] for k in _REASONS if isinstance(content.get(k), str)), "")
     parts = (f"code {code}" if code is not None else "", reason)
@@ -54,14 +64,25 @@ def cleaned(text: str) -> str:
     return text if len(text) <= REASON_LIMIT else text[: REASON_LIMIT - 1] + "…"
 
 
+def _is_nested(reason: Any) -> bool:
+    return isinstance(reason, dict | list) and len(reason) > 0
+
+
 def _refuses(content: Any) -> bool:
     if not isinstance(content, dict):
         return False
-    # only False: services that know no such flag leave it out
-    if any(content.get(flag) is False for flag in _FLAGS):
+    # services that know no such flag leave it out
+    flags = [content[flag] for flag in _FLAGS if flag in content]
+    if any(str(flag).casefold() in _NO for flag in flags):
         return True
-    codes = (content[key] for key in _CODES if key in content)
-    return any(_is_number(code) and str(code) not in _FINE for code in codes)
+    # a service may count its own codes of success, if it says so beside them: WxPusher has 1000
+    if True in flags:
+        return False
+    codes = [code for key in _CODES if _is_number(code := content.get(key))]
+    if codes:
+        return any(str(code) not in _FINE for code in codes)
+    states = (str(content.get(key)).casefold() for key in _STATES)
+    return any(state in _FAILED for state in states) or bool(content.get("error"))
 
 
 def _is_number(code: Any) -> bool:

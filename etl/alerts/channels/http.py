@@ -50,7 +50,7 @@ class Webhook:
         Raises `DeliveryError` for a failure, even one that only the body of an HTTP 200 reports.
         """
         status, content = self._exchange(url or self.url, body, headers or {})
-        decoded = answer.parsed_json(content)
+        decoded = answer.parsed(content)
         reason = answer.refusal(status, decoded)
         if reason is not None:
             raise self.failure(reason)
@@ -61,7 +61,8 @@ class Webhook:
 
     def refused(self, content: Any) -> DeliveryError:
         """Return the error for an answer that does not confirm delivery."""
-        return self.failure(answer.reason_in(content) or "the answer is not understood")
+        reason = answer.reason_in(content) if isinstance(content, dict) else ""
+        return self.failure(reason or "the answer is not understood")
 
     def _exchange(self, url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
         ours = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 _MENTIONS = str.maketrans("<>@", "＜＞＠")
@@ -29,3 +30,18 @@ def utf8(text: str) -> int:
 def utf16(text: str) -> int:
     """Return the length of a text in UTF-16 units: many services count characters so."""
     return len(text.encode("utf-16-le")) // 2
+
+
+def ascii_json(text: str) -> int:
+    """Return the length of a text in JSON of ASCII alone, which has `\\u4e2d` for a Chinese character."""
+    return len(json.dumps(text)) - 2
+
+
+def utf8_json(text: str) -> int:
+    """Return the length of a text in JSON, in UTF-8 bytes."""
+    return len(json.dumps(text, ensure_ascii=False).encode()) - 2
+
+
+def half_or_json(text: str) -> int:
+    """Return twice the UTF-8 bytes of a text, or its length in JSON of ASCII if that is more."""
+    return max(2 * utf8(text), ascii_json(text))

@@ -34,7 +34,7 @@ class Heard:
     def refusal(self, *, is_sent: bool) -> str | None:
         """Return why the message was not taken; None if it was. `is_sent`: so says the library."""
         for status, content in self.answers:
-            reason = answer.refusal(status, answer.parsed_json(content))
+            reason = answer.refusal(status, answer.parsed(content))
             # plugins handle errors of HTTP themselves, and may have tried another way; they miss a
             # refusal inside an answer that HTTP calls well, and a redirect
             if reason is not None and not (is_sent and status >= 400):
