@@ -459,4 +459,13 @@ def test_a_budget_of_nothing_is_told_at_the_first_fen() -> None:
     assert (cause.key, cause.severity) == ("budget:project:frozen:2026-11:100", "urgent")
     assert cause.words.in_language("zh") == "2026-11 项目“frozen”的预算：预算为 ¥0.00，已花费 ¥0.01"
     assert cause.words == "Budget of project frozen, 2026-11: ¥0.01 spent of a budget of ¥0.00"
-    assert causes("budget", replace(row, spent_microcny=0)) == []
+    for less in (0, 9_999):
+        assert causes("budget", replace(row, spent_microcny=less)) == []
+
+
+@pytest.mark.parametrize(("spent", "told"), [(4_999, []), (5_000, ["50"]), (10_000, ["100"])])
+def test_a_budget_of_a_fen_is_told_as_any_other(spent: int, told: list[str]) -> None:
+    """One that is raised or lowered later is the same cause: what was told of it is not told again."""
+    row = Spending("project", "frozen", "2026-11", 10_000, spent)
+    found = [cause.key.rpartition(":")[2] for cause in causes("budget", row) if not cause.silent]
+    assert found == told

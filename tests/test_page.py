@@ -23,7 +23,8 @@ from etl import reports
 from etl.dialect import Database
 from etl.history.days import Zone, from_iso
 from etl.page import Choice, build, stacks, timeline, trends
-from etl.page.facts import Facts, days_before, gather
+from etl.page.attention import attention
+from etl.page.facts import Facts, Table, days_before, gather
 from etl.page.payload import TEXTS
 from etl.page.shapes import LEAST, STEP, Scale, dashes, line, merged, steps, ticks
 from etl.simcloud import Story
@@ -352,3 +353,21 @@ def test_a_line_breaks_where_nothing_is_known() -> None:
     assert line([(0, 1), (2, 3), None, (4, 5)]) == "M0 1L2 3M4 5h0"
     assert steps([(0, 1), (2, 3)], 5) == "M0 1H2V3H5"
     assert Scale(0, 10, 100)(20) == 100
+
+
+@pytest.mark.parametrize(
+    ("spent", "words"),
+    [
+        (0.0, []),
+        (0.009, []),
+        (0.01, ["project frozen has a budget of nothing and has spent ¥0.01"]),
+    ],
+)
+def test_a_budget_of_nothing_needs_attention_at_the_first_fen(
+    spent: float, words: list[str]
+) -> None:
+    row = {"scope": "project", "name": "frozen", "budget_yuan": 0.0, "spent_yuan": spent}
+    tables = defaultdict(lambda: Table("", [], []))
+    tables["budget"] = Table("", [], [{**row, "used_percent": None}])
+    facts = Facts(CHOICE, Zone(ZONE), NOW, None, {}, ("", ""), tables)
+    assert [notice.text for notice in attention(facts) if notice.link == "budget"] == words

@@ -9,7 +9,7 @@ from typing import Final
 from etl.page.amounts import thousands, yuan_text
 from etl.page.facts import Facts, Row
 from etl.texts import Text, tr
-from etl.units import HOUR_S
+from etl.units import FEN, HOUR_S, MICRO
 
 FEW_DAYS: Final = 7
 """Days that a balance must last not to be mentioned."""
@@ -114,14 +114,20 @@ def _money(facts: Facts) -> Iterator[Notice]:
             text = tr("the balance lasts {days} days", days=thousands(days))
             yield Notice(text, "balance", True)
     for row in facts["budget"].rows:
-        if (row["used_percent"] or 0) > OVER_PERCENT:
+        # a budget of nothing has no percentage
+        is_none = row["budget_yuan"] == 0 and row["spent_yuan"] >= FEN / MICRO
+        if is_none or (row["used_percent"] or 0) > OVER_PERCENT:
             of_project = tr("project {project}", project=row["name"])
             of_account = tr("account {account}", account=row["name"])
-            text = tr(
-                "{name} has spent {percent} % of its budget",
-                name=of_project if row["scope"] == "project" else of_account,
-                percent=thousands(row["used_percent"]),
-            )
+            name = of_project if row["scope"] == "project" else of_account
+            if is_none:
+                spent = yuan_text(row["spent_yuan"])
+                text = tr(
+                    "{name} has a budget of nothing and has spent {spent}", name=name, spent=spent
+                )
+            else:
+                percent = thousands(row["used_percent"])
+                text = tr("{name} has spent {percent} % of its budget", name=name, percent=percent)
             yield Notice(text, "budget")
     for row in facts["causes"].rows:
         difference = row["difference_yuan"] or 0

@@ -14,7 +14,7 @@ from etl.alerts.rules.base import COSTS_AGE_S, AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import short_line, yuan
 from etl.texts import Text, tr
-from etl.units import DAY_S
+from etl.units import DAY_S, FEN
 
 PROJECTED_FROM_S: Final = 3 * DAY_S
 """Observed time that a projection needs: less, and one working day would stand for the month."""
@@ -59,7 +59,7 @@ class Spending:
     def used_percent(self) -> float:
         """Return the percentage that is spent; the first fen uses up a budget of nothing."""
         if self.budget_microcny <= 0:
-            return 100.0 if self.spent_microcny > 0 else 0.0
+            return 100.0 if self.spent_microcny >= FEN else 0.0
         return 100 * self.spent_microcny / self.budget_microcny
 
 
