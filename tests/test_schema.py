@@ -17,10 +17,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from etl import paths, tables
 from etl.dialect import Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
+from etl.resources import BILLS, RECHARGES
 from etl.simcloud import Story
 from etl.store import schema, views
 from tests.conftest import TODAY, WORKER, ZONE, made_on
 from tests.support import apply, columns, poll_story, rows
+from tests.test_money_records import LINE, RECHARGE
+from tests.test_money_store import T0, take
 
 HEAD = schema.head()
 _roles = itertools.count()
@@ -125,6 +128,19 @@ def test_a_way_back_says_which_columns_it_drops(
     monkeypatch.setattr(schema, "migrate", drops)
     losses = schema.downgrade_losses(database, schema.BASE)
     assert losses == ["column instance.server_map with 1 values"]
+
+
+def test_the_next_poll_reads_anew_what_a_way_back_forgot(database: Database) -> None:
+    """A listing of equal bytes would be passed over: a recharge that was not paid would stay money."""
+    take(database, RECHARGES, {**RECHARGE, "pay_time": 0}, at=T0)
+    take(database, BILLS, LINE, at=T0)
+    digests = "SELECT resource, digest FROM sync_run ORDER BY resource"
+    assert rows(database, digests) == [("bills", "d"), ("recharges", "d")]
+    migrate(database, "0006")
+    schema.upgrade(database, ZONE, TODAY)
+    assert rows(database, digests) == [("bills", "d"), ("recharges", None)]
+    take(database, RECHARGES, {**RECHARGE, "pay_time": 0}, at=T0 + 60)
+    assert rows(database, "SELECT is_paid FROM recharge") == [(0,)]
 
 
 def test_the_sum_of_all_migrations_is_the_tables(database: Database) -> None:
