@@ -14,8 +14,9 @@ account is polled at 23:00 of the day before, and then each hour, but from 6:00 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.rebuild import set_code
 from etl.resources import BALANCE, BILLS, GPU_PRICES
+from tests.conftest import filled_once
 from tests.support import apply, poll_of, rows
 from tests.test_money_records import answer
 
@@ -95,8 +97,25 @@ def bill() -> Iterator[dict[str, Any]]:
             }
 
 
+@pytest.fixture(scope="module")
+def watched_once(
+    postgres_url: str,
+    postgres_template: str,
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Database]]:
+    with filled_once(
+        "by_hand", watch, postgres_url, postgres_template, sqlite_template, tmp_path_factory
+    ) as get:
+        yield get
+
+
 @pytest.fixture
-def watched(database: Database, tmp_path: Path) -> Database:
+def watched(kind: str, watched_once: Callable[[str], Database]) -> Database:
+    return watched_once(kind)
+
+
+def watch(database: Database) -> None:
     set_code(database, "charging", WEEKLY, "week")
 
     def poll(resource: Any, now: int, *records: Any) -> None:
@@ -109,9 +128,9 @@ def watched(database: Database, tmp_path: Path) -> Database:
         poll(BILLS, at(hour), *(line for line in bill() if line["order_time"] <= at(hour)))
         spent = sum(line["amount"] for line in bill() if line["order_time"] <= at(hour))
         poll(BALANCE, at(hour), {"balance": 1_000 - spent, "card_balance": 0})
-    (tmp_path / "r.csv").write_text(RULES)
-    import_rules(database, tmp_path / "r.csv")
-    return database
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "r.csv").write_text(RULES, encoding="utf-8")
+        import_rules(database, Path(folder) / "r.csv")
 
 
 def listing(now: int) -> bytes:

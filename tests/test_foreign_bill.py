@@ -4,10 +4,11 @@ its own lines, in fractions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 from etl import reports
 from etl.dialect import Database
 from etl.resources import BALANCE, BILLS, RECHARGES
+from tests.conftest import filled_once
 from tests.test_money_store import take
 
 S = 1_792_771_200
 """2026-10-24T00:00:00 in Shanghai."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
-DAYS, EVERY_S = 24, 5 * HOUR
+DAYS, EVERY_S = 24, 7 * HOUR
 OPENING = 50_000
 CHINA = timezone(timedelta(hours=8))
 PERIODS = (
@@ -144,21 +146,38 @@ def midnight(day: str) -> int:
     return int(datetime.fromisoformat(day).replace(tzinfo=CHINA).timestamp())
 
 
-@pytest.fixture
-def provider(database: Database) -> Provider:
+def provider() -> Provider:
     made = Provider(Random(7))
     made.lives()
+    return made
+
+
+@pytest.fixture(scope="module")
+def charged_once(
+    postgres_url: str,
+    postgres_template: str,
+    sqlite_template: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], Database]]:
+    with filled_once(
+        "foreign", charge, postgres_url, postgres_template, sqlite_template, tmp_path_factory
+    ) as get:
+        yield get
+
+
+@pytest.fixture
+def charged(kind: str, charged_once: Callable[[str], Database]) -> Database:
+    return charged_once(kind)
+
+
+def charge(database: Database) -> None:
+    made = provider()
     for now in polls():
         take(database, BILLS, *made.lines(now), at=now)
         take(database, BALANCE, {"balance": float(made.balance(now)), "card_balance": 0}, at=now)
         known = [r for r in made.recharges if r["created_at"] <= now]
-        take(
-            database,
-            RECHARGES,
-            *({**r, "pay_time": r["pay_time"] * (r["pay_time"] <= now)} for r in known),
-            at=now,
-        )
-    return made
+        paid = ({**r, "pay_time": r["pay_time"] * (r["pay_time"] <= now)} for r in known)
+        take(database, RECHARGES, *paid, at=now)
 
 
 def figures(database: Database, first: str, last: str) -> dict[str, float | None]:
@@ -169,12 +188,13 @@ def figures(database: Database, first: str, last: str) -> dict[str, float | None
 
 @pytest.mark.parametrize(("first", "last"), PERIODS)
 def test_the_bridge_leads_over_a_bill_that_other_code_made(
-    first: str, last: str, provider: Provider, database: Database
+    first: str, last: str, charged: Database
 ) -> None:
+    made = provider()
     newest = max(polls())
     begins, ends = midnight(first), midnight(last) + DAY
-    lines = provider.listed(newest)
-    found = figures(database, first, last)
+    lines = made.listed(newest)
+    found = figures(charged, first, last)
     assert found["remains"] == 0
     cut = sum(
         Fraction(
@@ -184,8 +204,8 @@ def test_the_bridge_leads_over_a_bill_that_other_code_made(
         for line in lines
     )
     assert found["billed by settlement window"] == pytest.approx(float(cut / 100), abs=0.01)
-    charged = sum(line.fen for line in lines if begins <= line.ordered < ends)
-    assert found["billed by day of charge"] == pytest.approx(charged / 100)
+    ordered = sum(line.fen for line in lines if begins <= line.ordered < ends)
+    assert found["billed by day of charge"] == pytest.approx(ordered / 100)
     cards = sum(line.fen for line in lines if begins <= line.ordered < ends and line.channel == 2)
     assert found["paid by compute cards"] == pytest.approx(-cards / 100)
 
@@ -197,16 +217,14 @@ def test_the_bridge_leads_over_a_bill_that_other_code_made(
     opened, closed = before[-1], within[-1]
     billed = sum(x.fen for x in lines if x.channel == 1 and opened < x.ordered <= closed)
     assert found["billed to the balance"] == pytest.approx(billed / 100)
-    paid = sum(yuan_of(r) for r in provider.recharges if opened < r["pay_time"] <= closed)
-    used = provider.balance(opened) + paid - provider.balance(closed)
+    paid = sum(yuan_of(r) for r in made.recharges if opened < r["pay_time"] <= closed)
+    used = made.balance(opened) + paid - made.balance(closed)
     assert found["opening + added - closing"] == pytest.approx(float(used))
     assert found["unexplained by the balance"] == pytest.approx(float(used) - billed / 100)
 
 
-def test_every_sum_of_the_bill_is_what_the_provider_lists(
-    provider: Provider, database: Database
-) -> None:
-    total = sum(line.fen for line in provider.listed(max(polls()))) / 100
+def test_every_sum_of_the_bill_is_what_the_provider_lists(charged: Database) -> None:
+    total = sum(line.fen for line in provider().listed(max(polls()))) / 100
     wide = {"from_day": "2026-10-01", "to_day": "2026-12-31", "now": max(polls())}
     for name, column, more in (
         ("bills", "billed_yuan", {"by": "month"}),
@@ -215,5 +233,5 @@ def test_every_sum_of_the_bill_is_what_the_provider_lists(
         ("reconciliation", "billed_yuan", {"by": "day"}),
         ("allocation", "billed_yuan", {}),
     ):
-        names, found = reports.run(database, reports.load_report(name), {**wide, **more})
+        names, found = reports.run(charged, reports.load_report(name), {**wide, **more})
         assert sum(row[names.index(column)] for row in found) == pytest.approx(total), name
