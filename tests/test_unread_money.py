@@ -38,6 +38,30 @@ def test_amounts_of_the_bill_are_read_in_the_usual_spellings(text: str, database
     assert unread(database, None) == []
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.100,00",
+        "12,5",
+        "(5.00)",
+        "5-",
+        "$5",
+        "5 USD",
+        "1.5万",
+        "1_000",
+        "5元/小时",
+        "五元",
+        "NaN",
+    ],
+)
+def test_an_amount_that_is_not_surely_one_is_counted_as_unread(
+    text: str, database: Database
+) -> None:
+    take(database, BILLS, line(1, 5), line(2, text), at=AT)
+    assert rows(database, "SELECT amount_microcny FROM bill") == [(5 * YUAN,)]
+    assert unread(database, None) == ["lab: 1 of bills"]
+
+
 def test_a_line_that_is_not_understood_is_counted_everywhere(database: Database) -> None:
     take(database, BILLS, line(1, 5), line(2, "1.100,00"), line(3, "lots"), at=AT)
     assert rows(database, "SELECT COUNT(*) FROM bill") == [(1,)]

@@ -153,6 +153,8 @@ def _decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise OddValue("Expected a number")
     try:
+        if isinstance(value, str) and "_" in value:
+            raise InvalidOperation  # Python alone reads `1_000` as a number
         # by the text: 0.1 as a float is not a tenth
         number = Decimal(str(value).strip())
     except InvalidOperation:
