@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from etl import simcloud
+from etl import reports, simcloud
 from etl.demo import KEY as SIMULATED_KEY
 from etl.demo import START
 from etl.dialect import open_database
@@ -75,6 +75,11 @@ def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
     assert least - before <= truth <= most
     assert 0 < least <= best <= most
     assert list(differences(database)) == []
+    january = {"from_day": "2026-01-01", "to_day": "2026-01-31"}
+    _, found = reports.run(database, reports.load_report("bridge"), january)
+    bridge = {line: amount if figure is None else figure for _, line, amount, figure, _ in found}
+    assert bridge["billed by settlement window"] > bridge["billed to the balance"] > 100
+    assert (bridge["unexplained by the balance"], bridge["remains"]) == (0, 0)
     database.engine.dispose()
 
 
