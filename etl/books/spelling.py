@@ -41,11 +41,11 @@ HEADINGS: Final[Mapping[str, tuple[str, ...]]] = {
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "rule": ("规则",),
     "budget": ("预算",),
-    "hour": ("小时", "时", "每小时"),
-    "day": ("天", "日", "每天"),
-    "week": ("周", "每周"),
-    "month": ("月", "每月"),
-    "year": ("年", "每年"),
+    "hour": ("小时", "时", "每小时", "元/小时", "按小时"),
+    "day": ("天", "日", "每天", "元/天", "按天"),
+    "week": ("周", "每周", "元/周", "按周"),
+    "month": ("月", "每月", "元/月", "按月"),
+    "year": ("年", "每年", "元/年", "按年"),
     "gpu": ("卡", "每卡"),
     "instance": ("实例", "每实例", "台"),
     "user": ("用户",),
@@ -74,6 +74,7 @@ _IN_YUAN: Final = re.compile(r"\s*\((?:元|人民币|yuan|cny|rmb|¥)\)$")
 """A heading may say the currency; another one than ours is no heading that is known."""
 _COMPACT: Final = range(20_000_101, 21_991_232)
 """Numbers such as 20261101, which people type as days."""
+_COMPACT_MONTHS: Final = range(200_001, 219_913)
 
 
 def folded(text: str) -> str:
@@ -147,7 +148,7 @@ def month_of(value: Any) -> str:
     anything else.
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        value = _day_of_serial(value)
+        value = str(int(value)) if value in _COMPACT_MONTHS else _day_of_serial(value)
     if isinstance(value, date):  # a datetime is one, too
         # a real day: its month may not be what is meant, so it is asked back
         if value.day != 1:
