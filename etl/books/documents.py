@@ -120,6 +120,7 @@ def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int
         if meant not in known:
             near = get_close_matches(meant, known, 1)
             reason = f"there is no column {cell!r}" + (f": did you mean {near[0]}?" if near else "")
+        # one of the two values would win without a word
         elif meant in names.values():
             first = next(letter(i) for i, other in names.items() if other == meant)
             reason = tr(
@@ -145,6 +146,7 @@ def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int
 
 
 def _refuse_outside(name: str, grid: FileRows, names: Mapping[int, str], row: Row) -> None:
+    # an amount such as 1,100.00 without quotes shifts all cells behind it
     for at, cell in enumerate(row.cells):
         if cell is not None and at not in names:
             raise SettingsError(

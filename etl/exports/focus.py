@@ -74,6 +74,7 @@ def export_focus(
     The file's ending chooses the format: `.csv` or `.parquet`. `version` is one of `VERSIONS`. Raises
     `SettingsError` for any other ending, or if the file cannot be written.
     """
+    # a stream has no name to tell the format by
     ending = ".csv" if path == paths.STANDARD_OUTPUT else path.suffix.lower()
     if ending not in (".csv", ".parquet"):
         raise SettingsError(

@@ -146,6 +146,7 @@ def _read_table(
 ) -> Table:
     report = reports.load_report(asked.report)
     known = {param.name for param in report.params}
+    # some reports have no period: they are of now
     given = {key: value for key, value in arguments.items() if key in known}
     names, rows = reports.run(database, report, {**given, "now": now})
     try:
@@ -153,6 +154,7 @@ def _read_table(
         # one row more is asked for, and dropped: only so it is known that there are more
         is_cut = asked.most is not None and next(iter(rows), None) is not None
     finally:
+        # left half read, it would keep its transaction open
         rows.close()
     return Table(_report_command(asked.report, given), report.described(names), kept, is_cut)
 

@@ -65,6 +65,7 @@ def timeline(facts: Facts) -> list[TimelineRow]:
     timers = {
         (row["account"], row["instance_uuid"]): from_iso(row["timer"])
         for row in facts["now"].rows
+        # what is off has nothing to shut down
         if row["timer"] and row["running_since"]
     }
     rows = [
@@ -201,5 +202,6 @@ def price_marks(facts: Facts) -> Iterator[tuple[float, str]]:
 
 def tick(place: float) -> str:
     """Return the path of a mark in a row of the timeline."""
+    # a mark at the edge stays whole
     left = min(max(place - HALF_TICK, 0), WIDTH - 2 * HALF_TICK)
     return f"M{left:.1f} 0h{2 * HALF_TICK}v{ROW_HEIGHT}h-{2 * HALF_TICK}z"

@@ -128,6 +128,7 @@ def _model_prices(
 ) -> PriceRow:
     known = [row for row in listed if row["hour_yuan"] is not None]
     most = max([*(row["hour_yuan"] for row in known), *paid.values()], default=0) * HEADROOM
+    # a chart without a price must not divide by 0
     height = Scale(0, most or 1, PRICE_HEIGHT)
     points: list[Point] = [
         (scale(from_iso(row["valid_from"])), PRICE_HEIGHT - height(row["hour_yuan"]))

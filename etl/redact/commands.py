@@ -38,6 +38,7 @@ _OPTIONS: Final = {
 }
 """Programs, and the option right before a password."""
 ODD: Final = (
+    # capitals tell: the patterns around it ignore case
     r"(?-i:(?=['\"]|[^\s]{0,80}[0-9]|[^\s]{0,80}[a-z][A-Z]|[^\s]{0,80}[A-Z]{2}[a-z]|[^\s]{16}))"
 )
 """Looks ahead at what is no ordinary word: `wandb login failed` is prose."""
@@ -124,10 +125,12 @@ _MARKS: Final = re.compile(
 
 def cut_commands(text: str) -> str:
     """Return the text without the passwords and tokens of command lines and of programs' files."""
+    # most texts hold none: one pattern instead of a dozen
     if _MARKS.search(text) is None:
         return text
     for pattern in _PATTERNS:
         text = pattern.sub(rf"\1{MASK}", text)
+    # a ConfigMap has `data`, too, and is meant to be read
     if _KUBERNETES.search(text) is None:
         return text
     text = _SECRET_BLOCK.sub(rf"\1\2\1  {MASK}\n", text)

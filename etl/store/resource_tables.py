@@ -151,9 +151,8 @@ def missing(resource: str) -> Select[Any]:
 def held_of(row: Sequence[Any]) -> Held:
     """Return a record of a window, with its state."""
     number, missing_since, superseded_at, extra, *facts = row
-    record = Record(
-        "", tuple(facts), extra
-    )  # windows are compared by facts: no name is worth its hash
+    # windows are compared by facts: no name is worth its hash
+    record = Record("", tuple(facts), extra)
     return Held(number, record, missing_since, superseded_at)
 
 

@@ -87,6 +87,7 @@ NEWEST_ATTEMPTS: Final = (
 )
 FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 PARTIAL_SINCE: Final = (
+    # two polls may end in one second: what the earlier one saw is sure
     select(_run.finished_at, func.min(_run.started_at))
     .where(*_RUNS, _run.outcome == "partial", _run.started_at > bindparam("since"))
     .group_by(_run.finished_at)

@@ -48,6 +48,7 @@ FACTS: tuple[tuple[str, type[TypeEngine[Any]], str], ...] = (
     ("gpu_uuid", Text, "GPU model"),
     ("gpu_name", Text, "name of the GPU model"),
     ("gpu_nums", Integer, "number of GPUs"),
+    # text of both databases alike, so that rows compare equal; Postgres reads it with ::jsonb
     ("server_url", Text, "service addresses: sorted JSON array, without secrets"),
     ("server_map", Text, "services: sorted JSON array, without secrets"),
 )
@@ -106,6 +107,7 @@ instance = Table(
 )
 Index(
     # a fleet has far more instances that are gone than listed ones: a poll reads only the latter
+    # partial: after years most instances are gone
     "ix_instance_listed",
     instance.c.account_id,
     instance.c.instance_uuid,
@@ -114,6 +116,7 @@ Index(
 
 Index(
     # asked at each poll, and nearly always empty
+    # partial: every poll asks whether any is missing, and hardly ever one is
     "ix_instance_missing",
     instance.c.account_id,
     instance.c.instance_uuid,
