@@ -212,6 +212,16 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_command_loads_no_other() -> None:
+    code = (
+        "import sys\nfrom etl.cli import COMMANDS, main\n"
+        "try:\n    main(['sync', '--help'])\nexcept SystemExit:\n"
+        "    print({name for name in COMMANDS.values() if f'etl.cli.{name}' in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "{'syncing'}"
+
+
 def test_a_report_loads_no_library_that_it_does_not_need() -> None:
     code = (
         "import sys\nfrom etl import app, reports; import etl.exports.parquet\n"

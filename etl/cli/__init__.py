@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 import click
@@ -38,12 +39,59 @@ from etl.texts import ENGLISH, tr
 INTERRUPTED: Final = 130
 
 
+COMMANDS: Final = {
+    "demo": "syncing",
+    "init": "init",
+    "sync": "syncing",
+    "run": "serving",
+    "service": "serving",
+    "config": "configuring",
+    "account": "accounts",
+    "status": "reporting",
+    "report": "report",
+    "page": "page",
+    "export": "exporting",
+    "alerts": "alerting",
+    "digest": "alerting",
+    "doctor": "syncing",
+    "replay": "syncing",
+    "prices": "money",
+    "rules": "money",
+    "month": "months",
+    "rebuild": "database",
+    "codes": "database",
+    "db": "database",
+}
+"""Modules of the commands, in the order in which a user meets them."""
+
+
 class Group(click.Group):
-    """Commands in the order in which a user meets them; our errors as one line and advice."""
+    """Commands that are loaded when one is called; our errors as one line and advice."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         # click would sort them by name
-        return list(self.commands)
+        return list(COMMANDS)
+
+    @property
+    def commands(self) -> MutableMapping[str, click.Command]:
+        """All commands by name."""
+        return {name: self._loaded(name) for name in COMMANDS}
+
+    @commands.setter
+    def commands(self, commands: MutableMapping[str, click.Command]) -> None:
+        self._commands = commands
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return self._loaded(cmd_name) if cmd_name in COMMANDS else None
+
+    def _loaded(self, name: str) -> click.Command:
+        # only the command that is called: cron pays for every import, every two minutes
+        if name not in self._commands:
+            command = getattr(import_module(f"etl.cli.{COMMANDS[name]}"), name)
+            for each in _with_those_below(command):
+                add_hidden_lang(each)
+            self._commands[name] = command
+        return self._commands[name]
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:
         # help and mistakes in words come before any option is read
@@ -121,56 +169,8 @@ def main(
     ctx.obj = Context(config, {"database_url": database, "timezone": timezone}, debug)
 
 
-def _add_commands() -> None:
-    from etl.cli import (
-        accounts,
-        alerting,
-        configuring,
-        database,
-        exporting,
-        init,
-        money,
-        months,
-        page,
-        report,
-        reporting,
-        serving,
-        syncing,
-    )
-
-    for command in (
-        syncing.demo,
-        init.init,
-        syncing.sync,
-        serving.run,
-        serving.service,
-        configuring.config,
-        accounts.account,
-        reporting.status,
-        report.report,
-        page.page,
-        exporting.export,
-        alerting.alerts,
-        alerting.digest,
-        syncing.doctor,
-        syncing.replay,
-        money.prices,
-        money.rules,
-        months.month,
-        database.rebuild,
-        database.codes,
-        database.db,
-    ):
-        main.add_command(command)
-    for command in _all_commands(main):
-        add_hidden_lang(command)
-
-
-def _all_commands(group: click.Group) -> Iterator[click.Command]:
-    for command in group.commands.values():
-        yield command
-        if isinstance(command, click.Group):
-            yield from _all_commands(command)
-
-
-_add_commands()
+def _with_those_below(command: click.Command) -> Iterator[click.Command]:
+    yield command
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            yield from _with_those_below(below)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -13,14 +14,17 @@ from etl.dialect import Database
 from etl.history.days import Zone
 from etl.store import derivation, schema
 from etl.store.account import Reader, Tx
-from etl.store.alerts import AlertsReader, AlertsWriter
-from etl.store.books import BooksReader, BooksWriter
 from etl.store.codes import CodesReader, CodesWriter
-from etl.store.exports import ExportsReader
-from etl.store.learning import LearningReader
 from etl.store.registry import RegistryReader, RegistryWriter
 from etl.store.schema import DEMO_MARK
 from etl.store.status import StatusReader
+
+if TYPE_CHECKING:
+    # a poll needs none of these, and cron pays for each import every two minutes
+    from etl.store.alerts import AlertsReader, AlertsWriter
+    from etl.store.books import BooksReader, BooksWriter
+    from etl.store.exports import ExportsReader
+    from etl.store.learning import LearningReader
 
 
 class Reading:
@@ -37,18 +41,26 @@ class Reading:
 
     @cached_property
     def alerts(self) -> AlertsReader:
+        from etl.store.alerts import AlertsReader
+
         return AlertsReader(self._database, self._conn)
 
     @cached_property
     def books(self) -> BooksReader:
+        from etl.store.books import BooksReader
+
         return BooksReader(self._database, self._conn)
 
     @cached_property
     def exports(self) -> ExportsReader:
+        from etl.store.exports import ExportsReader
+
         return ExportsReader(self._database, self._conn)
 
     @cached_property
     def learning(self) -> LearningReader:
+        from etl.store.learning import LearningReader
+
         return LearningReader(self._database, self._conn)
 
     @cached_property
@@ -98,10 +110,14 @@ class Writing(Reading):
 
     @cached_property
     def alerts(self) -> AlertsWriter:
+        from etl.store.alerts import AlertsWriter
+
         return AlertsWriter(self._database, self._conn)
 
     @cached_property
     def books(self) -> BooksWriter:
+        from etl.store.books import BooksWriter
+
         return BooksWriter(self._database, self._conn)
 
     @cached_property
