@@ -98,7 +98,7 @@ class _Series:
             for walk, tally in zip(walks, tallies, strict=True)
         )
         if not any(self.walks):
-            raise ValueError("no page is a listing")
+            raise ValueError(tr("no page is a listing"))
         verdicts = [tally.verdict() for tally in tallies]
         last = verdicts[-1]
         notes = last.notes if not failed else (*last.notes, "an answer is a failure by its code")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,43 @@ def test_an_instance_has_a_page_of_its_own(tab: Tab, page: Path) -> None:
     assert tab.asks("document.querySelectorAll('#detail .bars rect').length") > 0
     assert tab.asks("document.getElementById('page').hidden") is True
     assert tab.complaints == []
+
+
+def test_a_long_table_is_shown_whole_at_a_click(
+    tab: Tab, golden: Callable[[str], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("etl.page.build"), "MOST_LINES", 3)
+    database = golden("sqlite")
+    move(database, ZONE)
+    choice = Choice(PERIOD["from_day"], PERIOD["to_day"])
+    file = tmp_path / "page.html"
+    file.write_text(build(database, choice, zone=Zone(ZONE), now=NOW), encoding="utf-8")
+    tab.opens(file.as_uri())
+    rows = "document.querySelectorAll('#runs-table tbody tr').length"
+    assert tab.asks(rows) == 3
+    named = tab.asks("document.querySelector('#runs-table').closest('details').innerText")
+    whole = int(re.findall(r": (\d+) rows", named)[0])
+    tab.asks(
+        "new Promise((done) => { const button = document.querySelector('[data-key=runs]');"
+        " new MutationObserver(() => button.isConnected || done()).observe(document,"
+        " {childList: true, subtree: true}); button.click(); })"
+    )
+    assert tab.asks(rows) == whole > 3
+    assert tab.complaints == []
+
+
+def test_without_script_a_link_opens_an_instance_and_a_project(tab: Tab, page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    uuid = re.findall(r'id="i-(inst_[^"]+)"', text)[0]
+    tab.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        for target in (f"i-{uuid}", "p-speech"):
+            tab.opens(f"{page.as_uri()}#{target}", width=PHONE)
+            inner = f"document.getElementById('{target}').lastElementChild"
+            assert tab.asks(f"{inner}.getBoundingClientRect().height") > 20, target
+            assert tab.asks("document.documentElement.scrollWidth - innerWidth") <= 0
+    finally:
+        tab.send("Emulation.setScriptExecutionDisabled", value=False)
 
 
 def test_a_copied_table_is_no_formula(tab: Tab, page: Path) -> None:

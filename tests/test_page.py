@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from html import unescape
 from html.parser import HTMLParser
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,34 @@ def html(kind: str, golden: Callable[[str], Database]) -> str:
 def asked(database: Database, name: str, **given: str) -> list[dict[str, Any]]:
     names, rows = reports.run(database, reports.load_report(name), {**PERIOD, **given, "now": NOW})
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def test_a_long_table_is_in_the_file_as_a_whole(
+    kind: str, golden: Callable[[str], Database], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_module("etl.page.build"), "MOST_LINES", 3)
+    database = golden(kind)
+    move(database, ZONE)
+    page = build(database, CHOICE, zone=Zone(ZONE), now=NOW)
+    (rest,) = re.findall(r'id="rest">(.*?)</script>', page)
+    packed = json.loads(gzip.decompress(b64decode(rest)))
+    for name in ("runs", "versions"):
+        drawn = Page(page).tables[f"{name}-table"]
+        rows = asked(database, name)
+        assert len(drawn) == 3 < len(rows)
+        assert [r[-1] for r in [*drawn, *packed[name]]] == [r["instance_uuid"] for r in rows]
+        assert {len(cells) for cells in packed[name]} == {len(rows[0])}
+
+
+def test_without_script_each_project_has_its_cost_and_instances(
+    kind: str, golden: Callable[[str], Database], html: str
+) -> None:
+    (part,) = re.findall(r"<noscript>(.*?)</noscript>", html, re.DOTALL)
+    shown = dict(re.findall(r'id="p-([^"]+)"><summary><bdi>[^<]*</bdi>: (¥[\d,]+\.\d\d)', part))
+    costs = {r["what"]: r["cost_yuan"] for r in asked(golden(kind), "cost", by="project")}
+    assert shown == {name: f"¥{cost:,.2f}" for name, cost in costs.items() if "(" not in name}
+    for uuid in re.findall(r'href="#i-([^"]+)"', part):
+        assert f'id="i-{uuid}"' in html, "the link leads somewhere"
 
 
 def test_the_figures_are_those_of_the_reports(

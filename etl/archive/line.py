@@ -16,6 +16,7 @@ from etl.history.days import from_iso, iso
 from etl.poll import Instant, Page, Poll, is_account_name
 from etl.redact import redact
 from etl.resources.listing import LIMIT_BODY, parse_json
+from etl.texts import tr
 
 VERSION: Final = 1
 LIMIT_PAGES: Final = 40_000
@@ -84,28 +85,28 @@ def read_line(line: bytes) -> Archived:
     it is read: each of them would become an object of many times its size.
     """
     if len(line) > LONG and line.count(b",") * LEAST_BYTES > len(line):
-        raise ValueError("the line is no poll: it is nothing but short values")
+        raise ValueError(tr("the line is no poll: it is nothing but short values"))
     try:
         decoded = _LINE.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         if len(line) > LIMIT_BODY:
-            raise ValueError("the line is too long for what is not strict JSON") from None
+            raise ValueError(tr("the line is too long for what is not strict JSON")) from None
         decoded = _read_patiently(line)
     if decoded.v != VERSION:
-        raise ValueError(f"version {decoded.v} of the format is not known")
+        raise ValueError(tr("version {version} of the format is not known", version=decoded.v))
     if not is_account_name(decoded.account):
-        raise ValueError("the line names no account")
+        raise ValueError(tr("the line names no account"))
     started_at, finished_at = from_iso(decoded.started_at), _rounded_up(decoded.finished_at)
     if finished_at < started_at:
-        raise ValueError("the poll ends before it starts")
+        raise ValueError(tr("the poll ends before it starts"))
     # nearly all polls have one walk, which is written without a list around it
     walks = decoded.walks if decoded.pages is None else [decoded.pages]
     if not decoded.same and not (walks and all(walks)):
-        raise ValueError("the line has no pages")
+        raise ValueError(tr("the line has no pages"))
     if sum(map(len, walks or ())) > LIMIT_PAGES:
-        raise ValueError(f"the line has more than {LIMIT_PAGES} pages")
+        raise ValueError(tr("the line has more than {count} pages", count=LIMIT_PAGES))
     if any(len(bytes(page)) > LIMIT_BODY for walk in walks or () for page in walk):
-        raise ValueError(f"a page of the line is larger than {LIMIT_BODY} bytes")
+        raise ValueError(tr("a page of the line is larger than {count} bytes", count=LIMIT_BODY))
     return Archived(
         decoded.account,
         decoded.resource,
@@ -175,9 +176,9 @@ def _read_patiently(line: bytes) -> ArchiveLine:
     try:
         parsed = parse_json(line)
     except RecursionError:
-        raise ValueError("the line is nested too deeply") from None
+        raise ValueError(tr("the line is nested too deeply")) from None
     if not isinstance(parsed, dict):
-        raise ValueError("the line is no object")
+        raise ValueError(tr("the line is no object"))
     raw: dict[str, Any] = dict(parsed)
     if isinstance(parsed.get("pages"), list):
         raw["pages"] = [_raw_json(page) for page in parsed["pages"]]
@@ -199,7 +200,7 @@ def _walked_pages(
         counted = [list(range(1, len(walk) + 1)) for walk in walks]
     # whether a listing is whole is judged by the numbers: each must belong to its page
     if [len(walk) for walk in walks] != [len(walk) for walk in counted]:
-        raise ValueError("the line numbers other pages than it has")
+        raise ValueError(tr("the line numbers other pages than it has"))
     return tuple(
         tuple(Page(n, size or 0, bytes(body)) for n, body in zip(counted[w], walk, strict=True))
         for w, walk in enumerate(walks)

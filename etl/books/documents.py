@@ -119,7 +119,8 @@ def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int
         reason = None
         if meant not in known:
             near = get_close_matches(meant, known, 1)
-            reason = f"there is no column {cell!r}" + (f": did you mean {near[0]}?" if near else "")
+            guess = tr(": did you mean {name}?", name=near[0]) if near else ""
+            reason = tr("there is no column {cell!r}{guess}", cell=cell, guess=guess)
         # one of the two values would win without a word
         elif meant in names.values():
             first = next(letter(i) for i, other in names.items() if other == meant)

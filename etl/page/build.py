@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,10 +12,11 @@ from markupsafe import Markup
 from etl import __version__
 from etl.dialect import Database
 from etl.history.days import Zone, from_iso
-from etl.page import policy, stacks, timeline, trends
+from etl.page import policy, shares, stacks, timeline, trends
 from etl.page.amounts import change, thousands, yuan_text
 from etl.page.attention import attention
 from etl.page.facts import Choice, Facts, Row, gather
+from etl.page.packed import packed_rows
 from etl.page.payload import payload
 from etl.page.words import Translator
 from etl.poll import Instant
@@ -23,10 +25,11 @@ from etl.reports.words import word_of, words_of
 from etl.texts import LANGUAGES, Text, localized, tr
 
 # the page must stay small: people send it by mail
+_ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 MOST_ROWS: Final = 250
 """Rows of the timeline in the page's markup; the script draws the others when they are asked for."""
 MOST_LINES: Final = 80
-"""Lines of a table; the command below it prints all of them."""
+"""Lines of a table in the page's markup; the script unpacks the others when they are asked for."""
 STACKS: Final[dict[Text, Callable[[Row], str | None]]] = {
     tr("by project"): lambda row: row["project"],
     tr("by owner"): lambda row: row["owner"],
@@ -68,6 +71,9 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         "text": lambda text: localized(text, words.lang),
         "word": lambda value, column: word_of(column, value, words.lang),
     }
+    environment.filters["local_times"] = lambda text: _ISO.sub(
+        lambda match: _local(match[0], facts.zone), text
+    )
     rows = timeline.timeline(facts)
     week = trends.hours_of_week(facts)
     return environment.get_template(
@@ -89,6 +95,16 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         rows=rows[:MOST_ROWS],
         folded=max(0, len(rows) - MOST_ROWS),
         most_lines=MOST_LINES,
+        packed=packed_rows(
+            facts,
+            MOST_LINES,
+            lambda value, column, columns: localized(
+                _cell(value, column, columns, facts.zone), words.lang
+            ),
+        ),
+        shares=shares.of_instances(facts["daily"].rows),
+        runs=shares.newest_runs(facts),
+        projects=shares.of_projects(facts),
         numbers={row.uuid: n for n, row in enumerate(rows)},
         choices=_filters(facts, rows),
         marks=timeline.day_marks(facts),

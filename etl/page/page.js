@@ -106,6 +106,28 @@
     });
   });
 
+  // the rest of a long table is packed, and unpacked when somebody asks for it
+  const packed = document.getElementById("rest");
+  const unpacked = async () => {
+    const bytes = Uint8Array.from(atob(packed.textContent), (sign) => sign.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return JSON.parse(await new Response(stream).text());
+  };
+  if (window.DecompressionStream) all(".rest button").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const table = button.closest("details").querySelector("table");
+      const headings = all("th", table);
+      headings.forEach((heading) => heading.removeAttribute("aria-sort"));
+      for (const cells of (await unpacked())[button.dataset.key]) {
+        const row = make("tr");
+        cells.forEach((cell, n) => row.append(make("td", headings[n].className ? {class: headings[n].className} : {}, isolated(cell))));
+        table.tBodies[0].append(row);
+      }
+      button.parentNode.remove();
+    });
+  });
+
   // stacked bars by day, as the page has them
   const HEIGHT = 220, MOST = 8;
   const ticks = (most) => {

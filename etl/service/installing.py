@@ -339,19 +339,21 @@ def _owner(path: Path) -> str:
     try:
         return path.owner()
     except (KeyError, NotImplementedError):  # nobody has that number
-        return "nobody known"
+        return tr("nobody known")
 
 
 def _out_of_reach(path: Path, hidden: Sequence[Path]) -> str | None:
     """Return why an unprivileged user cannot read a path, given the folders that the unit hides."""
     for folder in hidden:
         if path.is_relative_to(folder):
-            return f"the unit hides {folder}"
+            return tr("the unit hides {folder}", folder=folder)
     for folder in path.parents:
         if folder.exists() and not folder.stat().st_mode & 0o001:
-            return f"{folder} is closed to others"
+            return tr("{folder} is closed to others", folder=folder)
     if path.exists() and not path.stat().st_mode & 0o004:
-        return f"it is for its owner only (chmod 644, and secrets into {units.ENVIRONMENT})"
+        return tr(
+            "it is for its owner only (chmod 644, and secrets into {file})", file=units.ENVIRONMENT
+        )
     return None
 
 

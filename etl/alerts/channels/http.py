@@ -134,9 +134,9 @@ def _is_url(url: str) -> bool:
 def _transport_failure(error: httpx.HTTPError) -> str:
     """Name the failure without the text of exceptions, which can hold the address."""
     if isinstance(error, httpx.ProxyError):
-        return "no connection"
+        return tr("no connection")
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return "no connection"
+        return tr("no connection")
     if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    return f"the connection or the answer broke ({type(error).__name__})"
+        return tr("no answer in time")
+    return tr("the connection or the answer broke ({kind})", kind=type(error).__name__)

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from etl.alerts.channels import answer
+from etl.texts import tr
 
 ACCEPTED: Final = (250, 251)
 _thread: Final = threading.local()
@@ -44,8 +45,9 @@ class Heard:
         # a refused address says more than the replies, and the last reply more than those before
         for code, text in [*self.refused, *reversed(self.replies)]:
             words = answer.cleaned(text.decode("utf-8", "replace"))
-            return f"the mail server said {code} {words}".strip()
-        return "not sent: no connection, or an address that the service does not take"
+            reply = f"{code} {words}".strip()
+            return tr("the mail server said {reply}", reply=reply)
+        return tr("not sent: no connection, or an address that the service does not take")
 
 
 @contextmanager
