@@ -19,7 +19,7 @@ from etl.store import Reader, SyncRun, Tx
 from etl.store.settling import LAST
 
 BATCH: Final = 2000
-"""Records compared at a time: bounds memory, whatever the size of the fleet."""
+"""Records compared at a time, whatever the size of the fleet: it bounds memory."""
 
 
 def digest_seed(resource: Resource[Any], known: Reader) -> bytes:

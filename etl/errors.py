@@ -55,9 +55,10 @@ class ErrorKind(StrEnum):
 
 
 UNFIT_KEY: Final = frozenset({ErrorKind.NO_KEY, ErrorKind.KEY_REFUSED, ErrorKind.FORBIDDEN})
-"""A person must give another key, or more permission."""
+"""Failures that another key, or more permission, would mend: a person must act."""
 ABSENT: Final = frozenset({ErrorKind.FORBIDDEN, ErrorKind.MISSING, ErrorKind.CHANGED})
-"""A resource that this key, this source or this program does not have: asking again soon is in vain."""
+"""Failures of a resource that this key, this source or this program does not have: asking again soon is
+in vain."""
 
 
 class EtlError(Exception):

@@ -13,14 +13,14 @@ Instant: TypeAlias = int
 # NTP keeps servers within milliseconds; dates of 1 to 2 s ago are
 # common, and two servers that were 4 s apart have been seen
 SKEW_S: Final = 5
-"""The clocks of a source (its servers, its proxy's `Date`, the one that its records are written by)
-differ by no more than this: both instants of a poll are so much wider than they were measured."""
+"""The most seconds by which the clocks of a source differ (its servers, its proxy's `Date`, the one
+that its records are written by): both instants of a poll are so much wider than they were measured."""
 APART_S: Final = 30
-"""Two complete polls that retire a record end at least so far apart: a source that fails over, or whose
-cache is empty, hides all of its list for some seconds."""
+"""The least seconds between the ends of two complete polls that retire a record: a source that fails
+over, or whose cache is empty, hides all of its list for some seconds."""
 # 500 ppm: NTP itself corrects no more
 DRIFT: Final = 1 / 2_000
-"""A clock that nobody disciplines gains or loses up to this share of the time that passes."""
+"""The most that a clock which nobody disciplines gains or loses, as a share of the time that passes."""
 
 
 # the name stands in messages, file names and units

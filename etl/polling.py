@@ -38,16 +38,16 @@ if TYPE_CHECKING:
     from etl.source.walk import Progress
 
 RECORDED: Final = (SourceError, ArchiveError, LockError, Busy, SettingsError, StalePoll, Fault)
-"""Every other failure is one of the database, which then takes no row either."""
+"""Failures that get a row; every other one is of the database, which then takes no row either."""
 # the first three mostly need a person; the others pass by themselves
 EXIT_ORDER: Final = (2, 6, 4, 5, 7, 3, 0)
-"""Over several accounts the first of these that applies is the exit code."""
+"""Exit codes by rank: over several accounts the first one that applies is returned."""
 DUE: Final = 0.9
-"""A resource is due when this share of its interval has passed: cron's minutes are not exact."""
+"""Share of its interval after which a resource is due: cron's minutes are not exact."""
 ABSENT_EVERY_S: Final = DAY_S
-"""An optional resource that is not there is asked for so often: it may come."""
+"""Interval at which an optional resource that is not there is asked for: it may come."""
 UNUSABLE_KEY: Final = (ErrorKind.NO_KEY, ErrorKind.KEY_REFUSED)
-"""No resource of the account would be answered."""
+"""Failures after which no resource of the account would be answered."""
 
 log = logging.getLogger("etl.polling")
 

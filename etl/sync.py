@@ -25,15 +25,15 @@ from etl.timing.clock import ClockSteps, SteadyOffset
 from etl.units import DAY_S
 
 WHOLE_EVERY_S: Final = DAY_S
-"""A window is read whole at least so often: old lines may have changed."""
+"""The longest time between two readings of a whole window: old lines may have changed."""
 SHARED_SECOND_S: Final = 1.6
-"""A poll begins at least so long after the start of the one before it: `started_at` is rounded
-down, and the source's clock is known to half a second."""
+"""The least time between the starts of two polls: `started_at` is rounded down, and the source's clock
+is known to half a second."""
 LARGEST_STEP_S: Final = 2.0
-"""The local clock may be set by so much during a poll: less than the clocks of a source may differ."""
+"""The largest step of the local clock during a poll: less than the clocks of a source may differ."""
 
 Covers = Callable[[LastPoll | None], bool]
-"""Whether the newest applied poll makes another one needless."""
+"""Function that tells whether the newest applied poll makes another one needless."""
 
 
 @dataclass(frozen=True, slots=True)

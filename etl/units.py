@@ -14,12 +14,12 @@ DAY_S: Final = 86_400
 NIGHT_S: Final = 28_800
 """Length of the night: it begins with the local day."""
 NIGHT_RUN_S: Final = 14_400
-"""An instance that runs as long within a night has run in that night."""
+"""Seconds of a night from which on an instance counts as running in it."""
 GAP_S: Final = 600
-"""Complete polls this far apart, or less, leave no gap in what was observed."""
+"""The longest distance between complete polls that leaves no gap in what was observed."""
 # by minutes alone, an account polled every quarter of an hour would never be observed
 GAP_STEPS: Final = 3
-"""Nor do polls that are at most so many times the usual distance apart."""
+"""Multiple of the usual distance up to which two polls leave no gap, either."""
 RECENT_ATTEMPTS: Final = 20
 """Newest attempts to poll that are looked at: enough for three readings of the source's clock, and for
 a row of refused ones."""
@@ -29,4 +29,4 @@ CARD: Final = 2
 """Charge channel of a bill line that a compute card pays."""
 # a day of so many at the highest price still fits 64 bits, in millionths of a yuan
 MOST_GPUS: Final = 64
-"""More are taken for a wrong number: their cost is not known."""
+"""The most GPUs that are believed: the cost of more is not known."""

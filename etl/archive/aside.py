@@ -14,7 +14,8 @@ from etl.archive.polls import polls
 from etl.poll import Instant
 
 SUFFIX: Final = ".future"
-"""Files of an archive end in other suffixes, so nothing reads these by itself."""
+"""Suffix of files that are set aside: no file of an archive ends in it, so nothing reads them by
+itself."""
 
 
 def set_aside(

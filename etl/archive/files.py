@@ -32,7 +32,8 @@ DAY: Final = "????-??-??"
 LOOSE: Final = ".gz"
 """The suffix of a file that still grows; a packed one has `.xz`."""
 LEVEL: Final = 4
-"""Half the time of gzip's own for 7 % more; a day later it is packed anyway."""
+"""Level of gzip: half the time of its usual one for 7 % more bytes; a day later the file is packed
+anyway."""
 
 log = logging.getLogger("etl.archive")
 

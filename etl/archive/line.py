@@ -20,11 +20,11 @@ from etl.texts import tr
 
 VERSION: Final = 1
 LIMIT_PAGES: Final = 40_000
-"""More than all walks of a poll may ask for."""
+"""The most pages of a line: more than all walks of a poll may ask for."""
 # a shorter line is no burden, even if every second byte of it becomes an object
 LONG: Final = 2**22
 LEAST_BYTES: Final = 12
-"""A comma of a poll stands for more bytes than these: a record has one in about twenty."""
+"""The fewest bytes for each comma of a poll: a record has one comma in about twenty."""
 
 
 class ArchiveLine(msgspec.Struct, omit_defaults=True):

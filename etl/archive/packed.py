@@ -28,9 +28,9 @@ PRESET: Final = 2
 LINE_LIMIT: Final = 2**28
 """Bytes of the longest line, unpacked: three walks over 100,000 instances."""
 SIGHT: Final = 4 * LINE_LIMIT
-"""So far the end of a line that is too long is looked for."""
+"""Bytes in which the end of a line that is too long is searched for."""
 UNPACKING_LIMIT: Final = 2**27
-"""Bytes that unpacking xz may take; `xz -9` asks for half of it."""
+"""Bytes of memory that unpacking xz may take; `xz -9` asks for half of it."""
 DAMAGED: Final = (EOFError, zlib.error, lzma.LZMAError)
 
 

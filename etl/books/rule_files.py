@@ -39,7 +39,7 @@ COLUMNS: Final = {
     "budget": ("project", "account", "month", "amount"),
 }
 HIGHEST_BUDGET_MICROCNY: Final = 10**15
-"""A thousand million yuan."""
+"""The highest budget: a thousand million yuan."""
 
 
 class RuleInForce(NamedTuple):

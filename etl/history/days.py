@@ -16,7 +16,7 @@ from etl.texts import tr
 from etl.units import DAY_S
 
 LONGEST_S: Final = 10 * 366 * DAY_S
-"""Longer than anything is paid for ahead."""
+"""The longest time over which an amount is spread: nothing is paid for so far ahead."""
 FIRST_DAY: Final = date(2015, 1, 1)
 _ISO_MINUTES: Final = [f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
 _ISO_SECONDS: Final = [f"{second:02}Z" for second in range(60)]

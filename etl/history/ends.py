@@ -11,8 +11,8 @@ from etl.poll import Instant
 from etl.resources.instances import Instance
 
 EndEvidence = Literal["exact", "timer", "settled", "status", "middle"]
-"""The source itself names the moment; a timer went off; the bill settles until then; it was seen
-shutting down; nothing but the two polls."""
+"""Evidence of an estimated stop: the bounds meet (`exact`), a timer went off, the bill settles until
+then, it was seen shutting down (`status`), or nothing but the two polls (`middle`)."""
 
 
 class End(NamedTuple):

@@ -13,7 +13,8 @@ from etl.poll import Instant
 from etl.texts import tr
 
 _NAME: Final = re.compile(r"(?!0000|9999)\d{4}-(0[1-9]|1[0-2])", re.ASCII)
-"""The first and the last year have no month before, or after, that Python could name."""
+"""Pattern of the name of a month. The first and the last year have no month before, or after, that
+Python could name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -9,7 +9,7 @@ from etl.resources.instances import Instance
 from etl.resources.values import FIRST_INSTANT
 
 SAME_START_S: Final = 5
-"""A start that is later than the last one by up to this is the same start, computed anew: sources that
+"""Seconds by which a start may be later than the last one and be the same, computed anew: sources that
 subtract an uptime from their clock move it by rounding and by the clock's drift, a second or two
 between polls. A machine takes longer than this to stop and to start again."""
 

@@ -19,7 +19,7 @@ from etl.redact.text import cut_odd_words, cut_secrets, cut_sure_secrets
 _IDENTITIES: Final = frozenset(
     {"instance_uuid", "image_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no"}
 )
-"""They are compared: a name must stay what it is."""
+"""Members that are compared, and so must stay as they are."""
 _WORDS: Final = frozenset(
     {
         "title",
@@ -32,7 +32,7 @@ _WORDS: Final = frozenset(
         "pay_channel",
     }
 )
-"""Written by people, to be read by people: only what is surely a secret is cut."""
+"""Members that people write and read: only sure secrets are cut from them."""
 _NAMING: Final = ("name", "key", "Name", "Key", "k", "field", "label", "名称", "名字")
 _NAMED: Final = frozenset({"value", "val", "Value", "v", "content", "值", "内容"})
 """Members that make a pair: `{"name": "PASSWORD", "value": "…"}`."""
@@ -44,7 +44,7 @@ _USUAL: Final = re.compile(
     r"(([a-z]{2,8}://)?(?:[a-z0-9-]+\.)*[a-z0-9-]+(?::[0-9]{1,5})?(?:/[a-z0-9/]{0,40})?)"
     r"(?(2)(?:\?[\w=&.~-]*)?)"
 )
-"""An address without anything that could hide a secret, and its query."""
+"""Pattern of an address that cannot hide a secret, with its query."""
 
 
 def redact(value: Any) -> Any:

@@ -13,11 +13,13 @@ from typing import Final
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 MASK: Final = "***"
-"""Stands for what was cut."""
+"""Text that takes the place of a secret."""
 SHORTEST: Final = 4
-"""Shorter secrets are no better than words: to cut them would leave no text legible."""
+"""Length of the shortest secret that is cut: shorter ones are no better than words, and no text would
+stay legible."""
 _WHOLE_WORD: Final = 8
-"""A secret that is shorter is cut as a word alone: the password `test` is no part of `latest`."""
+"""Length from which on a secret is cut inside of words, too: the password `test` is no part of
+`latest`."""
 
 
 class _Secrets:

@@ -18,14 +18,15 @@ _INSIDE: Final = re.compile(
     r"|(?:exchange|login|auth|verify|redeem|activation|invite|sms)code|oauth$"
     r"|密[码碼钥鑰匙]|口令|秘[钥鑰]|私[钥鑰]|令牌|凭[证據据]|暗[号號]|[验驗][证證][码碼]|(?:兑换|授权|激活|提取|登录|登陆)码"
 )
-"""Anywhere in a name without its separators: `root_password`, `userPassWord`, `登录密码`."""
+"""Parts of a secret's name, which is taken without its separators: `root_password`, `userPassWord`,
+`登录密码`."""
 _WORDS: Final = re.compile(
     r"psw|pswd|pass|pw|jwt|otp|totp|mfa|cvv|cvc|psk|pin|salt|bearer|cred|creds|ak|sk"
     r"|auth|sig|signature|sign|session|sess|sid|sasl|mima|kouling|miyao"
 )
-"""As a whole word at the end of a name, or the whole name."""
+"""Words that make a name a secret's if they end it."""
 _ANYWHERE: Final = frozenset({"jwt", "otp", "totp", "psk", "mima", "kouling", "miyao"})
-"""As a whole word anywhere in a name."""
+"""Words that make a name a secret's wherever they stand in it."""
 _PLAIN_KEYS: Final = re.compile(
     r"public|pub|primary|foreign|sort|partition|cache|group|unique|object|gpu|image|region"
     r"|model|hot|translation|dict|map|index|config|item|row|column|data|json"

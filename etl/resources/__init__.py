@@ -14,7 +14,7 @@ from etl.resources.records import Record, ValidTime
 from etl.resources.resource import Keeping, Resource
 
 MODULES = (instances, list_prices, balance, cards, bills, recharges)
-"""In the order in which they are polled. A further resource is one name here."""
+"""The resources, in the order in which they are polled. A further one is one name here."""
 RESOURCES: dict[str, Resource[Any]] = {m.RESOURCE.name: m.RESOURCE for m in MODULES}
 INSTANCES, BILLS, RECHARGES = instances.RESOURCE, bills.RESOURCE, recharges.RESOURCE
 GPU_PRICES, BALANCE, CARDS = list_prices.RESOURCE, balance.RESOURCE, cards.RESOURCE

@@ -9,7 +9,7 @@ from etl.resources.values import OddValue, microcny_of
 
 VERSION = 3
 IDENTITY = "balance"
-"""There is one, and it has no name."""
+"""Identity of the only balance, which has no name."""
 
 
 def _demand_an_amount(columns: dict[str, int | None]) -> None:

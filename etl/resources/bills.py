@@ -25,7 +25,8 @@ from etl.units import DAY_S, HOUR_S
 VERSION = 5
 LIST_KEY, AMOUNT = "order_list", "amount"
 LONGEST_WINDOW_S = 366 * DAY_S
-"""A year is the longest unit of charging; a day of each window becomes a row."""
+"""The longest settlement window: a year is the longest unit of charging, and each day of a window
+becomes a row."""
 NAME = "_name"
 """The member that `_with_names` adds to a line."""
 
@@ -91,7 +92,7 @@ class LineFacts(NamedTuple):
 
 # what a correction leaves alone, see `docs/design.md`
 GROUP = LineFacts._fields.index("ordered_at")
-"""How many of the facts lead the key: lines alike in them are corrected in place."""
+"""Number of facts that lead the key: lines alike in them are corrected in place."""
 MEMBERS = (
     Member("order_number", "order_number", _order),
     Member("settle_start_at", "settle_start_time", instant_of),

@@ -25,7 +25,8 @@ LIST_KEY: Final = "instance_list"
 # a whole number of 32 bits, as both databases hold it
 Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
-"""No machine has more GPUs: the product of more with the seconds of years leaves what databases hold."""
+"""Number of GPUs. No machine has more, and the product of more with the seconds of years would leave
+what databases hold."""
 Moment = int | float | str | None
 Leaf = str | int | float | bool | None | msgspec.UnsetType
 

@@ -17,7 +17,7 @@ from etl.texts import tr
 LIMIT_BODY = 64 * 2**20
 """Bytes of the largest answer that is read, live or from an archive."""
 LIMIT_IDENTITY = 255
-"""Longer names are no identity."""
+"""Length of the longest text that counts as an identity."""
 
 
 @dataclass(frozen=True, slots=True)

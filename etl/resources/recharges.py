@@ -32,7 +32,7 @@ VERSION = 4
 CHINA = timezone(timedelta(hours=8))
 ID, PAID = "_recharge_id", "_is_paid"
 LIST_KEY = "recharge_list"
-"""A guess from its sisters: any other list in the answer will do."""
+"""Name of the list, a guess from its sisters: any other list in the answer will do."""
 
 
 def _word(value: Any, name: str, extra: Extra) -> str | None:

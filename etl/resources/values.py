@@ -1,11 +1,11 @@
 """Readers of odd values, shared by all resources, with the limits of the databases.
 
-- A number as text (`"2"`) and a whole number as float (`2.0`) are that number. - An instant with a
-fraction loses it; one that is missing, null, zero or negative is null; one that is none (before 2015,
-after 2099, or text) is null, and is kept as it came. - An amount may be spelled `1,100.00`,
-`￥12.50` or `12.50元`; an ambiguous one is refused. It is exact to the millionth of a yuan; a finer
-one is rounded, and is kept as it came. - A NUL character or half a surrogate pair in a text
-becomes U+FFFD.
+- A number as text (`"2"`) and a whole number as float (`2.0`) are that number.
+- An instant with a fraction loses it. One that is missing, null, zero or negative is null; one that is
+  none (before 2015, after 2099, or text) is null, and is kept as it came.
+- An amount may be spelled `1,100.00`, `￥12.50` or `12.50元`; an ambiguous one is refused. It is exact to
+  the millionth of a yuan; a finer one is rounded, and is kept as it came.
+- A NUL character or half a surrogate pair in a text becomes U+FFFD.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from etl.resources.listing import Reject, clean_text
 from etl.units import MICRO
 
 FIRST_INSTANT: Final = 1_420_156_800
-"""2015-01-02T00:00:00Z, in every time zone a day of the calendar: a timer of 60 means minutes."""
+"""The earliest instant that is believed: 2015-01-02T00:00:00Z, in every time zone a day of the
+calendar. A timer of 60 means minutes."""
 LAST_INSTANT: Final = 4_102_358_399
-"""2099-12-30T23:59:59Z. What is later stands for "never": a day of each year until then would be written."""
+"""The latest instant that is believed: 2099-12-30T23:59:59Z. A later one stands for "never", and each
+day until then would become a row."""
 LIMIT_MICROCNY: Final = 10**14
-"""A hundred million yuan: what is more is no amount, and leaves room for sums and products in 64 bits."""
+"""The largest amount: a hundred million yuan, which leaves room for sums and products in 64 bits."""
 NOISE: Final = Decimal("1e-9")
-"""What floating point leaves behind the last decimal of an amount: not worth keeping."""
+"""Relative error that floating point leaves behind the last decimal of an amount: not worth keeping."""
 
 Extra = dict[str, Any]
-"""Takes the value that came, by the member's name, where the column cannot hold it as it is."""
+"""Values that their column cannot hold as they came, by the member's name."""
 Reading = Callable[[Any, str, Extra], Any]
-"""(value, member's name, extra) -> what the column holds. Raises `OddValue`."""
+"""Function of (value, member's name, extra) that returns the value of the column. Raises `OddValue`."""
 
 _CANONICAL: Final = msgspec.json.Encoder(order="sorted", decimal_format="number")
 

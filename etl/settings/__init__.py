@@ -44,7 +44,6 @@ from etl.texts import locale_language, tr
 from etl.timing.cadence import Cadence
 
 DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
-RESOURCES_VARIABLE: Final = "CHENYU_RESOURCES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +111,7 @@ _READERS: Final[dict[str, Reader]] = {
     "page_token": read_page_token,
     "page_hosts": read_page_hosts,
 }
-"""Of each setting that is one value, wherever it is written."""
+"""Reader of each setting that is one value, wherever it is written."""
 CONFIG_NAMES: Final = {*_READERS, "api_key_file", "accounts", "schedule", "alerts"}
 _MAY_BE_EMPTY: Final = "listen"
 

@@ -21,7 +21,7 @@ from etl.timing.cadence import Cadence
 
 DEFAULT_ACCOUNT: Final = "default"
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
-"""Where systemd puts what `LoadCredential=` names."""
+"""Variable that names systemd's folder of credentials (`LoadCredential=`)."""
 KEY_VARIABLE: Final = "CHENYU_API_KEY"
 KEY_FILE_VARIABLE: Final = "CHENYU_API_KEY_FILE"
 WHERE_KEYS_ARE: Final = tr(

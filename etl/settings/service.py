@@ -20,7 +20,7 @@ from etl.timing.triggers import can_fire
 DEFAULT_LISTEN: Final = "127.0.0.1:9469"
 LOG_FORMATS: Final = ("auto", "text", "json")
 LEAST_TOKEN: Final = 16
-"""Signs of a token for the page, at least: nobody guesses so many."""
+"""The fewest characters of a token for the page: nobody guesses so many."""
 SCHEDULE_VARIABLE: Final = "CHENYU_SCHEDULE"
 
 

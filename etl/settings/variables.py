@@ -24,7 +24,7 @@ OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG")
 UNWRITTEN_VARIABLES: Final = ("CHENYU_PING_URL", "CHENYU_PAGE_TOKEN", "CHENYU_SCHEDULE")
 """Variables that `init` leaves where they are: secrets, and one that is a table in the config file."""
 _OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
-"""In names that Kubernetes sets for a service called chenyu-etl."""
+"""Pattern in names that Kubernetes sets for a service called chenyu-etl."""
 
 
 def known_variables() -> set[str]:

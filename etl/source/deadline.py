@@ -15,7 +15,8 @@ from typing import Any, Final
 import httpcore
 
 ADDRESS_S: Final = 3.0
-"""An address of a host that has others is tried so long: many networks drop what is sent over IPv6."""
+"""Seconds for which an address is tried if the host has others: many networks drop what is sent over
+IPv6."""
 
 
 class TimeBudget(threading.local):

@@ -24,9 +24,10 @@ NEAR_S: Final = 60
 """A reading that differs from the ones before by up to this widens the instants; beyond, it is not
 believed alone."""
 CONFIRMED_AFTER_S: Final = 10
-"""A second reading comes at least so much later: a cached `Date` would differ from it by then."""
+"""Seconds after which a second reading may confirm the first: a cached `Date` would differ from it by
+then."""
 LARGEST_OFFSET_S: Final = 999_999_999
-"""The most that the database holds: beyond it the local clock is decades off."""
+"""The largest offset that the database can hold: beyond it the local clock is decades off."""
 ADVICE: Final = tr(
     "see that this machine's clock is right (NTP); what another poll reads alike, "
     "{confirmed_after_s} s later or more, is believed",

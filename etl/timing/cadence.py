@@ -18,14 +18,15 @@ from etl.units import DAY_S, HOUR_S
 SHORTEST_S: Final = 1
 LONGEST_S: Final = 31 * DAY_S
 LONGEST_BACKOFF_S: Final = HOUR_S
-"""Failures stretch an interval to this at most; a longer interval stays as it is."""
+"""The longest interval after failures; one that is longer by itself stays as it is."""
 LONGEST_OUTAGE_BACKOFF_S: Final = 300
-"""The limit while the source is away: that passes without anybody's doing, and one poll in five
-minutes is no burden to a source that comes back."""
+"""The longest interval while the source is away: that passes without anybody's doing, and one poll in
+five minutes is no burden to a source that comes back."""
 LONGEST_STRETCH: Final = 16
-"""A limited rate stretches an interval to so many times its length at most."""
+"""The largest factor by which a limited rate stretches an interval."""
 HEALED_IN_A_ROW: Final = 3
-"""So many polls in a row that were limited, and whole all the same, are too many."""
+"""Number of polls in a row, limited and whole all the same, that shows that the interval is too
+short."""
 _UNITS: Final = {"s": 1, "m": 60, "h": HOUR_S, "d": DAY_S}
 
 

@@ -12,13 +12,14 @@ from etl.texts import tr
 from etl.timing.cadence import duration
 
 FRESH_INTERVALS: Final = 3
-"""An account is fresh while its newest complete poll is not older than so many intervals."""
+"""Number of intervals for which a complete poll keeps an account fresh."""
 # who polls every few seconds is not blind after one slow answer
 SHORTEST_FRESH_S: Final = 60.0
 FUTURE_S: Final = 60.0
-"""A poll that is further ahead than this is impossible, and no sign of life."""
+"""Seconds by which a poll may be ahead: further, it is impossible, and no sign of life."""
 READINGS: Final = 3
-"""So many readings of the source's clock count: one may be wrong, and older ones are of another time."""
+"""Number of newest readings of the source's clock that count: one may be wrong, and older ones are of
+another time."""
 FUTURE_ADVICE: Final = tr(
     "see that this machine's clock is right (NTP), then: chenyu-etl db repair-clock"
 )

@@ -22,7 +22,7 @@ Following = Callable[[datetime], datetime | None]
 """The first fire at or after a naive time of the wall clock, given and returned as if it were UTC."""
 
 SPREAD: Final = 0.5
-"""Accounts tick at different moments of the first half of an interval, of a minute at most."""
+"""Share of an interval over which the ticks of accounts are spread, a minute at most."""
 LONGEST_SPREAD_S: Final = 60.0
 SHIFT: Final = timedelta(hours=3)
 """More than any time zone sets its clocks by, but for a few that changed the date."""

@@ -33,12 +33,12 @@ LEAST_SHARE: Final = 0.85
 """The least share of the windows that a model must explain to be offered."""
 # one window may fit by chance
 LEAST_AHEAD: Final = 2
-"""Windows by which the best must be ahead of a hypothesis that predicts other amounts."""
+"""The fewest windows by which the best must be ahead of a hypothesis that predicts other amounts."""
 MOST_WINDOWS: Final = 1_500
 """The most windows that are judged; of more, only the newest count."""
 # a constant can be made to fit any one window
 FEWEST_FOR_PRICE: Final = 3
-"""Windows that a learned price must explain."""
+"""The fewest windows that a learned price must explain."""
 ANY_BARE: Final = PriceSubject("no card", "")
 OTHER_SHARE: Final = 0.2
 """The least share of lines with one remark that must be explained.

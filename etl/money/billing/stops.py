@@ -44,7 +44,8 @@ class UnseenStop(NamedTuple):
 
 
 Settled = tuple[int | None, Instant | None]
-"""How many ends of windows could be the stop, None if no price is known; and the end if it is one."""
+"""Number of ends of windows that could be the stop, None if no price is known; and the end if there is
+just one."""
 Windows = Callable[[Iterable[Instant]], Sequence[SettledWindow]]
 
 
@@ -163,7 +164,7 @@ class Settling:
 
 
 NEWEST: Final = 400
-"""The newest stops by which a provider is judged: it may change how it settles."""
+"""Number of the newest stops by which a provider is judged: it may change how it settles."""
 
 
 class SettlementRule(NamedTuple):
