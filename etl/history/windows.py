@@ -119,7 +119,7 @@ class Matching:
             if was is None:
                 left.append(record)
             else:
-                self._found(was, record, changes)
+                self._matched(was, record, changes)
         # only after all equal records were matched can the rest be corrections
         for record in left:
             group = groups[self._of(record)]
@@ -162,7 +162,7 @@ class Matching:
                 group.free.append(held_record)
         return groups
 
-    def _found(self, was: Held, record: Record, changes: WindowChanges) -> None:
+    def _matched(self, was: Held, record: Record, changes: WindowChanges) -> None:
         self._taken.add(was.key(self._group))
         if was.record[1:] != record[1:]:  # the identity counts those alike on a page
             changes.changed.append(Correction(was, record))
@@ -175,7 +175,7 @@ class Matching:
         if was is None:
             self._add(group, record, changes)
         else:
-            self._found(was, record, changes)
+            self._matched(was, record, changes)
 
     def _add(self, group: _Group, record: Record, changes: WindowChanges) -> None:
         group.highest += 1

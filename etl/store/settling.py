@@ -186,9 +186,9 @@ class SettlingReader(InstancesReader):
                 and stop.hi_s <= until
                 and stop.terms.charging_type not in prepaid
             ]
-            found = dict(settling.settled(self._with_windows(reached)))
+            by_bill = dict(settling.settled(self._with_windows(reached)))
             for stop, was in kept.items():
-                yield _Judged(stop, was, found.get(stop, (None, None)))
+                yield _Judged(stop, was, by_bill.get(stop, (None, None)))
 
     def _with_windows(
         self, stops: Sequence[UnseenStop]
