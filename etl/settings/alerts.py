@@ -24,7 +24,7 @@ from etl.alerts.rules import RULES, rule
 from etl.errors import SettingsError
 from etl.paths import read_whole
 from etl.redact import remember_address
-from etl.settings.file import nearest
+from etl.settings import file
 from etl.settings.problems import Problems
 from etl.texts import tr
 
@@ -174,7 +174,7 @@ def read(
     override: str | None = None,
     language: str = "en",
 ) -> AlertSettings:
-    """Read table `[alerts]` of a config file. The language `asked` for holds before the one written
+    """Read table `[alerts]` of a config file. The language `override` holds before the one written
     there, and that before `language`.
 
     Adds everything wrong to `problems`; without such a list, raises the first error.
@@ -357,12 +357,7 @@ def _plainly(reason: str) -> str:
 
 
 def _table(value: Any, name: str, origin: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise SettingsError(
-            tr("{origin}: {name} must be a table", origin=origin, name=name),
-            advice=tr("see {page}", page=PAGE),
-        )
-    return value
+    return file.table(value, name, origin, tr("see {page}", page=PAGE))
 
 
 def _unknown(
@@ -373,5 +368,5 @@ def _unknown(
         if name not in known:
             yield SettingsError(
                 tr("{origin}: {at}.{name} is not a setting", origin=origin, at=at, name=name),
-                advice=nearest(name, known),
+                advice=file.nearest(name, known),
             )

@@ -85,11 +85,11 @@ def nearest(name: str, known: Collection[str]) -> str:
     )
 
 
-def table(value: Any, name: str, origin: str) -> Mapping[str, Any]:
+def table(value: Any, name: str, origin: str, advice: str = EXAMPLE) -> Mapping[str, Any]:
     """Return the table. Raises `SettingsError` if the value is anything else."""
     if not isinstance(value, dict):
         raise SettingsError(
-            tr("{origin}: {name} must be a table", origin=origin, name=name), advice=EXAMPLE
+            tr("{origin}: {name} must be a table", origin=origin, name=name), advice=advice
         )
     return value
 

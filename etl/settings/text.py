@@ -20,7 +20,7 @@ def clean(text: str, origin: str) -> str:
     pair of quotes that a file of variables kept.
 
     Raises `SettingsError` for quotes at one end, control characters and invisible ones: the text is
-    surely a mistake. It may be a secret, so the message names `where` alone.
+    surely a mistake. It may be a secret, so the message names `origin` alone.
     """
     bare = text.strip(_AROUND)
     # docker --env-file keeps the quotes that a shell would take off

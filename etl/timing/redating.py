@@ -28,7 +28,7 @@ class DatedRun(NamedTuple):
 
 
 class NewDate(NamedTuple):
-    """New instants of an attempt. If they are not `exact`, it was made at some moment between
+    """New instants of an attempt. If not `is_exact`, it was made at some moment between
     them."""
 
     run: DatedRun
