@@ -75,6 +75,7 @@ class Alerts:
             if not self.database.exists():
                 return []
         self._keep_watch(now)
+        # judged before anything is sent: what clears now need not be sent any more
         self._note(now)
         return list(self._deliver(now))
 
@@ -145,6 +146,7 @@ class Alerts:
         for name in RULES:
             if name not in self.settings.off:
                 facts, own = self._facts_of(name, snapshot), self.settings.options(name)
+                # lazily: a rule that is off is not even loaded
                 yield from rule(name).causes(facts, own, snapshot.moment)
 
     def _facts_of(self, name: str, snapshot: Snapshot) -> Sequence[Any]:
@@ -153,6 +155,7 @@ class Alerts:
         # not below 0: a clock that was set back would keep facts for as long as it was ahead
         if read_at is None or not 0 <= now - read_at < rule(name).facts_age_s:
             facts = rule(name).facts(snapshot, self.settings.options(name))
+            # with the moment of reading, not of the tick before: facts age from when they were true
             self._facts[name] = now, facts
         return facts
 
@@ -231,6 +234,7 @@ class Alerts:
     ) -> str | None:
         """Try every recipient of a channel; return why any, or the channel, failed, or None."""
         channel = self.settings.channel(name)
+        # it was taken out of the settings while its message waited
         if channel is None:
             return tr("the settings know no channel {name!r}", name=name)
         try:
@@ -241,6 +245,7 @@ class Alerts:
             return _unexpected(channel.kind, error)
         errors = []
         for recipient in everybody:
+            # of an attempt before this one, which failed for others
             if recipient.name in attempt.taken_by:
                 continue
             error_text = attempt.try_one(channel.name, recipient, now)
@@ -277,6 +282,7 @@ class Alerts:
                 tr("no channel is set up"),
                 advice=tr("add [alerts.channels.NAME]: see docs/alerts.md"),
             )
+        # in the order in which they were named
         return [known[name] for name in names] or list(known.values())
 
 

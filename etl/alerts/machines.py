@@ -35,6 +35,7 @@ class Machine:
         """Return `train (李雷), 2 × RTX 4090`. An owner whom the title names is not named again."""
         title, owner = short_line(self.title) or self.instance_uuid, short_line(self.owner)
         who = tr("unassigned") if self.unclaimed else owner
+        # a run without a card costs too, and is named with none
         gpus = f"{self.gpu_nums or 0} × {short_line(self.gpu_name) or 'GPU'}"
         is_named = who and not (owner and owner in title)
         known = tr(" ({name})", name=who) if is_named else NOTHING
@@ -74,6 +75,7 @@ class Meter:
     def hour(self, at: Instant) -> int | None:
         """Return the price of an hour of all its GPUs at that moment."""
         for price in self.periods:
+            # no price of prepaid time: it is paid by the month, and costs nothing more by the hour
             if price.starts_s <= at < price.ends_s and price.kind == "running":
                 return hour_microcny(price, self.gpu_nums)
         return None
@@ -104,6 +106,7 @@ class Running:
     @property
     def is_unattended(self) -> bool:
         """Tell whether its time costs money, and no timer will stop it."""
+        # by the last sighting, not by now: an unobserved machine may have been stopped by its timer
         timed = self.timer_at is not None and self.as_of < self.timer_at + TIMER_GRACE_S
         return not self.prepaid and not timed
 

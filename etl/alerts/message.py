@@ -98,6 +98,7 @@ class Message(msgspec.Struct, frozen=True):
         return truncate(parts[0], length) + "…"
 
     def _with_rest(self, lines: list[str], count_shown: int) -> list[str]:
+        # of those too that had no room in the message as it is kept
         left = max(self.total, len(self.items)) - count_shown
         if left <= 0:
             return lines
@@ -120,12 +121,14 @@ def compose(
         if items and room < 0:
             break
         items.append(Item(cause.key, cause.rule, cause.severity, text, cause.account, cause.owner))
+    # of shown causes alone: nobody is called for what they cannot read
     ids = [mentions.get(item.owner or "") for item in items]
     return Message(
         title=_headline(len(causes), ordered[0].severity).in_language(language),
         severity=ordered[0].severity,
         created_at=now,
         items=tuple(items),
+        # each person once, in the order of the causes
         mentions=tuple(dict.fromkeys(who for who in ids if who)),
         language=language,
         total=len(causes),

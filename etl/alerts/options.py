@@ -55,6 +55,7 @@ class QuietHours(tuple[int, int]):
 
     def contains(self, minute: int) -> bool:
         begins, ends = self
+        # the same minute twice is no time at all, not a whole day
         if begins <= ends:
             return begins <= minute < ends
         return minute >= begins or minute < ends

@@ -114,6 +114,7 @@ def _due(
     now: Instant,
 ) -> Sequence[Cause]:
     """Return the causes of a message to this channel now; none if all of them can wait for more."""
+    # held back, not lost: what is still true when they end is sent then
     quiet = is_quiet(settings, zone, now)
     due = [
         cause
@@ -130,6 +131,7 @@ def _due(
 
 
 def _is_delivery_due(cause: Cause, alert: Alert, channel: str, now: Instant) -> bool:
+    # acknowledged: somebody works on it, and each message more would be noise
     if cause.silent or alert.acked_at is not None:
         return False
     sent_at = alert.deliveries.get(channel)
@@ -144,6 +146,7 @@ def _is_delivery_due(cause: Cause, alert: Alert, channel: str, now: Instant) -> 
 def _sent(alert: Alert, cause: Cause, channel: str, now: Instant) -> Alert:
     return replace(
         alert,
+        # its newest words: a list shows what people were told, not what held at first
         severity=cause.severity,
         zh=cause.words.in_language("zh"),
         en=str(cause.words),

@@ -33,6 +33,7 @@ def about(microcny: int | None, clause: Text, **values: Any) -> Text:
 def hours(seconds: float) -> str:
     """Write seconds as hours, such as `9.2`; from 100 hours on without the fraction."""
     value = seconds / HOUR_S
+    # of hundreds of hours, six minutes say nothing
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 

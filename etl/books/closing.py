@@ -40,6 +40,7 @@ def close(
     with store.writing(database) as db:
         book = db.books
         starts, ends = chosen.bounds(book.zone())
+        # in one transaction: a month is closed for all of them or for none
         for key in book.accounts(account):
             since = _observed_since(book, key, chosen, ends)
             # an account that is younger than the month is no error: what it has cost is closed
@@ -64,6 +65,7 @@ def reopen(database: Database, month: str, account: str | None) -> list[str]:
     chosen = Month.parse(month)
     with store.writing(database) as db:
         book = db.books
+        # among several accounts those that are open already are passed over
         closed = [key for key in book.accounts(account) if book.is_closed(key, chosen)]
         if not closed:
             raise SettingsError(
@@ -86,6 +88,7 @@ def _observed_since(book: BooksReader, key: AccountKey, month: Month, ends: Inst
 
     Raises `SettingsError` if the newest one began before the month was over.
     """
+    # not frozen anew: what was reported once must not change without a word
     if book.is_closed(key, month):
         raise SettingsError(
             tr("{month} of {name} is closed", month=month, name=key.name),

@@ -62,6 +62,7 @@ def read(path: Path, columns: Mapping[str, Sequence[str]]) -> Document:
             advice=tr("check its place"),
         ) from error
     form = path.suffix.lower().removeprefix(".")
+    # said before it is read: of an image or a PDF no line could be named
     if form not in ("csv", "tsv", "txt", "xlsx", "toml"):
         raise SettingsError(
             tr("{path} is neither CSV, .xlsx nor TOML by its name", path=path),
@@ -86,6 +87,7 @@ def parse(
     else:
         grid = read_grid(name, content)
         document = Document(name, list(_row_entries(name, grid, columns)), grid.remarks)
+    # all of them before any is used: nothing is written of a list that is wrong at its end
     for entry in document.entries:
         _refuse_unknown(document, entry, columns)
     return document
@@ -104,6 +106,7 @@ def _row_entries(
             names[at]: unquoted_cell(cell) for at, cell in enumerate(row.cells) if cell is not None
         }
         texts = {n: _column(at, n, heading.cells[at]) for at, n in names.items()}
+        # a list of one kind needs no such column
         kind = value_of(str(values.pop("kind", default)))
         if values:
             yield Entry(row.line, kind, values, texts, grid.word)
@@ -183,6 +186,7 @@ def _toml(name: str, text: str, default: str) -> Iterator[Entry]:
             )
         for number, values in enumerate(tables):
             line = lines[number] if number < len(lines) else -number - 1
+            # an empty text is as good as none, as an empty cell is
             yield Entry(line, kind, {n: v for n, v in values.items() if v != ""})
 
 

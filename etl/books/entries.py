@@ -75,6 +75,7 @@ class Entry:
 
     def one_of(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         value = self.text(name) or default
+        # in any spelling, then compared with the words that are stored
         value = value and value_of(value)
         if value is None or value not in choices:
             what = (
@@ -108,6 +109,7 @@ class Entry:
     def microcny(self, name: str, most: int) -> int:
         """Return yuan as millionths, exactly."""
         value = self.values.get(name)
+        # true is 1 in Python, but no price
         if value is None or isinstance(value, bool):
             what = (
                 tr("{name} is missing", name=name)
@@ -140,6 +142,7 @@ class Entry:
 
     def period(self, zone: Zone) -> tuple[Instant | None, Instant | None]:
         """Return `valid_from` and `valid_to`, which must come after it."""
+        # both are read first: the error names a day that is none before their order
         valid_from, valid_to = self.instant("valid_from", zone), self.instant("valid_to", zone)
         if valid_to is not None and (valid_from or BEGINNING) >= valid_to:
             raise Wrong(tr("valid_to must be later than valid_from"))

@@ -64,6 +64,7 @@ def letter(column: int) -> str:
     """Return the letters of a column, counted from 0: A, B, … Z, AA."""
     letters = ""
     column += 1
+    # no zero among the letters: after Z comes AA, not BA
     while column:
         column, rest = divmod(column - 1, 26)
         letters = chr(ord("A") + rest) + letters

@@ -182,8 +182,10 @@ def _learned_words(judgement: Judgement) -> Iterator[str]:
 
 def _stopped_words(judgement: Judgement) -> str:
     stopped = stopped_charges(judgement.evidence)
+    # ends of runs after which nothing was charged: only these say that it is free
     quiet = judgement.evidence.quiet_ends
     if stopped.windows:
+        # windows of moments last no second
         hourly = stopped.amount * HOUR_S // max(1, stopped.seconds) / 1e6
         return tr(
             "stopped instances cost something: {windows} windows in which nothing ran, or "

@@ -157,6 +157,7 @@ def rules_of(document: Document, zone: Zone) -> RuleFile:
                 chosen.locations.append(entry.location())
                 continue
             budget = _budget(entry)
+            # a second one for the same month would win or lose by its place
             if any(
                 (b.scope, b.name, b.month) == (budget.scope, budget.name, budget.month)
                 for b in chosen.budgets
@@ -242,6 +243,7 @@ def _rule(number: int, entry: Entry, zone: Zone) -> Rule:
 
 
 def _budget(entry: Entry) -> MonthlyBudget:
+    # either: of both, nobody could say which costs count
     project, account = entry.text("project"), entry.text("account")
     if (project is None) == (account is None):
         raise Wrong(tr("a budget is of a project or of an account"))

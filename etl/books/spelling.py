@@ -84,6 +84,7 @@ def folded(text: str) -> str:
 
 
 def _by_spelling(spellings: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    # the name itself is one of its spellings, in any case and width
     return {folded(word): name for name, words in spellings.items() for word in (name, *words)}
 
 

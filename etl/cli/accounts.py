@@ -50,6 +50,7 @@ def list_accounts(context: Context, as_json: bool) -> None:
                 )
             ]
         )
+    # of the settings, but without a poll: they have no row yet
     for name in watched:
         if name not in {a.name for a in accounts}:
             print_lines([tr("{name}: watched, nothing synced yet", name=name)])
@@ -74,6 +75,7 @@ def rename(context: Context, old: str, new: str) -> None:
     with app.store(old).account_lock(), store.writing(app.database) as known:
         known.registry.rename(old, new, app.now())
     say(tr("{old} is {new} now", old=old, new=new))
+    # by its old name it is still polled, and that would be another account
     if old in app.watched():
         say(tr("next: rename it in the config file, or the next sync begins {old} anew", old=old))
 

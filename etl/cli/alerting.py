@@ -39,6 +39,7 @@ def list_alerts(context: Context, is_all: bool, as_json: bool) -> None:
     if as_json:
         print_json([_alert_record(alert) for alert in listed])
         return
+    # in the language of the messages: both are compared
     print_lines(_alert_lines(listed, app.settings.alerts.language))
     if not listed:
         say(tr("no alert holds"))
@@ -54,6 +55,7 @@ def test(ctx: click.Context, channels: tuple[str, ...]) -> None:
     Exits with 5 if one does not take it.
     """
     app = ctx.obj.app()
+    # no database is asked for: channels are tried before the first sync
     ctx.exit(_report_deliveries(app.alerts.test(channels, app.now())))
 
 
@@ -115,6 +117,7 @@ def digest(ctx: click.Context, period: str, is_sent: bool) -> None:
     if is_sent:
         ctx.exit(_report_deliveries(app.alerts.send_digest(period, app.now())))
     words = app.alerts.written_digest(period, app.now())
+    # as the channels would get it
     print_lines([words.in_language(app.settings.alerts.language)])
 
 
@@ -125,6 +128,7 @@ def _report_deliveries(tried: Iterable[Sent]) -> int:
         count = len(sent.keys)
         taken = tr("took 1 alert") if count == 1 else tr("took {count} alerts", count=count)
         print_lines([tr("{channel}: {error}", channel=sent.channel, error=sent.error or taken)])
+        # the others are told all the same, and one that failed suffices
         code = UNDELIVERED if sent.error else code
     return code
 
@@ -141,6 +145,7 @@ def _alert_lines(listed: Iterable[Alert], language: str) -> Iterator[str]:
         yield tr(
             "{severity:8}{key}  ({marks})",
             severity=alert.severity,
+            # it may hold a title, which anybody in the cloud chooses
             key=printable(alert.key),
             marks=joined(marks, tr(", ")),
         )
@@ -156,5 +161,6 @@ def _alert_record(alert: Alert) -> dict[str, Any]:
     row = asdict(alert)
     for name in ("first_at", "last_sent_at", "cleared_at", "acked_at"):
         row[name] = None if row[name] is None else iso(row[name])
+    # as all instants in JSON, not as our numbers
     row["deliveries"] = {name: iso(at) for name, at in alert.deliveries.items()}
     return row

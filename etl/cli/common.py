@@ -41,6 +41,7 @@ class Context:
         """Read the settings, and note their faults."""
         from etl import settings
 
+        # not among the options before the command: --lang may stand behind it
         given = {"lang": asked_lang(), **self.options}
         return settings.read(given, os.environ, Path(self.config) if self.config else None)
 
@@ -76,6 +77,7 @@ class Context:
             asked_zone=self.options.get("timezone") or None,
         )
         follow_settings(os.environ, app.settings.lang)
+        # each time: a variable with a slip in its name has no other effect
         warn([*unread_variables(os.environ, path), *exposed(reading)])
         if (ctx := click.get_current_context(silent=True)) is not None:
             # at the end of the command, and after errors too: locks and files must not wait for exit
@@ -207,6 +209,7 @@ def print_text(text: str) -> None:
         click.echo(text, nl=False)
     except OSError as error:
         if error.errno == errno.EPIPE:
+            # or the rest would fail once more, at exit, with a traceback
             streams.silence(sys.stdout)
             raise  # whoever reads has seen enough: click knows
         streams.silence(sys.stdout)
@@ -251,6 +254,7 @@ def is_root() -> bool:
 
 
 def is_terminal() -> bool:
+    # questions and progress go there, while standard output may be a file
     return sys.stderr.isatty()
 
 
@@ -260,6 +264,7 @@ def _close(app: App) -> None:
 
 
 def _holds_password(url: str) -> bool:
+    # before the host, or among the parameters, where drivers of Postgres look as well
     return re.search(r"://([^/:@]*:[^@]*@|.*password=)", url) is not None
 
 

@@ -33,6 +33,7 @@ def check(context: Context) -> None:
     for note in notes(reading, os.environ):
         say(tr("note: {note}", note=note))
     if errors:
+        # all of them are of the settings, and have one code
         raise SystemExit(errors[0].exit_code)
     origin = reading.config if reading.config.exists() else "no config file"
     say(

@@ -41,9 +41,11 @@ def backup(context: Context, file: Path) -> None:
 
     app = context.app()
     app.require_file()
+    # no transaction of the store, which would do this: the driver copies by itself
     with translated(app.database):
         command = app.database.backup(file.absolute())
     say_database(app, is_new=False)
+    # a file was copied; for a server the command is all there is
     if command is None:
         say(tr("copied to {file}", file=file))
     else:
@@ -101,6 +103,7 @@ def downgrade(context: Context, revision: str, yes: bool) -> None:
 
     app = context.app()
     app.require_database()
+    # counted while it is all there
     losses = schema.downgrade_losses(app.database, revision)
     # on standard output, before the question: what is lost cannot be fetched again
     print_lines(f"drops {loss}" for loss in losses)
@@ -131,6 +134,7 @@ def readonly_user(context: Context, name: str) -> None:
 
     app = context.app()
     app.require_database()
+    # printed, not run: who may create users has rights that no poll needs
     print_lines(readonly_grants(app.database, name))
 
 

@@ -105,6 +105,7 @@ def focus(
         raise SettingsError(
             tr("{chosen} has not begun", chosen=chosen), advice=tr("name a month that has")
         )
+    # nothing at all would look like an account without cost
     app.refuse_unknown_account(account)
     with progress_bar(tr("writing rows")):
         written = exported.export_focus(app.database, chosen, output, account, version)
@@ -116,6 +117,7 @@ def focus(
             chosen=chosen,
         )
     )
+    # said here: a file cannot show what is not in it
     if written.unpriced_hours:
         say(
             tr(

@@ -75,6 +75,7 @@ def init(
     # tried before anything is written: no config of a key that does not work
     key = _good_key(app, account, from_stdin)
     is_new = not config.exists()
+    # after the key: a person who gives up leaves no file behind
     lines, unwritten = _first_lines(context, system)
     location = installing.write_account(config, account, key, lines, system=system)
     say(tr("wrote {config} and {location}", config=config, location=location))
@@ -85,6 +86,7 @@ def init(
     if wants_service is None:
         # root's own service would need a login session that root seldom has
         asks = is_terminal() and (system or not is_root())
+        # only somebody at a terminal can say yes: no is the answer elsewhere
         wants_service = asks and click.confirm("Install it as a service?", err=True)
     if wants_service:
         _install(context, config, _setting_names(lines) if is_new else [], system=system)
@@ -254,5 +256,6 @@ def _poll_first(context: Context, config: Path, account: str) -> None:
             _say_result(result)
     finally:
         app.close()
+    # the config is good all the same: another sync goes on from here
     if code := polling.exit_code(results):
         raise SystemExit(code)

@@ -57,6 +57,7 @@ def add_hidden_lang(command: click.Command) -> None:
 
 
 def _made(*, is_hidden: bool) -> Any:
+    # one for all commands: a value of it goes past them, into the context
     return click.option(
         _OPTION,
         type=click.Choice(LANGUAGES),
@@ -75,6 +76,7 @@ def lang_word(words: Sequence[str]) -> str | None:
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word == "--":
             break
+        # no end of the search: of several the last one counts, as for click
         if word == _OPTION:
             named = following
         elif word.startswith(f"{_OPTION}="):
@@ -159,6 +161,7 @@ class WideContext(click.Context):
 
 def _padded(text: str) -> str:
     return "".join(
+        # a sign that begins no line must stick to the one before: click breaks at spaces alone
         sign + (_NO_BREAK if sign in _OPENING or following in _CLOSING else " ")
         if _is_wide(sign)
         else sign
@@ -192,6 +195,7 @@ def in_language(command: click.Command, lang: str) -> click.Command:
 
 
 def _param(param: click.Parameter, lang: str) -> click.Parameter:
+    # arguments have no help of their own
     if not isinstance(param, click.Option):
         return param
     other = copy.copy(param)

@@ -155,7 +155,9 @@ def price_model(
     # only at the change: lengths that somebody chose before stay
     if counts_from == "running" and now.counts_from != "running":
         now = with_learned_boots(app.database, now)
+    # what no option names stays as it is
     chosen = replace(now, **{name: value for name, value in given.items() if value is not None})
+    # without an option it only shows: the same command answers and sets
     if any(value is not None for value in given.values()):
         set_model(app.database, chosen)
     print_lines(_model_lines(chosen, {seconds: name for name, seconds in STEPS.items()}))
@@ -241,6 +243,7 @@ def show_rules(context: Context, file: Path | None, as_json: bool) -> None:
 
     app = context.app()
     app.require_database()
+    # instead of the table: both would share standard output
     if file is not None:
         _write_lines(app, file, export_rules(app.database, _file_format(file)))
         return
@@ -278,6 +281,7 @@ def trial_of_rules(context: Context, words: str | None, file: Path | None, as_js
 
 def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) -> None:
     """Print the outcome of an import, or the changes that a trial of it would make."""
+    # of a trial too: they are about the file, whether it is taken or not
     warn(imported.remarks)
     if not dry_run:
         say(tr("imported: {imported}{also}", imported=imported, also=also))
@@ -288,6 +292,7 @@ def _report_import(imported: Imported, also: str, dry_run: bool, as_json: bool) 
         for share, before, after in imported.effects
     ]
     print_rows(columns.split(), rows, as_json)
+    # on standard error: the table alone is what a script reads
     say(tr("nothing was changed; it would import {imported}", imported=imported))
 
 
@@ -295,6 +300,7 @@ def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
     from etl.books.writing import day_or_moment, exact_yuan
     from etl.money.tariffs import PER_S
 
+    # stored by its seconds, shown by the name that a file may use
     units = {seconds: unit for unit, seconds in PER_S.items()}
     return (
         price.account,
@@ -302,6 +308,7 @@ def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
         price.image_uuid or "(unknown)",
         price.charging_type,
         "no card" if price.no_card else None,
+        # 0 stands for no beginning: 1970 would be read as a fact
         day_or_moment(price.starts_s, zone) if price.starts_s else "ever",
         units[price.per_s],
         None if price.price_microcny is None else exact_yuan(price.price_microcny),
@@ -328,6 +335,7 @@ def _trial_rows(trial: RuleTrial, zone: Zone) -> Iterator[Sequence[Any]]:
     instance = trial.account, trial.instance_uuid, trial.title
     for held in trial.allocations:
         since = day_or_moment(held.starts_s, zone) if held.starts_s else "ever"
+        # said in words: empty cells alone would look like a rule that names nobody
         if held.rule_no == NO_RULE:
             yield (*instance, since, None, _either("(no rule)", held), None, None)
         else:
@@ -342,11 +350,13 @@ def _either(project: str | None, held: Allocation) -> str | None:
 
 def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:
     lines = [f"counts from {chosen.counts_from}", f"by the begun {steps[chosen.step_s]}"]
+    # counted from start_time, a boot is charged like the rest, however long it lasts
     if chosen.counts_from == "running":
         lines.append(f"a boot is taken to last {chosen.boot_s} s, at most {chosen.boot_max_s} s")
     return lines
 
 
+# by the name alone: its content is still to be written
 def _file_format(file: Path) -> str:
     if str(file) == STREAM:
         return "csv"
@@ -361,6 +371,7 @@ def _file_format(file: Path) -> str:
 def _write_lines(app: App, file: Path, lines: list[str]) -> None:
     from etl import paths
 
+    # a stream ends where it ends: there is no file to replace
     if str(file) == STREAM:
         print_lines(lines)
         return

@@ -49,6 +49,7 @@ def close_month(
     app = context.app()
     app.require_database()
     closing = close(app.database, month, account, app.now(), dry_run=dry_run)
+    # before the result: they say what the frozen costs lack
     warn(closing.remarks)
     if dry_run:
         columns = ["account", "month", "project", "owner", "cost_centre", "cost_yuan"]
@@ -126,11 +127,13 @@ def show_workbook(
     if (
         month is None
         or output is None
+        # by its name: Excel opens no other
         or (output.suffix.lower() != ".xlsx" and str(output) != STREAM)
     ):
         raise click.UsageError(localized(tr("report month takes --month YYYY-MM and -o FILE.xlsx")))
     app = context.app()
     app.require_database()
+    # a slip in the name would give a workbook of empty sheets
     app.refuse_unknown_account(account)
     write_month(
         app.database,

@@ -36,6 +36,7 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
     from etl.status import Freshness, stale
     from etl.status import status as read
 
+    # read before the database is: a slip in it is told at once
     limit_s = None if max_age is None else _seconds(max_age)
     app = ctx.obj.app()
     app.require_database()
@@ -54,6 +55,7 @@ def status(ctx: click.Context, max_age: str | None, as_json: bool) -> None:
         reasons = stale(polls, app.watched(), limit_s)
         for account, reason in reasons.items():
             say(tr("not fresh: {account}: {reason}", account=account, reason=reason))
+        # nothing synced at all is not fresh either
         if reasons or not polls:
             ctx.exit(1)
 
@@ -188,6 +190,7 @@ def _ago(age_s: int) -> str:
 
 
 def _age(seconds: int) -> str:
+    # two of a unit at least: 90 minutes say more than one hour
     if seconds >= 2 * DAY_S:
         return tr("{count} d", count=seconds // DAY_S)
     if seconds >= 2 * HOUR_S:

@@ -93,6 +93,7 @@ def run(
     }
     app = context.app(**given)
     _require_a_key(app)
+    # systemd would end a start that takes longer than usual, half-way through an upgrade
     with Systemd(app.environ).starting("bringing the database up to date"):
         is_new = prepare_database(app)
     # between polls the database is one whole file, which can be copied, moved and restored
@@ -103,9 +104,11 @@ def run(
     if is_new:
         logging.getLogger("etl.daemon").warning("%s: %s", app.database.location, CREATED)
     try:
+        # options are given again at SIGHUP: they go before the file, however often it is read
         daemon = Daemon(app, lambda: settings.load({**context.options, **given}, os.environ, path))
         code = daemon.run()
     finally:
+        # the log has taken the warnings; what follows the daemon is for the screen again
         warnings.showwarning = show_warning
     raise SystemExit(code)
 
@@ -137,6 +140,7 @@ def print_service(context: Context, kind: str, user: bool) -> None:
     """Print the file or command with which systemd, cron, launchd or Windows runs this installation."""
     from etl.service import installing, units
 
+    # the others run as whoever installs what is printed
     system = not user and is_root() and kind == "systemd"
     config, known, environ = _service(context, system=system)
     here = installing.installed(config, environ)
@@ -149,6 +153,7 @@ def print_service(context: Context, kind: str, user: bool) -> None:
         text = units.launchd(here, Path.home())
     else:
         text = units.crontab(here) if kind == "cron" else units.windows(here)
+    # after the refusals: no unit that cannot start is printed
     print_text(text)
 
 
@@ -189,6 +194,7 @@ def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, st
     from etl.service import installing, units
 
     given = Path(context.config) if context.config else None
+    # the service has a config of its own: root's would be out of its reach
     if given is None and system and units.SYSTEM_CONFIG.exists():
         given = units.SYSTEM_CONFIG
     path = settings.config_path(os.environ, given)

@@ -115,6 +115,7 @@ def sync(
     if as_json:
         with suppress(BrokenPipeError):  # the polls are made, whoever reads of them
             print_json([_result_json(result) for result in results])
+    # last: what failed must keep nothing above from being done
     raise SystemExit(polling.exit_code(results))
 
 
@@ -156,6 +157,7 @@ def demo(days: int, instances: int, seed: int, interval_min: int, output: str) -
         for number in run.polls_done():
             bar(number + 1, run.polls)
     print_lines(run.summary())
+    # only now: the summary reads the database
     run.app.close()
 
 
@@ -249,6 +251,7 @@ def doctor(
             say(f"{finding.verdict:4}  {localized(finding.what)}")
             if finding.advice:
                 say(f"      {localized(finding.advice)}")
+    # a note is no failure: doctor may stand in a script
     ctx.exit(1 if any(finding.verdict == "bad" for finding in findings) else 0)
 
 
@@ -257,6 +260,7 @@ def _examine_billing(
 ) -> None:
     from etl.books import learning, learning_text
 
+    # with all accounts of the settings: the bill of one that is watched no more counts as well
     app = ctx.obj.app()
     app.require_database()
     lessons = learning.lessons(app.database, account, days)
@@ -264,6 +268,7 @@ def _examine_billing(
         print_json([learning_text.as_record(lesson) for lesson in lessons])
     else:
         print_lines(line for lesson in lessons for line in learning_text.in_words(lesson))
+    # after the lesson was printed: what is taken stands above it
     if accept:
         accepted = learning.accept(app.database, lessons)
         model = accepted.model
@@ -276,12 +281,14 @@ def _examine_billing(
                 prices=accepted.prices,
             )
         )
+    # advice only where there is something to accept
     elif any(lesson.judgement.is_clear for lesson in lessons):
         say(tr("nothing was changed; to charge by it: chenyu-etl doctor billing --accept"))
 
 
 def _say_result(result: Result) -> None:
     if result.is_warning:
+        # once: cron would send a mail of it every few minutes
         if not result.is_repeated:
             say(
                 tr(
@@ -303,6 +310,7 @@ def _say_result(result: Result) -> None:
         tr("{count} new", count=run.added),
         tr("{count} changed", count=run.changed),
     ]
+    # of the fleet zero is an answer too, other lists seldom lose anything
     if run.gone or result.resource == "instances":
         counts.append(tr("{count} gone", count=run.gone))
     if run.rejected:
@@ -317,6 +325,7 @@ def _say_result(result: Result) -> None:
             listed=listed,
         )
     )
+    # a partial poll has a reason, though it is no failure
     if run.error:
         say(f"       {run.error}")
 
@@ -327,6 +336,7 @@ def _say_last_month(app: App) -> None:
     from etl.status import billed
     from etl.units import MICRO
 
+    # this month would look cheap: most of it is still to be charged
     month = str(Month.of(app.today()).previous())
     for account, cash, cards in billed(app.database, month):
         say(
@@ -362,4 +372,5 @@ def _result_json(result: Result) -> dict[str, Any]:
         }
     assert result.outcome is not None
     run = result.outcome.run
+    # all that is known of the poll; the digest only tells us whether a list has changed
     return {**names, **{name: getattr(run, name) for name in run.__slots__ if name != "digest"}}

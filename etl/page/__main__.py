@@ -49,6 +49,7 @@ def main() -> int:
     except EtlError as error:
         # as an answer: the daemon logs it in its own form
         answer = {"error": error.message}
+    # in one piece, when all of it is made: half an answer is no JSON
     json.dump(answer, sys.stdout)
     return 0
 

@@ -36,6 +36,7 @@ class Notice:
 
 def attention(facts: Facts) -> Iterator[Notice]:
     """Yield a notice of everything that is forgotten, failed, missing or unexplained."""
+    # as the page has its parts: what makes all other figures old comes first
     notices = [
         *_freshness(facts),
         *_machines(facts),
@@ -51,6 +52,7 @@ def _freshness(facts: Facts) -> Iterator[Notice]:
         yield Notice(tr("there was no complete poll yet"), "coverage", True)
         return
     age_h = (facts.now - facts.observed[1]) / HOUR_S
+    # nobody counts hours beyond two days
     if age_h >= DAYS_FROM_H:
         text = tr("the newest complete poll is {days} days old", days=thousands(age_h / 24))
         yield Notice(text, "coverage", True)
@@ -64,6 +66,7 @@ def _observation(facts: Facts) -> Iterator[Notice]:
     if gaps > 0:
         text = tr("{hours} h since the first poll were not observed", hours=thousands(gaps, 2))
         yield Notice(text, "coverage")
+    # the most of a day, not the sum: the same instances come back every day
     unknown = max((row["unknown_codes"] or 0 for row in facts["coverage"].rows), default=0)
     if unknown:
         text = tr("{count} instances have a status of unknown meaning", count=unknown)

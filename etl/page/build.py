@@ -137,15 +137,18 @@ def _running(facts: Facts) -> list[Row]:
         {
             **row,
             "cost_yuan": costs.get(row["instance_uuid"]),
+            # for sorting: a price that nobody knows comes last
             "yuan_or_0": row["yuan_per_hour"] or 0,
         }
         for row in facts["now"].rows
+        # the report has what is off, too
         if row["running_since"]
     ]
 
 
 def _nights(facts: Facts, most: int = 12) -> list[Row]:
     """Return the instances that ran longest at night and on weekends, with their shares in percent."""
+    # both are time at which few people work: whoever has much of either comes first
     ranked = sorted(facts["idle"].rows, key=lambda r: -(r["night_hours"] + r["weekend_hours"]))
     return [
         {

@@ -160,6 +160,7 @@ def _read_table(
 
 
 def _report_command(name: str, given: Mapping[str, Any]) -> str:
+    # named as people type them
     options = {"from_day": "from", "to_day": "to"}
     words = [f"--{options.get(key, key)} {value}" for key, value in given.items() if value]
     return " ".join(["chenyu-etl report", name, *words])
@@ -176,6 +177,7 @@ def _of_project(tables: Mapping[str, Table], project: str) -> Iterator[tuple[str
         is_whole = False
         if "project" in columns:
             rows = [row for row in table.rows if row["project"] == project]
+        # asked by project, these name it as what they are about
         elif name in ("cost", "cost_before", "bills_project"):
             rows = [row for row in table.rows if row["what"] == project]
         elif name == "budget":
@@ -183,6 +185,7 @@ def _of_project(tables: Mapping[str, Table], project: str) -> Iterator[tuple[str
         elif "instance_uuid" in columns and any(row["instance_uuid"] for row in table.rows):
             rows = [row for row in table.rows if row["instance_uuid"] in mine]
         else:
+            # of no project, such as the balance: shown, and said to be of all
             rows, is_whole = list(table.rows), True
         yield name, Table(table.command, table.columns, rows, table.is_cut, is_whole)
 

@@ -135,6 +135,7 @@ def axis(facts: Facts) -> Scale:
 def day_marks(facts: Facts, most: int = 16) -> list[DayMark]:
     """Return the days that are named below an axis, as many as fit beside each other."""
     days, scale = facts.days, axis(facts)
+    # rounded up: one more name than there is room for would lie over another
     every = -(-len(days) // most)
     # a phone has room for six dates
     coarse = every * -(-len(days) // (every * 6))
@@ -169,6 +170,7 @@ def _unseen(facts: Facts, scale: Scale) -> Iterator[tuple[float, float, Text]]:
         yield scale.low, min(first, scale.high), tr("before the first poll")
         for begins, ends in _gaps(facts):
             yield max(begins, first), min(ends, last), tr("not observed")
+        # up to now alone: of days to come nobody expects anything
         yield max(last, scale.low), now, tr("not observed")
     yield now, scale.high, tr("still to come")
 
@@ -194,6 +196,7 @@ def price_marks(facts: Facts) -> Iterator[tuple[float, str]]:
     scale = axis(facts)
     for row in facts["prices"].rows:
         at = from_iso(row["valid_from"])
+        # a first price is no change, though its row looks like one
         changed = row["before_yuan"] is not None and row["before_yuan"] != row["hour_yuan"]
         if changed and scale.low <= at < scale.high:
             name, before, after = row["gpu_name"], row["before_yuan"], row["hour_yuan"]

@@ -60,6 +60,7 @@ def hours_of_week(facts: Facts) -> list[list[float]]:
     grid = [[0.0] * 24 for _ in range(7)]
     for row in facts["timeline"].rows:
         begins = from_iso(row["started_at"])
+        # the estimate: bounds of single hours would be nearly all or nothing
         ends = min(begins + row["likely_s"], scale.high)
         for at, seconds in _hours(facts.zone, (max(begins, scale.low), ends)):
             local = facts.zone.local(at)
@@ -141,6 +142,7 @@ def _model_prices(
         else None
         for d in facts.days
     ]
+    # over the whole period: a mean of days would weigh an idle day like a busy one
     hours = used["gpu_hours"] if used else 0
     return PriceRow(
         model,
@@ -157,6 +159,7 @@ def balances(facts: Facts) -> list[BalanceChart]:
     totals = {row["account"]: row for row in facts["balance"].rows if row["channel"] == "all"}
     by_account: dict[str, list[Row]] = defaultdict(list)
     for row in facts["balance_days"].rows:
+        # a day before the first poll has none, and would look like a balance of nothing
         if row["closing_yuan"] is not None:
             by_account[row["account"]].append(row)
     return [
@@ -167,6 +170,7 @@ def balances(facts: Facts) -> list[BalanceChart]:
 def _balance(facts: Facts, account: str, rows: Sequence[Row], total: Row | None) -> BalanceChart:
     days = {day.day: day for day in facts.days}
     ends = {row["day"]: min(days[row["day"]].ends_s, facts.now) for row in rows}
+    # both pay: what lasts is the sum
     left = {row["day"]: row["closing_yuan"] + (row["card_closing_yuan"] or 0) for row in rows}
     last = rows[-1]["day"]
     now_s, now_yuan = ends[last], left[last]
@@ -185,6 +189,7 @@ def _balance(facts: Facts, account: str, rows: Sequence[Row], total: Row | None)
     chart.line = line(points)
     chart.area = area(points, [(points[0][0], BALANCE_HEIGHT), (points[-1][0], BALANCE_HEIGHT)])
     chart.ticks = [(m, round(BALANCE_HEIGHT - height(m), 1)) for m in marks]
+    # nothing is foretold for what is spent up already, or at no rate
     rate = total["burn_now_yuan"] if total else None
     if rate and now_yuan > 0:
         chart.forecast = line(_falling(now_s, now_yuan, rate, place))
@@ -201,6 +206,7 @@ def _daily_spending(total: Row | None) -> list[float]:
     """Return the daily spending of now and of the last seven days; both the same if one is unknown."""
     names = ("burn_now_yuan", "burn_7d_yuan")
     known = [total[name] for name in names if total and total[name]]
+    # doubled: the band between the two is then just a line
     return (known * 2)[:2] if known else [0.0, 0.0]
 
 
@@ -215,6 +221,7 @@ def _dates(zone: Zone, scale: Scale, most: int = 8) -> list[tuple[str, float]]:
     days = list(
         zone.calendar(zone.local_date(int(scale.low)), zone.local_date(int(scale.high) - 1))
     )
+    # rounded up: dates that overlap cannot be read
     every = -(-len(days) // most)
     return [(day.day[5:], scale.percent(day.starts_s)) for day in days[::every]]
 
@@ -230,6 +237,7 @@ class CoverageRow:
 def coverage(facts: Facts) -> list[CoverageRow]:
     """Return a row of days for each account."""
     seen: dict[str, dict[str, float]] = defaultdict(dict)
+    # days before the first poll have no share, and stay empty
     for row in facts["coverage"].rows:
         if row["observed_percent"] is not None:
             seen[row["account"]][row["what"]] = row["observed_percent"]

@@ -155,6 +155,7 @@ def notes_of_report(
         days = f"{arguments['from_day']} – {arguments['to_day']}"
         lines.append((term("note", "period"), days))
     lines.append((term("note", "observation"), line_above(database, report, arguments, lang)))
+    # after the period: they say how much of it is known
     lines += _seen(database, arguments, zone)
     lines += [
         (term("note", "column"), _column_note(column, lang)) for column in report.columns.values()
@@ -233,6 +234,7 @@ def _seen(database: Database, arguments: dict[str, Any], zone: str) -> Iterator[
                 yuan=microcny / MICRO,  # for people, to the fen: no sum is made of it
             ),
         )
+    # only where it is within the period: before it, the time observed has no such edge
     for account, since in run(database, _SINCE, arguments)[1]:
         yield term("note", "observed since (UTC)"), _account_instant(account, since, zone)
     gaps = list(run(database, _GAPS, arguments)[1])

@@ -67,10 +67,13 @@ def write_month(
             columns, rows = local_beside(
                 *_report_rows(database, sheet, arguments, lang), Zone(zone)
             )
+            # on each sheet: a sheet is often sent on alone
             above = reports.line_above(database, reports.load_report(sheet.report), arguments, lang)
             book.sheet(sheet.title.in_language(lang), columns, rows, above)
         about = [
             (sheet.title.in_language(lang), reports.load_report(sheet.report).meaning(lang))
+            # what each sheet is stands in the notes, where a person looks who opens the file for
+            # the first time
             for sheet in SHEETS
         ]
         known = reports.notes_of_month(

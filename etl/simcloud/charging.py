@@ -125,10 +125,12 @@ def costs_of(
     life: Life, charging: Charging, prices: PriceList, until: Instant
 ) -> Iterator[Metered | PrepaidPeriod]:
     """Return the costs of a life that begin by `until`."""
+    # each is charged by itself: what a run cost does not hang on those before it
     for run in life.runs:
         cost = _of_run(life, run, charging, prices)
         if cost is not None and cost.begins <= until:
             yield cost
+    # as a rule it is free: then there is nothing to go through
     if charging.stopped_hour:
         yield from (c for c in _stopped(life, charging) if c.begins <= until)
     yield from _periods(life, prices, until)
@@ -188,6 +190,7 @@ def _periods(life: Life, prices: PriceList, until: Instant) -> Iterator[PrepaidP
             gpu_name, gpu_nums = _hardware(life, at)
             price = gpu_nums * prices.at(gpu_name, at).for_unit(unit)
             yield PrepaidPeriod(unit, at, min(ends, at + PERIODS_S[unit]), price)
+            # renewed at the price of that moment, not at the one it was first paid at
             at += PERIODS_S[unit]
 
 
@@ -208,6 +211,7 @@ def _held(life: Life) -> Iterator[tuple[Instant, Instant, str]]:
 def _hardware(life: Life, t: Instant) -> tuple[str, int]:
     """Return the GPUs that are held at t: those of the newest run that had any."""
     index = bisect_right(life.runs, t, key=lambda run: run.start)
+    # a run without GPUs gives none of them back: they stay paid
     for run in reversed(life.runs[:index]):
         if run.gpu_nums:
             return run.gpu_name, run.gpu_nums

@@ -89,12 +89,14 @@ def _owned_lives(dice: Random, start: Instant, end: Instant, habits: Habits) -> 
     born_inside = dice.random() < habits.born_inside
     age = dice.randint(DAY, 60 * DAY)
     created = dice.randint(start, end - 1) if born_inside else start - age
+    # before the loop: an instance that is rented anew is rented by the same person
     owner = dice.choice(OWNERS)
     while created < end:
         life = _born(dice, created, owner, habits)
         _lives(dice, life, kind, (start, end), habits)
         if dice.random() < habits.destroyed:
             _destroyed(dice, life, dice.randint(max(start, created + 1), end + DAY))
+        # destroyed or not: what happened before that is to be seen
         yield life
         if life.destroyed_at is None or dice.random() >= habits.recreated:
             return
@@ -150,6 +152,7 @@ def _lives(
     if dice.random() < habits.images_saved:
         began = dice.randint(*span)
         done = dice.choice((2, 2, 2, 3))
+        # uploading first: the source never shows a result without it
         life.image_saves += [(began, 1), (began + dice.randint(60, 900), done)]
 
 

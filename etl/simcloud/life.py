@@ -185,17 +185,20 @@ class Life:
         if run is None:
             return CREATED
         end = self._end(run)
+        # shutting down lasts beyond the run: it is over, and charged no more
         if t >= end:
             return STOPPING if t < end + run.stopping_s else run.stopped_status
         if t < run.up_at:
             # the create call answers with 1, a later startup shows 24
             return BOOTING_FIRST if run is self.runs[0] else BOOTING
+        # up all the time: a restart is part of its run
         restarting = any(r.at <= t < r.at + r.lasts_s for r in run.restarts)
         return RESTARTING if restarting else RUNNING
 
     def start_time_at(self, t: Instant) -> Instant | None:
         """Return the start_time that the source shows; None before the first start."""
         index = bisect_right(self.runs, t, key=lambda run: run.start)
+        # the newest that shows any: one whose start is not shown yet leaves the one before it
         for run in reversed(self.runs[:index]):
             starts = [run.start if self.options.start_time_at_boot else run.up_at]
             if self.options.restart_moves_start_time:
@@ -226,6 +229,7 @@ class Life:
         moments = {at + self.lag_s for at in self._state_moments() if self.create_time <= at}
         for begins, ends in [*self.hidden, *((w.begins, w.ends) for w in self.twists)]:
             moments |= {begins, ends}
+        # nothing is shown of it before or after, whatever happens then
         first, last = self.create_time + self.lag_s, (self.destroyed_at or FOREVER) + self.lag_s
         return sorted(at for at in moments | {first, last} if first <= at <= last)
 

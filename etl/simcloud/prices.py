@@ -100,6 +100,7 @@ class PriceList:
         if changes and changes[-1][0] == at:
             changes.pop()
         changes.append((at, before.but(status=status, **yuan)))
+        # answers that are kept are made anew when it has moved
         self.version += 1
 
     def at(self, gpu_name: str, t: Instant) -> Price:

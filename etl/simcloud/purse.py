@@ -123,6 +123,7 @@ def settle(
         if rest:
             _use_cash(ledger, charge.at, rest, refill)
         for channel, amount in ((CARD, from_cards), (BALANCE, rest)):
+            # a charge that cards and balance pay has a line of each
             if amount:
                 ledger.lines.append(_bill_line(charge, channel, amount, order_per_line))
     for recharge in waiting[index:]:
@@ -136,6 +137,7 @@ def _use_cards(ledger: Ledger, charge: Charge) -> int:
     for card in ledger.cards:
         spent = ledger.by_card.setdefault(card.uuid, [])
         left = spent[-1][1] if spent else card.face_amount
+        # what the cards before it have left over
         amount = min(left, charge.amount - paid) if card.pays(charge.at) else 0
         # a charge below zero goes to the balance: cards are never filled up
         if amount > 0:

@@ -100,6 +100,7 @@ def _as_it_is(life: Life, t: Instant) -> Record:
         "gpu_name": hardware.gpu_name,
         "gpu_nums": hardware.gpu_nums,
     }
+    # a source may choose either: 0, or no such member
     if start_time is None and life.options.never_started == "missing":
         del record["start_time"]
     return record

@@ -64,6 +64,7 @@ class Story:
         uuid: str | None = None,
     ) -> str:
         """Create an instance, start it (unless `starts` is False) and return its uuid."""
+        # counted, not drawn: a test that fails names the same instance each time
         name = uuid or f"inst_00000000-0000-4000-8000-{len(self.fleet.lives) + 1:012d}"
         life = Life(name, self.now, title, image=image, options=self.fleet.options)
         life.gpu_name, life.gpu_nums, life.charging_type = model, gpus, charging_type
@@ -90,6 +91,7 @@ class Story:
         life = self._alive(a)
         if life.is_on(self.now):
             raise ValueError(f"{a} is on")
+        # as the source keeps them: what is not chosen anew is as it was
         before = life.runs[-1] if life.runs else life
         run = Run(
             self.now,

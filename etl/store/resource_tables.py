@@ -75,9 +75,11 @@ def _table_of(resource: Resource[Any]) -> ResourceTable:
     # instances have tables of their own
     assert resource.form is not None
     table = tables.metadata.tables[resource.table]
+    # without the account, which leads every key and is known
     key = tuple(c.name for c in table.primary_key)[1:]
     parts = tables.metadata.tables[resource.parts] if resource.parts is not None else None
     if resource.keeping == "window":
+        # records that may be alike in all their facts are told apart by counting them
         number = key[-1] if resource.counts else None
         return ResourceTable(resource, table, resource.form, key, number=number, parts=parts)
     # versions of one record differ in when they began

@@ -233,6 +233,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
         # a line may take the end of a run away from the window before it, or begin after one
         if (lower, upper) != (BEGINNING, LAST):
             lower, upper = self._widened(lower, upper, until, was_until)
+        # most stops are judged as before: only those that are not are written
         moved = [
             judged for judged in self._judged(lower, upper, until) if judged.kept != judged.settled
         ]
@@ -302,6 +303,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
             # what polls alone say of a settled stop is not stored
             settled = {uuid for uuid, s in mine if s.end_evidence == "settled"}
             polled = self.polled_ends(sorted(settled))
+            # whole stretches, not their ends alone: days, costs and sums follow from them
             rewritten = []
             for uuid, stretch in mine:
                 was = polled.get((uuid, stretch.usage_no), stretch)
@@ -313,6 +315,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
             self._rewrite(rewritten)
 
     def _rewrite(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> None:
+        # as nearly always: ends are where they must be
         if not stretches:
             return
         changes = Changes(reopened=[(uuid, s.usage_no) for uuid, s, _ in stretches])

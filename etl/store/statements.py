@@ -85,6 +85,7 @@ NEWEST_ATTEMPTS: Final = (
     .order_by(_run.sync_run_id.desc())
     .limit(RECENT_ATTEMPTS)
 )
+# an aggregate finds it at the edge of an index, without an order
 FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
 PARTIAL_SINCE: Final = (
     # two polls may end in one second: what the earlier one saw is sure
@@ -96,6 +97,7 @@ PARTIAL_SINCE: Final = (
 LISTED: Final = select(_instance.instance_uuid).where(
     _instance.account_id == bindparam("account"), _instance.gone_at.is_(None)
 )
+# whether there is any at all: most polls find none missing, and read no more
 PENDING: Final = (
     select(1)
     .where(

@@ -26,4 +26,5 @@ def distinct(label: str, address: str) -> str:
 
     So many tell it from the others, and are too few to guess the address by.
     """
+    # a hash, not a number: it stays when other addresses are added or taken away
     return f"{label} #{hashlib.sha256(address.encode()).hexdigest()[:4]}"

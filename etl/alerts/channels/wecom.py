@@ -29,6 +29,7 @@ def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipie
 
 def _send(robot: Webhook, message: Message) -> None:
     content = robot.post(msgspec.json.encode(text_message(message)))
+    # no answer in JSON is not from WeCom: some proxy stands between
     if not isinstance(content, dict) or content.get("errcode") != 0:
         raise robot.refused(content)
 

@@ -93,6 +93,7 @@ class Purse:
         """
         if not self.points:
             return None
+        # a new account: the rate is that of the time since its first balance
         begins = max(self.points[0][0], self.as_of - BURN_S)
         if self.as_of - begins < BURN_LEAST_S:
             return None
@@ -127,6 +128,7 @@ class Balance(AlertRule[Purse, BalanceOptions]):
     ) -> Iterator[Cause]:
         """Yield a cause for each limit that the balance is under, the worst last."""
         steps = []
+        # 72 before 24: each step that is passed is another cause, and the last one speaks for all
         for limit in sorted(options.balance_hours, reverse=True):
             is_open = f"{self.name}:{purse.account}:{limit}h" in moment.open_keys
             if lasts_s < limit * HOUR_S * (EASE if is_open else 1):
@@ -184,6 +186,7 @@ def _hourly_costs(snapshot: Snapshot) -> Counter[str]:
 
 
 def _words(purse: Purse, lasts_s: float) -> Text:
+    # said which: whoever stops a machine must know whether that changes the figure
     is_spent = purse.burn_per_s == purse.spent_per_s
     return tr(
         "{left} left: it lasts {hours} h at {rate} an hour, {base}",

@@ -112,6 +112,7 @@ class Budget(AlertRule[Spending, BudgetOptions]):
 def _spending(snapshot: Snapshot) -> list[Spending]:
     """Return this month's budgets, projected as in `budget_month` once three days were observed."""
     moment = snapshot.moment
+    # of this month alone: a budget of the one before can no longer be kept
     first = moment.zone.local_date(moment.now).replace(day=1).isoformat()
     return [
         Spending(

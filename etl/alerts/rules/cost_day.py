@@ -68,6 +68,7 @@ class CostDay(AlertRule[DayCost, CostDayOptions]):
         for account in sorted({account for account, _ in costs}):
             # yesterday too: its last hours are known only after midnight
             for day in (today - timedelta(days=1), today):
+                # a day without a line cost nothing, which is known
                 cost = costs.get((account, day.isoformat()), 0)
                 usual = _usual(costs, account, day)
                 if usual is not None and _is_dear(cost, usual, options):

@@ -208,6 +208,7 @@ def _cost(snapshot: Snapshot, period: Period) -> Iterator[Text]:
     # else a first week would look like a doubling of the cost
     if max(firsts) <= earlier.bounds(snapshot.moment.zone)[0]:
         before = _ask(snapshot, COST, **_day_arguments(earlier))[0].cost_microcny
+    # no words if it is not known: a zero would be read as a cost
     earlier_cost = about(before, tr(" ({yuan} in the period before)"))
     yield tr("Cost about {yuan}{before}", yuan=yuan(cost), before=earlier_cost)
 

@@ -50,10 +50,12 @@ class RollCall(AlertRule[Running, RollCallOptions]):
         called_at = zone.at(today, options.roll_call)
         if not called_at <= now < called_at + ROLL_CALL_S:
             return
+        # by local clocks: a night of a change of clocks is an hour shorter or longer
         morning = zone.at(today + timedelta(days=1), options.morning)
         # what began since is at work: somebody has just started it
         still = (r for r in facts if r.is_unattended and r.since <= called_at <= r.as_of + FRESH_S)
         for (account, owner), runs in groupby(sorted(still, key=_whose), key=_whose):
+            # its key has the day: the next evening calls anew, whoever was called tonight
             yield self.cause(
                 account,
                 owner,

@@ -49,6 +49,7 @@ def write_file(
 ) -> None:
     """Write a file in one of `FORMATS`; `above` stands above a table or sheet, notes in xlsx alone."""
     if form == "parquet":
+        # here: these libraries take longer to load than most reports take to run
         from etl.reports.render import parquet
 
         parquet.write_parquet(file, columns, rows)
@@ -59,6 +60,7 @@ def write_file(
             book.sheet(name, columns, rows, above)
             book.notes(notes)
     else:
+        # JSON and CSV hold rows alone, for programs
         if above and form == "table":
             file.write(f"{above}\n".encode())
         for line in render(form, columns, rows, lang, for_excel=for_excel):
