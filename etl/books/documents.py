@@ -125,6 +125,7 @@ def _names(name: str, grid: FileRows, heading: Row, known: set[str]) -> dict[int
             guess = tr(": did you mean {name}?", name=near[0]) if near else ""
             reason = tr("there is no column {cell!r}{guess}", cell=cell, guess=guess)
         # one of the two values would win without a word
+        # a Chinese and an English heading may mean the same column
         elif meant in names.values():
             first = next(letter(i) for i, other in names.items() if other == meant)
             reason = tr(

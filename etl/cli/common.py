@@ -189,6 +189,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], as_json: b
 
     table = list(rows)
     if as_json or not print_on_terminal(columns, table):
+        # a list: the width of a column is known when all its cells are
         print_lines(render("json" if as_json else "table", columns, table))
 
 

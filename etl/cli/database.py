@@ -165,6 +165,7 @@ def rebuild(ctx: click.Context, check: bool, zone: str | None) -> None:
         # as diff has it, so that a script can ask
         ctx.exit(1 if differing else 0)
     with progress_bar(tr("rebuilding instances")):
+        # all or nothing: a day of two time zones would be counted twice
         stretches = compute(app.database, zone, app.today())
     say(tr("{stretches} stretches of running time computed", stretches=stretches))
     if zone:

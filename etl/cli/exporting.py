@@ -47,6 +47,7 @@ def parquet(context: Context, folder: Path, period: str) -> None:
     rows = 0
     with progress_bar(tr("writing rows")):
         for table in exported.export_parquet(app.database, folder, period):
+            # table by table: a long history takes a while
             say(
                 tr(
                     "{name}: {rows:,} rows in {files} files",

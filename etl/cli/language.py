@@ -74,6 +74,7 @@ def lang_word(words: Sequence[str]) -> str | None:
     """Return the language that a command line names, before click reads it; None if it names none."""
     named = None
     for word, following in zip(words, [*words[1:], ""], strict=False):
+        # what follows is no option
         if word == "--":
             break
         # no end of the search: of several the last one counts, as for click
