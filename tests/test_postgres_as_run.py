@@ -27,8 +27,10 @@ from etl.simcloud import Story
 from etl.store import Store, schema
 from tests.conftest import TODAY, WORKER, ZONE, made_on
 from tests.live import closing, living
+from tests.postgres_server import PROGRAMS
 from tests.support import HELD_HERE, apply, poll_story, rows
 
+ROOT = Path(__file__).parents[1]
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 ROLE = f"etl_as_run{WORKER}"
 PREFIX = f"as_run{WORKER}"
@@ -71,6 +73,38 @@ def opened() -> Iterator[Callable[[str], Database]]:
             return database
 
         yield make
+
+
+def test_the_role_of_compose_owns_its_database_and_is_no_superuser(
+    server: str, opened: Callable[[str], Database]
+) -> None:
+    name = f"{PREFIX}_compose"
+    given = conninfo_to_dict(server.replace("+psycopg", ""))
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'")
+    try:
+        environ = {
+            "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+            "PGHOST": str(given["host"]),
+            "POSTGRES_USER": str(given["user"]),
+            "POSTGRES_DB": name,
+            "CHENYU_ROLE": name,
+            "CHENYU_ROLE_PASSWORD": "a'b\"c $d",
+        }
+        subprocess.run(["sh", str(ROOT / "docker/role.sh")], env=environ, check=True, timeout=60)
+        database = opened(f"postgresql://{name}@/{name}?host={given['host']}")
+        schema.upgrade(database, ZONE, TODAY)
+        with database.guarded("SELECT count(*) FROM instance_now") as conn:
+            assert conn.exec_driver_sql("SELECT count(*) FROM instance_now").scalar() == 0
+    finally:
+        run_sql(server, f"DROP DATABASE {name} WITH (FORCE)", f"DROP ROLE IF EXISTS {name}")
+
+
+def test_compose_runs_the_service_as_that_role_alone() -> None:
+    compose = (ROOT / "compose.yaml").read_text()
+    service, postgres = compose.split("\n  postgres:\n", 1)
+    assert "./docker/role.sh:/docker-entrypoint-initdb.d/" in postgres
+    assert "CHENYU_ROLE: etl" in postgres
+    assert "secrets/postgres.env" not in service.split("services:", 1)[1]
 
 
 def run_sql(url: str, *statements: str) -> None:
