@@ -23,6 +23,10 @@ GAP_STEPS: Final = 3
 RECENT_ATTEMPTS: Final = 20
 """Newest attempts to poll that are looked at: enough for three readings of the source's clock, and for
 a row of refused ones."""
+ERA_POLLS: Final = 500
+"""Which distance is usual says the median of at least so many successive polls."""
+SAMPLE_STEP: Final = 19
+"""Among more polls than one such era, only every so-manieth counts for the median."""
 BALANCE: Final = 1
 """Charge channel of a bill line that the balance pays."""
 CARD: Final = 2

@@ -52,6 +52,23 @@ MACRO images_differ(h, p) AS (
 -- Seconds that are charged at a price that nobody knows.
 MACRO unpriced(seconds, cost_microcny) AS CASE WHEN cost_microcny IS NULL THEN seconds ELSE 0 END;
 
+-- Columns: an event of an instance `i` of an account `a`, between two moments. `not_before` is an expression
+-- in all events, and text is cast: only so does SQLite hand conditions down into their union.
+MACRO event_between(a, i, its_event, old, new, from_at, to_at, why) AS
+    a.name AS account,
+    i.instance_uuid,
+    i.title,
+    CAST(its_event AS TEXT) AS event,
+    CAST(old AS TEXT) AS was,
+    CAST(new AS TEXT) AS became,
+    COALESCE(from_at, NULL) AS not_before,
+    to_at AS not_after,
+    epoch(from_at) AS not_before_s,
+    epoch(to_at) AS not_after_s,
+    CAST(why AS TEXT) AS cause,
+    local_of(epoch(from_at)) AS not_before_local,
+    local_of(epoch(to_at)) AS not_after_local;
+
 -- The month of a day.
 MACRO month_of(day) AS SUBSTR(CAST(day AS TEXT), 1, 7);
 
@@ -217,6 +234,19 @@ MACRO is_whole_poll(r) AS r.resource = 'instances' AND r.outcome = 'complete';
 -- Whether polls this far apart leave a gap, `usual_s` being their usual distance, or null.
 MACRO is_gap(seconds, usual_s) AS seconds > {GAP_S} AND seconds > {GAP_STEPS} * COALESCE(usual_s, 0);
 
+-- The number of polls of one outcome in a day of `coverage_daily`.
+MACRO polls_of_day(d, ended) AS (
+    SELECT COUNT(*) FROM sync_run r
+    WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = ended
+        AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
+);
+
+-- The era of a poll: each has the same number of successive polls, the last of the `eras` of its account up to
+-- twice as many, so that no era is too short to say what is usual.
+MACRO era_of(r, n) AS CASE
+    WHEN r.polls_before < {ERA_POLLS} * n.eras THEN r.polls_before / {ERA_POLLS} ELSE n.eras - 1
+END;
+
 -- The end of the night of a day that begins at this second.
 MACRO night_ends_s(starts_s) AS (starts_s + {NIGHT_S});
 
@@ -235,6 +265,62 @@ MACRO by_card(charge_channel, amount) AS CASE WHEN charge_channel = {CARD} THEN 
 
 -- What the balance pays of an amount.
 MACRO by_balance(charge_channel, amount) AS CASE WHEN charge_channel = {CARD} THEN 0 ELSE amount END;
+
+-- What was billed to each account in the period of a report, of a view with a line or a sum for each day.
+MACRO billed_in_period(bills) AS (
+    SELECT account, sum_of(amount_microcny) AS billed
+    FROM bills
+    WHERE in_period(day) AND account_chosen(account)
+    GROUP BY account
+);
+
+-- Rows: of the bill that counts in the period by one of its days, what the other day puts before the
+-- period, and after it.
+MACRO counted_elsewhere(its_day, other_day) AS (
+    SELECT
+        account,
+        sum_of(CASE WHEN other_day > :to_day THEN amount_microcny ELSE 0 END) AS after_it,
+        sum_of(CASE WHEN other_day < :from_day THEN amount_microcny ELSE 0 END) AS before_it
+    FROM _bill_line_day
+    WHERE in_period(its_day) AND account_chosen(account)
+    GROUP BY account
+);
+
+-- Whether `bill_day` has here a day of this line of the bill.
+MACRO is_day_of_line(d, b) AS d.account_id = b.account_id AND d.order_number = b.order_number
+    AND d.settle_start_at = b.settle_start_at AND d.settle_end_at = b.settle_end_at
+    AND d.charge_channel = b.charge_channel AND d.remark = b.remark AND d.line_no = b.line_no;
+
+-- The newest whole poll of the balance that was over before a second, by its start.
+MACRO balance_poll_before(o, at_s) AS (
+    SELECT MAX(s.started_at) FROM sync_run s
+    WHERE s.account_id = o.account_id AND s.resource = 'balance'
+        AND s.outcome = 'complete' AND s.started_at < instant(at_s)
+        AND s.finished_at < instant(at_s)
+);
+
+-- What the newest version `b` of an account's balance before a second says.
+MACRO balance_before(a, at_s, amount) AS (
+    SELECT amount FROM balance b
+    WHERE b.account_id = a.account_id AND b.first_seen_at < instant(at_s)
+    ORDER BY b.first_seen_at DESC LIMIT 1
+);
+
+-- Since when money counts for a day of the balance: since the poll before it, else since it began.
+MACRO counted_since(c) AS COALESCE(c.seen_since, instant(c.starts_s));
+
+-- Whether a moment counts for a day of the balance, which begins and ends with a poll.
+MACRO is_between_polls(moment, c) AS moment > counted_since(c) AND moment <= c.seen_to;
+
+-- The sum of the lines `l` of an account's bill that count for a day of the balance, as far as they are
+-- paid in this way; `f` is the day of the poll before it. The plus keeps SQLite from the index of
+-- accounts: that of days leaves fewer lines.
+MACRO billed_between_polls(a, c, f, is_paid_so) AS CAST(COALESCE((
+    SELECT SUM(l.amount_microcny) FROM bill l
+    WHERE +l.account_id = a.account_id AND l.superseded_at IS NULL
+        AND l.charged_day >= COALESCE(f.day, c.day) AND l.charged_day <= c.day
+        AND is_between_polls(COALESCE(l.ordered_at, l.settle_end_at), c) AND is_paid_so
+), 0) AS BIGINT);
 
 -- The name of a charge channel.
 MACRO channel_name(charge_channel) AS CASE charge_channel
@@ -283,13 +369,27 @@ MACRO amount_within(amount, starts_s, ends_s, from_s, to_s) AS CASE
     ELSE 0
 END;
 
+-- What some seconds of all GPUs of an instance or of its usage `u` cost at a price `p`.
+MACRO price_of_time(u, p, seconds) AS CAST(
+    amount_min(seconds, rate(chargeable_gpus(u.gpu_nums), p.price_microcny, p.flat_microcny), p.per_s)
+    AS BIGINT
+);
+
 -- A sum of costs, null if one of them is not known.
 MACRO known_sum(microcny) AS CASE
     WHEN COUNT(*) = COUNT(microcny) THEN sum_of(microcny)
 END;
 
 -- Whether a stretch of usage, whose run may never have been, counts as a run.
-MACRO is_run(u) AS u.evidence <> 'possible_run' AND NOT (u.evidence = 'gone' AND u.ended_at = u.started_at);
+MACRO is_run(u) AS u.evidence <> 'possible_run'
+    AND NOT (u.evidence = 'gone' AND u.ended_at IS NOT NULL AND u.ended_at = u.started_at);
+
+-- Until when usage that is open was seen to go on: the newest complete poll `h` of its account, or for an
+-- instance `i` that is missing its last sighting.
+MACRO seen_until(i, h) AS COALESCE(i.last_seen_at, h.last_at);
+
+-- Until when usage that is open may have gone on: a missing instance until the poll that missed it.
+MACRO maybe_until(i, h) AS COALESCE(i.missing_since, i.last_seen_at, h.last_at);
 
 -- The most seconds that a run can have lasted: up to now, if it still ran when somebody last looked.
 MACRO most_until_now(is_open, running_max_s, started_s) AS CASE
@@ -436,3 +536,14 @@ MACRO first_of(part, whole) AS (part * 1000000 / whole);
 MACRO second_of(part, whole) AS (
     (part * 1000000 - part * 1000000 / whole * whole) * 1000000 / whole
 );
+
+-- Columns: the digits for `long_share` of the weights before a line, and of those with it.
+MACRO bounds_of_share(s) AS
+    first_of(s.upto, s.all_of) AS to_first,
+    second_of(s.upto, s.all_of) AS to_second,
+    first_of((s.upto - s.weight), s.all_of) AS from_first,
+    second_of((s.upto - s.weight), s.all_of) AS from_second;
+
+-- What of an amount a line gets: all lines together get all of it, since each begins where one ends.
+MACRO share_within(amount, w) AS long_share(amount, w.to_first, w.to_second)
+    - long_share(amount, w.from_first, w.from_second);

@@ -37,7 +37,7 @@ def flat(sql: str) -> str:
         ("yuan(f(x) + g(y))", "CAST((f(x) + g(y)) / 1000000.0 AS NUMERIC(20, 6))"),
         ("yuan(sum_of(p.x))", "CAST(CAST(SUM(p.x) AS BIGINT) / 1000000.0 AS NUMERIC(20, 6))"),
         ("earlier(f(a, b), c)", "CASE WHEN f(a, b) < c THEN f(a, b) ELSE c END"),
-        ("earlier(a, 'b, c)')", "CASE WHEN a < ('b, c)') THEN a ELSE ('b, c)') END"),
+        ("earlier(a, 'b, c)')", "CASE WHEN a < 'b, c)' THEN a ELSE 'b, c)' END"),
         ("night_ends_s(night_ends_s)", "(night_ends_s + 28800)"),
         ("p.yuan(x), my_yuan(x), yuan (x)", "p.yuan(x), my_yuan(x), yuan (x)"),
         ("'yuan(x) {GAP_S}' \"yuan(x)\" -- yuan(x)", "'yuan(x) {GAP_S}' \"yuan(x)\" -- yuan(x)"),

@@ -47,8 +47,9 @@ FROM (
 class Polling:
     """The state of polls of one account's instances.
 
-    `offset_s`: the source's clock, which dates the polls, minus the local one. `tried_since`: the first attempt after the last complete poll; `error` and `error_kind`: of the
-    newest attempt, None if it went well.
+    `offset_s`: the source's clock, which dates the polls, minus the local one. `tried_since`: the first
+    attempt after the last complete poll; `error` and `error_kind`: of the newest attempt, None if it went
+    well.
     """
 
     account: str
@@ -72,6 +73,7 @@ class Polling:
 def polling(snapshot: Snapshot) -> list[Polling]:
     """Return the state of polls of every watched account that was ever polled."""
     rows = snapshot.ask(NEWEST)
+    # those of another daemon are in the same database
     names = sorted({row.account for row in rows} & set(snapshot.moment.accounts))
     return [_polling(snapshot, name, [r for r in rows if r.account == name]) for name in names]
 
@@ -82,6 +84,7 @@ def _polling(snapshot: Snapshot, account: str, newest: list[Any]) -> Polling:
     last = newest[-1]
     error = None if last.outcome == "complete" else last.error or last.outcome
     kind = None if last.outcome == "complete" else last.error_kind
+    # 0 if none was ever complete: every attempt counts then
     tried = snapshot.ask(TRIED_SINCE, account=account, complete_s=complete or 0)[0].tried_s
     offset_s = usual_offset_s(row.clock_offset_s for row in snapshot.ask(OFFSETS, account=account))
     return Polling(account, complete, tried, error, kind, offset_s)

@@ -34,7 +34,7 @@ _DEPTH: Final = {"(": 1, "[": 1, ")": -1, "]": -1}
 _MACRO: Final = re.compile(
     r"((?:^-- [^\n]*\n)+)MACRO (\w+)\(([\w, ]*)\) AS\s+(.*?);$", re.MULTILINE | re.DOTALL
 )
-_SIMPLE: Final = re.compile(r"[\w.:]+")
+_SIMPLE: Final = re.compile(r"[\w.:]+|'[^']*'")
 _LIST: Final = re.compile(r"\[[\w, ?]*\]")
 
 

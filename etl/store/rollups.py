@@ -37,7 +37,7 @@ class _Rollup:
 
     @property
     def columns(self) -> str:
-        return ", ".join([*_KEY, *(rollup.rpartition(".")[2] for rollup in self.one), *self.values])
+        return ", ".join([*_KEY, *(column.rpartition(".")[2] for column in self.one), *self.values])
 
     def made(self, chosen: str, *also: str) -> str:
         """Return the SELECT of the rollup's rows from the chosen parts; `also` are further columns
@@ -45,7 +45,7 @@ class _Rollup:
         """
         keys = ", ".join([*(f"d.{key}" for key in _KEY), *self.one])
         values = ", ".join(f"sum_of({sql}) AS {n}" for n, sql in self.values.items())
-        front = "".join(f"{rollup}, " for rollup in also)
+        front = "".join(f"{column}, " for column in also)
         return (
             f"SELECT {front}{keys}, {values} FROM {self.source}"
             f" WHERE d.account_id = :account AND {chosen} GROUP BY {keys}"
@@ -164,6 +164,7 @@ class Rollups:
                 f" WHERE account_id = :account AND {condition}"
             )
             made = self._database.render(rollup.made(f"d.{condition}"))
+            # both ways: a row too many is as wrong as one that is missing
             asked = text(
                 f"SELECT instance_uuid FROM (SELECT * FROM ({kept}) a EXCEPT SELECT * FROM ({made}) b) c"
                 f" UNION SELECT instance_uuid FROM (SELECT * FROM ({made}) a EXCEPT SELECT * FROM ({kept}) b) d"

@@ -267,6 +267,7 @@ class StatusReader(Subject):
 
     def database_version(self) -> str:
         """Return the kind and version of the database, in its own words."""
+        # each has its own word for it; on Postgres it names the platform as well
         is_file = self._conn.dialect.name == "sqlite"
         query = "SELECT 'SQLite ' || sqlite_version()" if is_file else "SELECT version()"
         return str(self._conn.scalar(text(query)))
@@ -286,6 +287,7 @@ class StatusReader(Subject):
                 _run.sync_run_id == newest
             )
         ).one()
+        # whole ones alone say how fresh it is: a failed attempt has seen nothing
         complete = self._conn.execute(
             select(_run.finished_at, _run.step_s)
             .where(
@@ -357,7 +359,7 @@ def _account_pairs(rows: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int]]
 _BURN = """
     SELECT
         a.name,
-        SUM((q.price_microcny * COALESCE(u.gpu_nums, 0) + q.flat_microcny) * {HOUR_S} / q.per_s)
+        SUM(price_of_time(u, q, {HOUR_S}))
     FROM instance_usage u
     JOIN account a ON a.account_id = u.account_id
     JOIN (

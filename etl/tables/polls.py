@@ -17,7 +17,7 @@ from sqlalchemy import (
 from etl.dialect import UtcInstant
 from etl.poll import OUTCOMES
 from etl.tables.base import Serial, metadata, one_of, whose
-from etl.units import GAP_S
+from etl.units import GAP_S, SAMPLE_STEP
 
 sync_run = Table(
     "sync_run",
@@ -111,7 +111,7 @@ Index(
     sync_run.c.resource,
     sync_run.c.polls_before,
     sync_run.c.step_s,
-    info={"where": text("polls_before = 19 * (polls_before / 19)")},
+    info={"where": text(f"polls_before = {SAMPLE_STEP} * (polls_before / {SAMPLE_STEP})")},
 )
 
 rejected_record = Table(

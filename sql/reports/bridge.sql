@@ -19,36 +19,10 @@ WITH windows AS (
     WHERE in_period(day) AND account_chosen(account)
     GROUP BY account_id
 ),
-settled AS (
-    SELECT account, sum_of(amount_microcny) AS billed
-    FROM bill_daily
-    WHERE in_period(day) AND account_chosen(account)
-    GROUP BY account
-),
-charged AS (
-    SELECT account, sum_of(amount_microcny) AS billed
-    FROM bill_line
-    WHERE in_period(day) AND account_chosen(account)
-    GROUP BY account
-),
-charged_elsewhere AS (
-    SELECT
-        account,
-        sum_of(CASE WHEN charged_day > :to_day THEN amount_microcny ELSE 0 END) AS after,
-        sum_of(CASE WHEN charged_day < :from_day THEN amount_microcny ELSE 0 END) AS before
-    FROM _bill_line_day
-    WHERE in_period(day) AND account_chosen(account)
-    GROUP BY account
-),
-settled_elsewhere AS (
-    SELECT
-        account,
-        sum_of(CASE WHEN day > :to_day THEN amount_microcny ELSE 0 END) AS after,
-        sum_of(CASE WHEN day < :from_day THEN amount_microcny ELSE 0 END) AS before
-    FROM _bill_line_day
-    WHERE in_period(charged_day) AND account_chosen(account)
-    GROUP BY account
-),
+settled AS billed_in_period(bill_daily),
+charged AS billed_in_period(bill_line),
+charged_elsewhere AS counted_elsewhere(day, charged_day),
+settled_elsewhere AS counted_elsewhere(charged_day, day),
 known AS balance_of_period(),
 paid AS (
     -- a day of the balance begins and ends with a poll, not at midnight
@@ -93,10 +67,10 @@ sums AS (
         COALESCE(w.running, 0) AS running,
         COALESCE(w.prepaid, 0) AS prepaid,
         COALESCE(s.billed, 0) AS by_window,
-        COALESCE(e.before, 0) AS time_before,
-        COALESCE(e.after, 0) AS time_after,
-        -COALESCE(o.after, 0) AS charged_after,
-        -COALESCE(o.before, 0) AS charged_before,
+        COALESCE(e.before_it, 0) AS time_before,
+        COALESCE(e.after_it, 0) AS time_after,
+        -COALESCE(o.after_it, 0) AS charged_after,
+        -COALESCE(o.before_it, 0) AS charged_before,
         COALESCE(c.billed, 0) AS by_charge,
         -COALESCE(p.cards, 0) AS cards,
         COALESCE(p.carried_over, 0) AS carried_over,

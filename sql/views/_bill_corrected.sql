@@ -29,8 +29,6 @@ FROM (
         WHERE s.superseded_at IS NOT NULL AND n.superseded_at IS NULL
     ) n
     JOIN bill_day p
-        ON p.account_id = n.account_id AND p.order_number = n.order_number
-        AND p.settle_start_at = n.settle_start_at AND p.settle_end_at = n.settle_end_at
-        AND p.charge_channel = n.charge_channel AND p.remark = n.remark AND p.line_no = n.line_no
+        ON is_day_of_line(p, n)
 ) parts
 GROUP BY account_id, day

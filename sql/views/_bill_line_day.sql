@@ -12,8 +12,6 @@ SELECT
     d.amount_microcny
 FROM bill b
 JOIN bill_day d
-    ON d.account_id = b.account_id AND d.order_number = b.order_number
-    AND d.settle_start_at = b.settle_start_at AND d.settle_end_at = b.settle_end_at
-    AND d.charge_channel = b.charge_channel AND d.remark = b.remark AND d.line_no = b.line_no
+    ON is_day_of_line(d, b)
 JOIN account a ON a.account_id = b.account_id
 WHERE b.superseded_at IS NULL

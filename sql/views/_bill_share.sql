@@ -16,9 +16,9 @@ SELECT
     w.cost_centre,
     b.is_card,
     CASE
+        -- nothing to share it out by: it stays whole, and is of no instance
         WHEN w.weight IS NULL THEN b.billed_microcny
-        ELSE long_share(b.billed_microcny, w.to_first, w.to_second)
-            - long_share(b.billed_microcny, w.from_first, w.from_second)
+        ELSE share_within(b.billed_microcny, w)
     END AS part_microcny
 FROM (
     SELECT
@@ -35,10 +35,7 @@ FROM (
 LEFT JOIN (
     SELECT
         s.*,
-        first_of(upto, all_of) AS to_first,
-        second_of(upto, all_of) AS to_second,
-        first_of((upto - weight), all_of) AS from_first,
-        second_of((upto - weight), all_of) AS from_second
+        bounds_of_share(s)
     FROM (
         SELECT
             account_id,
@@ -53,6 +50,8 @@ LEFT JOIN (
             CAST(
                 SUM(cost_microcny) OVER (
                     PARTITION BY account_id, day, kind
+                    -- all that tells lines apart: in another order fen would move between them with each
+                    -- reading
                     ORDER BY
                         instance_uuid, title, COALESCE(project, ''), COALESCE(owner, ''),
                         COALESCE(cost_centre, '')
@@ -61,6 +60,7 @@ LEFT JOIN (
             ) AS upto,
             CAST(SUM(cost_microcny) OVER (PARTITION BY account_id, day, kind) AS BIGINT) AS all_of
         FROM _cost_line
+        -- usage at an unknown price has no weight, and gets nothing
         WHERE cost_microcny > 0
     ) s
 ) w ON w.account_id = b.account_id AND w.day = b.day AND w.kind = b.spread_over

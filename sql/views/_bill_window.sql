@@ -24,6 +24,7 @@ SELECT
     amount_microcny,
     CAST(
         CASE
+            -- within one day, or charged by the second: no other day might have any of it
             WHEN starts_s >= day_starts_s AND ends_s <= day_ends_s OR step_s = 1 THEN 0
             ELSE size_microcny
                 * earlier(ends_s - starts_s, step_s)
@@ -36,6 +37,7 @@ SELECT
     CASE
         WHEN is_prepaid = 1 AND (
             (
+                -- in the order of an index, from its end: the first one that fits is enough
                 SELECT 1 FROM usage_cost u
                 WHERE u.day = l.day AND u.account_id = l.account_id AND u.kind = 'held'
                     AND u.starts_s <= l.ends_s AND u.starts_s + u.charged_max_s >= l.starts_s

@@ -19,6 +19,7 @@ SELECT
     p.price_source,
     CAST('estimated' AS TEXT) AS settled,
     CAST(0 AS BIGINT) AS cost_microcny,
+    -- taken from who paid so far: of this part nothing is sure
     CAST(-p.cost_min_microcny AS BIGINT) AS cost_min_microcny,
     CAST(0 AS BIGINT) AS cost_max_microcny
 FROM allocation w
@@ -42,6 +43,7 @@ SELECT
     CAST('estimated' AS TEXT),
     CAST(0 AS BIGINT),
     CAST(0 AS BIGINT),
+    -- given to who may pay instead: all of it, at most
     p.cost_max_microcny
 FROM allocation w
 JOIN _cost_part p ON is_payer_of(w, p, p.starts_s)

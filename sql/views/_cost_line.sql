@@ -48,6 +48,7 @@ JOIN instance i ON is_instance_of(i, summed)
 LEFT JOIN _bill_reach r ON r.account_id = summed.account_id
 LEFT JOIN closed_month m
     ON m.account_id = summed.account_id AND m.month = month_of(summed.day)
+-- the day into which the bill reaches is settled in part: its single parts follow, which tell what is
 WHERE m.month IS NULL AND (r.reach_day IS NULL OR summed.day <> r.reach_day)
 UNION ALL
 SELECT line_of_part(a, p, i, w, r)
@@ -62,6 +63,7 @@ LEFT JOIN closed_month m
 WHERE m.month IS NULL
 UNION ALL
 SELECT line_of_part(a, p, i, w, r)
+-- what still runs is in no sum yet
 FROM _cost_open p
 JOIN account a ON a.account_id = p.account_id
 JOIN instance i ON is_instance_of(i, p)
@@ -99,5 +101,6 @@ SELECT
     c.cost_min_microcny,
     c.cost_max_microcny,
     c.list_cost_microcny
+-- frozen with its names and payers, whatever is learned later
 FROM closed_cost c
 JOIN account a ON a.account_id = c.account_id

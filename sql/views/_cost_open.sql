@@ -25,6 +25,7 @@ SELECT
     gpu_nums,
     charging_type,
     image_uuid,
+    -- for a number of GPUs that cannot be right no price holds, whatever the list says
     CAST(CASE WHEN gpus IS NULL THEN 'unknown' ELSE price_source END AS TEXT) AS price_source,
     CAST(ends - begins AS BIGINT) AS used_s,
     CAST(charged_s AS BIGINT) AS charged_s,

@@ -46,26 +46,19 @@ SELECT
     CASE
         WHEN source = 'bill' THEN cash_microcny + card_microcny
         WHEN all_of IS NULL THEN 0
-        ELSE long_share(day_cash_microcny, to_first, to_second)
-            - long_share(day_cash_microcny, from_first, from_second)
-            + long_share(day_card_microcny, to_first, to_second)
-            - long_share(day_card_microcny, from_first, from_second)
+        ELSE share_within(day_cash_microcny, t) + share_within(day_card_microcny, t)
     END AS billed_microcny,
     CASE
         WHEN source = 'bill' THEN card_microcny
         WHEN all_of IS NULL THEN 0
-        ELSE long_share(day_card_microcny, to_first, to_second)
-            - long_share(day_card_microcny, from_first, from_second)
+        ELSE share_within(day_card_microcny, t)
     END AS card_microcny,
     order_number,
     remark
 FROM (
     SELECT
         r.*,
-        first_of(upto, all_of) AS to_first,
-        second_of(upto, all_of) AS to_second,
-        first_of((upto - weight), all_of) AS from_first,
-        second_of((upto - weight), all_of) AS from_second
+        bounds_of_share(r)
     FROM (
         SELECT
             l.*,
@@ -79,6 +72,7 @@ FROM (
                     ROWS UNBOUNDED PRECEDING
                 ) AS BIGINT
             ) AS upto,
+            -- null for no weight at all, by which nothing can be divided
             NULLIF(CAST(SUM(weight) OVER (PARTITION BY account_id, day, spread_over) AS BIGINT), 0)
                 AS all_of,
             CAST(SUM(cash_microcny) OVER (PARTITION BY account_id, day, spread_over) AS BIGINT)
@@ -94,8 +88,10 @@ FROM (
                 'estimate' AS source,
                 p.day,
                 p.starts_s,
+                -- a charge period must last: a moment is told as a second
                 CASE WHEN p.ends_s > p.starts_s THEN p.ends_s ELSE p.starts_s + 1 END AS ends_s,
                 p.instance_uuid,
+                -- its name at that time: a month that is exported again must not follow a rename
                 COALESCE((
                     SELECT h.title FROM instance_history h
                     WHERE is_instance_of(h, p)
@@ -117,14 +113,9 @@ FROM (
                 p.cost_max_microcny,
                 COALESCE(
                     CAST(amount_min({HOUR_S}, rate(p.gpu_nums, q.list_microcny, 0), q.list_per_s) AS BIGINT),
-                    CAST(
-                    amount_min({HOUR_S}, rate(p.gpu_nums, q.price_microcny, q.flat_microcny), q.per_s) AS BIGINT
-                )
+                    price_of_time(p, q, {HOUR_S})
                 ) AS list_hour_microcny,
-                CAST(
-                    amount_min({HOUR_S}, rate(p.gpu_nums, q.price_microcny, q.flat_microcny), q.per_s) AS BIGINT
-                )
-                    AS hour_microcny,
+                price_of_time(p, q, {HOUR_S}) AS hour_microcny,
                 q.starts_s AS price_starts_s,
                 0 AS cash_microcny,
                 0 AS card_microcny,
@@ -166,6 +157,7 @@ FROM (
                 c.cost_microcny,
                 c.cost_min_microcny,
                 c.cost_max_microcny,
+                -- no price is frozen: that of an hour follows from what was charged
                 CAST(COALESCE(c.list_cost_microcny, c.cost_microcny) * {HOUR_S} / c.charged_s AS BIGINT),
                 CAST(c.cost_microcny * {HOUR_S} / c.charged_s AS BIGINT),
                 NULL,
@@ -216,13 +208,12 @@ FROM (
             FROM _bill_window w
             CROSS JOIN bill_day e
             JOIN bill b
-                ON b.account_id = e.account_id AND b.order_number = e.order_number
-                AND b.settle_start_at = e.settle_start_at AND b.settle_end_at = e.settle_end_at
-                AND b.charge_channel = e.charge_channel AND b.remark = e.remark AND b.line_no = e.line_no
+                ON is_day_of_line(e, b)
             JOIN calendar_day d ON d.day = e.day
             WHERE e.day = w.day AND e.account_id = w.account_id AND e.charge_channel = w.charge_channel
                 AND e.settle_start_at = w.settle_start_at AND e.settle_end_at = w.settle_end_at
         ) l
     ) r
 ) t
+-- bill lines bring the amounts that are shared out, and are lines only where no usage takes them
 WHERE source <> 'bill' OR all_of IS NULL

@@ -16,8 +16,8 @@ SELECT
     u.charging_type,
     u.image_uuid,
     epoch(u.started_at) AS started_s,
-    epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
-    epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
+    epoch(seen_until(i, h)) AS horizon_s,
+    epoch(maybe_until(i, h)) AS horizon_max_s
 FROM instance_usage u
 JOIN instance i ON is_instance_of(i, u)
 LEFT JOIN _sync_horizon h ON h.account_id = u.account_id

@@ -36,18 +36,8 @@ WITH counted AS MATERIALIZED (
         c.day,
         c.starts_s,
         c.ends_s,
-        (
-            SELECT MAX(s.started_at) FROM sync_run s
-            WHERE s.account_id = o.account_id AND s.resource = 'balance'
-                AND s.outcome = 'complete' AND s.started_at < instant(c.starts_s)
-                AND s.finished_at < instant(c.starts_s)
-        ) AS seen_since,
-        (
-            SELECT MAX(s.started_at) FROM sync_run s
-            WHERE s.account_id = o.account_id AND s.resource = 'balance'
-                AND s.outcome = 'complete' AND s.started_at < instant(c.ends_s)
-                AND s.finished_at < instant(c.ends_s)
-        ) AS seen_to
+        balance_poll_before(o, c.starts_s) AS seen_since,
+        balance_poll_before(o, c.ends_s) AS seen_to
     FROM (
         SELECT account_id, MAX(epoch(started_at)) AS last_s FROM sync_run
         WHERE resource = 'balance' AND outcome = 'complete'
@@ -56,6 +46,7 @@ WITH counted AS MATERIALIZED (
     JOIN (
         SELECT account_id, epoch(MIN(first_seen_at)) AS first_s FROM balance GROUP BY account_id
     ) k ON k.account_id = o.account_id
+    -- from the first known balance on: before it a day could only be empty
     JOIN calendar_day c ON c.ends_s > k.first_s AND c.starts_s <= o.last_s
 )
 SELECT
@@ -96,50 +87,20 @@ FROM (
             a.name AS account,
             c.day,
             earlier(c.last_s, c.ends_s) - c.starts_s AS known_s,
-            COALESCE(c.seen_since, instant(c.starts_s)) AS counted_from,
+            counted_since(c) AS counted_from,
             COALESCE(f.day, c.day) AS counted_from_day,
             c.seen_to AS counted_to,
-            (
-                SELECT b.balance_microcny FROM balance b
-                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
-                ORDER BY b.first_seen_at DESC LIMIT 1
-            ) AS opening_microcny,
-            (
-                SELECT b.balance_microcny FROM balance b
-                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
-                ORDER BY b.first_seen_at DESC LIMIT 1
-            ) AS closing_microcny,
-            (
-                SELECT b.card_balance_microcny FROM balance b
-                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.starts_s)
-                ORDER BY b.first_seen_at DESC LIMIT 1
-            ) AS card_opening_microcny,
-            (
-                SELECT b.card_balance_microcny FROM balance b
-                WHERE b.account_id = a.account_id AND b.first_seen_at < instant(c.ends_s)
-                ORDER BY b.first_seen_at DESC LIMIT 1
-            ) AS card_closing_microcny,
+            balance_before(a, c.starts_s, b.balance_microcny) AS opening_microcny,
+            balance_before(a, c.ends_s, b.balance_microcny) AS closing_microcny,
+            balance_before(a, c.starts_s, b.card_balance_microcny) AS card_opening_microcny,
+            balance_before(a, c.ends_s, b.card_balance_microcny) AS card_closing_microcny,
             CAST(COALESCE((
                 SELECT SUM(r.amount_microcny) FROM recharge r
                 WHERE r.account_id = a.account_id AND r.superseded_at IS NULL AND r.is_paid = 1
-                    AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) > COALESCE(c.seen_since, instant(c.starts_s))
-                    AND COALESCE(r.paid_at, r.created_at, r.first_seen_at) <= c.seen_to
+                    AND is_between_polls(COALESCE(r.paid_at, r.created_at, r.first_seen_at), c)
             ), 0) AS BIGINT) AS recharged_microcny,
-            -- the plus keeps SQLite from the index of accounts: that of days leaves fewer lines
-            CAST(COALESCE((
-                SELECT SUM(l.amount_microcny) FROM bill l
-                WHERE +l.account_id = a.account_id AND l.superseded_at IS NULL
-                    AND l.charged_day >= COALESCE(f.day, c.day) AND l.charged_day <= c.day
-                    AND COALESCE(l.ordered_at, l.settle_end_at) > COALESCE(c.seen_since, instant(c.starts_s))
-                    AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND NOT is_card(l.charge_channel)
-            ), 0) AS BIGINT) AS billed_microcny,
-            CAST(COALESCE((
-                SELECT SUM(l.amount_microcny) FROM bill l
-                WHERE +l.account_id = a.account_id AND l.superseded_at IS NULL
-                    AND l.charged_day >= COALESCE(f.day, c.day) AND l.charged_day <= c.day
-                    AND COALESCE(l.ordered_at, l.settle_end_at) > COALESCE(c.seen_since, instant(c.starts_s))
-                    AND COALESCE(l.ordered_at, l.settle_end_at) <= c.seen_to AND is_card(l.charge_channel)
-            ), 0) AS BIGINT) AS card_billed_microcny,
+            billed_between_polls(a, c, f, NOT is_card(l.charge_channel)) AS billed_microcny,
+            billed_between_polls(a, c, f, is_card(l.charge_channel)) AS card_billed_microcny,
             CAST(COALESCE((
                 SELECT SUM(k.face_amount_microcny) FROM card k
                 WHERE k.account_id = a.account_id

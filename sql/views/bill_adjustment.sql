@@ -30,6 +30,7 @@ JOIN (
     WHERE l.superseded_at IS NOT NULL
 ) b
     ON b.account_id = m.account_id AND b.late_at > m.bill_until
+    -- only what was known then can be taken back: a line that came and went since changes nothing
     AND (b.sign = 1 OR b.first_seen_at <= m.bill_until)
 JOIN calendar_day d
     ON d.starts_s < epoch(b.settle_end_at) AND d.ends_s >= epoch(b.settle_end_at)

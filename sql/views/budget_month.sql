@@ -17,6 +17,7 @@ WITH observed AS (
         account,
         first_s,
         last_s,
+        -- a first day that began in its middle counts only until there is a whole one after it
         CASE WHEN last_s - day_ends_s >= {DAY_S} THEN day_ends_s ELSE first_s END AS from_s,
         CASE WHEN last_s - day_ends_s >= {DAY_S} THEN next_day ELSE first_day END AS from_day
     FROM (
@@ -42,6 +43,7 @@ blind AS (
             AND d.ends_s > o.from_s
     ) gaps
     GROUP BY account, day, month, day_s
+    -- what is left of such a day says nothing of a usual one
     HAVING SUM(gap_s) * 2 > day_s
 ),
 months AS (
@@ -119,6 +121,7 @@ FROM (
         SELECT 'account', account, month, spent_microcny, projected_microcny, observed_s
         FROM projected
         UNION ALL
+        -- a budget of which nothing is spent has a row too
         SELECT b.scope, b.name, m.month, 0, 0, 0
         FROM budget b
         JOIN (
@@ -132,4 +135,5 @@ FROM (
     GROUP BY scope, name, month
 ) s
 LEFT JOIN budget b ON b.scope = s.scope AND b.name = s.name AND b.month = s.month
+-- the one for every month, where the month has none of its own
 LEFT JOIN budget e ON e.scope = s.scope AND e.name = s.name AND e.month = ''

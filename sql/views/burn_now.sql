@@ -14,20 +14,13 @@ SELECT
 FROM (
     SELECT
         u.account_id,
-        amount_min(
-            {DAY_S}, rate(chargeable_gpus(u.gpu_nums), p.price_microcny, p.flat_microcny), p.per_s
-        ) AS day_microcny
+        price_of_time(u, p, {DAY_S}) AS day_microcny
     FROM instance_usage u
-    JOIN (
-        SELECT account_id, epoch(MAX(started_at)) AS last_s
-        FROM sync_run
-        WHERE resource = 'instances' AND outcome = 'complete'
-        GROUP BY account_id
-    ) h ON h.account_id = u.account_id
+    JOIN _sync_horizon h ON h.account_id = u.account_id
     JOIN price_period p
         ON is_price_of(p, u)
         AND p.kind = u.kind
-        AND holds(p, h.last_s)
+        AND holds(p, epoch(h.last_at))
     WHERE u.ended_at IS NULL
 ) n
 JOIN account a ON a.account_id = n.account_id

@@ -31,26 +31,10 @@ SELECT
     d.ends_s - d.begins_s AS span_s,
     d.ends_s - d.begins_s - COALESCE(g.gap_s, 0) AS observed_s,
     COALESCE(g.longest_gap_s, 0) AS longest_gap_s,
-    (
-        SELECT COUNT(*) FROM sync_run r
-        WHERE r.account_id = d.account_id AND is_whole_poll(r)
-            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
-    ) AS complete,
-    (
-        SELECT COUNT(*) FROM sync_run r
-        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'partial'
-            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
-    ) AS partial,
-    (
-        SELECT COUNT(*) FROM sync_run r
-        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'failed'
-            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
-    ) AS failed,
-    (
-        SELECT COUNT(*) FROM sync_run r
-        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = 'skipped'
-            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
-    ) AS skipped,
+    polls_of_day(d, 'complete') AS complete,
+    polls_of_day(d, 'partial') AS partial,
+    polls_of_day(d, 'failed') AS failed,
+    polls_of_day(d, 'skipped') AS skipped,
     (
         SELECT COUNT(*) FROM rejected_record r
         WHERE r.account_id = d.account_id AND r.resource = 'instances'
@@ -92,6 +76,7 @@ LEFT JOIN (
         FROM (
             SELECT account, gap_from_s AS from_s, gap_to_s AS to_s FROM sync_gap
             UNION ALL
+            -- polls that were not whole observed nothing, before the first whole one and after the newest
             SELECT account, first_s, COALESCE(first_whole_s, last_s)
             FROM _sync_bounds
             WHERE COALESCE(first_whole_s, last_s) - first_s > {GAP_S}

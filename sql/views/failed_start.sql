@@ -50,7 +50,7 @@ FROM (
         h.status AS status_after,
         u.gpu_name,
         u.gpu_nums,
-        COALESCE(i.missing_since, i.last_seen_at, p.last_at) AS horizon
+        maybe_until(i, p) AS horizon
     FROM instance_usage u
     JOIN account a ON a.account_id = u.account_id
     JOIN instance i ON is_instance_of(i, u)

@@ -16,59 +16,30 @@
 -- @column cause why a run stopped, if that is known: timer (one went off then), image_saved (saving the image began with it)
 -- @column not_before_local not_before by the clocks of the reporting time zone
 -- @column not_after_local not_after by the clocks of the reporting time zone
-SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST('created' AS TEXT) AS event,
-    CAST(NULL AS TEXT) AS was,
-    CAST(h.title AS TEXT) AS became,
-    COALESCE(h.create_time, NULL) AS not_before,
-    h.create_time AS not_after,
-    epoch(h.create_time) AS not_before_s,
-    epoch(h.create_time) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause,
-    local_of(epoch(h.create_time)) AS not_before_local,
-    local_of(epoch(h.create_time)) AS not_after_local
+SELECT event_between(a, i, 'created', NULL, h.title, h.create_time, h.create_time, NULL)
 FROM instance i
 CROSS JOIN instance_history h
 JOIN account a ON a.account_id = h.account_id
 WHERE is_instance_of(h, i)
     AND h.version = 1 AND h.create_time IS NOT NULL
 UNION ALL
-SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST('created' AS TEXT) AS event,
-    CAST(NULL AS TEXT) AS was,
-    CAST(h.title AS TEXT) AS became,
-    COALESCE(h.after_at, NULL) AS not_before,
-    h.first_seen_at AS not_after,
-    epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause,
-    local_of(epoch(h.after_at)) AS not_before_local,
-    local_of(epoch(h.first_seen_at)) AS not_after_local
+SELECT event_between(a, i, 'created', NULL, h.title, h.after_at, h.first_seen_at, NULL)
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
 WHERE h.version = 1 AND h.create_time IS NULL AND h.after_at IS NOT NULL
 UNION ALL
 SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST('started' AS TEXT) AS event,
-    CAST(NULL AS TEXT) AS was,
-    CAST(gpus(u.gpu_nums, u.gpu_name) AS TEXT) AS became,
-    COALESCE(h.after_at, u.started_at) AS not_before,
-    u.started_at AS not_after,
-    epoch(COALESCE(h.after_at, u.started_at)) AS not_before_s,
-    epoch(u.started_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause,
-    local_of(epoch(COALESCE(h.after_at, u.started_at))) AS not_before_local,
-    local_of(epoch(u.started_at)) AS not_after_local
+    event_between(
+        a,
+        i,
+        'started',
+        NULL,
+        gpus(u.gpu_nums, u.gpu_name),
+        COALESCE(h.after_at, u.started_at),
+        u.started_at,
+        NULL
+    )
 FROM instance_usage u
 LEFT JOIN instance_history h
     ON u.evidence = 'unknown_start' AND h.account_id = u.account_id
@@ -78,25 +49,22 @@ JOIN instance i ON is_instance_of(i, u)
 WHERE u.kind = 'running' AND is_run(u)
 UNION ALL
 SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST('stopped' AS TEXT) AS event,
-    CAST(gpus(u.gpu_nums, u.gpu_name) AS TEXT) AS was,
-    CAST(NULL AS TEXT) AS became,
-    COALESCE(u.ended_min, NULL) AS not_before,
-    u.ended_max AS not_after,
-    epoch(u.ended_min) AS not_before_s,
-    epoch(u.ended_max) AS not_after_s,
-    CAST(CASE
-        WHEN u.end_evidence = 'timer' THEN 'timer'
-        WHEN u.end_evidence = 'settled' AND COALESCE(p.shutdown_enabled, FALSE)
-            AND epoch(p.shutdown_time) - epoch(u.ended_at) BETWEEN -5 AND 5
-        THEN 'timer'
-        WHEN h.save_image_status = 1 AND COALESCE(p.save_image_status, -1) <> 1 THEN 'image_saved'
-    END AS TEXT) AS cause,
-    local_of(epoch(u.ended_min)) AS not_before_local,
-    local_of(epoch(u.ended_max)) AS not_after_local
+    event_between(
+        a,
+        i,
+        'stopped',
+        gpus(u.gpu_nums, u.gpu_name),
+        NULL,
+        u.ended_min,
+        u.ended_max,
+        CASE
+            WHEN u.end_evidence = 'timer' THEN 'timer'
+            WHEN u.end_evidence = 'settled' AND COALESCE(p.shutdown_enabled, FALSE)
+                AND epoch(p.shutdown_time) - epoch(u.ended_at) BETWEEN -5 AND 5
+            THEN 'timer'
+            WHEN h.save_image_status = 1 AND COALESCE(p.save_image_status, -1) <> 1 THEN 'image_saved'
+        END
+    )
 FROM instance_usage u
 LEFT JOIN instance_history h
     ON is_instance_of(h, u) AND h.first_seen_at = u.ended_max
@@ -104,91 +72,48 @@ LEFT JOIN instance_history p
     ON is_instance_of(p, h) AND p.version = h.version - 1
 JOIN account a ON a.account_id = u.account_id
 JOIN instance i ON is_instance_of(i, u)
-WHERE u.kind = 'running' AND u.evidence <> 'possible_run' AND u.ended_max IS NOT NULL
-    AND NOT (u.evidence = 'gone' AND u.ended_at = u.started_at)
+WHERE u.kind = 'running' AND u.ended_max IS NOT NULL AND is_run(u)
 UNION ALL
-SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST('gone' AS TEXT) AS event,
-    CAST(NULL AS TEXT) AS was,
-    CAST(NULL AS TEXT) AS became,
-    COALESCE(i.last_seen_at, NULL) AS not_before,
-    i.gone_at AS not_after,
-    epoch(i.last_seen_at) AS not_before_s,
-    epoch(i.gone_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause,
-    local_of(epoch(i.last_seen_at)) AS not_before_local,
-    local_of(epoch(i.gone_at)) AS not_after_local
+SELECT event_between(a, i, 'gone', NULL, NULL, i.last_seen_at, i.gone_at, NULL)
 FROM instance i
 JOIN account a ON a.account_id = i.account_id
 WHERE i.gone_at IS NOT NULL
 UNION ALL
-SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST('returned' AS TEXT) AS event,
-    CAST(NULL AS TEXT) AS was,
-    CAST(h.title AS TEXT) AS became,
-    COALESCE(h.after_at, NULL) AS not_before,
-    h.first_seen_at AS not_after,
-    epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause,
-    local_of(epoch(h.after_at)) AS not_before_local,
-    local_of(epoch(h.first_seen_at)) AS not_after_local
+SELECT event_between(a, i, 'returned', NULL, h.title, h.after_at, h.first_seen_at, NULL)
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
 WHERE h.began_by = 'returned'
 UNION ALL
-SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST('restarted' AS TEXT) AS event,
-    CAST(NULL AS TEXT) AS was,
-    CAST(NULL AS TEXT) AS became,
-    COALESCE(h.after_at, NULL) AS not_before,
-    h.first_seen_at AS not_after,
-    epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause,
-    local_of(epoch(h.after_at)) AS not_before_local,
-    local_of(epoch(h.first_seen_at)) AS not_after_local
+SELECT event_between(a, i, 'restarted', NULL, NULL, h.after_at, h.first_seen_at, NULL)
 FROM instance_history h
 JOIN account a ON a.account_id = h.account_id
 JOIN instance i ON is_instance_of(i, h)
 WHERE h.status IN (SELECT status FROM instance_status WHERE state = 'restarting') AND h.version > 1
 UNION ALL
 SELECT
-    a.name AS account,
-    i.instance_uuid,
-    i.title,
-    CAST(k.event AS TEXT) AS event,
-    CAST(CASE k.event
-        WHEN 'retitled' THEN p.title
-        WHEN 'gpu_changed' THEN COALESCE(CAST(p.gpu_nums AS TEXT), '?') || ' x ' || COALESCE(p.gpu_name, '?')
-        WHEN 'image_changed' THEN COALESCE(p.image_name, '?') || ':' || COALESCE(p.image_tag, '?')
-        WHEN 'charging_changed' THEN CAST(p.charging_type AS TEXT)
-        WHEN 'save_image_changed' THEN CAST(p.save_image_status AS TEXT)
-    END AS TEXT) AS was,
-    CAST(CASE k.event
-        WHEN 'retitled' THEN h.title
-        WHEN 'gpu_changed' THEN COALESCE(CAST(h.gpu_nums AS TEXT), '?') || ' x ' || COALESCE(h.gpu_name, '?')
-        WHEN 'image_changed' THEN COALESCE(h.image_name, '?') || ':' || COALESCE(h.image_tag, '?')
-        WHEN 'charging_changed' THEN CAST(h.charging_type AS TEXT)
-        WHEN 'save_image_changed' THEN CAST(h.save_image_status AS TEXT)
-    END AS TEXT) AS became,
-    COALESCE(h.after_at, NULL) AS not_before,
-    h.first_seen_at AS not_after,
-    epoch(h.after_at) AS not_before_s,
-    epoch(h.first_seen_at) AS not_after_s,
-    CAST(NULL AS TEXT) AS cause,
-    local_of(epoch(h.after_at)) AS not_before_local,
-    local_of(epoch(h.first_seen_at)) AS not_after_local
+    event_between(
+        a,
+        i,
+        k.event,
+        CASE k.event
+            WHEN 'retitled' THEN p.title
+            WHEN 'gpu_changed' THEN COALESCE(CAST(p.gpu_nums AS TEXT), '?') || ' x ' || COALESCE(p.gpu_name, '?')
+            WHEN 'image_changed' THEN COALESCE(p.image_name, '?') || ':' || COALESCE(p.image_tag, '?')
+            WHEN 'charging_changed' THEN CAST(p.charging_type AS TEXT)
+            WHEN 'save_image_changed' THEN CAST(p.save_image_status AS TEXT)
+        END,
+        CASE k.event
+            WHEN 'retitled' THEN h.title
+            WHEN 'gpu_changed' THEN COALESCE(CAST(h.gpu_nums AS TEXT), '?') || ' x ' || COALESCE(h.gpu_name, '?')
+            WHEN 'image_changed' THEN COALESCE(h.image_name, '?') || ':' || COALESCE(h.image_tag, '?')
+            WHEN 'charging_changed' THEN CAST(h.charging_type AS TEXT)
+            WHEN 'save_image_changed' THEN CAST(h.save_image_status AS TEXT)
+        END,
+        h.after_at,
+        h.first_seen_at,
+        NULL
+    )
 FROM instance_history h
 JOIN instance_history p
     ON is_instance_of(p, h)

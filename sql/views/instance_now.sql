@@ -66,11 +66,7 @@ FROM (
         w.owner,
         CASE
             WHEN p.kind = 'held' OR u.started_at IS NOT NULL
-            THEN CAST(
-                amount_min(
-                    {HOUR_S}, rate(chargeable_gpus(i.gpu_nums), p.price_microcny, p.flat_microcny), p.per_s
-                ) AS BIGINT
-            )
+            THEN price_of_time(i, p, {HOUR_S})
         END AS hour_microcny
     FROM instance i
     JOIN account a ON a.account_id = i.account_id

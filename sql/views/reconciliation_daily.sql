@@ -48,6 +48,7 @@ SELECT
     awaiting_microcny,
     corrected_microcny,
     CASE
+        -- the first that holds is told: what needs nobody comes first
         WHEN difference_microcny >= estimated_min_microcny - estimated_microcny - slack_microcny
             AND difference_microcny <= estimated_max_microcny - estimated_microcny + slack_microcny
         THEN 'within_bounds'
@@ -55,7 +56,9 @@ SELECT
             AND ABS(difference_microcny + corrected_microcny - awaiting_microcny) * 2
                 <= ABS(difference_microcny)
         THEN 'correction'
+        -- nothing of the day was observed: no cause within it can be told from another
         WHEN observed_from_s >= ends_s OR observed_to_s <= starts_s THEN 'coverage_gap'
+        -- the largest of three parts gives the difference its name
         WHEN (is_explained_running = 1 OR unsettled_microcny > 0) AND no_instance_microcny <> 0
             AND ABS(no_instance_microcny) >= ABS(prepaid_difference_microcny)
             AND ABS(no_instance_microcny) >= unsettled_microcny
@@ -76,6 +79,7 @@ SELECT
             )
         )
         THEN 'coverage_gap'
+        -- running time is off as well, but by less
         WHEN is_explained_running = 0 AND no_instance_microcny <> 0
             AND ABS(running_difference_microcny) < ABS(no_instance_microcny)
         THEN 'no_instance'
@@ -154,8 +158,10 @@ FROM (
                     SUM(by_card(charge_channel, amount_microcny)) AS billed_card,
                     SUM(CASE WHEN spread_over = 'running' THEN amount_microcny ELSE 0 END) AS billed_running,
                     SUM(CASE WHEN spread_over = 'held' THEN amount_microcny ELSE 0 END) AS billed_held,
+                    -- each line is rounded by itself, by a fen at most
                     SUM(cut_microcny + {FEN} * lines) AS slack,
                     SUM(lines) AS lines,
+                    -- the other side has these: a day may be on one of them alone
                     0 AS estimated,
                     0 AS estimated_min,
                     0 AS estimated_max,
@@ -199,9 +205,7 @@ FROM (
             FROM bill l
             -- CROSS: SQLite finds the few lines first, and does not walk all days in the order of the groups
             CROSS JOIN bill_day p
-            WHERE p.account_id = l.account_id AND p.order_number = l.order_number
-                AND p.settle_start_at = l.settle_start_at AND p.settle_end_at = l.settle_end_at
-                AND p.charge_channel = l.charge_channel AND p.remark = l.remark AND p.line_no = l.line_no
+            WHERE is_day_of_line(p, l)
                 AND l.missing_since IS NOT NULL AND l.superseded_at IS NULL
             GROUP BY p.account_id, p.day
         ) w ON w.account_id = d.account_id AND w.day = d.day

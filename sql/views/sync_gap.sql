@@ -15,7 +15,8 @@
 WITH counted AS (
     SELECT
         r.account_id,
-        CASE WHEN r.polls_before < 999 THEN 1 ELSE (r.polls_before + 1) / 500 END AS eras
+        -- fewer polls than two eras have are one: a part of an era says less of what is usual
+        CASE WHEN r.polls_before < 2 * {ERA_POLLS} - 1 THEN 1 ELSE (r.polls_before + 1) / {ERA_POLLS} END AS eras
     FROM _sync_horizon h
     JOIN sync_run r
         ON r.account_id = h.account_id AND is_whole_poll(r)
@@ -24,16 +25,18 @@ WITH counted AS (
 distances AS (
     SELECT
         n.account_id,
-        CASE WHEN r.polls_before < 500 * n.eras THEN r.polls_before / 500 ELSE n.eras - 1 END AS era,
+        era_of(r, n) AS era,
         r.step_s
     FROM counted n
     CROSS JOIN sync_run r
+    -- a sample is enough for a median, and has an index of its own
     WHERE n.eras > 1 AND r.account_id = n.account_id AND r.resource = 'instances'
-        AND r.polls_before = 19 * (r.polls_before / 19) AND r.step_s IS NOT NULL
+        AND r.polls_before = {SAMPLE_STEP} * (r.polls_before / {SAMPLE_STEP}) AND r.step_s IS NOT NULL
     UNION ALL
     SELECT n.account_id, 0, r.step_s
     FROM counted n
     CROSS JOIN sync_run r
+    -- all of them: there are too few to leave any out
     WHERE n.eras = 1 AND r.account_id = n.account_id AND r.resource = 'instances'
         AND r.outcome = 'complete' AND r.step_s IS NOT NULL
 ),
@@ -41,6 +44,7 @@ usual AS (
     SELECT
         account_id,
         era,
+        -- the median is the largest of the lower half
         MAX(CASE WHEN many >= 5 AND 2 * place <= many + 1 THEN step_s END) AS usual_s
     FROM (
         SELECT
@@ -68,5 +72,5 @@ JOIN account a ON a.account_id = n.account_id
 JOIN sync_run g ON g.account_id = n.account_id AND g.resource = 'instances'
 LEFT JOIN usual u
     ON u.account_id = g.account_id
-    AND u.era = CASE WHEN g.polls_before < 500 * n.eras THEN g.polls_before / 500 ELSE n.eras - 1 END
+    AND u.era = era_of(g, n)
 WHERE is_gap(g.gap_s, u.usual_s)

@@ -34,10 +34,7 @@ SELECT
     usage_no,
     kind,
     evidence,
-    flag(
-        kind <> 'held' AND evidence <> 'possible_run'
-        AND NOT (evidence = 'gone' AND ended_s IS NOT NULL AND ended_s = started_s)
-    ) AS is_run,
+    flag(kind <> 'held' AND is_run(spans)) AS is_run,
     started_at,
     ended_min,
     ended_at,
@@ -71,6 +68,7 @@ FROM (
         l.*,
         CASE
             WHEN ended_s IS NOT NULL THEN ended_s - started_s
+            -- of a boot that goes on nothing is sure, nor of a start after the newest poll
             WHEN evidence = 'booting' OR horizon_s < started_s THEN 0
             ELSE horizon_s - started_s
         END AS running_s,
@@ -106,8 +104,8 @@ FROM (
             u.charging_type,
             epoch(h.last_at) AS observed_until_s,
             u.end_evidence,
-            epoch(COALESCE(i.last_seen_at, h.last_at)) AS horizon_s,
-            epoch(COALESCE(i.missing_since, i.last_seen_at, h.last_at)) AS horizon_max_s
+            epoch(seen_until(i, h)) AS horizon_s,
+            epoch(maybe_until(i, h)) AS horizon_max_s
         FROM instance_usage u
         JOIN instance i ON is_instance_of(i, u)
         JOIN account a ON a.account_id = u.account_id
