@@ -86,6 +86,7 @@ def export_focus(
         columns, rows_found = known.exports.focus(month, account)
         kept = [i for i, name in enumerate(columns) if name not in _later_than(version)]
         names = [columns[i] for i in kept]
+        # batch by batch: a month of a large fleet need not fit into memory
         typed = ([_typed(names, [row[i] for i in kept]) for row in batch] for batch in rows_found)
         batches = _counted(typed)
         write = _write_parquet if ending == ".parquet" else _write_csv
@@ -129,6 +130,7 @@ Batches = Iterator[list[list[str | None]]]
 
 def _write_csv(file: IO[bytes], columns: Sequence[str], batches: Batches) -> int:
     rows = 0
+    # by line feeds alone, on all systems: the same month gives the same bytes
     lines = csv.writer(_Utf8(file), lineterminator="\n")
     lines.writerow(columns)
     typed = [name in NUMBERS or name in INSTANTS for name in columns]
@@ -162,6 +164,7 @@ def _write_parquet(file: IO[bytes], columns: Sequence[str], batches: Batches) ->
 
 def _arrow_type(arrow: Any, name: str) -> Any:
     if name in INSTANTS:
+        # not text: readers compare and cut them without knowing our spelling
         return arrow.timestamp("ms", "UTC")
     return arrow.float64() if name in NUMBERS else arrow.string()
 

@@ -60,6 +60,7 @@ def export_parquet(
 
     Raises `SettingsError` if the folder holds something else or cannot be written.
     """
+    # first: without it there is nothing to do, and no folder to make
     pyarrow()
     paths.refuse_spared(folder, database.files)
     _refuse_other_folder(folder)
@@ -74,6 +75,7 @@ def export_parquet(
                 before = sum(earlier.rows for earlier in done)
                 done.append(_export(known.exports, table, stage, period, before))
                 yield done[-1]
+            # in the same transaction: days are of this zone
             zone = known.exports.timezone()
         _describe(stage, done, zone, period)
         _take_place(folder, stage)
@@ -98,6 +100,7 @@ def _export(
     rows = files = 0
     with closing(known.batches(table)) as batches_of_table:
         for key, batches in _partitions(batches_of_table, table, period):
+            # another name than the column: a reader would have both
             partition = room if key is None else room / f"in_{period}={key}"
             partition.mkdir(exist_ok=True)
             rows += _write_partition(partition / "part-0.parquet", table, batches)
@@ -154,6 +157,7 @@ def _write_partition(file: Path, table: Exported, batches: Any) -> int:
 def _describe(stage: Path, done: Sequence[WrittenTable], zone: str, period: str) -> None:
     about = {
         "program": f"chenyu-etl {__version__}",
+        # days without their zone could not be told apart from those of another
         "timezone": zone,
         "partitioned_by": period,
         "tables": {table.name: table.rows for table in done},
@@ -238,6 +242,7 @@ def _take_place(folder: Path, stage: Path) -> None:
     # the mark last: until then the folder is an older export, which the next one replaces
     names = sorted((path.name for path in stage.iterdir()), key=lambda name: name == MARK)
     for name in names:
+        # moved aside, not deleted: a rename that fails leaves all of the old table
         if (folder / name).exists():
             (folder / name).rename(old / name)
         (stage / name).rename(folder / name)

@@ -10,6 +10,7 @@ from etl.tables.base import Serial, metadata, one_of
 alert = Table(
     "alert",
     metadata,
+    # by the cause, not by a number: the next tick must find the alert that it caused
     Column("key", Text, nullable=False, comment="the cause: rule, account and what it is about"),
     Column("rule", Text, nullable=False, comment="which rule: docs/alerts.md"),
     Column("account", Text, comment="the account's name; null: of no single account"),

@@ -91,6 +91,7 @@ balance = Table(
         "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
     ),
     _amount("balance_microcny", "what is left in cash"),
+    # beside the cash: a bill is paid from both
     _amount("card_balance_microcny", "what is left on compute cards"),
     *_lasting("first_seen_at", "ended_at"),
     _extra(),
@@ -108,6 +109,7 @@ card = Table(
         "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
     ),
     Column("title", Text, comment="its name"),
+    # the end of it is enough to tell cards apart, and no secret
     Column("card_no", Text, comment="the last four characters of its number"),
     _amount("face_amount_microcny", "what it is good for"),
     _amount("sale_price_microcny", "what was paid for it"),
@@ -194,6 +196,7 @@ bill = Table(
     Index("ix_bill_account_id_settle_end_at", "account_id", "settle_end_at"),
     # windows that follow one another are looked up from both ends
     Index("ix_bill_account_id_settle_start_at", "account_id", "settle_start_at"),
+    # reports ask for days of charge, of all accounts together
     Index("ix_bill_charged_day", "charged_day"),
     CheckConstraint("settle_start_at <= settle_end_at", name="window"),
     comment="A line of the bill; never deleted: one that the source corrected is superseded",
@@ -204,6 +207,7 @@ settlement_rule = Table(
     "settlement_rule",
     metadata,
     whose(),
+    # kept with the verdict: a bill that has not moved on needs no new one
     Column("bill_until", UtcInstant, comment="end of the newest settlement window"),
     Column("judged", Integer, nullable=False, comment="newest stops that the bill reaches"),
     Column("matched", Integer, nullable=False, comment="of them, with a window that may end there"),
@@ -224,6 +228,7 @@ bill_day = Table(
         comment="the part of the amount that falls into it, by time; millionths of a yuan",
     ),
     PrimaryKeyConstraint(*BILL_KEY, "day"),
+    # no part of a line that is not there: both are written in one transaction
     ForeignKeyConstraint(BILL_KEY, [f"bill.{name}" for name in BILL_KEY]),
     Index("ix_bill_day_day", "day"),
     comment="The part of a bill line whose window reaches into a day; derived from bill",

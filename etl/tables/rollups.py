@@ -22,6 +22,8 @@ def _summed(name: str, *columns: Column[str] | Column[int], comment: str) -> Tab
         Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
         whose(),
         Column("instance_uuid", Text, nullable=False, comment="identity"),
+        # a number in place of the columns that tell lines apart: those may be null, which no key
+        # allows
         Column("line_no", Integer, nullable=False, comment="1, 2, 3 … by when they began"),
         *columns,
         PrimaryKeyConstraint("day", "account_id", "instance_uuid", "line_no"),
