@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
 from etl import paths, reports
-from etl.dialect import Database
+from etl.dialect import Database, open_database
 from etl.dialect.formulas import as_sql
 from etl.dialect.rendering import expanded, macros, spell_out, text_of_view
 from etl.errors import SettingsError
@@ -190,6 +190,30 @@ def test_a_formula_is_the_same_on_every_database(database: Database) -> None:
     ]
     (found,) = rows(database, database.render(f"SELECT {', '.join(call for call, _ in calls)}"))
     assert list(found) == [value for _, value in calls]
+
+
+AFTER_A_TABLE = "where|join|left|right|full|cross|inner|group|order|on|union|limit|window|except"
+
+
+def unnamed_tables(sql: str) -> list[str]:
+    """The subqueries after FROM and JOIN that have no name."""
+    bare = re.sub(r"--[^\n]*|'[^']*'", "", sql)
+    found = []
+    for opening in re.finditer(r"\b(?:from|join)\s*\((?=\s*(?:select|with|values)\b)", bare, re.I):
+        depth, end = 1, opening.end()
+        while depth:
+            depth += {"(": 1, ")": -1}.get(bare[end], 0)
+            end += 1
+        if not re.match(rf"\s+(?!(?:{AFTER_A_TABLE})\b)\w", bare[end:], re.I):
+            found.append(flat(bare[opening.start() : opening.start() + 60]))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_table_that_is_a_query_has_a_name_for_postgres_before_16(path: Path) -> None:
+    dialect = open_database("postgresql://nobody@localhost/none")
+    assert unnamed_tables(dialect.render(path.read_text(encoding="utf-8"))) == []
+    assert unnamed_tables("SELECT 1 FROM (SELECT ')' FROM t) WHERE 1") != []
 
 
 def two_returns(a: int) -> int:

@@ -93,7 +93,7 @@ FROM (
                     THEN 0
                     ELSE 1
                 END AS begins
-            FROM (SELECT DISTINCT * FROM _service_listed(turn AS instance_history)) v
+            FROM (SELECT DISTINCT * FROM _service_listed(turn AS instance_history) l) v
             JOIN turn t ON is_instance_of(t, v) AND t.version = v.version
         ) n
     ) numbered
