@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 
 @dataclass
 class FakeProxy:
-    """`asked`: host and port of each request, as it named them. `user`: who may pass (`name:password`)."""
+    """`asked`: host and port of each request, as it named them. `user`: who may pass (`name:password`).
+    `heard`: what clients of a babbling one sent first."""
 
     port: int = 0
     user: str = ""
     asked: list[tuple[str, int]] = field(default_factory=list)
+    heard: list[bytes] = field(default_factory=list)
 
     def address(self, scheme: str) -> str:
         user = f"{self.user}@" if self.user else ""
@@ -38,8 +40,8 @@ def http_proxy(user: str = "") -> Iterator[FakeProxy]:
 def babbling_proxy(words: bytes) -> Iterator[FakeProxy]:
     """One that answers whatever it is asked with `words`, and hangs up."""
 
-    def serve(_proxy: FakeProxy, s: socket.socket) -> None:
-        s.recv(4096)
+    def serve(proxy: FakeProxy, s: socket.socket) -> None:
+        proxy.heard.append(s.recv(4096))
         s.sendall(words)
 
     yield from _serving(FakeProxy(), serve)

@@ -20,6 +20,7 @@ from etl.settings import Account
 from etl.simcloud import ANY, Behaviour, Fail, Server, Story
 from tests.commands import Command, cloud, home, path, run, server
 from tests.driven import Stepped
+from tests.fake_proxies import babbling_proxy, http_proxy, socks_proxy
 from tests.http_listener import listening
 from tests.live import Living, living, wait_for
 
@@ -33,6 +34,7 @@ class Switch:
     port: int
     answer: int = 204
     pings: list[tuple[str, str]] = field(default_factory=list)
+    users: list[str | None] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -49,6 +51,7 @@ def switched() -> Iterator[Switch]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            switch.users.append(self.headers.get("Authorization"))
             switch.pings.append((self.path, body.decode()))
             self.send_response(switch.answer)
             self.send_header("Location", "/elsewhere")
@@ -121,7 +124,7 @@ def test_pings_speak_the_protocol_and_the_url_is_never_logged(
         redirected.success()
         redirected.stop(10)
     assert "/elsewhere" not in switch.signals()
-    assert "ping_url did not answer" in caplog.text
+    assert "ping_url did not answer as it should: HTTP 302" in caplog.text
     assert "s3cret" not in caplog.text
 
 
@@ -196,6 +199,84 @@ def test_sync_pings_too_and_says_why_it_failed(
     assert "cy_wrong" not in switch.pings[-1][1]
     assert run("sync", CHENYU_API_KEY="", **environ).exit_code == 2
     assert "there is no API key" in switch.pings[-1][1]
+
+
+def test_a_sync_of_one_account_answers_for_all_of_the_settings(
+    run: Command, home: Path, path: Path, server: Server, switch: Switch
+) -> None:
+    (home / "bad.key").write_text("cy_wrong")
+    config = home / "two.toml"
+    config.write_text(f'[accounts.good]\n[accounts.bad]\napi_key_file = "{home}/bad.key"\n')
+    environ = {
+        "CHENYU_DATABASE_URL": str(path),
+        "CHENYU_PING_URL": switch.url,
+        "CHENYU_CONFIG": str(config),
+    }
+    assert run("sync", "--account", "bad", CHENYU_API_KEY="", **environ).exit_code == 4
+    assert run("sync", "--account", "good", **environ).exit_code == 0
+    assert switch.signals() == ["/start", "/fail", "/start", "/fail"]
+    assert "bad: the newest poll was refused" in switch.pings[-1][1]
+    assert "settings do not name it" not in run("doctor", "--account", "good", **environ).output
+
+
+@pytest.mark.parametrize(
+    "words", [b"SSH-2.0-OpenSSH\r\n", b"", b"HTTP/1.1 abc\r\n\r\n", b"\x00" * 3000]
+)
+def test_a_switch_that_answers_nonsense_is_pinged_again(
+    words: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with babbling_proxy(words) as switch:
+        pinger = Pinger(f"http://127.0.0.1:{switch.port}/s3cret")
+        for _ in range(2):
+            pinger.success()
+            wait_for(lambda: pinger._wanted.empty())
+        pinger.fail("blind")
+        pinger.stop(60)
+    assert len(switch.heard) == 3
+    assert caplog.text.count("ping_url did not answer as it should") == 1
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("kind", [http_proxy, socks_proxy])
+def test_pings_go_through_the_proxy_of_everything_else(
+    kind: Any, switch: Switch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with kind("me:hunter2secret") as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.address("http" if kind is http_proxy else "socks5"))
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        pinger = Pinger(switch.url)
+        pinger.success()
+        pinger.stop(60)
+        assert len(switch.pings) == 1
+        assert proxy.asked == [("127.0.0.1", switch.port)]
+        monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+        direct = Pinger(switch.url)
+        direct.success()
+        direct.stop(60)
+        assert (len(switch.pings), len(proxy.asked)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SSL_CERT_FILE", "/nonexistent.pem"), ("HTTPS_PROXY", "socks4://x:1"), ("ALL_PROXY", "a b")],
+)
+def test_a_variable_that_keeps_pings_from_leaving_is_said_by_its_name(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(name, value)
+    pinger = Pinger("https://127.0.0.1:9/s3cret")
+    pinger.success()
+    pinger.stop(60)
+    assert name in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_switch_may_ask_for_a_name_and_a_password(switch: Switch) -> None:
+    pinger = Pinger(switch.url.replace("://", "://me:hunter2@"))
+    pinger.success()
+    pinger.stop(60)
+    assert switch.signals() == [""]
+    assert switch.users == ["Basic bWU6aHVudGVyMg=="]
 
 
 def test_a_watchdog_url_that_is_no_longer_asked_leaves_no_thread() -> None:

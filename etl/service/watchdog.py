@@ -7,11 +7,14 @@ import os
 import queue
 import socket
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
+
+from etl import __version__
+from etl.errors import DeliveryError, SettingsError
+from etl.source.http import one_request
 
 PING_TIMEOUT_S: Final = 10
 MOST_PINGS: Final = 2
@@ -71,15 +74,6 @@ class Systemd:
             thread.join()
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Handler that refuses redirects: the URL is a secret, and an answer must not send it
-    elsewhere.
-    """
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
 class Pinger:
     """Client of a dead man's switch by the protocol of Healthchecks, in a thread of its own.
 
@@ -92,7 +86,6 @@ class Pinger:
         self._timeout_s = timeout_s
         self._wanted = queue.SimpleQueue[tuple[str, str] | None]()
         self._failing = False
-        self._open = urllib.request.build_opener(_NoRedirects).open
         self._thread = threading.Thread(target=self._work, name="pinger", daemon=True)
         self._thread.start()
 
@@ -121,19 +114,30 @@ class Pinger:
             self._send(*ping)
 
     def _send(self, signal: str, body: str) -> None:
-        data = body.encode() if body else None
-        headers = {"Content-Type": "text/plain; charset=utf-8"} if body else {}
+        failure = self._failure(signal, body)
+        # once for each outage: pings come with every poll
+        if failure and not self._failing:
+            log.warning("ping_url did not answer as it should: %s", failure)
+        self._failing = bool(failure)
+
+    def _failure(self, signal: str, body: str) -> str:
+        """Ping; return why it was in vain, without the address, or nothing if it was taken."""
         try:
-            request = urllib.request.Request(signal_url(self._url, signal), data, headers)  # noqa: S310 - settings allow http(s)
-            with self._open(request, timeout=self._timeout_s) as answer:
-                # read, so that the connection ends in order
-                answer.read(1000)
-            self._failing = False
-        except (OSError, ValueError) as error:
-            # once for each outage: pings come with every poll
-            if not self._failing:
-                log.warning("ping_url did not answer: %s", type(error).__name__)
-            self._failing = True
+            with one_request(
+                "POST" if body else "GET",
+                signal_url(self._url, signal),
+                timeout_s=self._timeout_s,
+                total_s=self._timeout_s,
+                content=body.encode() if body else None,
+                headers={
+                    "User-Agent": f"chenyu-etl/{__version__}",
+                    **({"Content-Type": "text/plain; charset=utf-8"} if body else {}),
+                },
+            ) as answer:
+                return "" if answer.is_success else f"HTTP {answer.status_code}"
+        # one of the settings is a proxy or certificate variable, by its name
+        except (DeliveryError, SettingsError) as error:
+            return error.message
 
 
 def signal_url(url: str, signal: str) -> str:

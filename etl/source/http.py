@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 import httpcore
 import httpx
 
+from etl.errors import DeliveryError
 from etl.source.deadline import TimeBudget, TimedBackend
 from etl.source.proxies import Proxy, proxy_for, tls_context
 
@@ -103,6 +105,46 @@ class Transport(httpx.BaseTransport):
         self._pool.close()
 
 
+@contextmanager
+def one_request(
+    method: str,
+    url: str,
+    *,
+    timeout_s: float,
+    total_s: float,
+    content: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[httpx.Response]:
+    """Send one request to an address that is a secret; yield the answer, its body still to be read.
+
+    No redirect is followed: it would carry the request, and often the secret, to another host. Raises
+    `DeliveryError` with a reason that holds nothing of the address, `SettingsError` for a variable of
+    the environment that cannot be used.
+    """
+    budget = TimeBudget()
+    through = ""
+    try:
+        transport = Transport(url, budget)
+        through = f" through the proxy {transport.proxy.label}" if transport.proxy else ""
+        with httpx.Client(timeout=timeout_s, transport=transport) as http:
+            budget.ends = time.monotonic() + total_s
+            with http.stream(method, url, content=content, headers=headers) as answer:
+                yield answer
+    except httpx.HTTPError as error:
+        raise DeliveryError(_reason(error) + through) from None
+    # their text can repeat the address, which holds the secret
+    except (httpx.InvalidURL, ValueError):
+        raise DeliveryError("its address cannot be used") from None
+
+
+def _reason(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
+        return "no connection"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return f"the connection or the answer broke ({type(error).__name__})"
+
+
 class _Body(httpx.SyncByteStream):
     def __init__(self, answer: httpcore.Response, request: httpx.Request, errors: Errors) -> None:
         self._answer = answer
@@ -121,7 +163,9 @@ def _as_httpcore(proxy: Proxy | None, context: ssl.SSLContext) -> httpcore.Proxy
     if proxy is None:
         return None
     is_secure = proxy.url.startswith("https:")
-    return httpcore.Proxy(proxy.url, auth=proxy.auth, ssl_context=context if is_secure else None)
+    # as bytes: of text, the library takes ASCII alone
+    user = (proxy.auth[0].encode(), proxy.auth[1].encode()) if proxy.auth else None
+    return httpcore.Proxy(proxy.url, auth=user, ssl_context=context if is_secure else None)
 
 
 def _socks_errors(proxy: Proxy | None) -> Errors:

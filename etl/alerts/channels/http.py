@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -17,8 +16,7 @@ from etl import __version__
 from etl.alerts.channels import answer
 from etl.errors import DeliveryError
 from etl.settings.alerts import Channel
-from etl.source.deadline import TimeBudget
-from etl.source.http import Transport
+from etl.source.http import one_request
 from etl.texts import tr
 
 # httpx times each step by itself: a server that drips bytes would never run into a timeout
@@ -70,20 +68,19 @@ class Webhook:
             "User-Agent": f"chenyu-etl/{__version__}",
             "Accept-Encoding": "identity",  # an answer is short, and never worth unpacking
         }
-        budget, timeout_s = TimeBudget(), self.channel.timeout_s
+        timeout_s = self.channel.timeout_s
         try:
-            transport = Transport(url, budget)
-            # a redirect would carry the message, and often the secret, to another host
-            with httpx.Client(timeout=timeout_s, transport=transport) as http:
-                budget.ends = time.monotonic() + TOTAL_S * timeout_s
-                with http.stream("POST", url, content=body, headers={**ours, **headers}) as got:
-                    return got.status_code, _beginning(got)
-        except httpx.HTTPError as error:
-            through = f" through the proxy {transport.proxy.label}" if transport.proxy else ""
-            raise self.failure(_transport_failure(error) + through) from None
-        # their text can repeat the address, which holds the token
-        except (httpx.InvalidURL, ValueError):
-            raise self.failure("its address cannot be used") from None
+            with one_request(
+                "POST",
+                url,
+                timeout_s=timeout_s,
+                total_s=TOTAL_S * timeout_s,
+                content=body,
+                headers={**ours, **headers},
+            ) as got:
+                return got.status_code, _beginning(got)
+        except DeliveryError as error:
+            raise self.failure(error.message) from None
 
 
 def webhook(channel: Channel, environ: Mapping[str, str]) -> Webhook:
@@ -129,14 +126,3 @@ def _is_url(url: str) -> bool:
     # an address that is pasted may carry a line break
     has_space = any(c.isspace() for c in url)
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not has_space
-
-
-def _transport_failure(error: httpx.HTTPError) -> str:
-    """Name the failure without the text of exceptions, which can hold the address."""
-    if isinstance(error, httpx.ProxyError):
-        return tr("no connection")
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-        return tr("no connection")
-    if isinstance(error, httpx.TimeoutException):
-        return tr("no answer in time")
-    return tr("the connection or the answer broke ({kind})", kind=type(error).__name__)
