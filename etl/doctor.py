@@ -16,6 +16,7 @@ from etl.dialect import Database, open_database
 from etl.errors import ABSENT, Busy, EtlError, StoreError
 from etl.history.days import iso
 from etl.poll import SKEW_S
+from etl.polling import compare_with_instances
 from etl.resources import INSTANCES, RESOURCES, Resource
 from etl.service.lookout import usual_gap_s
 from etl.settings import Account, default_urls
@@ -87,6 +88,7 @@ def _examine_endpoint(client: Client, account: str, resource: Resource[Any]) -> 
         )
         total = resource.open(answer.body).total
     except EtlError as error:
+        compare_with_instances(error, resource, client)
         verdict: Verdict = "note" if resource.is_optional and error.kind in ABSENT else "bad"
         yield Finding(
             verdict,

@@ -26,8 +26,10 @@ from etl.errors import (
 )
 from etl.poll import Instant
 from etl.redact import scrub
-from etl.resources import BILLS, RESOURCES, Resource
+from etl.resources import BILLS, INSTANCES, RESOURCES, Resource
 from etl.settings import Account
+from etl.source.answers import ADVICE_PERMISSION
+from etl.source.walk import Source
 from etl.store import SyncRun
 from etl.sync import Covers, Outcome, sync
 from etl.texts import tr
@@ -48,6 +50,8 @@ ABSENT_EVERY_S: Final = DAY_S
 """Interval at which an optional resource that is not there is asked for: it may come."""
 UNUSABLE_KEY: Final = (ErrorKind.NO_KEY, ErrorKind.KEY_REFUSED)
 """Failures after which no resource of the account would be answered."""
+UNLIKE: Final = (ErrorKind.MISSING, ErrorKind.CHANGED)
+"""Kinds of failure that say that the source lacks this resource, or has it in another form."""
 
 log = logging.getLogger("etl.polling")
 
@@ -129,9 +133,30 @@ def sync_one(
         # a daemon tries for the lock many times a tick: a row each would drown sync_run
         if covers is not None and isinstance(error, AlreadyPolled | Busy):
             return Result(account.name, resource.name, error=error)
+        if isinstance(error, SourceError):
+            compare_with_instances(error, resource, app.job(account, resource).client)
         return _failed(app, account, resource, began, error)
     except Exception as error:  # noqa: BLE001 - a fault with one listing stops no other
         return _failed(app, account, resource, began, _fault(account, resource, error))
+
+
+def compare_with_instances(error: EtlError, resource: Resource[Any], client: Source) -> None:
+    """Settle what the failure of an optional resource means, by whether instances are listed now.
+
+    If they are, a key that was refused lacks a permission: sources answer 401 to either. If they are
+    not, a path that was not there, or answered in another form, is part of an outage: gateways answer
+    404 or a page while what is behind them is away.
+    """
+    if not resource.is_optional or error.kind not in (ErrorKind.KEY_REFUSED, *UNLIKE):
+        return
+    try:
+        client.get(INSTANCES.path, {"page": "1", "page_size": "1"})
+    except SourceError:
+        if error.kind in UNLIKE:
+            error.kind = ErrorKind.UNAVAILABLE
+    else:
+        if error.kind == ErrorKind.KEY_REFUSED:
+            error.kind, error.advice = ErrorKind.FORBIDDEN, ADVICE_PERMISSION
 
 
 def record_skipped(app: App, account: str, resource: str, began: Instant, why: str) -> None:

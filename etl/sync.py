@@ -12,11 +12,12 @@ from typing import Any, Final
 
 from etl.apply import apply, digest_seed
 from etl.archive import Archive
-from etl.errors import AlreadyPolled, ClockUnsure
+from etl.errors import AlreadyPolled, Changed, ClockUnsure
 from etl.history.windows import Matching
 from etl.poll import ClockMemory, LastPoll, Poll
 from etl.replay import catch_up
 from etl.resources import Resource
+from etl.source.answers import ADVICE_CHANGED
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
 from etl.store import Reader, Store, SyncRun
@@ -97,6 +98,7 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
                 )
             )
         poll = _poll(job, known)
+        _refuse_unknown_form(job.resource, poll)
         # the source was asked outside of any transaction, so that slow answers block no writer
         with job.store.writing() as tx:
             still_held()  # else another one may have polled meanwhile
@@ -181,6 +183,21 @@ def _poll(job: Job, known: _BeforePoll) -> Poll:
     if poll.clock_offset_s is not None:
         job.steady.learn(poll.clock_offset_s, job.clock(), job.monotonic())
     return poll
+
+
+def _refuse_unknown_form(resource: Resource[Any], poll: Poll) -> None:
+    """Raise `Changed` if an optional resource lists records and none of them can be read: it is one
+    that this program does not know, and no part of what it knows is missing.
+    """
+    if not resource.is_optional or poll.complete or poll.listed:
+        return
+    rejects = [reject for page in poll.walks[-1] for reject in resource.read(page.body)[1]]
+    if rejects:
+        raise Changed(
+            tr("none of the records can be read: {reason}", reason=rejects[0].reason),
+            advice=ADVICE_CHANGED,
+            path="$.data",
+        )
 
 
 def _wait_for_next_second(job: Job, known: _BeforePoll) -> None:

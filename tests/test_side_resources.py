@@ -223,7 +223,12 @@ def test_the_first_sight_of_the_bill_says_what_last_month_cost(
 
 @pytest.mark.parametrize(
     "fail",
-    [Fail(403, 403), Fail(200, 403), Fail(404, 404), Fail(200, 404), Fail(404, 0), Fail(410, 410)],
+    [
+        *(Fail(403, 403), Fail(200, 403), Fail(404, 404), Fail(200, 404), Fail(404, 0)),
+        *(Fail(405, 405), Fail(410, 410), Fail(501, 501), Fail(200, 501)),
+        # some sources put permission into these: the same key lists instances
+        *(Fail(401, 401), Fail(200, 401), Fail(200, 2)),
+    ],
 )
 def test_an_optional_resource_that_is_not_there_is_a_warning_once_a_day(
     lab: Live, fail: Fail
@@ -244,15 +249,39 @@ def test_an_optional_resource_that_is_not_there_is_a_warning_once_a_day(
     assert there.outcome is not None
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"code":0}', b'{"code":0,"data":{"list":7}}', b"<html>"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{}", b"", b"<html>", b"[]", b'{"code":0}', b'{"code":0,"data":{"list":7}}'),
+        b'{"code":0,"data":{"card_list":[{"number":1},{"number":2}],"total":2}}',
+        b'{"code":0,"data":{"card_list":["a",7,null],"total":3}}',
+        b'{"code":0,"data":{"card_list":[[]],"total":"1"}}',
+    ],
+)
 def test_an_optional_resource_in_another_form_is_a_warning(lab: Live, body: bytes) -> None:
     lab.server.at(CARD_PATH).bodies[1] = body
     results = {result.resource: result for result in lab.syncs()}
     assert results["cards"].error is not None
     assert results["cards"].exit_code == 0
+    assert "cards" not in [r.resource for r in lab.syncs(minutes=120)], "tried again daily"
 
 
 @pytest.mark.parametrize("fail", [Fail(403, 403), Fail(404, 404), Fail(200, 404)])
 def test_instances_alone_are_never_optional(lab: Live, fail: Fail) -> None:
     lab.server.behaviour = Behaviour(fail={ANY: fail})
     assert exit_code(lab.syncs()) in (4, 5)
+
+
+@pytest.mark.parametrize("fail", [Fail(404, 404), Fail(200, 404), Fail(410, 410)])
+def test_a_path_that_is_not_there_while_instances_are_away_is_an_outage(
+    lab: Live, fail: Fail
+) -> None:
+    """A gateway says 404 while what is behind it starts: that is no reason to wait a day."""
+    lab.syncs()
+    lab.server.behaviour = Behaviour(fail={ANY: fail})
+    lab.server.at(BILL_PATH).fail[ANY] = fail
+    results = {result.resource: result for result in lab.syncs(minutes=60)}
+    assert results["bills"].exit_code == 5
+    lab.server.behaviour = Behaviour()
+    lab.server.at(BILL_PATH).fail.clear()
+    assert "bills" in [result.resource for result in lab.syncs(minutes=60)]

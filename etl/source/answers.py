@@ -24,7 +24,9 @@ from etl.texts import tr
 
 WORDS_LIMIT: Final = 200
 TOO_MANY: Final = 429
-NOT_FOUND: Final = 404
+PROXY_USER: Final = 407
+NOT_THERE: Final = frozenset({404, 405, 410, 501})
+"""No such path, not for reading, no more, not made yet: the source does not have what was asked for."""
 
 ADVICE_KEY: Final = (
     "set CHENYU_API_KEY or api_key_file to a valid key; keys are made in the console of chenyu.cn"
@@ -99,8 +101,11 @@ def _error(
         return Changed(
             tr("{what}, without a readable code", what=what), advice=ADVICE_CHANGED, path="$.code"
         )
-    if NOT_FOUND in faults:
-        return Missing(what, advice=ADVICE_CHANGED)
+    if PROXY_USER in faults and proxy is not None:
+        user = tr("write USER:PASSWORD@ before the host of {variable}", variable=proxy.variable)
+        return Unavailable(what, advice=user)
+    if not NOT_THERE.isdisjoint(faults):
+        return Missing(what, advice=advice_through(ADVICE_CHANGED, proxy))
     if faults and 300 <= faults[0] < 500 and faults[0] not in _PASSING:
         return Changed(what, advice=advice_through(ADVICE_CHANGED, proxy))
     advice = advice_through(ADVICE_WAIT, proxy)
