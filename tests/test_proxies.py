@@ -61,7 +61,7 @@ def failure(url: str) -> SourceError:
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks"])
-@pytest.mark.parametrize("user", ["", "me:hunter2secret"])
+@pytest.mark.parametrize("user", ["", "me:hunter2secret", "用户:密码"])
 def test_a_socks_proxy_is_used(
     cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch, scheme: str, user: str
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_socks_proxy_is_used(
     assert [host for host, _ in proxy.asked] == ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("user", ["", "me:hunter2secret"])
+@pytest.mark.parametrize("user", ["", "me:hunter2secret", "用户:密码"])
 def test_an_http_proxy_is_used_for_plain_http(
     cloud: ScriptedCloud, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
@@ -96,7 +96,9 @@ def test_https_goes_through_a_proxy_as_a_tunnel(
 
 
 def test_a_certificate_that_nobody_trusts_is_refused(secure_cloud: ScriptedCloud) -> None:
-    assert "certificate" in str(failure(secure_cloud.base_url)).lower()
+    error = failure(secure_cloud.base_url)
+    assert "certificate" in str(error).lower()
+    assert "SSL_CERT_FILE" in str(error.advice)
     assert secure_cloud.request_count == 0
 
 
@@ -157,14 +159,18 @@ ODD = [
     "http://[::1",
     "http://a b:1",
     "://",
+    "http://u:1#2secret@h:1",
+    "http://u:1/2secret@h:1",
+    "http://u:1?2secret@h:1",
 ]
 
 
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
 def test_an_odd_proxy_is_refused_by_its_variable(name: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=name):
+    with pytest.raises(SettingsError, match=name) as caught:
         proxy_for("https://x.cn", {name: value})
+    assert "2secret" not in f"{caught.value} {caught.value.advice}"
 
 
 @pytest.mark.parametrize(
@@ -179,6 +185,7 @@ def test_an_odd_proxy_is_refused_by_its_variable(name: str, value: str) -> None:
         ({"HTTPS_PROXY": "http://a", "https_proxy": ""}, None),
         ({"HTTP_PROXY": "http://a"}, None),
         ({"HTTPS_PROXY": "  https://[::1]:8  "}, "https://[::1]:8"),
+        ({"HTTPS_PROXY": '"http://a:1"\r\n'}, "http://a:1"),
     ],
 )
 def test_the_proxy_is_the_one_of_the_scheme(environ: dict[str, str], expected: str | None) -> None:
@@ -210,6 +217,10 @@ def test_the_proxy_is_the_one_of_the_scheme(environ: dict[str, str], expected: s
         ("[::1]:8080", "::1", 80, False),
         ("localhost,127.0.0.1,fe80::/10", "x.cn", None, False),
         (",,[,]:/x,%,999.1/3", "x.cn", None, False),
+        ("[fe80::]/10", "fe80::1", None, True),
+        ('"localhost,x.cn"', "x.cn", None, True),
+        ("'x.cn'\r\n", "x.cn", None, True),
+        ("10.0.0.0/8:80", "10.1.2.3", 80, False),
         ("", "x.cn", None, False),
     ],
 )

@@ -44,6 +44,10 @@ Clock = Callable[[], float]
 
 MAX_REDIRECTS: Final = 3
 ADVICE_REDIRECT: Final = tr("set CHENYU_BASE_URL to the address that really serves the API")
+ADVICE_CERTIFICATE: Final = tr(
+    "whoever answers there has a certificate that is not trusted; name the file of the authority "
+    "that signed it, such as your company's: SSL_CERT_FILE"
+)
 
 _log: Final = logging.getLogger(__name__)
 for _name in ("httpx", "httpcore"):  # they log URLs with their query, and headers
@@ -203,9 +207,12 @@ class Client:
                 response.close()
         # a redirect can lead to a URL that httpx cannot read
         except (httpx.RequestError, httpx.InvalidURL, zlib.error) as error:
+            is_untrusted = "CERTIFICATE_VERIFY_FAILED" in str(error)
             raise Unavailable(
                 tr("GET {path}: {words}", path=path, words=self._words(error)),
-                advice=advice_through(ADVICE_WAIT, self._proxy),
+                advice=advice_through(
+                    ADVICE_CERTIFICATE if is_untrusted else ADVICE_WAIT, self._proxy
+                ),
             ) from None
         date = http_date(response.headers.get("date"))
         assert self._sent.at is not None
@@ -242,7 +249,7 @@ class Client:
             what = tr(
                 "GET {path}: redirected to {host}; the key was not sent there", path=path, host=host
             )
-            raise Changed(what, advice=ADVICE_REDIRECT)
+            raise Changed(what, advice=advice_through(ADVICE_REDIRECT, self._proxy))
         return self._request(target)
 
     def _request(self, url: httpx.URL | str) -> httpx.Request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ _SCHEMES: Final = {
     "socks5h": "socks5",  # our SOCKS leaves names to the proxy in any case
     "socks": "socks5",  # as desktops write it
 }
+_AROUND: Final = " \t\r\n\"'"
+"""White space, and the quotes that a file of variables keeps."""
 _PORTS: Final = {"http": 80, "https": 443, "socks5": 1080}
 
 
@@ -53,7 +56,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
     for name in (f"{parts.scheme}_proxy", "all_proxy"):
         # lower case wins, as for curl: HTTP_PROXY can be a header of a CGI request
         variable = name if name in environ else name.upper()
-        value = environ.get(variable, "").strip()
+        value = environ.get(variable, "").strip(_AROUND)
         if value and not is_spared(parts.hostname or "", parts.port, environ):
             return _read_proxy(value, variable)
     return None
@@ -66,7 +69,7 @@ def is_spared(host: str, port: int | None, environ: Mapping[str, str]) -> bool:
     entries = environ.get("no_proxy", environ.get("NO_PROXY", ""))
     return any(
         _entry_matches(entry.rpartition("://")[2].lower(), host.lower().rstrip("."), port)
-        for entry in re.split(r"[,;\s]+", entries)
+        for entry in re.split(r"[,;\s]+", entries.strip(_AROUND))
         if entry
     )
 
@@ -78,7 +81,7 @@ def tls_context(environ: Mapping[str, str]) -> ssl.SSLContext:
     file, folder = environ.get("SSL_CERT_FILE", ""), environ.get("SSL_CERT_DIR", "")
     if file:
         _load(context, "SSL_CERT_FILE", file)
-    for part in filter(None, folder.split(":")):
+    for part in filter(None, folder.split(os.pathsep)):
         _load_folder(context, part)
     # either of them replaces the usual authorities, as OpenSSL has it
     if not file and not folder:
@@ -109,6 +112,8 @@ def _read_proxy(value: str, variable: str) -> Proxy:
     scheme = _SCHEMES.get(parts.scheme)
     if scheme is None or not host or port == 0 or not re.fullmatch(r"[\w.:%-]+", host, re.ASCII):
         raise odd
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":  # an unescaped / ? # in the password
+        raise odd
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     # an error of the proxy may quote its URL
     remember(password)
@@ -125,7 +130,9 @@ def _entry_matches(entry: str, host: str, port: int | None) -> bool:
     if entry == "*":
         return True
     with suppress(ValueError):
-        return ip_address(host) in ip_network(entry, strict=False)
+        # brackets around the address of a network: `[fe80::]/10`
+        network = re.sub(r"^\[(.*)\]/", r"\1/", entry)
+        return ip_address(host) in ip_network(network, strict=False)
     bare = re.fullmatch(r"\[?(.*?)\]?(?::([0-9]+))?", entry)
     # an entry with a port spares that port alone
     if bare is None or (bare[2] and int(bare[2]) != port):
