@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -118,15 +118,20 @@ class App:
             )
 
     def watched(self) -> list[str]:
-        """Return the accounts whose health, age and figures are of interest."""
+        """Return the accounts whose health, age and figures are of interest: all of the settings,
+        even if only one of them is polled.
+        """
+        return self._watched_of([*self.settings.accounts, *self.settings.others])
+
+    def _watched_of(self, accounts: Sequence[Account]) -> list[str]:
         with translated(self.database):
             if not self.database.exists():
-                return watched(self.settings.accounts, (), ())
+                return watched(accounts, (), ())
         with store.reading(self.database) as known:
             # accounts that left the settings are still watched, until they are retired
             names = {a.name: a.retired_at is not None for a in known.registry.known()}
         retired = [name for name, is_retired in names.items() if is_retired]
-        return watched(self.settings.accounts, list(names), retired)
+        return watched(accounts, list(names), retired)
 
     def stored_timezone(self) -> str:
         """Return the time zone in which the database counts days."""
@@ -153,7 +158,9 @@ class App:
 
         # made late: rules and channels load libraries that most commands never need
         if self._alerts is None:
-            self._alerts = Alerts(self.database, self.settings.alerts, self.watched(), self.environ)
+            # an account that is left out is another daemon's to tell of
+            own = self._watched_of(self.settings.accounts)
+            self._alerts = Alerts(self.database, self.settings.alerts, own, self.environ)
         return self._alerts
 
     def job(

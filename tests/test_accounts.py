@@ -139,11 +139,18 @@ def test_a_metrics_file_has_what_the_database_knows_and_is_whole(
 ) -> None:
     file = home / "chenyu.prom"
     environ = {"CHENYU_DATABASE_URL": str(path)}
-    assert run("sync", "--metrics-file", str(file), **environ).exit_code == 0
+    config = home / "two.toml"
+    config.write_text(f'[accounts.default]\n[accounts.lab]\napi_key_file = "{home}/none"\n')
+    words = ["--config", str(config), "sync", "--account", "default", "--resource", "instances"]
+    environ["CHENYU_RESOURCES"] = "instances,bills"
+    assert run(*words, "--metrics-file", str(file), **environ).exit_code == 0
     text = file.read_text(encoding="utf-8")
     for outcome, polls in (("complete", 1), ("failed", 0), ("partial", 0), ("skipped", 0)):
         labels = f'account="default",outcome="{outcome}",resource="instances"'
         assert f"chenyu_etl_polls_total{{{labels}}} {polls}.0" in text
+    for resource in ("instances", "bills"):  # what was never polled is there, too
+        labels = f'account="lab",outcome="complete",resource="{resource}"'
+        assert f"chenyu_etl_polls_total{{{labels}}} 0.0" in text
     assert "chenyu_etl_last_complete_poll_timestamp_seconds{" in text
     assert 'chenyu_etl_cost_min_yuan{account="default",period="today"}' in text
     assert file.stat().st_mode & 0o777 == 0o644

@@ -53,6 +53,78 @@ def test_everything_wrong_is_named_at_once_and_nothing_is_connected_to(
     assert (missing.exit_code, "there is no config file" in missing.stderr) == (2, True)
 
 
+WRONG_EVERYWHERE = """\
+timezone = "Mars"
+page_size = 0
+archive = 5
+[schedule]
+instance = "2m"
+balance = "often"
+[alerts]
+gather_minutes = -1
+quiet = 5
+[alerts.channels.ops]
+kind = "pigeon"
+url = "https://S3CRET.example"
+timeout_s = 900
+colour = "red"
+[alerts.owners.li]
+titel = ["x"]
+titles = 7
+mentions = { nowhere = "1" }
+[accounts.lab]
+api_key_fil = "x"
+schedule = { bills = "5 parsecs", cards = 7.5 }
+"""
+
+
+def test_every_error_within_one_table_is_named_at_once(run: Command, config: Path) -> None:
+    config.write_text(WRONG_EVERYWHERE)
+    done = run(
+        "--config", str(config), "config", "check", CHENYU_SCHEDULE="bills;cards=x;cards=1h;no=1h"
+    )
+    assert done.exit_code == 2
+    words = [
+        *("Mars", "page_size", "archive", "'instance'", ": balance", "gather_minutes", "quiet"),
+        *("ops.kind", "holds a url", "ops.timeout_s", "ops.colour", "li.titel", "li.titles"),
+        *("'nowhere'", "api_key_fil", ": bills", ": cards", "CHENYU_SCHEDULE is not understood"),
+        *("CHENYU_SCHEDULE: cards", "names 'cards' twice", "CHENYU_SCHEDULE names 'no'"),
+    ]
+    assert [word for word in words if word not in done.stderr] == []
+    assert "S3CRET" not in done.output
+
+
+@pytest.mark.parametrize(
+    "content",
+    [f"x = {'1' * 5_000}", f"x = {'[' * 3_000}", "x = ", "\x00", "x = 2026-02-30", "[a]\n[a]"],
+)
+def test_a_config_that_is_none_is_named_by_every_command(
+    content: str, run: Command, config: Path
+) -> None:
+    config.write_text(content)
+    for words in (("config", "check"), ("config", "show"), ("status",), ("init", "--no-sync")):
+        done = run("--config", str(config), *words)
+        assert done.exit_code == 2, words
+        assert f"{config} cannot be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("/" + "x" * 300, "File name too long"),
+        ("/dev/null/c.toml", "there is no config file"),
+        ("/proc/1/mem", "cannot be read"),
+        ("~no-such-user/c.toml", "in the home of a user who has none"),
+    ],
+)
+@pytest.mark.parametrize("words", ["config check", "config show", "status", "service print cron"])
+def test_a_config_that_cannot_be_looked_at_is_an_error_of_ours(
+    name: str, reason: str, words: str, run: Command
+) -> None:
+    done = run("--config", name, *words.split())
+    assert (done.exit_code, reason in done.stderr) == (2, True), done.output
+
+
 def test_a_config_that_holds_a_secret_and_that_others_can_read_is_noted(
     run: Command, config: Path
 ) -> None:

@@ -198,6 +198,11 @@ def test_every_outcome_is_there_from_the_start_and_a_model_that_stops_goes_to_0(
     lab.cloud.passes(minutes=5)
     polls(made)
     assert figures(made)["chenyu_etl_running_gpus A100"] == 0
+    lab.cloud.starts(a100.instance_uuid, model="H800", gpus=8)
+    lab.cloud.passes(minutes=5)
+    polls(made)
+    now = figures(made)
+    assert (now["chenyu_etl_running_gpus H800"], now["chenyu_etl_running_gpus A100"]) == (8, 0)
 
 
 def test_the_cost_of_today_and_of_the_month_has_bounds(daemon: tuple[Live, Daemon]) -> None:

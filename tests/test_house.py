@@ -83,7 +83,7 @@ PURE = (
 )
 IO = {"sqlalchemy", "httpx", "os", "pathlib", "time", "socket", "subprocess", "sqlite3"}
 CLOCKS = {"now", "utcnow", "today", "time", "time_ns"}
-SETTINGS = set(Settings.__dataclass_fields__) - {"accounts", "alerts"}
+SETTINGS = set(Settings.__dataclass_fields__) - {"accounts", "others", "alerts"}
 """Each of them is also an environment variable."""
 HAVE_A_CLOCK = ("etl/app.py", "etl/simcloud/server.py")
 

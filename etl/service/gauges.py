@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date
+from typing import Final
 
 from prometheus_client.core import GaugeMetricFamily
 
+from etl.poll import Instant
 from etl.store.status import StatusReader
-from etl.units import HOUR_S, MICRO
+from etl.units import DAY_S, HOUR_S, MICRO
+
+STOPPED_S: Final = 31 * DAY_S
+"""A model that no instance has any more is shown as 0 for so long after it ran."""
 
 
-def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricFamily]:
-    """Return gauges of running instances, by the newest polls; 0 for every model that the account
-    ever had.
+def fleet(
+    known: StatusReader, accounts: Sequence[str], now: Instant
+) -> Iterator[GaugeMetricFamily]:
+    """Return gauges of what runs now, by the newest polls; 0 for every other model that the account
+    has, or that ran of late.
     """
     running = GaugeMetricFamily(
         "chenyu_etl_running_instances", "Instances that run.", labels=["account", "model"]
@@ -22,7 +29,7 @@ def fleet(known: StatusReader, accounts: Sequence[str]) -> Iterator[GaugeMetricF
         "chenyu_etl_running_gpus", "GPUs of instances that run.", labels=["account", "model"]
     )
     # a series that vanishes keeps its last value in a graph, and an alert on it never fires
-    counts = dict.fromkeys(known.models(), (0, 0))
+    counts = dict.fromkeys(known.models(now - STOPPED_S), (0, 0))
     counts |= {(row.account, row.gpu_name): (row.instances, row.gpus) for row in known.running()}
     for (account, model), (instances, cards) in sorted(counts.items()):
         if account in accounts:

@@ -35,7 +35,8 @@ def blindness(app: App) -> list[str]:
 
 def usual_gap_s(settings: Settings, name: str, now: float) -> float:
     """Return the seconds between two polls of an account's instances, as the settings say."""
-    own = {account.name: account.schedule for account in settings.accounts}.get(name, {})
+    accounts = (*settings.accounts, *settings.others)
+    own = {account.name: account.schedule for account in accounts}.get(name, {})
     resource = INSTANCES.name
     cadence = own.get(resource) or settings.schedule.get(resource) or Cadence(INSTANCES.every_s)
     if cadence.is_off:  # polled by cron or by hand: nobody knows how often

@@ -147,7 +147,7 @@ class Metrics(Collector):
         accounts = list(dict.fromkeys(watch.account.name for watch in self._watches()))
         try:
             with store.reading(self._app.database) as known:
-                families.extend(gauges.fleet(known.status, accounts))
+                families.extend(gauges.fleet(known.status, accounts, self._app.now()))
                 families.extend(gauges.money(known.status, accounts))
                 families.append(self._undelivered(known.alerts))
             families.extend(self._month_costs(accounts))
@@ -196,13 +196,14 @@ class DatabaseMetrics(Collector):
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._resources = app.settings.resources
 
     def collect(self) -> Iterator[Metric]:
         accounts, now = self._app.watched(), self._app.now()
         yield build_info()
         with store.reading(self._app.database) as known:
             yield from self._polls(known, accounts, now)
-            yield from gauges.fleet(known.status, accounts)
+            yield from gauges.fleet(known.status, accounts, now)
             yield from gauges.money(known.status, accounts)
         today = self._app.today()
         with store.reading(self._app.database) as known:
@@ -215,10 +216,14 @@ class DatabaseMetrics(Collector):
             labels=["account", "resource", "outcome"],
         )
         age, at = last_polls()
-        for (account, resource), counts in known.status.outcomes().items():
-            if account in accounts:
-                for outcome in OUTCOMES:
-                    polls.add_metric([account, resource, outcome], counts.get(outcome, 0))
+        counted = known.status.outcomes()
+        collected = {(name, resource) for name in accounts for resource in self._resources}
+        for account, resource in sorted(collected | set(counted)):
+            for outcome in OUTCOMES if account in accounts else ():
+                polls.add_metric(
+                    [account, resource, outcome],
+                    counted.get((account, resource), {}).get(outcome, 0),
+                )
         for poll in known.status.polls(now):
             if poll.account in accounts and poll.age_s is not None:
                 age.add_metric([poll.account, poll.resource], poll.age_s)

@@ -26,7 +26,7 @@ from etl.settings.accounts import (
     refuse_odd_name,
 )
 from etl.settings.alerts import AlertSettings
-from etl.settings.file import config_path, read_config, table, unknown_names
+from etl.settings.file import config_path, is_there, read_config, table, unknown_names
 from etl.settings.problems import Problems
 from etl.settings.readers import DEFAULT_BASE_URL, Reader, number
 from etl.settings.service import (
@@ -50,7 +50,7 @@ DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
 class Settings:
     """All settings. `database_url`, `ping_url` and `page_token` may hold secrets: they have no place
     in a message. `schedule` holds cadences by resource; an empty `lang` stands for the
-    locale's.
+    locale's. `accounts` are those to poll, `others` those that an option left out.
     """
 
     # no secret in a repr: logs and tracebacks show reprs
@@ -72,6 +72,7 @@ class Settings:
     page_token: str = field(repr=False, default="")
     page_hosts: tuple[str, ...] = ()
     accounts: tuple[Account, ...] = ()
+    others: tuple[Account, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
 
@@ -146,7 +147,7 @@ def read(
     """Read all settings, and note everything that is wrong instead of stopping at the first."""
     path, problems = config_path(environ, config), Problems()
     written: dict[str, Any] = {}
-    if path.exists():
+    if is_there(path):
         written = problems.catch({}, read_config, path)
     # one that nobody named may be missing; one that was named and is not there is a typing error
     elif (config or environ.get("CHENYU_CONFIG")) and not may_be_new:
@@ -169,13 +170,15 @@ def read(
         origins["schedule"] = SCHEDULE_VARIABLE if by_environ else str(path)
     account = options.get("account")
     chosen = problems.catch(None, clean, account, "--account") if account else None
+    accounts = read_accounts(written, environ, chosen, path, problems)
     # apart from the readers: the default depends on the environment
     url = problems.catch("", database_url, values.pop("database_url", None), environ)
     settings = Settings(
         **values,
         database_url=url,
-        schedule=problems.catch({}, read_schedule, by_environ, own, f"{path}: schedule"),
-        accounts=read_accounts(written, environ, chosen, path, problems),
+        schedule=problems.catch({}, read_schedule, by_environ, own, f"{path}: schedule", problems),
+        accounts=tuple(a for a in accounts if chosen in (None, a.name)),
+        others=tuple(a for a in accounts if chosen not in (None, a.name)),
         alerts=alert_settings.read(
             written.get("alerts", {}),
             str(path),
@@ -217,14 +220,26 @@ def database_url(given: str | None, environ: Mapping[str, str]) -> str:
     """Return the URL of the database that the value names, else of the default file. Raises
     `SettingsError` for a value that is neither a path nor a URL that is understood."""
     if given is None:
-        return default_urls(environ)[0]
+        return _default_url(environ)
     address = read_address(given)
     # a URL stays as it is written: it may hold options that libpq alone knows
     return f"sqlite:///{address}" if isinstance(address, Path) else given.strip()
 
 
+def _default_url(environ: Mapping[str, str]) -> str:
+    urls = default_urls(environ)
+    if not urls:
+        raise SettingsError(
+            tr("this user has no home, so there is no place for the database"),
+            advice=tr("name one: CHENYU_DATABASE_URL, or a folder: STATE_DIRECTORY"),
+        )
+    return urls[0]
+
+
 def default_urls(environ: Mapping[str, str]) -> list[str]:
-    """Return the URLs of the default databases, the one in use first."""
+    """Return the URLs of the default databases, the one in use first; none for a user without a home,
+    as in a container.
+    """
     import platformdirs
 
     folders = []
@@ -233,11 +248,6 @@ def default_urls(environ: Mapping[str, str]) -> list[str]:
     if state := environ.get("STATE_DIRECTORY"):
         # systemd joins several folders by colons; the first is ours
         folders.insert(0, Path(state.partition(":")[0]))
-    if not folders:
-        raise SettingsError(
-            tr("this user has no home, so there is no place for the database"),
-            advice=tr("name one: CHENYU_DATABASE_URL, or a folder: STATE_DIRECTORY"),
-        )
     return [f"sqlite:///{folder / 'chenyu-etl.db'}" for folder in folders]
 
 

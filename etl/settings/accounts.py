@@ -11,9 +11,9 @@ from etl.errors import NoKey, SettingsError
 from etl.paths import file_name, read_whole
 from etl.poll import LONGEST_ACCOUNT, is_account_name
 from etl.redact import remember
-from etl.settings.file import table, unknown_names
+from etl.settings.file import home_expanded, is_there, table, unknown_names
 from etl.settings.problems import Problems
-from etl.settings.readers import base_url, home_expanded, only_text
+from etl.settings.readers import base_url, only_text
 from etl.settings.service import read_cadences
 from etl.settings.text import clean_key
 from etl.texts import tr
@@ -92,7 +92,7 @@ class Account:
         # without systemd the path shows the variable that is missing
         given = Path(environ.get(CREDENTIALS) or f"${CREDENTIALS}", self.credential)
         # one that the config names must be there; the other is only a convention of systemd
-        return given if self.key_credential or given.exists() else None
+        return given if self.key_credential or is_there(given) else None
 
 
 def read_accounts(
@@ -104,6 +104,7 @@ def read_accounts(
 ) -> tuple[Account, ...]:
     """Return the accounts of the config file, and the one whose key is outside of `[accounts]`: in the
     environment, or at the top of the file. That is the key of `chosen`, else of the default account.
+    An account that is `chosen` and not known is a problem.
     """
     tables = problems.catch({}, table, written.get("accounts", {}), "accounts", str(path))
     accounts = {name: _account(name, keys, path, problems) for name, keys in tables.items()}
@@ -125,8 +126,6 @@ def read_accounts(
             )
     elif has_key:
         accounts[name] = _plain_account(name, {}, environ, path, problems, accounts[name])
-    if chosen:
-        return (accounts[chosen],) if chosen in accounts else ()
     return tuple(accounts.values())
 
 
@@ -164,7 +163,7 @@ def _account(name: str, keys: Any, path: Path, problems: Problems) -> Account:
         problems.catch(None, _key_file, keys, at),
         problems.catch(None, _credential, keys, at),
         address and problems.catch(None, base_url, address, f"base_url ({at})"),
-        problems.catch({}, read_cadences, own, f"{at}.schedule"),
+        read_cadences(own, f"{at}.schedule", problems),
     )
 
 
@@ -216,9 +215,9 @@ def refuse_odd_name(name: str, origin: str = "") -> None:
 
 def _read_key(path: Path) -> str:
     try:
-        return read_whole(path).decode()
-    except (OSError, UnicodeDecodeError) as error:
         # no cause is kept: a decoding error holds the bytes that it could not read
+        return read_whole(path).decode()
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(
             tr("API key file {path} cannot be read: {reason}", path=path, reason=reason),

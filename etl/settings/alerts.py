@@ -25,6 +25,7 @@ from etl.errors import SettingsError
 from etl.paths import read_whole
 from etl.redact import remember_address
 from etl.settings import file
+from etl.settings.file import home_expanded
 from etl.settings.problems import Problems
 from etl.texts import tr
 
@@ -183,16 +184,16 @@ def read(
     count = len(noted)
     table = noted.catch({}, _table, written, "alerts", origin)
     # one wrong value leaves the defaults in place, so that the rest is judged as well
-    common = noted.catch(_Common(), _read_struct, table, _Common, "alerts", origin)
+    common = noted.catch(_Common(), _read_struct, table, _Common, "alerts", origin, noted)
     if table:  # else no rule need be loaded
         noted.extend(_unknown(table, names(), "alerts", origin))
     for name in RULES if table else ():
-        noted.catch(None, _read_struct, table, rule(name).options, "alerts", origin)
+        noted.catch(None, _read_struct, table, rule(name).options, "alerts", origin, noted)
     language = override or common.language or language
     channels = _channels(table, common, language, origin, noted)
     # after the channels: an owner's mentions name them
     owners = [
-        noted.catch(None, _owner, name, keys, {c.name for c in channels}, origin)
+        noted.catch(None, _owner, name, keys, {c.name for c in channels}, origin, noted)
         for name, keys in _tables(table, "owners", origin, noted)
     ]
     if problems is None and len(noted) > count:
@@ -234,21 +235,23 @@ def _channel(name: str, written: Any, language: str, origin: str, noted: Problem
     at = f"alerts.channels.{name}"
     table = _table(written, at, origin)
     # the address holds a token, and config files are committed, shared and readable by others
-    for literal in ("url", "secret"):
-        if literal in table:
-            raise SettingsError(
-                tr("{origin}: {at} holds a {literal}", origin=origin, at=at, literal=literal),
-                advice=tr(
-                    "put it into a file of its own ({literal}_file) or a variable ({literal}_env)",
-                    literal=literal,
-                ),
-            )
+    for literal in (name for name in ("url", "secret") if name in table):
+        noted.add(
+            tr("{origin}: {at} holds a {literal}", origin=origin, at=at, literal=literal),
+            tr(
+                "put it into a file of its own ({literal}_file) or a variable ({literal}_env)",
+                literal=literal,
+            ),
+        )
     known = [field.name for field in msgspec.structs.fields(_WrittenChannel)]
-    noted.extend(_unknown(table, known, at, origin))
-    keys = _read_struct(table, _WrittenChannel, at, origin)
-    url, secret = _secret(keys.url_env, keys.url_file), _secret(keys.secret_env, keys.secret_file)
+    noted.extend(_unknown(table, [*known, "url", "secret"], at, origin))
+    keys = _read_struct(table, _WrittenChannel, at, origin, noted)
+    url, secret = (
+        Secret(env, home_expanded(Path(file), f"{origin}: {at}") if file else None)
+        for env, file in ((keys.url_env, keys.url_file), (keys.secret_env, keys.secret_file))
+    )
     is_command = keys.kind == "command"
-    if not (keys.command if is_command else url):
+    if not (keys.command if is_command else url or "url" in table):
         needed = "command" if is_command else "url_env or url_file"
         raise SettingsError(
             tr("{origin}: {at} needs {needed}", origin=origin, at=at, needed=needed),
@@ -269,27 +272,22 @@ def _channel(name: str, written: Any, language: str, origin: str, noted: Problem
     )
 
 
-def _secret(env: str | None, file: str | None) -> Secret:
-    return Secret(env, Path(file).expanduser() if file else None)
-
-
-def _owner(name: str, written: Any, channels: set[str], origin: str) -> Owner:
+def _owner(name: str, written: Any, channels: set[str], origin: str, noted: Problems) -> Owner:
     at = f"alerts.owners.{name}"
     table = _table(written, at, origin)
-    for error in _unknown(table, ["titles", "stops", "mentions"], at, origin):
-        raise error
     # the name is the heading of the table, and no setting in it
-    owner = msgspec.structs.replace(_read_struct(table, Owner, at, origin), name=name)
+    noted.extend(_unknown(table, ["titles", "stops", "mentions"], at, origin))
+    owner = msgspec.structs.replace(_read_struct(table, Owner, at, origin, noted), name=name)
     for channel in owner.mentions:
         if channel not in channels:
-            raise SettingsError(
+            noted.add(
                 tr(
                     "{origin}: {at}.mentions names channel {channel!r}, which does not exist",
                     origin=origin,
                     at=at,
                     channel=channel,
                 ),
-                advice=tr("there are: {channels}", channels=", ".join(sorted(channels)) or "none"),
+                tr("there are: {channels}", channels=", ".join(sorted(channels)) or "none"),
             )
     return owner
 
@@ -309,36 +307,46 @@ def _command_words(command: str | tuple[str, ...], at: str, origin: str) -> tupl
     return words
 
 
-def _read_struct(table: Mapping[str, Any], kind: type[S], at: str, origin: str) -> S:
-    """Read settings of one kind. Raises `SettingsError` with the path of the wrong value."""
-    try:
-        return read_options(dict(table), kind)
-    except msgspec.ValidationError as error:
-        # msgspec writes the path behind the reason
-        reason, _, path = str(error).partition(" - at `$")
-        choices = _choices(kind, path)
-        raise SettingsError(
-            tr(
-                "{origin}: {at}{rstrip}: {plainly}",
-                origin=origin,
-                at=at,
-                rstrip=path.rstrip("`"),
-                plainly=_plainly(reason),
-            ),
-            advice=(
-                tr("one of {choices}", choices=", ".join(choices))
-                if choices
-                else tr("see {page}", page=PAGE)
-            ),
-        ) from None
+def _read_struct(
+    table: Mapping[str, Any], kind: type[S], at: str, origin: str, noted: Problems
+) -> S:
+    """Read settings of one kind. Adds an error with its path for each wrong value, in whose place the
+    default stands.
+    """
+    left = dict(table)
+    while True:
+        try:
+            return read_options(left, kind)
+        except msgspec.ValidationError as error:
+            # msgspec writes the path behind the reason
+            reason, _, path = str(error).partition(" - at `$")
+            name = re.match(r"\.(\w+)", path)
+            wrong = _wrong_value(kind, f"{origin}: {at}{path.rstrip('`')}", name, reason)
+            if name is None or left.pop(name[1], None) is None:
+                raise wrong from None
+            # the library stops at the first wrong value: the rest is read without it
+            noted.append(wrong)
 
 
-def _choices(kind: type[msgspec.Struct], path: str) -> list[str]:
-    """Return the values that the setting at a path can have, if they are names."""
-    name = re.match(r"\.(\w+)", path)
+def _wrong_value(
+    kind: type[msgspec.Struct], at: str, name: re.Match[str] | None, reason: str
+) -> SettingsError:
+    choices = _choices(kind, name[1]) if name else []
+    return SettingsError(
+        tr("{at}: {reason}", at=at, reason=_plainly(reason)),
+        advice=(
+            tr("one of {choices}", choices=", ".join(choices))
+            if choices
+            else tr("see {page}", page=PAGE)
+        ),
+    )
+
+
+def _choices(kind: type[msgspec.Struct], name: str) -> list[str]:
+    """Return the values that a setting can have, if they are names."""
     fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
     # a type can be a union, with the names in one of its members
-    return [] if name is None else _literals(fields[name[1]])
+    return _literals(fields[name])
 
 
 def _literals(annotation: Any) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from etl.address import may_hold_password
 from etl.errors import SettingsError
 from etl.settings import LoadedSettings
-from etl.settings.file import open_to_others
+from etl.settings.file import is_there, open_to_others
 from etl.settings.variables import unread_variables
 from etl.texts import tr
 
@@ -29,17 +30,18 @@ def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Se
                 except SettingsError as error:
                     yield error
     folder = reading.settings.archive
-    if folder is not None and folder.exists() and not folder.is_dir():
-        yield SettingsError(
-            tr("archive {folder} is not a folder", folder=folder), advice=tr("name another")
-        )
+    with suppress(OSError):  # in a folder that this user cannot enter: another one may be meant to
+        if folder is not None and folder.exists() and not folder.is_dir():
+            yield SettingsError(
+                tr("archive {folder} is not a folder", folder=folder), advice=tr("name another")
+            )
 
 
 def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield likely mistakes that do not stop a sync."""
     config = reading.config
     # a config that is not read names no variables, so all of them would look unread
-    if config.exists() and not reading.problems:
+    if is_there(config) and not reading.problems:
         yield from unread_variables(environ, config)
     yield from exposed(reading)
     for account in reading.settings.accounts:
@@ -64,7 +66,7 @@ def exposed(reading: LoadedSettings) -> Iterator[str]:
 
 
 def _holds_secret(reading: LoadedSettings) -> bool:
-    """Tell whether the config file holds a password of the database the URL to ping or a token."""
+    """Tell whether the config file holds a password of the database, the URL to ping or a token."""
     written = reading.written
     url = written.get("database_url")
     return bool(written.get("ping_url") or written.get("page_token")) or (
@@ -84,7 +86,8 @@ def relative_paths(reading: LoadedSettings) -> Iterator[tuple[str, Path]]:
     ]
     url = reading.written.get("database_url")
     if isinstance(url, str) and "://" not in url and url.strip():
-        paths.append(("database_url", Path(url.strip()).expanduser()))
+        with suppress(RuntimeError):  # a user without a home: that is said by the reader
+            paths.append(("database_url", Path(url.strip()).expanduser()))
     for name, path in paths:
         # a unit starts in the root folder, and cron in the user's home
         if path is not None and not path.is_absolute():

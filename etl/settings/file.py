@@ -21,9 +21,9 @@ EXAMPLE: Final = tr("see docs/configuration.md for an example")
 def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
     """Return where the config file is, or would be."""
     if given is not None:
-        return Path(clean(str(given), "--config")).expanduser()
+        return home_expanded(Path(clean(str(given), "--config")), "--config")
     if named := environ.get("CHENYU_CONFIG"):
-        return Path(clean(named, "CHENYU_CONFIG")).expanduser()
+        return home_expanded(Path(clean(named, "CHENYU_CONFIG")), "CHENYU_CONFIG")
     import platformdirs
 
     try:
@@ -32,12 +32,34 @@ def config_path(environ: Mapping[str, str], given: Path | None = None) -> Path:
         return Path("/etc/chenyu-etl/config.toml")
 
 
+def home_expanded(path: Path, origin: str) -> Path:
+    """Replace `~`. Raises `SettingsError` if that user has no home."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise SettingsError(
+            tr("{origin} is in the home of a user who has none", origin=origin),
+            advice=tr("write the whole path"),
+        ) from None
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether there is such a file. One in a folder that is closed to this user may be there:
+    whoever reads it then learns why that is refused.
+    """
+    try:
+        return path.exists()
+    except OSError:
+        return True
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """Return the tables of a config file. Raises `SettingsError` if it cannot be read."""
     try:
         # editors of Windows write a byte order mark, which TOML refuses
         return tomllib.loads(read_whole(path).decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    # ValueError: no UTF-8, no TOML, or a number of too many digits; RecursionError: endless brackets
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(
             tr("config file {path} cannot be read: {reason}", path=path, reason=_reason(error)),
             advice=EXAMPLE,
@@ -97,4 +119,7 @@ def table(value: Any, name: str, origin: str, advice: str = EXAMPLE) -> Mapping[
 def open_to_others(path: Path) -> bool:
     """Tell whether other users of this machine can read the file."""
     # Windows has no such bits
-    return os.name == "posix" and path.exists() and bool(path.stat().st_mode & 0o044)
+    try:
+        return os.name == "posix" and bool(path.stat().st_mode & 0o044)
+    except (OSError, ValueError):  # it is not there, or in a folder that this user cannot enter
+        return False

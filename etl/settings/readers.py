@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from etl.errors import SettingsError
 from etl.history.days import Zone
 from etl.resources import RESOURCES
-from etl.settings.file import nearest
+from etl.settings.file import home_expanded, nearest
 from etl.settings.text import clean
 from etl.texts import LANGUAGES, tr
 
@@ -78,17 +78,6 @@ def switch(value: Any, origin: str) -> bool:
 
 def folder(value: Any, origin: str) -> Path:
     return home_expanded(Path(text(value, origin)), origin)
-
-
-def home_expanded(path: Path, origin: str) -> Path:
-    """Replace `~`. Raises `SettingsError` if that user has no home."""
-    try:
-        return path.expanduser()
-    except RuntimeError:
-        raise SettingsError(
-            tr("{origin} is in the home of a user who has none", origin=origin),
-            advice=tr("write the whole path"),
-        ) from None
 
 
 def zone(value: Any, origin: str) -> str:

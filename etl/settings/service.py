@@ -11,7 +11,8 @@ from etl.errors import SettingsError
 from etl.redact import remember, remember_address
 from etl.resources import RESOURCES
 from etl.settings.file import nearest
-from etl.settings.readers import is_loopback, text
+from etl.settings.problems import Problems
+from etl.settings.readers import text
 from etl.settings.text import clean
 from etl.texts import tr
 from etl.timing.cadence import Cadence, read_cadence
@@ -120,43 +121,53 @@ def read_log_format(value: Any, origin: str) -> str:
     return form
 
 
-def read_schedule(variable: str, written: Mapping[str, Any], origin: str) -> Mapping[str, Cadence]:
+def read_schedule(
+    variable: str, written: Mapping[str, Any], origin: str, problems: Problems
+) -> Mapping[str, Cadence]:
     """Return cadences by resource.
 
     Those of the environment, `instances=2m; bills=0 * * * *`, win over those of the config file.
     """
     named: dict[str, str] = {}
     # by semicolons, since cron expressions hold commas and spaces
-    for part in clean(variable, SCHEDULE_VARIABLE).split(";"):
+    for part in filter(str.strip, clean(variable, SCHEDULE_VARIABLE).split(";")):
         name, equals, cadence = (word.strip() for word in part.partition("="))
-        if part.strip() and not equals:
-            raise SettingsError(
+        if not equals:
+            problems.add(
                 tr("{schedule_variable} is not understood", schedule_variable=SCHEDULE_VARIABLE),
-                advice=tr("write instances=2m; bills=1h"),
+                tr("write instances=2m; bills=1h"),
             )
-        if name in named:
-            raise SettingsError(
+        elif name in named:
+            problems.add(
                 tr(
                     "{schedule_variable} names {name!r} twice",
                     schedule_variable=SCHEDULE_VARIABLE,
                     name=name,
                 ),
-                advice=tr("name it once"),
+                tr("name it once"),
             )
-        if part.strip():
+        else:
             named[name] = cadence
-    return {**read_cadences(written, origin), **read_cadences(named, SCHEDULE_VARIABLE)}
+    return {
+        **read_cadences(written, origin, problems),
+        **read_cadences(named, SCHEDULE_VARIABLE, problems),
+    }
 
 
-def read_cadences(written: Mapping[str, Any], origin: str) -> Mapping[str, Cadence]:
-    """Return cadences by resource. Raises `SettingsError` for an odd one."""
-    for name in written:
+def read_cadences(
+    written: Mapping[str, Any], origin: str, problems: Problems
+) -> Mapping[str, Cadence]:
+    """Return cadences by resource; an odd one is a problem, and left out."""
+    read: dict[str, Cadence] = {}
+    for name, value in written.items():
         if name not in RESOURCES:
-            raise SettingsError(
+            problems.add(
                 tr("{origin} names {name!r}, which is not collected", origin=origin, name=name),
-                advice=nearest(name, RESOURCES),
+                nearest(name, RESOURCES),
             )
-    return {name: _cadence(value, f"{origin}: {name}") for name, value in written.items()}
+        elif cadence := problems.catch(None, _cadence, value, f"{origin}: {name}"):
+            read[name] = cadence
+    return read
 
 
 def _cadence(value: Any, origin: str) -> Cadence:

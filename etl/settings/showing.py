@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from etl.errors import SettingsError
 from etl.settings import LoadedSettings, Settings
+from etl.settings.file import is_there
 from etl.timing.cadence import Cadence
 
 MASK: Final = "[secret]"
@@ -20,7 +21,7 @@ Row = tuple[str, str, str]
 def rows(reading: LoadedSettings, environ: Mapping[str, str]) -> list[Row]:
     """Return every setting, also those that nobody set."""
     return [
-        ("config", str(reading.config), "read" if reading.config.exists() else "not there"),
+        ("config", str(reading.config), "read" if is_there(reading.config) else "not there"),
         *_top_rows(reading),
         *_accounts(reading, environ),
         *_alerts(reading),
@@ -29,7 +30,7 @@ def rows(reading: LoadedSettings, environ: Mapping[str, str]) -> list[Row]:
 
 def _top_rows(reading: LoadedSettings) -> Iterator[Row]:
     for field in fields(Settings):
-        if field.name not in ("accounts", "alerts"):
+        if field.name not in ("accounts", "others", "alerts"):
             value = getattr(reading.settings, field.name)
             yield (
                 field.name,
@@ -106,7 +107,7 @@ def _as_text(value: Any) -> str:
             "; ".join(f"{name} {cadence}" for name, cadence in value.items()) or "of each resource"
         )
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(str, value)) or "none"
     if isinstance(value, Cadence):
         return str(value)
     return "none" if value in (None, "") else str(value)

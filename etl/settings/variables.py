@@ -17,6 +17,7 @@ from etl.settings import (
     read_config,
     variable,
 )
+from etl.settings.file import is_there
 from etl.texts import tr
 
 OPTION_VARIABLES: Final = ("CHENYU_CONFIG", "CHENYU_ACCOUNT", "CHENYU_DEBUG")
@@ -30,13 +31,13 @@ _OF_A_CLUSTER: Final = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_|$)")
 def known_variables() -> set[str]:
     """Return every variable of ours that is read regardless of the config file."""
     # these tables have no variable: a shell has no good way to write them
-    names = {f.name for f in fields(Settings)} - {"accounts", "alerts"}
+    names = {f.name for f in fields(Settings)} - {"accounts", "others", "alerts"}
     return {*map(variable, names), KEY_VARIABLE, KEY_FILE_VARIABLE, *OPTION_VARIABLES}
 
 
 def plain_settings() -> list[str]:
     """Return the settings that are one value and, except the database's address, hold no secret."""
-    tables = {"accounts", "alerts", "schedule", "ping_url", "page_token"}
+    tables = {"accounts", "others", "alerts", "schedule", "ping_url", "page_token"}
     return [f.name for f in fields(Settings) if f.name not in tables]
 
 
@@ -46,7 +47,7 @@ def unread_variables(environ: Mapping[str, str], config: Path | None = None) -> 
     The config file may name variables that hold secrets: those are read.
     """
     path = config_path(environ, config)
-    known = known_variables() | set(named_variables(read_config(path) if path.exists() else {}))
+    known = known_variables() | set(named_variables(read_config(path) if is_there(path) else {}))
     warnings: list[str] = []
     for name in sorted(environ):
         if name.startswith("CHENYU_") and name not in known and not _OF_A_CLUSTER.search(name):

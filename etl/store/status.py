@@ -184,19 +184,18 @@ class StatusReader(Subject):
         )
         return [RunningCount(account, model, n, int(gpus)) for account, model, n, gpus in rows]
 
-    def models(self) -> list[tuple[str, str]]:
-        """Return (account, GPU model) of every instance that was ever seen, without duplicates."""
-        model = func.coalesce(_instance.gpu_name, "")
+    def models(self, since: Instant) -> set[tuple[str, str]]:
+        """Return (account, GPU model) of every instance that was ever seen, and of all that ran after
+        `since`: an instance may start again with another model.
+        """
+        names = self.account_names()
+        ran = _usage.ended_max > since
         rows = self._conn.execute(
-            select(tables.account.c.name, model)
-            .join_from(
-                tables.instance,
-                tables.account,
-                tables.account.c.account_id == _instance.account_id,
+            select(_instance.account_id, _instance.gpu_name).union(
+                select(_usage.account_id, _usage.gpu_name).where(ran)
             )
-            .distinct()
         )
-        return [(account, name) for account, name in rows]
+        return {(names[account_id], model or "") for account_id, model in rows}
 
     def costs(self, first_day: str, last_day: str) -> dict[str, tuple[int, int, int]]:
         """Map each account that used anything from one day to another, both included, to the cost:
