@@ -21,6 +21,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
+from etl import streams
 from etl.errors import SettingsError
 from etl.texts import tr
 
@@ -133,13 +134,41 @@ def file_name(account: str) -> str:
     return f"{name[:LONGEST_NAME]}~{hashlib.sha256(account.encode()).hexdigest()[:16]}"
 
 
+@contextmanager
+def writing_output() -> Iterator[None]:
+    """Turn a failure to write to standard output in this block into `SettingsError`. If nobody reads
+    any more, the `BrokenPipeError` goes on.
+    """
+    if sys.stdout is None:
+        raise SettingsError(
+            tr("standard output is closed"), advice=tr("open it, or name a file: -o FILE")
+        )
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            streams.silence(sys.stdout)
+            raise
+        raise output_refused(error) from error
+
+
+def output_refused(error: OSError) -> SettingsError:
+    """Return the error of a standard output that cannot be written, and write no more to it."""
+    streams.silence(sys.stdout)  # else its buffered text would fail again at exit
+    return SettingsError(
+        tr("standard output cannot be written: {strerror}", strerror=error.strerror),
+        advice=tr("make room there, or name another place: -o FILE where there is one"),
+    )
+
+
 def _to_standard_output() -> Iterator[BinaryIO]:
     """Yield a file that is copied to standard output once it is whole: workbooks are not written in order."""
     with TemporaryFile() as file:
         yield file
         file.seek(0)
-        shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with writing_output():
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
 
 
 @contextmanager

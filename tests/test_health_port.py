@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
 import threading
@@ -21,6 +22,7 @@ from etl.service.hosts import is_known_host
 from etl.service.probe import lives
 from etl.service.single import counted
 from etl.settings import Account, Settings
+from tests.fake_proxies import babbling_proxy
 from tests.live import wait_for
 
 
@@ -72,6 +74,29 @@ def test_a_second_daemon_without_a_port_says_so(
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "no such folder"))
     with counted(one) as unknown:
         assert unknown is False
+
+
+def test_a_system_without_locks_counts_no_daemon_and_leaves_no_file_that_does(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    app = App(Settings(database_url=f"sqlite:///{tmp_path / 'x.db'}", accounts=(Account("a"),)))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "no such call")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with counted(app) as first, counted(app) as second:
+        assert (first, second) == (False, False)
+
+
+@pytest.mark.parametrize("words", [b"SSH-2.0-OpenSSH\r\n", b"", b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_a_port_of_another_program_is_no_daemon_of_ours(words: bytes) -> None:
+    with babbling_proxy(words) as other:
+        listen = f"127.0.0.1:{other.port}"
+        assert not lives(listen)
+        with pytest.raises(SettingsError, match=f"cannot listen on {listen}"):
+            Health(listen, {})
 
 
 def test_a_port_that_is_taken_is_said_with_advice() -> None:

@@ -38,7 +38,7 @@ ROOMS = (
     "polling",
     "page demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
     " service.gauges service.hosts service.single service.builds service.site",
-    "service.schedule service.metrics service.health service.installing service.lookout doctor",
+    "service.schedule service.metrics service.health service.installing service.first_config service.lookout doctor",
     "service.daemon",
     "cli",
     "start",

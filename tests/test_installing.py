@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import plistlib
@@ -12,6 +13,7 @@ import subprocess
 import termios
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -127,6 +129,75 @@ def test_init_reads_the_key_from_standard_input(home: Path, server: Server) -> N
     assert "--stdin" in nothing.output
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_init_that_cannot_write_its_config_leaves_no_key_behind(
+    is_new: bool, run: Command, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = home / "config/chenyu-etl"
+    if not is_new:
+        assert run("init", "--no-sync").exit_code == 0
+    name = "chmod" if is_new else "open"
+    whole = getattr(Path, name)
+
+    def refuse(path: Path, *words: Any, **named: Any) -> Any:
+        if path.name == "config.toml" and words[:1] in (("a",), (0o600,)):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(path, *words, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, name, refuse)
+        done = run("init", "--no-sync", "--account", "b")
+    assert (done.exit_code, "No space left" in done.stderr) == (2, True), done.output
+    assert not (folder / "b.key").exists()
+    assert (folder / "config.toml").exists() != is_new
+    assert run("init", "--no-sync", "--account", "b").exit_code == 0, "nothing is in its way"
+
+
+def test_init_says_which_folder_it_cannot_make(run: Command, home: Path, server: Server) -> None:
+    (home / "config").write_text("a file where the folder would be")
+    done = run("init", "--no-sync")
+    assert (done.exit_code, f"{home}/config" in done.stderr) == (2, True), done.output
+    assert "cannot be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", ["service print launchd", "service install --user", "service uninstall"]
+)
+def test_a_user_without_a_home_is_told_so(
+    words: str, run: Command, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "key").write_text(KEY)
+
+    def none(path: Path) -> Path:
+        if path.parts[:1] == ("~",):
+            raise RuntimeError("Could not determine home directory.")
+        return path
+
+    monkeypatch.setattr(Path, "expanduser", none)
+    monkeypatch.setattr("etl.cli.serving.is_root", lambda: False)
+    done = run(
+        *words.split(),
+        CHENYU_DATABASE_URL=str(home / "x.db"),
+        CHENYU_API_KEY_FILE=str(home / "key"),
+    )
+    assert (done.exit_code, "this user has no home" in done.stderr) == (2, True), done.output
+
+
+def test_a_user_without_a_home_needs_the_names_of_its_files(
+    run: Command, home: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(*_: object) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("platformdirs.user_data_path", none)
+    monkeypatch.setattr("platformdirs.user_config_path", none)
+    assert "this user has no home" in run("sync").stderr
+    words = ["--config", str(home / "c.toml"), "--database", str(home / "x.db")]
+    assert run(*words, "init", "--no-service").exit_code == 0
+    for command in ("sync", "doctor"):
+        assert run("--config", str(home / "c.toml"), command).exit_code == 0
+
+
 def test_init_does_not_overwrite_a_key_file(run: Command, home: Path, server: Server) -> None:
     place = home / "config/chenyu-etl/default.key"
     place.parent.mkdir(parents=True)
@@ -176,6 +247,19 @@ def test_a_config_of_a_new_name_is_made_and_holds_what_was_given(
     assert f"--config {config} run" in done.stderr
     assert "env -u CHENYU_API_KEY" in done.stderr, "else it would be another account's key too"
     assert "S3CRET" not in config.read_text() + done.output
+
+
+def test_a_second_account_is_told_only_what_differs_from_the_config(
+    run: Command, home: Path, server: Server
+) -> None:
+    words = ("init", "--no-sync", "--no-service")
+    assert run(*words, CHENYU_LISTEN="", CHENYU_ACCOUNT="lab").exit_code == 0
+    known = load({}, {}, home / "config/chenyu-etl/config.toml")
+    assert ([account.name for account in known.accounts], known.listen) == (["lab"], "")
+    same = run(*words, "--account", "b", CHENYU_LISTEN="off")
+    assert "not written there" not in same.stderr
+    other = run("--timezone", "Asia/Tokyo", *words, "--account", "c", CHENYU_PAGE_SIZE="7")
+    assert re.findall("not written there: (.*?),", other.stderr) == ["timezone", "page_size"]
 
 
 @pytest.mark.skipif(not shutil.which("localedef"), reason="there is no localedef")

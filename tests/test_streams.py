@@ -18,7 +18,13 @@ Shell = Callable[[str], int]
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def heard() -> list[str]:
+    """What each line said on standard error."""
+    return []
+
+
+@pytest.fixture
+def shell(tmp_path: Path, heard: list[str]) -> Iterator[Shell]:
     """Runs `chenyu-etl` ($E) in a shell; each gives its exit code."""
     with serve(real_cloud(3).fleet, key=KEY) as server:
         environ = environment(server.base_url, f"sqlite:///{tmp_path}/x.db", tmp_path)
@@ -28,7 +34,9 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
                 ["bash", "-c", line],
                 env={**environ, "E": str(COMMAND)},
                 capture_output=True,
+                text=True,
             )
+            heard.append(done.stderr)
             return done.returncode
 
         yield run
@@ -61,6 +69,33 @@ def test_a_poll_is_made_and_recorded_whoever_reads(
     assert shell(line) == code
     assert polls(tmp_path) == 1
     assert shell("$E rebuild --check") == 0, "no word went into the database"
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("$E --help >/dev/full", 2),
+        ("$E sync --help >/dev/full", 2),
+        ("$E --version >/dev/full", 2),
+        ("$E --help >&-", 0),
+        ("$E nonsense 2>/dev/full", 2),
+        ("$E nonsense 2>&-", 2),
+        ("$E --lang zh report --list >/dev/full", 2),
+        ("$E config show >/dev/full", 2),
+        ("$E config show >&-", 2),
+        ("$E report now --format csv >/dev/full", 2),
+        ("$E report month --format xlsx -o - >/dev/full", 2),
+        ("$E report month --format xlsx -o - >&-", 2),
+        ("$E status <&- 2>&-", 0),
+    ],
+)
+def test_what_cannot_be_written_ends_in_a_code_and_no_traceback(
+    shell: Shell, heard: list[str], line: str, code: int
+) -> None:
+    assert shell("$E sync") == 0
+    assert shell(line) == code
+    assert "Traceback" not in heard[-1]
+    assert "Exception ignored" not in heard[-1]
 
 
 @pytest.mark.parametrize("lost", ["2>&-", "2>/dev/full", ">&- 2>&-", ">/dev/full 2>&1"])

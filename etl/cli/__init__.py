@@ -21,6 +21,7 @@ from etl.cli.common import (
     fail,
     import_less,
     prepare_streams,
+    refusal,
     say,
     show_warning,
 )
@@ -99,7 +100,14 @@ class Group(click.Group):
         lang = screen_language(lang_word(words), os.environ)
         with speaking_everywhere(lang):
             command = self if lang == ENGLISH else in_language(self, lang)
-            return click.Group.main(command, words, *rest, **named)
+            try:
+                return click.Group.main(command, words, *rest, **named)
+            except OSError as error:
+                ours = refusal(error)
+                if ours is None or "--debug" in words or os.environ.get("CHENYU_DEBUG"):
+                    raise
+                fail(ours)
+                raise SystemExit(ours.exit_code) from None
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -124,7 +124,7 @@ def digest(ctx: click.Context, period: str, is_sent: bool) -> None:
 def _report_deliveries(tried: Iterable[Sent]) -> int:
     """Print how each delivery ended; return the exit code."""
     code = 0
-    for sent in tried:
+    for sent in list(tried):  # sent first: words that cannot be written keep no message back
         count = len(sent.keys)
         taken = tr("took 1 alert") if count == 1 else tr("took {count} alerts", count=count)
         print_lines([tr("{channel}: {error}", channel=sent.channel, error=sent.error or taken)])

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import click
 
-from etl import streams
 from etl.cli import completion
 from etl.cli.language import asked_lang, follow_settings
-from etl.errors import EtlError, SettingsError
+from etl.errors import EtlError, SettingsError, StoreError
 from etl.texts import localized, tr
 
 if TYPE_CHECKING:
@@ -141,6 +140,7 @@ class NamedPath(click.Path):
 
 CREATED: Final = tr("created: a new, empty history")
 FILE: Final = NamedPath(dir_okay=False, path_type=Path)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 STREAM: Final = "-"
 """Names standard input or output in place of a file."""
 FILE_OR_STREAM: Final = NamedPath(dir_okay=False, path_type=Path, allow_dash=True)
@@ -201,23 +201,11 @@ def print_json(value: Any) -> None:
 
 def print_text(text: str) -> None:
     """Print text on standard output. Raises `SettingsError` if that fails, as on a full disk."""
-    if sys.stdout is None:
-        raise SettingsError(
-            tr("standard output is closed"), advice=tr("open it, or name a file: -o FILE")
-        )
-    try:
+    from etl.paths import writing_output
+
+    with writing_output():
         # click takes colours off for files, and knows the encodings of Windows consoles
         click.echo(text, nl=False)
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            # or the rest would fail once more, at exit, with a traceback
-            streams.silence(sys.stdout)
-            raise  # whoever reads has seen enough: click knows
-        streams.silence(sys.stdout)
-        raise SettingsError(
-            tr("standard output cannot be written: {strerror}", strerror=error.strerror),
-            advice=tr("make room there, or name another place: -o FILE where there is one"),
-        ) from error
 
 
 def prepare_streams() -> None:
@@ -225,6 +213,17 @@ def prepare_streams() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # a title in Chinese must not end a report half-way on a terminal of ASCII
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def refusal(error: OSError) -> EtlError | None:
+    """Return the error of a file, or of standard output, that the system refuses; None for any other."""
+    from etl.paths import advice_on, output_refused
+
+    if error.filename is not None:
+        message = tr("{path}: {strerror}", path=error.filename, strerror=error.strerror)
+        return StoreError(message, advice=advice_on(error))
+    # the library writes help by itself; every other error has a file or an address
+    return output_refused(error) if error.errno in FULL else None
 
 
 def fail(error: EtlError) -> None:

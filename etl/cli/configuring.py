@@ -24,6 +24,7 @@ def check(context: Context) -> None:
     source accepts them.
     """
     from etl.settings.checking import notes, problems
+    from etl.settings.file import is_there
 
     reading = context.read()
     # all at once: who mends one at a time runs this ten times
@@ -35,7 +36,7 @@ def check(context: Context) -> None:
     if errors:
         # all of them are of the settings, and have one code
         raise SystemExit(errors[0].exit_code)
-    origin = reading.config if reading.config.exists() else "no config file"
+    origin = reading.config if is_there(reading.config) else "no config file"
     say(
         tr(
             "nothing is wrong ({origin}; {count} accounts)",

@@ -15,7 +15,6 @@ from etl.cli.common import (
     is_root,
     is_terminal,
     prepare_database,
-    print_lines,
     say,
     say_database,
 )
@@ -27,7 +26,15 @@ FORBIDDEN: Final = 403
 
 
 @click.command()
-@click.option("--account", metavar="NAME", default="default", show_default=True, help="Its name.")
+@click.option(
+    "--account",
+    metavar="NAME",
+    envvar="CHENYU_ACCOUNT",
+    show_envvar=True,
+    default="default",
+    show_default=True,
+    help="Its name.",
+)
 @click.option(
     "--stdin",
     "from_stdin",
@@ -61,7 +68,8 @@ def init(
     unless --service.
     """
     from etl import settings
-    from etl.service import installing, units
+    from etl.service import first_config, units
+    from etl.settings.file import is_there
 
     # before anything is written: half a set-up is harder to mend than none
     if wants_service and not system and is_root() and not context.config:
@@ -70,17 +78,17 @@ def init(
         system = wants_service = True
     path = Path(context.config) if context.config else None
     config = units.SYSTEM_CONFIG if system else settings.config_path(os.environ, path)
-    installing.refuse_known(config, account)
+    first_config.refuse_known(config, account)
     app = context.app(may_be_new=True)
     # tried before anything is written: no config of a key that does not work
     key = _good_key(app, account, from_stdin)
-    is_new = not config.exists()
+    is_new = not is_there(config)
     # after the key: a person who gives up leaves no file behind
     lines, unwritten = _first_lines(context, system)
-    location = installing.write_account(config, account, key, lines, system=system)
+    location = first_config.write_account(config, account, key, lines, system=system)
     say(tr("wrote {config} and {location}", config=config, location=location))
     # a config file that was there keeps its lines: none of these is written into it
-    _say_unwritten([*unwritten, *([] if is_new else _setting_names(lines))])
+    _say_unwritten([*unwritten, *([] if is_new else _differing(config, lines))])
     if not system and first_sync is not False:
         _poll_first(context, config, account)
     if wants_service is None:
@@ -119,7 +127,8 @@ def _install(context: Context, config: Path, written: Sequence[str], *, system: 
     # in the unit too, a later change of the config file would have no effect
     for name in (*map(settings.variable, written), settings.KEY_FILE_VARIABLE):
         environ.pop(name, None)
-    print_lines(installing.install(config, known, environ, system=system, folder=None, start=True))
+    for done in installing.install(config, known, environ, system=system, folder=None, start=True):
+        say(done)
 
 
 def _say_next(command: str) -> None:
@@ -148,14 +157,14 @@ def _wants_system(context: Context) -> bool:
 def _good_key(app: Any, account: str, from_stdin: bool) -> str:
     """Return a key that the source accepts; at a terminal, ask again while it is refused."""
     from etl.errors import Refused, SettingsError
-    from etl.service import installing
+    from etl.service import first_config
 
     is_asked = not from_stdin and not os.environ.get("CHENYU_API_KEY") and is_terminal()
     # only somebody who is asked can answer otherwise
     for left in reversed(range(ASKED_TIMES if is_asked else 1)):
         key = _asked_key(from_stdin)
         try:
-            listed = installing.try_key(app, account, key)
+            listed = first_config.try_key(app, account, key)
         except (Refused, SettingsError) as error:
             if (
                 getattr(error, "status", 0) != FORBIDDEN
@@ -217,10 +226,13 @@ def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
     from etl.address import may_hold_password
     from etl.service import units
     from etl.settings import variable
+    from etl.settings.file import home_expanded
     from etl.settings.variables import UNWRITTEN_VARIABLES, plain_settings
 
     values = {name: os.environ.get(variable(name), "") for name in plain_settings()}
     values |= {name: value for name, value in context.options.items() if value}
+    if os.environ.get(variable("listen")) == "":  # which means off there, and would be lost here
+        values["listen"] = "off"
     secret = [v for v in UNWRITTEN_VARIABLES if os.environ.get(v)]
     # what stands before the @ may be a password: it stays where it was set
     if may_hold_password(values["database_url"]):
@@ -231,13 +243,23 @@ def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
     for name in ("database_url", "archive"):
         if values[name] and "://" not in values[name]:
             # a service starts in another folder, where a relative path names another file
-            values[name] = str(Path(values[name].strip()).expanduser().absolute())
+            values[name] = str(home_expanded(Path(values[name].strip()), name).absolute())
     lines = [
         f"{name} = {json.dumps(value.strip(), ensure_ascii=False)}"
         for name, value in values.items()
         if value
     ]
     return lines, secret
+
+
+def _differing(config: Path, lines: Sequence[str]) -> list[str]:
+    """Return the names of settings that the config file, which was there before, does not have so."""
+    import tomllib
+
+    from etl.settings import read_config
+
+    written, given = read_config(config), tomllib.loads("\n".join(lines))
+    return [name for name, value in given.items() if str(written.get(name)) != value]
 
 
 def _poll_first(context: Context, config: Path, account: str) -> None:

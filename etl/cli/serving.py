@@ -16,7 +16,6 @@ from etl.cli.common import (
     account_option,
     is_root,
     prepare_database,
-    print_lines,
     print_text,
     say,
     setting_variables,
@@ -150,7 +149,7 @@ def print_service(context: Context, kind: str, user: bool) -> None:
             installing.refuse_out_of_reach(config, known)
             installing.refuse_foreign_archive(known.archive)
     elif kind == "launchd":
-        text = units.launchd(here, Path.home())
+        text = units.launchd(here, installing.home())
     else:
         text = units.crontab(here) if kind == "cron" else units.windows(here)
     # after the refusals: no unit that cannot start is printed
@@ -168,9 +167,10 @@ def install(context: Context, user: bool, start: bool, folder: Path | None) -> N
 
     system = not user and is_root()
     config, known, environ = _service(context, system=system)
-    print_lines(
-        installing.install(config, known, environ, system=system, folder=folder, start=start)
-    )
+    for done in installing.install(
+        config, known, environ, system=system, folder=folder, start=start
+    ):
+        say(done)
 
 
 @service.command()
@@ -180,7 +180,8 @@ def uninstall(user: bool, folder: Path | None) -> None:
     """Stop the service and remove its unit; config, keys and database stay."""
     from etl.service import installing
 
-    print_lines(installing.uninstall(system=not user and is_root(), folder=folder))
+    for done in installing.uninstall(system=not user and is_root(), folder=folder):
+        say(done)
 
 
 def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, str]]:
@@ -192,10 +193,11 @@ def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, st
     """
     from etl import settings
     from etl.service import installing, units
+    from etl.settings.file import is_there
 
     given = Path(context.config) if context.config else None
     # the service has a config of its own: root's would be out of its reach
-    if given is None and system and units.SYSTEM_CONFIG.exists():
+    if given is None and system and is_there(units.SYSTEM_CONFIG):
         given = units.SYSTEM_CONFIG
     path = settings.config_path(os.environ, given)
     carried = carried_variables(context, path, system=system)
@@ -204,7 +206,7 @@ def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, st
     if system:
         file = installing.service_environment()
         own = {"STATE_DIRECTORY": str(units.STATE), **carried, **file}
-    reading = settings.read(context.options, own, path if path.exists() else given)
+    reading = settings.read(context.options, own, path if is_there(path) else given)
     known = reading.checked()
     installing.refuse_unfit(reading, own)
     return path, known, carried
@@ -214,8 +216,9 @@ def carried_variables(context: Context, config: Path, *, system: bool) -> dict[s
     """Return the variables of this shell that the service needs, without root's own folders."""
     from etl import settings
     from etl.service import installing
+    from etl.settings.file import is_there
 
-    written = settings.read_config(config) if config.exists() else {}
+    written = settings.read_config(config) if is_there(config) else {}
     environ = installing.carried(context.options, os.environ, written)
     own = installing.FOLDERS if system else ()
     return {name: value for name, value in environ.items() if name not in own}

@@ -1,27 +1,21 @@
-"""Write a first config and install the service: new files only, each readable by its owner
-alone.
-"""
+"""Install this program as a service, and refuse what could not work as one."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from etl.app import App
 from etl.errors import SettingsError
-from etl.paths import file_name, read_whole, replacing
-from etl.resources import INSTANCES
+from etl.paths import read_whole, replacing
 from etl.service import units
-from etl.settings import LoadedSettings, Settings, refuse_odd_name, variable
+from etl.settings import LoadedSettings, Settings, variable
 from etl.settings.checking import relative_paths
+from etl.settings.file import home_expanded, is_there
 from etl.settings.text import clean
 from etl.settings.variables import known_variables, named_variables
 from etl.texts import locale_language, tr
@@ -55,7 +49,7 @@ def installed(config: Path | None, environ: Mapping[str, str] | None = None) -> 
     script = Path(sys.executable).with_name(units.NAME)
     # by path: a service has another PATH than a shell
     words = [str(script)] if script.exists() else [sys.executable, "-m", "etl.cli"]
-    there = config.absolute() if config is not None and config.exists() else None
+    there = config.absolute() if config is not None and is_there(config) else None
     return units.Installation(words, there, environ or {})
 
 
@@ -82,7 +76,7 @@ def carried(
             advice=tr("write it into the config file or a file of its own, and unset it here"),
         )
     return {
-        name: str(Path(clean(value, name)).expanduser().absolute())
+        name: str(home_expanded(Path(clean(value, name)), name).absolute())
         if name in PATHS and "://" not in value
         else clean(value, name)
         for name, value in values.items()
@@ -128,95 +122,6 @@ def service_environment(file: Path = units.ENVIRONMENT) -> dict[str, str]:
     return {name.strip(): clean(value, f"{name.strip()} in {file}") for name, _, value in pairs}
 
 
-# the config
-
-
-def refuse_known(config: Path, account: str) -> None:
-    """Raise if the config file already has this account, could not hold it, or cannot be added
-    to.
-    """
-    refuse_odd_name(account)
-    written = _config_tables(config)
-    known = written.get("accounts", {})
-    if account in known or ("api_key_file" in written and not known):
-        raise SettingsError(
-            tr(
-                "{config} has a key for account {account!r} already", config=config, account=account
-            ),
-            advice=tr("name another with --account, or change that file by hand"),
-        )
-
-
-def try_key(app: App, account: str, key: str) -> int:
-    """Return how many instances the source lists for this key. Raises the source's refusal."""
-    from etl.source.client import Client, Retrying
-
-    settings = app.settings
-    with Client(
-        settings.base_url,
-        key,
-        clock=app.clock,
-        timeout_s=settings.timeout_s,
-        # a person waits for the answer
-        retrying=Retrying(attempts=2),
-    ) as client:
-        answer = client.get(INSTANCES.path, {"page": "1", "page_size": "1"})
-    listing = INSTANCES.open(answer.body)
-    return len(listing.identities) if listing.total is None else listing.total
-
-
-def write_account(
-    config: Path, account: str, key: str, lines: Sequence[str] = (), *, system: bool = False
-) -> Path:
-    """Write a key file beside the config file, name it there, and return its path. `lines` come
-    first in a config file that is new; that of the `system` can be read by the service, which is
-    another user. Raises `SettingsError` if a file is in the way.
-    """
-    refuse_known(config, account)
-    mode = 0o644 if system else 0o600
-    config.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    path = config.with_name(f"{file_name(account)}.key")
-    # before the config names it, so that a failure leaves no config without its key
-    _create(path, key + "\n", 0o600)
-    plain = re.fullmatch(r"[A-Za-z0-9_-]+", account)
-    name = account if plain else json.dumps(account, ensure_ascii=False)
-    section = f"[accounts.{name}]\napi_key_file = {json.dumps(str(path.absolute()))}\n"
-    if config.exists():
-        # appended: comments and order of an operator's file stay as they are
-        with config.open("a", encoding="utf-8") as file:
-            file.write("\n" + section)
-    else:
-        _create(config, "".join(f"{line}\n" for line in (*lines, "")) + section, mode)
-    return path
-
-
-def _create(path: Path, content: str, mode: int) -> None:
-    try:
-        with os.fdopen(
-            os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8"
-        ) as file:
-            file.write(content)
-        path.chmod(mode)
-    except OSError as error:
-        raise SettingsError(
-            tr("{path} cannot be made: {strerror}", path=path, strerror=error.strerror),
-            advice=tr("move it away, or name another place with --config"),
-        ) from None
-
-
-def _config_tables(config: Path) -> dict[str, dict[str, object]]:
-    try:
-        return tomllib.loads(read_whole(config).decode("utf-8-sig")) if config.exists() else {}
-    except (OSError, ValueError) as error:
-        raise SettingsError(
-            tr("{config} cannot be read ({name})", config=config, name=type(error).__name__),
-            advice=tr("mend or move it"),
-        ) from None
-
-
-# the service
-
-
 def install(
     config: Path,
     settings: Settings,
@@ -235,7 +140,7 @@ def install(
     # somewhere else the unit may be for another machine
     if system and start and folder is None:
         refuse_hidden(Path(here.words[0]), Path(sys.executable).resolve())
-    unit = units.unit_path(system=system, home=Path.home())
+    unit = units.unit_path(system=system, home=home())
     if folder is not None:
         unit = folder / unit.name
     _put(unit, text)
@@ -335,6 +240,17 @@ def refuse_foreign_archive(archive: Path | None, hidden: Sequence[Path] = HIDDEN
         )
 
 
+def home() -> Path:
+    """Return this user's home. Raises `SettingsError` if there is none, as in a container."""
+    try:
+        return Path("~").expanduser()
+    except RuntimeError:
+        raise SettingsError(
+            tr("this user has no home, where the files of a service belong"),
+            advice=tr("export HOME=FOLDER, or see chenyu-etl service print cron"),
+        ) from None
+
+
 def _owner(path: Path) -> str:
     try:
         return path.owner()
@@ -359,7 +275,7 @@ def _out_of_reach(path: Path, hidden: Sequence[Path]) -> str | None:
 
 def uninstall(*, system: bool, folder: Path | None) -> Iterator[str]:
     """Stop the service and take its unit away; config, keys and database stay."""
-    unit = units.unit_path(system=system, home=Path.home())
+    unit = units.unit_path(system=system, home=home())
     if folder is not None:
         unit = folder / unit.name
     if not unit.exists():

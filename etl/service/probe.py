@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import urllib.request
+from http.client import HTTPException
 from typing import Final
 
 from etl.settings import read
@@ -35,7 +36,7 @@ def lives(listen: str) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url_of(listen), timeout=TIMEOUT_S) as answer:
             return answer.status == 200 and is_ours(answer.headers.get("Server", ""))
-    except OSError:
+    except (OSError, HTTPException):  # such as a server of mail or shells on that port
         return False
 
 

@@ -19,7 +19,8 @@ def counted(app: App) -> Iterator[bool]:
     """
     from filelock import FileLock, Timeout
 
-    lock = FileLock(_path(app), mode=0o600)
+    # preserved, for without that filelock falls back to a file that outlives its process
+    lock = FileLock(_path(app), mode=0o600, preserve_lock_file=True)
     is_second = False
     try:
         lock.acquire(blocking=False)

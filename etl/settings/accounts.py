@@ -215,9 +215,9 @@ def refuse_odd_name(name: str, origin: str = "") -> None:
 
 def _read_key(path: Path) -> str:
     try:
-        # no cause is kept: a decoding error holds the bytes that it could not read
         return read_whole(path).decode()
     except (OSError, ValueError) as error:
+        # no cause is kept: a decoding error holds the bytes that it could not read
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(
             tr("API key file {path} cannot be read: {reason}", path=path, reason=reason),

@@ -12,7 +12,7 @@ from etl.redact import remember, remember_address
 from etl.resources import RESOURCES
 from etl.settings.file import nearest
 from etl.settings.problems import Problems
-from etl.settings.readers import text
+from etl.settings.readers import is_loopback, text
 from etl.settings.text import clean
 from etl.texts import tr
 from etl.timing.cadence import Cadence, read_cadence
