@@ -9,7 +9,9 @@ import html
 import json
 import logging
 import re
+import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +22,15 @@ from etl.alerts.channels.plain import utf8, utf16
 from etl.alerts.engine import Alerts
 from etl.alerts.message import Message, compose
 from etl.dialect import open_database
-from etl.errors import DeliveryError
+from etl.errors import DeliveryError, SettingsError
 from etl.settings.alerts import AlertSettings
 from etl.texts import joined
 from tests.alerting import at, bilingual, settings
+from tests.fake_proxies import http_proxy, socks_proxy
 from tests.fake_robots import SECRET, TOKEN, MailServer, Robots, serve_mail, serve_robots
+from tests.scripted_cloud import scripted_cloud
 
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
 NOW = at("2026-11-24 10:00")
 KEY = "0123456789abcdef0123456789abcdef"
 FOREIGN = (
@@ -340,6 +345,56 @@ def test_a_service_that_cannot_be_reached_says_so_without_its_address(
     assert "HTTP 500" in words
     assert TOKEN not in caplog.text
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["webhook", "apprise"])
+@pytest.mark.parametrize("proxy", [http_proxy, socks_proxy])
+def test_a_message_goes_through_the_proxy_of_everything_else(
+    kind: str, proxy: Any, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = robots.webhook_url.replace("http://", "http://" if kind == "webhook" else "json://")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with proxy("me:hunter22") as passed:
+        scheme = "http" if proxy is http_proxy else "socks5h"
+        monkeypatch.setenv("ALL_PROXY", passed.address(scheme))
+        send(url, message("hello"), kind=kind)
+        assert len(passed.asked) == 1
+        monkeypatch.setenv("NO_PROXY", "127.0.0.0/8")
+        send(url, message("hello"), kind=kind)
+        assert (len(passed.asked), len(robots.asked)) == (1, 2)
+    monkeypatch.delenv("NO_PROXY")
+    assert "through the proxy 127.0.0.1" in refusal(url, message("hello"), kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "apprise"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "https://host:port"),
+        ("ALL_PROXY", "socks4://127.0.0.1:1"),
+        ("SSL_CERT_FILE", "/nonexistent.pem"),
+        ("SSLKEYLOGFILE", "/nonexistent/x"),
+    ],
+)
+def test_a_variable_that_no_channel_can_use_is_said_by_its_name(
+    kind: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    url = f"{'https' if kind == 'webhook' else 'jsons'}://127.0.0.1:9/hook/{TOKEN}"
+    with pytest.raises((DeliveryError, SettingsError), match=name):
+        send(url, message("hello"), kind=kind)
+
+
+def test_a_channel_trusts_what_everything_else_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    with scripted_cloud(context) as server:
+        url = server.answers().base_url.replace("https://", "jsons://")
+        assert "certificate" in refusal(url, message("hello"))
+        send(f"{url}?verify=no", message("hello"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+        send(url, message("hello"))
+        assert server.request_count == 2
 
 
 @pytest.mark.parametrize("kind", ["webhook", "apprise"])

@@ -94,6 +94,19 @@ def test_every_error_within_one_table_is_named_at_once(run: Command, config: Pat
     assert "S3CRET" not in done.output
 
 
+def test_what_would_stop_the_daemon_is_wrong_too(run: Command, config: Path) -> None:
+    environ = {
+        **{"CHENYU_PAGE": "on", "CHENYU_LISTEN": "0.0.0.0:9469", "OPS_URL": "https://x.example"},
+        **{"ALL_PROXY": "socks4://127.0.0.1:1", "SSL_CERT_FILE": "/nonexistent.pem"},
+    }
+    done = run("--config", str(config), "config", "check", **environ)
+    assert done.exit_code == 2
+    for words in ("ALL_PROXY: SOCKS 4", "SSL_CERT_FILE names /nonexistent.pem", "page is on"):
+        assert done.stderr.count(words) == 1
+    odd = run("--config", str(config), "config", "check", CHENYU_LISTEN="[::1", OPS_URL="x")
+    assert "listen (CHENYU_LISTEN) is not an address" in odd.stderr
+
+
 @pytest.mark.parametrize(
     "content",
     [f"x = {'1' * 5_000}", f"x = {'[' * 3_000}", "x = ", "\x00", "x = 2026-02-30", "[a]\n[a]"],

@@ -24,6 +24,7 @@ from etl.service.installing import refuse_hidden, refuse_out_of_reach
 from etl.service.units import Installation, crontab, launchd, unit, windows
 from etl.settings import Account, Settings, load
 from etl.settings.alerts import AlertSettings, Channel, Secret
+from etl.settings.variables import known_variables
 from etl.simcloud import Server
 from tests.commands import KEY, Command, cloud, home, path, run, server
 from tests.live import COMMAND
@@ -308,6 +309,22 @@ def test_a_service_gets_what_this_shell_has_or_refuses_by_name(
         assert (refused.exit_code, name in refused.stderr) == (2, True)
         assert "S3CRET" not in refused.output
     assert "--config" not in run("service", "print", "cron", XDG_CONFIG_HOME=str(home / "x")).stdout
+
+
+def test_a_service_gets_every_variable_that_a_command_here_would_read(
+    run: Command, home: Path, server: Server
+) -> None:
+    assert run("init", "--no-sync").exit_code == 0
+    values = {
+        **dict.fromkeys(known_variables(), ""),
+        **{"CHENYU_LISTEN": "", "SSLKEYLOGFILE": str(home / "keys.log"), "CHENYU_DEBUG": "1"},
+        **{"CHENYU_LANG": "zh", "CHENYU_ATTEMPTS": "2", "CHENYU_SCHEDULE": "instances=5m"},
+    }
+    done = run("service", "print", "systemd", "--user", CHENYU_TYPO="x", **values)
+    assert done.exit_code == 0, done.output
+    for name, value in {**values, "CHENYU_LISTEN": "off"}.items():
+        assert (f'Environment="{name}={value}"\n' in done.stdout) == bool(value), name
+    assert "CHENYU_TYPO" in done.stderr
 
 
 def test_a_unit_of_the_system_has_a_user_of_its_own_and_the_keys_as_credentials() -> None:

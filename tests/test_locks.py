@@ -19,7 +19,7 @@ from etl import rebuild
 from etl.dialect import Database, open_database
 from etl.dialect.postgres import Postgres
 from etl.dialect.sqlite import Sqlite
-from etl.errors import Away, Busy, LockError, StalePoll, StoreError
+from etl.errors import Away, Busy, ErrorKind, LockError, StalePoll, StoreError
 from etl.history.diff import Changes, Ended, Presence, Version
 from etl.history.stretches import Stretch, Terms
 from etl.resources.instances import Instance
@@ -247,9 +247,21 @@ def test_a_lock_file_that_is_a_folder_or_a_link_is_refused(locked: Living, tmp_p
     (tmp_path / "target").write_text("kept")
     for odd in (lock.mkdir, lambda: lock.symlink_to(tmp_path / "target")):
         odd()
-        assert isinstance(lab.polls(minutes=2).error, LockError)
+        error = lab.polls(minutes=2).error
+        assert isinstance(error, LockError)
+        assert "move it away" in str(error.advice)
         lock.unlink() if lock.is_symlink() else lock.rmdir()
     assert (tmp_path / "target").read_text() == "kept"
+
+
+def test_a_database_that_may_only_be_read_leaves_a_lock_file_that_can_be_locked(
+    locked: Living, tmp_path: Path
+) -> None:
+    lab, lock = locked(Story()), tmp_path / "t.db.lab.lock"
+    (tmp_path / "t.db").chmod(0o444)
+    error = lab.polls().error
+    assert error is None or error.kind == ErrorKind.DATABASE, "root may write all the same"
+    assert lock.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives away")

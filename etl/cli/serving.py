@@ -20,6 +20,7 @@ from etl.cli.common import (
     say,
     setting_variables,
     show_warning,
+    warn,
 )
 from etl.texts import tr
 
@@ -194,6 +195,7 @@ def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, st
     from etl import settings
     from etl.service import installing, units
     from etl.settings.file import is_there
+    from etl.settings.variables import unread_variables
 
     given = Path(context.config) if context.config else None
     # the service has a config of its own: root's would be out of its reach
@@ -208,6 +210,7 @@ def _service(context: Context, *, system: bool) -> tuple[Path, Any, dict[str, st
         own = {"STATE_DIRECTORY": str(units.STATE), **carried, **file}
     reading = settings.read(context.options, own, path if is_there(path) else given)
     known = reading.checked()
+    warn(unread_variables(os.environ, path if is_there(path) else None))
     installing.refuse_unfit(reading, own)
     return path, known, carried
 

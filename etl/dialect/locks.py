@@ -67,7 +67,8 @@ def _make(path: Path, like: Path) -> None:
 def _mode(like: Path) -> int:
     """Return the mode of the database, as SQLite gives it to its own companions."""
     # locking needs the right to write, and nobody runs a lock
-    return stat.S_IMODE(like.stat().st_mode) & 0o666
+    # its owner reads and writes: else a read-only database would leave a lock file that nobody opens
+    return stat.S_IMODE(like.stat().st_mode) & 0o666 | 0o600
 
 
 def _lock_error(path: Path, error: OSError) -> LockError:
@@ -82,11 +83,13 @@ def _lock_error(path: Path, error: OSError) -> LockError:
         )
     advice = advice_on(error)
     # a lock file that another user left: only its owner can remove it
-    if error.errno == errno.EACCES and path.is_file():
+    if error.errno == errno.EACCES and os.path.isfile(path):
         advice = tr(
             "as its owner, while no sync is at work: rm {quote}; it is made anew",
             quote=shlex.quote(str(path)),
         )
+    elif os.path.islink(path) or (os.path.lexists(path) and not os.path.isfile(path)):
+        advice = tr("it is no lock file: move it away; one is made in its place")
     return LockError(
         tr("{path} cannot be locked: {strerror}", path=path, strerror=error.strerror or error),
         advice=advice,

@@ -25,7 +25,7 @@ _PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 NETWORK: Final = (
     *_PROXIES,
     *(name.lower() for name in _PROXIES),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE"),
 )
 FOLDERS: Final = ("STATE_DIRECTORY", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
@@ -34,7 +34,7 @@ _LIBPQ: Final = re.compile(r"PG[A-Z]{2,}")
 """Variables that libpq goes by: PGHOST, PGSSLMODE, PGOPTIONS, PGSERVICEFILE, …"""
 PATHS: Final = (
     *("CHENYU_ARCHIVE", "CHENYU_API_KEY_FILE", "CHENYU_DATABASE_URL"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", *FOLDERS),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", *FOLDERS),
     *("PGPASSFILE", "PGSERVICEFILE", "PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"),
 )
 SECRETS: Final = ("CHENYU_PAGE_TOKEN", "CHENYU_PING_URL", "PGPASSWORD")
@@ -61,13 +61,15 @@ def carried(
     Raises `SettingsError` for one that may hold a secret: a unit or a crontab is no place for it.
     """
     # the config is named in the command, keys are no matter of a unit, debugging is for now
-    known = known_variables() - {"CHENYU_CONFIG", "CHENYU_DEBUG", "CHENYU_API_KEY"}
+    known = known_variables() - {"CHENYU_CONFIG", "CHENYU_API_KEY"}
     known |= {*NETWORK, *FOLDERS, *(name for name in environ if _LIBPQ.fullmatch(name))}
     # the service may be started in another language than this shell has
     if locale_language(environ) != locale_language({}):
         known |= set(LOCALE)
     values = {name: environ[name] for name in sorted(known) if environ.get(name)}
     values |= {variable(name): str(value) for name, value in options.items() if value}
+    if environ.get(variable("listen")) == "":  # which means off, and is no variable that is not set
+        values[variable("listen")] = "off"
     # a unit can be read by everybody, and a crontab lands in mails and process lists
     secret = [name for name in (*named_variables(written), *SECRETS) if environ.get(name)]
     for name in [*secret, *(name for name, value in values.items() if _USER_INFO.search(value))]:

@@ -10,7 +10,10 @@ from etl.address import may_hold_password
 from etl.errors import SettingsError
 from etl.settings import LoadedSettings
 from etl.settings.file import is_there, open_to_others
+from etl.settings.problems import Problems
+from etl.settings.service import refuse_open_page
 from etl.settings.variables import unread_variables
+from etl.source.proxies import proxy_for, tls_context
 from etl.texts import tr
 
 
@@ -29,12 +32,34 @@ def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Se
                     secret.read(environ, f"alerts.channels.{channel.name}")
                 except SettingsError as error:
                     yield error
-    folder = reading.settings.archive
+    yield from _unusable_variables(reading, environ)
+    settings = reading.settings
+    if settings.page and settings.listen:
+        try:
+            refuse_open_page(settings.listen, settings.page_token)
+        except SettingsError as error:
+            yield error
+    folder = settings.archive
     with suppress(OSError):  # in a folder that this user cannot enter: another one may be meant to
         if folder is not None and folder.exists() and not folder.is_dir():
             yield SettingsError(
                 tr("archive {folder} is not a folder", folder=folder), advice=tr("name another")
             )
+
+
+def _unusable_variables(
+    reading: LoadedSettings, environ: Mapping[str, str]
+) -> Iterator[SettingsError]:
+    """Yield an error for each proxy or certificate variable that no address could be reached with."""
+    settings = reading.settings
+    urls = [account.base_url or settings.base_url for account in settings.accounts]
+    found = Problems()
+    for url in (*urls, *([settings.ping_url] if settings.ping_url else [])):
+        found.catch(None, proxy_for, url, environ)
+        if url.startswith("https:"):
+            found.catch(None, tls_context, environ)
+    # one variable stands in the way of many addresses
+    yield from {error.message: error for error in found}.values()
 
 
 def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:

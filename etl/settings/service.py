@@ -41,6 +41,8 @@ def read_listen(value: Any, origin: str) -> str:
     except ValueError:
         is_known = False
     # a URL or two addresses would pass for a host's name
+    host = listen.rpartition(":")[0]
+    is_known &= re.fullmatch(r"\[[^][]*\]|[^][]*", host) is not None  # brackets of an IPv6 address
     if not is_known or any(sign in listen for sign in " /"):
         raise SettingsError(
             tr("{origin} is not an address: {listen!r}", origin=origin, listen=listen),

@@ -50,8 +50,6 @@ ADVICE_CERTIFICATE: Final = tr(
 )
 
 _log: Final = logging.getLogger(__name__)
-for _name in ("httpx", "httpcore"):  # they log URLs with their query, and headers
-    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ own, inside of an httpx transport of our own.
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 import time
@@ -19,9 +20,12 @@ import httpx
 from etl.errors import DeliveryError
 from etl.source.deadline import TimeBudget, TimedBackend
 from etl.source.proxies import Proxy, proxy_for, tls_context
+from etl.texts import tr
 
 # as httpx has it: pages of one poll share connections, the next poll opens fresh ones
 KEEPALIVE_S: Final = 5.0
+for _name in ("httpx", "httpcore"):  # they log URLs with their query, and headers
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 Errors = Mapping[type[Exception], type[httpx.TransportError]]
 """Errors of httpcore, and those of httpx that stand for them."""
@@ -55,6 +59,7 @@ class Transport(httpx.BaseTransport):
         connections: int = 1,
         environ: Mapping[str, str] = os.environ,
         on_write: Callable[[], None] = lambda: None,
+        is_verified: bool = True,
     ) -> None:
         self.proxy = proxy_for(url, environ)
         self._backend = TimedBackend(budget, on_write)
@@ -62,7 +67,13 @@ class Transport(httpx.BaseTransport):
         is_secure = url.lower().startswith("https:") or (
             self.proxy is not None and self.proxy.url.startswith("https:")
         )
-        context = tls_context(environ) if is_secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = (
+            tls_context(environ)
+            if is_secure and is_verified
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
+        if not is_verified:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             proxy=_as_httpcore(self.proxy, context),
@@ -114,8 +125,10 @@ def one_request(
     total_s: float,
     content: bytes | None = None,
     headers: Mapping[str, str] | None = None,
+    is_verified: bool = True,
 ) -> Iterator[httpx.Response]:
     """Send one request to an address that is a secret; yield the answer, its body still to be read.
+    `is_verified`: any certificate will do if not.
 
     No redirect is followed: it would carry the request, and often the secret, to another host. Raises
     `DeliveryError` with a reason that holds nothing of the address, `SettingsError` for a variable of
@@ -124,25 +137,30 @@ def one_request(
     budget = TimeBudget()
     through = ""
     try:
-        transport = Transport(url, budget)
-        through = f" through the proxy {transport.proxy.label}" if transport.proxy else ""
+        transport = Transport(url, budget, is_verified=is_verified)
+        if transport.proxy is not None:
+            through = tr(" through the proxy {label}", label=transport.proxy.label)
         with httpx.Client(timeout=timeout_s, transport=transport) as http:
             budget.ends = time.monotonic() + total_s
             with http.stream(method, url, content=content, headers=headers) as answer:
                 yield answer
     except httpx.HTTPError as error:
-        raise DeliveryError(_reason(error) + through) from None
+        raise DeliveryError(
+            tr("{reason}{through}", reason=_reason(error), through=through)
+        ) from None
     # their text can repeat the address, which holds the secret
     except (httpx.InvalidURL, ValueError):
-        raise DeliveryError("its address cannot be used") from None
+        raise DeliveryError(tr("its address cannot be used")) from None
 
 
 def _reason(error: httpx.HTTPError) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return tr("its certificate is not trusted; name the file of its authority: SSL_CERT_FILE")
     if isinstance(error, httpx.ProxyError | httpx.ConnectError | httpx.ConnectTimeout):
-        return "no connection"
+        return tr("no connection")
     if isinstance(error, httpx.TimeoutException):
-        return "no answer in time"
-    return f"the connection or the answer broke ({type(error).__name__})"
+        return tr("no answer in time")
+    return tr("the connection or the answer broke ({name})", name=type(error).__name__)
 
 
 class _Body(httpx.SyncByteStream):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,8 +23,6 @@ TOTAL_S: Final = 3.0
 """The longest that one POST takes in all, in timeouts of its channel."""
 ANSWER_LIMIT: Final = 65_536
 """The most bytes of an answer that are read: no service sends more."""
-for _name in ("httpx", "httpcore"):  # they log the address, and headers
-    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class Webhook:
                 content=body,
                 headers={**ours, **headers},
             ) as got:
-                return got.status_code, _beginning(got)
+                return got.status_code, beginning(got)
         except DeliveryError as error:
             raise self.failure(error.message) from None
 
@@ -100,7 +97,7 @@ def webhook(channel: Channel, environ: Mapping[str, str]) -> Webhook:
     return Webhook(channel, url, secret)
 
 
-def _beginning(got: httpx.Response) -> bytes:
+def beginning(got: httpx.Response) -> bytes:
     """Return the beginning of an answer; if it is packed although that was not asked for, the text
     to which its beginning unpacks.
     """

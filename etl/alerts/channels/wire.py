@@ -15,9 +15,13 @@ from importlib import import_module
 from typing import Any, Final
 
 from etl.alerts.channels import answer
+from etl.alerts.channels.http import TOTAL_S, beginning
+from etl.errors import DeliveryError, SettingsError
+from etl.source.http import one_request
 from etl.texts import tr
 
 ACCEPTED: Final = (250, 251)
+TIMEOUT_S: Final = 10.0
 _thread: Final = threading.local()
 
 
@@ -26,11 +30,13 @@ class Heard:
     """Answers of servers in the order in which they came.
 
     They are (HTTP status, body), refused mail addresses, and a mail server's replies about errors.
+    `failures` say why there was no answer.
     """
 
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     refused: list[tuple[int, bytes]] = field(default_factory=list)
     replies: list[tuple[int, bytes]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
 
     def refusal(self, *, is_sent: bool) -> str | None:
         """Return why the message was not taken; None if it was. `is_sent`: so says the library."""
@@ -47,6 +53,8 @@ class Heard:
             words = answer.cleaned(text.decode("utf-8", "replace"))
             reply = f"{code} {words}".strip()
             return tr("the mail server said {reply}", reply=reply)
+        if self.failures:
+            return self.failures[-1]
         return tr("not sent: no connection, or an address that the service does not take")
 
 
@@ -72,8 +80,12 @@ def _wrap() -> None:
         heard = getattr(_thread, "heard", None)
         if heard is None:
             return send(session, request, **options)
-        # a redirect would carry the message, and often the secret, to another host
-        got = send(session, request, **{**options, "allow_redirects": False})
+        # by our own client: requests knows neither SSL_CERT_FILE nor, without more, SOCKS
+        try:
+            got = _exchange(request, options)
+        except (DeliveryError, SettingsError) as error:
+            heard.failures.append(error.message)
+            raise import_module("requests").ConnectionError(error.message) from None
         heard.answers.append((got.status_code, got.content))
         return got
 
@@ -92,3 +104,29 @@ def _wrap() -> None:
         return code, text
 
     session_type.send, smtp_type.getreply, smtp_type.rcpt = sent, replied, addressed
+
+
+def _exchange(request: Any, options: dict[str, Any]) -> Any:
+    """Send a prepared request of the library `requests`; return the answer as one of its own."""
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    timeout = options.get("timeout")
+    timeout_s = float((timeout[-1] if isinstance(timeout, tuple) else timeout) or TIMEOUT_S)
+    # these two are made anew: the length of the body, and a packing that can be read here
+    left_out = ("content-length", "accept-encoding")
+    kept = {name: value for name, value in request.headers.items() if name.lower() not in left_out}
+    with one_request(
+        request.method,
+        request.url,
+        timeout_s=timeout_s,
+        total_s=TOTAL_S * timeout_s,
+        content=body,
+        headers={**kept, "Accept-Encoding": "identity"},
+        is_verified=options.get("verify") is not False,
+    ) as got:
+        answered = import_module("requests").Response()
+        answered.status_code, answered.reason = got.status_code, got.reason_phrase
+        answered.url, answered.request = request.url, request
+        answered.headers.update(got.headers)
+        answered._content, answered._content_consumed = beginning(got), True
+    answered.encoding = "utf-8"
+    return answered
