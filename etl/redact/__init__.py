@@ -14,7 +14,6 @@ from typing import Any, Final
 from etl.redact.known import MASK, known, remember, remember_address, remember_url
 from etl.redact.names import is_card_number, is_secret
 from etl.redact.remembered import MOST, Remembered
-from etl.redact.text import cut_odd_words, cut_secrets, cut_sure_secrets
 
 _IDENTITIES: Final = frozenset(
     {"instance_uuid", "image_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no"}
@@ -67,13 +66,15 @@ def redact(value: Any) -> Any:
 
 def scrub(text: str) -> str:
     """Return `text` for a log, an error or a screen: without secrets, those that the process knows as well."""
-    return cut_secrets(known.cut(text))
+    return _cut_secrets(known.cut(text))
 
 
 def scrub_foreign(text: str) -> str:
     """Return what a stranger says for a log or an error. A source that repeats a key, or a part of it, may do so
     in any words, so that odd words go too.
     """
+    from etl.redact.text import cut_odd_words
+
     return cut_odd_words(scrub(text))
 
 
@@ -92,15 +93,24 @@ def mask(value: Any) -> Any:
     return value if not value or value is True else MASK
 
 
+def _cut_secrets(text: str) -> str:
+    # its patterns take longer to compile than an unchanged poll takes to be judged, which needs none
+    from etl.redact.text import cut_secrets
+
+    return cut_secrets(text)
+
+
 def _redact_text(text: str) -> str:
     usual = _USUAL.fullmatch(text)
     # `sk-…` and `cy-…` look like a host, and may be keys
     if usual is not None and "k-" not in text and "y-" not in text:
         return usual[1]
-    return _redact_json(text) if text.lstrip()[:1] in _OPENING else cut_secrets(text)
+    return _redact_json(text) if text.lstrip()[:1] in _OPENING else _cut_secrets(text)
 
 
 def _redact_words_of_people(text: str) -> str:
+    from etl.redact.text import cut_sure_secrets
+
     return text if len(text) < _SHORTEST_WORDS else cut_sure_secrets(text)
 
 
@@ -197,7 +207,7 @@ def _redact_json(text: str) -> str:
         value = json.loads(text)
         left = redact(value)
     except (ValueError, RecursionError):
-        return cut_secrets(text)
+        return _cut_secrets(text)
     # as it was written if nothing was cut: spacing would make a new version of it
     return text if left == value else json.dumps(left, ensure_ascii=False)
 
