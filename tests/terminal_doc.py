@@ -72,7 +72,7 @@ A line under the table names what is left out. Other widths, other columns:
 - `last 14 days` draws days up to the end of the period, or the newest day that was observed: each line from 0 to its own largest day, `·` for a day
   that nobody observed. The lowest bar alone means nothing.
 - Colours only repeat what a word or a sign says. `NO_COLOR`, `CLICOLOR=0` and `TERM=dumb` turn them off.
-- Long tables go through `$PAGER`, else `less`, with `LESS=FRX` unless `LESS` is set. `PAGER=cat`, or an empty one, means none.
+- Long tables go through `$PAGER`, else `less`, with `LESS=-FRX` unless `LESS` is set. `PAGER=cat`, or an empty one, means none.
 - Control characters, marks of direction and joiners in titles are replaced or dropped; widths are counted in columns, so Chinese is aligned.
 - A terminal that cannot write these signs (Latin-1) gets ASCII.
 - Work that takes more than half a second (`sync`, `demo`, `replay`, `rebuild`, `rules import`, `export`) draws a bar on standard error, if that is a terminal.

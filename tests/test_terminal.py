@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -129,7 +130,15 @@ def test_long_tables_go_through_the_pager(
     assert ("eval 10" in seen.text) is not is_paged
     if is_paged:
         assert "eval 10" in paged.read_text()
-        assert pager.with_name("flags").read_text() == ("FRXS" if options else "FRX")
+        assert pager.with_name("flags").read_text() == ("-FRXS" if options else "-FRX")
+
+
+@pytest.mark.skipif(shutil.which("less") is None, reason="needs less")
+def test_less_gets_colours_and_the_users_key_ends_it(lab: Path) -> None:
+    with Running(words(lab, "now"), size=(80, 8)) as running:
+        running.until(lambda text: "\x1b[32m" in text and text.endswith("\x1b[K"))
+        running.types("q")
+        assert running.ends().code == 0
 
 
 def test_the_users_own_flags_for_less_stay(lab: Path, pager: Path) -> None:

@@ -28,8 +28,9 @@ STYLES: Final = {
     "bad": "bold red",
     "sum": "bold",
 }
-LESS: Final = "FRX"
-"""Flags for less: leave at once if all fits, keep colours, leave the text on the screen."""
+LESS: Final = "-FRX"
+"""Flags for less: leave at once if all fits, keep colours, leave the text on the screen. The dash is
+for click, which drops colours if it finds no flag for them."""
 _DUMB: Final = ("dumb", "unknown", "")
 _NARROWEST: Final = 20
 
