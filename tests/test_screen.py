@@ -13,6 +13,7 @@ from etl.reports.render import Column, screen, width
 from etl.reports.render.fit import Fitting, Rank, Size, fit
 from etl.reports.render.look import ASCII, Look, short_heading, unit_below
 from etl.reports.render.moments import short_moments
+from etl.reports.render.wrapping import wrapped
 
 NOW = list(reports.load_report("now").columns.values())
 ID = "3f2a9c1e-0000-4000-8000-00000000000"
@@ -266,6 +267,29 @@ def test_vertical_gives_a_block_for_each_row_in_full() -> None:
     assert "hours          4.50 h" in lines
     assert "project        —" in lines
     assert len(lines) == 2 * (len(NOW) + 1)
+
+
+@given(st.text("ab 训练，。", max_size=80), st.integers(4, 40))
+def test_a_wrapped_text_fits_and_loses_nothing(text: str, room: int) -> None:
+    lines = list(wrapped(text, room))
+    assert max(map(width, lines)) <= room
+    assert "".join("".join(lines).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "lines"),
+    [
+        ("one two three", 7, ["one two", "three"]),
+        ("训练训练训", 4, ["训练", "训练", "训"]),
+        ("训练，训练", 4, ["训", "练，", "训练"]),
+        ("abcdefgh", 3, ["abc", "def", "gh"]),
+        ("", 5, [""]),
+    ],
+)
+def test_a_text_is_wrapped_between_words_and_wide_characters(
+    text: str, room: int, lines: list[str]
+) -> None:
+    assert list(wrapped(text, room)) == lines
 
 
 def test_no_rows_are_said_as_such() -> None:

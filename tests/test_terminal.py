@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from etl import reports
 from etl.dialect import Database
 from etl.reports.render import width
 from etl.simcloud import Server, Story
@@ -102,6 +103,15 @@ def test_small_tables_of_other_commands_fit_too(lab: Path) -> None:
     assert "name en" in seen.text
     assert "─" in seen.text
     assert "name_en" in piped("--database", str(lab), "codes", "show").decode()
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_list_and_the_help_of_reports_fit_the_terminal(lang: str) -> None:
+    seen = on_terminal("report", "--list", "--lang", lang)
+    assert max(map(width, seen.lines)) <= 80
+    helped = on_terminal("report", "cost", "--help", "--lang", lang)
+    assert max(map(width, helped.lines)) <= 80
+    assert len(piped("report", "--list").decode().splitlines()) == len(reports.report_names())
 
 
 # the pager

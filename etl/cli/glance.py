@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -171,9 +170,9 @@ def _sum_of_running(running: Sequence[Any]) -> str:
 
 def _wrapped(text: str, look: Look) -> list[str]:
     from etl.reports.render import printable
+    from etl.reports.render.wrapping import wrapped
 
-    room = min(look.width, WIDEST) - len(INDENT) - 2
-    return textwrap.wrap(printable(text), room) or [""]
+    return list(wrapped(printable(text), min(look.width, WIDEST) - len(INDENT) - 2))
 
 
 def _with_thousands(amount: float) -> str:

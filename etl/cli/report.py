@@ -24,6 +24,7 @@ from etl.cli.common import (
 from etl.cli.language import asked_lang, lang_option
 from etl.cli.printing import Rendering, print_report
 from etl.cli.report_help import ARGUMENTS, report_help, report_index, report_list
+from etl.cli.terminal import fitted
 from etl.texts import ENGLISH, localized, spoken, tr
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def report(context: Context, /, name: str | None, **options: Any) -> None:
         if asked.as_json:
             print_json(report_index())
         else:
-            print_lines(report_list())
+            print_lines(fitted(report_list()))
         return
     _print(context, asked)
 
@@ -204,7 +205,7 @@ def _print(context: Context, asked: Asked) -> None:
     own = asked.own
     chosen = reports.load_own(own) if own is not None else reports.load_report(str(asked.name))
     if asked.help_report:
-        print_lines(report_help(chosen))
+        print_lines(fitted(report_help(chosen)))
         return
     wanted = _rendering(asked)
     options = {

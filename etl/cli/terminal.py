@@ -6,9 +6,10 @@ rich is imported here alone, and only if standard output is a terminal: cron and
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -78,6 +79,28 @@ def show_lines(
         print_lines(whole)
         return
     _through_pager("".join(f"{line}\n" for line in whole), is_wide)
+
+
+def fitted(lines: Iterable[str]) -> Iterator[str]:
+    """Yield lines, on a terminal broken to its width: what follows stands below the text after the
+    first wide gap or indent."""
+    terminal = screen()
+    for line in lines:
+        text = str(localized(line))
+        if terminal is None:
+            yield text
+            continue
+        yield from _hanging(text, terminal.width)
+
+
+def _hanging(text: str, columns: int) -> Iterator[str]:
+    from etl.reports.render.wrapping import wrapped
+
+    gap = re.match(r"\S+ {2,}| *", text)
+    begin = gap[0] if gap else ""
+    first, *rest = wrapped(text[len(begin) :], max(columns - len(begin), _NARROWEST))
+    yield begin + first
+    yield from (" " * len(begin) + line for line in rest)
 
 
 def print_on_terminal(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:

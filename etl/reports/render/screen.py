@@ -13,6 +13,7 @@ from etl.reports.render.fit import GAP, Fitting, Rank, Size, fit
 from etl.reports.render.look import Look, short_heading, unit_below
 from etl.reports.render.moments import short_moments
 from etl.reports.render.table import printable, width
+from etl.reports.render.wrapping import wrapped
 from etl.texts import localized, tr
 
 EASY_TEXT: Final = 20
@@ -336,4 +337,4 @@ def _left_out(strips: Sequence[Strip], look: Look) -> Iterator[str]:
     text = localized(
         tr("left out: {columns}; --wide shows all", columns=", ".join(names)), look.lang
     )
-    yield from (look.paint("faint", line) for line in _broken(text, look.width))
+    yield from (look.paint("faint", line) for line in wrapped(text, look.width))
