@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from etl import names, reports
 from etl.books.rule_files import import_rules
 from etl.cli import completion
-from etl.dialect import Database
+from etl.dialect import Database, open_database
 from etl.simcloud import Story
 from tests.commands import filled, home, path
 from tests.on_terminal import ROOT
@@ -100,12 +101,13 @@ def test_each_shell_has_its_script(shell: str, command: Path) -> None:
         subprocess.run([shell, "-n"], input=done.stdout, text=True, check=True)
 
 
-def test_names_come_from_either_database(fresh_database: object) -> None:
-    database = fresh_database()  # type: ignore[operator]
+def test_names_come_from_either_database(fresh_url: Callable[[], str]) -> None:
+    url = fresh_url()
+    database = open_database(url)
     story = Story()
     story.rents()
     apply(database, poll_story(story))
-    url = database.engine.url.render_as_string(hide_password=False)
+    database.engine.dispose()
     assert names.known_names(url, names.ACCOUNTS) == ["lab"]
     assert [end[:7] for end in names.known_names(url, names.ENDS)] == ["2026-01"] * 2
     assert names.known_names(url, names.PROJECTS) == []
