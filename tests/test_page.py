@@ -22,9 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etl import reports
+from etl.alerts.words import short_line
 from etl.dialect import Database
 from etl.history.days import Zone, from_iso
 from etl.page import Choice, build, stacks, timeline, trends
+from etl.page.amounts import lasting
 from etl.page.attention import attention
 from etl.page.facts import Facts, Table, days_before, gather
 from etl.page.payload import TEXTS
@@ -107,13 +109,17 @@ def test_a_long_table_is_in_the_file_as_a_whole(
     move(database, ZONE)
     page = build(database, CHOICE, zone=Zone(ZONE), now=NOW)
     (rest,) = re.findall(r'id="rest">(.*?)</script>', page)
-    packed = json.loads(gzip.decompress(b64decode(rest)))
+    packed = {
+        key: [c if isinstance(c[0], str) else [c[0][n] for n in c[1]] for c in columns]
+        for key, columns in json.loads(gzip.decompress(b64decode(rest))).items()
+    }
     for name in ("runs", "versions"):
         drawn = Page(page).tables[f"{name}-table"]
         rows = asked(database, name)
         assert len(drawn) == 3 < len(rows)
-        assert [r[-1] for r in [*drawn, *packed[name]]] == [r["instance_uuid"] for r in rows]
-        assert {len(cells) for cells in packed[name]} == {len(rows[0])}
+        uuids = [*(cells[-1] for cells in drawn), *packed[name][-1]]
+        assert uuids == [row["instance_uuid"] for row in rows]
+        assert [len(column) for column in packed[name]] == [len(rows) - 3] * len(rows[0])
 
 
 def test_without_script_each_project_has_its_cost_and_instances(
@@ -295,13 +301,33 @@ def test_a_title_does_no_harm(title: str, database: Database) -> None:
     (facts,) = re.findall(r'<script type="application/json" id="facts">(.*?)</script>', page)
     assert json.loads(facts)["instances"][0][1] == title
     (notice,) = re.findall(r"<a[^>]*>(\u2068.*?\u2069[^<]*)</a>", page, re.DOTALL)
-    assert unescape(notice).startswith(f"\u2068{title}\u2069"), "its direction ends with it"
+    assert unescape(notice).startswith(f"\u2068{short_line(title)}\u2069"), "its direction ends"
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_an_empty_database_gives_a_page(lang: str, database: Database) -> None:
     page = build(database, CHOICE, zone=Zone(ZONE), now=NOW, lang=lang)
     assert ("从未观测" if lang == "zh" else "never observed") in page
+
+
+@pytest.mark.parametrize(
+    ("days", "words", "chinese"), [(0.1, "2.4 h", "2.4 小时"), (3, "3.0 days", "3.0 天")]
+)
+def test_a_balance_lasts_for_hours_if_not_for_days(days: float, words: str, chinese: str) -> None:
+    assert lasting(days) == words
+    assert lasting(days).in_language("zh") == chinese
+
+
+def test_the_states_of_versions_are_in_the_language_of_the_page(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
+    database = golden(kind)
+    move(database, ZONE)
+    page = build(database, CHOICE, zone=Zone(ZONE), now=NOW, lang="zh")
+    (facts,) = re.findall(r'<script type="application/json" id="facts">(.*?)</script>', page)
+    texts = set(json.loads(facts)["texts"])
+    assert "已停止" in texts
+    assert "stopped" not in texts
 
 
 def test_the_script_has_the_texts_that_it_asks_for_and_no_others() -> None:

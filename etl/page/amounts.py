@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from etl.texts import tr
+from typing import Final
+
+from etl.texts import Text, tr
+
+HOURS_BELOW_DAYS: Final = 2
+"""Days below which hours are more telling."""
 
 
 def yuan_text(amount: float | None) -> str:
     """Write an amount as people do: `¥1,234.50`."""
     return tr("not known") if amount is None else f"¥{amount:,.2f}"
+
+
+def lasting(days: float) -> Text:
+    """Write how long a balance lasts: in hours if that is less than two days."""
+    if days < HOURS_BELOW_DAYS:
+        return tr("{hours} h", hours=thousands(days * 24))
+    return tr("{days} days", days=thousands(days))
 
 
 def thousands(value: float | None, digits: int = 1) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from etl.page.amounts import thousands, yuan_text
+from etl.alerts.words import short_line
+from etl.page.amounts import lasting, thousands, yuan_text
 from etl.page.facts import Facts, Row
 from etl.texts import Text, tr
 from etl.units import FEN, HOUR_S, MICRO
@@ -106,7 +107,9 @@ def _machines(facts: Facts) -> Iterator[Notice]:
 
 def _name(row: Row) -> str:
     """Return the title of an instance, set apart so that its marks of direction turn no other word."""
-    return f"{FIRST_STRONG_ISOLATE}{row['title'] or row['instance_uuid']}{POP_ISOLATE}"
+    # a mark in the title could end the isolation, so none is left
+    title = short_line(row["title"]) or row["instance_uuid"]
+    return f"{FIRST_STRONG_ISOLATE}{title}{POP_ISOLATE}"
 
 
 def _money(facts: Facts) -> Iterator[Notice]:
@@ -114,7 +117,7 @@ def _money(facts: Facts) -> Iterator[Notice]:
         days = row["days_left"]
         # cash and cards together: either alone says little of how long all goes on
         if row["channel"] == "all" and days is not None and days <= FEW_DAYS:
-            text = tr("the balance lasts {days} days", days=thousands(days))
+            text = tr("the balance lasts {time}", time=lasting(days))
             yield Notice(text, "balance", True)
     for row in facts["budget"].rows:
         # a budget of nothing has no percentage

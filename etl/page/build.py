@@ -13,7 +13,7 @@ from etl import __version__
 from etl.dialect import Database
 from etl.history.days import Zone, from_iso
 from etl.page import policy, shares, stacks, timeline, trends
-from etl.page.amounts import change, thousands, yuan_text
+from etl.page.amounts import change, lasting, thousands, yuan_text
 from etl.page.attention import attention
 from etl.page.facts import Choice, Facts, Row, gather
 from etl.page.packed import packed_rows
@@ -28,7 +28,7 @@ from etl.texts import LANGUAGES, Text, localized, tr
 _ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 MOST_ROWS: Final = 250
 """Rows of the timeline in the page's markup; the script draws the others when they are asked for."""
-MOST_LINES: Final = 80
+MOST_LINES: Final = 50
 """Lines of a table in the page's markup; the script unpacks the others when they are asked for."""
 STACKS: Final[dict[Text, Callable[[Row], str | None]]] = {
     tr("by project"): lambda row: row["project"],
@@ -64,6 +64,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         "yuan": lambda amount: localized(yuan_text(amount), words.lang),
         "number": thousands,
         "change": change,
+        "lasting": lasting,
         "cell": lambda value, column, columns: localized(
             _cell(value, column, columns, facts.zone), words.lang
         ),

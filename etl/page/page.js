@@ -119,11 +119,12 @@
       const table = button.closest("details").querySelector("table");
       const headings = all("th", table);
       headings.forEach((heading) => heading.removeAttribute("aria-sort"));
-      for (const cells of (await unpacked())[button.dataset.key]) {
+      const columns = (await unpacked())[button.dataset.key].map((column) => Array.isArray(column[0]) ? column[1].map((n) => column[0][n]) : column);
+      columns[0].forEach((_, at) => {
         const row = make("tr");
-        cells.forEach((cell, n) => row.append(make("td", headings[n].className ? {class: headings[n].className} : {}, isolated(cell))));
+        columns.forEach((column, n) => row.append(make("td", headings[n].className ? {class: headings[n].className} : {}, isolated(column[at]))));
         table.tBodies[0].append(row);
-      }
+      });
       button.parentNode.remove();
     });
   });
@@ -408,7 +409,7 @@
       part(word("Timeline"), whole(() => strip([of]))),
       part(word("Cost by day"), ...chartOf(chosen, "by project"), commands(`SELECT * FROM cost_daily WHERE instance_uuid = ${quoted(of.uuid)} AND ${period}`, `chenyu-etl report daily --from ${facts.from} --to ${facts.to}`)),
       part(word("Who paid"), grid([word("project"), word("owner"), word("days"), word("GPU hours"), word("Cost")], payers(chosen).map((p) => [p.line_.project || word("(no rule)"), p.line_.owner, p.days.size, number(p.hours), yuan(p.cost)]), [2, 3, 4])),
-      part(`${word("Runs")} – ${filled("the newest {count}", {count: runs.length})}`, grid([word("began"), word("ended"), word("hours"), "≥", "≤", word("GPU"), word("Cost")], runs.map((r) => [clock(facts.low + r[0]), r[1] === null ? word("still runs") : clock(facts.low + r[1]), number(r[2]), number(r[3]), number(r[4]), `${r[5]} × ${text[r[6]]}`, r[7] < 0 ? "" : yuan(r[7])]), [2, 3, 4, 6]), commands(`SELECT * FROM run_span WHERE instance_uuid = ${quoted(of.uuid)}`, `chenyu-etl report runs --from ${facts.from} --to ${facts.to}`)),
+      part(`${word("Runs")} – ${filled("the newest {count}", {count: runs.length})}`, grid([word("began"), word("ended"), word("hours"), word("Cost"), word("GPU"), "≥", "≤"], runs.map((r) => [clock(facts.low + r[0]), r[1] === null ? word("still runs") : clock(facts.low + r[1]), number(r[2]), r[7] < 0 ? "" : yuan(r[7]), `${r[5]} × ${text[r[6]]}`, number(r[3]), number(r[4])]), [2, 3, 5, 6]), commands(`SELECT * FROM run_span WHERE instance_uuid = ${quoted(of.uuid)}`, `chenyu-etl report runs --from ${facts.from} --to ${facts.to}`)),
       part(`${word("Versions")} – ${filled("the newest {count}", {count: versions.length})}`, grid(["#", word("since"), word("state"), word("title"), word("GPU"), word("image"), word("timer")], versions.map((v) => [v[0], clock(v[1]), text[v[2]], text[v[3]], text[v[4]], text[v[6]], v[7] ? clock(v[7]) : word("none")]), [0]), commands(`SELECT * FROM instance_version WHERE instance_uuid = ${quoted(of.uuid)}`, `chenyu-etl report versions --from ${facts.from} --to ${facts.to}`)));
   };
   const projectPage = (name) => {
@@ -429,7 +430,7 @@
       part(`${word("Cost by day")}, ${word("by owner")}`, ...chartOf(chosen, "by owner"), commands(`SELECT * FROM cost_daily WHERE project = ${quoted(name)} AND ${period}`, `chenyu-etl report cost --by project --from ${facts.from} --to ${facts.to}`)),
       part(`${word("Cost by day")}, ${word("by instance")}`, ...chartOf(chosen, "by instance")),
       section,
-      part(word("Instances"), grid([word("title"), word("owner"), word("GPU"), word("GPU hours"), word("Cost"), "≥", "≤"], ranked.slice(0, 500).map(([n, of]) => [link(`i-${instances[n].uuid}`, instances[n].title), instances[n].owner, instances[n].models.join(", "), number(of.hours), yuan(of.cost), yuan(of.least), yuan(of.most)]), [3, 4, 5, 6])),
+      part(word("Instances"), grid([word("title"), word("GPU hours"), word("Cost"), word("owner"), "≥", "≤", word("GPU")], ranked.slice(0, 500).map(([n, of]) => [link(`i-${instances[n].uuid}`, instances[n].title), number(of.hours), yuan(of.cost), instances[n].owner, yuan(of.least), yuan(of.most), instances[n].models.join(", ")]), [1, 2, 4, 5])),
       part(word("Who paid"), grid([word("owner"), word("days"), word("GPU hours"), word("Cost")], payers(chosen).map((p) => [p.line_.owner || word("(no rule)"), p.days.size, number(p.hours), yuan(p.cost)]), [1, 2, 3])));
   };
   const decoded = (hash) => { try { return decodeURIComponent(hash); } catch { return hash; } };

@@ -13,14 +13,15 @@ from etl.history.days import from_iso
 from etl.page.facts import Facts, Row
 from etl.page.timeline import TimelineRow, axis
 from etl.page.words import Translator
+from etl.reports.words import word_of
 from etl.texts import term, tr
 
-RUNS: Final = 1_000
-VERSIONS: Final = 800
+RUNS: Final = 600
+VERSIONS: Final = 600
 """Runs and versions that the page holds, shared out among the instances: it must stay small."""
 # few instances have many each, many have few: at least so many that a page of one says something
 MOST_OF_ONE: Final = 20
-LEAST_OF_ONE: Final = 3
+LEAST_OF_ONE: Final = 2
 TEXTS: Final = (
     tr("others"),
     tr("none"),
@@ -94,7 +95,7 @@ def payload(facts: Facts, rows: Sequence[TimelineRow], drawn: int, words: Transl
             facts["runs"].rows, number, most[0], lambda r: _run(r, texts, int(scale.low))
         ),
         "versions": _newest_of_each(
-            facts["versions"].rows, number, most[1], lambda r: _version(r, texts)
+            facts["versions"].rows, number, most[1], lambda r: _version(r, texts, words.lang)
         ),
         "words": {text: text.in_language(words.lang) for text in TEXTS},
         "lang": words.lang,
@@ -174,11 +175,14 @@ def _run(row: Row, texts: _Texts, low: int) -> list[Any]:
     ]
 
 
-def _version(row: Row, texts: _Texts) -> list[Any]:
+def _version(row: Row, texts: _Texts, lang: str) -> list[Any]:
     return [
         row["version"],
         from_iso(row["first_seen_at"]),
-        *(texts(row[name]) for name in ("state", "title", "gpu", "charging", "image")),
+        *(
+            texts(word_of(name, row[name], lang))
+            for name in ("state", "title", "gpu", "charging", "image")
+        ),
         from_iso(row["timer"]) if row["timer"] else 0,
     ]
 

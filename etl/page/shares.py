@@ -9,9 +9,9 @@ from typing import Final
 
 from etl.page.facts import Facts, Row
 
-MOST_RUNS: Final = 3
+MOST_RUNS: Final = 1
 """The newest runs of an instance that its row of the timeline names."""
-MOST_INSTANCES: Final = 50
+MOST_INSTANCES: Final = 20
 """Instances of a project, the dearest first."""
 Key = tuple[str, str]
 """Account and instance."""
