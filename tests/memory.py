@@ -130,7 +130,7 @@ class Memory:
         up, state = self._codes.is_up(now.facts.status), self._codes.states.get(now.facts.status)
         if now.after_at is None or not (up or state == "stopped"):
             return
-        if self._codes.is_up(was.facts.status) != up and self._begins(was, now) == up:
+        if self._is_up(was) == (not up) and self._begins(was, now) == up:
             yield now.first_seen_at, "up" if up else "down", 0.0, apart(now)
         if len(versions) < 3 or now.facts.start_time != was.facts.start_time:
             return
@@ -140,9 +140,14 @@ class Memory:
         if was.after_at is None or ended.last_seen_at <= was.after_at or not passing:
             return
         before = versions[0]
-        if self._codes.is_up(before.facts.status) != up and self._begins(before, was) == up:
+        if self._is_up(before) == (not up) and self._begins(before, was) == up:
             times = min(ended.last_seen_at - was.after_at, max(apart(was), 1800)) / apart(was)
             yield now.first_seen_at, "up" if up else "down", times, apart(was)
+
+    def _is_up(self, version: Version) -> bool | None:
+        """None if nobody knows the meaning of its status: nothing is learned from it."""
+        state = self._codes.states.get(version.facts.status, "unknown")
+        return None if state == "unknown" else self._codes.is_up(version.facts.status)
 
     def _begins(self, was: Version, now: Version) -> bool | None:
         """Whether a new start lies between two versions; None where neither is clear."""
@@ -163,6 +168,12 @@ class Memory:
 
     def settle_stops(self, *_: Any) -> None:
         """There is no bill."""
+
+    def settle_past(self, *_: Any) -> None:
+        """Nor is there one of the time before the first poll."""
+
+    def settle_past_anew(self) -> None:
+        """Likewise."""
 
     def reject(self, *_: Any) -> None:
         """Rejects are not modelled."""

@@ -17,9 +17,11 @@ import pytest
 from etl.dialect import Database
 from etl.history.codes import SEEDED, Codes
 from etl.history.days import Day, Zone, from_iso
+from etl.history.lengths import Learned
 from etl.poll import Instant
 from etl.rebuild import differences, set_code
 from etl.simcloud import Fleet, Life, Span, Story
+from etl.store import Store
 from tests.conftest import ZONE, FreshDatabase
 from tests.memory import Memory, pour
 from tests.support import apply, columns, dump, poll_of, poll_story, rows
@@ -133,10 +135,34 @@ def test_the_store_keeps_what_the_polls_say_on_both_databases(
     for each in (database, model):
         set_code(each, "charging", PREPAID, "month")
     apply(database, *watch.polls)
-    pour(Memory(CODES).watch(watch.polls), model, watch.account)
+    memory = Memory(CODES).watch(watch.polls)
+    pour(memory, model, watch.account)
     assert list(complaints(watch, said(database)[watch.account])) == []
     assert list(differences(database)) == []
     assert dump(database, SYNCED) == dump(model, SYNCED)
+    assert learned_by(database, watch) == [memory.lengths().at(p.finished_at) for p in watch.polls]
+
+
+def learned_by(database: Database, watch: Watch) -> list[Learned]:
+    with Store(database, watch.account).reading() as known:
+        return [known.lengths().at(poll.finished_at) for poll in watch.polls]
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_boot_after_a_status_of_unknown_meaning_teaches_nothing(database: Database) -> None:
+    """Whether it was off before, and since when it booted, nobody knows; as the model has it."""
+    watches = [generate(seed, polls=40, account=f"lab {seed}") for seed in range(30)]
+    codes = replace(CODES, states={**CODES.states, 4: "unknown"})
+    set_code(database, "charging", PREPAID, "month")
+    set_code(database, "status", 4, "unknown")
+    taught = 0
+    for watch in watches:
+        memory = Memory(codes).watch(watch.polls)
+        pour(memory, database, watch.account)
+        model = [memory.lengths().at(poll.finished_at) for poll in watch.polls]
+        assert learned_by(database, watch) == model, watch.account
+        taught += model[-1].booting.passed
+    assert taught > 30
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)

@@ -60,7 +60,9 @@ FROM (
     WHERE v.account_id = :account AND v.after_at IS NOT NULL AND {chosen}
         AND (
             (ps.is_up AND vs.state = 'stopped' AND NOT differ(v.start_time, p.start_time, v.after_at))
-            OR (NOT ps.is_up AND vs.is_up AND v.start_time > v.after_at AND v.start_time <= v.first_seen_at
+            -- after a state of unknown meaning nobody knows whether it booted, or since when
+            OR (NOT ps.is_up AND ps.state <> 'unknown' AND vs.is_up
+                AND v.start_time > v.after_at AND v.start_time <= v.first_seen_at
                 AND (p.start_time IS NULL OR p.start_time < v.start_time))
         )
     UNION ALL
@@ -84,7 +86,7 @@ FROM (
         AND (
             (os.is_up AND ps.state = 'stopping' AND vs.state = 'stopped'
                 AND NOT differ(p.start_time, o.start_time, v.after_at))
-            OR (NOT os.is_up AND ps.state IN ('creating', 'starting') AND vs.is_up
+            OR (NOT os.is_up AND os.state <> 'unknown' AND ps.state IN ('creating', 'starting') AND vs.is_up
                 AND p.start_time > p.after_at AND p.start_time <= p.first_seen_at
                 AND (o.start_time IS NULL OR o.start_time < p.start_time))
         )
