@@ -31,6 +31,8 @@ BALANCE: Final = 1
 """Charge channel of a bill line that the balance pays."""
 CARD: Final = 2
 """Charge channel of a bill line that a compute card pays."""
+STOPPED_ABNORMALLY: Final = 23
+"""Status of an instance that stopped abnormally: seen right after a start, its boot failed."""
 # a day of so many at the highest price still fits 64 bits, in millionths of a yuan
 MOST_GPUS: Final = 64
 """The most GPUs that are believed: the cost of more is not known."""

@@ -10,6 +10,7 @@ import pytest
 
 from etl.history import usage
 from etl.history.codes import SEEDED
+from etl.history.lengths import MeanLengths
 from etl.history.stretches import RunningState, Step, Stretch, terms
 from etl.resources.instances import Instance
 from etl.resources.values import FIRST_INSTANT
@@ -173,10 +174,13 @@ def booting() -> Instance:
     return seen(BOOTING, start=500)
 
 
-def after_boot(then: Instance) -> Step:
+LENGTHS = MeanLengths(stopping_s=40, boot_s=120)
+
+
+def after_boot(then: Instance, lengths: MeanLengths = LENGTHS) -> Step:
     was = seen(STOPPED)
     booted = usage.move(state_of(was), was, booting(), T0 + 300, T0 + 550, CODES)
-    return usage.move(booted.state, booting(), then, T0 + A, T0 + B, CODES)
+    return usage.move(booted.state, booting(), then, T0 + A, T0 + B, CODES, lengths)
 
 
 def test_a_boot_that_is_seen_up_counts_from_its_start() -> None:
@@ -192,14 +196,50 @@ def test_a_boot_that_goes_on_stays_a_boot(status: int) -> None:
 
 
 def test_a_boot_that_is_seen_down_may_have_run_until_then() -> None:
-    assert said(after_boot(seen(STOPPED, start=500))) == [("booting", 500, 500, 500, 900)]
+    """It booted 100 s after its start, and does for 240 s at most; it was off 360 s after it."""
+    (closed,) = said(after_boot(seen(STOPPED, start=500)))
+    assert closed == ("booting", 500, 500, 500 + mean_run_s(100, 360), 900)
+
+
+def mean_run_s(booting_s: int, until_s: int) -> int:
+    """The mean over all stops, in quarters of a second, of what ran if it was up by then."""
+    stops = [(4 * booting_s + n + 0.5) / 4 for n in range(4 * (until_s - booting_s))]
+    longest_s = 2 * LENGTHS.boot_s
+    up = [t * min(1, (t - booting_s) / (longest_s - booting_s)) for t in stops]
+    return int(sum(up) / len(up) + 0.001)
+
+
+@pytest.mark.parametrize("boot_s", [120, 60, 20])
+def test_a_boot_that_is_seen_shutting_down_ran_if_it_was_over(boot_s: int) -> None:
+    """It stopped 380 s after its start, when any boot is over; or 120 s after it, 20 s after it was seen
+    booting: as likely as its boot was over by then."""
+    lengths = MeanLengths(40, boot_s)
+    assert said(after_boot(seen(21, start=500), lengths)) == [("booting", 500, 500, 880, 900)]
+    booted = usage.begin(booting(), None, T0 + 550, CODES).state
+    then, lengths = seen(21, start=500), MeanLengths(0, boot_s)
+    step = usage.move(booted, booting(), then, T0 + A, T0 + 620, CODES, lengths)
+    ran_s = {120: 120 * 20 // 140, 60: 120, 20: 120}[boot_s]
+    assert said(step) == [("booting", 500, 500, 500 + ran_s, 620)]
+
+
+@pytest.mark.parametrize("was_seen", [True, False])
+def test_what_stopped_abnormally_right_after_its_start_never_ran(was_seen: bool) -> None:
+    then = seen(23, start=500 if was_seen else 800)
+    was = seen(STOPPED)
+    step = (
+        after_boot(then)
+        if was_seen
+        else usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES)
+    )
+    evidence, start = ("booting", 500) if was_seen else ("unseen_run", 800)
+    assert said(step)[-1] == (evidence, start, start, start, 900)
 
 
 def test_a_boot_with_a_new_start_may_have_run_until_it() -> None:
-    closed = ("booting", 500, 500, 500, 800)
+    closed = ("booting", 500, 500, 500 + mean_run_s(100, 300), 800)
     assert said(after_boot(seen(start=800))) == [closed, ("observed", 800)]
     assert said(after_boot(seen(BOOTING, start=800))) == [closed, ("booting", 800)]
-    unseen = ("unseen_run", 800, 800, 850, 900)
+    unseen = ("unseen_run", 800, 800, 800 + mean_run_s(0, 60), 900)
     assert said(after_boot(seen(STOPPED, start=800))) == [closed, unseen]
 
 
@@ -339,21 +379,21 @@ def test_a_stop_is_estimated_by_how_far_it_has_got(
     """Seen shutting down, half of that has passed; seen off, all of it; an unknown state says nothing.
     The bounds stay."""
     was, then = seen(), seen(status)
-    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, stopping_s)
+    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, MeanLengths(stopping_s))
     assert said(step) == [("observed", STARTED, 600, estimate, 900)]
     assert step.written[0].end_evidence == by
 
 
 def test_a_timer_goes_before_the_status_that_is_seen() -> None:
     was, then = seen(timer=700), seen(21)
-    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, 40)
+    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, MeanLengths(40))
     assert said(step) == [("observed", STARTED, 600, 700, 900)]
     assert step.written[0].end_evidence == "timer"
 
 
 def test_a_stop_before_a_new_start_is_estimated_by_the_middle() -> None:
     was, then = seen(), seen(start=800)
-    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, 40)
+    step = usage.move(state_of(was), was, then, T0 + A, T0 + B, CODES, MeanLengths(40))
     assert said(step)[0] == ("observed", STARTED, 600, 700, 800)
 
 

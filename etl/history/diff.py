@@ -14,7 +14,7 @@ from typing import Literal
 from etl.history import usage
 from etl.history.absence import absence
 from etl.history.codes import Codes
-from etl.history.lengths import Lengths
+from etl.history.lengths import Lengths, MeanLengths
 from etl.history.stretches import RunningState, Stretch
 from etl.history.usage import SeenVersion
 from etl.poll import Instant
@@ -60,9 +60,9 @@ class Window:
     lengths: Lengths
 
     @property
-    def stopping_s(self) -> int:
-        """Return how long shutting down lasts, as polls before this one saw it."""
-        return self.lengths.at(self.b).stopping_s
+    def means(self) -> MeanLengths:
+        """Return how long states last, as polls before this one saw it."""
+        return self.lengths.at(self.b).means
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ def _begin_history(changes: Changes, sighting: Sighting, window: Window) -> None
     # older than the first complete poll: it ran unobserved, so its creation bounds nothing
     is_new = created is not None and since is not None and since <= created <= window.b
     after_at = created if is_new else None
-    step = usage.begin(facts, after_at, window.b, window.codes, window.stopping_s)
+    step = usage.begin(facts, after_at, window.b, window.codes, window.means)
     changes.versions.append(
         Version(facts, sighting.extra, 1, after_at, window.b, "first_seen", step.state.last_start)
     )
@@ -221,7 +221,7 @@ def _change(changes: Changes, was: Known, sighting: Sighting, known: Usage, wind
     state, undone = known.state, tuple[Stretch, ...]()
     if was.gone_at is not None:
         state, undone = _undo_going(changes, uuid, known, window)
-    step = usage.move(state, was.facts, sighting.facts, a, b, window.codes, window.stopping_s)
+    step = usage.move(state, was.facts, sighting.facts, a, b, window.codes, window.means)
     changes.versions.append(
         Version(
             facts=sighting.facts,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from etl.history.codes import Codes
+from etl.history.lengths import MeanLengths, expected_run_s, run_s_at
 from etl.poll import Instant
 from etl.resources.instances import Instance
+from etl.units import STOPPED_ABNORMALLY
 
 EndEvidence = Literal["exact", "timer", "settled", "status", "middle"]
 """Evidence of an estimated stop: the bounds meet (`exact`), a timer went off, the bill settles until
@@ -25,7 +27,7 @@ class End(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Pair:
     """Two successive sightings: as `before` at `a`, as `after` at `b`. `start` is the new start_time
-    if there is one, `stopping_s` how long shutting down lasts.
+    if there is one, `lengths` how long booting and shutting down last.
     """
 
     before: Instance
@@ -34,7 +36,7 @@ class Pair:
     b: Instant
     start: Instant | None
     codes: Codes
-    stopping_s: int
+    lengths: MeanLengths
 
     @property
     def is_up(self) -> bool:
@@ -48,7 +50,24 @@ class Pair:
         """Estimate the stop in (lo, b] of an instance that is down at `b`."""
         # an unknown code says nothing of how far shutting down has got
         state = self.codes.states.get(self.after.status)
-        return stop_between(lo, self.b, (self.before, self.after), self.stopping_s, state)
+        return stop_between(lo, self.b, (self.before, self.after), self.lengths.stopping_s, state)
+
+    def stop_of_boot(self, start: Instant, lo: Instant, hi: Instant) -> End:
+        """Estimate the end of a run that began at `start`, was not seen up, booted until `lo` at least,
+        and was over by `hi`.
+
+        It counts for nothing if it never came up, so the estimate is a mean: what is off the same way for
+        every failed boot of a day would add up.
+        """
+        if hi == self.b and self.after.status == STOPPED_ABNORMALLY:
+            return End(start)  # its boot failed
+        boot_s, booting_s = self.lengths.boot_s, lo - start
+        end = self.stop(lo) if hi == self.b else stop_between(lo, hi, (self.before, self.after))
+        if end.by != "middle":
+            return End(start + run_s_at(end.at - start, booting_s, boot_s), end.by)
+        # the middle halves the time up to the last moment at which it can have stopped
+        latest = lo + 2 * (end.at - lo)
+        return End(start + expected_run_s(booting_s, latest - start, boot_s), "middle")
 
     def stop_before(self, lo: Instant, start: Instant) -> End:
         """Estimate the stop in (lo, start] of an instance that started again then."""

@@ -42,6 +42,45 @@ class Passages(NamedTuple):
 NOTHING: Final = Passages()
 
 
+def expected_run_s(booting_s: int, until_s: int, boot_s: int) -> int:
+    """Return how long something ran, on average, that was last seen booting `booting_s` after its start
+    and stopped at an unknown moment up to `until_s` after it; boots last `boot_s` on average.
+
+    A boot is taken to last anything up to twice its mean. If it was not over at the stop, nothing ran; else
+    the run counts from its start.
+    """
+    longest_s = 2 * boot_s
+    if until_s <= booting_s:
+        return 0
+    if longest_s <= booting_s:
+        return (booting_s + until_s) // 2
+    # the mean over all stops t of t x the probability (t - booting) / (longest - booting) of being up
+    top_s = min(until_s, longest_s)
+    booting = 2 * (top_s**3 - booting_s**3) - 3 * booting_s * (top_s**2 - booting_s**2)
+    up = 3 * (longest_s - booting_s) * max(0, until_s**2 - longest_s**2)
+    return (booting + up) // (6 * (longest_s - booting_s) * (until_s - booting_s))
+
+
+def run_s_at(stop_s: int, booting_s: int, boot_s: int) -> int:
+    """Return how long something ran, on average, if it stopped `stop_s` after its start; see
+    `expected_run_s`.
+    """
+    left_s = 2 * boot_s - booting_s
+    if left_s <= 0:
+        return stop_s
+    return stop_s * max(0, min(stop_s - booting_s, left_s)) // left_s
+
+
+class MeanLengths(NamedTuple):
+    """How long shutting down and booting last on average; 0 if that is not known."""
+
+    stopping_s: int = 0
+    boot_s: int = 0
+
+
+UNKNOWN_LENGTHS: Final = MeanLengths()
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """Passages through shutting down and booting before a poll."""
@@ -56,6 +95,10 @@ class Learned:
     @property
     def boot_s(self) -> int:
         return self.booting.length_s(USUAL_BOOT_S)
+
+    @property
+    def means(self) -> MeanLengths:
+        return MeanLengths(self.stopping_s, self.boot_s)
 
 
 class Lengths:

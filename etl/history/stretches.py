@@ -31,8 +31,9 @@ class Terms:
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """A row of `instance_usage`; its three ends are None while it is open. `end_evidence` says how
-    the estimate of a stop was made, None if none was. `settlements` counts the ends of settlement
-    windows that may be the stop, None if it is not asked; `settled_at` is the end if there is one.
+    the estimate of a stop was made, None if none was. `settlements` counts the moments that may be the
+    stop by the settlement windows of the bill, None if it is not asked; `settled_at` is the moment if
+    there is one. Of a `possible_run` it is the start of the run that follows.
     """
 
     usage_no: int
@@ -48,14 +49,19 @@ class Stretch:
     settled_at: Instant | None = None
 
     def with_bill(self, *, is_at_stops: bool) -> Stretch:
-        """Return the stretch with the end that the bill knows, if the account is settled at stops."""
+        """Return the stretch with the end, or the start, that the bill knows, if the account is
+        settled at stops.
+        """
         settled_at = self.settled_at
-        if self.evidence == "unseen_run" and self.settlements == 0:
+        if self.evidence in ("unseen_run", "booting") and self.settlements == 0:
             settled_at = self.started_at  # nothing was charged: its boot failed
         if not is_at_stops or settled_at is None:
             return self
         assert self.ended_min is not None
         assert self.ended_max is not None
+        if self.evidence == "possible_run":
+            # the run began then, or those unseen fill the rest: of the time in question it is theirs
+            settled_at = self.started_at + (self.ended_max - settled_at)
         # bounds stay those of the polls: the bill moves the estimate alone
         ended_at = min(max(self.ended_min, settled_at), self.ended_max)
         return replace(self, ended_at=ended_at, end_evidence="settled")

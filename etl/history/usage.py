@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from etl.history.codes import Codes
 from etl.history.ends import End, Pair, middle, stop_between
-from etl.history.lengths import Lengths
+from etl.history.lengths import UNKNOWN_LENGTHS, Lengths, MeanLengths
 from etl.history.starts import believed_start, is_same_start, since_creation
 from etl.history.stretches import Evidence, RunningState, Step, Stretch, UsageLedger, terms
 from etl.poll import Instant
@@ -38,16 +38,16 @@ def begin(
     after_at: Instant | None,
     b: Instant,
     codes: Codes,
-    stopping_s: int = 0,
+    lengths: MeanLengths = UNKNOWN_LENGTHS,
 ) -> Step:
     """Return the step of a first sighting. `after_at` is the creation, if that was under
-    observation.
+    observation; `lengths` are those of states, as known before this sighting.
     """
     ledger = UsageLedger(RunningState())
     start = believed_start(facts, None, b)
     if after_at is not None:
         # created while we looked: as if it had been seen down at its creation
-        _from_down(ledger, Pair(facts, facts, after_at, b, start, codes, stopping_s))
+        _from_down(ledger, Pair(facts, facts, after_at, b, start, codes, lengths))
     elif codes.is_up(facts.status):
         if start is None:
             # an invented start would claim time that nobody saw
@@ -74,7 +74,7 @@ def move(
     a: Instant,
     b: Instant,
     codes: Codes,
-    stopping_s: int = 0,
+    lengths: MeanLengths = UNKNOWN_LENGTHS,
 ) -> Step:
     """Return the step between two sightings of a known instance: A = `before` at `a`, B = `after`
     at `b`.
@@ -84,7 +84,7 @@ def move(
     # the source repeats the start_time of the last run for as long as the instance is off
     is_down = state.running is None
     is_same = is_same_start(newest, state.last_start, a, b, is_down=is_down)
-    pair = Pair(before, after, a, b, None if is_same else newest, codes, stopping_s)
+    pair = Pair(before, after, a, b, None if is_same else newest, codes, lengths)
     if state.running is None:
         _from_down(ledger, pair)
     elif state.running.evidence == "booting":
@@ -121,19 +121,19 @@ def leave(
 
 def fold(versions: Iterable[SeenVersion], codes: Codes, lengths: Lengths | None = None) -> Step:
     """Derive all running time of one instance from its versions, oldest first. `lengths` says how
-    long shutting down lasted, as was known at each poll.
+    long states lasted, as was known at each poll.
     """
     step = Step(RunningState(), ())
     written: dict[int, Stretch] = {}
     before: SeenVersion | None = None
     for version in versions:
         b = version.first_seen_at
-        stopping_s = lengths.at(b).stopping_s if lengths else 0
+        means = lengths.at(b).means if lengths else UNKNOWN_LENGTHS
         if before is None:
-            step = begin(version.facts, version.after_at, b, codes, stopping_s)
+            step = begin(version.facts, version.after_at, b, codes, means)
         else:
             a = before.first_seen_at if version.after_at is None else version.after_at
-            step = move(step.state, before.facts, version.facts, a, b, codes, stopping_s)
+            step = move(step.state, before.facts, version.facts, a, b, codes, means)
         written.update((stretch.usage_no, stretch) for stretch in step.written)
         before = version
     if before is not None and before.gone is not None:
@@ -180,16 +180,16 @@ def _from_down(ledger: UsageLedger, pair: Pair) -> None:
 
 
 def _from_booting(ledger: UsageLedger, running: Stretch, pair: Pair) -> None:
-    # a boot that was never seen up counts for nothing: machines that fail to boot run no second
-    never = End(running.started_at)
+    began, lo = running.started_at, max(pair.a, running.started_at)
     if pair.start is not None:
-        ledger.close(lo=never.at, end=never, hi=pair.start)
+        end = pair.stop_of_boot(began, min(lo, pair.start), pair.start)
+        ledger.close(lo=began, end=end, hi=pair.start)
         _from_start(ledger, pair, pair.start)
     elif not (pair.is_up or pair.is_booting):
-        ledger.close(lo=never.at, end=never, hi=pair.b)
+        ledger.close(lo=began, end=pair.stop_of_boot(began, lo, pair.b), hi=pair.b)
     # it was started anew on other terms, at a moment that no start_time names
     elif terms(pair.after) != running.terms:
-        ledger.close(lo=never.at, end=never, hi=pair.b)
+        ledger.close(lo=began, end=End(began), hi=pair.b)
         _came_up_unseen(ledger, pair, "unknown_start" if pair.is_up else "booting")
     elif pair.is_up:
         # it came up with this start, so its boot counts as running after all
@@ -204,7 +204,8 @@ def _from_start(ledger: UsageLedger, pair: Pair, start: Instant) -> None:
         ledger.open(start, "booting", pair.after)
     else:
         # a whole run between two polls: not a second of it is sure
-        ledger.piece(start, start, pair.stop(start), pair.b, "unseen_run", pair.after)
+        end = pair.stop_of_boot(start, start, pair.b)
+        ledger.piece(start, start, end, pair.b, "unseen_run", pair.after)
 
 
 def _came_up_unseen(ledger: UsageLedger, pair: Pair, evidence: Evidence) -> None:

@@ -61,4 +61,4 @@ FROM (
     LEFT JOIN _sync_horizon p ON p.account_id = u.account_id
     WHERE u.kind = 'running' AND u.evidence IN ('booting', 'unseen_run')
 ) boots
-WHERE evidence = 'booting' OR status_after = 23
+WHERE evidence = 'booting' OR status_after = {STOPPED_ABNORMALLY}
