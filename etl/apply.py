@@ -10,11 +10,12 @@ from operator import attrgetter
 from typing import Any, Final
 
 from etl.history import diff
-from etl.history.diff import Window
+from etl.history.diff import Version, Window
+from etl.history.stretches import Stretch
 from etl.history.versions import compare_versions
 from etl.history.windows import Cover, Matching, WindowChanges, superseded
 from etl.poll import Instant, LastPoll, Poll
-from etl.resources import Keeping, Reject, Resource
+from etl.resources import GPU_PRICES, Keeping, Reject, Resource
 from etl.store import Reader, SyncRun, Tx
 from etl.store.settling import LAST
 
@@ -40,6 +41,7 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
         written = _APPLY[resource.keeping](records, b, tx)
         if written.touched is not None:
             tx.settle_stops(*written.touched)
+            tx.settle_past(*written.touched)
         if records.rejects:
             tx.reject(resource.name, records.rejects, b)
     run = SyncRun(
@@ -61,6 +63,9 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
         error="; ".join(poll.notes) or None,
     )
     tx.record(resource.name, run)
+    if written.shows_past:
+        # after its row: the first complete poll says up to when all is past
+        tx.settle_past_anew()
     return run
 
 
@@ -69,6 +74,7 @@ class _Written:
     """Counts of records that a poll added, changed and retired. `is_pending`: the next poll must be
     decoded even if its bytes are equal. `is_teaching`: a status changed, so that the length of a
     state may be learned. `touched`: between which instants the bill must be asked again for stops.
+    `shows_past`: it must be asked again for the time before the first poll.
     """
 
     added: int = 0
@@ -77,6 +83,7 @@ class _Written:
     is_pending: bool = False
     is_teaching: bool = False
     touched: tuple[Instant, Instant] | None = None
+    shows_past: bool = False
 
     def touching(self, instants: Iterable[Instant]) -> _Written:
         """Return these counts, and ask the bill again at these instants, too."""
@@ -160,7 +167,10 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
         written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)
     if written.is_teaching:
         tx.learn_lengths(b)
-    return replace(written, is_pending=tx.pending())
+    # all that lies before the first complete poll is past from now on
+    is_first = first is None and poll.complete
+    shows_past = written.shows_past or is_first
+    return replace(written, is_pending=tx.pending(), shows_past=shows_past)
 
 
 def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) -> _Written:
@@ -175,8 +185,25 @@ def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) ->
         changed=before.changed + changes.changed,
         gone=before.gone + changes.gone,
         is_teaching=before.is_teaching or moves.changes_status,
+        shows_past=before.shows_past or any(_is_past(v, window) for v in changes.versions),
     )
-    return written.touching(s.ended_max for _, s, _ in changes.stretches if s.ended_max is not None)
+    return written.touching(at for _, s, _ in changes.stretches for at in _edges(s))
+
+
+def _edges(stretch: Stretch) -> Iterator[Instant]:
+    """Yield the instants near which windows of the bill may be understood otherwise now."""
+    if stretch.ended_max is not None:
+        yield stretch.ended_max
+    # a window that begins with a known start is of no unseen run
+    if stretch.ended_max is None or stretch.evidence in ("possible_run", "unseen_run"):
+        yield stretch.started_at
+
+
+def _is_past(version: Version, window: Window) -> bool:
+    """Tell whether a version is the first of an instance that may have run before the first poll."""
+    since, facts = window.created_since, version.facts
+    started_at = min(facts.create_time or 0, facts.start_time or 0)
+    return version.version == 1 and since is not None and started_at < since
 
 
 def _apply_versions(records: _Records, b: Instant, tx: Tx) -> _Written:
@@ -191,7 +218,13 @@ def _apply_versions(records: _Records, b: Instant, tx: Tx) -> _Written:
         complete=poll.complete,
     )
     tx.apply_versions(poll.resource, changes)
-    written = _Written(changes.added, changes.replaced, changes.gone, changes.pending)
+    written = _Written(
+        changes.added,
+        changes.replaced,
+        changes.gone,
+        changes.pending,
+        shows_past=poll.resource == GPU_PRICES.name and bool(changes.began or changes.presences),
+    )
     # other prices fit other windows
     since = tx.deriver().recharged_since
     return written if since is None else written.touching((since, LAST))

@@ -80,6 +80,8 @@ def differences(database: Database) -> Iterator[str]:
             if account.lengths_differ():
                 yield f"{name} lengths of states"
             yield from (f"{name} {what}" for what in account.wrongly_settled())
+            if account.past_usage_differs():
+                yield f"{name} usage before the first poll"
 
 
 def set_code(database: Database, kind: str, code: int, meaning: str) -> int:
@@ -169,6 +171,7 @@ def _rebuild_account(tx: Tx, done: int, total: int) -> int:
     tx.deriver().sums.renew_since()
     # last, as a window is compared with the price of the stretch that it may end
     tx.settle_stops()
+    tx.settle_past_anew()
     return count
 
 

@@ -49,6 +49,7 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "events": ({}, {"event": "gone"}),
     "overview": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-10"}),
     "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project")),
+    "billed-usage": tuple({"by": by} for by in ("day", "month", "model", "instance")),
     "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),
 }
 """What each report is asked, where it takes more than a period."""

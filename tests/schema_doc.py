@@ -40,6 +40,7 @@ what they are made of. *Card-seconds* are seconds times the number of GPUs: rent
 | How many card-hours of which model, day by day? | `gpu_usage_daily` |
 | What did it cost, whose was it, day by day? | `cost_daily` |
 | What was billed, day by day, and line by line? | `bill_daily`, `bill_line` |
+| What was used before the first poll, as the bill shows it? | `billed_usage_daily` |
 | Which instance and project has the bill to be put down to? | `bill_attributed_daily` |
 | Does the bill agree with the estimate, and if not, why? | `reconciliation_daily` |
 | How much money is left, and where did it go? | `balance_daily` |

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bench.truth_fleets import hide_starts
 from etl.books.closing import close
 from etl.books.learning import lessons
 from etl.books.learning_text import in_words
@@ -60,10 +61,15 @@ class Provider:
     horizon: int
 
 
-def provider(charging: Charging, *, minutes: int = 15, instances: int = 14) -> Provider:
+def provider(
+    charging: Charging, *, minutes: int = 15, instances: int = 14, nameless: bool = False
+) -> Provider:
+    """A fleet, half of which never names the start of a run if it is `nameless`."""
     fleet = Fleet.generate(
         3, instances=instances, start=MIDNIGHT, days=2, flapping=0, prepaid=0, other_gpu=0.3
     )
+    if nameless:
+        hide_starts(fleet, 60 * minutes)
     money = Money(fleet, charging)
     money.give_card(MIDNIGHT + DAY // 2, 60, sale_price=50)
     horizon = MIDNIGHT + 2 * DAY
@@ -150,6 +156,64 @@ def test_a_provider_that_settles_at_stops_says_when_they_were(
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", ["own hours", "begun hours", "begun minutes after the boot"])
+def test_such_a_provider_says_when_runs_began_that_name_no_start(
+    name: str, database: Database
+) -> None:
+    found = provider(AT_STOPS[name], nameless=True)
+    taken(database, found, name)
+    assert lessons(database, None, 90)[0].settlement.rule.is_at_stops
+    every = ends(database)
+    known = [
+        row
+        for row, after in itertools.pairwise(every)
+        if row["evidence"] == "possible_run" and after["evidence"] == "unknown_start"
+    ]
+    settled = [row for row in known if row["end_evidence"] == "settled"]
+    assert len(settled) >= 0.7 * len(known) > 5
+    for row in settled:
+        spans = found.fleet.life(row["instance_uuid"]).spans
+        assert row["ended_max_s"] - row["running_s"] in [span.started_at for span in spans]
+    late = [row for row in ends(database) if row["evidence"] == "unknown_start" and row["ended_s"]]
+    assert sum(row["end_evidence"] == "settled" for row in late) >= 0.6 * len(late) > 3
+    assert list(differences(database)) == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_runs_that_no_poll_saw_are_settled_whenever_the_bill_comes(
+    seed: int, database: Database
+) -> None:
+    """Flapping machines through an outage; after each poll of the bill all is as a rebuild makes it."""
+    people = Fleet.generate(seed, instances=5, start=MIDNIGHT, days=1, flapping=0, prepaid=0)
+    flapping = Fleet.generate(
+        seed + 50, instances=4, start=MIDNIGHT, days=1, kind="flapping", prepaid=0, other_gpu=0
+    )
+    fleet = Fleet([*people.lives, *flapping.lives])
+    routes = desks(Money(fleet))
+    ends_at, outage = MIDNIGHT + DAY, range(MIDNIGHT + 50_000, MIDNIGHT + 56_000)
+    moments = [t for t in range(MIDNIGHT, ends_at, 600) if t not in outage]
+    polls = [poll_at("instances", fleet.body(t, 1, 10_000), t) for t in moments]
+    for name, path, every_s in (("gpu_prices", GPU_PATH, DAY), ("bills", BILL_PATH, 4 * HOUR)):
+        for now in [*range(MIDNIGHT + 60, ends_at, every_s), ends_at + DAY]:
+            body = routes[path](now, ALL)
+            assert isinstance(body, bytes)
+            polls.append(poll_at(name, body, now))
+    for poll in sorted(polls, key=lambda poll: poll.started_at):
+        apply(database, poll)
+        if poll.resource == "bills":
+            assert list(differences(database)) == []
+    known = [
+        row for row in ends(database) if row["evidence"] == "possible_run" and row["settlements"]
+    ]
+    assert len(known) >= 4
+    for row in known:
+        life = fleet.life(row["instance_uuid"])
+        ran = life.running(row["started_s"], row["ended_max_s"])
+        assert row["running_s"] == ran
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_any_other_provider_moves_no_estimate(name: str, database: Database) -> None:
     found = provider(ELSEWHERE[name])
@@ -164,7 +228,7 @@ def test_any_other_provider_moves_no_estimate(name: str, database: Database) -> 
 
 
 def test_any_order_of_resources_gives_the_same(fresh_database: FreshDatabase) -> None:
-    found = provider(Charging(), minutes=60, instances=8)
+    found = provider(Charging(), minutes=15, instances=10, nameless=True)
     kept = []
     for order in itertools.permutations(("instances", "gpu_prices", "bills")):
         database = fresh_database()
@@ -175,6 +239,8 @@ def test_any_order_of_resources_gives_the_same(fresh_database: FreshDatabase) ->
     kept.append((dump(database, ("instance_usage", "usage_day")), rule(database)))
     assert kept[0][1][0]["matched"] > 8
     assert all(each == kept[0] for each in kept)
+    settled = rows(database, "SELECT evidence FROM instance_usage WHERE end_evidence = 'settled'")
+    assert {by for (by,) in settled} >= {"possible_run", "unknown_start", "observed"}
     rebuild(database, None, TODAY)
     assert (dump(database, ("instance_usage", "usage_day")), rule(database)) == kept[0]
 

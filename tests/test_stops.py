@@ -11,7 +11,9 @@ from etl.money.billing.stops import (
     SettledWindow,
     SettlementRule,
     Settling,
+    UnseenStart,
     UnseenStop,
+    UnseenTime,
     settled_windows,
     settlement_rule,
 )
@@ -138,6 +140,66 @@ def test_most_stops_must_have_a_window(counts: list[int], is_at_stops: bool) -> 
     rule = settlement_rule(counts)
     assert rule == SettlementRule(len(counts), sum(map(bool, counts)), counts.count(1))
     assert rule.is_at_stops == is_at_stops
+
+
+def begun(
+    *windows: SettledWindow,
+    model: ChargingModel | None = None,
+    periods: Sequence[PricePeriod] = (PRICE,),
+) -> tuple[int | None, int | None]:
+    """(number of moments, the one after T0) of a start in (10000, 10300]."""
+    start = UnseenStart("i-1", 1, T0 + 10_000, T0 + 10_300, TERMS, 1)
+    settling = Settling(model or ChargingModel(), lambda terms: periods, lambda ends: [])
+    ((_, (count, at)),) = settling.begun([(start, windows)])
+    return count, None if at is None else at - T0
+
+
+def test_a_run_whose_start_nobody_saw_began_with_its_window() -> None:
+    assert begun(window(10_123, 13_723)) == (1, 10_123)
+    assert begun(window(10_123, 13_723, 50.0)) == (0, None), "another amount is of another run"
+    assert begun(window(10_123, 13_723), window(10_123, 11_000)) == (1, 10_123)
+
+
+def test_two_windows_of_such_runs_leave_the_start_open() -> None:
+    assert begun(window(10_123, 13_723), window(10_200, 13_800)) == (2, None)
+
+
+def test_from_running_such_a_run_began_with_its_window_too() -> None:
+    """Without a start nobody knows its boot: it counts from when it was up, as the window does."""
+    model = ChargingModel("running", 1, boot_s=60)
+    assert begun(window(10_123, 13_723), model=model) == (1, 10_123)
+
+
+def unseen(
+    *times: tuple[UnseenTime, Sequence[SettledWindow]], periods: Sequence[PricePeriod] = (PRICE,)
+) -> list[tuple[int | None, int | None]]:
+    """(number of runs, seconds that they ran) in each time."""
+    settling = Settling(ChargingModel(), lambda terms: periods, lambda ends: [])
+    return [
+        (count, None if at is None else time.hi_s - at)
+        for time, (count, at) in settling.unseen_runs(times)
+    ]
+
+
+def between(lo: int, hi: int, uuid: str = "i-1") -> UnseenTime:
+    return UnseenTime(uuid, 1, T0 + lo, T0 + hi, TERMS, 1)
+
+
+def test_runs_that_no_poll_saw_are_as_long_as_their_windows() -> None:
+    runs = [window(10_000, 10_100), window(10_150, 10_250), window(10_260, 10_270, 7.0)]
+    assert unseen((between(9_900, 10_300), runs)) == [(2, 200)]
+    assert unseen((between(9_900, 10_300), runs[2:])) == [(0, None)]
+    assert unseen((between(9_900, 10_300), runs), periods=[]) == [(None, None)]
+
+
+def test_a_window_that_may_be_of_two_unseen_runs_is_of_neither() -> None:
+    runs = [window(10_000, 10_100), window(10_150, 10_250)]
+    times = (between(9_900, 10_300), runs), (between(9_800, 10_120, "i-2"), runs[:1])
+    assert unseen(*times) == [(1, 100), (0, None)]
+
+
+def test_without_a_price_no_start_is_asked_for() -> None:
+    assert begun(window(10_123, 13_723), periods=[]) == (None, None)
 
 
 @pytest.mark.parametrize("apart_s", [60, 300, 900])

@@ -175,6 +175,7 @@ class BooksWriter(MonthsWriter, BooksReader):
             # the model applies to past usage too, so that one month has one rule
             tx.deriver().charge_anew()
             tx.settle_stops()
+            tx.settle_past_anew()
 
     def replace_rules(self, chosen: Sequence[Rule], batches: Sequence[InstanceBatch]) -> None:
         """Replace all rules; `batches` are all instances, as `batches()` gives them."""
@@ -204,6 +205,7 @@ class BooksWriter(MonthsWriter, BooksReader):
             # a stop is settled by a window that costs what the run does: prices decide that too
             tx.refresh_prices()
             tx.settle_stops()
+            tx.settle_past_anew()
 
     def _transactions(self) -> list[Tx]:
         account_ids = self._conn.scalars(select(tables.account.c.account_id)).all()

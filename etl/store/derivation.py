@@ -12,15 +12,17 @@ from sqlalchemy import Connection, delete, insert, select
 from etl import tables
 from etl.history import codes, days, ends, lengths, starts, stretches, usage
 from etl.money import allocation, charging, formulas, periods, tariffs
-from etl.money.billing import stops
+from etl.money.billing import past, stops
 from etl.store import (
     allocations,
     costs,
+    past_usage,
     price_periods,
     rollups,
     rows,
     rules,
     settling,
+    settling_sql,
     state_lengths,
 )
 
@@ -28,8 +30,9 @@ SETTING: Final = "derived"
 """Name of the setting that keeps the fingerprint of the rules that made what is derived."""
 RULES: Final = (
     *(codes, days, ends, lengths, starts, stretches, usage),
-    *(allocation, charging, formulas, periods, tariffs, stops),
-    *(allocations, costs, price_periods, rollups, rows, rules, settling, state_lengths),
+    *(allocation, charging, formulas, periods, tariffs, past, stops),
+    *(allocations, costs, past_usage, price_periods, rollups, rows, rules),
+    *(settling, settling_sql, state_lengths),
 )
 """The modules that say what follows from versions, prices and rules."""
 

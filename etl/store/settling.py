@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from statistics import fmean
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import Select, delete, insert
 
 from etl import tables
 from etl.history import usage
@@ -16,118 +16,50 @@ from etl.history.codes import PREPAID_UNITS
 from etl.history.diff import Changes
 from etl.history.ends import EndEvidence
 from etl.history.stretches import Stretch, Terms
+from etl.money.billing.evidence import LONGEST_USUAL_BOOT_S
 from etl.money.billing.stops import (
-    NEWEST,
     Settled,
     SettledWindow,
     SettlementRule,
     Settling,
+    UnseenStart,
     UnseenStop,
+    UnseenTime,
     settled_windows,
     settlement_rule,
 )
 from etl.money.periods import BEGINNING, FOREVER
-from etl.poll import Instant
+from etl.poll import SKEW_S, Instant
+from etl.store import settling_sql as sql
 from etl.store.costs import charging_model
 from etl.store.instances import InstancesWriter
 from etl.store.known_instances import InstancesReader
 from etl.store.price_periods import price_terms
-from etl.store.rows import TERM_NAMES
 
-SETTLEABLE: Final = ("observed", "unseen_run", "booting", "gone")
-"""Evidence of stretches whose start is that of the run, and whose end may be a stop."""
 BATCH: Final = 5_000
 LAST: Final = FOREVER - 1
 """The last instant that a database can hold."""
-_usage: Final = tables.instance_usage.c
-_bill: Final = tables.bill.c
 _rule: Final = tables.settlement_rule.c
-_MINE: Final = (
-    _usage.account_id == bindparam("account"),
-    _usage.kind == "running",
-    _usage.evidence.in_(SETTLEABLE),
-    # where both bounds meet there is nothing to settle
-    _usage.ended_min < _usage.ended_max,
-)
-_STOPS: Final = (
-    select(
-        _usage.instance_uuid,
-        _usage.usage_no,
-        _usage.started_at,
-        _usage.ended_min,
-        _usage.ended_max,
-        *(_usage[name] for name in TERM_NAMES),
-        _usage.settlements,
-        _usage.settled_at,
-    )
-    .where(*_MINE, _usage.ended_max >= bindparam("lower"), _usage.ended_min < bindparam("upper"))
-    .order_by(_usage.ended_max, _usage.instance_uuid, _usage.usage_no)
-)
-_VALID: Final = _bill.account_id == bindparam("account"), _bill.superseded_at.is_(None)
-_BILL_UNTIL: Final = select(func.max(_bill.settle_end_at)).where(*_VALID)
-_LINES: Final = (
-    select(_bill.settle_start_at, _bill.settle_end_at, _bill.order_number, _bill.amount_microcny)
-    .where(*_VALID, _bill.settle_start_at < _bill.settle_end_at)
-    .order_by(_bill.settle_end_at, _bill.settle_start_at)
-)
-_next: Final = tables.bill.alias("following").c
-_ENDING: Final = _LINES.where(
-    _bill.settle_end_at > bindparam("lower"),
-    _bill.settle_end_at <= bindparam("upper"),
-    # a window that another one of its kind follows did not end with a stop
-    ~select(1)
-    .where(
-        _next.account_id == _bill.account_id,
-        _next.settle_start_at == _bill.settle_end_at,
-        _next.settle_end_at > _next.settle_start_at,
-        _next.remark == _bill.remark,
-        _next.superseded_at.is_(None),
-    )
-    .exists(),
-)
-_ENDING_AT: Final = _LINES.where(_bill.settle_end_at.in_(bindparam("ends", expanding=True)))
-_FOLLOWED: Final = select(func.min(_bill.settle_end_at)).where(
-    _bill.account_id == bindparam("account"),
-    _next.account_id == _bill.account_id,
-    _next.settle_start_at == _bill.settle_end_at,
-    _next.settle_end_at >= bindparam("lower"),
-    _next.settle_end_at <= bindparam("upper"),
-)
-"""The first end of a window after which a changed line may begin."""
-_FOLLOWING: Final = select(func.max(_bill.settle_end_at)).where(
-    _bill.account_id == bindparam("account"),
-    _bill.settle_start_at >= bindparam("lower"),
-    _bill.settle_start_at <= bindparam("upper"),
-)
-"""The last end of a window that may begin after a changed line."""
-_JUDGED: Final = (
-    select(_usage.settlements)
-    .where(*_MINE, _usage.evidence == "observed", _usage.settlements.is_not(None))
-    # in one order also where stops are equally new, or the databases would judge others
-    .order_by(_usage.ended_max.desc(), _usage.instance_uuid, _usage.usage_no)
-    .limit(NEWEST)
-)
-_NEWEST_SETTLED: Final = (
-    select(_usage.instance_uuid, _usage.usage_no, _usage.settled_at)
-    .where(*_MINE, _usage.evidence == "observed", _usage.settled_at.is_not(None))
-    .order_by(_usage.ended_max.desc(), _usage.instance_uuid, _usage.usage_no)
-    .limit(NEWEST)
-)
-_RULE: Final = select(_rule.bill_until, _rule.judged, _rule.matched, _rule.single).where(
-    _rule.account_id == bindparam("account")
-)
 
 
 class _Judged(NamedTuple):
-    """A stop with its stored settlement and the one by the bill."""
+    """A stop or a start with its stored settlement and the one by the bill."""
 
-    stop: UnseenStop
+    unseen: UnseenStop | UnseenStart | UnseenTime
     kept: Settled
     settled: Settled
 
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.unseen.instance_uuid, self.unseen.usage_no
+
+    @property
+    def is_moved(self) -> bool:
+        return self.kept != self.settled
+
 
 class SettlingReader(InstancesReader):
-    """Reader of stops by the bill, and of stored ones that are not right."""
+    """Reader of stops and starts by the bill, and of stored ones that are not right."""
 
     def settlement_rule(self) -> SettlementRule:
         """Return how the account is settled, as stored."""
@@ -138,9 +70,13 @@ class SettlingReader(InstancesReader):
         if the stored rule is not that of the stops.
         """
         until = self._bill_until()
-        for judged in self._judged(BEGINNING, LAST, until):
-            if judged.kept != judged.settled:
-                yield judged.stop.instance_uuid
+        for judged in (
+            *self._judged_starts(BEGINNING, LAST, until),
+            *self._judged_times(BEGINNING, LAST, until),
+            *self._judged_stops(until),
+        ):
+            if judged.is_moved:
+                yield judged.unseen.instance_uuid
         if self._kept_rule() != (until, self._new_rule()):
             yield "settlement"
 
@@ -148,7 +84,7 @@ class SettlingReader(InstancesReader):
         """Map each evidence of an estimate by polls alone to the number of the newest settled stops that
         have it, and the seconds by which the bill is off it on average.
         """
-        asked = self._ask(_NEWEST_SETTLED).all()
+        asked = self._ask(sql.NEWEST_SETTLED).all()
         polled = self.polled_ends(sorted({row[0] for row in asked}))
         distances: dict[EndEvidence, list[int]] = {}
         for uuid, number, settled_at in asked:
@@ -167,28 +103,104 @@ class SettlingReader(InstancesReader):
             for stretch in usage.fold(versions, codes, lengths).written
         }
 
-    def _judged(self, lower: Instant, upper: Instant, until: Instant | None) -> Iterator[_Judged]:
-        """Judge the stops in a time by the bill, which reaches until `until`."""
-        periods = self.deriver().periods
-        settling = Settling(charging_model(self._conn), periods, self._windows_ending_at)
-        rows = self._ask(_STOPS, lower=lower, upper=upper).all()
-        prepaid = {code for code, unit in self.codes().units.items() if unit in PREPAID_UNITS}
+    def _judged_stops(
+        self,
+        until: Instant | None,
+        asked: Select[Any] = sql.STOPS,
+        **parameters: Any,
+    ) -> Iterator[_Judged]:
+        """Judge the stops that `asked` selects by the bill, which reaches until `until`."""
+        settling, prepaid = self._settling(), self._prepaid()
+        rows = self._ask(asked, **parameters).all()
         for at in range(0, len(rows), BATCH):
             kept: dict[UnseenStop, Settled] = {}
-            for *stop, settlements, settled_at in rows[at : at + BATCH]:
-                known = _stop_of(stop)
+            reached: list[UnseenStop] = []
+            for uuid, number, evidence, started_at, begun_at, *rest in rows[at : at + BATCH]:
+                *stop, settlements, settled_at = rest
+                is_unknown = evidence == "unknown_start"
+                began_at = begun_at if is_unknown else started_at
+                known = _stop_of(uuid, number, started_at if began_at is None else began_at, *stop)
                 kept[known] = settlements, settled_at
-            reached = [
-                stop
-                for stop in kept
-                if until is not None
-                # a bill that has not reached the latest end may still bring the window that fits
-                and stop.hi_s <= until
-                and stop.terms.charging_type not in prepaid
-            ]
+                # without its start nothing tells which windows are its own
+                if began_at is not None and _is_reached(known, until, prepaid):
+                    reached.append(known)
             by_bill = dict(settling.settled(self._with_windows(reached)))
-            for stop, was in kept.items():
-                yield _Judged(stop, was, by_bill.get(stop, (None, None)))
+            for known, was in kept.items():
+                yield _Judged(known, was, by_bill.get(known, (None, None)))
+
+    def _judged_starts(
+        self, lower: Instant, upper: Instant, until: Instant | None
+    ) -> Iterator[_Judged]:
+        """Judge the starts in a time by the bill, which reaches until `until`."""
+        prepaid = self._prepaid()
+        kept: dict[UnseenStart, Settled] = {}
+        for *start, settlements, settled_at in self._ask(
+            sql.STARTS_WITHIN, lower=lower, upper=upper
+        ):
+            kept[_start_of(*start)] = settlements, settled_at
+        reached = [start for start in kept if _is_reached(start, until, prepaid)]
+        by_bill: dict[UnseenStart, Settled] = {}
+        if reached:
+            windows = settled_windows(
+                self._ask(
+                    sql.BEGINNING_WITHIN,
+                    lower=min(start.lo_s for start in reached),
+                    upper=max(start.hi_s for start in reached),
+                )
+            )
+            within = _Windows(windows, [window.starts_s for window in windows])
+            settling = self._settling()
+            by_bill = dict(settling.begun((x, within.between(x.lo_s, x.hi_s)) for x in reached))
+        for start, was in kept.items():
+            yield _Judged(start, was, by_bill.get(start, (None, None)))
+
+    def _judged_times(
+        self, lower: Instant, upper: Instant, until: Instant | None
+    ) -> Iterator[_Judged]:
+        """Judge the times before a start, between two instants, in which runs may have gone unseen."""
+        kept: dict[UnseenTime, Settled] = {}
+        for *time, settlements, settled_at in self._ask(sql.TIMES_WITHIN, lower=lower, upper=upper):
+            kept[_time_of(*time)] = settlements, settled_at
+        if not kept or until is None:
+            yield from (_Judged(time, was, (None, None)) for time, was in kept.items())
+            return
+        # whatever may have a window in common with them takes part
+        hull = min(time.lo_s for time in kept), max(time.hi_s for time in kept)
+        rows = self._ask(sql.TIMES_WITHIN, lower=hull[0], upper=hull[1]).all()
+        every = [_time_of(*row[:-2]) for row in rows]
+        windows = self._free_windows(
+            min(time.lo_s for time in every), max(time.hi_s for time in every)
+        )
+        within = _Windows(windows, [window.starts_s for window in windows])
+        inside = (
+            (t, [w for w in within.between(t.lo_s, t.hi_s) if w.ends_s <= t.hi_s]) for t in every
+        )
+        by_bill, prepaid = dict(self._settling().unseen_runs(list(inside))), self._prepaid()
+        for time, was in kept.items():
+            is_reached = _is_reached(time, until, prepaid)
+            yield _Judged(time, was, by_bill[time] if is_reached else (None, None))
+
+    def _free_windows(self, lower: Instant, upper: Instant) -> list[SettledWindow]:
+        """Return the windows of a whole run that begin with no known start."""
+        boot_s = LONGEST_USUAL_BOOT_S if charging_model(self._conn).counts_from == "running" else 0
+        before_s = SKEW_S + boot_s
+        starts: list[Instant] = list(
+            self._ask(sql.BEGUN_WITHIN, lower=lower - before_s, upper=upper + SKEW_S).scalars()
+        )
+        windows = settled_windows(self._ask(sql.WHOLE_WITHIN, lower=lower, upper=upper))
+        return [
+            window
+            for window in windows
+            if bisect_left(starts, window.starts_s - before_s)
+            == bisect_right(starts, window.starts_s + SKEW_S)
+        ]
+
+    def _settling(self) -> Settling:
+        periods = self.deriver().periods
+        return Settling(charging_model(self._conn), periods, self._windows_ending_at)
+
+    def _prepaid(self) -> set[int]:
+        return {code for code, unit in self.codes().units.items() if unit in PREPAID_UNITS}
 
     def _with_windows(
         self, stops: Sequence[UnseenStop]
@@ -197,32 +209,33 @@ class SettlingReader(InstancesReader):
             return
         # one query for all of them: each takes its windows from the list by their ends
         lower, upper = min(stop.lo_s for stop in stops), max(stop.hi_s for stop in stops)
-        windows = settled_windows(self._ask(_ENDING, lower=lower, upper=upper))
-        ends = [window.ends_s for window in windows]
+        windows = settled_windows(self._ask(sql.ENDING, lower=lower, upper=upper))
+        within = _Windows(windows, [window.ends_s for window in windows])
         for stop in stops:
-            yield stop, windows[bisect_right(ends, stop.lo_s) : bisect_right(ends, stop.hi_s)]
+            yield stop, within.between(stop.lo_s, stop.hi_s)
 
     def _windows_ending_at(self, ends: Iterable[Instant]) -> list[SettledWindow]:
-        return settled_windows(self._ask(_ENDING_AT, ends=list(ends)))
+        return settled_windows(self._ask(sql.ENDING_AT, ends=list(ends)))
 
     def _bill_until(self) -> Instant | None:
-        until: Instant | None = self._ask(_BILL_UNTIL).scalar()
+        until: Instant | None = self._ask(sql.BILL_UNTIL).scalar()
         return until
 
     def _kept_rule(self) -> tuple[Instant | None, SettlementRule]:
-        row = self._ask(_RULE).first()
+        row = self._ask(sql.RULE).first()
         return (None, SettlementRule()) if row is None else (row[0], SettlementRule(*row[1:]))
 
     def _new_rule(self) -> SettlementRule:
-        return settlement_rule(self._ask(_JUDGED).scalars())
+        return settlement_rule(self._ask(sql.NEWEST_JUDGED).scalars())
 
 
 class SettlingWriter(SettlingReader, InstancesWriter):
-    """Writer of stops by the bill."""
+    """Writer of stops and starts by the bill."""
 
     def settle_stops(self, lower: Instant = BEGINNING, upper: Instant = LAST) -> None:
-        """Judge stops by the bill again: those whose interval, prices or lines changed between two
-        instants. Estimates move to the ends of windows, or back; bounds stay.
+        """Judge stops and unseen starts by the bill again: those whose interval, prices or lines
+        changed between two instants. Estimates move to the ends and begins of windows, or back;
+        bounds stay.
         """
         until, (was_until, rule) = self._bill_until(), self._kept_rule()
         # an account without a bill costs no query more
@@ -234,31 +247,47 @@ class SettlingWriter(SettlingReader, InstancesWriter):
         if (lower, upper) != (BEGINNING, LAST):
             lower, upper = self._widened(lower, upper, until, was_until)
         # most stops are judged as before: only those that are not are written
-        moved = [
-            judged for judged in self._judged(lower, upper, until) if judged.kept != judged.settled
-        ]
-        self._keep_settled(moved)
+        moved = self._settle_within(lower, upper, until)
         now = self._new_rule()
         self._keep_rule(until, now)
         # the verdict turned: every end that the bill knows moves, or moves back
         if now.is_at_stops != rule.is_at_stops:
             self._move_ends(self._all_settled(), is_at_stops=now.is_at_stops)
         else:
-            keys = [(judged.stop.instance_uuid, judged.stop.usage_no) for judged in moved]
-            self._move_ends(keys, is_at_stops=now.is_at_stops)
+            self._move_ends([judged.key for judged in moved], is_at_stops=now.is_at_stops)
+
+    def _settle_within(
+        self, lower: Instant, upper: Instant, until: Instant | None
+    ) -> list[_Judged]:
+        """Keep what the bill says of starts and stops in a time; return those of which it says
+        something else than before.
+        """
+        starts = [judged for judged in self._judged_starts(lower, upper, until) if judged.is_moved]
+        times = [judged for judged in self._judged_times(lower, upper, until) if judged.is_moved]
+        # first the starts: a stop is looked for by when its run began
+        self._keep_settled([*starts, *times])
+        stops = [*self._judged_stops(until, sql.STOPS_WITHIN, lower=lower, upper=upper)]
+        uuids = sorted({judged.unseen.instance_uuid for judged in starts})
+        for at in range(0, len(uuids), BATCH):
+            among = uuids[at : at + BATCH]
+            stops += self._judged_stops(until, sql.STOPS_AFTER_STARTS, uuids=among)
+        moved = list({judged.key: judged for judged in stops if judged.is_moved}.values())
+        self._keep_settled(moved)
+        return [*starts, *times, *moved]
 
     def _widened(
         self, lower: Instant, upper: Instant, until: Instant | None, was_until: Instant | None
     ) -> tuple[Instant, Instant]:
-        """Return the time in which windows before or after the changed lines end, with the time that the
-        bill reaches newly, or no longer.
+        """Return the time in which the changed lines begin, in which windows before or after them end,
+        with the time that the bill reaches newly, or no longer.
         """
-        followed = self._ask(_FOLLOWED, lower=lower, upper=upper).scalar()
-        following = self._ask(_FOLLOWING, lower=lower, upper=upper).scalar()
+        begun = self._ask(sql.BEGUN, lower=lower, upper=upper).scalar()
+        followed = self._ask(sql.FOLLOWED, lower=lower, upper=upper).scalar()
+        following = self._ask(sql.FOLLOWING, lower=lower, upper=upper).scalar()
         reached = (until, was_until) if until != was_until else ()
         if None in reached:
             return BEGINNING, LAST
-        instants = [at for at in (followed, following, *reached) if at is not None]
+        instants = [at for at in (begun, followed, following, *reached) if at is not None]
         return min([lower, *instants]), max([upper, *instants])
 
     def _keep_settled(self, moved: Sequence[_Judged]) -> None:
@@ -267,10 +296,7 @@ class SettlingWriter(SettlingReader, InstancesWriter):
             tables.instance_usage,
             ("account_id", "instance_uuid", "usage_no"),
             ("settlements", "settled_at"),
-            [
-                (*judged.settled, self._account_id, judged.stop.instance_uuid, judged.stop.usage_no)
-                for judged in moved
-            ],
+            [(*judged.settled, self._account_id, *judged.key) for judged in moved],
         )
 
     def _keep_rule(self, until: Instant | None, rule: SettlementRule) -> None:
@@ -288,10 +314,8 @@ class SettlingWriter(SettlingReader, InstancesWriter):
             )
 
     def _all_settled(self) -> list[tuple[str, int]]:
-        """Return the keys of all stops that the bill was asked for, or that it settled."""
-        known = _usage.settlements.is_not(None) | (_usage.end_evidence == "settled")
-        asked = select(_usage.instance_uuid, _usage.usage_no).where(*_MINE, known)
-        return [(row[0], row[1]) for row in self._ask(asked)]
+        """Return the keys of all stretches that the bill was asked for, or that it settled."""
+        return [(row[0], row[1]) for row in self._ask(sql.ALL_SETTLED)]
 
     def _move_ends(self, keys: Sequence[tuple[str, int]], *, is_at_stops: bool) -> None:
         """Rewrite the ends of stretches whose estimate is not the one that it must be."""
@@ -303,7 +327,6 @@ class SettlingWriter(SettlingReader, InstancesWriter):
             # what polls alone say of a settled stop is not stored
             settled = {uuid for uuid, s in mine if s.end_evidence == "settled"}
             polled = self.polled_ends(sorted(settled))
-            # whole stretches, not their ends alone: days, costs and sums follow from them
             rewritten = []
             for uuid, stretch in mine:
                 was = polled.get((uuid, stretch.usage_no), stretch)
@@ -315,7 +338,6 @@ class SettlingWriter(SettlingReader, InstancesWriter):
             self._rewrite(rewritten)
 
     def _rewrite(self, stretches: Sequence[tuple[str, Stretch, bool]]) -> None:
-        # as nearly always: ends are where they must be
         if not stretches:
             return
         changes = Changes(reopened=[(uuid, s.usage_no) for uuid, s, _ in stretches])
@@ -323,7 +345,36 @@ class SettlingWriter(SettlingReader, InstancesWriter):
         self.deriver().sums.renew(cut)
 
 
-def _stop_of(row: Sequence[Any]) -> UnseenStop:
-    uuid, number, started_at, lo, hi, *terms = row
+class _Windows(NamedTuple):
+    """Windows sorted by one of their instants."""
+
+    windows: Sequence[SettledWindow]
+    instants: Sequence[Instant]
+
+    def between(self, lo: Instant, hi: Instant) -> Sequence[SettledWindow]:
+        """Return those whose instant lies in (lo, hi]."""
+        return self.windows[bisect_right(self.instants, lo) : bisect_right(self.instants, hi)]
+
+
+def _is_reached(
+    unseen: UnseenStop | UnseenStart | UnseenTime, until: Instant | None, prepaid: Set[int]
+) -> bool:
+    # a bill that has not reached the latest end may still bring the window that fits
+    return until is not None and unseen.hi_s <= until and unseen.terms.charging_type not in prepaid
+
+
+def _stop_of(
+    uuid: str, number: int, started_at: Instant, lo: Instant, hi: Instant, *terms: Any
+) -> UnseenStop:
     known = Terms(*terms)
     return UnseenStop(uuid, number, started_at, lo, hi, price_terms(known), known.gpu_nums)
+
+
+def _start_of(uuid: str, number: int, lo: Instant, hi: Instant, *terms: Any) -> UnseenStart:
+    known = Terms(*terms)
+    return UnseenStart(uuid, number, lo, hi, price_terms(known), known.gpu_nums)
+
+
+def _time_of(uuid: str, number: int, lo: Instant, hi: Instant, *terms: Any) -> UnseenTime:
+    known = Terms(*terms)
+    return UnseenTime(uuid, number, lo, hi, price_terms(known), known.gpu_nums)

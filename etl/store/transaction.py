@@ -129,6 +129,7 @@ class Writing(Reading):
         again.
         """
         derived = (
+            tables.billed_usage_day,
             tables.usage_cost,
             tables.price_period,
             tables.usage_day,

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 
 from etl.dialect import CalendarDay, UtcInstant
-from etl.tables.base import metadata, whose
+from etl.tables.base import metadata, one_of, whose
 
 
 def _amount(name: str, about: str) -> Column[int]:
@@ -232,6 +232,32 @@ bill_day = Table(
     ForeignKeyConstraint(BILL_KEY, [f"bill.{name}" for name in BILL_KEY]),
     Index("ix_bill_day_day", "day"),
     comment="The part of a bill line whose window reaches into a day; derived from bill",
+    info={"partition": "day"},
+)
+
+billed_usage_day = Table(
+    "billed_usage_day",
+    metadata,
+    whose(),
+    Column("part_no", Integer, nullable=False, comment="1, 2, 3 … without holes"),
+    Column("day", CalendarDay, nullable=False, comment="day of the reporting time zone"),
+    Column("kind", Text, nullable=False, comment="running, or held: charged by the day"),
+    Column("instance_uuid", Text, comment="identity; null: the bill does not tell"),
+    Column("gpu_uuid", Text, comment="GPU model; null likewise"),
+    Column("gpu_name", Text, comment="name of the GPU model; null likewise"),
+    Column("gpu_nums", Integer, comment="number of GPUs; null likewise"),
+    Column("charges", Integer, nullable=False, comment="charges that reach into the day"),
+    Column("billed_s", BigInteger, nullable=False, comment="seconds of their windows in the day"),
+    Column(
+        "amount_microcny",
+        BigInteger,
+        nullable=False,
+        comment="the part of their amounts that falls into the day, by time; millionths of a yuan",
+    ),
+    PrimaryKeyConstraint("account_id", "part_no"),
+    one_of("kind", ("running", "held"), "kind"),
+    Index("ix_billed_usage_day_day", "day"),
+    comment="Usage before the first poll as the bill shows it, never mixed with what was observed; derived from bill, prices, the first versions of instances and the charging model",
     info={"partition": "day"},
 )
 

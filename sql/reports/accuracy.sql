@@ -29,7 +29,8 @@ WITH stops AS (
         END AS off_s
     FROM usage_span s
     JOIN calendar_day c ON s.ended_s >= c.starts_s AND s.ended_s < c.ends_s
-    WHERE s.end_evidence IS NOT NULL
+    -- a possible run is the time before a start, not one that stops
+    WHERE s.end_evidence IS NOT NULL AND s.evidence <> 'possible_run'
         AND s.ended_max >= period_starts_at()
         AND in_period(c.day) AND account_chosen(s.account)
 ),

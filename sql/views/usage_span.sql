@@ -26,7 +26,7 @@
 -- @column gpu_hours_max at most
 -- @column started_local its start by the clocks of the reporting time zone
 -- @column ended_local its end by those clocks; null while open
--- @column end_evidence what the estimate of its stop rests on: exact, timer, settled, status or middle; null: open, or no stop is estimated
+-- @column end_evidence what the estimate of its stop rests on: exact, timer, settled, status or middle; settled of a possible_run: the bill knows when the run after it began; null: open, or no stop is estimated
 SELECT
     account,
     instance_uuid,

@@ -1,4 +1,5 @@
-"""When runs stopped, by the settlement windows of the bill. Pure.
+"""When runs stopped, and when those began whose start nobody saw, by the settlement windows of the
+bill. Pure.
 
 A provider that settles at stops writes a line whose window ends in the second of the stop. It names no
 instance, but it begins where the run began, or where the line before it ended, and its amount is the
@@ -43,9 +44,44 @@ class UnseenStop(NamedTuple):
     gpus: int | None
 
 
+class UnseenStart(NamedTuple):
+    """A run that is up at `hi_s` and began after `lo_s`, while the source names no start of it.
+
+    `usage_no` is that of the time in which it may have begun.
+    """
+
+    instance_uuid: str
+    usage_no: int
+    lo_s: Instant
+    hi_s: Instant
+    terms: PriceTerms
+    gpus: int | None
+
+    def begun_at(self, at: Instant) -> UnseenStop:
+        """Return the run as it is if it began at an instant."""
+        return UnseenStop(self.instance_uuid, self.usage_no, at, at, at, self.terms, self.gpus)
+
+
+class UnseenTime(NamedTuple):
+    """A time after `lo_s` and up to `hi_s`, when an instance started anew, in which runs of it may have
+    come and gone unseen.
+    """
+
+    instance_uuid: str
+    usage_no: int
+    lo_s: Instant
+    hi_s: Instant
+    terms: PriceTerms
+    gpus: int | None
+
+    def begun_at(self, at: Instant) -> UnseenStop:
+        """Return a run that began in it at an instant."""
+        return UnseenStop(self.instance_uuid, self.usage_no, at, at, at, self.terms, self.gpus)
+
+
 Settled = tuple[int | None, Instant | None]
-"""Number of ends of windows that could be the stop, None if no price is known; and the end if there is
-just one."""
+"""Number of moments that could be the stop, or the start, None if no price is known; and the moment if
+there is just one."""
 Windows = Callable[[Iterable[Instant]], Sequence[SettledWindow]]
 
 
@@ -104,6 +140,50 @@ class Settling:
                 continue
             ends = self._ends(stop, candidates, before)
             yield stop, (len(ends), min(ends) if len(ends) == 1 else None)
+
+    def begun(
+        self, starts: Iterable[tuple[UnseenStart, Sequence[SettledWindow]]]
+    ) -> Iterator[tuple[UnseenStart, Settled]]:
+        """Yield what the bill says of each start, given the windows that begin in its interval and
+        before which none of the same remark ends.
+        """
+        for start, windows in starts:
+            if self._range(start.begun_at(start.lo_s), start.lo_s, start.hi_s) is None:
+                yield start, (None, None)
+                continue
+            begins = self._begun(start, windows)
+            yield start, (len(begins), min(begins) if len(begins) == 1 else None)
+
+    def _begun(self, start: UnseenStart, windows: Sequence[SettledWindow]) -> set[Instant]:
+        # also from running: a run that names no start counts from when it was up
+        return {w.starts_s for w in windows if self._fits(start.begun_at(w.starts_s), w)}
+
+    def unseen_runs(
+        self, times: Sequence[tuple[UnseenTime, Sequence[SettledWindow]]]
+    ) -> Iterator[tuple[UnseenTime, Settled]]:
+        """Yield what the bill says of runs in each time: how many, and the instant from which on they
+        would fill the rest of it. Given are the windows inside it that are of no known run and settle
+        a whole one.
+
+        A window that may be of a run in two of the times is of neither. So all of them must be given
+        that have a window in common.
+        """
+        fitting = [(time, self._whole_runs(time, windows)) for time, windows in times]
+        claims = Counter(window for _, windows in fitting for window in windows or ())
+        for time, windows in fitting:
+            if windows is None:
+                yield time, (None, None)
+                continue
+            own = [window for window in windows if claims[window] == 1]
+            ran_s = min(time.hi_s - time.lo_s, sum(w.ends_s - w.starts_s for w in own))
+            yield time, (len(own), time.hi_s - ran_s if own else None)
+
+    def _whole_runs(
+        self, time: UnseenTime, windows: Sequence[SettledWindow]
+    ) -> list[SettledWindow] | None:
+        if self._range(time.begun_at(time.lo_s), time.lo_s, time.hi_s) is None:
+            return None
+        return [w for w in windows if self._fits(time.begun_at(w.starts_s), w)]
 
     def _ends(
         self,
