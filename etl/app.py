@@ -182,6 +182,7 @@ class App:
             page_size=self.settings.page_size,
             concurrency=self.settings.concurrency,
             progress=progress,
+            named=[a.name for a in (*self.settings.accounts, *self.settings.others)],
         )
 
     def archives(self) -> list[Path]:

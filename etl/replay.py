@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import logging
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any, Final
 
 from etl import archive
@@ -22,7 +23,7 @@ from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
 from etl.source.wholeness import digest_of_pages, tally_of
 from etl.steps import report_steps
-from etl.store import Store, SyncRun
+from etl.store import Store, SyncRun, writing
 from etl.texts import tr
 from etl.timing import freshness
 
@@ -199,21 +200,39 @@ class _Replayer:
         self._database = database
         self._tally = tally
         self._series: dict[tuple[str, str], _Series] = {}
+        self._locked: set[str] = set()
 
     def apply(self, chunk: list[Archived], locks: ExitStack) -> None:
         """Apply polls in time order, those of one account in one transaction."""
-        for account in dict.fromkeys(archived.account for archived in chunk):
+        for account, polls in _by_account(chunk):
             store = Store(self._database, account)
             # held until the replay ends: a live poll in between would make the rest stale
-            if not any(name == account for name, _ in self._series):
+            if account not in self._locked:
                 locks.enter_context(store.account_lock())
-            self.apply_held([archived for archived in chunk if archived.account == account], store)
+                self._locked.add(account)
+            self.apply_held(polls, store)
 
     def apply_held(self, chunk: list[Archived], store: Store) -> None:
         """Apply polls of one account, whose lock is held, in one transaction."""
+        self._continue(store.account, chunk[0])
         with store.writing() as tx:
             for archived in chunk:
                 self._apply_one(archived, tx)
+
+    def _continue(self, account: str, first: Archived) -> None:
+        """Give the account the name that its polls have from `first` on."""
+        if not first.was:
+            return
+        with writing(self._database) as tx:
+            known = {a.name for a in tx.registry.known()}
+            former = next((name for name in reversed(first.was) if name in known), None)
+            if former is None or account in known:
+                return
+            tx.registry.rename(former, account, first.started_at)
+        self._series = {
+            (account if name == former else name, resource): series
+            for (name, resource), series in self._series.items()
+        }
 
     def _apply_one(self, archived: Archived, tx: Any) -> None:
         resource = RESOURCES.get(archived.resource)
@@ -239,6 +258,14 @@ class _Replayer:
         run = apply(resource, poll, tx, series.last)
         series.last = run.as_last_poll()
         self._tally.applied += 1
+
+
+def _by_account(chunk: Sequence[Archived]) -> list[tuple[str, list[Archived]]]:
+    """Group polls by account, but keep those of an account that was renamed meanwhile in their order."""
+    if any(archived.was for archived in chunk):
+        return [(name, list(polls)) for name, polls in groupby(chunk, key=attrgetter("account"))]
+    names = dict.fromkeys(archived.account for archived in chunk)
+    return [(name, [each for each in chunk if each.account == name]) for name in names]
 
 
 def _in_time_order(paths: list[str], tally: ReplayCounts, latest: float) -> Iterator[Archived]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from heapq import merge
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
+from etl import store
 from etl.apply import apply, digest_seed
 from etl.archive import Archive
 from etl.errors import AlreadyPolled, Changed, ClockUnsure
@@ -41,7 +42,8 @@ Covers = Callable[[LastPoll | None], bool]
 class Job:
     """Inputs of a poll of one resource of one account. `archive` keeps every poll, None for none;
     `clock` gives seconds since 1970 on the local clock, which may be set, `monotonic` seconds on
-    one that nobody sets; `steady` is the clock offset that earlier polls of this process learned.
+    one that nobody sets; `steady` is the clock offset that earlier polls of this process learned; `named` are all accounts
+    of the settings.
     """
 
     account: str
@@ -56,6 +58,7 @@ class Job:
     page_size: int = 100
     concurrency: int = 4
     progress: Progress | None = None
+    named: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,12 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
             )
         poll = _poll(job, known)
         _refuse_unknown_form(job.resource, poll)
+        if known.last is None and job.resource.keeping == "instances":
+            note = _continue_former(job, poll)
+            if note is not None:
+                # once more, compared with the history that is this account's now
+                poll = _poll(job, _look(job))
+                poll = replace(poll, notes=(*poll.notes, note))
         # the source was asked outside of any transaction, so that slow answers block no writer
         with job.store.writing() as tx:
             still_held()  # else another one may have polled meanwhile
@@ -107,8 +116,26 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
                 poll = replace(poll, unchanged=False)  # another poll came in between
             run = apply(job.resource, poll, tx, last)
             if job.archive is not None:
-                job.archive.append(poll, last)  # just before the commit
+                # just before the commit
+                job.archive.append(poll, last, tx.former_names())
     return Outcome(job.account, job.resource.name, run)
+
+
+def _continue_former(job: Job, poll: Poll) -> str | None:
+    """Give a known account the name of this one, and say so, if the first listing shows that they are the
+    same: it was renamed in the settings, and its history would else count twice.
+    """
+    pages = (page for walk in poll.walks for page in walk)
+    names = (name for page in pages for name in job.resource.open(page.body).identities)
+    listed = {name for name in names if name is not None}
+    with store.reading(job.store.database) as known:
+        former = known.registry.same_account(listed, {*job.named, job.account})
+    if former is None:
+        return None
+    # a poll under the former name that is at work now would write under a name that is gone
+    with Store(job.store.database, former).account_lock(), store.writing(job.store.database) as tx:
+        tx.registry.continue_as(former, job.account, poll.finished_at)
+    return f"account {former} goes on as {job.account}: they list the same instances"
 
 
 def _catch_up(job: Job) -> None:
@@ -126,6 +153,8 @@ def _catch_up(job: Job) -> None:
         if own not in folders:
             with job.store.writing() as tx:
                 tx.remember_archive(own)
+    if last is None and _is_former(job):
+        return  # its archive holds polls that were applied while another account had this name
     # a sync by hand may not name the archive: what waits there must be applied before the next poll
     others = [Archive(folder, job.account, job.resource) for folder in folders if folder != own]
     waiting = [job.archive.unapplied(last)] if job.archive is not None else []
@@ -133,6 +162,11 @@ def _catch_up(job: Job) -> None:
     if waiting:
         polls = merge(*waiting, key=attrgetter("started_at"))
         catch_up(job.store, job.resource, polls, source_now)
+
+
+def _is_former(job: Job) -> bool:
+    with store.reading(job.store.database) as known:
+        return known.registry.is_former(job.account)
 
 
 def _memory(job: Job, known: Reader) -> ClockMemory:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from etl import store
 from etl.errors import SettingsError
+from etl.replay import replay
 from etl.reports import load_report
 from etl.reports import run as run_report
 from etl.settings import Account
 from etl.settings.accounts import watched
-from etl.simcloud import Server, Story
+from etl.simcloud import Server, Story, serve
 from etl.store import writing
 from etl.units import DAY_S
-from tests.commands import Command, cloud, home, path, run, server
+from tests.commands import KEY, Command, cloud, home, path, run, server
 from tests.conftest import FreshDatabase
 from tests.support import apply, poll_story, rows
 
@@ -75,12 +80,99 @@ def test_a_renamed_account_goes_on_and_is_not_counted_twice(
     assert "twice" not in run("status", **environ).output
 
 
+def listed(run: Command, **environ: str) -> list[tuple[str, int]]:
+    """The accounts of the database, and how many instances each has."""
+    known = json.loads(run("account", "list", "--json", **environ).stdout)
+    return [(a["name"], a["instances"]) for a in known]
+
+
+def test_an_account_that_is_renamed_in_the_settings_alone_goes_on(
+    run: Command, path: Path, home: Path, server: Server, fresh_database: FreshDatabase
+) -> None:
+    """And back again; a replay of its archive knows it under every name."""
+    environ = {"CHENYU_DATABASE_URL": str(path), "CHENYU_ARCHIVE": str(home / "archive")}
+    assert run("sync", "--account", "old", **environ).exit_code == 0
+    # a first attempt under the new name failed: its row stays, and nothing else
+    assert run("sync", "--account", "new", CHENYU_API_KEY="cy_wrong", **environ).exit_code == 4
+    for old, new in (("old", "new"), ("new", "newer"), ("newer", "old")):
+        done = run("sync", "--account", new, **environ)
+        assert (done.exit_code, f"account {old} goes on as {new}" in done.output) == (0, True)
+        assert listed(run, **environ) == [(new, 2)]
+    assert "twice" not in run("status", **environ).output
+    assert [row[0] for row in query(path, "SELECT outcome FROM sync_run ORDER BY sync_run_id")] == [
+        "complete",
+        "failed",
+    ] + ["complete"] * 3
+    again = fresh_database()
+    files = sorted(map(str, (home / "archive").glob("*.jsonl.gz")))
+    assert len(files) == 3
+    assert replay(again, files).applied == 4
+    assert rows(again, "SELECT name FROM account") == [("old",)]
+    for table in ("instance_history", "instance_usage"):
+        kept = query(path, f"SELECT COUNT(*) FROM {table}")
+        assert rows(again, f"SELECT COUNT(*) FROM {table}") == kept
+
+
+def test_accounts_that_the_settings_name_both_stay_two(
+    run: Command, path: Path, home: Path, server: Server
+) -> None:
+    config = home / "c.toml"
+    key = 'api_key_env = "CHENYU_API_KEY"'
+    config.write_text(f"[accounts.a]\n{key}\n[accounts.b]\n{key}\n")
+    environ = {"CHENYU_DATABASE_URL": str(path), "CHENYU_CONFIG": str(config)}
+    for name in ("a", "b"):
+        assert run("sync", "--account", name, **environ).exit_code == 0
+    assert listed(run, **environ) == [("a", 2), ("b", 2)]
+
+
+def test_an_account_of_other_instances_stays_another(
+    run: Command, path: Path, server: Server, cloud: Story
+) -> None:
+    environ = {"CHENYU_DATABASE_URL": str(path)}
+    assert run("sync", "--account", "a", **environ).exit_code == 0
+    another = Story(int(time.time()) - 60)
+    another.rents(uuid="elsewhere")
+    with serve(another.fleet, key=KEY) as other:
+        environ["CHENYU_BASE_URL"] = other.base_url
+        assert run("sync", "--account", "b", **environ).exit_code == 0
+    assert listed(run, **environ) == [("a", 2), ("b", 1)]
+
+
+def test_names_that_take_turns_are_refused(fresh_database: FreshDatabase) -> None:
+    """Two programs poll one account, each under a name of its own."""
+    database, cloud = fresh_database(), Story()
+    cloud.rents_many(3)
+    cloud.passes(minutes=5)
+    apply(database, poll_story(cloud))
+    names, uuids = ["lab", "x"], [life.instance_uuid for life in cloud.fleet.lives]
+    with store.writing(database) as known:
+        found = known.registry.same_account(set(uuids), ["x"])
+        assert found == "lab"
+        assert known.registry.same_account(set(uuids[:1]), ["x"]) is None, "a few of them"
+        assert known.registry.same_account(set(uuids), ["x", "lab"]) is None
+        for turn in range(3):
+            known.registry.continue_as(names[turn % 2], names[1 - turn % 2], NOW + turn)
+        with pytest.raises(SettingsError, match="polled under both names"):
+            known.registry.continue_as("x", "lab", NOW + 60)
+        known.registry.continue_as("x", "lab", NOW + 2 * 3_600)
+        assert known.registry.former_names("lab") == ("x",)
+
+
+def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as conn:
+        return conn.execute(sql).fetchall()
+
+
 def test_an_account_that_is_no_more_is_stale_until_it_is_retired(
     run: Command, path: Path, server: Server
 ) -> None:
     environ = {"CHENYU_DATABASE_URL": str(path)}
-    for name in ("old", "new"):
-        assert run("sync", "--account", name, **environ).exit_code == 0
+    assert run("sync", "--account", "old", **environ).exit_code == 0
+    another = Story(int(time.time()) - 60)
+    another.rents(uuid="elsewhere")
+    with serve(another.fleet, key=KEY) as other:
+        moved = {**environ, "CHENYU_BASE_URL": other.base_url}
+        assert run("sync", "--account", "new", **moved).exit_code == 0
     run_sql(
         path,
         "UPDATE sync_run SET finished_at = '2026-01-01T00:00:01Z',"
@@ -126,9 +218,6 @@ def test_health_is_never_green_with_a_poll_from_the_future_or_a_refused_key(
 
 
 def run_sql(path: Path, sql: str) -> None:
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(path)) as conn:
         conn.execute(sql)
         conn.commit()

@@ -6,7 +6,7 @@ import glob
 import logging
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,8 +72,10 @@ class Archive:
         self.folder = folder
         self._stem = f"{paths.file_name(account)}.{resource.name}"
 
-    def append(self, poll: Poll, last: LastPoll | None) -> None:
-        """Write `poll` to disk; `last` is the newest poll that the database has applied."""
+    def append(self, poll: Poll, last: LastPoll | None, was: Sequence[str] = ()) -> None:
+        """Write `poll` to disk; `last` is the newest poll that the database has applied, `was` are
+        earlier names of the account, so that a replay knows its history under those.
+        """
         path = self._path(poll.started_at)
         with _refused_as_archive_error(path):
             tail = _mended_tail(path) if path.exists() else None
@@ -84,7 +86,7 @@ class Archive:
                 # cut a torn line off, or the next member would follow garbage
                 file.truncate(size)
                 file.seek(size)
-                for part in _gzip_member(encode(poll, same=poll.unchanged and follows)):
+                for part in _gzip_member(encode(poll, same=poll.unchanged and follows, was=was)):
                     file.write(part)
                 file.flush()
                 os.fsync(file.fileno())

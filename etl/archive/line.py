@@ -44,6 +44,7 @@ class ArchiveLine(msgspec.Struct, omit_defaults=True):
     pages: list[msgspec.Raw] | None = None
     walks: list[list[msgspec.Raw]] | None = None
     same: bool = False
+    was: list[str] = []
 
 
 _LINE: Final = msgspec.json.Decoder(ArchiveLine)
@@ -52,7 +53,7 @@ _LINE: Final = msgspec.json.Decoder(ArchiveLine)
 @dataclass(frozen=True, slots=True)
 class Archived:
     """A poll as an archive line describes it. `walks` is None if the pages are those of the line
-    before.
+    before. `was`: earlier names of the account, oldest first.
     """
 
     account: str
@@ -61,6 +62,7 @@ class Archived:
     finished_at: Instant
     complete: bool | None
     walks: tuple[tuple[Page, ...], ...] | None
+    was: tuple[str, ...] = ()
 
 
 def is_json(line: bytes) -> bool:
@@ -114,6 +116,7 @@ def read_line(line: bytes) -> Archived:
         finished_at,
         decoded.complete,
         None if decoded.same else _walked_pages(walks or [], decoded.numbers, decoded.page_size),
+        tuple(name for name in decoded.was if is_account_name(name)),
     )
 
 
@@ -123,9 +126,10 @@ def _rounded_up(text: str) -> Instant:
     return ceil(datetime.fromisoformat(text).timestamp()) if "." in text else from_iso(text)
 
 
-def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
+def encode(poll: Poll, *, same: bool, was: Sequence[str] = ()) -> Iterator[bytes]:
     """Yield the parts of a line, a page at a time, since all pages at once would need as much
-    memory again. `same`: the pages are those of the line before, and are left out.
+    memory again. `same`: the pages are those of the line before, and are left out. `was`: earlier names of the
+    account.
     """
     line = ArchiveLine(
         account=poll.account,
@@ -135,6 +139,7 @@ def encode(poll: Poll, *, same: bool) -> Iterator[bytes]:
         v=VERSION,
         complete=poll.complete,
         same=same,
+        was=list(was),
     )
     if not same:
         # walks read pages concurrently, so they do not come in the order of their numbers

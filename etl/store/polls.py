@@ -16,6 +16,7 @@ from etl.history import days
 from etl.poll import APPLIED, SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources.listing import Reject
 from etl.store import statements
+from etl.store.registry import RegistryReader
 from etl.store.rows import (
     STEP_NAMES,
     Attempt,
@@ -44,6 +45,12 @@ class PollsReader(AccountSubject):
         """Return the folders that polls were ever archived in."""
         kept = self._ask(statements.ARCHIVES).scalar()
         return [Path(folder) for folder in json.loads(kept or "[]")]
+
+    def former_names(self) -> tuple[str, ...]:
+        """Return the names that the account had before, oldest first."""
+        c = tables.account.c
+        name = self._conn.scalar(select(c.name).where(c.account_id == self._account_id))
+        return RegistryReader(self._database, self._conn).former_names(name or "")
 
     def last_poll(self, resource: str) -> LastPoll | None:
         """Return the newest applied poll; its digest only if an equal listing changes nothing."""

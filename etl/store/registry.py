@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from etl import tables
 from etl.errors import SettingsError
-from etl.poll import Instant
+from etl.poll import APPLIED, Instant
 from etl.store.subject import Subject
 from etl.texts import tr
+from etl.units import HOUR_S
 
 _account, _run, _instance = tables.account.c, tables.sync_run.c, tables.instance.c
+_setting = tables.setting.c
+FORMER_NAMES: Final = "former_names"
+"""Setting of the database: the earlier names of each account that was renamed."""
+TURNS: Final = "renamed_by_itself"
+MOST_TURNS: Final = 3
+"""A person may change a name and change it back; more often within an hour it is no person."""
 NAMED: Final = (tables.price_override, tables.allocation_rule)
 """Tables of the user's rules, which name an account in a column `account`."""
 
@@ -50,9 +59,58 @@ class RegistryReader(Subject):
         )
         return [KnownAccount(*row) for row in rows]
 
+    def former_names(self, name: str) -> tuple[str, ...]:
+        """Return the names that an account had before, oldest first."""
+        return tuple(self._renames().get(name, ()))
+
+    def is_former(self, name: str) -> bool:
+        """Tell whether an account that has another name now was called so before."""
+        return any(name in names for names in self._renames().values())
+
+    def same_account(self, listed: Collection[str], named: Collection[str]) -> str | None:
+        """Return the known account that a listing shows under another name; None if there is none.
+
+        It lists most of the instances that the account had when it was last polled. An account that is
+        `named` by the settings goes on by itself.
+        """
+        rows = self._conn.execute(
+            select(_account.name, _instance.instance_uuid)
+            .join_from(tables.account, tables.instance)
+            .where(_instance.gone_at.is_(None), _account.name.not_in(list(named)))
+        )
+        held, shared = Counter[str](), Counter[str]()
+        for name, uuid in rows:
+            held[name] += 1
+            shared[name] += uuid in listed
+        return next((n for n, count in shared.most_common(1) if 2 * count >= held[n] > 0), None)
+
+    def _renames(self) -> dict[str, list[str]]:
+        kept = self._conn.scalar(select(_setting.value).where(_setting.name == FORMER_NAMES))
+        return dict(json.loads(kept or "{}"))
+
 
 class RegistryWriter(RegistryReader):
     """Writer of accounts, in a write transaction."""
+
+    def continue_as(self, old: str, new: str, now: Instant) -> None:
+        """Rename an account whose settings have a new name for it already; of polls under the new name
+        only failures stay, since the next ones bring the rest again. Raises `SettingsError` if both
+        names take turns: two programs poll it.
+        """
+        self._refuse_turns(old, new, now)
+        new_id = self._conn.scalar(select(_account.account_id).where(_account.name == new))
+        if new_id is not None:
+            old_id = select(_account.account_id).where(_account.name == old).scalar_subquery()
+            self._conn.execute(
+                update(tables.sync_run)
+                .where(_run.account_id == new_id, _run.outcome.not_in(APPLIED))
+                .values(account_id=old_id)
+            )
+            # children before parents: rows refer to the account
+            for table in reversed(tables.metadata.sorted_tables):
+                if "account_id" in table.c:
+                    self._conn.execute(delete(table).where(table.c.account_id == new_id))
+        self.rename(old, new, now)
 
     def rename(self, old: str, new: str, now: Instant) -> None:
         """Rename an account, also in every rule that names it. Raises `SettingsError`."""
@@ -73,6 +131,10 @@ class RegistryWriter(RegistryReader):
         )
         # alerts of the old name would stay open for ever: nobody judges it any more
         self._clear_alerts(old, now)
+        renames = self._renames()
+        former = [*renames.pop(old, ()), old]
+        renames[new] = [name for name in former if name != new]
+        self._keep(FORMER_NAMES, renames)
 
     def retire(self, name: str, now: Instant) -> None:
         """Retire an account: watch it no longer. Raises `SettingsError` if there is none of this
@@ -93,6 +155,22 @@ class RegistryWriter(RegistryReader):
         self._conn.execute(
             update(tables.account).where(_account.name == name).values(retired_at=None)
         )
+
+    def _refuse_turns(self, old: str, new: str, now: Instant) -> None:
+        """Note that an account changes its name by itself, and refuse what happens again and again."""
+        kept = self._conn.scalar(select(_setting.value).where(_setting.name == TURNS))
+        pair = sorted((old, new))
+        recent = [t for t in json.loads(kept or "[]") if t[0] > now - HOUR_S]
+        if sum(t[1] == pair for t in recent) >= MOST_TURNS:
+            raise SettingsError(
+                tr("{old} and {new} are one account, polled under both names", old=old, new=new),
+                advice=tr("give it one name in the settings of every program that polls it"),
+            )
+        self._keep(TURNS, [*recent, (now, pair)])
+
+    def _keep(self, name: str, value: object) -> None:
+        self._conn.execute(delete(tables.setting).where(_setting.name == name))
+        self._conn.execute(insert(tables.setting).values(name=name, value=json.dumps(value)))
 
     def _require(self, name: str) -> Sequence[str]:
         names = self._conn.scalars(select(_account.name).order_by(_account.account_id)).all()
