@@ -25,7 +25,10 @@ PLAIN_PATH: Final = tr(
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?(.*)", re.DOTALL)
 _DSN: Final = re.compile(
-    r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*=",
+    r"(?:^|\s)(?:host|hostaddr|port|dbname|user|password|passfile|require_auth|channel_binding|options"
+    r"|connect_timeout|client_encoding|\w*application_name|keepalives\w*|tcp_user_timeout|replication"
+    r"|gss\w+|krbsrvname|ssl\w+|requiressl|requirepeer|m(?:in|ax)_protocol_version|service\w*"
+    r"|target_session_attrs|load_balance_hosts)\s*=",
     re.IGNORECASE,
 )
 _SERVER: Final = re.compile(r"//|[^/]*:[^/]*@|[^/\s]+:\d+(?:/|$)|(?:postgres|postgresql)/")

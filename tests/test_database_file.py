@@ -118,6 +118,25 @@ def test_a_file_that_is_not_the_one_of_before_is_neither_read_nor_written(
     assert opened.path.exists() == (accident not in ("deleted", "moved away", "its folder moved"))
 
 
+def test_a_link_that_leads_nowhere_is_said_and_begins_no_history(
+    run: Command, tmp_path: Path
+) -> None:
+    """What it leads to may be on a disk that is not mounted."""
+    (tmp_path / "link.db").symlink_to("away/x.db")
+    (tmp_path / "away").mkdir()
+    done = run("db", "upgrade", CHENYU_DATABASE_URL=str(tmp_path / "link.db"))
+    assert done.exit_code == 6
+    assert "is a link to away/x.db, where there is no file" in done.stderr
+    assert list((tmp_path / "away").iterdir()) == []
+
+
+def test_a_device_or_a_pipe_is_no_database(run: Command, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.db")
+    for path in ("/dev/null", str(tmp_path / "pipe.db")):
+        done = run("db", "upgrade", CHENYU_DATABASE_URL=path)
+        assert (done.exit_code, "is a device or a pipe" in done.stderr) == (6, True)
+
+
 @pytest.mark.parametrize("accident", ["deleted", "moved away", "replaced", "a link to another"])
 def test_a_command_that_keeps_its_connection_notices_too(
     opened: Sqlite, other: Path, accident: str

@@ -58,6 +58,10 @@ class DatabaseFile:
                 tr("{path} is a folder", path=self.path), advice=tr("name a file in it")
             )
         # not the path: it stays the same when another file is moved to it
+        if not stat.S_ISREG(status.st_mode):
+            raise StoreError(
+                tr("{path} is a device or a pipe", path=self.path), advice=tr("name a file")
+            )
         return status.st_dev, status.st_ino
 
     def refusal(self) -> OSError | None:
@@ -186,6 +190,15 @@ class DatabaseFile:
             )
 
     def _unreachable(self, error: OSError) -> StoreError:
+        if isinstance(error, FileNotFoundError) and self.path.is_symlink():
+            return StoreError(
+                tr(
+                    "{path} is a link to {target}, where there is no file",
+                    path=self.path,
+                    target=os.readlink(self.path),
+                ),
+                advice=tr("mount or restore what it leads to, or name the file itself"),
+            )
         if isinstance(error, FileNotFoundError):
             return StoreError(
                 tr("there is no file at {path} any more", path=self.path), advice=RESTORE
