@@ -25,6 +25,7 @@ from etl.status import is_future, stale, status
 from etl.store import schema
 from etl.texts import tr
 from etl.timing.freshness import FUTURE_ADVICE, limit_s
+from etl.timing.redating import LEAP_SLACK_S
 from etl.units import HOUR_S
 
 if TYPE_CHECKING:
@@ -213,6 +214,25 @@ def _examine_derived(app: App) -> Iterator[Finding]:
         )
 
 
+def _examine_early_sightings(app: App) -> Iterator[Finding]:
+    """Yield a finding for each account whose polls list what was created after their date."""
+    with store.reading(app.database) as known:
+        early = {name: a.early_sightings(app.now()) for name, a in known.accounts().items()}
+    for name, births in early.items():
+        count = sum(created - listed > LEAP_SLACK_S for listed, created in births)
+        if count:
+            yield Finding(
+                "note",
+                tr(
+                    "{name}: {count} instances were listed before they were created: a clock was "
+                    "behind, or the source's create_time is wrong",
+                    name=name,
+                    count=count,
+                ),
+                tr("chenyu-etl db repair-clock --dry-run says which polls that concerns"),
+            )
+
+
 def _examine_rejects(app: App) -> Iterator[Finding]:
     with store.reading(app.database) as known:
         rejected = known.status.rejected(SHOWN_REJECTS)
@@ -280,6 +300,7 @@ def _examine_freshness(app: App) -> Iterator[Finding]:
             yield Finding(
                 "bad", tr("{what}, so that right ones are refused", what=what), FUTURE_ADVICE
             )
+    yield from _examine_early_sightings(app)
     main = {poll.account: poll for poll in polls if poll.resource == INSTANCES.name}
     # of a poll that failed the reason is said anyway
     quiet = {n for n, p in main.items() if p.last_outcome in ("complete", "skipped")}

@@ -1,4 +1,6 @@
-"""Repair a history whose newest polls lie in the future: nothing else would be applied until then."""
+"""Repair a history with polls that a wrong clock dated: in the future, where they keep all right ones
+from being applied, or in the past, before what they list was created.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,14 @@ from etl.archive import Archive
 from etl.dialect import Database
 from etl.history.days import iso
 from etl.history.months import Month
-from etl.poll import Instant
+from etl.poll import SKEW_S, Instant
 from etl.rebuild import rebuild_all
-from etl.resources import RESOURCES
+from etl.resources import INSTANCES, RESOURCES
 from etl.store import Store, Tx, Writing
 from etl.texts import tr
 from etl.timing.freshness import FUTURE_S
-from etl.timing.redating import Redating, in_future, new_dates
+from etl.timing.redating import Redating, before_creation, in_future, new_dates
+from etl.units import HOUR_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def repair(
     *,
     dry_run: bool = False,
 ) -> tuple[list[Repair], list[str]]:
-    """Give polls that lie in the future the dates that they can have had, with all that they wrote,
+    """Give polls that a wrong clock dated the dates that they can have had, with all that they wrote,
     and derive running time and costs again, in one transaction.
 
     Polls in the folders of `archives` follow. Returns the repairs, and remarks on closed months, which stay as they are. With `dry_run`
@@ -104,6 +107,38 @@ class _NothingChanges(Exception):
 
 def _repaired(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
     """Redate an account's polls and the rows that they wrote, resource by resource."""
+    yield from _repaired_future(name, tx, now)
+    yield from _repaired_past(name, tx, now)
+
+
+def _repaired_past(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
+    """Redate polls by a clock that was behind: they list what was created after their date."""
+    births = tx.early_sightings(now)
+    # the rest is asked of an odd history alone: it reads every poll
+    runs = tx.applied_runs(INSTANCES.name) if births else []
+    wrong = before_creation(runs, births, now)
+    if wrong is None:
+        return
+    is_first, is_last = wrong.first == 0, wrong.last + 1 == len(runs)
+    first_id = 0 if is_first else runs[wrong.first].run_id
+    until_id = None if is_last else runs[wrong.last + 1].run_id
+    after = tx.created_by(runs[wrong.first].finished_at, wrong.until)
+    after = max(after, 0 if is_first else runs[wrong.first - 1].started_at)
+    for resource in tx.resources():
+        # a poll of another list may have ended a little after the last of instances
+        ended = runs[wrong.last].finished_at + HOUR_S
+        own = tx.runs_between(resource, first_id, until_id, min(ended, wrong.until))
+        # the first right poll may have begun a little later than it says
+        latest = wrong.until if is_last else wrong.until + SKEW_S
+        dates = new_dates(own, after=after, now=latest, offset_s=0.0)
+        redating = Redating(dates, wrong.until, wrong.until)
+        yield Repair(
+            name, resource, redating, tx.redate(resource, redating) if dates else Counter()
+        )
+
+
+def _repaired_future(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
+    """Redate polls that lie in the future."""
     # what right polls say of the source's clock: those in the future may be wrong in that too
     offset_s = tx.offset_until_s(now + floor(FUTURE_S))
     source_now = floor(now + offset_s)
@@ -119,6 +154,8 @@ def _repaired(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
 def _with_archives(repaired: Repair, folders: Sequence[Path], *, dry_run: bool) -> Repair:
     """Date archived polls anew too, before the commit, so that a repair that is killed in between can be repeated."""
     resource, archived = RESOURCES.get(repaired.resource), 0
+    if repaired.redating.until is not None:
+        return repaired  # they are older than all that waits there, so nothing is kept out by them
     for folder in folders if resource is not None else ():
         assert resource is not None
         archive = Archive(folder, repaired.account, resource)

@@ -14,16 +14,20 @@ from etl import store
 from etl.apply import apply, digest_seed
 from etl.archive import Archive
 from etl.errors import AlreadyPolled, Changed, ClockUnsure
+from etl.history.days import iso
 from etl.history.windows import Matching
 from etl.poll import ClockMemory, LastPoll, Poll
 from etl.replay import catch_up
 from etl.resources import Resource
 from etl.source.answers import ADVICE_CHANGED
+from etl.source.instants import ADVICE
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
+from etl.source.wholeness import is_created_later
 from etl.store import Reader, Store, SyncRun
 from etl.texts import tr
 from etl.timing.clock import ClockSteps, SteadyOffset
+from etl.timing.freshness import FUTURE_S
 from etl.units import DAY_S
 
 WHOLE_EVERY_S: Final = DAY_S
@@ -214,6 +218,7 @@ def _poll(job: Job, known: _BeforePoll) -> Poll:
             advice=tr("the next poll tries again"),
         )
     poll = walker.poll(job.account, reading, known.memory)
+    _refuse_if_behind(job.resource, poll)
     if poll.clock_offset_s is not None:
         job.steady.learn(poll.clock_offset_s, job.clock(), job.monotonic())
     return poll
@@ -231,6 +236,24 @@ def _refuse_unknown_form(resource: Resource[Any], poll: Poll) -> None:
             tr("none of the records can be read: {reason}", reason=rejects[0].reason),
             advice=ADVICE_CHANGED,
             path="$.data",
+        )
+
+
+def _refuse_if_behind(resource: Resource[Any], poll: Poll) -> None:
+    """Raise `ClockUnsure` if no answer had a date, and by the local clock most of the list is not made
+    yet.
+    """
+    if poll.clock_offset_s is not None or poll.unchanged or resource.births is None:
+        return
+    if is_created_later(resource, poll.walks[-1], poll.finished_at + FUTURE_S):
+        raise ClockUnsure(
+            tr(
+                "by this machine's clock it is {now}, and most of what the source lists was created "
+                "later",
+                now=iso(poll.finished_at),
+            ),
+            advice=ADVICE,
+            at=poll.started_at,
         )
 
 

@@ -189,6 +189,16 @@ def test_a_first_poll_by_a_clock_that_is_months_behind_changes_nothing(lab: Live
     ) == [(0,)]
 
 
+def test_without_dates_a_list_that_is_not_made_yet_says_that_the_clock_is_behind(
+    lab: Live,
+) -> None:
+    lab.off_s = -60 * DAY_S
+    assert isinstance(lab.polls_badly(Behaviour(no_date=True)).error, ClockUnsure)
+    assert (kinds(lab), lab.count("instance")) == (["clock"], 0)
+    lab.off_s = 0
+    assert lab.polls_badly(Behaviour(no_date=True)).exit_code == 0
+
+
 def test_a_date_that_is_hours_ahead_for_one_poll_costs_that_poll(lab: Live) -> None:
     lab.polls()
     result = lab.polls_badly(Behaviour(clock_off_s=20 * HOUR_S))

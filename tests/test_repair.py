@@ -206,6 +206,51 @@ def test_the_archive_follows(
     assert replay(fresh_database(), files).applied == 4
 
 
+def behind(poll: Poll, days: int) -> Poll:
+    """The same poll by a local clock that was behind, without a `Date`."""
+    return dated(poll, -days * DAY_S, by_source=False)
+
+
+def test_polls_before_the_creation_of_what_they_list_are_dated_anew(database: Database) -> None:
+    """The machine had no battery clock and began to poll before it asked for the time."""
+    apply(database, *(behind(poll, 60) for poll in POLLS), *LATER)
+    assert usage(database)[0][1] < iso(T0 - 59 * DAY_S), "sixty days were invented"
+    made, _ = repair(database, T0 + HOUR_S, dry_run=True)
+    assert [r.resource for r in made] == ["balance", "bills", "gpu_prices", "instances"]
+    assert len(repaired(database, T0 + HOUR_S)) == 4
+    assert all(from_iso(row["started_at"]) >= T0 - 2 * HOUR_S for row in runs(database))
+    assert [row["outcome"] for row in runs(database)][:5] == ["partial"] * 5
+    for _, began, ended_min, _, ended_max in usage(database):
+        assert from_iso(began) >= T0 - 2 * HOUR_S
+        assert ended_min is None or ended_min <= ended_max
+    first = usage(database)[0]
+    assert first[2] <= iso(T0 + 240) <= first[4], "the bounds hold the stop"
+    assert repaired(database, T0 + HOUR_S) == []
+    apply(database, listing(T0 + HOUR_S + 60, instance(2, T0 + 300), instance(uuid="C")))
+
+
+def test_polls_by_a_clock_that_was_behind_after_an_outage_are_dated_anew(
+    database: Database,
+) -> None:
+    """What was right before the outage stays as it is."""
+    fresh = instance(uuid="N", start=T0 + 30 * DAY_S) | {"create_time": T0 + 30 * DAY_S - 60}
+    apply(database, *POLLS)
+    before = runs(database)
+    wrong = [listing(T0 + 30 * DAY_S + s, instance(), fresh) for s in (0, 120)]
+    apply(database, *(behind(poll, 20) for poll in wrong))
+    apply(database, listing(T0 + 30 * DAY_S + 240, instance(), fresh))
+    repaired(database, T0 + 31 * DAY_S)
+    assert runs(database)[: len(before)] == before
+    starts = [from_iso(row["started_at"]) for row in runs(database)][len(before) :]
+    assert all(start >= T0 + 30 * DAY_S - 60 for start in starts)
+
+
+def test_a_source_that_writes_local_time_is_no_clock_that_was_behind(database: Database) -> None:
+    odd = instance(uuid="O") | {"create_time": T0 + 8 * HOUR_S, "start_time": T0 + 8 * HOUR_S}
+    apply(database, *(listing(T0 + s, odd) for s in range(0, 10 * HOUR_S, 1_200)))
+    assert repair(database, T0 + 11 * HOUR_S) == ([], [])
+
+
 HISTORIES = (
     st.lists(st.integers(40, 900), min_size=4, max_size=9),
     st.lists(st.integers(1, 4_000), max_size=6),

@@ -63,7 +63,7 @@ def list_accounts(context: Context, as_json: bool) -> None:
 def rename(context: Context, old: str, new: str) -> None:
     """Give account OLD the name NEW: its history, prices, rules and budgets go on under it.
 
-    Do this before NEW is synced, and rename it in the config file. Archived polls keep the old name.
+    Rename it in the config file, too. Renamed there alone it goes on as well, from its next sync on.
     """
     from etl import store
     from etl.settings import refuse_odd_name

@@ -57,12 +57,13 @@ def backup(context: Context, file: Path) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def repair_clock(context: Context, dry_run: bool, yes: bool) -> None:
-    """Give polls that are dated in the future the dates that they can have had.
+    """Give polls that a wrong clock dated the dates that they can have had.
 
-    Polls made while a clock was ahead keep all right ones from being applied. What they saw stays:
-    it is dated by this machine's clock as it was then, or, if that cannot be known, between the polls
-    before and after. Closed months stay as they are. Archived polls (setting archive) follow; the
-    files as they were are kept beside, with the suffix .future.
+    Polls made while a clock was ahead keep all right ones from being applied; polls made while it was
+    behind list what was created after their date. What they saw stays: it is dated by this machine's
+    clock as it was then, or, if that cannot be known, between the polls before and after. Closed months
+    stay as they are. Archived polls in the future (setting archive) follow; the files as they were are
+    kept beside, with the suffix .future.
 
     It goes by this machine's clock: see that it is right first (NTP).
     """
@@ -77,7 +78,7 @@ def repair_clock(context: Context, dry_run: bool, yes: bool) -> None:
     print_lines(line for planned in repairs for line in planned.lines())
     warn(remarks)
     if not repairs:
-        say(tr("no poll lies in the future: nothing to repair"))
+        say(tr("no poll is dated wrongly, as far as can be known: nothing to repair"))
     elif not dry_run:
         if not yes:
             click.confirm("Write that?", abort=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -143,6 +144,17 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
         dicts = (record for record in records if isinstance(record, dict))
         births = [(r.get(identity), r.get(created)) for r in dicts]
     return {name for name, at in births if is_identity(name) and _is_before(at, before)}
+
+
+def is_created_later(resource: Resource[Any], pages: Iterable[Page], instant: float) -> bool:
+    """Tell whether most of what is listed was created after an instant, which cannot be: a clock is
+    behind. A single record may be wrong itself.
+    """
+    listed, later = 0, 0
+    for page in pages:
+        listed += len(resource.open(page.body).identities)
+        later += len(older(resource, page, math.inf)) - len(older(resource, page, instant))
+    return 2 * later > listed
 
 
 Collected = tuple[tuple[tuple[str, object], ...], ...]

@@ -10,7 +10,7 @@ from sqlalchemy import Table, func, or_, select, update
 
 from etl import tables
 from etl.history.days import iso
-from etl.poll import Instant
+from etl.poll import APPLIED, Instant
 from etl.store.polls import PollsReader
 from etl.store.resource_tables import RESOURCE_TABLES
 from etl.store.rows import STEP_NAMES
@@ -42,13 +42,7 @@ class DatesWriter(PollsReader):
 
     def dated_after(self, resource: str, instant: Instant) -> list[DatedRun]:
         """Return the attempts that ended after an instant, in the order in which they were made."""
-        chosen = select(*(_run[name] for name in DatedRun._fields[1:]), _run.sync_run_id)
-        rows = self._conn.execute(
-            chosen.where(
-                self._mine(), _run.resource == resource, _run.finished_at > instant
-            ).order_by(_run.sync_run_id)
-        )
-        return [DatedRun(run_id, *row) for *row, run_id in rows]
+        return self._dated_runs(resource, _run.finished_at > instant)
 
     def right_before(self, resource: str, run_id: int, now: Instant) -> Instant:
         """Return a moment before which an attempt was surely not made: the start of the newest right
@@ -63,6 +57,28 @@ class DatesWriter(PollsReader):
         # creation is the source's own instant, so our clock cannot have made it wrong
         return own or self._conn.scalar(newest) or self._conn.scalar(created) or now - DAY_S
 
+    def created_by(self, listed_by: Instant, now: Instant) -> Instant:
+        """Return the newest creation of what was listed by a moment, 0 if none is known."""
+        h = tables.instance_history.c
+        asked = select(func.max(h.create_time)).where(
+            *(h.account_id == self._account_id, h.first_seen_at <= listed_by),
+            h.create_time <= now,
+        )
+        return self._conn.scalar(asked) or 0
+
+    def applied_runs(self, resource: str) -> list[DatedRun]:
+        """Return all applied polls in the order in which they were made."""
+        return self._dated_runs(resource, _run.outcome.in_(APPLIED))
+
+    def runs_between(
+        self, resource: str, first_id: int, until_id: int | None, until: Instant
+    ) -> list[DatedRun]:
+        """Return the attempts from one row up to another that ended before an instant."""
+        conditions = [_run.sync_run_id >= first_id, _run.finished_at < until]
+        if until_id is not None:
+            conditions.append(_run.sync_run_id < until_id)
+        return self._dated_runs(resource, *conditions)
+
     def redate(self, resource: str, redating: Redating) -> Counter[str]:
         """Write new dates; return how many rows of each table changed."""
         for date in redating.dates:
@@ -73,6 +89,11 @@ class DatesWriter(PollsReader):
             changed[table.name] += self._redate_table(table, resource, redating)
         # without the tables in which nothing changed
         return +changed
+
+    def _dated_runs(self, resource: str, *conditions: Any) -> list[DatedRun]:
+        chosen = select(_run.sync_run_id, *(_run[name] for name in DatedRun._fields[1:]))
+        asked = chosen.where(self._mine(), _run.resource == resource, *conditions)
+        return [DatedRun(*row) for row in self._conn.execute(asked.order_by(_run.sync_run_id))]
 
     def _mine(self) -> Any:
         return _run.account_id == self._account_id

@@ -146,6 +146,17 @@ class PollsReader(AccountSubject):
             )
         return last
 
+    def early_sightings(self, now: Instant) -> list[tuple[Instant, Instant]]:
+        """Return when instances were first listed and when they were created, for those that were listed
+        before.
+        """
+        h = tables.instance_history.c
+        asked = select(h.first_seen_at, h.create_time).where(
+            *(h.account_id == self._account_id, h.create_time > h.first_seen_at),
+            h.create_time <= now,
+        )
+        return [(row.first_seen_at, row.create_time) for row in self._conn.execute(asked)]
+
     def _poll_starts(self, resource: str) -> PollStarts:
         # of complete polls the newest will do: only a partial one can begin a version after it
         # before the first complete poll everything is newer than 0

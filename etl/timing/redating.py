@@ -1,4 +1,5 @@
-"""Find dates for polls that were dated in the future, by the order in which they were made. Pure.
+"""Find dates for polls that were dated in the future, or before what they list was created, by the
+order in which they were made. Pure.
 
 The content of such a poll is true, only its instants are not. If it measured the source's clock, and the
 clock of this machine was right, its time is known to the second. Else it was made after the attempt
@@ -8,13 +9,17 @@ before it and before the one after it, and no more is known.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from etl.poll import APPLIED, Instant
 from etl.timing.freshness import FUTURE_S
+from etl.units import HOUR_S
+
+LEAP_SLACK_S: Final = 60
+"""By so much clocks of a source and of this machine may differ without being wrong."""
 
 
 class DatedRun(NamedTuple):
@@ -44,6 +49,39 @@ class NewDate(NamedTuple):
 def in_future(runs: Sequence[DatedRun], now: Instant) -> list[DatedRun]:
     """Return the attempts that ended after `now`, by the source's clock, and cannot have."""
     return [run for run in runs if run.finished_at > now + FUTURE_S]
+
+
+class Misdated(NamedTuple):
+    """Polls whose date lies before the creation of what they list: those from `first` to `last` in the
+    order of their making. The next one, made at `until`, is right.
+    """
+
+    first: int
+    last: int
+    until: Instant
+
+
+def before_creation(
+    runs: Sequence[DatedRun], births: Sequence[tuple[Instant, Instant]], now: Instant
+) -> Misdated | None:
+    """Return the applied polls that a clock dated into the past, None if nothing proves it.
+
+    `births` are pairs: when an instance was first listed, and when it was created, which is later. If
+    the clock was behind by so much, the dates leap by as much or more when it is right again. Without
+    that leap it is the creation that is wrong, as from a source that writes local time.
+    """
+    ends = [run.finished_at for run in runs]
+    for listed_at, created_at in births:
+        behind_s = created_at - listed_at - LEAP_SLACK_S
+        first = last = bisect_left(ends, listed_at)
+        while behind_s > 0 and last < len(runs) and ends[last] < created_at:
+            until = runs[last + 1].started_at if last + 1 < len(runs) else now
+            if until - ends[last] >= behind_s and until >= created_at - LEAP_SLACK_S:
+                # right after its beginning a history has one clock, whatever its first polls list
+                is_early = runs[first].started_at - runs[0].started_at <= HOUR_S
+                return Misdated(0 if is_early else first, last, until)
+            last += 1
+    return None
 
 
 def new_dates(
@@ -94,11 +132,13 @@ def _with_ends(dates: Sequence[NewDate], now: Instant) -> Iterator[NewDate]:
 @dataclass(frozen=True, slots=True)
 class Redating:
     """New dates of the attempts of one account and resource, and of all that the applied ones
-    wrote. `now` is on the source's clock.
+    wrote. `now` is on the source's clock; `until`, for dates in the past, is the first moment that is
+    right again.
     """
 
     dates: Sequence[NewDate]
     now: Instant
+    until: Instant | None = None
 
     @property
     def latest(self) -> Instant:
@@ -119,7 +159,7 @@ class Redating:
         applied = self.applied
         starts = [date.run.started_at for date in applied]
         # an instant of the past is of another poll, unless it is the start of one of these
-        if instant not in starts and instant <= self.now + FUTURE_S:
+        if instant not in starts and not self._is_wrong(instant):
             return instant
         at = max(0, bisect_right(starts, instant) - 1)
         return applied[at].started_at if applied else instant
@@ -127,7 +167,7 @@ class Redating:
     def end(self, instant: Instant) -> Instant:
         """Return the new value of the end of a poll, or of a moment right after it."""
         applied = self.applied
-        if instant <= self.now + FUTURE_S or not applied:
+        if not self._is_wrong(instant) or not applied:
             return instant
         at = max(0, bisect_right([date.run.finished_at for date in applied], instant) - 1)
         # versions that begin in one second are kept a second apart:
@@ -135,6 +175,11 @@ class Redating:
         later = max(0, instant - applied[at].run.finished_at)
         room = applied[at + 1].finished_at - 1 if at + 1 < len(applied) else math.inf
         return int(min(applied[at].finished_at + later, room))
+
+    def _is_wrong(self, instant: Instant) -> bool:
+        if self.until is None:
+            return instant > self.now + FUTURE_S
+        return self.earliest < instant < self.until
 
     def archived(self, started_at: Instant) -> NewDate | None:
         """Return the new date of the archived poll that began at a moment."""
