@@ -28,29 +28,6 @@ def flat(sql: str) -> str:
     return re.sub(r"\s+", " ", sql)
 
 
-def without_alias(sql: str) -> list[str]:
-    """The subqueries of a FROM or JOIN that have no name."""
-    text = flat(re.sub(r"--[^\n]*", "", sql))
-    found = []
-    for match in re.finditer(r"\b(?:FROM|JOIN) \((?=\s*(?:SELECT|WITH|VALUES)\b)", text):
-        depth, at = 1, match.end()
-        while depth:
-            depth += {"(": 1, ")": -1}.get(text[at], 0)
-            at += 1
-        after = re.match(r"\s*(?:AS )?(\w*)", text[at:])
-        if after is None or after[1].upper() in ("", "WHERE", "GROUP", "ORDER", "JOIN", "UNION"):
-            found.append(text[match.start() : at])
-    return found
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_each_subquery_has_a_name(path: Path) -> None:
-    """Postgres before 16 refuses one without, and the server of the tests is newer."""
-    database = open_database("postgresql://u@h/d")
-    assert without_alias("SELECT 1 FROM (SELECT 2) WHERE 1 = 1")
-    assert without_alias(database.render(path.read_text(encoding="utf-8"))) == []
-
-
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
