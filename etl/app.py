@@ -68,14 +68,22 @@ class App:
         """Bring the database up to date, after creating it if there is none: its schema, and all
         rows derived by the rules of another version.
         """
-        url = self.settings.database_url
-        # a folder is made in the default place alone: elsewhere its lack means a mistyped path
-        self.database.create(with_folder=url in settings_module.default_urls(self.environ))
+        self.database.create(with_folder=self._is_default_place())
         today = datetime.fromtimestamp(self.clock(), UTC).date()
         # the calendar needs a day to reach: this is one of the few places where the clock enters
         change = schema.upgrade(self.database, self.settings.timezone, today)
         is_renewed = rebuild.renew(self.database)
         return max(change, schema.Upgrade.UPGRADED) if is_renewed else change
+
+    def try_preparing(self) -> None:
+        """Try to make a database that is not there yet, and leave none. Raises `StoreError` if
+        `prepare` would be refused.
+        """
+        schema.try_creating(self.database, with_folder=self._is_default_place())
+
+    def _is_default_place(self) -> bool:
+        # a folder is made in the default place alone: elsewhere its lack means a mistyped path
+        return self.settings.database_url in settings_module.default_urls(self.environ)
 
     def require_file(self) -> None:
         """Raise `SettingsError` if there is no database, of whichever revision."""

@@ -140,6 +140,8 @@ def _examine_database(app: App) -> Iterator[Finding]:
     try:
         yield from _examine_other_database(app)
         if not app.database.exists() or schema.is_empty(app.database):
+            # first: a sync that would be refused is no advice
+            app.try_preparing()
             yield Finding(
                 "note",
                 tr("there is no database yet at {location}", location=app.database.location),
@@ -153,8 +155,9 @@ def _examine_database(app: App) -> Iterator[Finding]:
         for account in app.settings.accounts:
             yield from _examine_lock(app, account.name)
     except EtlError as error:
-        # all that follows would only fail in the same way
-        yield _refusal(error)
+        # all that follows would only fail in the same way; a server knows its own users alone
+        has_file = bool(app.database.files)
+        yield _refusal(error) if has_file else Finding("bad", error.message, error.advice)
         return
     yield from _examine_derived(app)
     yield from _examine_freshness(app)

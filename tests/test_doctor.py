@@ -17,6 +17,7 @@ from etl.dialect import Database
 from etl.simcloud import ANY, Fail, Server, Story
 from etl.tables.alerts import alert
 from tests.commands import KEY, Command, cloud, filled, home, path, run, server
+from tests.conftest import made_on
 from tests.support import apply, poll_of, poll_story, rows
 
 __all__ = ["cloud", "filled", "home", "path", "run", "server"]
@@ -273,6 +274,39 @@ def test_a_database_that_nobody_synced_to_is_not_bad(
     (note,) = of(json.loads(result.stdout), "note")
     assert "no database yet" in note
     assert "chenyu-etl sync" in note
+
+
+def test_a_server_on_which_a_sync_may_make_nothing_is_bad(
+    server: Server, run: Command, postgres_url: str
+) -> None:
+    with made_on(postgres_url, "template0") as make:
+        url = make()
+        name = url.partition("?")[0].rpartition("/")[2]
+        with psycopg.connect(
+            postgres_url.replace("+psycopg", "").replace("/postgres?", f"/{name}?"), autocommit=True
+        ) as conn:
+            conn.execute("DROP SCHEMA public CASCADE")
+            conn.execute("CREATE SCHEMA public")  # the owner of the database has no right to it
+            conn.execute("GRANT USAGE ON SCHEMA public TO PUBLIC")
+        result = run("doctor", "--json", CHENYU_DATABASE_URL=url)
+        lost = run("doctor", "--json", CHENYU_DATABASE_URL=f"{url}&options=-csearch_path%3Dnone")
+    assert result.exit_code == lost.exit_code == 1
+    (finding,) = of(json.loads(result.stdout), "bad")
+    assert "GRANT USAGE, CREATE ON SCHEMA public TO" in finding
+    assert "as user" not in finding
+    assert "chenyu-etl sync" not in result.stdout + lost.stdout
+    assert "CREATE SCHEMA" in lost.stdout
+
+
+def test_a_file_that_a_sync_could_not_make_is_bad(
+    server: Server, run: Command, tmp_path: Path
+) -> None:
+    result = run("doctor", "--json", CHENYU_DATABASE_URL=str(tmp_path / "none" / "x.db"))
+    assert result.exit_code == 1
+    (finding,) = of(json.loads(result.stdout), "bad")
+    assert "make its folder" in finding
+    assert "chenyu-etl sync" not in result.stdout
+    assert not (tmp_path / "none").exists()
 
 
 def test_what_a_sync_may_not_do_is_tried_and_said(

@@ -480,6 +480,20 @@ def test_a_connection_that_is_refused_is_answered_with_what_to_do(sign: str, adv
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        "permission denied for schema chenyu",
+        "keine Berechtigung für Schema chenyu",
+        "对模式 chenyu 权限不够",
+    ],
+)
+def test_the_grant_names_the_schema_that_was_refused(words: str) -> None:
+    foreign = psycopg.errors.lookup("42501")(words)
+    error = Postgres("postgresql://u@h/d").error(DBAPIError("SELECT 1", None, foreign))
+    assert "GRANT USAGE, CREATE ON SCHEMA chenyu TO u" in str(error.advice)
+
+
+@pytest.mark.parametrize(
     ("state", "kind", "advice"),
     [
         ("25006", StoreError, "primary"),

@@ -45,6 +45,9 @@ class Database(Protocol):
         there is a file already, or if a server holds the data.
         """
 
+    def try_creating(self, *, with_folder: bool = False) -> None:
+        """Raise `StoreError` if `create` would be refused, and create nothing."""
+
     def verify(self) -> None:
         """Raise `StoreError` if the file is gone, or is another database than this process opened."""
 

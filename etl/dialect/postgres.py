@@ -52,6 +52,9 @@ class Postgres:
     def create(self, *, with_folder: bool = False) -> bool:
         return False
 
+    def try_creating(self, *, with_folder: bool = False) -> None:
+        """Do nothing: a server's database is made by its owner."""
+
     def verify(self) -> None:
         """Do nothing: the server itself reports a database that is not there."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import psycopg
@@ -16,6 +17,8 @@ CHECK: Final = tr("check that Postgres runs and that CHENYU_DATABASE_URL is righ
 _HUNG_UP: Final = (psycopg.OperationalError, psycopg.InterfaceError)
 _AWAY: Final = ("08", "57P", "53300")
 """connection_exception, operator_intervention (it starts, it stops), too_many_connections."""
+_SCHEMA: Final = re.compile(r"(?:schema|模式)\W*([\w$]+)", re.IGNORECASE)
+"""The schema in "permission denied for schema x", as servers say it in English, German and Chinese."""
 _BUSY: Final = frozenset({"55P03", "40P01", "40001"})
 """lock_not_available (by lock_timeout), deadlock_detected, serialization_failure."""
 _CREDENTIALS: Final = tr(
@@ -47,6 +50,7 @@ _BY_STATE: Final = {
     "22021": tr("the database cannot hold this text: make one with ENCODING 'UTF8'"),
     "22P05": tr("the database cannot hold this text: make one with ENCODING 'UTF8'"),
 }
+_HOST: Final = tr("correct the host in CHENYU_DATABASE_URL")
 _BY_TEXT: Final = (
     ("password authentication failed", _CREDENTIALS),
     ("no password supplied", _CREDENTIALS),
@@ -63,7 +67,8 @@ _BY_TEXT: Final = (
     ),
     ("too many c", _CROWDED),
     ("connection slots", _CROWDED),
-    ("could not translate host name", "correct the host in CHENYU_DATABASE_URL"),
+    ("could not translate host name", _HOST),
+    ("failed to resolve host", _HOST),
 )
 """libpq keeps the SQLSTATE of a refused connection to itself. The first text that occurs is taken; a server
 that speaks another language gets the general advice."""
@@ -92,7 +97,11 @@ def _advice(state: str, text: str, server: SessionFactory) -> str | None:
     if state == "42501":  # insufficient_privilege
         return _grant(text, server)
     if state == "3F000":  # invalid_schema_name: search_path leads nowhere
-        return tr("as its owner: CREATE SCHEMA … AUTHORIZATION {user}", user=server.user or "USER")
+        return tr(
+            "as the owner of the database: CREATE SCHEMA … AUTHORIZATION {user}; or if the schema of "
+            "the search_path is there, GRANT USAGE, CREATE ON SCHEMA … TO {user}",
+            user=server.user or "USER",
+        )
     # the code of a refused connection, though it is the role that is missing
     if state == "28000" and "does not exist" in text:
         return _CREDENTIALS
@@ -107,8 +116,10 @@ def _advice(state: str, text: str, server: SessionFactory) -> str | None:
 
 def _grant(text: str, server: SessionFactory) -> str:
     who = server.user or "USER"
-    if "schema" in text:
+    if schema := _SCHEMA.search(text):
         return tr(
-            "as the owner of the database: GRANT USAGE, CREATE ON SCHEMA public TO {who}", who=who
+            "as the owner of the database: GRANT USAGE, CREATE ON SCHEMA {schema} TO {who}",
+            schema=schema[1],
+            who=who,
         )
     return tr("use the user that owns the tables, or let it: GRANT … TO {who}", who=who)

@@ -80,6 +80,9 @@ class Sqlite:
     def create(self, *, with_folder: bool = False) -> bool:
         return self._file.create(with_folder=with_folder)
 
+    def try_creating(self, *, with_folder: bool = False) -> None:
+        self._file.try_creating(with_folder=with_folder)
+
     def verify(self) -> None:
         with self.engine.connect():
             pass

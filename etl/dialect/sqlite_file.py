@@ -88,18 +88,18 @@ class DatabaseFile:
         except FileExistsError:
             return False
         except OSError as error:
-            raise StoreError(
-                tr("{path} cannot be created: {strerror}", path=self.path, strerror=error.strerror),
-                advice=(
-                    tr(
-                        "correct the path (CHENYU_DATABASE_URL or option --database), or make its "
-                        "folder"
-                    )
-                    if isinstance(error, FileNotFoundError | NotADirectoryError)
-                    else advice_on(error)
-                ),
-            ) from error
+            raise self._uncreatable(error) from error
         return True
+
+    def try_creating(self, *, with_folder: bool) -> None:
+        """Raise `StoreError` if `create` would be refused."""
+        folder = self.path.parent
+        try:
+            while with_folder and not folder.exists():
+                folder = folder.parent
+            try_folder(folder)
+        except OSError as error:
+            raise self._uncreatable(error) from error
 
     def connect(self, **options: Any) -> sqlite3.Connection:
         """Open the file, and never create it. Raises `StoreError` if it is not the database that
@@ -188,6 +188,19 @@ class DatabaseFile:
             raise StoreError(
                 tr("{path} is another database than before", path=self.path), advice=RESTORE
             )
+
+    def _uncreatable(self, error: OSError) -> StoreError:
+        return StoreError(
+            tr("{path} cannot be created: {strerror}", path=self.path, strerror=error.strerror),
+            advice=(
+                tr(
+                    "correct the path (CHENYU_DATABASE_URL or option --database), or make its "
+                    "folder"
+                )
+                if isinstance(error, FileNotFoundError | NotADirectoryError)
+                else advice_on(error)
+            ),
+        )
 
     def _unreachable(self, error: OSError) -> StoreError:
         if isinstance(error, FileNotFoundError) and self.path.is_symlink():

@@ -25,6 +25,8 @@ BASE: Final = "base"
 """The revision of a database without tables."""
 EARLIER: Final = "earlier"
 """What stands for the revision of a database that is yet to be taken over, see `etl.store.earlier`."""
+TRIAL: Final = "chenyu_etl_trial"
+"""Name of a table that is never there: it is rolled back as soon as it is made."""
 DEMO_MARK: Final = "simulated"
 """Name of the setting that makes a database a demo's."""
 
@@ -90,6 +92,21 @@ def is_empty(database: Database) -> bool:
     """
     with translated(database), database.reading() as conn:
         return _usable_revision(conn) is None
+
+
+def try_creating(database: Database, *, with_folder: bool) -> None:
+    """Try to make the tables of an empty database, and leave none. Raises `StoreError` if an upgrade
+    would be refused.
+    """
+    with translated(database):
+        if not database.exists():
+            database.try_creating(with_folder=with_folder)
+            return
+        with database.writing() as conn:
+            trial = conn.begin_nested()
+            # asked of the server by doing it: rights, search_path and limits all have a say
+            conn.execute(text(f"CREATE TABLE {TRIAL} (number INTEGER)"))
+            trial.rollback()
 
 
 def require(conn: Connection) -> None:
