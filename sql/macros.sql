@@ -228,6 +228,30 @@ MACRO unseen_in_period() AS (
     WHERE in_period(day) AND started_s < asked_ends_s() AND account_chosen(account)
 );
 
+-- Rows: usage of the period with its cost and who pays, up to now. It reads `unseen`, which the query has made
+-- of `unseen_in_period`. By payer, bounds are corrected for what a change of payer leaves open.
+MACRO cost_of_period(is_by_payer) AS (
+    SELECT
+        account, day, instance_uuid, title, project, owner, cost_centre, kind, gpu_uuid, gpu_name,
+        charging_type, image_uuid, settled, used_s, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
+        cost_min_microcny, cost_max_microcny, list_cost_microcny
+    FROM _cost_line
+    WHERE in_period(day) AND account_chosen(account)
+    UNION ALL
+    SELECT
+        account, day, instance_uuid, title, project, owner, cost_centre, kind, gpu_uuid, gpu_name,
+        charging_type, image_uuid, settled, used_s, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
+        cost_min_microcny, cost_max_microcny, list_cost_microcny
+    FROM _cost_unseen(unseen AS _usage_unseen_part) c
+    UNION ALL
+    SELECT
+        account, day, instance_uuid, title, project, owner, cost_centre, kind, NULL, NULL,
+        NULL, NULL, 'estimated', 0, 0, 0, 0, cost_microcny,
+        cost_min_microcny, cost_max_microcny, 0
+    FROM _cost_doubt
+    WHERE in_period(day) AND account_chosen(account) AND is_by_payer
+);
+
 -- Whether a poll shows all instances of its account: what counts as observing them.
 MACRO is_whole_poll(r) AS r.resource = 'instances' AND r.outcome = 'complete';
 

@@ -14,6 +14,7 @@ from tests.alerting import (
     HOUR,
     MINUTE,
     NOON,
+    TEAM,
     Post,
     alerts_of,
     at,
@@ -43,6 +44,26 @@ def test_a_digest_goes_out_once_at_its_time(database: Database, cloud: Story) ->
     )
     assert "\n观测止于 01-06 12:01 UTC+8，期间内有 24.0 小时未观测\n" in post.took[0][1].text
     assert "周报 2025-12-31 – 2026-01-06" in post.took[0][1].text
+
+
+def test_a_digest_is_sent_at_its_time_in_quiet_hours_too(database: Database, cloud: Story) -> None:
+    post = Post()
+    said = settings(daily_digest="09:00", quiet="23:00-10:00", off=["long_run", "sync_stale"])
+    for text in ("2026-01-07 09:00", "2026-01-07 10:00"):
+        alerts_of(database, post, said).tick(at(text))
+    assert [message.keys for _, message in post.took] == [("digest:day:2026-01-06",)]
+    assert "日报 2026-01-06" in post.took[0][1].text
+
+
+def test_a_channel_that_is_added_after_a_digest_gets_no_empty_one(
+    database: Database, cloud: Story
+) -> None:
+    post = Post()
+    more = {"daily_digest": "09:00", "off": ["long_run", "sync_stale"]}
+    alerts_of(database, post, settings(**more)).tick(at("2026-01-07 09:00"))
+    both = settings({"team": TEAM, "new": TEAM}, **more)
+    alerts_of(database, post, both).tick(at("2026-01-07 09:01"))
+    assert [name for name, _ in post.took] == ["team"]
 
 
 def test_a_digest_that_is_hours_late_is_left_out(database: Database, cloud: Story) -> None:

@@ -138,6 +138,7 @@ def test_quiet_hours_within_a_day() -> None:
         ({"rules": ["balance"]}, ["cash"]),
         ({"severity": "urgent"}, ["cash", "key"]),
         ({"owners": ["李雷"]}, ["long"]),
+        ({"projects": ["vision"]}, []),
         ({"accounts": ["other"]}, []),
         ({"accounts": ["lab"]}, ["cash", "key", "code", "long", "stop"]),
     ],

@@ -11,13 +11,14 @@ import pytest
 
 from etl.alerts.cause import Cause
 from etl.alerts.machines import Machine, Running
+from etl.alerts.periods import Period
 from etl.alerts.polling import Polling
 from etl.alerts.rules import RULES, rule
 from etl.alerts.rules.balance import Purse
 from etl.alerts.rules.budget import Spending
 from etl.alerts.rules.card_expiry import ExpiringCard
 from etl.alerts.rules.cost_day import DayCost
-from etl.alerts.rules.digest import DueDigest, Period
+from etl.alerts.rules.digest import DueDigest
 from etl.alerts.rules.image_failed import FailedImage
 from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
@@ -33,7 +34,7 @@ FRIDAY = at("2026-11-27 12:00")
 EVENING = at("2026-11-24 21:30")
 MACHINE = Machine("lab", "u1", "train", "李雷", "RTX 4090", 2)
 PEOPLE = {"李雷": {"stops": True}}
-NIGHT = {"balance", "long_run", "roll_call", "key_refused"}
+NIGHT = {"balance", "long_run", "roll_call", "key_refused", "digest"}
 """What quiet hours never hold back; a digest comes at the time that was asked for."""
 
 

@@ -63,9 +63,9 @@ def test_a_rule_is_named_as_its_file() -> None:
     assert [rule(name).name for name in RULES] == list(RULES)
 
 
-def test_quiet_hours_never_hold_back_balance_forgotten_machines_and_refused_keys() -> None:
+def test_quiet_hours_never_hold_back_what_cannot_wait_or_has_a_time_of_its_own() -> None:
     waking = {name for name in RULES if rule(name).wakes}
-    assert waking == {"balance", "long_run", "roll_call", "key_refused"}
+    assert waking == {"balance", "long_run", "roll_call", "key_refused", "digest"}
 
 
 # long runs

@@ -37,7 +37,10 @@ def test_nothing_written_is_the_defaults() -> None:
 
 
 def test_the_example_of_the_page_is_taken() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    example, own = re.findall(r"```toml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
+    said = read(tomllib.loads(own)["alerts"], "here")
+    assert [(s.kind, s.name) for s in said.subjects] == [("owner", "李雷"), ("project", "vision")]
+    assert [c.digests for c in said.channels] == [("day",), ("week",), ("week",)]
     said = read(tomllib.loads(example)["alerts"], "here")
     assert said.quiet == (23 * 60, 8 * 60)
     assert said.channel("team") is not None
@@ -112,6 +115,7 @@ def test_everything_can_be_said() -> None:
         ({"on_alert": "'"}, "no command"),
         ({"channels": {"a": {"kind": "pigeon"}}}, "'pigeon'"),
         ({"channels": {"a": {"kind": "feishu"}}}, "url_env or url_file"),
+        ({"channels": {"a": {**TEAM, "digests": ["month"]}}}, "a.digests"),
         ({"channels": {"a": {"kind": "command"}}}, "needs command"),
         ({"channels": {"a": {"kind": "feishu", "url_env": 3}}}, "a.url_env: expected text"),
         ({"channels": {"a": {**TEAM, "colour": "red"}}}, "a.colour"),

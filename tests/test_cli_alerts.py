@@ -210,3 +210,16 @@ def test_a_language_that_is_none_is_refused(run: Command, path: Path, filled: Da
     result = run("--database", str(path), "alerts", "ack", "--all", CHENYU_LANG="fr")
     assert result.exit_code == 2
     assert "lang (CHENYU_LANG) cannot be 'fr'" in result.stderr
+
+
+def test_a_digest_of_one_owner_or_project_is_printed(see: Command) -> None:
+    assert see("digest", "--owner", "李雷").stdout.splitlines()[0].endswith(": instances of 李雷")
+    said = see("digest", "--project", "vision").stdout
+    assert said.splitlines()[0].endswith(": instances of project vision")
+    assert see("digest", "--project", "x", "--owner", "y").exit_code == 2
+
+
+def test_a_digest_of_an_owner_without_a_channel_of_their_own_is_not_sent(see: Command) -> None:
+    result = see("digest", "--owner", "李雷", "--send")
+    assert result.exit_code == 2
+    assert "no channel takes the digest of '李雷'" in result.stderr

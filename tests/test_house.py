@@ -28,6 +28,7 @@ ROOMS = (
     "source.answers source.instants money.periods money.tariffs money.amounts resources source.wholeness",
     "history.lengths history.absence history.starts history.ends history.stretches history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
+    " alerts.periods alerts.own_digest"
     " alerts.polling alerts.rules alerts.message",
     "books.documents books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",
     "store alerts status reports",

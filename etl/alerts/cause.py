@@ -19,7 +19,8 @@ class Cause:
 
     `key` identifies the cause for as long as it holds. `repeat_s`: seconds after which it is sent again
     while it holds. `covers`: keys of causes that need no message of their own, since this one includes
-    them. A `silent` cause holds, but is not sent.
+    them. A `silent` cause holds, but is not sent. A `private` one is for the channels of its owner or
+    project alone. `period` is that of a digest: `day` or `week`.
     """
 
     key: str
@@ -28,6 +29,9 @@ class Cause:
     words: Text
     account: str | None = None
     owner: str | None = None
+    project: str | None = None
+    period: str | None = None
+    private: bool = False
     repeat_s: int | None = None
     covers: tuple[str, ...] = ()
     silent: bool = False

@@ -16,6 +16,8 @@ from etl import store
 from etl.alerts import channels, plan
 from etl.alerts.cause import Alert, Cause
 from etl.alerts.message import TEXT_LIMIT, Message, compose
+from etl.alerts.owners import DigestSubject
+from etl.alerts.periods import newest_period
 from etl.alerts.rules import RULES, digest, rule
 from etl.alerts.snapshot import Due, Moment, Snapshot
 from etl.dialect import Database, translated
@@ -96,27 +98,39 @@ class Alerts:
         for channel in self._chosen(names):
             yield self._once(channel, compose([cause], channel.language, {}, now), now)
 
-    def written_digest(self, period: str, now: Instant) -> Text:
-        """Return the text of the digest of the last `day` or `week`."""
+    def written_digest(
+        self, period: str, now: Instant, subject: DigestSubject | None = None
+    ) -> Text:
+        """Return the text of the digest of the last `day` or `week`: of all, or of one subject."""
         with store.reading(self.database) as tx:
             snapshot = self._snapshot(tx.alerts, now)
-            return digest.digest_text(snapshot, digest.newest_period(period, snapshot.moment))
+            return digest.digest_text(snapshot, newest_period(period, snapshot.moment), subject)
 
-    def send_digest(self, period: str, now: Instant) -> Iterator[Sent]:
-        """Send a digest to every channel that takes digests, at once."""
-        cause = Cause("digest", "digest", "info", self.written_digest(period, now))
+    def send_digest(
+        self, period: str, now: Instant, subject: DigestSubject | None = None
+    ) -> Iterator[Sent]:
+        """Send a digest at once to every channel that takes it."""
+        cause = Cause(
+            "digest",
+            "digest",
+            "info",
+            self.written_digest(period, now, subject),
+            period=period,
+            **digest.addressed_to(subject),
+        )
         takers = [c for c in self.settings.channels if plan.accepts(c, cause)]
         if not takers:
             raise SettingsError(
-                (
-                    tr("no channel takes digests")
-                    if self.settings.channels
-                    else tr("no channel is set up")
-                ),
+                (self._untaken(subject) if self.settings.channels else tr("no channel is set up")),
                 advice=tr("add [alerts.channels.NAME]: see docs/alerts.md"),
             )
         for channel in takers:
             yield self._once(channel, compose([cause], channel.language, {}, now), now)
+
+    def _untaken(self, subject: DigestSubject | None) -> Text:
+        if subject is None:
+            return tr("no channel takes digests")
+        return tr("no channel takes the digest of {name!r}", name=subject.name)
 
     def require_channels(self) -> None:
         """Raise `SettingsError` if there is no channel."""
@@ -179,6 +193,7 @@ class Alerts:
             open_keys=tx.open_keys(),
             owners=self.settings.owners,
             accounts=self.accounts,
+            subjects=self.settings.subjects,
             due=self.due,
         )
         return Snapshot(tx.ask, moment)

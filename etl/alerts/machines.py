@@ -102,6 +102,7 @@ class Running:
     timer_at: Instant | None = None
     prepaid: bool = False
     meter: Meter | None = field(default=None)
+    project: str | None = None
 
     @property
     def is_unattended(self) -> bool:

@@ -1,4 +1,4 @@
-"""Owners of instances as the settings name them. Pure."""
+"""Owners of instances, and projects, as the settings name them. Pure."""
 
 from __future__ import annotations
 
@@ -19,6 +19,25 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     titles: tuple[str, ...] = ()
     stops: bool = False
     mentions: dict[str, str] = {}
+
+
+class DigestSubject(msgspec.Struct, frozen=True):
+    """An owner or a project with a digest of its own. `kind` is `owner` or `project`."""
+
+    kind: str
+    name: str
+
+    @property
+    def owner(self) -> str | None:
+        return self.name if self.kind == "owner" else None
+
+    @property
+    def project(self) -> str | None:
+        return self.name if self.kind == "project" else None
+
+    def pays(self, owner: str | None, project: str | None) -> bool:
+        """Tell whether usage of this owner and project is the subject's."""
+        return self.name == (owner if self.kind == "owner" else project)
 
 
 def owner_of(owners: Iterable[Owner], title: str | None) -> str | None:

@@ -71,14 +71,22 @@ def is_quiet(settings: AlertSettings, zone: Zone, now: Instant) -> bool:
 def accepts(channel: Channel, cause: Cause) -> bool:
     """Tell whether a cause is for a channel.
 
-    A cause of no account or owner is for all channels but those of single owners.
+    A cause of no account or owner is for all channels but those of single owners or projects.
     """
     return (
         (not channel.rules or cause.rule in channel.rules)
         and (not channel.accounts or cause.account in (None, *channel.accounts))
-        and (not channel.owners or cause.owner in channel.owners)
+        and (not channel.digests or cause.period in (None, *channel.digests))
+        and _concerns(channel, cause)
         and SEVERITIES.index(cause.severity) >= SEVERITIES.index(channel.severity)
     )
+
+
+def _concerns(channel: Channel, cause: Cause) -> bool:
+    # no room of all gets what is one person's: their digest says what each of their days cost
+    if not (channel.owners or channel.projects):
+        return not cause.private
+    return cause.owner in channel.owners or cause.project in channel.projects
 
 
 def _alert_of(cause: Cause | None, was: Alert | None, now: Instant) -> Alert:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 
 from etl.alerts.machines import Machine, Meter, Running
-from etl.alerts.owners import Owner, owner_of
+from etl.alerts.owners import DigestSubject, Owner, owner_of
 from etl.history.codes import PREPAID_UNITS
 from etl.history.days import Zone
 from etl.money.charging import ChargingModel
@@ -20,7 +20,7 @@ Due = Callable[[str, float], float | None]
 """Returns the newest tick, not after a moment, at which an account's instances were due."""
 
 RUNNING: Final = """
-SELECT r.*, w.owner
+SELECT r.*, w.owner, w.project
 FROM (
     SELECT n.account, n.instance_uuid, n.title, n.charging_unit, n.shutdown_time_s, u.account_id,
         u.gpu_name, u.gpu_nums, u.evidence, n.running_since_s,
@@ -61,7 +61,7 @@ class Moment:
 
     `watching_since`: since when a daemon has looked without a break; nothing is stale for longer than
     that. `open_keys` are the causes that held until now. `accounts` are those watched here.
-    `due` is the daemon's schedule, if there is one.
+    `subjects` have a digest of their own. `due` is the daemon's schedule, if there is one.
     """
 
     now: Instant
@@ -70,6 +70,7 @@ class Moment:
     open_keys: frozenset[str] = frozenset()
     owners: tuple[Owner, ...] = ()
     accounts: Sequence[str] = ()
+    subjects: tuple[DigestSubject, ...] = ()
     due: Due | None = None
 
     def day_before(self, days: int) -> str:
@@ -85,6 +86,14 @@ class Snapshot:
         self.moment = moment
         self._running: tuple[Running, ...] | None = None
         self._has_owners: bool | None = None
+        self._kept: dict[Any, Sequence[Any]] = {}
+
+    def ask_once(self, sql: str, **parameters: Any) -> Sequence[Any]:
+        """Return the rows of a query, which is run once however many digests are made of it."""
+        key = sql, *sorted(parameters.items())
+        if key not in self._kept:
+            self._kept[key] = self.ask(sql, **parameters)
+        return self._kept[key]
 
     def running(self) -> tuple[Running, ...]:
         """Return every instance that runs, with its owner and its price."""
@@ -111,6 +120,7 @@ class Snapshot:
     def _run(self, row: Any, meters: Mapping[tuple[int, str], Meter]) -> Running:
         return Running(
             machine=self.machine(row),
+            project=row.project,
             since=row.running_since_s,
             as_of=row.as_of_s,
             timer_at=row.shutdown_time_s,

@@ -15,6 +15,7 @@ from etl.units import DAY_S
 if TYPE_CHECKING:
     from etl.alerts.cause import Alert
     from etl.alerts.engine import Sent
+    from etl.alerts.owners import DigestSubject
 
 # as for a source that is away: it may work later, and nothing is wrong with the words
 UNDELIVERED = 5
@@ -105,20 +106,36 @@ def check(ctx: click.Context) -> None:
     help="Yesterday, or the seven days up to yesterday.",
 )
 @click.option("--send", "is_sent", is_flag=True, help="Send it to the channels that take digests.")
+@click.option("--owner", metavar="NAME", help="The digest of one owner's instances.")
+@click.option("--project", metavar="NAME", help="The digest of one project's instances.")
 @lang_option
 @click.pass_context
-def digest(ctx: click.Context, period: str, is_sent: bool) -> None:
+def digest(
+    ctx: click.Context, period: str, is_sent: bool, owner: str | None, project: str | None
+) -> None:
     """Print or send a digest: usage, cost and balance.
 
-    `run` sends it by itself at the times set as daily_digest and weekly_digest.
+    `run` sends it by itself at the times set as daily_digest and weekly_digest, and to the channels of
+    single owners or projects their own.
     """
+    if owner and project:
+        raise click.UsageError(localized(tr("choose one: --owner or --project")))
+    subject = _digest_subject(owner, project)
     app = ctx.obj.app()
     app.require_database()
     if is_sent:
-        ctx.exit(_report_deliveries(app.alerts.send_digest(period, app.now())))
-    words = app.alerts.written_digest(period, app.now())
+        ctx.exit(_report_deliveries(app.alerts.send_digest(period, app.now(), subject)))
+    words = app.alerts.written_digest(period, app.now(), subject)
     # as the channels would get it
     print_lines([words.in_language(app.settings.alerts.language)])
+
+
+def _digest_subject(owner: str | None, project: str | None) -> DigestSubject | None:
+    from etl.alerts.owners import DigestSubject
+
+    if owner or project:
+        return DigestSubject("owner" if owner else "project", owner or project or "")
+    return None
 
 
 def _report_deliveries(tried: Iterable[Sent]) -> int:

@@ -19,7 +19,7 @@ from msgspec import Meta
 from etl.alerts.cause import SEVERITIES
 from etl.alerts.options import QuietHours, RuleOptions
 from etl.alerts.options import read as read_options
-from etl.alerts.owners import Owner
+from etl.alerts.owners import DigestSubject, Owner
 from etl.alerts.rules import RULES, rule
 from etl.errors import SettingsError
 from etl.paths import read_whole
@@ -30,6 +30,7 @@ from etl.settings.problems import Problems
 from etl.texts import tr
 
 KINDS: Final = ("feishu", "wecom", "dingtalk", "webhook", "apprise", "command")
+DIGESTS: Final = ("day", "week")
 ON_ALERT: Final = "on_alert"
 """The channel that setting `on_alert` makes."""
 PAGE: Final = "docs/alerts.md"
@@ -91,7 +92,8 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A channel for messages. Empty `rules`, `accounts`, `owners` mean all."""
+    """A channel for messages. Empty `rules`, `accounts`, `digests` mean all; so do
+    `owners` and `projects` if both are."""
 
     name: str
     kind: str
@@ -101,6 +103,8 @@ class Channel:
     rules: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
     severity: str = "info"
     language: str = "en"
     timeout_s: float = 10.0
@@ -128,6 +132,8 @@ class _WrittenChannel(RuleOptions, frozen=True, kw_only=True):
     rules: tuple[Literal[RULES], ...] = ()  # type: ignore[valid-type]
     accounts: tuple[Text, ...] = ()
     owners: tuple[Text, ...] = ()
+    projects: tuple[Text, ...] = ()
+    digests: tuple[Literal[DIGESTS], ...] = ()  # type: ignore[valid-type]
     severity: Literal[SEVERITIES] = "info"  # type: ignore[valid-type]
     language: Language | None = None
     # a tick waits so long for a channel that is dead, and the next tick comes in a minute
@@ -154,6 +160,17 @@ class AlertSettings:
 
     def channel(self, name: str) -> Channel | None:
         return next((channel for channel in self.channels if channel.name == name), None)
+
+    @property
+    def subjects(self) -> tuple[DigestSubject, ...]:
+        """Return the owners and projects with a channel of their own, in the order of the channels."""
+        listed = [
+            DigestSubject(kind, name)
+            for channel in self.channels
+            for kind, names_of in (("owner", channel.owners), ("project", channel.projects))
+            for name in names_of
+        ]
+        return tuple(dict.fromkeys(listed))
 
     def mentions(self, channel: Channel) -> dict[str, str]:
         """Return the ids of people in a channel, by owner."""
@@ -266,6 +283,8 @@ def _channel(name: str, written: Any, language: str, origin: str, noted: Problem
         rules=keys.rules,
         accounts=keys.accounts,
         owners=keys.owners,
+        projects=keys.projects,
+        digests=keys.digests,
         severity=keys.severity,
         language=keys.language or language,
         timeout_s=keys.timeout_s,

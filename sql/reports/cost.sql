@@ -18,27 +18,7 @@
 -- @column settled_percent {unit=%} share of the cost that the bill has settled
 -- @column unpriced_hours {unit=h, total} hours charged at a price that is not known
 WITH unseen AS unseen_in_period(),
-used AS (
-    SELECT
-        account, day, instance_uuid, title, project, owner, cost_centre, gpu_uuid, gpu_name,
-        charging_type, image_uuid, settled, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
-        cost_min_microcny, cost_max_microcny, list_cost_microcny
-    FROM _cost_line
-    WHERE in_period(day) AND account_chosen(account)
-    UNION ALL
-    SELECT
-        account, day, instance_uuid, title, project, owner, cost_centre, gpu_uuid, gpu_name,
-        charging_type, image_uuid, settled, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
-        cost_min_microcny, cost_max_microcny, list_cost_microcny
-    FROM _cost_unseen(unseen AS _usage_unseen_part) c
-    UNION ALL
-    SELECT
-        account, day, instance_uuid, title, project, owner, cost_centre, NULL, NULL, NULL, NULL, 'estimated', 0,
-        0, 0, cost_microcny, cost_min_microcny, cost_max_microcny, 0
-    FROM _cost_doubt
-    WHERE in_period(day) AND account_chosen(account)
-        AND CAST(:by AS TEXT) IN ('project', 'owner', 'cost_centre')
-),
+used AS cost_of_period(CAST(:by AS TEXT) IN ('project', 'owner', 'cost_centre')),
 lines AS (
     SELECT
         l.account,

@@ -56,6 +56,11 @@ class Spending:
         return self.name if self.scope == "account" else None
 
     @property
+    def project(self) -> str | None:
+        """Return the project; None for an account."""
+        return self.name if self.scope == "project" else None
+
+    @property
     def used_percent(self) -> float:
         """Return the percentage that is spent; the first fen uses up a budget of nothing."""
         if self.budget_microcny <= 0:
@@ -83,6 +88,7 @@ class Budget(AlertRule[Spending, BudgetOptions]):
                 [(str(p), "urgent" if p >= 100 else "warning") for p in passed],
                 _used(row),
                 account=row.account,
+                project=row.project,
             )
             yield from self._projected(row, moment)
 
@@ -99,6 +105,7 @@ class Budget(AlertRule[Spending, BudgetOptions]):
             *key,
             severity="warning",
             account=row.account,
+            project=row.project,
             words=tr(
                 "{subject}on course for {projected} by the end of the month, over the budget of "
                 "{budget}",

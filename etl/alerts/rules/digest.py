@@ -4,32 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, Final
 
 from etl.alerts.cause import Cause
-from etl.alerts.machines import Running
 from etl.alerts.options import RuleOptions, TimeOfDay, TimeOfWeek
+from etl.alerts.own_digest import own_digest_text
+from etl.alerts.owners import DigestSubject
+from etl.alerts.periods import (
+    Period,
+    ask_watched,
+    day_arguments,
+    digest_title,
+    doubles_lines,
+    newest_period,
+    newest_poll,
+    observation,
+    running_line,
+    unobserved_lines,
+    was_observed_from_start,
+    watched_runs,
+)
 from etl.alerts.rules.balance import STALE_S, Purse, purses
 from etl.alerts.rules.base import AlertRule
 from etl.alerts.snapshot import Moment, Snapshot
 from etl.alerts.words import NOTHING, about, hours, local_time, short_line, yuan
-from etl.history.days import Zone
-from etl.poll import Instant
 from etl.texts import Text, joined, tr
 from etl.units import HOUR_S
 
-PERIODS: Final = {"day": 1, "week": 7}
-"""Days that each digest covers, up to yesterday."""
 # a machine that is switched on at noon should not send the morning's digest
 LATE_S: Final = 3 * HOUR_S
 """The longest that a digest may be late; after that it is left out."""
 MODELS: Final = 6
-LEAST_UNSEEN_S: Final = HOUR_S // 10
-"""The shortest unobserved time that is worth a line."""
-FRESH_S: Final = HOUR_S
-"""Age of the newest poll from which its time stands beside the number of running instances."""
-SPANS: Final = "SELECT account, first_s, last_s FROM sync_span WHERE {accounts} ORDER BY account"
 USAGE: Final = """
 SELECT gpu_name, sum_of(running_s) AS running_s, sum_of(gpu_s) AS gpu_s
 FROM (
@@ -51,22 +56,6 @@ FROM (
 ) c
 WHERE holder = 1
 """
-OBSERVED: Final = """
-SELECT account, until_s, asked_s - seen_s AS unseen_s, span_s
-FROM time_observed() observed
-WHERE {accounts} ORDER BY account
-"""
-# two keys of one account are two accounts here: told, or totals would look halved
-DOUBLES: Final = """
-SELECT a.name AS account, b.name AS other, COUNT(*) AS instances
-FROM instance i
-JOIN instance j ON j.instance_uuid = i.instance_uuid AND j.account_id > i.account_id
-    AND j.gone_at IS NULL
-JOIN account a ON a.account_id = i.account_id
-JOIN account b ON b.account_id = j.account_id
-WHERE i.gone_at IS NULL
-GROUP BY a.name, b.name ORDER BY a.name, b.name
-"""
 POLLS: Final = """
 SELECT SUM(CASE WHEN outcome = 'complete' THEN 1 ELSE 0 END) AS complete,
     SUM(CASE WHEN outcome IN ('partial', 'failed') THEN 1 ELSE 0 END) AS others
@@ -87,64 +76,55 @@ class DigestOptions(RuleOptions, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Period:
-    """The days from `first` to `last`, both included."""
-
-    name: str
-    first: date
-    last: date
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.name, str(self.last)
-
-    def before(self) -> Period:
-        """Return the period of the same length just before."""
-        days = timedelta(days=PERIODS[self.name])
-        return Period(self.name, self.first - days, self.last - days)
-
-    def bounds(self, zone: Zone) -> tuple[Instant, Instant]:
-        """Return its first second, and the first one after it."""
-        return zone.starts(self.first), zone.starts(self.last + timedelta(days=1))
-
-
-@dataclass(frozen=True, slots=True)
 class DueDigest:
+    """A digest to be sent now: of all, or of a `subject` with a channel of its own."""
+
     period: Period
     words: Text
+    subject: DigestSubject | None = None
 
 
 class Digest(AlertRule[DueDigest, DigestOptions]):
     name = "digest"
+    # people set its time, and know when they sleep
+    wakes = True
     prompt = True
     options = DigestOptions
 
     def facts(self, snapshot: Snapshot, options: DigestOptions) -> Sequence[DueDigest]:
         return [
-            DueDigest(period, self._text(snapshot, period))
+            DueDigest(period, self._text(snapshot, period, subject), subject)
             for period in due(options, snapshot.moment)
+            for subject in (None, *snapshot.moment.subjects)
         ]
 
     def causes(
         self, facts: Sequence[DueDigest], options: DigestOptions, moment: Moment
     ) -> Iterator[Cause]:
         for row in facts:
-            yield self.cause(*row.period.key, severity="info", words=row.words)
+            yield self.cause(
+                *_key_parts(row.period, row.subject),
+                severity="info",
+                words=row.words,
+                period=row.period.name,
+                # already sent: a channel added since must not get a message without a word
+                silent=row.words is NOTHING,
+                **addressed_to(row.subject),
+            )
 
-    def _text(self, snapshot: Snapshot, period: Period) -> Text:
+    def _text(self, snapshot: Snapshot, period: Period, subject: DigestSubject | None) -> Text:
         """Return the digest's text; empty while its alert is open, since it was sent by then."""
         # its queries read weeks: they are not asked again at each tick until the time is over
-        key = ":".join((self.name, *period.key))
-        return NOTHING if key in snapshot.moment.open_keys else digest_text(snapshot, period)
+        key = ":".join((self.name, *_key_parts(period, subject)))
+        is_sent = key in snapshot.moment.open_keys
+        return NOTHING if is_sent else digest_text(snapshot, period, subject)
+
+
+def _key_parts(period: Period, subject: DigestSubject | None) -> tuple[str, ...]:
+    return period.key if subject is None else (*period.key, subject.kind, subject.name)
 
 
 RULE = Digest()
-
-
-def newest_period(name: str, moment: Moment) -> Period:
-    """Return the newest whole day, or seven days, before today."""
-    last = moment.zone.local_date(moment.now) - timedelta(days=1)
-    return Period(name, last - timedelta(days=PERIODS[name] - 1), last)
 
 
 def due(options: DigestOptions, moment: Moment) -> Iterator[Period]:
@@ -159,36 +139,39 @@ def due(options: DigestOptions, moment: Moment) -> Iterator[Period]:
             yield newest_period(name, moment)
 
 
-def digest_text(snapshot: Snapshot, period: Period) -> Text:
-    """Write the text of a digest."""
-    lines = [_digest_title(period), *_observed_lines(snapshot, period), *_now_lines(snapshot)]
-    return joined(lines, "\n")
+def digest_text(snapshot: Snapshot, period: Period, subject: DigestSubject | None = None) -> Text:
+    """Write the text of a digest: of all that is watched, or of what one subject pays for."""
+    if subject is not None:
+        return own_digest_text(snapshot, period, subject)
+    observed = observation(snapshot, period)
+    lines = (
+        _observed_lines(snapshot, period, observed)
+        if observed
+        else [tr("Nothing was observed in this period")]
+    )
+    return joined([digest_title(period), *lines, *_now_lines(snapshot)], "\n")
 
 
-def _digest_title(period: Period) -> Text:
-    if period.name == "day":
-        return tr("Digest of {day}", day=period.last)
-    return tr("Weekly digest, {first} – {last}", first=period.first, last=period.last)
+def addressed_to(subject: DigestSubject | None) -> dict[str, Any]:
+    """Return the fields of a cause that lead it to the channels of a subject; none for a team's."""
+    if subject is None:
+        return {}
+    return {"owner": subject.owner, "project": subject.project, "private": True}
 
 
-def _observed_lines(snapshot: Snapshot, period: Period) -> Iterator[Text]:
+def _observed_lines(
+    snapshot: Snapshot, period: Period, observed: Mapping[str, Any]
+) -> Iterator[Text]:
     """Yield lines about the period: usage, cost, polls, and how much of it nobody saw."""
-    days = {"from_day": period.first.isoformat(), "to_day": period.last.isoformat()}
-    observed = {
-        row.account: row for row in _ask(snapshot, OBSERVED, now=snapshot.moment.now, **days)
-    }
-    if all(row.span_s == 0 for row in observed.values()):
-        yield tr("Nothing was observed in this period")
-        return
     yield from _usage(snapshot, period)
     yield from _cost(snapshot, period)
-    yield from _doubles(snapshot)
-    yield from _unobserved(snapshot.moment, period, observed)
+    yield from doubles_lines(snapshot)
+    yield from unobserved_lines(snapshot.moment, period, observed)
     yield _polls_line(snapshot, period)
 
 
 def _usage(snapshot: Snapshot, period: Period) -> Iterator[Text]:
-    rows = _ask(snapshot, USAGE, **_day_arguments(period))
+    rows = ask_watched(snapshot, USAGE, **day_arguments(period))
     ran, cards = sum(r.running_s for r in rows), sum(r.gpu_s or 0 for r in rows)
     yield tr("Ran for {hours} h, {cards} card-hours", hours=hours(ran), cards=hours(cards))
     known = [r for r in rows if r.gpu_s]
@@ -200,55 +183,21 @@ def _usage(snapshot: Snapshot, period: Period) -> Iterator[Text]:
 
 def _cost(snapshot: Snapshot, period: Period) -> Iterator[Text]:
     """Yield the cost, compared with the period before if all of that was observed."""
-    cost = _ask(snapshot, COST, **_day_arguments(period))[0].cost_microcny
+    cost = ask_watched(snapshot, COST, **day_arguments(period))[0].cost_microcny
     if cost is None:
         return
     earlier, before = period.before(), None
-    firsts = [row.first_s for row in _ask(snapshot, SPANS)]
     # else a first week would look like a doubling of the cost
-    if max(firsts) <= earlier.bounds(snapshot.moment.zone)[0]:
-        before = _ask(snapshot, COST, **_day_arguments(earlier))[0].cost_microcny
+    if was_observed_from_start(snapshot, earlier):
+        before = ask_watched(snapshot, COST, **day_arguments(earlier))[0].cost_microcny
     # no words if it is not known: a zero would be read as a cost
     earlier_cost = about(before, tr(" ({yuan} in the period before)"))
     yield tr("Cost about {yuan}{before}", yuan=yuan(cost), before=earlier_cost)
 
 
-def _doubles(snapshot: Snapshot) -> Iterator[Text]:
-    watched = set(snapshot.moment.accounts)
-    for row in snapshot.ask(DOUBLES) if len(watched) > 1 else ():
-        if {row.account, row.other} <= watched:
-            one, many = tr("1 instance"), tr("{count} instances", count=row.instances)
-            yield tr(
-                "Accounts {first} and {other} list {instances} in common, counted once",
-                first=short_line(row.account),
-                other=short_line(row.other),
-                instances=one if row.instances == 1 else many,
-            )
-
-
-def _unobserved(moment: Moment, period: Period, observed: Mapping[str, Any]) -> Iterator[Text]:
-    """Yield a line for each account that was not observed all the time."""
-    ends = period.bounds(moment.zone)[1]
-    for account in moment.accounts:
-        name, row = short_line(account), observed.get(account)
-        whose = tr("Account {name}: ", name=name) if len(moment.accounts) > 1 else NOTHING
-        if row is None or row.span_s == 0:
-            yield tr("{account}not observed in this period", account=whose)
-            continue
-        if row.unseen_s < LEAST_UNSEEN_S:
-            continue
-        until = tr("observed until {at}; ", at=local_time(moment.zone, row.until_s))
-        yield tr(
-            "{account}{until}{hours} h of the period were not observed",
-            account=whose,
-            until=until if row.until_s < ends else NOTHING,
-            hours=hours(row.unseen_s),
-        )
-
-
 def _polls_line(snapshot: Snapshot, period: Period) -> Text:
     starts, ends = period.bounds(snapshot.moment.zone)
-    row = _ask(snapshot, POLLS, starts_s=starts, ends_s=ends)[0]
+    row = ask_watched(snapshot, POLLS, starts_s=starts, ends_s=ends)[0]
     return tr(
         "Polls: {complete} complete, {others} partial or failed",
         complete=row.complete or 0,
@@ -257,24 +206,11 @@ def _polls_line(snapshot: Snapshot, period: Period) -> Text:
 
 
 def _now_lines(snapshot: Snapshot) -> Iterator[Text]:
-    watched = [r for r in snapshot.running() if r.machine.account in snapshot.moment.accounts]
-    # two accounts may list the same machine, which runs once
-    runs = list({r.machine.instance_uuid: r for r in watched}.values())
-    last = max((row.last_s for row in _ask(snapshot, SPANS)), default=None)
+    last = newest_poll(snapshot)
     if last is not None:
-        yield _running_line(runs, last, snapshot.moment)
+        yield running_line(watched_runs(snapshot), last, snapshot.moment)
     for purse in purses(snapshot):
         yield _balance_line(purse, snapshot.moment)
-
-
-def _running_line(runs: Sequence[Running], last: Instant, moment: Moment) -> Text:
-    now = tr("Running now: {count}, {alone} of them without a timer")
-    earlier = tr("Running as of {at}: {count}, {alone} of them without a timer")
-    return (earlier if moment.now - last > FRESH_S else now).filled(
-        at=local_time(moment.zone, last),
-        count=len(runs),
-        alone=sum(run.is_unattended for run in runs),
-    )
 
 
 def _balance_line(purse: Purse, moment: Moment) -> Text:
@@ -289,15 +225,3 @@ def _balance_line(purse: Purse, moment: Moment) -> Text:
         left=yuan(purse.left_microcny),
         note=note,
     )
-
-
-def _day_arguments(period: Period) -> dict[str, str]:
-    return {"first": period.first.isoformat(), "last": period.last.isoformat()}
-
-
-def _ask(snapshot: Snapshot, sql: str, **parameters: Any) -> Sequence[Any]:
-    """Run a query about the watched accounts alone."""
-    names = {f"account_{i}": name for i, name in enumerate(snapshot.moment.accounts)}
-    # NULL: a list without names is no SQL, and nothing equals null
-    listed = ", ".join(f":{name}" for name in names) or "NULL"
-    return snapshot.ask(sql.format(accounts=f"account IN ({listed})"), **names, **parameters)
