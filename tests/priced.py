@@ -57,7 +57,7 @@ def set_prices(database: Database, *overrides: Override) -> None:
 
 
 def bills(database: Database, starts: Instant, ends: Instant, amount: int, **more: Any) -> None:
-    """A line of the bill, by which stops are judged as after a poll of the bill."""
+    """A line of the bill, by which stops and the past are judged as after a poll of the bill."""
     with Store(database, ACCOUNT).writing() as tx:
         values = {
             "order_number": f"o{starts}",
@@ -79,6 +79,7 @@ def bills(database: Database, starts: Instant, ends: Instant, amount: int, **mor
             )
         )
         tx.settle_stops(starts, ends)
+        tx.settle_past(starts, ends)
 
 
 def learns(database: Database, learned: Sequence[Override]) -> None:
