@@ -79,7 +79,7 @@ class Kept:
     def unapplied(self, _last: LastPoll | None) -> tuple[()]:
         return ()
 
-    def append(self, poll: Poll, _last: LastPoll | None) -> None:
+    def append(self, poll: Poll, _last: LastPoll | None, _was: Sequence[str] = ()) -> None:
         self.poll = poll
 
 
