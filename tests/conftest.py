@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -77,6 +78,13 @@ SLOW = re.compile(
     r"|test_browser\.py::test_a_browser_complains_of_nothing.*\[(?!1440-light)"
 )
 """Further cases of tests of which others run always: `pytest --slow` runs them, too."""
+ON_BOTH = {
+    *("daemon", "earlier", "golden", "kill", "laws", "live_equals_replay", "locks", "many_at_once"),
+    *("months", "postgres_as_run", "postgres_server", "schema", "sync", "usage", "views"),
+}
+"""Modules of which every case on Postgres runs always: what depends on the database itself."""
+ONE_IN = 3
+"""Of all other modules one case of so many runs on Postgres by default: they ask the store by the same words."""
 
 
 # each command that a test starts would compile the program again
@@ -99,9 +107,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out the slow cases, unless they are asked for, by the option or by name."""
     if config.getoption("--slow") or any("::" in arg for arg in config.args):
         return
-    slow = [item for item in items if SLOW.search(item.nodeid)]
+    slow = [item for item in items if _is_slow(item.nodeid)]
     config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if not SLOW.search(item.nodeid)]
+    items[:] = [item for item in items if not _is_slow(item.nodeid)]
+
+
+def _is_slow(nodeid: str) -> bool:
+    name, _, case = nodeid.partition("[")
+    if (
+        "postgres" in case.rstrip("]").split("-")
+        and _module(name) not in ON_BOTH
+        and crc32(nodeid.encode()) % ONE_IN
+    ):
+        return True
+    return SLOW.search(nodeid) is not None
+
+
+def _module(nodeid: str) -> str:
+    return Path(nodeid.partition("::")[0]).stem.removeprefix("test_")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -112,7 +135,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Sharing(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return SHARED.get(Path(nodeid.partition("::")[0]).stem.removeprefix("test_"), nodeid)
+            return SHARED.get(_module(nodeid), nodeid)
 
     return Sharing(config, log)
 
