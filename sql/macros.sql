@@ -477,9 +477,9 @@ MACRO running_by(keys) AS (
         both_of(u.night_gpu_s, o.night_gpu_s) AS night_gpu_s,
         CASE WHEN o.gpu_most > u.gpu_most THEN o.gpu_most ELSE COALESCE(u.gpu_most, o.gpu_most) END AS gpu_most
     FROM (
-        SELECT columns(c, keys), sums_of_parts(c)
-        FROM running_sum c
-        GROUP BY columns(c, keys)
+        SELECT columns(running_sum, keys), sums_of_parts(running_sum)
+        FROM running_sum
+        GROUP BY columns(running_sum, keys)
     ) u
     LEFT JOIN open_sum o ON alike(o, u, keys)
     UNION ALL

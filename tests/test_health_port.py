@@ -166,7 +166,7 @@ def test_clients_that_wait_for_a_page_are_answered_and_the_page_is_made_once_for
         for each in asking:
             each.start()
         assert begun.wait(60)
-        wait_for(lambda: clients_held() == len(asking))
+        wait_for(lambda: len(health._server._waiting_for_page) == len(asking))
         with ExitStack() as stack:
             for _ in range(2 * MOST_CLIENTS):
                 stack.enter_context(socket.create_connection(("127.0.0.1", health.port)))

@@ -42,8 +42,13 @@ def empty_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 def sync_at_once(accounts: int, url: str, home: Path) -> list[tuple[object, ...]]:
     """Sync each account in a process of its own; return the outcomes with their counts."""
+    config = home / "accounts.toml"
+    # all of them list the same instances: unless the settings name them all, that is one renamed
+    tables = (f'[accounts.a{n}]\napi_key_env = "CHENYU_API_KEY"\n' for n in range(accounts))
+    config.write_text("".join(tables))
     with serve(real_cloud(7).fleet, key=KEY) as server:
-        environ = environment(server.base_url, url, home, CHENYU_PAGE_SIZE="5")
+        words = {"CHENYU_PAGE_SIZE": "5", "CHENYU_CONFIG": str(config)}
+        environ = environment(server.base_url, url, home, **words)
         syncs = [start(environ, "sync", "--account", f"a{n}") for n in range(accounts)]
         ended = [(one.communicate(), one.returncode) for one in syncs]
     assert [said for said, code in ended if code != 0] == []
@@ -73,7 +78,8 @@ def test_twenty_accounts_in_threads_share_one_database(live: Living, kind: str) 
     ]
     lives = [first, *others]
     for number, one in enumerate(lives):
-        one.cloud.rents_many(number)
+        for instance in range(number):
+            one.cloud.rents(uuid=f"inst_{number}_{instance}")
         one.account = type(one.account)(f"a{number}", key_env="CHENYU_API_KEY")
     with ThreadPoolExecutor(ACCOUNTS) as pool:
         for _ in range(3):

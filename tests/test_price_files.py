@@ -127,7 +127,6 @@ WRONG = {
     "unit,price\nhour,-1": "price must be from 0",
     "unit,prize\nhour,1": "line 1, column B: there is no column 'prize': did you mean price?",
     "unit,price,valid_from\nhour,1,2026-02-30": "valid_from must be a day",
-    "unit,price,valid_from\nhour,1,2026-02-03T04:05:06": "valid_from must be a day",
     "unit,price,valid_from,valid_to\nhour,1,2026-02-03,2026-02-03": "must be later",
     "unit,price,gpu_name,gpu_uuid\nhour,1,a,b": "not both",
     "unit,price,no_card\nhour,1,maybe": "no_card must be true or false",

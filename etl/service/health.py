@@ -172,7 +172,12 @@ class _HealthServer(ThreadingHTTPServer):
         try:
             yield
         finally:
-            self._waiting_for_page.discard(client)
+            with self._room:
+                if client in self._clients:
+                    # the time until here was this program's: its own begins, as that of the youngest
+                    del self._clients[client]
+                    self._clients[client] = time.monotonic()
+                self._waiting_for_page.discard(client)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         if not isinstance(sys.exception(), OSError):  # a client that hung up is no news
