@@ -81,8 +81,8 @@ def test_a_macro_that_is_called_wrongly_is_named(sql: str, message: str) -> None
 
 def test_a_list_of_columns_goes_through_a_macro_to_the_columns_of_its_tables() -> None:
     body = flat(expanded("SELECT * FROM running_by([day, gpu_name?]) p"))
-    assert "SELECT c.day, c.gpu_name, CAST(SUM(c.running_s)" in body
-    assert "GROUP BY c.day, c.gpu_name" in body
+    assert "SELECT running_sum.day, running_sum.gpu_name, CAST(SUM(running_sum.running_s)" in body
+    assert "GROUP BY running_sum.day, running_sum.gpu_name" in body
     assert "ON o.day = u.day AND (o.gpu_name = u.gpu_name OR (o.gpu_name IS NULL" in body
     assert "[" not in body
 
