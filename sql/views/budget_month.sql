@@ -27,6 +27,10 @@ WITH observed AS (
         JOIN calendar_day n ON n.starts_s = d.ends_s
     ) began
 ),
+-- found first, once: joined to days before they are told from other polls, each poll would meet every day
+gap AS MATERIALIZED (
+    SELECT account, gap_from_s, gap_to_s FROM sync_gap
+),
 blind AS (
     SELECT account, day, month, SUM(gap_s) AS gap_s, MAX(within_s) AS within_s
     FROM (
@@ -37,7 +41,7 @@ blind AS (
             d.ends_s - d.starts_s AS day_s,
             earlier(g.gap_to_s, d.ends_s) - later(g.gap_from_s, d.starts_s) AS gap_s,
             earlier(o.last_s, d.ends_s) - later(o.from_s, d.starts_s) AS within_s
-        FROM sync_gap g
+        FROM gap g
         JOIN observed o ON o.account = g.account
         JOIN calendar_day d ON d.ends_s > g.gap_from_s AND d.starts_s < g.gap_to_s
             AND d.ends_s > o.from_s
