@@ -4,6 +4,7 @@ observed."""
 from __future__ import annotations
 
 import itertools
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -280,3 +281,31 @@ def test_before_the_first_complete_poll_there_is_no_past(database: Database) -> 
     partial = poll_of([found.fleet.body(FIRST, 1, 9)], FIRST, FIRST + 1, complete=False)
     apply(database, partial)
     assert rows(database, BILLED) == []
+
+
+def test_what_is_rented_later_changes_nothing_of_the_past(database: Database) -> None:
+    """Three A100 fit a charge that nothing else fits; the bill is not asked again when they come."""
+    found = late(Charging(), instances=6)
+    apply(database, *found.polls)
+    now, price = FIRST + 41 * HOUR, found.money.prices.at("A100", FIRST).hour or 0
+    bill = json.loads(desks(found.money)[BILL_PATH](now, ALL))
+    hour = {"settle_start_time": MIDNIGHT + HOUR, "settle_end_time": MIDNIGHT + 2 * HOUR}
+    line = {**bill["data"]["order_list"][0], **hour, "order_number": "three"}
+    bill["data"]["order_list"].append({**line, "amount": 3 * price / 1_000_000})
+    bill["data"]["total"] += 1
+    apply(database, poll_at("bills", json.dumps(bill).encode(), now))
+    kept = rows(database, BILLED)
+    seen = json.loads(found.fleet.body(now + 60, 1, 10_000))
+    listed = seen["data"]["instance_list"]
+    running = next(record for record in listed if record["gpu_name"] == "A100")
+    listed.append(
+        {**running, "instance_uuid": "i-3", "status": 2, "gpu_nums": 3, "create_time": now}
+    )
+    listed[-1]["start_time"] = now
+    seen["data"]["total"] += 1
+    apply(database, poll_at("instances", json.dumps(seen).encode(), now + 60))
+    assert rows(database, "SELECT COUNT(*) FROM instance_usage WHERE gpu_nums = 3") == [(1,)]
+    assert rows(database, BILLED) == kept
+    assert list(differences(database)) == []
+    rebuild(database, None, TODAY)
+    assert rows(database, BILLED) == kept

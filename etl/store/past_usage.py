@@ -91,11 +91,6 @@ _KNOWN: Final = (
     )
     .order_by(_seen.instance_uuid)
 )
-_COUNTS: Final = (
-    select(_usage.gpu_nums)
-    .where(_usage.account_id == bindparam("account"), _usage.gpu_nums > 0)
-    .distinct()
-)
 
 
 class PastUsageReader(SettlingReader):
@@ -156,12 +151,13 @@ class PastUsageReader(SettlingReader):
         return self.codes().is_prepaid(row.charging_type)
 
     def _past_cards(self, runs: Sequence[PastRun]) -> Iterator[tuple[RentedCards, PriceTerms]]:
-        """Yield all that may have been rented, with the terms of its price."""
+        """Yield all that may have been rented before the first poll, with the terms of its price."""
+        # of usage only what began by then: what is rented later must change nothing that is settled
         yield from ((run.cards, run.terms) for run in runs)
         hourly = [code for code, unit in self.codes().units.items() if unit == "hour"]
-        counts = sorted({*KNOWN_COUNTS, *self._ask(_COUNTS).scalars()})
+        counts = sorted({*KNOWN_COUNTS, *(run.cards.gpu_nums for run in runs)} - {0})
         models = {price.gpu_uuid: price.gpu_name for price in self.deriver().listed_prices()}
-        models |= {t.gpu_uuid: t.gpu_name for t in self.deriver().used_terms() if t.gpu_uuid}
+        models |= {run.cards.gpu_uuid: run.cards.gpu_name for run in runs if run.cards.gpu_uuid}
         for gpu_uuid, gpu_name in sorted(models.items()):
             terms = PriceTerms(gpu_uuid, gpu_name, "", min(hourly, default=-1), False)
             yield from ((RentedCards(gpu_uuid, gpu_name, count), terms) for count in counts)
