@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -40,6 +41,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 """Workers share one Postgres server: names of databases and roles have the worker's in them."""
 
 FreshDatabase = Callable[[], Database]
+FilledOnce = Callable[[str, Callable[[Database], None]], Callable[[str], Database]]
 SHARED = {
     **dict.fromkeys(("cookbook", "daily_views", "export_focus", "export_parquet"), "golden"),
     **dict.fromkeys(("golden", "page", "report_meaning", "reports"), "golden"),
@@ -242,46 +244,43 @@ def database(fresh_database: FreshDatabase) -> Database:
 
 
 @pytest.fixture(scope="session")
-def golden(
-    postgres_url: str, postgres_template: str, sqlite_template: Path, tmp_path_factory: Any
-) -> Iterator[Callable[[str], Database]]:
-    """The golden fleet on either kind of database, filled once; days are of `ZONE`."""
-    from tests.golden_fleet import fill
-
-    with filled_once(
-        "golden", fill, postgres_url, postgres_template, sqlite_template, tmp_path_factory
-    ) as get:
-        yield get
-
-
-@contextmanager
 def filled_once(
-    name: str,
-    fill: Callable[[Database], None],
     postgres_url: str,
     postgres_template: str,
     sqlite_template: Path,
-    folders: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Database]]:
-    """A database of either kind by its kind, for many tests that read; made when it is asked for."""
-    opened: dict[str, Database] = {}
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[FilledOnce]:
+    """Databases for many tests that read: `filled_once(name, fill)` returns them by their kind; one is
+    made and filled when it is first asked for."""
+    opened: list[Database] = []
 
-    def get(kind: str) -> Database:
-        if kind not in opened:
+    def by_kind(name: str, fill: Callable[[Database], None]) -> Callable[[str], Database]:
+        @cache
+        def get(kind: str) -> Database:
             if kind == "sqlite":
-                path = folders.mktemp(name) / f"{name}.db"
+                path = tmp_path_factory.mktemp(name) / f"{name}.db"
                 shutil.copy(sqlite_template, path)
                 url = f"sqlite:///{path}"
             else:
                 _create(postgres_url, f"{name}{WORKER}", postgres_template)
                 url = _beside(postgres_url, f"{name}{WORKER}")
-            opened[kind] = open_database(url)
-            fill(opened[kind])
-        return opened[kind]
+            opened.append(open_database(url))
+            fill(opened[-1])
+            return opened[-1]
 
-    yield get
-    for database in opened.values():
+        return get
+
+    yield by_kind
+    for database in opened:
         database.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def golden(filled_once: FilledOnce) -> Callable[[str], Database]:
+    """The golden fleet on either kind of database, filled once; days are of `ZONE`."""
+    from tests.golden_fleet import fill
+
+    return filled_once("golden", fill)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.rebuild import set_code
 from etl.resources import BALANCE, BILLS, GPU_PRICES
-from tests.conftest import filled_once
+from tests.conftest import FilledOnce
 from tests.support import apply, poll_of, rows
 from tests.test_money_records import answer
 
@@ -98,16 +98,8 @@ def bill() -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def watched_once(
-    postgres_url: str,
-    postgres_template: str,
-    sqlite_template: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Database]]:
-    with filled_once(
-        "by_hand", watch, postgres_url, postgres_template, sqlite_template, tmp_path_factory
-    ) as get:
-        yield get
+def watched_once(filled_once: FilledOnce) -> Callable[[str], Database]:
+    return filled_once("by_hand", watch)
 
 
 @pytest.fixture

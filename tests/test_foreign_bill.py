@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -17,7 +16,7 @@ import pytest
 from etl import reports
 from etl.dialect import Database
 from etl.resources import BALANCE, BILLS, RECHARGES
-from tests.conftest import filled_once
+from tests.conftest import FilledOnce
 from tests.test_money_store import take
 
 S = 1_792_771_200
@@ -153,16 +152,8 @@ def provider() -> Provider:
 
 
 @pytest.fixture(scope="module")
-def charged_once(
-    postgres_url: str,
-    postgres_template: str,
-    sqlite_template: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Database]]:
-    with filled_once(
-        "foreign", charge, postgres_url, postgres_template, sqlite_template, tmp_path_factory
-    ) as get:
-        yield get
+def charged_once(filled_once: FilledOnce) -> Callable[[str], Database]:
+    return filled_once("foreign", charge)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from etl.history.days import Zone, from_iso, iso
 from etl.reports.words import VALUES, WORDS
 from etl.reports.workbook import SHEETS, write_month
 from etl.resources import CARDS
-from tests.conftest import filled_once
+from tests.conftest import FilledOnce
 from tests.support import rows
 from tests.test_money_records import CARD
 from tests.test_money_store import take
@@ -29,16 +29,8 @@ TODAY, MADE_AT = date(2026, 1, 8), 1_767_800_000
 
 
 @pytest.fixture(scope="module")
-def lived_once(
-    postgres_url: str,
-    postgres_template: str,
-    sqlite_template: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[str], Database]]:
-    with filled_once(
-        "lived", live, postgres_url, postgres_template, sqlite_template, tmp_path_factory
-    ) as get:
-        yield get
+def lived_once(filled_once: FilledOnce) -> Callable[[str], Database]:
+    return filled_once("lived", live)
 
 
 @pytest.fixture
