@@ -57,8 +57,11 @@ def test_exports_tell_how_many_rows_they_wrote(
     assert counts == sorted(counts)
 
 
-def test_nobody_need_watch() -> None:
+def test_who_watches_sees_the_steps_of_the_block_alone(steps: Steps) -> None:
     report_steps(1, 2)
+    with watched_steps(lambda done, total: None):
+        report_steps(2, 2)
+    assert steps == [(1, 2)]
 
 
 def test_without_a_terminal_nothing_is_drawn(capfd: pytest.CaptureFixture[str]) -> None:

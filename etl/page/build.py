@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -51,6 +52,63 @@ def build_all(database: Database, choice: Choice, *, zone: Zone, now: Instant) -
 
 def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> str:
     """Return the page of some facts; `is_live`: the daemon serves it, in the other language too."""
+    rows = timeline.timeline(facts)
+    week = trends.hours_of_week(facts)
+    return (
+        _environment(facts, words)
+        .get_template("page.html.jinja")
+        .render(
+            words=words,
+            facts=facts,
+            is_live=is_live,
+            version=__version__,
+            policy=policy.policy(),
+            style=Markup(policy.style()),  # noqa: S704 - our own file
+            script=Markup(policy.script()),  # noqa: S704
+            payload=payload(facts, rows, MOST_ROWS, words),
+            attention=list(attention(facts)),
+            running=_running(facts),
+            # a period before that nobody observed is no period of cost 0
+            was_seen=facts.observed is not None
+            and facts.zone.local_date(facts.observed[0]).isoformat() <= facts.before[1],
+            rows=rows[:MOST_ROWS],
+            folded=max(0, len(rows) - MOST_ROWS),
+            most_lines=MOST_LINES,
+            packed=packed_rows(
+                facts,
+                MOST_LINES,
+                partial(_text_of_cell, zone=facts.zone, lang=words.lang),
+            ),
+            shares=shares.of_instances(facts["daily"].rows),
+            runs=shares.newest_runs(facts),
+            projects=shares.of_projects(facts),
+            numbers={row.uuid: n for n, row in enumerate(rows)},
+            choices=_filters(facts, rows),
+            marks=timeline.day_marks(facts),
+            bands=list(timeline.unseen(facts)),
+            price_marks=list(timeline.price_marks(facts)),
+            tick=timeline.tick,
+            axis=timeline.axis(facts),
+            stacks={
+                name: stacks.cost_by_day(facts, by, word_of("project", "(no rule)", words.lang))
+                for name, by in STACKS.items()
+            },
+            gpu_stack=stacks.gpu_hours_by_day(facts),
+            week=week,
+            levels=trends.levels(week),
+            nights=_nights(facts),
+            prices=trends.price_rows(facts),
+            balances=trends.balances(facts),
+            coverage=trends.coverage(facts),
+            plot_height=stacks.PLOT_HEIGHT,
+            balance_height=trends.BALANCE_HEIGHT,
+            price_height=trends.PRICE_HEIGHT,
+            row_height=timeline.ROW_HEIGHT,
+        )
+    )
+
+
+def _environment(facts: Facts, words: Translator) -> Environment:
     # made for each page: filters know its words and its zone
     environment = Environment(
         loader=FileSystemLoader(policy.HERE),
@@ -65,9 +123,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
         "number": thousands,
         "change": change,
         "lasting": lasting,
-        "cell": lambda value, column, columns: localized(
-            _cell(value, column, columns, facts.zone), words.lang
-        ),
+        "cell": partial(_text_of_cell, zone=facts.zone, lang=words.lang),
         "local": lambda instant: _local(instant, facts.zone),
         "text": lambda text: localized(text, words.lang),
         "word": lambda value, column: word_of(column, value, words.lang),
@@ -75,60 +131,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
     environment.filters["local_times"] = lambda text: _ISO.sub(
         lambda match: _local(match[0], facts.zone), text
     )
-    rows = timeline.timeline(facts)
-    week = trends.hours_of_week(facts)
-    return environment.get_template(
-        "page.html.jinja"
-    ).render(
-        words=words,
-        facts=facts,
-        is_live=is_live,
-        version=__version__,
-        policy=policy.policy(),
-        style=Markup(policy.style()),  # noqa: S704 - our own file
-        script=Markup(policy.script()),  # noqa: S704
-        payload=payload(facts, rows, MOST_ROWS, words),
-        attention=list(attention(facts)),
-        running=_running(facts),
-        # a period before that nobody observed is no period of cost 0
-        was_seen=facts.observed is not None
-        and facts.zone.local_date(facts.observed[0]).isoformat() <= facts.before[1],
-        rows=rows[:MOST_ROWS],
-        folded=max(0, len(rows) - MOST_ROWS),
-        most_lines=MOST_LINES,
-        packed=packed_rows(
-            facts,
-            MOST_LINES,
-            lambda value, column, columns: localized(
-                _cell(value, column, columns, facts.zone), words.lang
-            ),
-        ),
-        shares=shares.of_instances(facts["daily"].rows),
-        runs=shares.newest_runs(facts),
-        projects=shares.of_projects(facts),
-        numbers={row.uuid: n for n, row in enumerate(rows)},
-        choices=_filters(facts, rows),
-        marks=timeline.day_marks(facts),
-        bands=list(timeline.unseen(facts)),
-        price_marks=list(timeline.price_marks(facts)),
-        tick=timeline.tick,
-        axis=timeline.axis(facts),
-        stacks={
-            name: stacks.cost_by_day(facts, by, word_of("project", "(no rule)", words.lang))
-            for name, by in STACKS.items()
-        },
-        gpu_stack=stacks.gpu_hours_by_day(facts),
-        week=week,
-        levels=trends.levels(week),
-        nights=_nights(facts),
-        prices=trends.price_rows(facts),
-        balances=trends.balances(facts),
-        coverage=trends.coverage(facts),
-        plot_height=stacks.PLOT_HEIGHT,
-        balance_height=trends.BALANCE_HEIGHT,
-        price_height=trends.PRICE_HEIGHT,
-        row_height=timeline.ROW_HEIGHT,
-    )
+    return environment
 
 
 def _running(facts: Facts) -> list[Row]:
@@ -173,15 +176,17 @@ def _filters(facts: Facts, rows: Sequence[timeline.TimelineRow]) -> Mapping[str,
     }
 
 
-def _cell(value: Any, column: Column, columns: Sequence[Column], zone: Zone) -> str:
-    """Return a value as a table shows it: instants in the reporting zone, and texts that may be translated."""
+def _text_of_cell(
+    value: Any, column: Column, columns: Sequence[Column], *, zone: Zone, lang: str
+) -> str:
+    """Return a value as a table shows it: instants in the reporting zone, words in a language."""
     if value is None:
         return ""
     if column.kind == "instant":
         return _local(value, zone)
     if isinstance(value, float):
         return f"{value:,.2f}"
-    return words_of(column.name, columns).get(str(value), str(value))
+    return str(localized(words_of(column.name, columns).get(str(value), str(value)), lang))
 
 
 def _local(instant: str | Instant | None, zone: Zone) -> str:

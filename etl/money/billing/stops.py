@@ -44,39 +44,34 @@ class UnseenStop(NamedTuple):
     gpus: int | None
 
 
-class UnseenStart(NamedTuple):
+class _Unseen(NamedTuple):
+    instance_uuid: str
+    usage_no: int
+    lo_s: Instant
+    hi_s: Instant
+    terms: PriceTerms
+    gpus: int | None
+
+    def begun_at(self, at: Instant) -> UnseenStop:
+        """Return the run that began in this time, at an instant."""
+        return UnseenStop(self.instance_uuid, self.usage_no, at, at, at, self.terms, self.gpus)
+
+
+class UnseenStart(_Unseen):
     """A run that is up at `hi_s` and began after `lo_s`, while the source names no start of it.
 
     `usage_no` is that of the time in which it may have begun.
     """
 
-    instance_uuid: str
-    usage_no: int
-    lo_s: Instant
-    hi_s: Instant
-    terms: PriceTerms
-    gpus: int | None
-
-    def begun_at(self, at: Instant) -> UnseenStop:
-        """Return the run as it is if it began at an instant."""
-        return UnseenStop(self.instance_uuid, self.usage_no, at, at, at, self.terms, self.gpus)
+    __slots__ = ()
 
 
-class UnseenTime(NamedTuple):
+class UnseenTime(_Unseen):
     """A time after `lo_s` and up to `hi_s`, when an instance started anew, in which runs of it may have
     come and gone unseen.
     """
 
-    instance_uuid: str
-    usage_no: int
-    lo_s: Instant
-    hi_s: Instant
-    terms: PriceTerms
-    gpus: int | None
-
-    def begun_at(self, at: Instant) -> UnseenStop:
-        """Return a run that began in it at an instant."""
-        return UnseenStop(self.instance_uuid, self.usage_no, at, at, at, self.terms, self.gpus)
+    __slots__ = ()
 
 
 Settled = tuple[int | None, Instant | None]
