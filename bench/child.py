@@ -136,6 +136,9 @@ def handy(base: str, database: str) -> None:
 
 def sync_inside() -> Callable[[], dict[str, Any]]:
     """A sync by the environment's settings, with everything imported and the database open."""
+    import gc
+
+    gc.disable()  # as `etl.start` does
     import httpx  # noqa: F401
 
     from etl import app, archive, polling, replay, settings  # noqa: F401

@@ -17,7 +17,6 @@ import click
 from etl import __version__
 from etl.cli.common import (
     Context,
-    collect_less_often,
     fail,
     import_less,
     prepare_streams,
@@ -171,7 +170,6 @@ def main(
     config file, in this order.
     """
     warnings.showwarning = show_warning
-    collect_less_often()
     import_less()
     prepare_streams()
     ctx.obj = Context(config, {"database_url": database, "timezone": timezone}, debug)

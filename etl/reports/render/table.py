@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, Final
 from unicodedata import category, east_asian_width
 
@@ -81,6 +82,8 @@ def _row_line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]
     return "  ".join(padded).rstrip()
 
 
+# titles repeat the same few hundred characters
+@lru_cache(maxsize=4096)
 def _width(character: str) -> int:
     # not by the combining class, which is 0 for marks that enclose and for variation selectors
     if category(character) in ("Mn", "Me"):
@@ -90,6 +93,9 @@ def _width(character: str) -> int:
 
 
 def _shortened(text: str) -> str:
+    # no character is wider than two columns
+    if 2 * len(text) <= _WIDEST:
+        return text
     if text.isascii():
         return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
     taken = 0
