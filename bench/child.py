@@ -141,7 +141,7 @@ def sync_inside() -> Callable[[], dict[str, Any]]:
     gc.disable()  # as `etl.start` does
     import httpx  # noqa: F401
 
-    from etl import app, archive, polling, replay, settings  # noqa: F401
+    from etl import app, apply, archive, polling, replay, settings  # noqa: F401
     from etl.cli.common import collect_less_often
     from etl.resources import INSTANCES
 

@@ -12,8 +12,8 @@ from math import floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from etl import rebuild, store
 from etl import settings as settings_module
+from etl import store
 from etl.archive import Archive
 from etl.dialect import Database, open_database, translated
 from etl.errors import SettingsError
@@ -72,8 +72,17 @@ class App:
         today = datetime.fromtimestamp(self.clock(), UTC).date()
         # the calendar needs a day to reach: this is one of the few places where the clock enters
         change = schema.upgrade(self.database, self.settings.timezone, today)
-        is_renewed = rebuild.renew(self.database)
-        return max(change, schema.Upgrade.UPGRADED) if is_renewed else change
+        return max(change, schema.Upgrade.UPGRADED) if self._renew() else change
+
+    def _renew(self) -> bool:
+        """Rebuild all derived rows if they are not today's; return whether that was needed."""
+        with store.reading(self.database) as known:
+            # asked in a read transaction first: nearly always there is nothing to do
+            if known.is_derived_by_todays_rules():
+                return False
+        from etl import rebuild
+
+        return rebuild.renew(self.database)
 
     def try_preparing(self) -> None:
         """Try to make a database that is not there yet, and leave none. Raises `StoreError` if

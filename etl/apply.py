@@ -14,53 +14,36 @@ from etl.history.diff import Version, Window
 from etl.history.stretches import Stretch
 from etl.history.versions import compare_versions
 from etl.history.windows import Cover, Matching, WindowChanges, superseded
+from etl.money.periods import LAST
 from etl.poll import Instant, LastPoll, Poll
+from etl.repeats import end_of, record_repeat, run_of
 from etl.resources import GPU_PRICES, Keeping, Reject, Resource
-from etl.store import Reader, SyncRun, Tx
-from etl.store.settling import LAST
+from etl.store import SyncRun
+from etl.store.account import Tx
 
 BATCH: Final = 2000
 """Records compared at a time, whatever the size of the fleet: it bounds memory."""
 
 
-def digest_seed(resource: Resource[Any], known: Reader) -> bytes:
-    """Return a seed that changes if equal bytes would be understood differently: by another
-    decoder, or other lookups.
-    """
-    return f"{resource.name} {resource.version} ".encode() + known.codes().fingerprint()
-
-
 def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> SyncRun:
     """Write the changes that `poll` brings, and its own row. `last` is the newest applied poll."""
-    # what a later poll of a window brings must be later than all that was known: months are closed by it
-    after = 0 if resource.whole else 1
-    b = max(poll.finished_at, last.finished_at + after if last else 0)
+    if poll.unchanged:
+        return record_repeat(resource, poll, tx, last)
+    b = end_of(resource, poll, last)
     records = _Records(resource, poll)
-    written = _Written()
-    if not poll.unchanged:
-        written = _APPLY[resource.keeping](records, b, tx)
-        if written.touched is not None:
-            tx.settle_stops(*written.touched)
-            tx.settle_past(*written.touched)
-        if records.rejects:
-            tx.reject(resource.name, records.rejects, b)
-    run = SyncRun(
-        started_at=poll.started_at,
-        finished_at=b,
-        outcome="complete" if poll.complete else "partial",
-        requests=poll.requests,
-        retries=poll.retries,
-        walks=len(poll.walks),
-        listed=poll.listed,
-        reported_total=poll.reported_total,
+    written = _APPLY[resource.keeping](records, b, tx)
+    if written.touched is not None:
+        tx.settle_stops(*written.touched)
+        tx.settle_past(*written.touched)
+    if records.rejects:
+        tx.reject(resource.name, records.rejects, b)
+    run = replace(
+        run_of(poll, b),
         added=written.added,
         changed=written.changed,
         gone=written.gone,
         rejected=len({reject.identity or reject.payload for reject in records.rejects}),
-        clock_offset_s=poll.clock_offset_s,
         digest=None if records.rejects or written.is_pending else poll.digest,
-        # a complete poll can have notes too: what was odd, though it proved nothing wrong
-        error="; ".join(poll.notes) or None,
     )
     tx.record(resource.name, run)
     if written.shows_past:

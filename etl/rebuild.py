@@ -15,7 +15,8 @@ from etl.history.days import Zone
 from etl.history.stretches import Stretch
 from etl.poll import Instant
 from etl.steps import report_steps
-from etl.store import Reader, Tx, Writing
+from etl.store import Writing
+from etl.store.account import Reader, Tx
 from etl.texts import tr
 
 BATCH: Final = 5_000
@@ -45,11 +46,9 @@ def renew(database: Database) -> bool:
     """Rebuild if derived rows were made by other rules, or before a migration; return whether it
     did.
     """
-    with store.reading(database) as known:
-        # asked in a read transaction first: nearly always there is nothing to do
-        if known.is_derived_by_todays_rules():
-            return False
     with store.writing(database) as tx:
+        if tx.is_derived_by_todays_rules():
+            return False
         rebuild_all(tx)
     return True
 

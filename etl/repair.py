@@ -19,7 +19,8 @@ from etl.history.months import Month
 from etl.poll import SKEW_S, Instant
 from etl.rebuild import rebuild_all
 from etl.resources import INSTANCES, RESOURCES
-from etl.store import Store, Tx, Writing
+from etl.store import Store, Writing
+from etl.store.account import Tx
 from etl.texts import tr
 from etl.timing.freshness import FUTURE_S
 from etl.timing.redating import Redating, before_creation, in_future, new_dates

@@ -13,12 +13,13 @@ from operator import attrgetter
 from typing import Any, Final
 
 from etl import archive
-from etl.apply import apply, digest_seed
+from etl.apply import apply
 from etl.archive import Archived
 from etl.dialect import Database
 from etl.errors import ClockUnsure, ErrorKind, SettingsError
 from etl.history.days import iso
 from etl.poll import Instant, LastPoll, Page, Poll
+from etl.repeats import digest_seed
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
 from etl.source.wholeness import digest_of_pages, tally_of

@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from etl import store
-from etl.apply import apply, digest_seed
 from etl.archive import Archive
 from etl.errors import AlreadyPolled, Changed, ClockUnsure
 from etl.history.days import iso
-from etl.history.windows import Matching
 from etl.poll import ClockMemory, LastPoll, Poll
-from etl.replay import catch_up
+from etl.repeats import digest_seed, record_repeat
 from etl.resources import Resource
 from etl.source.answers import ADVICE_CHANGED
 from etl.source.instants import ADVICE
 from etl.source.reading import ReadListing
 from etl.source.walk import Progress, Source, Walker
 from etl.source.wholeness import is_created_later
-from etl.store import Reader, Store, SyncRun
+from etl.store import Store, SyncRun
+from etl.store.polls import PollsReader
 from etl.texts import tr
 from etl.timing.clock import ClockSteps, SteadyOffset
 from etl.timing.freshness import FUTURE_S
@@ -113,16 +112,43 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
                 poll = _poll(job, _look(job))
                 poll = replace(poll, notes=(*poll.notes, note))
         # the source was asked outside of any transaction, so that slow answers block no writer
-        with job.store.writing() as tx:
-            still_held()  # else another one may have polled meanwhile
-            last = tx.refuse_stale(job.resource.name, poll.started_at, poll.clock_offset_s)
-            if poll.unchanged and (last is None or last.digest != poll.digest):
-                poll = replace(poll, unchanged=False)  # another poll came in between
-            run = apply(job.resource, poll, tx, last)
-            if job.archive is not None:
-                # just before the commit
-                job.archive.append(poll, last, tx.former_names())
+        run = _recorded(job, poll, still_held) or _applied(job, poll, still_held)
     return Outcome(job.account, job.resource.name, run)
+
+
+def _recorded(job: Job, poll: Poll, still_held: Callable[[], object]) -> SyncRun | None:
+    """Record a poll that repeats the newest applied one. Return None, and write nothing, if it does
+    not.
+    """
+    if not poll.unchanged:
+        return None
+    with job.store.recording() as tx:
+        still_held()  # else another one may have polled meanwhile
+        last = tx.refuse_stale(job.resource.name, poll.started_at, poll.clock_offset_s)
+        if last is None or last.digest != poll.digest:
+            return None  # another poll came in between
+        run = record_repeat(job.resource, poll, tx, last)
+        _keep(job, poll, last, tx)
+    return run
+
+
+def _applied(job: Job, poll: Poll, still_held: Callable[[], object]) -> SyncRun:
+    """Apply a poll in one transaction."""
+    from etl.apply import apply  # here: a poll that repeats the one before needs none of it
+
+    with job.store.writing() as tx:
+        still_held()
+        last = tx.refuse_stale(job.resource.name, poll.started_at, poll.clock_offset_s)
+        poll = replace(poll, unchanged=False)
+        run = apply(job.resource, poll, tx, last)
+        _keep(job, poll, last, tx)
+    return run
+
+
+def _keep(job: Job, poll: Poll, last: LastPoll | None, tx: PollsReader) -> None:
+    """Archive a poll, just before it is committed."""
+    if job.archive is not None:
+        job.archive.append(poll, last, tx.former_names())
 
 
 def _continue_former(job: Job, poll: Poll) -> str | None:
@@ -146,7 +172,7 @@ def _catch_up(job: Job) -> None:
     """Apply the polls of archives that the database lacks: the one of a sync that was killed before
     its commit, and all that came after a backup that was restored.
     """
-    with job.store.reading() as known:
+    with job.store.polls() as known:
         own_id, folders = known.database_id(), known.archive_folders()
         last = known.last_poll(job.resource.name)
         source_now = job.clock() + _memory(job, known).offset_s
@@ -155,7 +181,7 @@ def _catch_up(job: Job) -> None:
         job.archive.claim(own_id)
         job.archive.pack()
         if own not in folders:
-            with job.store.writing() as tx:
+            with job.store.recording() as tx:
                 tx.remember_archive(own)
     if last is None and _is_former(job):
         return  # its archive holds polls that were applied while another account had this name
@@ -164,6 +190,8 @@ def _catch_up(job: Job) -> None:
     waiting = [job.archive.unapplied(last)] if job.archive is not None else []
     waiting += [archive.unapplied_if_ours(own_id, last) for archive in others]
     if waiting:
+        from etl.replay import catch_up
+
         polls = merge(*waiting, key=attrgetter("started_at"))
         catch_up(job.store, job.resource, polls, source_now)
 
@@ -173,7 +201,7 @@ def _is_former(job: Job) -> bool:
         return known.registry.is_former(job.account)
 
 
-def _memory(job: Job, known: Reader) -> ClockMemory:
+def _memory(job: Job, known: PollsReader) -> ClockMemory:
     """Return all that is known of the source's clock, by this process first."""
     memory = known.clock_memory(job.resource.name)
     steady_s = job.steady.offset_s(job.clock(), job.monotonic())
@@ -182,12 +210,13 @@ def _memory(job: Job, known: Reader) -> ClockMemory:
 
 def _look(job: Job) -> _BeforePoll:
     resource = job.resource
-    with job.store.reading() as known:
+    with job.store.polls() as known:
         last, seed = known.last_poll(resource.name), digest_seed(resource, known)
         memory = _memory(job, known)
-        if resource.keeping != "window" or last is None:
-            return _BeforePoll(last, memory, seed, None)
-        total, whole_at = known.window(resource.name)
+    if resource.keeping != "window" or last is None:
+        return _BeforePoll(last, memory, seed, None)
+    with job.store.reading() as held:
+        total, whole_at = held.window(resource.name)
     # a front never shows corrections of old records
     is_due_whole = last.started_at - whole_at >= WHOLE_EVERY_S
     return _BeforePoll(last, memory, seed, None if is_due_whole else total)
@@ -274,6 +303,8 @@ def _read_front(job: Job, known: _BeforePoll, walker: Walker) -> ReadListing | N
     """
     if known.front_total is None:
         return None
+    from etl.history.windows import Matching
+
     # held records are compared page by page, in short read transactions: pages take seconds
     front, matching = walker.front(known.last, known.seed), Matching(job.resource)
     for page in front:

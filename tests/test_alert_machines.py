@@ -21,7 +21,7 @@ from etl.rebuild import set_code
 from etl.settings.alerts import AlertSettings
 from etl.simcloud import Story
 from etl.simcloud.fleet import Fleet
-from etl.store import Tx
+from etl.store.account import Tx
 from etl.store.rules import write_rules
 from tests.alerting import (
     DAY,

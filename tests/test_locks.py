@@ -25,7 +25,8 @@ from etl.history.stretches import Stretch, Terms
 from etl.resources.instances import Instance
 from etl.resources.listing import Reject
 from etl.simcloud import T0, Behaviour, Story, serve
-from etl.store import Store, SyncRun, Tx, schema
+from etl.store import Store, SyncRun, schema
+from etl.store.account import Tx
 from etl.sync import sync
 from tests.conftest import TODAY, ZONE
 from tests.fake_source import Fake, job_of

@@ -12,6 +12,8 @@ from etl.poll import Instant
 BEGINNING: Final = 0
 FOREVER: Final = 253_402_300_800
 """An end that never comes: the year 10000, in epoch seconds. A null would not join on `<`."""
+LAST: Final = FOREVER - 1
+"""The last instant that a database can hold."""
 
 
 class DatedRow(Protocol):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, false, insert, select, update
 
 from etl import tables
 from etl.dialect import Database, translated
-from etl.store.account import Reader, Tx
-from etl.store.rows import SyncRun
+from etl.store.polls import PollsReader, PollsWriter
+from etl.store.runs import SyncRun
 from etl.store.transaction import Reading, Writing
+
+if TYPE_CHECKING:
+    # running time, costs and windows: a poll that changes nothing needs none of it
+    from etl.store.account import Reader, Tx
 
 
 @contextmanager
@@ -60,18 +65,44 @@ class Store:
         """Open one write transaction, which commits whole or not at all. Raises `Busy` if the
         database is locked.
         """
-        with translated(self.database), self.database.writing() as conn:
-            yield Tx(self.database, conn, _account_id(conn, self.account))
+        from etl.store.account import Tx
+
+        with self._writing() as (conn, account_id):
+            yield Tx(self.database, conn, account_id)
+
+    @contextmanager
+    def recording(self) -> Iterator[PollsWriter]:
+        """Open a write transaction for the rows of polls alone, as `writing` does for all."""
+        with self._writing() as (conn, account_id):
+            yield PollsWriter(self.database, conn, account_id)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
         """Open a read-only view of the account, in one consistent state."""
+        from etl.store.account import Reader
+
+        with self._reading() as (conn, account_id):
+            yield Reader(self.database, conn, account_id)
+
+    @contextmanager
+    def polls(self) -> Iterator[PollsReader]:
+        """Open a read-only view of the account's polls alone, in one consistent state."""
+        with self._reading() as (conn, account_id):
+            yield PollsReader(self.database, conn, account_id)
+
+    @contextmanager
+    def _writing(self) -> Iterator[tuple[Connection, int]]:
+        with translated(self.database), self.database.writing() as conn:
+            yield conn, _account_id(conn, self.account)
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Connection, int]]:
         with translated(self.database), self.database.reading() as conn:
             account_id = conn.scalar(
                 select(tables.account.c.account_id).where(tables.account.c.name == self.account)
             )
             # no account has this number: it reads as one that was never synced
-            yield Reader(self.database, conn, -1 if account_id is None else account_id)
+            yield conn, -1 if account_id is None else account_id
 
 
 def account_names(database: Database) -> list[str]:
@@ -92,11 +123,9 @@ def _account_id(conn: Connection, name: str) -> int:
 
 
 __all__ = [
-    "Reader",
     "Reading",
     "Store",
     "SyncRun",
-    "Tx",
     "Writing",
     "account_names",
     "reading",

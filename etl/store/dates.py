@@ -13,7 +13,7 @@ from etl.history.days import iso
 from etl.poll import APPLIED, Instant
 from etl.store.polls import PollsReader
 from etl.store.resource_tables import RESOURCE_TABLES
-from etl.store.rows import STEP_NAMES
+from etl.store.runs import STEP_NAMES
 from etl.timing.redating import DatedRun, NewDate, Redating
 from etl.units import DAY_S
 

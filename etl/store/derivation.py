@@ -10,31 +10,21 @@ from typing import Final
 from sqlalchemy import Connection, delete, insert, select
 
 from etl import tables
-from etl.history import codes, days, ends, lengths, starts, stretches, usage
-from etl.money import allocation, charging, formulas, periods, tariffs
-from etl.money.billing import past, stops
-from etl.store import (
-    allocations,
-    costs,
-    past_usage,
-    price_periods,
-    rollups,
-    rows,
-    rules,
-    settling,
-    settling_sql,
-    state_lengths,
-)
 
 SETTING: Final = "derived"
 """Name of the setting that keeps the fingerprint of the rules that made what is derived."""
-RULES: Final = (
-    *(codes, days, ends, lengths, starts, stretches, usage),
-    *(allocation, charging, formulas, periods, tariffs, past, stops),
-    *(allocations, costs, past_usage, price_periods, rollups, rows, rules),
-    *(settling, settling_sql, state_lengths),
-)
-"""The modules that say what follows from versions, prices and rules."""
+# by name: a poll that changes nothing loads few of them
+RULES: Final = {
+    "history": ("codes", "days", "ends", "lengths", "starts", "stretches", "usage"),
+    "money": ("allocation", "charging", "formulas", "periods", "tariffs"),
+    "money/billing": ("past", "stops"),
+    "store": (
+        *("allocations", "costs", "past_usage", "price_periods", "rollups", "rows", "rules"),
+        *("settling", "settling_sql", "state_lengths"),
+    ),
+}
+"""The modules that say what follows from versions, prices and rules, by their folder."""
+_PACKAGE: Final = Path(__file__).parents[1]
 
 
 @cache
@@ -44,8 +34,9 @@ def rules_fingerprint() -> str:
     """
     digest = hashlib.sha256()
     # also if only a comment changed: a rebuild in vain is cheaper than a wrong figure
-    for module in RULES:
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for folder, modules in RULES.items():
+        for name in modules:
+            digest.update((_PACKAGE / folder / f"{name}.py").read_bytes())
     return digest.hexdigest()[:32]
 
 

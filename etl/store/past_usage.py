@@ -22,13 +22,14 @@ from etl.money.billing.past import (
     known_start,
 )
 from etl.money.charging import ChargingModel
+from etl.money.periods import LAST
 from etl.money.tariffs import PriceTerms
 from etl.poll import Instant
 from etl.resources import INSTANCES
 from etl.store.costs import charging_model
 from etl.store.price_periods import price_terms
 from etl.store.rows import TERM_NAMES
-from etl.store.settling import LAST, SettlingReader, SettlingWriter
+from etl.store.settling import SettlingReader, SettlingWriter
 
 COLUMNS: Final = (
     *("account_id", "part_no", "day", "kind", "instance_uuid"),

@@ -15,16 +15,9 @@ from etl.errors import ErrorKind, StalePoll
 from etl.history import days
 from etl.poll import APPLIED, SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
 from etl.resources.listing import Reject
-from etl.store import statements
+from etl.store import run_statements
 from etl.store.registry import RegistryReader
-from etl.store.rows import (
-    STEP_NAMES,
-    Attempt,
-    PollDistance,
-    PollStarts,
-    SyncRun,
-    distance_from,
-)
+from etl.store.runs import STEP_NAMES, Attempt, PollDistance, PollStarts, SyncRun, distance_from
 from etl.store.subject import AccountSubject
 from etl.texts import tr
 from etl.timing.freshness import (
@@ -43,7 +36,7 @@ class PollsReader(AccountSubject):
 
     def archive_folders(self) -> list[Path]:
         """Return the folders that polls were ever archived in."""
-        kept = self._ask(statements.ARCHIVES).scalar()
+        kept = self._ask(run_statements.ARCHIVES).scalar()
         return [Path(folder) for folder in json.loads(kept or "[]")]
 
     def former_names(self) -> tuple[str, ...]:
@@ -57,7 +50,7 @@ class PollsReader(AccountSubject):
         newest = [
             LastPoll(*row)
             for outcome in APPLIED  # one look into the index each, however long the history
-            for row in self._ask(statements.NEWEST_RUN, resource=resource, outcome=outcome)
+            for row in self._ask(run_statements.NEWEST_RUN, resource=resource, outcome=outcome)
         ]
         return max(newest, key=lambda last: last.started_at, default=None)
 
@@ -65,7 +58,9 @@ class PollsReader(AccountSubject):
         """Return the newest attempts that were not skipped, newest first by the order in which they
         were made: their instants cannot order them, as a clock may have been wrong.
         """
-        return [Attempt(*row) for row in self._ask(statements.NEWEST_ATTEMPTS, resource=resource)]
+        return [
+            Attempt(*row) for row in self._ask(run_statements.NEWEST_ATTEMPTS, resource=resource)
+        ]
 
     def clock_memory(self, resource: str) -> ClockMemory:
         """Return the offsets of the source's clock that earlier polls measured, those of instances
@@ -108,7 +103,7 @@ class PollsReader(AccountSubject):
         """
         before: tuple[int | None, Instant, Instant] | None = None
         last = None
-        for run_id, resource, started_at, finished_at, *kept in self._ask(statements.STEPS):
+        for run_id, resource, started_at, finished_at, *kept in self._ask(run_statements.STEPS):
             # rows come by resource: the first poll of the next one has none before it
             step = distance_from(before if resource == last else None, started_at)
             if step != tuple(kept):
@@ -117,12 +112,12 @@ class PollsReader(AccountSubject):
 
     def first_complete_at(self, resource: str) -> Instant | None:
         """Return the start of the account's first complete poll."""
-        at: Instant | None = self._ask(statements.FIRST_COMPLETE, resource=resource).scalar()
+        at: Instant | None = self._ask(run_statements.FIRST_COMPLETE, resource=resource).scalar()
         return at
 
     def newest_complete_at(self, resource: str) -> Instant | None:
         """Return the start of the account's newest complete poll."""
-        at: Instant | None = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar()
+        at: Instant | None = self._ask(run_statements.NEWEST_COMPLETE, resource=resource).scalar()
         return at
 
     def refuse_stale(
@@ -160,8 +155,8 @@ class PollsReader(AccountSubject):
     def _poll_starts(self, resource: str) -> PollStarts:
         # of complete polls the newest will do: only a partial one can begin a version after it
         # before the first complete poll everything is newer than 0
-        newest = self._ask(statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
-        since = self._ask(statements.PARTIAL_SINCE, resource=resource, since=newest)
+        newest = self._ask(run_statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
+        since = self._ask(run_statements.PARTIAL_SINCE, resource=resource, since=newest)
         return PollStarts(newest, dict(since.all()))
 
 
@@ -186,10 +181,10 @@ class PollsWriter(PollsReader):
         """Remember a folder that polls are archived in, for syncs that do not name it."""
         folders = [str(known) for known in self.archive_folders()]
         c = tables.setting.c
-        self._conn.execute(delete(tables.setting).where(c.name == statements.ARCHIVES_SETTING))
+        self._conn.execute(delete(tables.setting).where(c.name == run_statements.ARCHIVES_SETTING))
         value = json.dumps([*folders, str(folder)])
         self._conn.execute(
-            insert(tables.setting).values(name=statements.ARCHIVES_SETTING, value=value)
+            insert(tables.setting).values(name=run_statements.ARCHIVES_SETTING, value=value)
         )
 
     def correct_steps(self) -> None:
@@ -240,7 +235,7 @@ class PollsWriter(PollsReader):
         """
         if run.outcome != "complete":
             return {}
-        asked = self._ask(statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
+        asked = self._ask(run_statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
         return dict(zip(STEP_NAMES, distance_from(asked.first(), run.started_at), strict=True))
 
 

@@ -15,7 +15,7 @@ from etl.history.versions import Began, Lasting, VersionPresence
 from etl.history.windows import Held
 from etl.resources import RESOURCES, Record, Resource
 from etl.resources.records import Form
-from etl.store.rows import PollStarts
+from etl.store.runs import PollStarts
 
 PART_COLUMNS: Final = ("day", "amount_microcny")
 TOGETHER: Final = 5_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Final
@@ -13,8 +13,9 @@ from etl.history import days
 from etl.history.diff import Known, Version
 from etl.history.stretches import Stretch, Terms
 from etl.history.usage import SeenVersion
-from etl.poll import Instant, LastPoll
+from etl.poll import Instant
 from etl.resources.instances import Instance
+from etl.store.runs import PollStarts
 
 FACT_NAMES: Final = Instance.__struct_fields__
 """Columns of an instance's facts. In the order of the struct, which is made of a row's values."""
@@ -37,8 +38,6 @@ END_NAMES: Final = (
 _ends_of: Final[Callable[[Stretch], tuple[Any, ...]]] = attrgetter(*END_NAMES)
 TERM_NAMES: Final = tuple(term.name for term in fields(Terms))
 _terms_of: Final[Callable[[Terms], tuple[Any, ...]]] = attrgetter(*TERM_NAMES)
-STEP_NAMES: Final = ("polls_before", "step_s", "gap_s")
-PollDistance = tuple[int, int | None, int | None]
 DAY_COLUMNS: Final = (
     "account_id",
     "instance_uuid",
@@ -53,49 +52,6 @@ DAY_COLUMNS: Final = (
     "running_max_s",
     "evidence",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SyncRun:
-    """A row of `sync_run`, but for its account and resource."""
-
-    started_at: Instant
-    finished_at: Instant
-    outcome: str
-    requests: int = 0
-    retries: int = 0
-    walks: int = 0
-    listed: int | None = None
-    reported_total: int | None = None
-    added: int = 0
-    changed: int = 0
-    gone: int = 0
-    rejected: int = 0
-    clock_offset_s: float | None = None
-    digest: str | None = None
-    error: str | None = None
-    error_kind: str | None = None
-
-    def as_last_poll(self) -> LastPoll:
-        """Return this run in the form that the next poll needs."""
-        return LastPoll(
-            self.started_at,
-            self.finished_at,
-            self.digest,
-            self.listed or 0,
-            self.reported_total,
-            self.clock_offset_s,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An attempt that was not skipped, as far as the next one needs to know it."""
-
-    outcome: str
-    started_at: Instant
-    error_kind: str | None
-    clock_offset_s: float | None
 
 
 @dataclass(slots=True)
@@ -135,25 +91,6 @@ class KeptUsage:
             or self.day_rows.get(uuid, []) != day_rows
             or self.last_starts.get(uuid) != last_start
         )
-
-
-@dataclass(frozen=True, slots=True)
-class PollStarts:
-    """Starts of the polls that may have been the last to see a record: of the newest complete one,
-    and of each later partial one, by its end.
-    """
-
-    newest: Instant
-    partial: Mapping[Instant, Instant]
-
-    def seen_at(self, began_at: Instant, last_seen_at: Instant | None) -> Instant:
-        """Return the start of the last poll that surely found a record as it is, given the end of the
-        poll that began its version.
-        """
-        if last_seen_at is not None:
-            return last_seen_at
-        # nothing is written for what stays as it is: that it was seen follows from the polls
-        return max(self.newest, self.partial.get(began_at, 0))
 
 
 def known_of(row: Row[Any], starts: PollStarts) -> Known:
@@ -232,13 +169,3 @@ def day_rows_of(
             part.running_max_s,
             stretch.evidence,
         )
-
-
-def distance_from(
-    before: tuple[int | None, Instant, Instant] | None, started_at: Instant
-) -> PollDistance:
-    """Return the values of `STEP_NAMES` of a complete poll, given the one before it."""
-    if before is None:
-        return (0, None, None)
-    number, began_at, finished_at = before
-    return ((number or 0) + 1, started_at - began_at, started_at - finished_at)

@@ -28,7 +28,7 @@ from etl.money.billing.stops import (
     settled_windows,
     settlement_rule,
 )
-from etl.money.periods import BEGINNING, FOREVER
+from etl.money.periods import BEGINNING, LAST
 from etl.poll import SKEW_S, Instant
 from etl.store import settling_sql as sql
 from etl.store.costs import charging_model
@@ -37,8 +37,6 @@ from etl.store.known_instances import InstancesReader
 from etl.store.price_periods import price_terms
 
 BATCH: Final = 5_000
-LAST: Final = FOREVER - 1
-"""The last instant that a database can hold."""
 _rule: Final = tables.settlement_rule.c
 
 

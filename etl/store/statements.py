@@ -1,5 +1,5 @@
-"""Statements that every poll runs, built once: building one costs more than running it. Each binds
-`account`; those about a resource `resource` too.
+"""Statements about instances that every poll that changes something runs, built once: building one costs
+more than running it. Each binds `account`.
 """
 
 from __future__ import annotations
@@ -10,89 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Insert, Select, bindparam, func, insert, literal_column, select, text
 
 from etl import tables
-from etl.dialect import DATABASE_ID
 from etl.store.rows import DAY_COLUMNS, FACT_NAMES, TERM_NAMES
-from etl.units import RECENT_ATTEMPTS
 
-_run: Final = tables.sync_run.c
 _instance: Final = tables.instance.c
 _version: Final = tables.instance_history.c
 _usage: Final = tables.instance_usage.c
 _day: Final = tables.usage_day.c
-
-_RUNS: Final = (
-    _run.account_id == bindparam("account"),
-    _run.resource == bindparam("resource"),
-)
-
-STATES: Final = select(tables.instance_status.c.status, tables.instance_status.c.state)
-UNITS: Final = select(tables.charging_type.c.charging_type, tables.charging_type.c.unit)
-OWN_ID: Final = select(tables.setting.c.value).where(tables.setting.c.name == DATABASE_ID)
-ARCHIVES_SETTING: Final = "archives"
-"""Name of the setting that lists the folders in which polls were archived, as JSON."""
-ARCHIVES: Final = select(tables.setting.c.value).where(tables.setting.c.name == ARCHIVES_SETTING)
-TIMEZONE: Final = select(tables.setting.c.value).where(tables.setting.c.name == "timezone")
-
-NEWEST_RUN: Final = (
-    select(
-        _run.started_at,
-        _run.finished_at,
-        _run.digest,
-        func.coalesce(_run.listed, 0),
-        _run.reported_total,
-        _run.clock_offset_s,
-    )
-    .where(*_RUNS, _run.outcome == bindparam("outcome"))
-    .order_by(_run.started_at.desc())
-    .limit(1)
-)
-COMPLETE_BEFORE: Final = (
-    select(_run.polls_before, _run.started_at, _run.finished_at)
-    .where(*_RUNS, _run.outcome == "complete", _run.started_at < bindparam("before"))
-    .order_by(_run.started_at.desc())
-    .limit(1)
-)
-STEPS: Final = (
-    select(
-        _run.sync_run_id,
-        _run.resource,
-        _run.started_at,
-        _run.finished_at,
-        _run.polls_before,
-        _run.step_s,
-        _run.gap_s,
-    )
-    .where(_run.account_id == bindparam("account"), _run.outcome == "complete")
-    .order_by(_run.resource, _run.started_at, _run.sync_run_id)
-)
-NEWEST_COMPLETE: Final = select(func.max(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
-NEWEST_TOTAL: Final = (
-    select(_run.reported_total)
-    .where(*_RUNS, _run.outcome == "complete")
-    .order_by(_run.started_at.desc())
-    .limit(1)
-)
-NEWEST_WHOLE: Final = select(func.max(_run.started_at)).where(
-    # a poll of a window may stop early, once its first pages account for everything: that one is
-    # not whole
-    *_RUNS,
-    _run.outcome == "complete",
-    _run.listed >= _run.reported_total,
-)
-NEWEST_ATTEMPTS: Final = (
-    select(_run.outcome, _run.started_at, _run.error_kind, _run.clock_offset_s)
-    .where(*_RUNS, _run.outcome != "skipped")
-    .order_by(_run.sync_run_id.desc())
-    .limit(RECENT_ATTEMPTS)
-)
-# an aggregate finds it at the edge of an index, without an order
-FIRST_COMPLETE: Final = select(func.min(_run.started_at)).where(*_RUNS, _run.outcome == "complete")
-PARTIAL_SINCE: Final = (
-    # two polls may end in one second: what the earlier one saw is sure
-    select(_run.finished_at, func.min(_run.started_at))
-    .where(*_RUNS, _run.outcome == "partial", _run.started_at > bindparam("since"))
-    .group_by(_run.finished_at)
-)
 
 LISTED: Final = select(_instance.instance_uuid).where(
     _instance.account_id == bindparam("account"), _instance.gone_at.is_(None)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select, text
 from etl import tables
 from etl.history.days import iso
 from etl.poll import Instant
-from etl.store.account import Reader
+from etl.store.polls import PollsReader
 from etl.store.subject import Subject
 from etl.texts import tr
 from etl.units import CARD
@@ -296,7 +296,7 @@ class StatusReader(Subject):
             .limit(1)
         ).first()
         # not the newest poll's own offset: a reading that was wrong would make it look fresh
-        offset_s = Reader(self._database, self._conn, account).usual_offset_s(resource)
+        offset_s = PollsReader(self._database, self._conn, account).usual_offset_s(resource)
         return Freshness(
             account=name,
             resource=resource,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Executable, text
 
 from etl.dialect import Database
 from etl.history.codes import Codes
 from etl.history.days import Zone
-from etl.store import statements
-from etl.store.allocations import Derived
+from etl.store import run_statements
+
+if TYPE_CHECKING:
+    from etl.store.allocations import Derived
 
 
 class Subject:
@@ -40,17 +42,20 @@ class AccountSubject:
 
     def codes(self) -> Codes:
         if self._codes is None:
-            states, units = self._ask(statements.STATES), self._ask(statements.UNITS)
+            states, units = self._ask(run_statements.STATES), self._ask(run_statements.UNITS)
             self._codes = Codes(states=dict(states.all()), units=dict(units.all()))
         return self._codes
 
     def database_id(self) -> str:
         """Return the id of this database; a backup of it has the same id."""
-        return str(self._ask(statements.OWN_ID).scalar_one())
+        return str(self._ask(run_statements.OWN_ID).scalar_one())
 
     def deriver(self) -> Derived:
         """Return the account's writer of costs and allocations."""
         if self._deriver is None:
+            # here: a poll that changes nothing pays for no costs
+            from etl.store.allocations import Derived
+
             self._deriver = Derived(
                 self._database, self._conn, self._account_id, self.codes().units
             )
@@ -59,7 +64,7 @@ class AccountSubject:
     def zone(self) -> Zone:
         """Return the reporting time zone."""
         if self._timezone is None:
-            self._timezone = self._ask(statements.TIMEZONE).scalar_one()
+            self._timezone = self._ask(run_statements.TIMEZONE).scalar_one()
         return _zone(self._timezone)
 
     def _ask(self, statement: Executable, **parameters: Any) -> Any:

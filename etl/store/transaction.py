@@ -13,18 +13,18 @@ from etl import tables
 from etl.dialect import Database
 from etl.history.days import Zone
 from etl.store import derivation, schema
-from etl.store.account import Reader, Tx
 from etl.store.codes import CodesReader, CodesWriter
 from etl.store.registry import RegistryReader, RegistryWriter
 from etl.store.schema import DEMO_MARK
-from etl.store.status import StatusReader
 
 if TYPE_CHECKING:
     # a poll needs none of these, and cron pays for each import every two minutes
+    from etl.store.account import Reader, Tx
     from etl.store.alerts import AlertsReader, AlertsWriter
     from etl.store.books import BooksReader, BooksWriter
     from etl.store.exports import ExportsReader
     from etl.store.learning import LearningReader
+    from etl.store.status import StatusReader
 
 
 class Reading:
@@ -65,6 +65,8 @@ class Reading:
 
     @cached_property
     def status(self) -> StatusReader:
+        from etl.store.status import StatusReader
+
         return StatusReader(self._database, self._conn)
 
     @cached_property
@@ -93,6 +95,8 @@ class Reading:
 
     def accounts(self) -> Mapping[str, Reader]:
         """Map names to readers of the accounts, in the order in which they were first synced."""
+        from etl.store.account import Reader
+
         return {name: Reader(self._database, self._conn, i) for i, name in self._account_ids()}
 
     def _account_ids(self) -> list[tuple[int, str]]:
@@ -159,4 +163,6 @@ class Writing(Reading):
 
     def accounts(self) -> Mapping[str, Tx]:
         """Map names to writers of the accounts, in the order in which they were first synced."""
+        from etl.store.account import Tx
+
         return {name: Tx(self._database, self._conn, i) for i, name in self._account_ids()}

@@ -9,7 +9,7 @@ from typing import Any
 from etl.history.windows import Held, WindowChanges
 from etl.poll import Instant
 from etl.resources import Record
-from etl.store import resource_tables, schema, statements
+from etl.store import resource_tables, run_statements, schema
 from etl.store.polls import PollsReader
 from etl.store.resource_tables import ResourceTable
 
@@ -42,8 +42,8 @@ class WindowsReader(PollsReader):
         """Return the total of a window's newest complete poll, None if a record is missing, so that
         all must be read; and when a complete poll last read all of it (0: never).
         """
-        total = self._ask(statements.NEWEST_TOTAL, resource=resource).scalar()
-        whole_at = self._ask(statements.NEWEST_WHOLE, resource=resource).scalar()
+        total = self._ask(run_statements.NEWEST_TOTAL, resource=resource).scalar()
+        whole_at = self._ask(run_statements.NEWEST_WHOLE, resource=resource).scalar()
         # early pages say nothing about an old line that is missing: only reading all of them does
         return None if self.is_missing(resource) else total, whole_at or 0
 
