@@ -13,7 +13,6 @@ from etl.redact import scrub
 from etl.resources import INSTANCES
 from etl.service.watchdog import Pinger
 from etl.settings import Settings
-from etl.status import stale
 from etl.timing.cadence import Cadence
 from etl.timing.freshness import BLINDING, limit_s
 
@@ -23,6 +22,8 @@ GRACE_S = 10.0
 
 def blindness(app: App) -> list[str]:
     """Say why a watched account is not fresh, by the interval that the settings give it."""
+    from etl.status import stale  # here: without a ping nobody asks
+
     now = app.now()
     with store.reading(app.database) as known:
         polls = known.status.polls(now)
