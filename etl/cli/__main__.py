@@ -1,5 +1,5 @@
 """Entry point of `python -m etl.cli`, the same program as the command `chenyu-etl`."""
 
-from etl.start import main
+from etl.cli import main
 
-main()
+main(prog_name="chenyu-etl")

@@ -92,13 +92,12 @@ def collect_less_often() -> None:
 
     There is little cyclic garbage, and looking for it took a sixth of a first load.
     """
-    # awake: another program runs this one, or a command asked twice
-    if gc.isenabled():
-        return
-    # modules stay until the end: nobody needs to go through them again
-    gc.freeze()
     gc.set_threshold(50_000, 10, 10)
-    gc.enable()
+    # awake: another program runs this one, or a command asked twice
+    if not gc.isenabled():
+        # modules stay until the end: nobody needs to go through them again
+        gc.freeze()
+        gc.enable()
 
 
 def import_less() -> None:
