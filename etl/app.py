@@ -28,6 +28,7 @@ from etl.texts import tr
 from etl.timing.clock import SteadyOffset
 
 if TYPE_CHECKING:
+    from etl.alerts.charts import Draw
     from etl.alerts.engine import Alerts
     from etl.source.client import Client
     from etl.source.walk import Progress
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 class App:
     """The program over one database. `clock` gives seconds since 1970 on the local clock, which may
     be set; `monotonic` seconds on one that nobody sets. `asked_zone`: the time zone given on the
-    command line, which an existing database must have.
+    command line, which an existing database must have. `draw` makes the charts of digests.
     """
 
     settings: Settings
@@ -46,6 +47,7 @@ class App:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
     asked_zone: str | None = None
+    draw: Draw | None = field(repr=False, default=None)
     _clients: dict[str, tuple[str, Client]] = field(init=False, repr=False, default_factory=dict)
     _steady: dict[str, SteadyOffset] = field(init=False, repr=False, default_factory=dict)
     _alerts: Alerts | None = field(init=False, repr=False, default=None)
@@ -177,7 +179,9 @@ class App:
         if self._alerts is None:
             # an account that is left out is another daemon's to tell of
             own = self._watched_of(self.settings.accounts)
-            self._alerts = Alerts(self.database, self.settings.alerts, own, self.environ)
+            self._alerts = Alerts(
+                self.database, self.settings.alerts, own, self.environ, draw=self.draw
+            )
         return self._alerts
 
     def job(

@@ -50,6 +50,17 @@ def examine(app: App) -> Iterator[Finding]:
         yield from _examine_account(app, account)
     yield from _examine_database(app)
     yield from _examine_archive(app)
+    yield from _examine_charts(app)
+
+
+def _examine_charts(app: App) -> Iterator[Finding]:
+    """Yield what keeps charts out of digests, if any digest is to be sent."""
+    from etl.page.raster import lacks
+
+    times = app.settings.alerts.options("digest")
+    if times.daily_digest is not None or times.weekly_digest is not None:
+        for words, advice in lacks(app.settings.alerts):
+            yield Finding("note", words, advice)
 
 
 def _examine_account(app: App, account: Account) -> Iterator[Finding]:

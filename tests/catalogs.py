@@ -42,7 +42,7 @@ READS_CHINESE = (
     "etl/simcloud/",
     "etl/store/codes.py",
 )
-TEMPLATE = ROOT / "etl" / "page" / "page.html.jinja"
+TEMPLATES = sorted((ROOT / "etl" / "page").glob("*.jinja"))
 PASSES_ON = (
     "etl/texts.py",
     "etl/cli/language.py",
@@ -81,13 +81,15 @@ def of_reports() -> Iterator[tuple[Key, str]]:
 
 
 def of_page() -> Iterator[tuple[str, int, Key | None]]:
-    """Calls of `words` in the template of the page, like `calls`."""
-    for call in Environment().parse(TEMPLATE.read_text(encoding="utf-8")).find_all(nodes.Call):
-        if isinstance(call.node, nodes.Name) and call.node.name == "words":
-            text = call.args[0]
-            is_literal = isinstance(text, nodes.Const) and isinstance(text.value, str)
-            path = TEMPLATE.relative_to(ROOT).as_posix()
-            yield path, call.lineno, ("", text.value) if is_literal else None
+    """Calls of `words` in the templates of the page, like `calls`."""
+    for template in TEMPLATES:
+        path = template.relative_to(ROOT).as_posix()
+        parsed = Environment().parse(template.read_text(encoding="utf-8"))
+        for call in parsed.find_all(nodes.Call):
+            if isinstance(call.node, nodes.Name) and call.node.name == "words":
+                text = call.args[0]
+                is_literal = isinstance(text, nodes.Const) and isinstance(text.value, str)
+                yield path, call.lineno, ("", text.value) if is_literal else None
 
 
 class _Bare(HTMLParser):
@@ -110,9 +112,10 @@ class _Bare(HTMLParser):
 
 
 def bare_words_of_page() -> list[str]:
-    """Words in the template of the page that no language but one has."""
+    """Words in the templates of the page that no language but one has."""
     reader = _Bare()
-    reader.feed(re.sub(r"{{.*?}}|{%.*?%}", "", TEMPLATE.read_text(encoding="utf-8")))
+    for template in TEMPLATES:
+        reader.feed(re.sub(r"{{.*?}}|{%.*?%}", "", template.read_text(encoding="utf-8")))
     return [word for word in reader.words if re.search(r"[^\W\d_]", word)]
 
 

@@ -14,6 +14,7 @@ import json
 import socketserver
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -70,6 +71,9 @@ class Robots:
         # what is no JSON is the file that a library makes of a text that is too long
         is_json = headers.get("content-type", "").startswith("application/json")
         url, message = urlsplit(target), json.loads(body) if is_json else {"file": body}
+        if url.path.endswith("/sendPhoto"):
+            self.took.append(message)
+            return 200, {"ok": True}
         if not is_json:
             return 400, b"a file"
         kinds = {
@@ -100,8 +104,18 @@ class Robots:
     def _wecom(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:
         if parse_qs(query).get("key") != [TOKEN]:
             return 200, {"errcode": 93000, "errmsg": "invalid webhook url"}
+        if message["msgtype"] == "image":
+            return self._image_of_wecom(**message["image"])
         if len(message["text"]["content"].encode()) > 2_048:
             return 200, {"errcode": 40058, "errmsg": "text.content exceed max length 2048"}
+        return 200, {"errcode": 0, "errmsg": "ok"}
+
+    def _image_of_wecom(self, base64: str, md5: str) -> tuple[int, Any]:
+        picture = b64decode(base64, validate=True)
+        if hashlib.md5(picture).hexdigest() != md5:
+            return 200, {"errcode": 301019, "errmsg": "media MD5 not match"}
+        if len(picture) > 2 * 2**20 or not picture.startswith(b"\x89PNG"):
+            return 200, {"errcode": 40009, "errmsg": "invalid image size"}
         return 200, {"errcode": 0, "errmsg": "ok"}
 
     def _discord(self, query: str, message: Any, body: bytes, headers: Any) -> tuple[int, Any]:

@@ -29,7 +29,7 @@ ROOMS = (
     "history.lengths history.absence history.starts history.ends history.stretches history.usage history.months timing.triggers dialect source.client settings archive money"
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.periods alerts.own_digest"
-    " alerts.polling alerts.rules alerts.message",
+    " alerts.polling alerts.rules alerts.message alerts.charts",
     "books.documents books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",
     "store alerts status reports",
     "repeats apply rebuild books exports",
@@ -59,6 +59,7 @@ ONLY_IN = {
     "openpyxl": ("etl/books/grids.py",),
     "xlsxwriter": ("etl/reports/render/xlsx.py",),
     "jinja2": ("etl/page/build.py",),
+    "resvg_py": ("etl/page/raster.py",),
     "rich": ("etl/cli/terminal.py", "etl/cli/progress.py", "etl/cli/watching.py"),
     "pyarrow": ("etl/reports/render/parquet.py",),
     "duckdb": (),

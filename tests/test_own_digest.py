@@ -62,6 +62,11 @@ CHANNELS = {
 
 @pytest.fixture
 def fleet(database: Database, tmp_path: Path) -> Database:
+    fill_fleet(database, tmp_path)
+    return database
+
+
+def fill_fleet(database: Database, folder: Path) -> None:
     """A day and a half of three instances of two owners and two projects: one stops, one changes hands."""
     cloud = Story(NOON - DAY - 13 * HOUR)
     cloud.rents(title="train li", gpus=2, uuid="a")
@@ -70,14 +75,13 @@ def fleet(database: Database, tmp_path: Path) -> Database:
     apply(database, poll_story(cloud))
     for model in ("RTX 4090", "A100"):
         lists(database, model, (cloud.now, None, None, 5_500_000))
-    import_rules(database, written(tmp_path, "r.toml", RULES))
+    import_rules(database, written(folder, "r.toml", RULES))
     for _ in range(34):
         polls(database, cloud, hours=1)
     cloud.renames(passed, "eval wang")
     cloud.stops(other)
     polls(database, cloud, minutes=40)
     polls(database, cloud, hours=2)
-    return database
 
 
 def text_of(database: Database, subject: DigestSubject, when: str = WEDNESDAY, **more: Any) -> str:

@@ -20,7 +20,7 @@ class Cause:
     `key` identifies the cause for as long as it holds. `repeat_s`: seconds after which it is sent again
     while it holds. `covers`: keys of causes that need no message of their own, since this one includes
     them. A `silent` cause holds, but is not sent. A `private` one is for the channels of its owner or
-    project alone. `period` is that of a digest: `day` or `week`.
+    project alone. `period` is that of a digest: `day` or `week`; `days` are its first and last day.
     """
 
     key: str
@@ -31,6 +31,7 @@ class Cause:
     owner: str | None = None
     project: str | None = None
     period: str | None = None
+    days: tuple[str, str] | None = None
     private: bool = False
     repeat_s: int | None = None
     covers: tuple[str, ...] = ()

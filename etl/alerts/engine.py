@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from etl import store
 from etl.alerts import channels, plan
 from etl.alerts.cause import Alert, Cause
+from etl.alerts.charts import ChartOrder, Draw
 from etl.alerts.message import TEXT_LIMIT, Message, compose
 from etl.alerts.owners import DigestSubject
 from etl.alerts.periods import newest_period
@@ -52,7 +55,7 @@ class Sent:
 class Alerts:
     """Alerts over one database, for the `accounts` named and no others: those may be another daemon's.
 
-    Secrets of channels are in `environ`. `due` is the daemon's schedule, if it runs.
+    Secrets of channels are in `environ`. `due` is the daemon's schedule, if it runs. `draw` makes the charts of digests.
     """
 
     database: Database
@@ -61,6 +64,7 @@ class Alerts:
     environ: Mapping[str, str] = field(repr=False)
     recipients: channels.Recipients = channels.recipients
     due: Due | None = None
+    draw: Draw | None = field(repr=False, default=None)
     _watching_since: Instant = field(init=False, default=0)
     _last_tick: Instant | None = field(init=False, default=None)
     _facts: dict[str, tuple[Instant, Sequence[Any]]] = field(
@@ -102,22 +106,13 @@ class Alerts:
         self, period: str, now: Instant, subject: DigestSubject | None = None
     ) -> Text:
         """Return the text of the digest of the last `day` or `week`: of all, or of one subject."""
-        with store.reading(self.database) as tx:
-            snapshot = self._snapshot(tx.alerts, now)
-            return digest.digest_text(snapshot, newest_period(period, snapshot.moment), subject)
+        return self._digest(period, now, subject).words
 
     def send_digest(
         self, period: str, now: Instant, subject: DigestSubject | None = None
     ) -> Iterator[Sent]:
         """Send a digest at once to every channel that takes it."""
-        cause = Cause(
-            "digest",
-            "digest",
-            "info",
-            self.written_digest(period, now, subject),
-            period=period,
-            **digest.addressed_to(subject),
-        )
+        cause = self._digest(period, now, subject)
         takers = [c for c in self.settings.channels if plan.accepts(c, cause)]
         if not takers:
             raise SettingsError(
@@ -126,6 +121,13 @@ class Alerts:
             )
         for channel in takers:
             yield self._once(channel, compose([cause], channel.language, {}, now), now)
+
+    def _digest(self, name: str, now: Instant, subject: DigestSubject | None) -> Cause:
+        with store.reading(self.database) as tx:
+            snapshot = self._snapshot(tx.alerts, now)
+            period = newest_period(name, snapshot.moment)
+            words = digest.digest_text(snapshot, period, subject)
+        return Cause("digest", "digest", "info", words, **digest.address(period, subject))
 
     def _untaken(self, subject: DigestSubject | None) -> Text:
         if subject is None:
@@ -258,6 +260,7 @@ class Alerts:
             return error.message
         except (OSError, ValueError, TypeError, RuntimeError) as error:
             return _unexpected(channel.kind, error)
+        attempt.message = self._illustrated(attempt.message, channel, now)
         errors = []
         for recipient in everybody:
             # of an attempt before this one, which failed for others
@@ -280,6 +283,25 @@ class Alerts:
             count=len(everybody),
             errors=joined(errors, tr("; ")),
         )
+
+    def _illustrated(self, message: Message, channel: Channel, now: Instant) -> Message:
+        """Return a message with the charts of its digests, if its channel can show them."""
+        if not (channel.pictures and channels.shows_pictures(channel) and self.draw is not None):
+            return message
+        orders = [
+            ChartOrder(asked, message.language, tuple(self.accounts), self.settings.owners, now)
+            for asked in message.digests
+        ]
+        try:
+            drawn = [picture for order in orders for picture in self.draw(self.database, order)]
+        except (EtlError, OSError, ValueError, TypeError, RuntimeError) as error:
+            # the words have every figure: they are not held back for a picture
+            _log.warning("charts of a digest could not be drawn: %s", type(error).__name__)
+            return message
+        # of a Monday, the digests of the day and of the week have the same charts
+        once = {picture.png: picture for picture in drawn}.values()
+        named = [structs.replace(p, name=f"{n}-{p.name}") for n, p in enumerate(once, 1)]
+        return structs.replace(message, pictures=tuple(named))
 
     def _chosen(self, names: Sequence[str]) -> Sequence[Channel]:
         known = {channel.name: channel for channel in self.settings.channels}

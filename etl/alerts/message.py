@@ -37,11 +37,29 @@ class Item(msgspec.Struct, frozen=True):
         return f"{_MARKS[self.severity]} {whose}{self.text}"
 
 
+class DigestOf(msgspec.Struct, frozen=True):
+    """The days of a digest, both included, and the owner or project that it is about, if any."""
+
+    first: str
+    last: str
+    owner: str | None = None
+    project: str | None = None
+
+
+class Picture(msgspec.Struct, frozen=True):
+    """A chart as PNG, with the name of a file, and words for those who do not see it."""
+
+    name: str
+    words: str
+    png: bytes
+
+
 class Message(msgspec.Struct, frozen=True):
     """A message for one channel.
 
     `mentions` are ids of people in the channel's own terms, `created_at` is epoch seconds. `total`
-    counts the causes, both the items and those that had no room.
+    counts the causes, both the items and those that had no room. `digests` are those among them;
+    their `pictures` are drawn when the message is sent, and not kept.
     """
 
     title: str
@@ -51,6 +69,8 @@ class Message(msgspec.Struct, frozen=True):
     mentions: tuple[str, ...] = ()
     language: str = "zh"
     total: int = 0
+    digests: tuple[DigestOf, ...] = ()
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -121,6 +141,7 @@ def compose(
         if items and room < 0:
             break
         items.append(Item(cause.key, cause.rule, cause.severity, text, cause.account, cause.owner))
+    digests = [DigestOf(*c.days, c.owner, c.project) for c in ordered if c.days is not None]
     # of shown causes alone: nobody is called for what they cannot read
     ids = [mentions.get(item.owner or "") for item in items]
     return Message(
@@ -132,6 +153,7 @@ def compose(
         mentions=tuple(dict.fromkeys(who for who in ids if who)),
         language=language,
         total=len(causes),
+        digests=tuple(digests),
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from etl.alerts.cause import Alert
     from etl.alerts.engine import Sent
     from etl.alerts.owners import DigestSubject
+    from etl.app import App
 
 # as for a source that is away: it may work later, and nothing is wrong with the words
 UNDELIVERED = 5
@@ -57,7 +58,9 @@ def test(ctx: click.Context, channels: tuple[str, ...]) -> None:
     """
     app = ctx.obj.app()
     # no database is asked for: channels are tried before the first sync
-    ctx.exit(_report_deliveries(app.alerts.test(channels, app.now())))
+    code = _report_deliveries(app.alerts.test(channels, app.now()))
+    _say_lacks(app)
+    ctx.exit(code)
 
 
 @alerts.command()
@@ -94,6 +97,9 @@ def check(ctx: click.Context) -> None:
     tried = app.alerts.tick(app.now())
     # after the tick: alerts are kept and listed even if nobody is told of them
     app.alerts.require_channels()
+    # no word without a digest: cron would send it as a mail after each poll
+    if any(key.startswith("digest:") for sent in tried for key in sent.keys):
+        _say_lacks(app)
     ctx.exit(_report_deliveries(tried))
 
 
@@ -124,10 +130,20 @@ def digest(
     app = ctx.obj.app()
     app.require_database()
     if is_sent:
-        ctx.exit(_report_deliveries(app.alerts.send_digest(period, app.now(), subject)))
+        code = _report_deliveries(app.alerts.send_digest(period, app.now(), subject))
+        _say_lacks(app)
+        ctx.exit(code)
     words = app.alerts.written_digest(period, app.now(), subject)
     # as the channels would get it
     print_lines([words.in_language(app.settings.alerts.language)])
+
+
+def _say_lacks(app: App) -> None:
+    """Say on standard error what keeps charts out of digests."""
+    from etl.page.raster import lacks
+
+    for words, advice in lacks(app.settings.alerts):
+        say(tr("{words}: {advice}", words=words, advice=advice))
 
 
 def _digest_subject(owner: str | None, project: str | None) -> DigestSubject | None:

@@ -24,7 +24,10 @@ from etl.texts import localized, tr
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from etl.alerts.charts import ChartOrder
+    from etl.alerts.message import Picture
     from etl.app import App
+    from etl.dialect import Database
     from etl.settings import LoadedSettings
 
 
@@ -74,6 +77,7 @@ class Context:
         app = App(
             reading.checked(),
             asked_zone=self.options.get("timezone") or None,
+            draw=_draw,
         )
         # commands load what they need before they ask for the program
         collect_less_often()
@@ -84,6 +88,13 @@ class Context:
             # at the end of the command, and after errors too: locks and files must not wait for exit
             ctx.call_on_close(lambda: _close(app))
         return app
+
+
+def _draw(database: Database, order: ChartOrder) -> Sequence[Picture]:
+    """Draw the charts of a digest; the page, which does, is loaded by no other command."""
+    from etl.page.pictures import drawn_digest
+
+    return drawn_digest(database, order)
 
 
 def collect_less_often() -> None:

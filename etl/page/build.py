@@ -55,7 +55,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
     rows = timeline.timeline(facts)
     week = trends.hours_of_week(facts)
     return (
-        _environment(facts, words)
+        template_environment(facts, words)
         .get_template("page.html.jinja")
         .render(
             words=words,
@@ -108,7 +108,7 @@ def render_page(facts: Facts, words: Translator, *, is_live: bool = False) -> st
     )
 
 
-def _environment(facts: Facts, words: Translator) -> Environment:
+def template_environment(facts: Facts, words: Translator) -> Environment:
     # made for each page: filters know its words and its zone
     environment = Environment(
         loader=FileSystemLoader(policy.HERE),

@@ -23,12 +23,21 @@ MOST_VERSIONS: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The scope of a page: days of the reporting zone, both included, account and project."""
+    """The scope of a page: days of the reporting zone, both included, account and project.
+
+    `is_part`: the rows are of some instances alone, as in the digest of an owner.
+    """
 
     from_day: str
     to_day: str
     account: str | None = None
     project: str | None = None
+    is_part: bool = False
+
+    @property
+    def is_of_some(self) -> bool:
+        """Tell whether there are instances that it is not about: bills are of all of them."""
+        return self.is_part or self.project is not None
 
 
 @dataclass(frozen=True, slots=True)

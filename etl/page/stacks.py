@@ -64,10 +64,14 @@ def cost_by_day(facts: Facts, by: Callable[[Row], str | None], nobody: str) -> S
     for row in facts["daily"].rows:
         bounds[row["day"]][0] += row["cost_yuan_min"] or 0
         bounds[row["day"]][1] += row["cost_yuan_max"] or 0
-    is_settled = {row["what"]: row["settled_percent"] == WHOLE for row in facts["cost_day"].rows}
+    is_settled: dict[str, bool] = {}
+    for row in facts["cost_day"].rows:
+        # of several accounts, each has a line for the day
+        is_whole = row["settled_percent"] == WHOLE
+        is_settled[row["what"]] = is_settled.get(row["what"], True) and is_whole
     billed: dict[str, float] = defaultdict(float)
     # no bill names a project: its line would be that of all of them
-    if facts.choice.project is None:
+    if not facts.choice.is_of_some:
         for row in facts["bills_day"].rows:
             # half a bill beside a whole day's cost would look like a saving
             if is_settled.get(row["what"], True):
@@ -87,7 +91,7 @@ def gpu_hours_by_day(facts: Facts) -> Stack:
 
     Report `gpu-hours` knows no project: those of one come from `daily`, which has no bounds of them.
     """
-    if facts.choice.project is not None:
+    if facts.choice.is_of_some:
         amounts = _amounts(facts, lambda row: row["gpu_name"] or "?", "gpu_hours")
         return _stack(facts.days, amounts, {}, {})
     of_models: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))

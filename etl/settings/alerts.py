@@ -108,6 +108,7 @@ class Channel:
     severity: str = "info"
     language: str = "en"
     timeout_s: float = 10.0
+    pictures: bool = True
 
 
 class _Common(RuleOptions, frozen=True, kw_only=True):
@@ -136,6 +137,7 @@ class _WrittenChannel(RuleOptions, frozen=True, kw_only=True):
     digests: tuple[Literal[DIGESTS], ...] = ()  # type: ignore[valid-type]
     severity: Literal[SEVERITIES] = "info"  # type: ignore[valid-type]
     language: Language | None = None
+    pictures: bool = True
     # a tick waits so long for a channel that is dead, and the next tick comes in a minute
     timeout_s: Annotated[float, Meta(ge=0.1, le=60)] = 10.0
 
@@ -288,6 +290,7 @@ def _channel(name: str, written: Any, language: str, origin: str, noted: Problem
         severity=keys.severity,
         language=keys.language or language,
         timeout_s=keys.timeout_s,
+        pictures=keys.pictures,
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from typing import Final
 
 from etl.alerts.channels.recipient import Recipient
 from etl.settings.alerts import Channel
 
+PICTURED: Final = ("apprise", "wecom")
+"""Kinds whose services take a picture by nothing but the address of the channel."""
 Recipients = Callable[[Channel, Mapping[str, str]], Sequence[Recipient]]
 
 
@@ -21,4 +24,11 @@ def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipie
     return everybody
 
 
-__all__ = ["Recipient", "Recipients", "recipients"]
+def shows_pictures(channel: Channel) -> bool:
+    """Tell whether messages of a channel can carry pictures; which service of apprise does is its own
+    affair.
+    """
+    return channel.kind in PICTURED
+
+
+__all__ = ["Recipient", "Recipients", "recipients", "shows_pictures"]

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
+from importlib import import_module
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -26,7 +27,7 @@ from etl.alerts.channels.plain import (
     without_markup,
 )
 from etl.alerts.channels.recipient import Recipient, distinct
-from etl.alerts.message import Message
+from etl.alerts.message import Message, Picture
 from etl.errors import DeliveryError, SettingsError
 from etl.poll import Instant
 from etl.redact import remember
@@ -64,6 +65,8 @@ MAIL: Final = frozenset({"mailto", "mailtos"})
 TARGETS: Final = ("targets", "channels")
 """Attributes in which plugins keep the people or rooms that an address names."""
 KINDS: Final = {"urgent": "failure", "warning": "warning", "info": "info"}
+
+_log: Final = logging.getLogger(__name__)
 
 
 def recipients(channel: Channel, environ: Mapping[str, str]) -> Sequence[Recipient]:
@@ -124,12 +127,14 @@ def _sender(
         def notify() -> None:
             with wire.listening(heard):
                 done.append(_notify(library, service, message))
+            if done == [True]:
+                _send_pictures(library, service, message, label)
 
         # apprise has timeouts for each step, but none for the whole
         worker = threading.Thread(target=notify, daemon=True)
         worker.start()
         worker.join(TOTAL_S * channel.timeout_s)
-        if worker.is_alive():  # a server that drips bytes would keep it for ever
+        if not done:  # a server that drips bytes would keep it for ever
             raise DeliveryError(tr("{label}: no answer in time", label=label))
         reason = heard.refusal(is_sent=done == [True])
         if reason is not None:
@@ -140,22 +145,59 @@ def _sender(
 
 def _notify(library: Any, service: Any, message: Message) -> bool:
     title, body = _fitted(service, message)
-    body_format = library.NotifyFormat.TEXT
+    given: dict[str, Any] = {"title": title, "body_format": library.NotifyFormat.TEXT}
+    given["notify_type"] = KINDS[message.severity]
     if service.notify_format == library.NotifyFormat.HTML:
-        body, body_format = _as_html(body), service.notify_format
+        body, given["body_format"] = _as_html(body), service.notify_format
+    if service.schemas() & MAIL:
+        # parts of the mail itself, which the HTML names
+        service.inline = given["body_format"] == library.NotifyFormat.HTML
+        if service.inline:
+            body += "".join(map(_image, message.pictures))
+        given["attach"] = _attachments(library, message.pictures)
+    return _tried(library, service, body=body, **given)
+
+
+def _send_pictures(library: Any, service: Any, message: Message, label: str) -> None:
+    """Send the pictures of a message behind it, where a service takes files; mail has them in it."""
+    if not message.pictures or service.schemas() & MAIL or not service.attachment_support:
+        return
+    words = without_markup("\n".join(picture.words for picture in message.pictures))
+    attached = _attachments(library, message.pictures)
+    heard = wire.Heard()
+    with wire.listening(heard):
+        is_sent = _tried(library, service, body=words, attach=attached)
+    # the words have arrived: as a failure they would be sent again, once an hour
+    if (reason := heard.refusal(is_sent=is_sent)) is not None:
+        _log.warning("%s: pictures: %s", label, reason)
+
+
+def _tried(library: Any, service: Any, **given: Any) -> bool:
     notifier = library.Apprise()
     notifier.add(service)
     try:
-        return bool(
-            notifier.notify(
-                title=title,
-                body=body,
-                notify_type=KINDS[message.severity],
-                body_format=body_format,
-            )
-        )
+        return bool(notifier.notify(**given))
     except Exception:  # noqa: BLE001 - a plugin's fault is its own recipient's failure
         return False
+
+
+def _attachments(library: Any, pictures: Sequence[Picture]) -> Any:
+    """Return pictures as the library attaches them; None if there are none."""
+    if not pictures:
+        return None
+    memory = import_module("apprise.attachment.memory").AttachMemory
+    attached = library.AppriseAttachment()
+    for picture in pictures:
+        attached.add(memory(content=picture.png, name=picture.name, mimetype="image/png"))
+    return attached
+
+
+def _image(picture: Picture) -> str:
+    """Return the HTML that shows a picture of a mail, as wide as the reader's window lets it be."""
+    return (
+        f'<br/><br/><img src="cid:{picture.name}" alt="{escape(picture.words)}" width="720"'
+        ' style="max-width:100%;height:auto"/>'
+    )
 
 
 def _fitted(service: Any, message: Message) -> tuple[str, str]:

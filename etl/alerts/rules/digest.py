@@ -106,10 +106,9 @@ class Digest(AlertRule[DueDigest, DigestOptions]):
                 *_key_parts(row.period, row.subject),
                 severity="info",
                 words=row.words,
-                period=row.period.name,
                 # already sent: a channel added since must not get a message without a word
                 silent=row.words is NOTHING,
-                **addressed_to(row.subject),
+                **address(row.period, row.subject),
             )
 
     def _text(self, snapshot: Snapshot, period: Period, subject: DigestSubject | None) -> Text:
@@ -152,11 +151,10 @@ def digest_text(snapshot: Snapshot, period: Period, subject: DigestSubject | Non
     return joined([digest_title(period), *lines, *_now_lines(snapshot)], "\n")
 
 
-def addressed_to(subject: DigestSubject | None) -> dict[str, Any]:
-    """Return the fields of a cause that lead it to the channels of a subject; none for a team's."""
-    if subject is None:
-        return {}
-    return {"owner": subject.owner, "project": subject.project, "private": True}
+def address(period: Period, subject: DigestSubject | None) -> dict[str, Any]:
+    """Return the fields of a cause that lead a digest to its channels, and say which digest it is."""
+    own = {"owner": subject.owner, "project": subject.project, "private": True} if subject else {}
+    return {"period": period.name, "days": (str(period.first), str(period.last)), **own}
 
 
 def _observed_lines(
