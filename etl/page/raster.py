@@ -58,7 +58,8 @@ def lacks(settings: AlertSettings) -> list[tuple[Text, Text]]:
 def has_chinese() -> bool:
     """Tell whether a font of the system has Chinese."""
     # signs that no font has are drawn alike: as nothing, or as the same box
-    one, other = (png_of(LETTER.format(families=font_families(), sign=c)) for c in "\u6c38\u4e2d")
+    signs = "&#27704;", "&#20013;"
+    one, other = (png_of(LETTER.format(families=font_families(), sign=sign)) for sign in signs)
     return one != other
 
 
