@@ -31,6 +31,18 @@ BALANCE: Final = 1
 """Charge channel of a bill line that the balance pays."""
 CARD: Final = 2
 """Charge channel of a bill line that a compute card pays."""
+# far from every code: a source that sends -2 one day must not meet them
+OFFERED_HOUR: Final = -1_000_001
+"""Stands in `price_period` for the charging code of usage if it were charged by the hour."""
+OFFERED_DAY: Final = -1_000_002
+"""Likewise by the day."""
+OFFERED_WEEK: Final = -1_000_003
+"""Likewise by the week."""
+OFFERED_MONTH: Final = -1_000_004
+"""Likewise by the month."""
+WEEK_DAYS: Final = 7
+MONTH_DAYS: Final = 30
+"""Days of a prepaid month: the source does not say how long it is."""
 STOPPED_ABNORMALLY: Final = 23
 """Status of an instance that stopped abnormally: seen right after a start, its boot failed."""
 # a day of so many at the highest price still fits 64 bits, in millionths of a yuan

@@ -571,3 +571,24 @@ MACRO bounds_of_share(s) AS
 -- What of an amount a line gets: all lines together get all of it, since each begins where one ends.
 MACRO share_within(amount, w) AS long_share(amount, w.to_first, w.to_second)
     - long_share(amount, w.from_first, w.from_second);
+
+-- Whether a price of `_offer` is what usage would be charged by this unit.
+MACRO is_offer_to(p, u, its_unit) AS p.account_id = u.account_id
+    AND p.gpu_uuid = COALESCE(u.gpu_uuid, '')
+    AND p.gpu_name = COALESCE(u.gpu_name, '')
+    AND p.image_uuid = COALESCE(u.image_uuid, '')
+    AND p.unit = its_unit
+    AND p.no_card = CASE WHEN u.gpu_nums = 0 THEN 1 ELSE 0 END;
+
+-- What so many seconds of all GPUs of usage `u` cost at a price of `p`; months of many GPUs fit in 64 bits.
+MACRO term_cost(u, p, price_microcny, seconds) AS scaled(
+    rate(chargeable_gpus(u.gpu_nums), price_microcny, p.flat_microcny), seconds, p.per_s
+);
+
+-- The lower of a price and what it would replace, which stays if there is no price.
+MACRO cheaper(price, cost) AS CASE WHEN price < cost THEN price ELSE cost END;
+
+-- The least whole number of hours at a price that costs no less than a term.
+MACRO hours_worth(term_price, hour_price) AS CASE
+    WHEN hour_price > 0 THEN (term_price + hour_price - 1) / hour_price
+END;

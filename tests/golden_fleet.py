@@ -48,6 +48,7 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "runs": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-08"}),
     "events": ({}, {"event": "gone"}),
     "overview": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-10"}),
+    "commitment": tuple({"by": by} for by in ("instance", "model")),
     "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project")),
     "billed-usage": tuple({"by": by} for by in ("day", "month", "model", "instance")),
     "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),

@@ -184,7 +184,8 @@ def test_a_poll_of_prices_prices_what_was_used_and_one_that_changes_nothing_noth
     assert rows(database, periods) == before
     take(database, GPU_PRICES, price_record({"hour": 9}, "RTX 4090"), at=story.now + 120)
     assert rows(database, costs)[0][0] == cost
-    assert len(rows(database, periods)) == len(before) + 2
+    # the price that is charged, and the same as an offer by the hour
+    assert len(rows(database, periods)) == len(before) + 2 * 2
     assert list(differences(database)) == []
 
 

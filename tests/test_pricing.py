@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from etl.money.tariffs import (
     BEGINNING,
     FOREVER,
+    OFFERED,
     PER_S,
     ListPrice,
     Override,
@@ -242,3 +244,17 @@ def test_periods_cover_all_time_once_and_are_in_order(
         if each.price_microcny is not None:
             assert list(amounts) == sorted(amounts)  # type: ignore[type-var]
             assert each.price_max_microcny + each.flat_microcny <= 10**12  # type: ignore[operator]
+
+
+def test_usage_is_offered_in_every_unit_at_its_own_prices() -> None:
+    """Code 2 is monthly: a price for it is one of a month. Code 9 is unknown, and no day is listed."""
+    overrides = (Override("month", 70, charging_type=2), Override("hour", 4, gpu_name="RTX 4090"))
+    prices = Prices("lab", [listed(0, 5, week=30, month=90)], overrides, UNITS)
+    for terms in (GPU, replace(GPU, charging_type=9)):
+        offers = {t.charging_type: p[-1].price_microcny for t, p in prices.offers(terms)}
+        assert offers == {
+            OFFERED["hour"]: 4,
+            OFFERED["day"]: None,
+            OFFERED["week"]: 30,
+            OFFERED["month"]: 70,
+        }

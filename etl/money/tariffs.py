@@ -14,7 +14,16 @@ from typing import Final, Literal
 from etl.history.codes import PREPAID_UNITS
 from etl.money.periods import BEGINNING, FOREVER, merge_adjacent
 from etl.poll import Instant
-from etl.units import DAY_S, HOUR_S
+from etl.units import (
+    DAY_S,
+    HOUR_S,
+    MONTH_DAYS,
+    OFFERED_DAY,
+    OFFERED_HOUR,
+    OFFERED_MONTH,
+    OFFERED_WEEK,
+    WEEK_DAYS,
+)
 
 Source = Literal["user", "bill"]
 PriceSource = Literal["override", "learned", "list", "list_assumed", "unknown"]
@@ -22,13 +31,20 @@ PriceSource = Literal["override", "learned", "list", "list_assumed", "unknown"]
 PER_S: Final[Mapping[str, int]] = {
     "hour": HOUR_S,
     "day": DAY_S,
-    "week": 7 * DAY_S,
+    "week": WEEK_DAYS * DAY_S,
     # the source does not say how long its month is: see ASSUMED_UNITS
-    "month": 30 * DAY_S,
+    "month": MONTH_DAYS * DAY_S,
     "year": 365 * DAY_S,
 }
 ASSUMED_UNITS: Final = frozenset({"month", "year"})
 """Units whose length we assume, since the source does not state it."""
+OFFERED: Final[Mapping[str, int]] = {
+    "hour": OFFERED_HOUR,
+    "day": OFFERED_DAY,
+    "week": OFFERED_WEEK,
+    "month": OFFERED_MONTH,
+}
+"""Units in which any usage could be charged, by the code under which `price_period` holds the price."""
 HIGHEST_MICROCNY: Final = 10**12
 """The highest price of a GPU for a unit, a million yuan: more is a mistake, and overflows sums."""
 
@@ -185,6 +201,17 @@ class Prices:
             for at, to in pairwise([*starts, FOREVER])
         ]
         return list(merge_adjacent(periods))
+
+    def offers(self, terms: PriceTerms) -> Iterator[tuple[PriceTerms, list[PricePeriod]]]:
+        """Yield what usage on `terms` would be charged in each unit: terms with the unit's code in
+        `OFFERED`, and their prices.
+        """
+        for unit, offered in OFFERED.items():
+            # a price that the user set for the code of a unit is a price in that unit
+            codes = sorted(code for code, name in self.units.items() if name == unit)
+            asked = replace(terms, charging_type=codes[0] if codes else offered)
+            prices = replace(self, units={**self.units, offered: unit})
+            yield replace(terms, charging_type=offered), prices.periods(asked)
 
     def _versions(self, terms: PriceTerms) -> list[ListPrice]:
         """Return the list prices of a model, by its name only if usage names no uuid."""

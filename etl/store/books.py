@@ -20,7 +20,7 @@ from etl.steps import report_steps
 from etl.store.account import Reader, Tx
 from etl.store.costs import MODEL_SETTINGS, charging_model
 from etl.store.monthly import AccountKey, MonthsReader, MonthsWriter
-from etl.store.price_periods import overrides, write_overrides
+from etl.store.price_periods import OFFERED_CODES, overrides, write_overrides
 from etl.store.rules import allocation_rules, write_rules
 from etl.store.state_lengths import Boots, learned_boots
 
@@ -81,6 +81,7 @@ class BooksReader(MonthsReader):
         rows = self._conn.execute(
             select(a.name, *(p[name] for name in PriceInUse._fields[1:]))
             .join(tables.account, a.account_id == p.account_id)
+            .where(p.charging_type.not_in(OFFERED_CODES))
             .order_by(a.name, p.gpu_name, p.image_uuid, p.charging_type, p.no_card, p.starts_s)
         )
         return [PriceInUse(*row) for row in rows]

@@ -16,7 +16,7 @@ from etl.money.allocation import Rule
 from etl.money.charging import ChargingModel, Part, Piece, pieces
 from etl.money.periods import BEGINNING
 from etl.poll import Instant
-from etl.store.price_periods import STARTS_AT, PricePeriods, price_terms
+from etl.store.price_periods import CHARGED_AT, OFFERED_CODES, STARTS_AT, PricePeriods, price_terms
 from etl.store.rollups import EVER, Rollups
 from etl.store.rows import DAY_COLUMNS, TERM_NAMES
 from etl.store.rules import allocation_rules
@@ -65,8 +65,10 @@ class UsageCosts(PricePeriods):
         # the usual case: list prices are polled all day and hardly ever change
         if rows != kept:
             self._replace_prices(rows)
-            # costs before the first difference stay: they need not be written again
-            self.charge_anew(since=min(row[STARTS_AT] for row in rows ^ kept))
+            charged = [row for row in rows ^ kept if row[CHARGED_AT] not in OFFERED_CODES]
+            # costs before the first difference stay, and what is only offered costs nothing
+            if charged:
+                self.charge_anew(since=min(row[STARTS_AT] for row in charged))
 
     def charge(self, day_rows: Sequence[Sequence[Any]]) -> None:
         """Insert the costs of parts of closed stretches; rows as of `usage_day`, see `DAY_COLUMNS`."""

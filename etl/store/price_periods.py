@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, select
 from etl import tables
 from etl.dialect import Database
 from etl.history.stretches import Terms
-from etl.money.tariffs import ListPrice, Override, PricePeriod, Prices, PriceTerms
+from etl.money.tariffs import OFFERED, ListPrice, Override, PricePeriod, Prices, PriceTerms
 from etl.store.rows import TERM_NAMES
 
 _period: Final = tables.price_period.c
@@ -19,6 +19,9 @@ _TERM_COLUMNS: Final = tuple(f.name for f in fields(PriceTerms))
 _PERIOD_COLUMNS: Final = tuple(f.name for f in fields(PricePeriod))
 STARTS_AT: Final = len(_TERM_COLUMNS)
 """Where a row of periods says when it begins."""
+CHARGED_AT: Final = _TERM_COLUMNS.index("charging_type")
+"""Where a row of periods says by which code it is charged."""
+OFFERED_CODES: Final = frozenset(OFFERED.values())
 _OVERRIDE_COLUMNS: Final = tuple(f.name for f in fields(Override))
 _UNITS: Final = ("hour", "day", "week", "month", "year")
 
@@ -42,7 +45,9 @@ class PricePeriods:
         """Return the terms that have prices."""
         rows = self._conn.execute(
             select(*(_period[name] for name in _TERM_COLUMNS))
-            .where(_period.account_id == self._account_id)
+            .where(
+                _period.account_id == self._account_id, _period.charging_type.not_in(OFFERED_CODES)
+            )
             .distinct()
         )
         return {PriceTerms(*row) for row in rows}
@@ -61,7 +66,8 @@ class PricePeriods:
         # those that have prices already are computed again when a price changes
         new = set(terms) - self.priced_terms()
         if new:
-            self._insert_prices(self._rows(new))
+            # usage on other terms of the same GPU and image has the same offers
+            self._insert_prices(self._rows(new) - self._kept())
 
     def prices_differ(self) -> bool:
         """Tell whether stored prices differ from list prices and overrides, or terms in use have
@@ -104,20 +110,31 @@ class PricePeriods:
     def _rows(self, terms: Iterable[PriceTerms]) -> PeriodRows:
         return {
             (*_stored_values(term), *_stored_values(period))
-            for term in terms
-            for period in self.periods(term)
+            for used in terms
+            for term, periods in self._used_and_offered(used)
+            for period in periods
         }
+
+    def _used_and_offered(
+        self, terms: PriceTerms
+    ) -> Iterator[tuple[PriceTerms, list[PricePeriod]]]:
+        """Yield terms with their prices, and what the same usage would be charged in each unit."""
+        yield terms, self.periods(terms)
+        yield from self._all_prices().offers(terms)
 
     def periods(self, terms: PriceTerms) -> list[PricePeriod]:
         """Return the prices of terms over all time."""
+        # thousands of stretches share a few terms
+        if terms not in self._known_periods:
+            self._known_periods[terms] = self._all_prices().periods(terms)
+        return self._known_periods[terms]
+
+    def _all_prices(self) -> Prices:
         if self._prices is None:
             self._prices = Prices(
                 self.name(), self.listed_prices(), overrides(self._conn), self._units
             )
-        # thousands of stretches share a few terms
-        if terms not in self._known_periods:
-            self._known_periods[terms] = self._prices.periods(terms)
-        return self._known_periods[terms]
+        return self._prices
 
     def _forget(self) -> None:
         """Drop cached values after something was written."""
