@@ -192,6 +192,10 @@ class Busy(StoreError):
     kind = ErrorKind.BUSY
 
 
+class TookTooLong(StoreError):
+    """A read took longer than its reader may wait."""
+
+
 # apart from Busy: it makes no poll back off, each tick asks the server again
 class Away(StoreError):
     kind = ErrorKind.AWAY

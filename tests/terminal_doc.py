@@ -13,10 +13,11 @@ import click
 from etl.app import App
 from etl.cli import main
 from etl.cli.common import Context
-from etl.cli.printing import Rendering, read_lines, read_report, report_arguments, report_lines
+from etl.cli.printing import read_lines, report_lines
 from etl.cli.reporting import _screen_lines
 from etl.cli.terminal import Screen
 from etl.dialect import Database, open_database
+from etl.figures.asking import Rendering, read_report, report_arguments
 from etl.reports import load_report
 from etl.reports.render.look import UNICODE, unpainted
 from etl.settings import Settings

@@ -15,6 +15,7 @@ import pytest
 from etl.dialect import Database
 from etl.history.days import Zone
 from etl.page import Choice, build
+from etl.service.access import Access
 from etl.service.builds import Builds
 from etl.service.health import Health
 from etl.service.site import Site
@@ -172,7 +173,7 @@ def test_a_browser_is_let_in_by_a_token_in_the_address(tab: Tab, page: Path) -> 
     }
     builds = Builds(lambda: answer)
     builds.make()
-    health = Health("127.0.0.1:0", {}, Site(builds.current, TOKEN))
+    health = Health("127.0.0.1:0", {}, Site(builds.current, Access(TOKEN)))
     try:
         url = f"http://127.0.0.1:{health.port}/"
         tab.opens(f"{url}?lang=en")

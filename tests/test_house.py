@@ -37,8 +37,8 @@ ROOMS = (
     "sync",
     "app",
     "polling",
-    "page demo service.logs service.watchdog service.ticks service.units service.jobs service.probe"
-    " service.gauges service.hosts service.single service.builds service.site",
+    "page demo figures service.logs service.watchdog service.ticks service.units service.jobs service.probe"
+    " service.gauges service.hosts service.single service.builds service.site service.access service.figures",
     "service.schedule service.metrics service.health service.installing service.first_config service.lookout doctor",
     "service.daemon",
     "cli",

@@ -14,11 +14,13 @@ from typing import Any
 import pytest
 
 from etl.errors import SettingsError
+from etl.service.access import COOKIE, Access
 from etl.service.builds import Builds, InProcess
 from etl.service.daemon import Daemon
 from etl.service.health import Health
-from etl.service.site import COOKIE, Site
-from etl.settings import load
+from etl.service.site import Site
+from etl.settings import Settings, load
+from etl.settings.service import refuse_open
 from etl.simcloud import Story
 from tests.driven import Stepped
 from tests.live import Living, living, wait_for
@@ -91,7 +93,7 @@ def test_a_page_that_is_known_is_not_sent_again() -> None:
 
 
 def test_every_answer_keeps_the_browser_to_itself() -> None:
-    for site in (Site(built().current), Site(built().current, TOKEN), Site(lambda _: None)):
+    for site in (Site(built().current), Site(built().current, Access(TOKEN)), Site(lambda _: None)):
         with serving(site) as port:
             response, _ = ask(port)
             policy = response.getheader("Content-Security-Policy") or ""
@@ -139,7 +141,7 @@ def test_another_name_is_refused_unless_the_operator_gave_it() -> None:
 
 
 def test_without_the_token_there_is_a_form_and_nothing_else() -> None:
-    with serving(Site(built().current, TOKEN)) as port:
+    with serving(Site(built().current, Access(TOKEN))) as port:
         response, body = ask(port)
         assert response.status == 401
         assert b"English" not in body
@@ -155,7 +157,7 @@ def test_without_the_token_there_is_a_form_and_nothing_else() -> None:
 
 
 def test_a_token_in_the_address_becomes_a_cookie() -> None:
-    with serving(Site(built().current, TOKEN)) as port:
+    with serving(Site(built().current, Access(TOKEN))) as port:
         response, body = ask(port, f"/?token={TOKEN}&lang=zh")
         assert (response.status, response.getheader("Location"), body) == (303, "/?lang=zh", b"")
         assert response.getheader("Cache-Control") == "no-store"
@@ -168,7 +170,7 @@ def test_a_token_in_the_address_becomes_a_cookie() -> None:
 
 
 def test_a_program_gives_the_token_in_a_header() -> None:
-    with serving(Site(built().current, TOKEN)) as port:
+    with serving(Site(built().current, Access(TOKEN))) as port:
         assert ask(port, Authorization=f"Bearer {TOKEN}")[0].status == 200
 
 
@@ -178,10 +180,10 @@ def test_a_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
     compare = hmac.compare_digest
     monkeypatch.setattr(
-        "etl.service.site.hmac.compare_digest",
+        "etl.service.access.hmac.compare_digest",
         lambda a, b: compared.append((a, b)) or compare(a, b),
     )
-    with serving(Site(built().current, TOKEN)) as port:
+    with serving(Site(built().current, Access(TOKEN))) as port:
         ask(port, "/?token=x")
         ask(port, Authorization="Bearer x")
         ask(port, Cookie=f"{COOKIE}=x")
@@ -190,27 +192,27 @@ def test_a_token_is_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_token_is_never_logged(caplog: pytest.LogCaptureFixture, capfd: Any) -> None:
     caplog.set_level(logging.DEBUG)
-    with serving(Site(built().current, TOKEN)) as port:
+    with serving(Site(built().current, Access(TOKEN))) as port:
         ask(port, f"/?token={TOKEN}")
         ask(port, f"/nowhere?token={TOKEN}")
     out, err = capfd.readouterr()
     assert TOKEN not in caplog.text + out + err
-    assert TOKEN not in repr(Site(built().current, TOKEN))
+    assert TOKEN not in repr(Site(built().current, Access(TOKEN)))
 
 
 # settings
 
 
 def test_a_page_that_others_could_read_needs_a_token() -> None:
-    from etl.settings.service import refuse_open_page
-
-    for listen in ("0.0.0.0:9469", "[::]:9469", "192.168.1.5:80", "gpu.example:80"):
-        with pytest.raises(SettingsError, match="open to other machines") as raised:
-            refuse_open_page(listen, "")
-        assert "CHENYU_PAGE_TOKEN" in raised.value.advice
-        refuse_open_page(listen, TOKEN)
-    for listen in ("127.0.0.1:9469", "[::1]:9469", "localhost:9469", "9469"):
-        refuse_open_page(listen, "")
+    for setting in ("page", "reports"):
+        for listen in ("0.0.0.0:9469", "[::]:9469", "192.168.1.5:80", "gpu.example:80"):
+            settings = Settings(listen=listen, **{setting: True})
+            with pytest.raises(SettingsError, match=f"{setting} is on, and .* open to") as raised:
+                refuse_open(settings)
+            assert "CHENYU_PAGE_TOKEN" in raised.value.advice
+            refuse_open(replace(settings, page_token=TOKEN))
+        for listen in ("127.0.0.1:9469", "[::1]:9469", "localhost:9469", "9469", ""):
+            refuse_open(Settings(listen=listen, **{setting: True}))
 
 
 def test_the_page_is_off_unless_asked_for() -> None:

@@ -22,12 +22,12 @@ from etl.cli.common import (
     print_lines,
 )
 from etl.cli.language import asked_lang, lang_option
-from etl.cli.printing import Rendering, print_report
 from etl.cli.report_help import ARGUMENTS, report_help, report_index, report_list
 from etl.cli.terminal import fitted
 from etl.texts import ENGLISH, localized, spoken, tr
 
 if TYPE_CHECKING:
+    from etl.figures.asking import Rendering
     from etl.reports import Report
 
 FORMATS = ("table", "json", "csv", "xlsx", "parquet")
@@ -218,6 +218,8 @@ def _print(context: Context, asked: Asked) -> None:
     _refuse_unused(chosen, options)
     options["account"] = asked.account
     if asked.watch is None:
+        from etl.cli.printing import print_report
+
         print_report(context, chosen, options, wanted, asked.output)
         return
     from etl.cli.watching import watch_report
@@ -243,6 +245,8 @@ def _refuse_together(asked: Asked) -> None:
 
 def _rendering(asked: Asked) -> Rendering:
     """Return the form that is wanted; refuse options that it cannot have."""
+    from etl.figures.asking import Rendering
+
     form = _output_format("json" if asked.as_json else asked.form, asked.output)
     if asked.tz == "local" and form == "parquet":
         raise click.UsageError(

@@ -59,6 +59,12 @@ _VARIABLES = setting_variables(
     " (CHENYU_PAGE_TOKEN).  [env var: CHENYU_PAGE; default: no]",
 )
 @click.option(
+    "--reports/--no-reports",
+    default=None,
+    help="Serve reports as JSON and CSV at /reports/NAME.json and .csv of --listen, to whoever may read"
+    " the page.  [env var: CHENYU_REPORTS; default: no]",
+)
+@click.option(
     "--log-format",
     type=click.Choice(["auto", "text", "json"]),
     help="auto: text on a terminal, JSON lines elsewhere.  [env var: CHENYU_LOG_FORMAT]",
@@ -70,6 +76,7 @@ def run(
     archive: str | None,
     listen: str | None,
     page: bool | None,
+    reports: bool | None,
     log_format: str | None,
 ) -> None:
     """Run the daemon: poll for ever, instances every 2 minutes or as the config file says.
@@ -89,6 +96,7 @@ def run(
         "archive": archive,
         "listen": listen,
         "page": page,
+        "reports": reports,
         "log_format": log_format,
     }
     app = context.app(**given)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from etl.cli.common import Context, print_lines
-from etl.cli.printing import Rendering, read_lines
+from etl.cli.printing import read_lines
 from etl.cli.terminal import Screen, is_dumb, screen
 from etl.errors import EtlError
+from etl.figures.asking import Rendering
 from etl.texts import localized, tr
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from etl.address import read_address
 from etl.dialect.types import CalendarDay, UtcInstant
-from etl.errors import Busy, SettingsError, StoreError
+from etl.errors import Busy, SettingsError, StoreError, TookTooLong
 from etl.redact import remember_url
 from etl.texts import tr
 
@@ -36,6 +36,8 @@ class Database(Protocol):
     """Path of the file, or host, port and name of the database: nothing secret."""
     files: tuple[Path, ...]
     """Files that no output may overwrite; empty if a server holds the data."""
+    reading_limit_s: float | None
+    """Seconds after which a read-only transaction raises `TookTooLong`; None: it may take as long as it needs."""
 
     def exists(self) -> bool:
         """Tell whether there is a database to read. Creates nothing."""
@@ -122,6 +124,14 @@ def open_database(value: str) -> Database:
     return Postgres(address)
 
 
+def took_too_long(location: str, limit_s: float) -> TookTooLong:
+    """Return the error of a read that was ended after so many seconds."""
+    return TookTooLong(
+        tr("{location}: reading took longer than {limit_s} s", location=location, limit_s=limit_s),
+        advice=tr("ask for a shorter period, or for less at once"),
+    )
+
+
 @contextmanager
 def translated(database: Database) -> Iterator[None]:
     """Turn errors of the driver into errors of ours."""
@@ -147,5 +157,6 @@ __all__ = [
     "Row",
     "UtcInstant",
     "open_database",
+    "took_too_long",
     "translated",
 ]

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from etl.dialect import took_too_long
 from etl.dialect.locks import account_busy
-from etl.dialect.postgres_errors import CHECK, to_store_error
+from etl.dialect.postgres_errors import CANCELED, CHECK, to_store_error
 from etl.dialect.postgres_rights import restricted
 from etl.dialect.postgres_session import SessionFactory
 from etl.dialect.rendering import spell_out, unquoted
@@ -39,6 +40,7 @@ class Postgres:
     def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self._server = SessionFactory(url, lock_timeout_s)
         self.location = self._server.location()
+        self.reading_limit_s: float | None = None
         options: dict[str, Any] = {"creator": self._server.connect, "hide_parameters": True}
         # asked before each use: a server that was restarted leaves dead connections in the pool
         self.engine: Engine = create_engine(DRIVER, pool_pre_ping=True, **options)
@@ -84,6 +86,9 @@ class Postgres:
         ) as conn:
             # local to the transaction: a pooled session keeps nothing of it
             conn.exec_driver_sql(READING)
+            if self.reading_limit_s is not None:
+                limit_ms = round(self.reading_limit_s * 1000)
+                conn.exec_driver_sql(f"SET LOCAL statement_timeout = {limit_ms}")
             yield conn
 
     @contextmanager
@@ -237,6 +242,9 @@ class Postgres:
             ) from error
 
     def error(self, error: DBAPIError) -> StoreError:
+        limit_s, state = self.reading_limit_s, getattr(error.orig, "sqlstate", None)
+        if limit_s is not None and state == CANCELED:
+            return took_too_long(self.location, limit_s)
         return to_store_error(error, self._server)
 
     def _refuse_lost_lock(self, conn: Connection, key: int) -> None:

@@ -30,8 +30,10 @@ _ENCRYPT: Final = tr(
 _CROWDED: Final = tr("end other programs of that server, or raise its max_connections")
 _CREATE: Final = tr("create it: createdb --encoding=UTF8 --template=template0 NAME")
 _ROOM: Final = tr("make room on the server's disk, then try again: nothing was half written")
+CANCELED: Final = "57014"
+"""query_canceled, by statement_timeout."""
 _BY_STATE: Final = {
-    "57014": tr(
+    CANCELED: tr(
         "raise the timeout: add ?options=-cstatement_timeout=0 to CHENYU_DATABASE_URL, "
         "or remove it from the role"
     ),

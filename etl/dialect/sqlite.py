@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from etl.dialect import OURS
+from etl.dialect import OURS, took_too_long
 from etl.dialect.locks import lock_file
 from etl.dialect.rendering import spell_out, unquoted
 from etl.dialect.sqlite_file import RESTORE, DatabaseFile
@@ -71,6 +72,7 @@ class Sqlite:
         self.location = str(path)
         self._file = DatabaseFile(path)
         self.files = self._file.files
+        self.reading_limit_s: float | None = None
         self._busy_timeout_s = busy_timeout_s
         self.engine = self._make_engine()
 
@@ -123,11 +125,17 @@ class Sqlite:
             # the transaction itself is no promise: SQLite has no read-only transactions
             conn.exec_driver_sql("PRAGMA query_only = ON")
             raw: Any = conn.connection.driver_connection
-            raw.set_progress_handler(_hear_signals, HEARING_STEPS)
+            limit_s, since = self.reading_limit_s, time.monotonic()
+            # Python runs now and then during a long statement, so that Ctrl-C can end it, too
+            raw.set_progress_handler(
+                lambda: limit_s is not None and time.monotonic() - since > limit_s, HEARING_STEPS
+            )
             try:
                 yield conn
             except OperationalError as error:
                 if str(error.orig) == "interrupted":
+                    if limit_s is not None and time.monotonic() - since > limit_s:
+                        raise took_too_long(self.location, limit_s) from error
                     raise KeyboardInterrupt from error  # sqlite3 replaces it by an error of its own
                 raise
             finally:
@@ -302,11 +310,6 @@ class Sqlite:
                 tr("{location} was replaced by another file", location=self.location),
                 advice=RESTORE,
             )
-
-
-def _hear_signals() -> int:
-    """Let Python run now and then during a long statement, so that Ctrl-C can end it."""
-    return 0
 
 
 def _use_wal(raw: sqlite3.Connection) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.exc import ResourceClosedError
 
 from etl.dialect import CalendarDay, Database, translated
-from etl.errors import Busy, SettingsError, StoreError
+from etl.errors import Busy, SettingsError, StoreError, TookTooLong
 from etl.reports.header import Param, Report, bound, literal_colons
 from etl.reports.periods import FOLLOWING, days_that_follow
 from etl.texts import tr
@@ -135,8 +135,8 @@ def _blamed(report: Report) -> Iterator[None]:
             tr("{name}: it gives no rows", name=report.name), advice=READ_ONLY
         ) from error
     except StoreError as error:
-        # a lock is nobody's mistake
-        if not report.is_own or isinstance(error, Busy):
+        # neither a lock nor a limit is a mistake in the file
+        if not report.is_own or isinstance(error, Busy | TookTooLong):
             raise
         # without the address of the database in front: the mistake is in the file
         reason = error.message.partition(": ")[2] or error.message

@@ -9,26 +9,29 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
 from etl.app import App
 from etl.dialect import translated
 from etl.errors import EtlError, SettingsError
+from etl.figures.openapi import INDEX
 from etl.history.days import iso
 from etl.polling import Result
 from etl.redact import scrub
+from etl.service.access import Access
 from etl.service.builds import Builds, InProcess
+from etl.service.figures import Figures, ReportProcess
 from etl.service.health import Answer, Health, as_json
 from etl.service.metrics import CONTENT_TYPE, Metrics
 from etl.service.schedule import SLICE_S, Schedule
 from etl.service.single import counted
-from etl.service.site import Site
+from etl.service.site import Served, Site
 from etl.service.ticks import Ticks, Watch
 from etl.service.watchdog import Periodic, Pinger, Systemd
 from etl.settings import Settings
-from etl.settings.service import refuse_open_page
+from etl.settings.service import refuse_open
 from etl.texts import tr
 from etl.timing import freshness
 
@@ -44,6 +47,8 @@ SECOND: Final = (
     "another daemon polls the same accounts into the same database on this machine: one of the two"
     " makes each poll, and both send alerts; end one, unless it is meant"
 )
+FIXED: Final = ("database_url", "listen", "timezone", "page", "page_token", "page_hosts", "reports")
+"""Settings that are bound when the daemon starts."""
 ARENAS: Final = 2
 M_ARENA_MAX: Final = -8
 """As glibc's malloc.h has it."""
@@ -74,6 +79,9 @@ class Daemon:
         self._alerting = Periodic(self._look_at_alerts)
         self._building = InProcess(app.settings.database_url, app.now)
         self._builds = Builds(self._building) if app.settings.page else None
+        self._reader = (
+            ReportProcess(app.settings.database_url, app.now) if app.settings.reports else None
+        )
         ticks = Ticks(app, self._hand_on, self._observe)
         self.schedule = Schedule(ticks, app.settings)
         self._signals: list[int] = []
@@ -107,6 +115,8 @@ class Daemon:
             if self._builds is not None:
                 self._building.end()
                 self._builds.stop(1.0)
+            if self._reader is not None:
+                self._reader.end()
             if health is not None:
                 health.close()
             for number, handler in before.items():
@@ -235,15 +245,17 @@ class Daemon:
                 "/readyz": self.readiness,
                 "/metrics": lambda: (200, CONTENT_TYPE, self.metrics.text()),
             },
-            self._site(),
+            *self._sites(),
         )
 
-    def _site(self) -> Site | None:
+    def _sites(self) -> Iterator[Served]:
         settings = self.app.settings
-        if self._builds is None:
-            return None
-        refuse_open_page(settings.listen, settings.page_token)
-        return Site(self._builds.current, settings.page_token, frozenset(settings.page_hosts))
+        refuse_open(settings)
+        access, hosts = Access(settings.page_token), frozenset(settings.page_hosts)
+        if self._builds is not None:
+            yield Site(self._builds.current, access, hosts)
+        if self._reader is not None:
+            yield Figures(self._reader, access, hosts)
 
     def _hand_on(self, result: Result) -> None:
         self._alerting.touch()
@@ -287,7 +299,7 @@ class Daemon:
     def _refuse_fixed(self, settings: Settings) -> None:
         """Refuse to change settings that are bound when the daemon starts."""
         now = self.app.settings
-        for name in ("database_url", "listen", "timezone", "page", "page_token", "page_hosts"):
+        for name in FIXED:
             if getattr(settings, name) != getattr(now, name):
                 raise SettingsError(
                     tr("{name} cannot change while the daemon runs: restart it", name=name)
@@ -301,6 +313,8 @@ class Daemon:
             log.info("health and metrics: http://%s:%d/metrics", host, health.port)
             if self._builds is not None:
                 log.info("page: http://%s:%d/", host, health.port)
+            if self._reader is not None:
+                log.info("reports: http://%s:%d%s", host, health.port, INDEX)
 
     def _schedule_text(self) -> str:
         watches = self.schedule.watches.values()

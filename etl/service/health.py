@@ -1,4 +1,4 @@
-"""HTTP server of the daemon: /healthz, /readyz and /metrics for machines, and the live page."""
+"""HTTP server of the daemon: /healthz, /readyz and /metrics for machines, the live page, figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +18,7 @@ from typing import Any, Final
 from etl.errors import Busy, SettingsError
 from etl.service.hosts import is_known_host
 from etl.service.probe import lives
-from etl.service.site import PageRequest, Reply, Site
+from etl.service.site import PageRequest, Reply, Served
 from etl.settings.service import listen_address
 from etl.texts import tr
 
@@ -41,19 +41,17 @@ def as_json(status: int, content: dict[str, Any]) -> Answer:
 
 
 class Health:
-    """HTTP server of `pages`, by path, and of `site` at `/`, in threads of its own until `close`.
+    """HTTP server of `pages`, by path, and of `sites`, in threads of its own until `close`.
 
     However many clients there are and however slow they are, it holds few of them at a time and makes
     each page once for all that wait for it. Raises `SettingsError` if it cannot listen there.
     """
 
-    def __init__(
-        self, listen: str, pages: dict[str, Callable[[], Answer]], site: Site | None = None
-    ) -> None:
+    def __init__(self, listen: str, pages: dict[str, Callable[[], Answer]], *sites: Served) -> None:
         host, port = listen_address(listen)
         shared = {path: _Shared(page) for path, page in pages.items()}
         try:
-            self._server = _HealthServer(host, port, shared, site)
+            self._server = _HealthServer(host, port, shared, sites)
         except (OSError, OverflowError) as error:
             # asked, not assumed: any program may have taken the port
             if getattr(error, "errno", None) == errno.EADDRINUSE and lives(listen):
@@ -118,8 +116,10 @@ class _HealthServer(ThreadingHTTPServer):
     # the kernel keeps these until one of the others has gone
     request_queue_size = 128
 
-    def __init__(self, host: str, port: int, pages: dict[str, _Shared], site: Site | None) -> None:
-        self.pages, self.site = pages, site
+    def __init__(
+        self, host: str, port: int, pages: dict[str, _Shared], sites: Sequence[Served]
+    ) -> None:
+        self.pages, self.sites = pages, sites
         self.host = host
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._clients: dict[socket.socket, float] = {}
@@ -192,19 +192,21 @@ class _PageHandler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        hosts, site = self.headers.get_all("Host", []), self.server.site
+        hosts = self.headers.get_all("Host", [])
         path = self.path.partition("?")[0]
-        is_page = path == "/" and site is not None
+        site = next((site for site in self.server.sites if site.serves(path)), None)
         # a page of the web can make its own name lead here, and would read the figures
-        if not is_known_host(hosts, self.server.host, site.hosts if site and is_page else ()):
+        if not is_known_host(hosts, self.server.host, site.hosts if site else ()):
             advice = "ask by an address or a local name, or by the name that --listen has"
             refused = as_json(
                 403, {"error": "this port does not go by that name", "advice": advice}
             )
             self._send(_reply(refused))
-        elif site and is_page:
+        elif site:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            self._send(site.answer(PageRequest(self.path, headers)))
+            with self.server.patience(self.connection):
+                answer = site.answer(PageRequest(self.path, headers))
+            self._send(answer)
         else:
             self._send(_reply(self._answer(path)))
 

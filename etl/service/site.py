@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 from html import escape
-from http.cookies import CookieError, SimpleCookie
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from etl.page.policy import csp_digest
+from etl.service.access import Access
 from etl.service.builds import Built
 from etl.texts import ENGLISH, LANGUAGES, localized, tr
 
-COOKIE: Final = "chenyu_page"
-# a wall screen or a bookmark should not ask for the token each day
-COOKIE_S: Final = 30 * 86_400
 STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:12vh auto;padding:0 1em;"
     "color-scheme:light dark}h1{font-size:1.3em}input,button{font:inherit;padding:.3em .6em}"
@@ -51,65 +46,54 @@ class Reply:
     body: bytes = b""
 
 
+class Served(Protocol):
+    """Something of the daemon that a browser or a program may ask for."""
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Return further names of this machine under which it may be asked."""
+
+    def serves(self, path: str) -> bool: ...
+
+    def answer(self, asked: PageRequest) -> Reply:
+        """Answer a GET or HEAD."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The page at `/`. `built` gives the last build in a language; without a token, the address that
-    the daemon listens on decides who can read it. `hosts` are names of this machine that are no local
-    ones.
+    """The page at `/`. `built` gives the last build in a language; `hosts` are names of this machine
+    that are no local ones.
     """
 
     built: Callable[[str], Built | None]
-    token: str = field(default="", repr=False)
+    access: Access = field(default_factory=Access)
     hosts: frozenset[str] = frozenset()
+
+    def serves(self, path: str) -> bool:
+        return path == "/"
 
     def answer(self, asked: PageRequest) -> Reply:
         """Answer a GET or HEAD of `/`."""
         query = parse_qs(urlsplit(asked.target).query)
         lang = _language(query, asked.headers)
         # asked first: whoever has no token learns nothing, not even whether there is a page
-        if self.token:
-            given = query.get("token", [""])[0]
-            if given and self._is_token(given):
-                return self._let_in(query)
-            if not self._is_let_in(asked.headers):
-                return _note(
-                    401, lang, tr("A token is needed"), _FAILED if given else "", form=True
-                )
+        given = query.get("token", [""])[0] if self.access.token else ""
+        if given and self.access.is_token(given):
+            return self._let_in(query)
+        if not self.access.is_let_in(asked.headers):
+            return _note(401, lang, tr("A token is needed"), _FAILED if given else "", form=True)
         page = self.built(lang)
         if page is None:
             return _note(503, lang, tr("Not built yet"), _UNBUILT)
         return _page(page, asked.headers)
 
-    def _is_token(self, given: str) -> bool:
-        # in constant time: a comparison that stops early tells how much was right
-        return hmac.compare_digest(given.encode(), self.token.encode())
-
-    def _pass(self) -> str:
-        """Return the value of the cookie: made of the token, which it does not tell."""
-        return hmac.new(self.token.encode(), COOKIE.encode(), sha256).hexdigest()
-
-    def _is_let_in(self, headers: Mapping[str, str]) -> bool:
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(bearer.strip()):
-            return True
-        return hmac.compare_digest(_cookie(headers).encode(), self._pass().encode())
-
     def _let_in(self, query: Mapping[str, list[str]]) -> Reply:
         """Send the browser to the address without the token, with a cookie instead of it."""
         rest = urlencode({"lang": query["lang"][0]}) if "lang" in query else ""
-        # Lax, as a link in a chat would arrive without a Strict cookie; nothing here can be changed
-        kept = f"{COOKIE}={self._pass()}; Max-Age={COOKIE_S}; Path=/; HttpOnly; SameSite=Lax"
         to = f"/?{rest}" if rest else "/"
         # out of the address bar, and so out of histories, screenshots and links that are passed on
-        return Reply(303, {**SAFE, "Cache-Control": "no-store", "Location": to, "Set-Cookie": kept})
-
-
-def _cookie(headers: Mapping[str, str]) -> str:
-    try:
-        kept = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    return kept[COOKIE].value if COOKIE in kept else ""
+        sent = {"Cache-Control": "no-store", "Location": to, "Set-Cookie": self.access.cookie()}
+        return Reply(303, {**SAFE, **sent})
 
 
 def _language(query: Mapping[str, list[str]], headers: Mapping[str, str]) -> str:
@@ -117,6 +101,12 @@ def _language(query: Mapping[str, list[str]], headers: Mapping[str, str]) -> str
     if asked in LANGUAGES:
         return asked
     return "zh" if headers.get("accept-language", "").lower().startswith("zh") else ENGLISH
+
+
+def has_already(headers: Mapping[str, str], etag: str) -> bool:
+    """Tell whether a request says that the reader has what has this tag."""
+    known = {tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")}
+    return etag in known or "*" in known
 
 
 def _page(page: Built, headers: Mapping[str, str]) -> Reply:
@@ -128,8 +118,7 @@ def _page(page: Built, headers: Mapping[str, str]) -> Reply:
         "Content-Security-Policy": f"{page.policy}; frame-ancestors 'none'",
         "ETag": etag,
     }
-    known = {tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")}
-    if etag in known or "*" in known:
+    if has_already(headers, etag):
         return Reply(304, sent)
     sent["Content-Type"] = "text/html; charset=utf-8"
     if is_packed:

@@ -71,6 +71,7 @@ class Settings:
     page: bool = False
     page_token: str = field(repr=False, default="")
     page_hosts: tuple[str, ...] = ()
+    reports: bool = False
     accounts: tuple[Account, ...] = ()
     others: tuple[Account, ...] = ()
     alerts: AlertSettings = field(default_factory=AlertSettings)
@@ -111,6 +112,7 @@ _READERS: Final[dict[str, Reader]] = {
     "page": readers.switch,
     "page_token": read_page_token,
     "page_hosts": read_page_hosts,
+    "reports": readers.switch,
 }
 """Reader of each setting that is one value, wherever it is written."""
 CONFIG_NAMES: Final = {*_READERS, "api_key_file", "accounts", "schedule", "alerts"}

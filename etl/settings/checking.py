@@ -11,7 +11,7 @@ from etl.errors import SettingsError
 from etl.settings import LoadedSettings
 from etl.settings.file import is_there, open_to_others
 from etl.settings.problems import Problems
-from etl.settings.service import refuse_open_page
+from etl.settings.service import refuse_open
 from etl.settings.variables import unread_variables
 from etl.source.proxies import proxy_for, tls_context
 from etl.texts import tr
@@ -34,11 +34,10 @@ def problems(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Se
                     yield error
     yield from _unusable_variables(reading, environ)
     settings = reading.settings
-    if settings.page and settings.listen:
-        try:
-            refuse_open_page(settings.listen, settings.page_token)
-        except SettingsError as error:
-            yield error
+    try:
+        refuse_open(settings)
+    except SettingsError as error:
+        yield error
     folder = settings.archive
     with suppress(OSError):  # in a folder that this user cannot enter: another one may be meant to
         if folder is not None and folder.exists() and not folder.is_dir():

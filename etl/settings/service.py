@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from etl.errors import SettingsError
@@ -23,6 +23,19 @@ LOG_FORMATS: Final = ("auto", "text", "json")
 LEAST_TOKEN: Final = 16
 """The fewest characters of a token for the page: nobody guesses so many."""
 SCHEDULE_VARIABLE: Final = "CHENYU_SCHEDULE"
+
+
+class Readable(Protocol):
+    """Settings that decide who can read the page and the reports."""
+
+    @property
+    def listen(self) -> str: ...
+    @property
+    def page(self) -> bool: ...
+    @property
+    def reports(self) -> bool: ...
+    @property
+    def page_token(self) -> str: ...
 
 
 def listen_address(listen: str) -> tuple[str, int]:
@@ -102,12 +115,19 @@ def read_page_hosts(value: Any, origin: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def refuse_open_page(listen: str, token: str) -> None:
-    """Raise `SettingsError` if everybody on the network could read the page."""
-    host, _ = listen_address(listen)
-    if not is_loopback(host) and not token:
+def refuse_open(settings: Readable) -> None:
+    """Raise `SettingsError` if everybody on the network could read the page, or the reports."""
+    served = [name for name in ("page", "reports") if getattr(settings, name)]
+    if not served or not settings.listen or settings.page_token:
+        return
+    host, _ = listen_address(settings.listen)
+    if not is_loopback(host):
         raise SettingsError(
-            tr("page is on, and {listen} is open to other machines", listen=listen),
+            tr(
+                "{setting} is on, and {listen} is open to other machines",
+                setting=served[0],
+                listen=settings.listen,
+            ),
             advice=tr("set CHENYU_PAGE_TOKEN, or listen on loopback: see docs/page.md"),
         )
 
