@@ -128,8 +128,15 @@ class Driven:
         self.stands_s += hours * 3_600
         self.run_due()
 
-    def _observe(self, watch: Watch, outcome: str, *_: Any) -> None:
-        self.seen[outcome] += 1
+    def _observe(
+        self,
+        watch: Watch,
+        outcome: str,
+        result: Result | None = None,
+        took_s: float = 0.0,
+        ticks: int = 1,
+    ) -> None:
+        self.seen[outcome] += ticks
 
     def runs(self) -> list[dict[str, Any]]:
         return columns(self.lab.database, "SELECT * FROM sync_run ORDER BY sync_run_id")

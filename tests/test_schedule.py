@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from etl.polling import Result
 from etl.resources import RESOURCES
 from etl.service.schedule import Schedule
 from etl.service.ticks import Ticks, Watch
-from etl.simcloud import Story
+from etl.simcloud import ANY, Behaviour, Fail, Story
 from etl.timing.cadence import Cadence
 from tests.driven import EVERY_S, Driven, Waiting, drive, live, real, settings_of, starts_of
 from tests.live import Living, wait_for
@@ -95,10 +96,10 @@ def test_a_poll_that_waits_its_turn_serves_the_ticks_that_come_meanwhile(
     lab.pool = lambda: pool
     lab.starts()
     lab.passes(minutes=6)
-    assert lab.seen == {}, "nothing is skipped"
+    assert lab.seen == {"coalesced": 3}, "nothing is skipped"
     assert len(pool.works) == 1
     pool.works.pop()()
-    assert lab.seen == {"complete": 1}
+    assert lab.seen == {"coalesced": 3, "complete": 1}
     lab.passes(minutes=2)
     assert len(pool.works) == 1
 
@@ -106,8 +107,8 @@ def test_a_poll_that_waits_its_turn_serves_the_ticks_that_come_meanwhile(
 def test_a_tick_is_skipped_while_the_poll_before_it_is_being_made(
     drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lab = drive()
-    poll = polling.sync_one
+    lab, pool = drive(), Waiting()
+    lab.pool, poll = (lambda: pool), polling.sync_one
 
     def lasts(*words: Any, **options: Any) -> Result:
         lab.lab.cloud.passes(minutes=3)
@@ -116,8 +117,43 @@ def test_a_tick_is_skipped_while_the_poll_before_it_is_being_made(
 
     monkeypatch.setattr(polling, "sync_one", lasts)
     lab.starts()
+    pool.works.pop()()
     assert lab.seen == {"skipped": 1, "complete": 1}
     assert [run["outcome"] for run in lab.runs()] == ["skipped", "complete"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_tick_is_counted_once_whatever_becomes_of_it(
+    seed: int, drive: Callable[..., Driven], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Polls that wait, polls that last, a scheduler that comes late, failures that hold back, a
+    neighbour that polls in between."""
+    lab, pool, dice = drive(), Waiting(), Random(seed)
+    lab.pool, poll, first = (lambda: pool), polling.sync_one, lab.lab.cloud.now
+
+    def lasts(*words: Any, **options: Any) -> Result:
+        lab.lab.cloud.passes(seconds=dice.choice([1, 1, 100, 400]))
+        lab.run_due()
+        return poll(*words, **options)
+
+    monkeypatch.setattr(polling, "sync_one", lasts)
+    lab.starts()
+    for step in range(60):
+        lab.lab.cloud.passes(seconds=dice.choice([10, 50, 130, 300]))
+        lab.run_due()
+        is_away = 20 <= step < 40
+        lab.lab.server.behaviour = Behaviour(fail={ANY: Fail(503, 503)} if is_away else {})
+        if dice.random() < 0.2:
+            poll(lab.lab.app, lab.lab.account, RESOURCES["instances"])
+        if dice.random() < 0.6 and pool.works:
+            pool.works.pop(0)()
+    lab.run_due()
+    while pool.works:
+        pool.works.pop(0)()
+    ticks = (lab.lab.cloud.now - first) // EVERY_S + 1
+    assert lab.seen.total() == ticks
+    assert {"complete", "failed", "skipped", "held", "coalesced", "covered"} >= lab.seen.keys()
+    assert all(lab.seen[what] for what in ("failed", "coalesced", "skipped", "held"))
 
 
 def test_what_is_off_is_not_polled(drive: Callable[..., Driven]) -> None:

@@ -65,7 +65,8 @@ def test_a_laptop_that_slept_for_eight_hours_polls_once_and_says_how_late(
     assert "8 h late" in caplog.text or "7.9" in caplog.text
     lab.passes(minutes=20)
     assert lab.seen["complete"] - before in (10, 11)
-    assert set(lab.seen) <= {"complete", "covered"}
+    assert lab.seen["coalesced"] == 239, "eight hours, but for the one that was polled late"
+    assert set(lab.seen) <= {"complete", "covered", "coalesced"}
 
 
 @pytest.mark.parametrize("off_s", [-3_600, 3_600])

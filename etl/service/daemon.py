@@ -281,10 +281,16 @@ class Daemon:
         return max(ticks, default=float("-inf"))
 
     def _observe(
-        self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
+        self,
+        watch: Watch,
+        outcome: str,
+        result: Result | None = None,
+        took_s: float = 0.0,
+        ticks: int = 1,
     ) -> None:
-        self.metrics.observe(watch, outcome, result, took_s)
-        if self._pinger is not None and not watch.is_optional:
+        self.metrics.observe(watch, outcome, result, took_s, ticks)
+        # of a coalesced tick nothing is known: the poll that serves it is still to come
+        if self._pinger is not None and not watch.is_optional and outcome != "coalesced":
             self._ping(self._pinger, outcome)
 
     def _ping(self, pinger: Pinger, outcome: str) -> None:

@@ -63,12 +63,18 @@ class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
     """Executor that runs the polls of one account in turn, since they share one lock.
 
     APScheduler's own count of running instances cannot tell a waiting poll from a running one. A
-    new tick of a waiting poll is served by that poll; one of a running poll is refused, so that the
-    scheduler reports it.
+    new tick of a waiting poll is served by that poll, and `coalesced` is called with the job's id;
+    one of a running poll is refused, so that the scheduler reports it.
     """
 
-    def __init__(self, pool: Executor, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        pool: Executor,
+        monotonic: Callable[[], float],
+        coalesced: Callable[[str], object],
+    ) -> None:
         super().__init__(pool)
+        self._coalesced = coalesced
         self._monotonic = monotonic
         # the scheduler's thread submits, the account's works
         self._guard = Lock()
@@ -82,7 +88,9 @@ class AccountExecutor(BasePoolExecutor):  # type: ignore[misc]
             waits = job.id in self._waiting
             # the first tick counts: that is since when the poll is due
             self._waiting.setdefault(job.id, run_times[-1].timestamp())
-        if not waits:
+        if waits:
+            self._coalesced(job.id)
+        else:
             super().submit_job(job, run_times)
 
     def has(self, job_id: str) -> bool:

@@ -32,7 +32,7 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 # an unchanged poll takes tenths of a second, a first load a minute
 BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 POLLED: Final = (*APPLIED, "failed")
-UNPOLLED: Final = ("covered", "held")
+UNPOLLED: Final = ("covered", "held", "coalesced")
 COSTS_AGE_S: Final = 60.0
 """Costs are read anew after so long: they add up a month."""
 PUBLIC: Final = 0o644
@@ -55,7 +55,8 @@ class Metrics(Collector):
         )
         self._unpolled = self._counter(
             "ticks_without_poll",
-            "Ticks that needed no poll: covered by another process, or held after failures.",
+            "Ticks without a poll of their own: covered by another process, held after failures, or"
+            " coalesced with one that came late or waited.",
             *by_poll,
             "reason",
         )
@@ -81,11 +82,16 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
     def observe(
-        self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
+        self,
+        watch: Watch,
+        outcome: str,
+        result: Result | None = None,
+        took_s: float = 0.0,
+        ticks: int = 1,
     ) -> None:
         names = (watch.account.name, watch.resource.name)
         counter = self._unpolled if outcome in UNPOLLED else self._polls
-        counter.labels(*names, outcome).inc()
+        counter.labels(*names, outcome).inc(ticks)
         if outcome in POLLED and result is not None:
             self._took.labels(names[1]).observe(took_s)
         if result is not None and result.outcome is not None:

@@ -14,7 +14,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.events import (
+    EVENT_JOB_MAX_INSTANCES,
+    EVENT_JOB_SUBMITTED,
+    JobSubmissionEvent,
+)
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import BaseScheduler
 
@@ -87,6 +91,7 @@ class Schedule:
         self._unrecorded = set[tuple[str, int]]()
         self._jobs = jobs or BackgroundScheduler(timezone=UTC)
         self._jobs.add_listener(self._overrun, EVENT_JOB_MAX_INSTANCES)
+        self._jobs.add_listener(self._count_late, EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES)
         self._jobs.start()
         self._steps = ClockSteps(ticks.app.clock() - ticks.monotonic())
         self.apply(settings)
@@ -173,7 +178,9 @@ class Schedule:
 
     def _executor(self, account: str) -> AccountExecutor:
         if account not in self._executors:
-            self._executors[account] = AccountExecutor(self._pool(), self.ticks.monotonic)
+            self._executors[account] = AccountExecutor(
+                self._pool(), self.ticks.monotonic, self._coalesce
+            )
             self._jobs.add_executor(self._executors[account], f"account {account}")
         return self._executors[account]
 
@@ -183,11 +190,29 @@ class Schedule:
             if watch is not None and not self.ticks.stopping.is_set():
                 self.ticks.tick(watch, due_at)
 
+    def _coalesce(self, key: str, ticks: int = 1) -> None:
+        """Count ticks that have no poll of their own, as the one of a tick before serves them."""
+        watch = self.watches.get(key)
+        if watch is not None and ticks > 0:
+            self.ticks.observe(watch, "coalesced", None, 0.0, ticks)
+
+    def _count_late(self, event: JobSubmissionEvent) -> None:
+        """Count the ticks that passed before a late one was started: APScheduler drops them."""
+        watch, job = self.watches.get(event.job_id), self._jobs.get_job(event.job_id)
+        if watch is not None and job is not None and job.next_run_time is not None:
+            due_at = event.scheduled_run_times[-1].timestamp()
+            self._coalesce(
+                event.job_id, watch.trigger.count(due_at, job.next_run_time.timestamp())
+            )
+
     def _overrun(self, event: JobSubmissionEvent) -> None:
         """Record a tick that is skipped as the poll before it is still being made."""
         watch = self.watches.get(event.job_id)
-        # one that is held back after failures would not have polled anyway
-        if watch is None or not watch.pace.is_due(self.ticks.monotonic()):
+        if watch is None:
+            return
+        # it would not have polled anyway
+        if not watch.pace.is_due(self.ticks.monotonic()):
+            self.ticks.observe(watch, "held")
             return
         due_at = int(event.scheduled_run_times[-1].timestamp())
         why = f"the poll before that of {iso(due_at)} is not done yet"

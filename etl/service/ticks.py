@@ -90,12 +90,19 @@ class Watch:
 
 
 class Observer(Protocol):
-    """Callback after every tick. `outcome`: `complete`, `partial`, `failed`, `skipped` (locked, or
-    the last is not done), `covered` (another process polled), `held` (after failures).
+    """Callback after every tick, so that each is counted once. `outcome`: `complete`, `partial`,
+    `failed`, `skipped` (locked, or the last is not done), `covered` (another process polled), `held`
+    (after failures), `coalesced` (the poll of another tick served it, as that came late or waited).
+    `ticks` is how many.
     """
 
     def __call__(
-        self, watch: Watch, outcome: str, result: Result | None = None, took_s: float = 0.0
+        self,
+        watch: Watch,
+        outcome: str,
+        result: Result | None = None,
+        took_s: float = 0.0,
+        ticks: int = 1,
     ) -> object: ...
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import floor
+from math import ceil, floor
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -26,6 +26,8 @@ SPREAD: Final = 0.5
 LONGEST_SPREAD_S: Final = 60.0
 SHIFT: Final = timedelta(hours=3)
 """More than any time zone sets its clocks by, but for a few that changed the date."""
+MOST_COUNTED: Final = 1_000
+"""Ticks of a cron expression that are counted at most: each has to be computed."""
 # an hour, a day, a month, a year, and four years for the 29th of February
 LOOK_BACK: Final = tuple(timedelta(days=days) for days in (1 / 24, 1, 32, 370, 1500))
 
@@ -39,6 +41,9 @@ class Trigger(Protocol):
 
     def gap_s(self, at: float) -> float:
         """Return the seconds between the ticks around `at`."""
+
+    def count(self, after: float, before: float) -> int:
+        """Count the ticks between two moments, both excluded, up to `MOST_COUNTED` if it takes long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,10 @@ class Grid:
 
     def gap_s(self, at: float) -> float:
         return self.every_s
+
+    def count(self, after: float, before: float) -> int:
+        last = ceil((before - self.phase_s) / self.every_s) - 1
+        return max(0, last - floor((after - self.phase_s) / self.every_s))
 
 
 def grid(every_s: int, account: str) -> Grid:
@@ -112,6 +121,12 @@ class Cron:
     def gap_s(self, at: float) -> float:
         tick = self.following(at)
         return float(DAY_S) if tick is None else max(1.0, tick - min(self.latest(at), at))
+
+    def count(self, after: float, before: float) -> int:
+        counted, tick = 0, self.following(after)
+        while tick is not None and tick < before and counted < MOST_COUNTED:
+            counted, tick = counted + 1, self.following(tick)
+        return counted
 
     def _is_steady(self, since: datetime, until: datetime) -> bool:
         """Tell whether the zone has the same offset at both instants."""
