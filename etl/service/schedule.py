@@ -201,9 +201,7 @@ class Schedule:
         watch, job = self.watches.get(event.job_id), self._jobs.get_job(event.job_id)
         if watch is not None and job is not None and job.next_run_time is not None:
             due_at = event.scheduled_run_times[-1].timestamp()
-            self._coalesce(
-                event.job_id, watch.trigger.count(due_at, job.next_run_time.timestamp())
-            )
+            self._coalesce(event.job_id, watch.trigger.count(due_at, job.next_run_time.timestamp()))
 
     def _overrun(self, event: JobSubmissionEvent) -> None:
         """Record a tick that is skipped as the poll before it is still being made."""
