@@ -31,6 +31,8 @@ from bench.year import fill_year, last_month, whole
 from etl import reports
 from etl.dialect import Database, open_database
 from etl.exports import parquet
+from etl.exports.engines import duckdb_script
+from etl.exports.manifest import MARK
 from etl.store import schema
 
 Said = dict[str, str]
@@ -172,8 +174,10 @@ def _analyze(url: str) -> None:
 
 def exported(database: Database | None, given: Any, stack: ExitStack) -> Path:
     folder = Path(given.parquet or stack.enter_context(TemporaryDirectory()))
-    if (folder / parquet.MARK).exists():
-        (folder / "duckdb.sql").write_text(parquet.duckdb_script(), encoding="utf-8")
+    if (folder / MARK).exists():
+        (folder / "duckdb.sql").write_text(
+            duckdb_script(table.name for table in parquet.TABLES), encoding="utf-8"
+        )
     elif database is not None:
         list(parquet.export_parquet(database, folder))
     return folder.absolute()

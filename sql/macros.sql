@@ -89,7 +89,7 @@ MACRO local_of(at_s) AS (
 MACRO flag(condition) AS CAST(CASE WHEN condition THEN 1 ELSE 0 END AS BOOLEAN);
 
 -- Seconds as a column of hours, not rounded: for tools that add up themselves.
-MACRO in_hours(seconds) AS CAST(CAST(seconds AS DOUBLE PRECISION) / {HOUR_S} AS DOUBLE PRECISION);
+MACRO in_hours(seconds) AS CAST(CAST(seconds AS DOUBLE PRECISION) / {HOUR_S}.0 AS DOUBLE PRECISION);
 
 -- Columns: the month and the week of a day.
 MACRO periods_of(day) AS CAST(month_of(day) AS TEXT) AS month, week_of(day) AS week;

@@ -20,16 +20,20 @@ import pytest
 
 from etl import reports, tables
 from etl.dialect import Database
-from etl.errors import SettingsError
-from etl.exports import parquet
+from etl.errors import Busy, SettingsError, StoreError
+from etl.exports import parquet, targets
+from etl.exports.targets import Folder, open_target
 from etl.reports import plain
 from etl.reports.render import render
 from etl.simcloud import Story
 from etl.store import exports
+from etl.store.views import view_names
+from etl.tables.exported import kind as kind_of
 from tests import golden_fleet
 from tests.commands import Command, filled, home, path, run
 from tests.conftest import ZONE
 from tests.golden_fleet import START, variants
+from tests.schema_doc import contract
 from tests.support import apply, poll_story, rows
 from tests.test_cli_looking import fleet, see
 from tests.test_cookbook import ARGUMENTS, questions
@@ -67,16 +71,40 @@ def test_every_row_of_every_table_is_there(exported: Path, kind: str, golden: Go
 
 def test_values_are_those_of_the_database(exported: Path, kind: str, golden: Golden) -> None:
     for each in parquet.TABLES:
-        keys = ", ".join([*([each.cut] if each.cut else []), *each.order])
-        expected = rows(golden(kind), f"SELECT * FROM {each.name} ORDER BY {keys}")
-        found = sorted(
-            (
-                tuple(plain(value) for value in row.values())
-                for row in read(exported, each.name).to_pylist()
-            ),
-            key=repr,
-        )
-        assert found == sorted(expected, key=repr), each.name
+        written = read(exported, each.name)
+        expected = rows(golden(kind), f"SELECT {', '.join(written.column_names)} FROM {each.name}")
+        found = (tuple(map(plain, row.values())) for row in written.to_pylist())
+        assert sorted(found, key=repr) == sorted(expected, key=repr), each.name
+
+
+def test_facts_lack_only_what_every_poll_changes() -> None:
+    lacking = {name for table in parquet.TABLES for name in table.without}
+    assert lacking == {"observed_until_s"}
+
+
+def test_columns_of_facts_have_the_types_that_postgres_gives_them() -> None:
+    kinds = {
+        **{"text": "text", "date": "day", "boolean": "bool", "timestamp with time zone": "instant"},
+        **{"timestamp without time zone": "local", "integer": "int", "bigint": "int"},
+        **{"numeric": "number", "double precision": "number"},
+    }
+    promised = contract()
+    facts = [table.name for table in parquet.TABLES if table.name in promised]
+    assert len(facts) == len({table.name for table in parquet.TABLES} & set(view_names()))
+    wrong = [
+        (fact, column)
+        for fact in facts
+        for column, declared in promised[fact].items()
+        if kind_of(fact, column) != kinds[declared]
+    ]
+    assert wrong == []
+
+
+def test_rows_of_a_file_are_in_order_of_time(exported: Path) -> None:
+    for table in parquet.TABLES:
+        for file in (exported / table.name).rglob("*.parquet") if table.cut else ():
+            times = pyarrow.parquet.read_table(file)[table.cut].to_pylist()
+            assert times == sorted(times), file
 
 
 def test_columns_have_types(exported: Path) -> None:
@@ -88,6 +116,10 @@ def test_columns_have_types(exported: Path) -> None:
     assert types("usage_day")["day"] == "date32[day]"
     assert types("uptime_daily")["gpu_s"] == "int64"
     assert types("uptime_daily")["day"] == "date32[day]"
+    assert types("coverage_daily")["complete"] == "int64"
+    assert types("run_cost")["is_open"] == "bool"
+    assert types("run_cost")["started_local"] == "timestamp[ms]"
+    assert types("instance_event")["not_after"] == "timestamp[ms, tz=UTC]"
     assert types("sync_run")["clock_offset_s"] == "double"
     first = read(exported, "instance_usage").to_pylist()[0]
     assert first["started_at"].tzinfo is not None
@@ -130,6 +162,109 @@ def test_a_second_export_gives_the_same_files_and_replaces_the_first(
     assert not list(out.glob(".*"))
 
 
+def stamps(folder: Path) -> dict[str, int]:
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return {str(file.relative_to(folder)): file.stat().st_ino for file in files}
+
+
+def test_files_that_did_not_change_are_not_written_again(golden: Golden, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = list(parquet.export_parquet(golden("sqlite"), out, "day"))
+    before = stamps(out)
+    second = list(parquet.export_parquet(golden("sqlite"), out, "day"))
+    assert stamps(out) == before
+    assert {table.changed for table in second} == {0}
+    assert all(table.changed == table.files for table in first)
+    days = sorted((out / "sync_run").iterdir())
+    (days[0] / "part-0.parquet").unlink()
+    third = {table.name: table for table in parquet.export_parquet(golden("sqlite"), out, "day")}
+    assert third["sync_run"].changed == sum(table.changed for table in third.values()) == 1
+    rewritten = {name for name, inode in stamps(out).items() if before[name] != inode}
+    assert rewritten == {f"sync_run/{days[0].name}/part-0.parquet", "chenyu-etl.json"}
+
+
+def test_the_manifest_names_every_file_with_its_digest(exported: Path) -> None:
+    listed = json.loads((exported / "chenyu-etl.json").read_text())["files"]
+    written = {name: digest for name, digest in digests(exported).items() if "/" in name}
+    assert {name: file["sha256"] for name, file in listed.items()} == written
+    assert all((exported / name).stat().st_size == f["bytes"] for name, f in listed.items())
+
+
+def test_an_export_that_breaks_off_while_it_replaces_files_is_made_whole_by_the_next(
+    golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    list(parquet.export_parquet(golden("sqlite"), tmp_path / "whole"))
+    list(parquet.export_parquet(golden("sqlite"), out, "day"))
+    put, names = Folder.put, []
+
+    def breaks(self: Folder, staged: Path, name: str) -> None:
+        names.append(name)
+        if len(names) == 9:
+            raise OSError(28, "No space left on device")
+        put(self, staged, name)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Folder, "put", breaks)
+        with pytest.raises(SettingsError, match="No space left"):
+            list(parquet.export_parquet(golden("sqlite"), out))
+    half = json.loads((out / "chenyu-etl.json").read_text())
+    assert half["is_whole"] is False
+    assert not half["files"].keys() & set(names)
+    list(parquet.export_parquet(golden("sqlite"), out))
+    assert digests(out) == digests(tmp_path / "whole")
+
+
+def test_an_export_beside_another_into_the_same_folder_is_refused(
+    golden: Golden, tmp_path: Path
+) -> None:
+    export = parquet.export_parquet(golden("sqlite"), tmp_path / "out")
+    next(export)
+    with pytest.raises(Busy, match="another export"):
+        list(parquet.export_parquet(golden("sqlite"), tmp_path / "out"))
+    list(export)
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_a_url_names_a_folder_of_any_file_system(
+    golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyarrow import fs
+
+    (tmp_path / "bucket").mkdir()
+    list(parquet.export_parquet(golden("sqlite"), (tmp_path / "a b").as_uri()))
+    files = Objects(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()))
+    monkeypatch.setattr(targets, "file_system", lambda url: (files, "bucket/deep"))
+    url = "s3://KEY:hidden-word@bucket/deep?region=x"
+    list(parquet.export_parquet(golden("sqlite"), url, "day"))
+    again = list(parquet.export_parquet(golden("sqlite"), url, "day"))
+    assert {table.changed for table in again} == {0}
+    list(parquet.export_parquet(golden("sqlite"), url))
+    assert digests(tmp_path / "bucket" / "deep") == digests(tmp_path / "a b")
+    (tmp_path / "bucket" / "deep" / "chenyu-etl.json").unlink()
+    with pytest.raises(SettingsError, match=r"s3://bucket/deep holds something else"):
+        list(parquet.export_parquet(golden("sqlite"), url))
+
+
+class Objects:
+    """Files as object stores keep them: no folder has to be there."""
+
+    def __init__(self, system: Any) -> None:
+        self.system = system
+
+    def open_output_stream(self, path: str) -> Any:
+        self.system.create_dir(path.rpartition("/")[0])
+        return self.system.open_output_stream(path)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.system, name)
+
+
+def test_a_url_of_no_known_file_system_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="ftp://host/x is on no file system"):
+        open_target("ftp://me:word@host/x", ())
+
+
 def test_small_batches_give_the_same_rows(
     golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,9 +281,9 @@ def test_an_export_that_fails_leaves_the_older_one_alone(
     out = tmp_path / "out"
     list(parquet.export_parquet(golden("sqlite"), out))
     before = digests(out)
-    broken = (*parquet.TABLES, parquet.Exported("account", ("account_id",)))
-    monkeypatch.setattr(parquet, "TABLES", broken)  # its folder is there already
-    with pytest.raises(SettingsError):
+    broken = (*parquet.TABLES, parquet.Exported("no_such_table", ("account_id",)))
+    monkeypatch.setattr(parquet, "TABLES", broken)
+    with pytest.raises(StoreError):
         list(parquet.export_parquet(golden("sqlite"), out))
     assert digests(out) == before
     assert not list(out.glob(".*"))

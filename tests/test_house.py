@@ -61,7 +61,7 @@ ONLY_IN = {
     "jinja2": ("etl/page/build.py",),
     "resvg_py": ("etl/page/raster.py",),
     "rich": ("etl/cli/terminal.py", "etl/cli/progress.py", "etl/cli/watching.py"),
-    "pyarrow": ("etl/reports/render/parquet.py",),
+    "pyarrow": ("etl/reports/render/parquet.py", "etl/exports/targets.py"),
     "duckdb": (),
 }
 PURE = (

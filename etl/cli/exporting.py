@@ -24,7 +24,7 @@ def export() -> None:
 
 
 @export.command("parquet")
-@click.argument("folder", metavar="DIR", type=NamedPath(file_okay=False, path_type=Path))
+@click.argument("target", metavar="DIR", type=NamedPath(file_okay=False))
 @click.option(
     "--by",
     "period",
@@ -34,30 +34,34 @@ def export() -> None:
     help="What a partition of versions, usage and daily facts is.",
 )
 @click.pass_obj
-def parquet(context: Context, folder: Path, period: str) -> None:
+def parquet(context: Context, target: str, period: str) -> None:
     """Versions, usage and daily facts as typed, partitioned Parquet below DIR.
 
-    DIR is empty, not there, or an older export, which the new one replaces once it is whole: the same
-    database gives the same files. duckdb.sql in it makes tables and our views of them in DuckDB.
+    DIR is a folder that is empty, not there, or holds an older export; or a URL, such as
+    s3://bucket/folder. Files that did not change stay as they are, the others are replaced once all are
+    written: the same database gives the same files. duckdb.sql and spark.sql in it make tables and our
+    views of them in DuckDB and Spark.
     """
     from etl.exports import parquet as exported
+    from etl.exports.targets import location_of
 
     app = context.app()
     app.require_database()
     rows = 0
     with progress_bar(tr("writing rows")):
-        for table in exported.export_parquet(app.database, folder, period):
+        for table in exported.export_parquet(app.database, target, period):
             # table by table: a long history takes a while
             say(
                 tr(
-                    "{name}: {rows:,} rows in {files} files",
+                    "{name}: {rows:,} rows in {files} files, {changed} changed",
                     name=table.name,
                     rows=table.rows,
                     files=table.files,
+                    changed=table.changed,
                 )
             )
             rows += table.rows
-    say(tr("written: {folder}, {rows:,} rows", folder=folder, rows=rows))
+    say(tr("written: {folder}, {rows:,} rows", folder=location_of(target), rows=rows))
 
 
 @export.command("focus")

@@ -1,116 +1,158 @@
 """Tables and daily facts as Parquet folders, typed, partitioned, written in batches.
 
 `DIR/instance_usage/in_month=2026-10/part-0.parquet`: readers that know such partitions (DuckDB,
-Spark, pandas) find a column `in_month`. Rows are in the order of their keys, so that the same
-database gives the same files. A run writes beside the existing tables, and replaces them with whole
-new ones at the end.
+Spark, pandas) find a column `in_month`. Rows are in the order of time, then of their keys, so that the
+same database gives the same files. A run writes beside the existing files, and replaces at the end those
+that differ.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from etl import __version__, paths, store
+import msgspec
+
+from etl import __version__, store
 from etl.dialect import Database
 from etl.errors import SettingsError
+from etl.exports.engines import SCRIPTS
+from etl.exports.manifest import MARK, ExportedFile, Manifest, described, read_manifest
+from etl.exports.targets import Target, open_target
 from etl.reports.render.parquet import array, arrow_type, pyarrow
 from etl.steps import report_steps
-from etl.store import views
 from etl.store.exports import Batch, ExportsReader
 from etl.tables.exported import Exported, exported, kind
 from etl.texts import tr
 
-STAGE: Final = ".chenyu-etl-new"
-OLD: Final = ".chenyu-etl-old"
-MARK: Final = "chenyu-etl.json"
-"""File that marks a folder as an export of ours."""
 PERIODS: Final = {"month": 7, "day": 10}
 """Characters of an ISO instant or day that name its partition, by `period`."""
+GROWS: Final = ("observed_until_s",)
+"""Columns that say of every row how far the account was observed: with them each poll would make all
+months new. `sync_span` says it once."""
+_PAYERS: Final = ("title", "project", "owner", "cost_centre")
+
+
+def _fact(name: str, *order: str, cut: str | None = "day") -> Exported:
+    return Exported(name, ("account", *order), cut, GROWS)
 
 
 TABLES: Final = (
     *exported(),
-    Exported("uptime_daily", ("account", "instance_uuid"), cut="day"),
-    Exported(
-        "gpu_usage_instance_daily", ("account", "instance_uuid", "gpu_uuid", "gpu_name"), cut="day"
-    ),
+    _fact("uptime_daily", "instance_uuid"),
+    _fact("gpu_usage_instance_daily", "instance_uuid", "gpu_uuid", "gpu_name"),
+    _fact("cost_daily", "instance_uuid", *_PAYERS),
+    _fact("bill_daily", "charge_channel"),
+    _fact("coverage_daily"),
+    _fact("run_span", "instance_uuid", "usage_no", cut="started_at"),
+    _fact("run_cost", "instance_uuid", "usage_no", cut="started_at"),
+    _fact("instance_event", "instance_uuid", "event", "not_before", "became", cut="not_after"),
+    _fact("instance_now", "instance_uuid", cut=None),
+    _fact("sync_span", cut=None),
 )
-"""All tables for other tools, and the daily facts. A further view is one line here."""
+"""All tables for other tools, and the facts: views that are read often. A further view is one line here."""
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenTable:
+    """A table of an export; `changed` is how many of its `files` differ from those of the older one."""
+
     name: str
     rows: int
     files: int
+    changed: int
 
 
 def export_parquet(
-    database: Database, folder: Path, period: str = "month"
+    database: Database, target: Path | str, period: str = "month"
 ) -> Iterator[WrittenTable]:
-    """Yield each table as it is written; all replace the old ones after the last.
+    """Yield each table as it is written; files that differ replace the old ones after the last.
 
-    Raises `SettingsError` if the folder holds something else or cannot be written.
+    `target` is a folder or a URL. Raises `SettingsError` if it holds something else or cannot be
+    written, `Busy` if another export into it is at work.
     """
     # first: without it there is nothing to do, and no folder to make
     pyarrow()
-    paths.refuse_spared(folder, database.files)
-    _refuse_other_folder(folder)
-    is_new, stage = not folder.exists(), folder / STAGE
+    to = open_target(target, database.files)
     try:
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir(parents=True)
-        done: list[WrittenTable] = []
-        # one transaction for all tables: they join
-        with store.reading(database) as known:
-            for table in TABLES:
-                before = sum(earlier.rows for earlier in done)
-                done.append(_export(known.exports, table, stage, period, before))
-                yield done[-1]
-            # in the same transaction: days are of this zone
-            zone = known.exports.timezone()
-        _describe(stage, done, zone, period)
-        _take_place(folder, stage)
+        sizes = to.sizes()
+        old = read_manifest(to, sizes)
+        with to.staging() as stage:
+            writing = _Writing(stage, period, _kept(old, sizes))
+            # one transaction for all tables: they join
+            with store.reading(database) as known:
+                for table in TABLES:
+                    yield writing.table(known.exports, table)
+                # in the same transaction: days are of this zone
+                zone = known.exports.timezone()
+            _take_place(to, sizes, old, writing.manifest(zone), stage)
     except OSError as error:
         raise SettingsError(
-            tr("{folder} cannot be written: {strerror}", folder=folder, strerror=error.strerror),
+            tr(
+                "{folder} cannot be written: {strerror}",
+                folder=to.location,
+                strerror=error.strerror or error,
+            ),
             advice=tr("name a folder that you may write to"),
         ) from error
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):  # it holds the export
-                folder.rmdir()
 
 
-def _export(
-    known: ExportsReader, table: Exported, stage: Path, period: str, before: int
-) -> WrittenTable:
-    """Write one table, after `before` rows of others."""
-    room = stage / table.name
-    room.mkdir()
-    rows = files = 0
-    with closing(known.batches(table)) as batches_of_table:
-        for key, batches in _partitions(batches_of_table, table, period):
-            # another name than the column: a reader would have both
-            partition = room if key is None else room / f"in_{period}={key}"
-            partition.mkdir(exist_ok=True)
-            rows += _write_partition(partition / "part-0.parquet", table, batches)
-            files += 1
-            report_steps(before + rows, None)
-    # a table without rows still has a file, so that its columns can be read
-    if not files:
-        _write_partition(room / "part-0.parquet", table, [(known.columns(table.name), [])])
-        files = 1
-    return WrittenTable(table.name, rows, files)
+def _kept(old: Manifest | None, sizes: Mapping[str, int]) -> dict[str, ExportedFile]:
+    """Return the files of the older export that are still there."""
+    files = old.files if old is not None else {}
+    return {name: file for name, file in files.items() if sizes.get(name) == file.bytes}
+
+
+@dataclass(slots=True)
+class _Writing:
+    """An export while it is written to `stage`, from which files go that are `kept` as they are."""
+
+    stage: Path
+    period: str
+    kept: Mapping[str, ExportedFile]
+    files: dict[str, ExportedFile] = field(default_factory=dict)
+    tables: dict[str, int] = field(default_factory=dict)
+
+    def table(self, known: ExportsReader, table: Exported) -> WrittenTable:
+        before, names = sum(self.tables.values()), []
+        self.tables[table.name] = 0
+        with closing(known.batches(table)) as batches_of_table:
+            for key, batches in _partitions(batches_of_table, table, self.period):
+                names.append(self._file(table, key, batches))
+                report_steps(before + self.tables[table.name], None)
+        # a table without rows still has a file, so that its columns can be read
+        names = names or [self._file(table, None, iter([(known.columns(table), [])]))]
+        changed = sum(self.kept.get(name) != self.files[name] for name in names)
+        return WrittenTable(table.name, self.tables[table.name], len(names), changed)
+
+    def manifest(self, zone: str) -> Manifest:
+        return Manifest(
+            program=f"chenyu-etl {__version__}",
+            timezone=zone,
+            partitioned_by=self.period,
+            tables=self.tables,
+            files=self.files,
+        )
+
+    def _file(self, table: Exported, key: str | None, batches: Iterator[Batch]) -> str:
+        """Write a partition; return its name."""
+        # another name than the column: a reader would have both
+        folder = table.name if key is None else f"{table.name}/in_{self.period}={key}"
+        name = f"{folder}/part-0.parquet"
+        staged = self.stage / name
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        rows = _write_partition(staged, table, batches)
+        self.tables[table.name] += rows
+        self.files[name] = described(staged, rows)
+        # at once: an export of years would need the disk twice
+        if self.kept.get(name) == self.files[name]:
+            staged.unlink()
+        return name
 
 
 def _partitions(
@@ -134,7 +176,7 @@ def _partitions(
         yield key, (batch for _, batch in group)
 
 
-def _write_partition(file: Path, table: Exported, batches: Any) -> int:
+def _write_partition(file: Path, table: Exported, batches: Iterator[Batch]) -> int:
     arrow = pyarrow()
     rows = 0
     with ExitStack() as stack:
@@ -154,96 +196,33 @@ def _write_partition(file: Path, table: Exported, batches: Any) -> int:
     return rows
 
 
-def _describe(stage: Path, done: Sequence[WrittenTable], zone: str, period: str) -> None:
-    about = {
-        "program": f"chenyu-etl {__version__}",
-        # days without their zone could not be told apart from those of another
-        "timezone": zone,
-        "partitioned_by": period,
-        "tables": {table.name: table.rows for table in done},
-    }
-    # the mark is what makes the folder ours: without it a next export refuses to replace it
-    (stage / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-    (stage / "duckdb.sql").write_text(duckdb_script(), encoding="utf-8")
-
-
-def duckdb_script() -> str:
-    """Return a DuckDB script that makes tables of the folder it runs in, and our views over
-    them.
-    """
-    from etl.dialect.rendering import spell_out, text_of_view, unquoted
-
-    functions: dict[str, Callable[..., str]] = {
-        "epoch": lambda inner: f"CAST(epoch_ms({inner}) / 1000 AS BIGINT)",
-        "json_string": (
-            lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN CAST(to_json({inner}) AS TEXT) END"
-        ),
-        "instant": lambda inner: f"to_timestamp({inner})",
-        "clock": lambda day, s: f"(CAST({day} AS TIMESTAMP) + to_seconds({s}))",
-        "find": lambda text, part: f"STRPOS({text}, {part})",
-        "json_items": (
-            lambda json: (
-                f"(SELECT UNNEST(CASE json_type({json})"
-                f" WHEN 'ARRAY' THEN CAST({json} AS JSON[]) ELSE [CAST({json} AS JSON)] END) AS value)"
-            )
-        ),
-        "json_member": (
-            lambda item, path: f"json_extract_string({item}.value, '$.{unquoted(path)}')"
-        ),
-        "json_text": (
-            lambda item: (
-                f"CASE WHEN json_type({item}.value) NOT IN ('OBJECT', 'ARRAY')"
-                f" THEN json_extract_string({item}.value, '$') END"
-            )
-        ),
-    }
-    made = [
-        "-- The export in DuckDB. Run it in this folder, and stay there: it names files beside it.",
-        "-- The command-line tool: duckdb -init duckdb.sql (pip install duckdb brings the module alone).",
-        "-- From Python, statement by statement: split it at each semicolon that ends a line.",
-        "SET TimeZone = 'UTC';",
-        # our views divide integers as SQLite and Postgres do
-        "SET integer_division = true;",
-    ]
-    names = views.view_names()
-    for table in TABLES:
-        if table.name not in names:
-            files = f"{table.name}/**/*.parquet"
-            made.append(
-                f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM read_parquet('{files}',"
-                # our day is a column of the file: one of the folder's name beside it would clash
-                " hive_partitioning = false);"
-            )
-    for name in names:
-        sql = text_of_view(paths.VIEWS / f"{name}.sql")
-        made.append(f"CREATE OR REPLACE VIEW {name} AS\n{spell_out(sql, functions)};")
-    return "\n".join(made) + "\n"
-
-
-def _refuse_other_folder(folder: Path) -> None:
-    """Refuse a folder that is neither empty nor an older export."""
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if folder.exists() and not folder.is_dir():
-        raise SettingsError(
-            tr("{folder} is no folder", folder=folder), advice=tr("name another one")
+def _take_place(
+    to: Target, sizes: Mapping[str, int], old: Manifest | None, new: Manifest, stage: Path
+) -> None:
+    """Put the files that differ in place of the old ones, and remove those that are no more."""
+    texts = {name: script(new.tables).encode() for name, script in SCRIPTS.items()}
+    texts = {n: t for n, t in texts.items() if n not in sizes or to.read(n) != t}
+    changed = [name for name in new.files if (stage / name).exists()]
+    folders = {*new.tables, *(old.tables if old is not None else ())}
+    gone = [n for n in sizes if n.partition("/")[0] in folders and "/" in n and n not in new.files]
+    differs = bool(changed or gone or texts or new != old)
+    if differs:
+        # an export that is killed from here on is no older one: its files are written anew
+        kept = {name: file for name, file in new.files.items() if name not in changed}
+        _put_text(
+            to, stage, MARK, msgspec.structs.replace(new, is_whole=False, files=kept).encoded()
         )
-    if names - {STAGE, OLD} and MARK not in names:
-        raise SettingsError(
-            tr("{folder} holds something else", folder=folder),
-            advice=tr("name an empty folder, or one that is not there"),
-        )
+    for name in changed:
+        to.put(stage / name, name)
+    for name in gone:
+        to.remove(name)
+    for name, text in texts.items():
+        _put_text(to, stage, name, text)
+    if differs:
+        _put_text(to, stage, MARK, new.encoded())
 
 
-def _take_place(folder: Path, stage: Path) -> None:
-    """Move each new table to where the old one was; the mark comes last."""
-    old = folder / OLD
-    shutil.rmtree(old, ignore_errors=True)
-    old.mkdir()
-    # the mark last: until then the folder is an older export, which the next one replaces
-    names = sorted((path.name for path in stage.iterdir()), key=lambda name: name == MARK)
-    for name in names:
-        # moved aside, not deleted: a rename that fails leaves all of the old table
-        if (folder / name).exists():
-            (folder / name).rename(old / name)
-        (stage / name).rename(folder / name)
-    shutil.rmtree(old, ignore_errors=True)
+def _put_text(to: Target, stage: Path, name: str, text: bytes) -> None:
+    staged = stage / name
+    staged.write_bytes(text)
+    to.put(staged, name)

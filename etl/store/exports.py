@@ -33,16 +33,18 @@ class ExportsReader(Subject):
         """Yield all rows of a table or view, a batch at a time; nothing if it is empty."""
         # partition first: files are written one after the other, none is open twice
         order = ", ".join(([table.cut] if table.cut else []) + list(table.order))
-        with closing(self._streamed(f"SELECT * FROM {table.name} ORDER BY {order}")) as result:
-            names = list(result.keys())
+        names = self.columns(table)
+        chosen = ", ".join(f'"{name}"' for name in names)
+        asked = f"SELECT {chosen} FROM {table.name} ORDER BY {order}"
+        with closing(self._streamed(asked)) as result:
             for rows in result.partitions(BATCH):
                 yield names, [tuple(row) for row in rows]
 
-    def columns(self, table: str) -> list[str]:
-        """Return the names of the columns of a table or view."""
+    def columns(self, table: Exported) -> list[str]:
+        """Return the names of the exported columns of a table or view."""
         # asked of the database: an empty table has columns too
-        with closing(self._ask(f"SELECT * FROM {table} LIMIT 0")) as result:
-            return list(result.keys())
+        with closing(self._ask(f"SELECT * FROM {table.name} LIMIT 0")) as result:
+            return [name for name in result.keys() if name not in table.without]  # noqa: SIM118
 
     def focus(self, month: str, account: str | None) -> tuple[list[str], Iterator[Sequence[Any]]]:
         """Return the columns, and the rows in batches, of a month (`2026-10`) of cost and usage in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from sqlalchemy import Boolean, Column, Integer, Numeric
@@ -20,15 +21,32 @@ _KINDS: Final = (
     (Integer, "int"),
     (Numeric, "number"),
 )
+_OF_VIEWS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("complete", "partial", "failed", "skipped", "unknown_codes"), "int"),
+    **dict.fromkeys(("instances", "lines", "port", "unpriced", "weekday"), "int"),
+    **dict.fromkeys(("not_before", "not_after", "until", "gap_from", "gap_to"), "instant"),
+    **dict.fromkeys(("as_of", "running_since", "counted_from", "counted_to"), "instant"),
+    "counted_from_day": "day",
+    "timer_is_on": "bool",
+}
+"""Kinds of columns that only views have, if their ending does not say it."""
+_ENDINGS: Final = (
+    (("_s", "_microcny"), "int"),
+    (("_yuan", "hours", "_percent"), "number"),
+    (("_at",), "instant"),
+    (("_local",), "local"),
+)
 
 
 class Exported(NamedTuple):
     """A table or view. `cut` is the instant or day that says in which partition a row is (UTC for
-    instants), `order` makes the order of rows one and the same."""
+    instants), `order` makes the order of rows one and the same, and `without` names columns that are
+    left out."""
 
     name: str
     order: tuple[str, ...]
     cut: str | None = None
+    without: tuple[str, ...] = ()
 
 
 def exported() -> tuple[Exported, ...]:
@@ -46,19 +64,24 @@ def exported() -> tuple[Exported, ...]:
 
 
 def kind(table: str, column: str) -> str:
-    """Return the kind of a column (instant, day, bool, int, number or text): as the table says, in
-    views as a table's column of that name does, or by the ending of its name.
+    """Return the kind of a column (instant, local, day, bool, int, number or text): as the table says;
+    in views by its name, as a table's column of that name does or by its ending.
     """
     own = metadata.tables.get(table)
-    for known in [own] if own is not None else metadata.sorted_tables:
+    if own is not None:
+        return _declared(own.c[column])
+    # views have no types on SQLite
+    if column in _OF_VIEWS:
+        return _OF_VIEWS[column]
+    # before tables: SQLite's tables keep flags as integers
+    if column.startswith("is_"):
+        return "bool"
+    for known in metadata.sorted_tables:
         if column in known.c:
             return _declared(known.c[column])
-    # views have no types on SQLite: our endings say what a column is
-    if column.endswith(("_s", "_microcny")) or column.startswith("is_"):
-        return "int"
-    if "hours" in column or column.endswith("_yuan"):
-        return "number"
-    return "instant" if column.endswith("_at") else "text"
+    # hours_min, gpu_hours_max
+    stem = column.removesuffix("_min").removesuffix("_max")
+    return next((kind for ends, kind in _ENDINGS if stem.endswith(ends)), "text")
 
 
 def _declared(column: Column[object]) -> str:

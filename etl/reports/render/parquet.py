@@ -55,11 +55,12 @@ def write_parquet(file: BinaryIO, columns: Sequence[Column], rows: Rows) -> int:
 
 
 def arrow_type(arrow: Any, kind: str) -> Any:
-    """Return the Arrow type of a column of one of `KINDS`, or of `bool`."""
+    """Return the Arrow type of a column of one of `KINDS`, or of `bool` or `local`."""
     return {
         "int": arrow.int64(),
         "number": arrow.float64(),
         "instant": arrow.timestamp("ms", "UTC"),
+        "local": arrow.timestamp("ms"),
         "day": arrow.date32(),
         "bool": arrow.bool_(),
     }.get(kind, arrow.string())
