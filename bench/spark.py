@@ -29,7 +29,7 @@ from etl.dialect import open_database
 from etl.dialect.spark import render_spark
 from etl.exports import parquet
 from etl.reports.render import render
-from etl.store import views
+from etl.store import schema, views
 
 CHILD = Path(__file__).with_name("spark_child.py")
 PORT = 7_077
@@ -106,8 +106,10 @@ def ask(python: Path, master: str, folder: Path, asked: dict[str, Any]) -> Itera
 def golden(folder: Path) -> tuple[dict[str, Any], dict[str, list[str]], dict[str, int]]:
     """The questions of the golden fleet, the lines of CSV that they must give, and the rows of each view."""
     from tests import golden_fleet
+    from tests.conftest import TODAY, ZONE
 
     database = open_database(f"sqlite:///{folder}/golden.db")
+    schema.upgrade(database, ZONE, TODAY)
     golden_fleet.fill(database)
     list(parquet.export_parquet(database, folder / "export"))
     with database.reading() as conn:
@@ -119,7 +121,7 @@ def golden(folder: Path) -> tuple[dict[str, Any], dict[str, list[str]], dict[str
     expected, questions = {}, []
     for words, name, given in golden_fleet.variants():
         questions.append(question(words, name, given))
-        path = golden_fleet.path(golden_fleet.ZONE, words)
+        path = golden_fleet.path(ZONE, words)
         expected[words] = path.read_text(encoding="utf-8").splitlines()
     return {"views": list(counts), "questions": questions}, expected, counts
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
@@ -74,16 +75,18 @@ def main() -> None:
         flush=True,
     )
     for name in asked["views"]:
-        answered({"view": name}, lambda name=name: {"rows": len(spark.table(name).collect())})
+        answered({"view": name}, partial(size_of, spark, name))
     for question in asked["questions"]:
-        answered(
-            {"words": question["words"]},
-            lambda q=question: rows_of(spark.sql(q["sql"], args=q["values"])),
-        )
+        answered({"words": question["words"]}, partial(rows_of, spark, question))
     spark.stop()
 
 
-def rows_of(frame: Any) -> dict[str, Any]:
+def size_of(spark: Any, view: str) -> dict[str, Any]:
+    return {"rows": len(spark.table(view).collect())}
+
+
+def rows_of(spark: Any, question: dict[str, Any]) -> dict[str, Any]:
+    frame = spark.sql(question["sql"], args=question["values"])
     zoned = [field.dataType.simpleString() == "timestamp" for field in frame.schema.fields]
     rows = [
         [
