@@ -44,7 +44,9 @@ FreshDatabase = Callable[[], Database]
 FilledOnce = Callable[[str, Callable[[Database], None]], Callable[[str], Database]]
 SHARED = {
     **dict.fromkeys(("cookbook", "daily_views", "export_focus", "export_parquet"), "golden"),
-    **dict.fromkeys(("figures", "golden", "page", "report_meaning", "reports"), "golden"),
+    **dict.fromkeys(
+        ("assistant", "figures", "golden", "page", "report_meaning", "reports"), "golden"
+    ),
     **dict.fromkeys(("glance", "progress", "terminal_doc", "bi", "contract", "browser"), "golden"),
     "billing_truth": "told",
     "doc_commands": "folder",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -13,15 +12,12 @@ from pathlib import Path
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from etl import paths, tables
+from etl import tables
 from etl.dialect import open_database
-from etl.reports import parse_report
+from etl.figures.dictionary import view_meanings, view_text
 from etl.store import schema, views
 
-SAID = ("allocation_rule", "price_override", "budget", "setting")
-"""Tables of the user's words."""
 CONTRACT = Path(__file__).parent / "contract_of_views.txt"
-_READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 HEAD = """# Tables and views
 
 All instants are UTC, to the second: `timestamptz` on Postgres, text such as `2026-01-31T23:59:59Z` on
@@ -140,31 +136,10 @@ def view_columns() -> dict[str, list[str]]:
     return found
 
 
-@cache
-def view_meanings(name: str) -> Mapping[str, str]:
-    """What each column of a view means: by its header, else as in the first of the tables and views
-    that it reads which has a column of that name. What the user says has its own sense of one
-    (`null: any`) and lends none."""
-    view = parse_report(name, paths.VIEWS / f"{name}.sql")
-    found = {column.name: column.about for column in view.columns.values()}
-    for source in dict.fromkeys(_READ.findall(view.sql)):
-        for column, about in _lent(source).items():
-            found.setdefault(column, about)
-    return found
-
-
-def _lent(source: str) -> Mapping[str, str]:
-    if source in views.view_names():
-        return view_meanings(source)
-    if source not in tables.metadata.tables or source in SAID:
-        return {}
-    return {each.name: each.comment or "" for each in tables.metadata.tables[source].columns}
-
-
 def _views(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         columns, kinds = view_columns()[name], contract().get(name, {})
-        view = parse_report(name, Path(paths.VIEWS / f"{name}.sql"))
+        view = view_text(name)
         known = view_meanings(name)
         yield f"## View `{name}`\n\n{view.about}\n"
         yield (

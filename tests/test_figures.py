@@ -56,7 +56,11 @@ def over(database: Database, clock: Callable[[], float] = lambda: NOW) -> App:
 
 
 def url_of(database: Database) -> str:
-    return database.engine.url.render_as_string(hide_password=False)
+    if database.files:
+        return f"sqlite:///{database.files[0]}"
+    server: Any = database
+    given = server._server._given
+    return f"postgresql://{given['user']}@/{given['dbname']}?host={given['host']}"
 
 
 class Scripted(ReportProcess):

@@ -62,6 +62,8 @@ ONLY_IN = {
     "resvg_py": ("etl/page/raster.py",),
     "rich": ("etl/cli/terminal.py", "etl/cli/progress.py", "etl/cli/watching.py"),
     "pyarrow": ("etl/reports/render/parquet.py", "etl/exports/targets.py"),
+    "mcp": ("etl/figures/protocol.py",),
+    "pydantic": ("etl/figures/protocol.py",),
     "duckdb": (),
 }
 PURE = (

@@ -50,6 +50,7 @@ COMMANDS: Final = {
     "status": "reporting",
     "report": "report",
     "page": "page",
+    "mcp": "assisting",
     "export": "exporting",
     "alerts": "alerting",
     "digest": "alerting",
