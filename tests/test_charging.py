@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etl.money.charging import ChargingModel, Part, Piece, pieces
+from etl.money.charging import ChargingModel, Part, Piece, hour_microcny, pieces
 from etl.money.periods import BEGINNING, FOREVER
 from etl.money.tariffs import HIGHEST_MICROCNY, PER_S, PricePeriod
 
@@ -70,6 +70,37 @@ def only(part: Part, price: PricePeriod, **model: object) -> Piece:
 )
 def test_seconds_are_charged_by_the_model(model: dict[str, object], seconds: int) -> None:
     assert only(part(3_661), price(1), **model).charged_s == seconds
+
+
+@pytest.mark.parametrize(
+    ("gpus", "amount"), [(None, None), (-1, None), (0, 0), (1, 5), (64, 320), (65, None)]
+)
+def test_up_to_64_gpus_are_charged(gpus: int | None, amount: int | None) -> None:
+    found = only(part(HOUR, gpus=gpus), price(5))
+    assert cost(found) == (amount, amount, amount)
+    assert found.price_source == ("unknown" if amount is None else "list")
+    assert hour_microcny(price(5), gpus) == amount
+
+
+@pytest.mark.parametrize(
+    ("evidence", "seconds"),
+    [
+        ("observed", (3_420, 3_540, 3_600)),
+        ("booting", (3_420, 3_540, 3_600)),
+        ("unseen_run", (3_420, 3_540, 3_600)),
+        ("gone", (3_420, 3_540, 3_600)),
+        ("unknown_start", (3_600, 3_600, 3_600)),
+        ("possible_run", (3_600, 3_600, 3_600)),
+    ],
+)
+def test_a_boot_is_free_only_if_the_stretch_may_begin_with_it(
+    evidence: str, seconds: tuple[int, int, int]
+) -> None:
+    """A run whose start is not known was seen up when its stretch began."""
+    found = only(
+        part(HOUR, evidence=evidence), price(1), counts_from="running", boot_s=60, boot_max_s=180
+    )
+    assert charged(found) == seconds
 
 
 def test_what_is_shorter_than_its_boot_costs_nothing() -> None:

@@ -165,6 +165,27 @@ def test_a_huge_number_in_an_unknown_field_is_kept() -> None:
     assert str(10**30) in str(sighting(disk=10**30).extra)
 
 
+@pytest.mark.parametrize("name", ["status", "gpu_nums", "unknown"])
+def test_a_number_of_thousands_of_digits_costs_no_neighbour(name: str) -> None:
+    """Python refuses to read one of more than 4,300 digits."""
+    odd = json.dumps({**FINE, "instance_uuid": "odd", name: 1}).replace(
+        ": 1}", ": " + "9" * 5_000 + "}"
+    )
+    listing = f'{{"instance_list":[{json.dumps(FINE)},{odd}],"total":2}}'
+    body = f'{{"code":0,"data":{listing}}}'.encode()
+    seen, rejects = read(body)
+    assert "a" in [s.identity for s in seen]
+    assert sorted([s.identity for s in seen] + [str(r.identity) for r in rejects]) == ["a", "odd"]
+    assert INSTANCES.open(body).identities == ("a", "odd")
+
+
+@pytest.mark.parametrize("digits", ["9" * 5_000, "9" * 11, "-1", "2147483648", "1.5", ""])
+def test_a_total_that_is_no_count_is_none(digits: str) -> None:
+    for total in (json.dumps(digits), digits or "null"):
+        body = f'{{"code":0,"data":{{"instance_list":[],"total":{total}}}}}'.encode()
+        assert INSTANCES.open(body).total is None
+
+
 def test_unknown_fields_are_kept_in_extra_without_secrets() -> None:
     seen = sighting(
         zone="gz",

@@ -152,6 +152,20 @@ def test_a_line_whose_amount_is_none_is_a_reject_that_names_it(amount: Any) -> N
     assert reject.identity is not None
 
 
+@pytest.mark.parametrize(
+    "number", ["1e99999999999999999999", "1e-99999999999999999999", "9" * 5_000]
+)
+@pytest.mark.parametrize("name", ["amount", "unknown"])
+def test_a_number_that_no_decimal_holds_costs_no_neighbour(name: str, number: str) -> None:
+    body = answer(BILLS, LINE, {**LINE, "order_number": "odd", name: 0.25})
+    at = body.rindex(b"0.25")
+    body = body[:at] + number.encode() + body[at + 4 :]
+    found, odd = BILLS.read(body)
+    assert found[0].facts[0] == "O1"
+    assert len(found) + len(odd) == 2
+    assert len(BILLS.open(body).identities) == 2
+
+
 def test_a_price_for_some_units_only_is_null_for_the_others() -> None:
     found = columns(GPU_PRICES, {**PRICE, "price": {"hour": "1.98", "season": 7}})
     assert found["hour_microcny"] == 1_980_000

@@ -17,8 +17,9 @@ from etl.resources import INSTANCES
 from etl.source import walk
 from etl.source.answers import Answer
 from etl.source.fetching import Fetches
+from etl.source.reading import PageRead, Walk
 from etl.source.walk import MAX_WALKS
-from etl.source.wholeness import Verdict, collected, digest_of_pages, judge
+from etl.source.wholeness import Verdict, collected, digest_of_pages, judge, sha256
 from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of, read
 
 # judging
@@ -94,6 +95,32 @@ def last_of(found: Poll) -> LastPoll:
     )
 
 
+def test_a_digest_tells_which_page_is_missing() -> None:
+    one, two, _ = pages("ab", "cd", "e", total=5)
+    assert digest_of_pages(b"s", [one, two]) != digest_of_pages(b"s", [one, Page(3, 2, two.body)])
+
+
+def page_read(page: Page, sent_at: float = NOW) -> PageRead:
+    return PageRead(page, sha256(page.body), Answer(page.body, sent_at, sent_at, None))
+
+
+def test_a_walk_that_broke_off_repeats_nothing_whatever_its_bytes_are() -> None:
+    made = Walk()
+    made.take(page_read(pages("ab", total=2)[0]))
+    last = LastPoll(NOW, NOW, made.digest(b"s"), 2, 2)
+    assert made.repeats(last, b"s")
+    assert not made.repeats(None, b"s")
+    made.ends("page 2: it did not come")
+    assert not made.repeats(last, b"s")
+
+
+def test_a_walk_was_sent_with_its_earliest_request_in_whatever_order_pages_arrive() -> None:
+    made = Walk()
+    for page, sent_at in zip(pages("ab", "cd", "e", total=5), (NOW + 1, NOW, NOW + 2), strict=True):
+        made.take(page_read(page, sent_at))
+    assert made.sent_at == NOW
+
+
 def test_the_same_bytes_are_recognised() -> None:
     first = poll_of(of("abcde"), seed=b"v1")
     again = poll_of(of("abcde"), seed=b"v1", last=last_of(first))
@@ -159,6 +186,30 @@ def test_only_young_instances_cost_a_confirming_walk(created: int) -> None:
     fake = Fake(lambda n, size: body(names[(n - 1) * size : n * size], 3, {"b": created}))
     found = poll_of(fake)
     assert (found.complete, len(found.walks)) == (True, 1 if created == OLD else 2)
+
+
+# a `Date` of now may be half a second and a skew of 5 s behind, and a minute is the margin
+@pytest.mark.parametrize(("ago_s", "walks"), [(0, 2), (60, 2), (65, 2), (66, 1)])
+def test_what_was_created_within_a_minute_before_the_walk_costs_another(
+    ago_s: int, walks: int
+) -> None:
+    names = "abc"
+    created = {"c": NOW - ago_s}
+    fake = Fake(lambda n, size: body(names[(n - 1) * size : n * size], 3, created))
+    found = poll_of(fake)
+    assert (found.complete, len(found.walks)) == (True, walks)
+
+
+def test_what_was_created_while_a_slow_walk_read_is_young() -> None:
+    """Each page takes 100 s: c was created after page 1, long before its own page was asked for."""
+    names, now = "abcde", [NOW]
+
+    def serves(number: int, size: int) -> bytes:
+        now[0] += 100
+        return body(names[(number - 1) * size : number * size], 5, {"e": NOW + 101})
+
+    fake = Fake(serves, date=lambda: now[0], clock=lambda: now[0])
+    assert len(poll_of(fake).walks) == 2
 
 
 def test_without_a_known_clock_no_age_is_believed() -> None:

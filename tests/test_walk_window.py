@@ -147,6 +147,49 @@ def test_a_failure_behind_the_first_page_reads_what_it_can(bill: Bill) -> None:
     assert len(bill.held()) == 15
 
 
+def test_news_on_several_pages_is_counted_together(bill: Bill) -> None:
+    bill.lines += [line(n) for n in range(10, 14)]
+    found = bill.tick()
+    assert bill.asked == [1, 2, 3]
+    assert (found.complete, found.digest is not None) == (True, True)
+    assert len(bill.held()) == 14
+
+
+def test_a_page_of_changed_lines_alone_is_news(bill: Bill) -> None:
+    """Nine lines have a new member, those of the first page as well: their neighbours may, too."""
+    bill.lines = [line(0), *({**line(n), "contract": "c"} for n in range(1, 10))]
+    bill.tick()
+    assert bill.asked == [1, 2, 3, 4]
+    changed = rows(bill.store.database, "SELECT count(*) FROM bill WHERE extra IS NOT NULL")
+    assert changed == [(9,)]
+
+
+def test_a_front_that_repeats_a_page_is_not_believed(bill: Bill) -> None:
+    """Page 2 shows page 1 once more, and the total adds up with what page 1 brought."""
+    bill.lines += [line(n) for n in range(10, 13)]
+    whole, repeated = bill.body, []
+
+    def repeating(number: int, size: int) -> bytes:
+        if number == 2 and not repeated:
+            repeated.append(number)
+            return whole(1, size)
+        return whole(number, size)
+
+    bill.body = repeating  # type: ignore[method-assign]
+    assert bill.tick().complete
+    assert sorted(bill.asked) == [1, 1, 2, 2, 3, 4, 5]
+    assert len(bill.held()) == 13
+
+
+def test_a_front_with_a_line_that_has_no_name_is_not_believed(bill: Bill) -> None:
+    """Beside it the total adds up: what is missing from page 1 may be on another page."""
+    bill.lines.append({**line(10), "order_number": None})
+    bill.lines.append(line(11))
+    bill.tick()
+    assert sorted(bill.asked)[:2] == [1, 1]
+    assert len(bill.held()) == 11
+
+
 steps = st.lists(
     st.tuples(st.integers(0, 4), st.booleans(), st.sampled_from([60, 90_000])), max_size=8
 )

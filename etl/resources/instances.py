@@ -14,7 +14,7 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import mask, redact, redact_words
-from etl.resources.listing import Reject, is_identity, open_listing, parse_json, records_of
+from etl.resources.listing import Reject, is_identity, open_listing, parse_answer, records_of
 from etl.resources.resource import Resource
 from etl.resources.values import canonical, instant_of, reject_of, text_of
 from etl.texts import tr
@@ -140,7 +140,7 @@ _SHUTDOWN_FIELDS: Final = frozenset(_Shutdown.__struct_fields__)
 def read(body: bytes) -> tuple[list[Sighting], list[Reject]]:
     """Return the instances of one answer, and the records that could not be understood.
 
-    Raises `Changed` if the answer has no instance list, or is nested too deeply to be read.
+    Raises `Changed` if the answer is no JSON, has no instance list, or is nested too deeply.
     """
     try:
         return _decode(body)
@@ -159,7 +159,7 @@ def _decode(body: bytes) -> tuple[list[Sighting], list[Reject]]:
         if all(is_identity(wire.instance_uuid) for wire in wires):
             return [_sighting(wire, {}) for wire in wires], []
     # one odd record must not cost its neighbours: each is read alone
-    return _read_one_by_one(records_of(parse_json(body), LIST_KEY)[1])
+    return _read_one_by_one(records_of(parse_answer(body), LIST_KEY)[1])
 
 
 def _read_one_by_one(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:

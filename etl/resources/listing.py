@@ -18,6 +18,9 @@ LIMIT_BODY = 64 * 2**20
 """Bytes of the largest answer that is read, live or from an archive."""
 LIMIT_IDENTITY = 255
 """Length of the longest text that counts as an identity."""
+LONGEST_NUMBER = 1_000
+"""Digits of the longest whole number that is read as one: nothing here is as large, and Python
+refuses some thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,8 @@ def reported_total(value: Any) -> int | None:
     # `True` is an int in Python
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.strip().isdecimal():
+    # ten digits and more are no count, and thousands of them no int either
+    if isinstance(value, str) and value.strip().isdecimal() and len(value.strip()) <= 10:
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -100,7 +104,24 @@ def parse_json(body: bytes, number: Callable[[str], Any] = float) -> Any:
     and NUL characters become U+FFFD. Raises `ValueError` if it is no JSON at all.
     """
     # the slow way: strict JSON refuses what a source with one bad byte sends
-    return _clean(json.loads(body.decode("utf-8-sig", "replace"), parse_float=number))
+    text = body.decode("utf-8-sig", "replace")
+    try:
+        return _clean(json.loads(text, parse_float=number))
+    except json.JSONDecodeError:
+        raise
+    # a number of thousands of digits must not cost the records beside its own
+    except ValueError:
+        return _clean(json.loads(text, parse_float=number, parse_int=_whole_number))
+
+
+def parse_answer(body: bytes, number: Callable[[str], Any] = float) -> Any:
+    """Return the JSON value of an answer, as `parse_json` does. Raises `Changed` if it is none."""
+    try:
+        return parse_json(body, number)
+    except ValueError as error:
+        raise Changed(tr("the answer is not JSON"), path="$") from error
+    except RecursionError:
+        raise Changed(tr("the answer is nested too deeply"), path="$") from None
 
 
 def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:
@@ -120,18 +141,17 @@ def records_of(answer: Any, list_key: str) -> tuple[Any, list[Any]]:
 
 
 def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
-    try:
-        answer = parse_json(body)
-    except ValueError as error:
-        raise Changed(tr("the answer is not JSON"), path="$") from error
-    except RecursionError:
-        raise Changed(tr("the answer is nested too deeply"), path="$") from None
-    content, records = records_of(answer, list_key)
+    content, records = records_of(parse_answer(body), list_key)
     identities = (record.get(identity) if isinstance(record, dict) else None for record in records)
     return Listing(
         reported_total(content.get("total")),
         tuple(name if is_identity(name) else None for name in identities),
     )
+
+
+def _whole_number(digits: str) -> int | str:
+    """Return a whole number, as text if it is longer than Python reads."""
+    return int(digits) if len(digits) < LONGEST_NUMBER else digits
 
 
 def _clean(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from etl.resources.listing import (
     Listing,
     Reject,
     is_identity,
-    parse_json,
+    parse_answer,
     records_of,
     reported_total,
 )
@@ -64,13 +64,13 @@ class Listed(NamedTuple):
 
 def list_in(body: bytes, list_key: str) -> Listed:
     """Return the list of an answer, numbers exact. Raises `Changed` if there is none."""
-    content, records = records_of(_parse_answer(body), list_key)
+    content, records = records_of(parse_answer(body, _exact), list_key)
     return Listed(reported_total(content.get("total")), records)
 
 
 def content_of(body: bytes) -> dict[str, Any]:
     """Return the `data` of an answer, numbers exact. Raises `Changed` if it is no object."""
-    answer = _parse_answer(body)
+    answer = parse_answer(body, _exact)
     content = answer.get("data") if isinstance(answer, dict) else None
     if not isinstance(content, dict):
         raise Changed(tr("the answer has no data"), path="$.data")
@@ -147,14 +147,12 @@ class Form:
         return Record(identity, tuple(columns.values()), canonical(plain) if plain else None)
 
 
-def _parse_answer(body: bytes) -> Any:
+def _exact(digits: str) -> Decimal | str:
+    """Return a number with a point or an exponent, as text if no `Decimal` can hold it."""
     try:
-        # exact: an amount that went through a float could be off by a millionth
-        return parse_json(body, Decimal)
-    except ValueError as error:
-        raise Changed(tr("the answer is not JSON"), path="$") from error
-    except RecursionError:
-        raise Changed(tr("the answer is nested too deeply"), path="$") from None
+        return Decimal(digits)
+    except InvalidOperation:
+        return digits
 
 
 def _member_value(record: dict[str, Any], name: str) -> Any:
