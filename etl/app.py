@@ -73,8 +73,16 @@ class App:
         self.database.create(with_folder=self._is_default_place())
         today = datetime.fromtimestamp(self.clock(), UTC).date()
         # the calendar needs a day to reach: this is one of the few places where the clock enters
-        change = schema.upgrade(self.database, self.settings.timezone, today)
+        change = schema.upgrade(self.database, self.settings.timezone, today, self._derive)
         return max(change, schema.Upgrade.UPGRADED) if self._renew() else change
+
+    def _derive(self, conn: Any) -> None:
+        """Make anew what an upgrade left underived, in its transaction: else reports would show no
+        costs if the process is killed before it.
+        """
+        from etl import rebuild
+
+        rebuild.renew_in(store.Writing(self.database, conn))
 
     def _renew(self) -> bool:
         """Rebuild all derived rows if they are not today's; return whether that was needed."""

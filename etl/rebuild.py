@@ -47,9 +47,15 @@ def renew(database: Database) -> bool:
     did.
     """
     with store.writing(database) as tx:
-        if tx.is_derived_by_todays_rules():
-            return False
-        rebuild_all(tx)
+        return renew_in(tx)
+
+
+def renew_in(tx: Writing) -> bool:
+    """Rebuild in this transaction what was derived by other rules; return whether anything was."""
+    # asked again: another process may have done it while this one waited for its turn
+    if tx.is_derived_by_todays_rules():
+        return False
+    rebuild_all(tx)
     return True
 
 

@@ -85,9 +85,11 @@ def repair(
         for name in () if dry_run else store.account_names(database):
             # of all accounts: what is derived is made again for every one
             locks.enter_context(Store(database, name).account_lock())
+        begun_at = now if dry_run or not archives else _begun_at(database, now)
         try:
             with store.writing(database) as tx:
-                redated = [r for name, a in tx.accounts().items() for r in _repaired(name, a, now)]
+                accounts = tx.accounts().items()
+                redated = [r for name, a in accounts for r in _repaired(name, a, now, begun_at)]
                 redated = [_with_archives(r, archives, dry_run=dry_run) for r in redated]
                 repairs = [r for r in redated if r.redating.dates or r.archived]
                 remarks = _remarks(tx, now) if repairs else []
@@ -97,6 +99,7 @@ def repair(
                     # alerts that were noted in the future would be silent until then
                     tx.alerts.bring_back(now)
                     rebuild_all(tx)
+                tx.registry.end_repair()
         except _NothingChanges:
             pass
     return repairs, remarks
@@ -106,9 +109,17 @@ class _NothingChanges(Exception):
     """Ends the transaction of a dry run."""
 
 
-def _repaired(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
+def _begun_at(database: Database, now: Instant) -> Instant:
+    """Return the moment by which dates are found. One that was killed may have given some to the archive
+    already: the next try must find the same, or a replay would differ from the database.
+    """
+    with store.writing(database) as tx:
+        return tx.registry.begin_repair(now)
+
+
+def _repaired(name: str, tx: Tx, now: Instant, begun_at: Instant) -> Iterator[Repair]:
     """Redate an account's polls and the rows that they wrote, resource by resource."""
-    yield from _repaired_future(name, tx, now)
+    yield from _repaired_future(name, tx, now, begun_at)
     yield from _repaired_past(name, tx, now)
 
 
@@ -138,15 +149,15 @@ def _repaired_past(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
         )
 
 
-def _repaired_future(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
-    """Redate polls that lie in the future."""
+def _repaired_future(name: str, tx: Tx, now: Instant, begun_at: Instant) -> Iterator[Repair]:
+    """Redate polls that lie in the future; none of them was made after `begun_at`."""
     # what right polls say of the source's clock: those in the future may be wrong in that too
     offset_s = tx.offset_until_s(now + floor(FUTURE_S))
-    source_now = floor(now + offset_s)
+    source_now, latest = floor(now + offset_s), floor(begun_at + offset_s)
     for resource in tx.resources():
         runs = in_future(tx.dated_after(resource, source_now), source_now)
         after = tx.right_before(resource, runs[0].run_id, source_now) if runs else source_now
-        dates = new_dates(runs, after=after, now=source_now, offset_s=offset_s)
+        dates = new_dates(runs, after=after, now=latest, offset_s=offset_s)
         redating = Redating(dates, source_now)
         rows = tx.redate(resource, redating) if dates else Counter[str]()
         yield Repair(name, resource, redating, rows)

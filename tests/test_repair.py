@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from etl import store
 from etl.archive import Archive, polls
 from etl.books.closing import close
 from etl.dialect import Database
@@ -315,3 +316,42 @@ def test_dates_keep_the_order_in_which_polls_were_made() -> None:
     assert starts == [T0 + 1, T0 + 2, T0 + 100, T0 + 101]
     assert ends == [T0 + 100, T0 + 2, T0 + 102, T0 + 500]
     assert [d.is_exact for d in dates] == [False, False, True, False]
+
+
+def test_a_repair_that_was_killed_gives_the_same_dates_an_hour_later(
+    database: Database,
+    fresh_database: FreshDatabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Killed between the archive and the commit: the archive has its new dates already."""
+    kept = Archive(tmp_path, ACCOUNT, INSTANCES)
+    later = listing(T0 + 240, instance(22), instance(uuid="B"), instance(uuid="C"))
+    for poll in (*POLLS[:2], dated(later, AHEAD_S, by_source=False)):
+        apply(database, poll)
+        kept.append(poll, None)
+    with monkeypatch.context() as patched:
+        patched.setattr("etl.repair.rebuild_all", killed)
+        with pytest.raises(KeyboardInterrupt):
+            repair(database, T0 + HOUR_S, [tmp_path])
+    made, _ = repair(database, T0 + 2 * HOUR_S, [tmp_path])
+    assert [date.is_exact for date in made[0].redating.applied] == [False]
+    again = fresh_database()
+    replay(again, sorted(map(str, tmp_path.glob("*.jsonl.gz"))))
+    assert dump(again) == dump(database)
+    assert rows(database, "SELECT name FROM setting WHERE name = 'clock_repair'") == []
+
+
+def test_a_later_repair_goes_by_its_own_moment(database: Database) -> None:
+    """A repair was killed, and polls were applied since: they are newer than its moment."""
+    apply(database, POLLS[0])
+    with store.writing(database) as tx:
+        assert tx.registry.begin_repair(T0) == T0
+        assert tx.registry.begin_repair(T0 + 60) == T0
+    apply(database, POLLS[1])
+    with store.writing(database) as tx:
+        assert tx.registry.begin_repair(T0 + 120) == T0 + 120
+
+
+def killed(_: object) -> None:
+    raise KeyboardInterrupt

@@ -15,9 +15,12 @@ from sqlalchemy import CheckConstraint, Connection, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from etl import paths, tables
+from etl.app import App
 from etl.dialect import Database, translated
 from etl.errors import SchemaTooNew, SettingsError, StoreError
+from etl.rebuild import differences
 from etl.resources import BILLS, RECHARGES
+from etl.settings import Settings
 from etl.simcloud import Story
 from etl.store import schema, views
 from tests.conftest import TODAY, WORKER, ZONE, made_on
@@ -53,6 +56,10 @@ def shape(database: Database) -> dict[str, Any]:
                 for name in sorted(look.get_table_names())
             },
         }
+
+
+def fails(*_: object) -> None:
+    raise StoreError("the disk is full")
 
 
 def migrate(database: Database, target: str) -> None:
@@ -214,14 +221,42 @@ def test_a_failed_upgrade_leaves_all_as_it_was(
 ) -> None:
     migrate(database, schema.BASE)
     before = shape(database)
-
-    def fails(*_: object) -> None:
-        raise StoreError("the disk is full")
-
     monkeypatch.setattr(schema, "_extend_calendar", fails)
     with pytest.raises(StoreError, match="disk is full"):
         schema.upgrade(database, ZONE, TODAY)
     assert shape(database) == before
+
+
+def test_what_an_upgrade_leaves_underived_is_made_in_its_transaction(
+    golden_copy: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is killed after the upgrade must leave no report without costs."""
+    migrate(golden_copy, "0001")
+    before = shape(golden_copy)
+    app = App(Settings(database_url=str(golden_copy.engine.url), timezone=ZONE))
+    app.database = golden_copy
+    monkeypatch.setattr("etl.rebuild.rebuild_all", fails)
+    with pytest.raises(StoreError, match="disk is full"):
+        app.prepare()
+    assert shape(golden_copy) == before
+    monkeypatch.undo()
+    assert app.prepare() is schema.Upgrade.UPGRADED
+    assert list(differences(golden_copy)) == []
+    assert app.prepare() is schema.Upgrade.NONE
+
+
+def test_a_way_back_goes_step_by_step_and_never_forwards(database: Database) -> None:
+    schema.downgrade(database, "0008")
+    schema.downgrade(database, "0008")
+    schema.downgrade(database, "0006")
+    for forwards in (schema.downgrade, schema.downgrade_losses):
+        with pytest.raises(
+            SettingsError, match="revision 0006, which is older than 0008"
+        ) as caught:
+            forwards(database, "0008")
+        assert "db upgrade" in str(caught.value.advice)
+    assert schema.downgrade_losses(database, "0006") == []
+    assert schema.upgrade(database, ZONE, TODAY)
 
 
 # other programs' databases

@@ -103,7 +103,7 @@ def downgrade(context: Context, revision: str, yes: bool) -> None:
     from etl.store import schema
 
     app = context.app()
-    app.require_database()
+    app.require_file()
     # counted while it is all there
     losses = schema.downgrade_losses(app.database, revision)
     # on standard output, before the question: what is lost cannot be fetched again

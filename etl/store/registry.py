@@ -22,6 +22,8 @@ _setting = tables.setting.c
 FORMER_NAMES: Final = "former_names"
 """Setting of the database: the earlier names of each account that was renamed."""
 TURNS: Final = "renamed_by_itself"
+REPAIR: Final = "clock_repair"
+"""Setting: the moment of a repair of dates that is under way, and the newest poll of then."""
 MOST_TURNS: Final = 3
 """A person may change a name and change it back; more often within an hour it is no person."""
 NAMED: Final = (tables.price_override, tables.allocation_rule)
@@ -155,6 +157,23 @@ class RegistryWriter(RegistryReader):
         self._conn.execute(
             update(tables.account).where(_account.name == name).values(retired_at=None)
         )
+
+    def begin_repair(self, now: Instant) -> Instant:
+        """Return the moment by which dates are repaired: that of a repair which was killed, if no poll
+        was applied since, else `now`, which is kept.
+        """
+        newest = self._conn.scalar(
+            select(func.max(_run.sync_run_id)).where(_run.outcome.in_(APPLIED))
+        )
+        kept = self._conn.scalar(select(_setting.value).where(_setting.name == REPAIR))
+        begun_at, before = json.loads(kept) if kept else (None, None)
+        if begun_at is not None and before == newest:
+            return int(begun_at)
+        self._keep(REPAIR, (now, newest))
+        return now
+
+    def end_repair(self) -> None:
+        self._conn.execute(delete(tables.setting).where(_setting.name == REPAIR))
 
     def _refuse_turns(self, old: str, new: str, now: Instant) -> None:
         """Note that an account changes its name by itself, and refuse what happens again and again."""

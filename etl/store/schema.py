@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from enum import IntEnum
 from typing import Any, Final
@@ -57,10 +57,16 @@ def revision(conn: Connection) -> str | None:
     return number
 
 
-def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
+def upgrade(
+    database: Database,
+    timezone: str,
+    today: date,
+    derive: Callable[[Connection], object] = lambda _: None,
+) -> Upgrade:
     """Bring an empty or older database up to date, views and calendar too, in one transaction.
 
-    `timezone` is stored at the database's creation; later it must be the stored one.
+    `timezone` is stored at the database's creation; later it must be the stored one. `derive` is
+    called last, to make anew what the migrations left underived: nobody sees tables without it.
     """
     zone = Zone(timezone)
     with translated(database):
@@ -83,6 +89,7 @@ def upgrade(database: Database, timezone: str, today: date) -> Upgrade:
             _extend_calendar(conn, zone, today)
             views.create_views(database, conn)
             views.grant_again(conn, grants)
+            derive(conn)
     return Upgrade.CREATED if is_new else Upgrade.UPGRADED
 
 
@@ -156,15 +163,18 @@ def migrate(database: Database, conn: Connection, target: str) -> None:
 def downgrade(database: Database, target: str) -> None:
     """Take the database back to an older revision; the views are made again by an upgrade."""
     with translated(database), database.writing() as conn:
+        _refuse_forwards(_usable_revision(conn), target)
         migrate(database, conn, target)
 
 
 def downgrade_losses(database: Database, target: str) -> list[str]:
     """List the tables and columns that going back to `target` would drop, with the rows they hold.
 
-    The downgrade is tried and rolled back, so that migrations alone know their losses.
+    The downgrade is tried and rolled back, so that migrations alone know their losses. Raises
+    `SettingsError` if `target` is newer than the database.
     """
     with translated(database), database.writing() as conn:
+        _refuse_forwards(_usable_revision(conn), target)
         before = _columns(conn)
         # a savepoint: the transaction keeps the lock, and nobody writes in between
         trial = conn.begin_nested()
@@ -284,6 +294,18 @@ def _refuse_unknown_revision(target: str) -> None:
         raise SettingsError(
             tr("there is no revision {target!r}", target=target),
             advice=tr("there are: {value}", value=", ".join((BASE, *revisions()))),
+        )
+
+
+def _refuse_forwards(at: str | None, target: str) -> None:
+    """Refuse to go back to what is ahead: the views would be missing there."""
+    _refuse_unknown_revision(target)
+    if target != BASE and (at is None or target > at):
+        raise SettingsError(
+            tr(
+                "{described}, which is older than {target}", described=_described(at), target=target
+            ),
+            advice=tr("run chenyu-etl db upgrade to go forwards"),
         )
 
 
