@@ -262,7 +262,11 @@ def _refuse_unknown_form(resource: Resource[Any], poll: Poll) -> None:
     rejects = [reject for page in poll.walks[-1] for reject in resource.read(page.body)[1]]
     if rejects:
         raise Changed(
-            tr("none of the records can be read: {reason}", reason=rejects[0].reason),
+            tr(
+                "GET {path}: none of the records can be read: {reason}",
+                path=resource.path,
+                reason=rejects[0].reason,
+            ),
             advice=ADVICE_CHANGED,
             path="$.data",
         )

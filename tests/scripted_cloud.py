@@ -91,6 +91,9 @@ class ScriptedCloud:
         self._steps.append(step)
         return self
 
+    def _step(self, _request: Seen) -> Step:
+        return self._next()
+
     def _next(self) -> Step:
         with self._lock:
             return self._steps.pop(0) if len(self._steps) > 1 else self._steps[0]
@@ -108,7 +111,7 @@ class ScriptedCloud:
         with suppress(OSError), self._secured(s) as s:
             while request := _read_request(s):
                 self.seen.append(request)
-                if not self._next()(s):
+                if not self._step(request)(s):
                     return
 
 

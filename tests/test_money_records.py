@@ -16,6 +16,7 @@ from etl.resources import (
     BILLS,
     CARDS,
     GPU_PRICES,
+    INSTANCES,
     RECHARGES,
     Record,
     Reject,
@@ -265,3 +266,25 @@ def test_any_record_is_understood_or_rejected_and_costs_no_neighbour(
     for record in found:
         record.identity.encode()
         assert "\x00" not in repr(record)
+
+
+NUMBERS = ("1e999999999", "-1e999999999", "1e-999999999", "1e9999999999999999999", "9" * 5_000)
+"""Numbers that take gigabytes, or overflow, or that Python refuses to read, if they are taken as written."""
+
+
+@pytest.mark.parametrize("number", [*NUMBERS, *(f'"{number}"' for number in NUMBERS)])
+@pytest.mark.parametrize("resource", [GPU_PRICES, CARDS, BILLS, RECHARGES, INSTANCES])
+def test_a_number_out_of_every_range_costs_its_record_at_most(
+    resource: Resource[Any], number: str
+) -> None:
+    sample = SAMPLES.get(resource.name, {"instance_uuid": "i", "status": 2, "start_time": 3})
+    key = LIST_KEYS.get(resource.name, "instance_list")
+    for member in sample:
+        odd = json.dumps({**sample, member: "here"}).replace('"here"', number)
+        body = f'{{"code":0,"data":{{"{key}":[{odd},{json.dumps(sample)}],"total":{number}}}}}'
+        listing = resource.open(body.encode())
+        assert listing.total in (None, 0)
+        assert len(listing.identities) == 2
+        understood, rejects = resource.read(body.encode())
+        assert len(understood) + len(rejects) == 2
+        assert understood

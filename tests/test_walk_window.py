@@ -190,6 +190,31 @@ def test_a_front_with_a_line_that_has_no_name_is_not_believed(bill: Bill) -> Non
     assert len(bill.held()) == 11
 
 
+@pytest.mark.parametrize("times", [1, 2, 3, 99])
+def test_a_page_in_another_order_counts_no_line_twice(bill: Bill, times: int) -> None:
+    """It shows lines that a further page shows, too, in the place of as many that nobody sees."""
+    bill.lines += [line(n) for n in range(10, 19)]
+    whole, left = bill.body, [times]
+
+    def turned(number: int, size: int) -> bytes:
+        if number != 2 or not left[0]:
+            return whole(number, size)
+        left[0] -= 1
+        # not the same wrong lines twice: those could be as many real ones
+        right, by = bill.lines, 1 + left[0] % 5
+        bill.lines = right[by:] + right[:by]
+        try:
+            return whole(number, size)
+        finally:
+            bill.lines = right
+
+    bill.body = turned  # type: ignore[method-assign]
+    bill.tick()
+    bill.body = whole  # type: ignore[method-assign]
+    assert bill.tick().complete
+    assert bill.held() == sorted(f"O{n}" for n in range(19))
+
+
 steps = st.lists(
     st.tuples(st.integers(0, 4), st.booleans(), st.sampled_from([60, 90_000])), max_size=8
 )

@@ -12,6 +12,7 @@ from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import redact
 from etl.resources.listing import (
+    LONGEST_NUMBER,
     Listing,
     Reject,
     is_identity,
@@ -148,11 +149,13 @@ class Form:
 
 
 def _exact(digits: str) -> Decimal | str:
-    """Return a number with a point or an exponent, as text if no `Decimal` can hold it."""
+    """Return a number with a point or an exponent, as text if it is far out of every range."""
     try:
-        return Decimal(digits)
+        exact = Decimal(digits)
     except InvalidOperation:
         return digits
+    # a short `1e999999999` would take gigabytes as a whole number
+    return exact if abs(exact.adjusted()) < LONGEST_NUMBER else digits
 
 
 def _member_value(record: dict[str, Any], name: str) -> Any:

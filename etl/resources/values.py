@@ -161,7 +161,8 @@ def _decimal(value: Any) -> Decimal:
         number = Decimal(str(value).strip())
     except InvalidOperation:
         raise OddValue("Expected a number") from None
-    if not number.is_finite() or abs(number) >= LIMIT_MICROCNY:
+    # by the exponent first: arithmetic with `1e999999999` overflows
+    if not number.is_finite() or number.adjusted() > 20 or abs(number) >= LIMIT_MICROCNY:
         raise OddValue("Expected a number")
     return number
 

@@ -28,12 +28,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from etl.errors import Changed, Unavailable
 from etl.poll import ClockMemory, LastPoll, Page, Poll
 from etl.resources import Listing, Resource
+from etl.source.answers import ADVICE_CHANGED
 from etl.source.fetching import Fetches
 from etl.source.instants import ClockReadings
 from etl.source.reading import PageRead, ReadListing, Walk
@@ -137,7 +137,7 @@ class Walker:
         """Make one walk. Raises the error of page 1, and `Refused` whatever the page."""
         walk = Walk()
         first = self.ask(1)
-        listing = self._resource.open(first.page.body)
+        listing = self.open(first.page)
         # by the length of page 1, not by the size that was asked for: servers cap it
         expected = _page_count(listing) if self._resource.paged else 1
         self.take(walk, first, expected)
@@ -155,6 +155,14 @@ class Walker:
             params = {}
         answer = self._client.get(self._resource.path, params)
         return PageRead(Page(number, self._page_size, answer.body), sha256(answer.body), answer)
+
+    def open(self, page: Page) -> Listing:
+        """Return the listing of a page. Raises `Changed`, with the path that was asked."""
+        try:
+            return self._resource.open(page.body)
+        except Changed as error:
+            what = f"GET {self._resource.path}: {error}"
+            raise Changed(what, advice=ADVICE_CHANGED, path=error.path) from error
 
     def take(self, walk: Walk, read: PageRead, expected: int | None) -> None:
         """Add a page to a walk that expects so many."""
@@ -198,7 +206,7 @@ class Walker:
                 return
             try:
                 read = self.ask(number)
-                listing = self._resource.open(read.page.body)
+                listing = self.open(read.page)
             except (Unavailable, Changed) as error:
                 walk.ends(f"page {number}: {error}", final=True)
                 return
@@ -219,7 +227,9 @@ class Walker:
             walk.is_final = True
         if tally.total is None and before is not None and self._collects_again(before, walk):
             return Verdict(True, None, tally.identities)
-        verdict = _doubted(tally, seen)
+        verdict = tally.verdict()
+        if verdict.complete and tally.repeated and not self._repeats(before, walk):
+            verdict = _doubted(tally)
         probed = self._resource.paged and tally.ends_full(self._page_size)
         # a total that is too small shows only behind the last page
         if verdict.complete and not walk.flaw and probed:
@@ -231,6 +241,16 @@ class Walker:
             notes = (walk.flaw, *verdict.notes)
             verdict = Verdict(False, verdict.total, verdict.identities, notes)
         return verdict
+
+    def _repeats(self, before: Walk | None, walk: Walk) -> bool:
+        """Tell whether two walks in a row list the same at every position."""
+        if before is None or before.flaw or walk.flaw:
+            return False
+        return self._positions(before) == self._positions(walk)
+
+    def _positions(self, walk: Walk) -> list[tuple[str | None, ...]]:
+        pages = sorted(walk.pages, key=lambda page: page.number)
+        return [self._resource.open(page.body).identities for page in pages]
 
     def _collects_again(self, before: Walk, walk: Walk) -> bool:
         """Tell whether two walks in a row read the same at every position: then they show the list at
@@ -313,6 +333,9 @@ class Front:
         # a record that vanished from the middle makes the total fall short: read everything
         if not self._is_done or self._tally.total != held_total + self._added:
             return None
+        # a page in another order may show some twice, in the place of as many that it hides
+        if self._tally.repeated:
+            return None
         names = self._tally.identities
         verdict = Verdict(True, self._tally.total, names)
         return ReadListing([self._walk], verdict, len(names), self._walk.digest(self._seed))
@@ -322,7 +345,7 @@ class Front:
         walk = self._walk
         try:
             read = self._walker.ask(len(walk.pages) + 1)
-            listing = self._resource.open(read.page.body)
+            listing = self._walker.open(read.page)
         except (Unavailable, Changed):
             # without its first page the source gave nothing: that is an error, not a short front
             if not walk.pages:
@@ -336,16 +359,12 @@ class Front:
         return read.page
 
 
-def _doubted(tally: Tally, seen: AbstractSet[str]) -> Verdict:
-    """Return the verdict on a walk, doubted if pages list records alike that no earlier walk listed
-    so often: one of them may have moved to the next page while they were read.
+def _doubted(tally: Tally) -> Verdict:
+    """Return the doubt about a walk whose pages list records alike: one of them may have moved to the
+    next page while they were read, or a page may be in another order than the others.
     """
-    verdict = tally.verdict()
-    unproven = tally.repeated - seen
-    if not verdict.complete or not unproven:
-        return verdict
-    note = f"{len(unproven)} records are alike on two pages"
-    return Verdict(False, verdict.total, verdict.identities, (note,))
+    note = f"{len(tally.repeated)} records are alike on two pages"
+    return Verdict(False, tally.total, tally.identities, (note,))
 
 
 def _page_count(first: Listing) -> int | None:
