@@ -212,6 +212,7 @@ class App:
             concurrency=self.settings.concurrency,
             progress=progress,
             named=[a.name for a in (*self.settings.accounts, *self.settings.others)],
+            secret=account.key(self.environ).encode(),
         )
 
     def archives(self) -> list[Path]:

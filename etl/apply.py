@@ -5,6 +5,7 @@ difference.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final
@@ -18,19 +19,30 @@ from etl.money.periods import LAST
 from etl.poll import Instant, LastPoll, Poll
 from etl.repeats import end_of, record_repeat, run_of
 from etl.resources import GPU_PRICES, Keeping, Reject, Resource
+from etl.resources.slices import ListingMemory, Slice, answer_of, slices_of
 from etl.store import SyncRun
 from etl.store.account import Tx
 
-BATCH: Final = 2000
+BATCH: Final = 1000
 """Records compared at a time, whatever the size of the fleet: it bounds memory."""
+ANSWER: Final = 100
+"""Records read at a time."""
 
 
-def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) -> SyncRun:
-    """Write the changes that `poll` brings, and its own row. `last` is the newest applied poll."""
+def apply(
+    resource: Resource[Any],
+    poll: Poll,
+    tx: Tx,
+    last: LastPoll | None,
+    memory: ListingMemory | None = None,
+) -> SyncRun:
+    """Write the changes that `poll` brings, and its own row. `last` is the newest applied poll;
+    `memory`, which knows the records of some listing, learns those of this one.
+    """
     if poll.unchanged:
         return record_repeat(resource, poll, tx, last)
     b = end_of(resource, poll, last)
-    records = _Records(resource, poll)
+    records = _Records(resource, poll, memory, known=_known_records(memory, last))
     written = _APPLY[resource.keeping](records, b, tx)
     if written.touched is not None:
         tx.settle_stops(*written.touched)
@@ -49,7 +61,16 @@ def apply(resource: Resource[Any], poll: Poll, tx: Tx, last: LastPoll | None) ->
     if written.shows_past:
         # after its row: the first complete poll says up to when all is past
         tx.settle_past_anew()
+    if memory is not None and run.digest is not None:
+        memory.learn(run.digest, bytes(records.signatures))
     return run
+
+
+def _known_records(memory: ListingMemory | None, last: LastPoll | None) -> AbstractSet[bytes]:
+    """Return the signatures of the records that say nothing new: those of the newest applied listing,
+    if that one was whole, each record understood, and none missing. Only then it has a digest.
+    """
+    return memory.of(last.digest) if memory is not None and last is not None else frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +100,68 @@ _identity: Final = attrgetter("identity")
 
 @dataclass(slots=True)
 class _Records:
-    """The records of a poll. `seen` and `rejects` are whole once `batches` has ended."""
+    """The records of a poll. `seen` and `rejects` are whole once `batches` has ended. Those whose
+    signature is `known` are seen, and in no batch.
+    """
 
     resource: Resource[Any]
     poll: Poll
+    memory: ListingMemory | None = None
+    known: AbstractSet[bytes] = frozenset()
     seen: set[str] = field(default_factory=set)
     rejects: list[Reject] = field(default_factory=list)
+    signatures: bytearray = field(default_factory=bytearray)
 
     def batches(self) -> Iterator[list[Any]]:
         """Yield the newest sighting of each identity, in batches.
 
-        Each batch is sorted: an index is read and grows faster in order.
+        Each batch is sorted, and they are if they can be: an index is read and grows faster in order.
         """
+        new = self._new_slices()
+        return self._batches_of_pages() if new is None else self._batches_of(new)
+
+    def _new_slices(self) -> list[Slice] | None:
+        """Return the records that may say something new, unread; None if two may be of one identity,
+        so that all must be read in their order.
+        """
+        if len(self.poll.walks) != 1:
+            return None
+        names: set[str] = set()
+        listed, new = 0, list[Slice]()
+        for page in self.poll.walks[0]:
+            slices = slices_of(self.resource, page.body)
+            if slices is None:
+                return None
+            listed += len(slices)
+            names.update(each.identity for each in slices)
+            new += self._unknown(slices)
+        if len(names) != listed:
+            return None
+        self.seen = names.difference(each.identity for each in new)
+        return new
+
+    def _batches_of(self, new: list[Slice]) -> Iterator[list[Any]]:
+        """Yield the sightings of these records in the order of their identities."""
+        new.sort(key=_identity)
+        for at in range(0, len(new), BATCH):
+            batch: list[Any] = []
+            # by small answers: one odd record makes all of its answer be read the slow way
+            for start in range(at, min(at + BATCH, len(new)), ANSWER):
+                answer = answer_of(self.resource, new[start : start + ANSWER])
+                batch.extend(self._unseen(answer))
+            yield batch
+
+    def _unknown(self, slices: list[Slice]) -> list[Slice]:
+        """Sign records; return those whose signature is not known."""
+        if self.memory is None:
+            return slices
+        sign = self.memory.signing()
+        signed = [sign(each.record) for each in slices]
+        self.signatures += b"".join(signed)
+        known = self.known
+        return [s for s, signature in zip(slices, signed, strict=True) if signature not in known]
+
+    def _batches_of_pages(self) -> Iterator[list[Any]]:
         batch: list[Any] = []
         counted = self.resource.counts and self.poll.complete
         # a union of walks would count a line twice that both of them show
@@ -134,17 +205,14 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
         codes=tx.codes(),
         lengths=tx.lengths(),
     )
-    # uuids alone, not facts: a fleet of any size fits in memory
-    absent = tx.listed()
     written = _Written()
     for batch in records.batches():
         names = [sighting.identity for sighting in batch]
         written = _write_moves(diff.compare(tx.known(names), batch), window, tx, written)
-        absent.difference_update(names)
     # an earlier walk of the poll may have shown it in a form that could be read
     unreadable = records.rejected() - records.seen
     # sorted, so that batches touch neighbouring pages of the index
-    missing = sorted(absent)
+    missing = sorted(tx.unlisted(records.seen))
     for at in range(0, len(missing), BATCH):
         known = list(tx.known(missing[at : at + BATCH]).values())
         written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)

@@ -22,6 +22,7 @@ from etl.poll import Instant, LastPoll, Page, Poll
 from etl.repeats import digest_seed
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
+from etl.resources.slices import ListingMemory, key_of
 from etl.source.wholeness import digest_of_pages, tally_of
 from etl.steps import report_steps
 from etl.store import Store, SyncRun, writing
@@ -56,6 +57,7 @@ class _Series:
     resource: Resource[Any]
     seed: bytes
     last: LastPoll | None
+    memory: ListingMemory
     opened: Walks | None = None
     walks: Walks = ()
     digest: str | None = None
@@ -245,7 +247,10 @@ class _Replayer:
         series = self._series.get(key)
         if series is None:
             seed = digest_seed(resource, tx)
-            series = self._series[key] = _Series(resource, seed, tx.last_poll(resource.name))
+            # a memory that stays in this process needs no secret
+            memory = ListingMemory(key_of(b"", seed))
+            series = _Series(resource, seed, tx.last_poll(resource.name), memory)
+            self._series[key] = series
         # replaying a file twice changes nothing
         if series.last is not None and archived.started_at <= series.last.started_at:
             self._tally.skipped += 1
@@ -256,7 +261,7 @@ class _Replayer:
             log.warning("the poll of %s at %s is skipped: %s", *key, error)
             self._tally.damaged += 1
             return
-        run = apply(resource, poll, tx, series.last)
+        run = apply(resource, poll, tx, series.last, series.memory)
         series.last = run.as_last_poll()
         self._tally.applied += 1
 

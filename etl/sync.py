@@ -46,7 +46,7 @@ class Job:
     """Inputs of a poll of one resource of one account. `archive` keeps every poll, None for none;
     `clock` gives seconds since 1970 on the local clock, which may be set, `monotonic` seconds on
     one that nobody sets; `steady` is the clock offset that earlier polls of this process learned; `named` are all accounts
-    of the settings.
+    of the settings; `secret` is what nobody knows who has the database.
     """
 
     account: str
@@ -62,6 +62,7 @@ class Job:
     concurrency: int = 4
     progress: Progress | None = None
     named: Collection[str] = ()
+    secret: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,21 @@ def _recorded(job: Job, poll: Poll, still_held: Callable[[], object]) -> SyncRun
 
 def _applied(job: Job, poll: Poll, still_held: Callable[[], object]) -> SyncRun:
     """Apply a poll in one transaction."""
-    from etl.apply import apply  # here: a poll that repeats the one before needs none of it
+    # here: a poll that repeats the one before needs none of it
+    from etl.apply import apply
+    from etl.resources.slices import ListingMemory, key_of
 
+    name = job.resource.name
     with job.store.writing() as tx:
         still_held()
-        last = tx.refuse_stale(job.resource.name, poll.started_at, poll.clock_offset_s)
+        last = tx.refuse_stale(name, poll.started_at, poll.clock_offset_s)
         poll = replace(poll, unchanged=False)
-        run = apply(job.resource, poll, tx, last)
+        digest, signatures = tx.known_listing(name)
+        key = key_of(job.secret, digest_seed(job.resource, tx))
+        memory = ListingMemory(key, digest, signatures)
+        run = apply(job.resource, poll, tx, last, memory)
+        if memory.digest is not None and memory.digest != digest:
+            tx.remember_listing(name, memory.digest, memory.signatures)
         _keep(job, poll, last, tx)
     return run
 

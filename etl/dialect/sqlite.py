@@ -33,8 +33,8 @@ OPENED: Final = "file"
 WAL: Final = "wal"
 PRIMARY: Final = 0xFF
 """The bits of a result code that name its kind."""
-CACHE_KB: Final = 24_000
-"""The largest page cache. A first load whose indexes outgrow it takes twice as long."""
+CACHE_KB: Final = 8_000
+"""The largest page cache. A first load writes in the order of its indexes, and gains nothing by a larger one."""
 
 _PERMISSIONS: Final = tr(
     "let this user read and write the file and its folder, or name another place"

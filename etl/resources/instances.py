@@ -273,4 +273,5 @@ RESOURCE: Resource[Sighting] = Resource(
     open=lambda body: open_listing(body, LIST_KEY, "instance_uuid"),
     read=read,
     births=(LIST_KEY, "instance_uuid", "create_time"),
+    list_key=LIST_KEY,
 )

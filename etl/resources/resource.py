@@ -31,6 +31,8 @@ class Resource(Generic[T]):
     `counts`: several records that are alike in everything are several. `valid_time` returns the time
     that some facts are about, None if that is not known.
 
+    `list_key` names the list in an answer whose records can be known again by their bytes.
+
     `table` holds the records. For each of them `derive` computes its columns `derived` in the reporting
     time zone, and `cut` its parts by day (day, millionths of a yuan) in the table `parts`.
     """
@@ -46,6 +48,7 @@ class Resource(Generic[T]):
     paged: bool = True
     form: Form | None = None
     births: tuple[str, str, str] | None = None
+    list_key: str | None = None
     group: int = 1
     counts: bool = False
     valid_time: Callable[[Sequence[Any]], ValidTime | None] = lambda _facts: None

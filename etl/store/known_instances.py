@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from etl.history.diff import Known, Usage
 from etl.history.lengths import Lengths
@@ -25,9 +26,10 @@ class InstancesReader(PollsReader):
         rows = self._ask_among(statements.known, uuids)
         return {row[0]: known_of(row, starts) for row in rows}
 
-    def listed(self) -> set[str]:
-        """Return the instances that are not gone."""
-        return set(self._ask(statements.LISTED).scalars())
+    def unlisted(self, seen: AbstractSet[str]) -> list[str]:
+        """Return the instances that are not gone, and not among those seen."""
+        # uuids alone, not facts, one after the other: a fleet of any size fits in memory
+        return [uuid for uuid in self._ask(statements.LISTED).scalars() if uuid not in seen]
 
     def pending(self) -> bool:
         """Tell whether an instance is missing, or its record could not be read last time."""

@@ -54,6 +54,13 @@ class PollsReader(AccountSubject):
         ]
         return max(newest, key=lambda last: last.started_at, default=None)
 
+    def known_listing(self, resource: str) -> tuple[str | None, bytes]:
+        """Return the digest of the listing whose records are remembered, None if there is none, and
+        their signatures.
+        """
+        row = self._ask(run_statements.KNOWN_LISTING, resource=resource).first()
+        return (None, b"") if row is None else (row.digest, row.signatures)
+
     def attempts(self, resource: str) -> list[Attempt]:
         """Return the newest attempts that were not skipped, newest first by the order in which they
         were made: their instants cannot order them, as a clock may have been wrong.
@@ -176,6 +183,15 @@ class PollsWriter(PollsReader):
                 **self._step(resource, run),
             },
         )
+
+    def remember_listing(self, resource: str, digest: str, signatures: bytes) -> None:
+        """Remember the records of a listing in place of those of the one before."""
+        table, c = tables.known_listing, tables.known_listing.c
+        mine = {"account_id": self._account_id, "resource": resource}
+        self._conn.execute(
+            delete(table).where(c.account_id == self._account_id, c.resource == resource)
+        )
+        self._conn.execute(insert(table).values(**mine, digest=digest, signatures=signatures))
 
     def remember_archive(self, folder: Path) -> None:
         """Remember a folder that polls are archived in, for syncs that do not name it."""

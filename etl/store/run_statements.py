@@ -19,6 +19,8 @@ _RUNS: Final = (
     _run.resource == bindparam("resource"),
 )
 
+_listing: Final = tables.known_listing.c
+
 STATES: Final = select(tables.instance_status.c.status, tables.instance_status.c.state)
 UNITS: Final = select(tables.charging_type.c.charging_type, tables.charging_type.c.unit)
 OWN_ID: Final = select(tables.setting.c.value).where(tables.setting.c.name == DATABASE_ID)
@@ -86,4 +88,7 @@ PARTIAL_SINCE: Final = (
     select(_run.finished_at, func.min(_run.started_at))
     .where(*_RUNS, _run.outcome == "partial", _run.started_at > bindparam("since"))
     .group_by(_run.finished_at)
+)
+KNOWN_LISTING: Final = select(_listing.digest, _listing.signatures).where(
+    _listing.account_id == bindparam("account"), _listing.resource == bindparam("resource")
 )

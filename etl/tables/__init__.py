@@ -34,7 +34,7 @@ from etl.tables.money import (
     recharge,
     settlement_rule,
 )
-from etl.tables.polls import rejected_record, sync_run
+from etl.tables.polls import known_listing, rejected_record, sync_run
 from etl.tables.rollups import cost_sum, running_sum
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "instance_history",
     "instance_status",
     "instance_usage",
+    "known_listing",
     "metadata",
     "price_override",
     "price_period",

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     Numeric,
     PrimaryKeyConstraint,
     Table,
@@ -128,4 +129,21 @@ rejected_record = Table(
     Column("payload", Text, nullable=False, comment="the record as JSON, without secrets"),
     PrimaryKeyConstraint("account_id", "resource", "reason", "payload_hash"),
     comment="A record that could not be understood, without secrets",
+)
+
+known_listing = Table(
+    "known_listing",
+    metadata,
+    whose(),
+    Column("resource", Text, nullable=False, comment="what was listed: instances"),
+    Column("digest", Text, nullable=False, comment="of which listing, as in sync_run"),
+    Column(
+        "signatures",
+        LargeBinary,
+        nullable=False,
+        comment="keyed hashes of the records' bytes, 8 bytes each; the key is not in the database",
+    ),
+    PrimaryKeyConstraint("account_id", "resource"),
+    info={"internal": True},
+    comment="Signatures of the records of an account's newest listing: one that comes with the same bytes is not read again",
 )
