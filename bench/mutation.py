@@ -40,9 +40,10 @@ from bench.mutants import Mutant, mutants_of
 ROOT: Final = Path(__file__).parent.parent
 EQUIVALENT: Final = ROOT / "bench" / "equivalent_mutants.txt"
 DOCUMENT: Final = ROOT / "docs" / "reliability.md"
-BUDGET_S: Final = 4.0
+BUDGET_S: Final = 2.0
 """Seconds of tests, as they take without a fault, that one mutant is worth."""
-LONGEST_S: Final = 2.0
+LONGEST_S: Final = 0.5
+"""Tests that take longer are left out."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ GROUPS: Final = {
     ),
     "source": Group(
         _in("source", "walk", "wholeness", "reading"),
-        _tests("walk", "walk_proof", "walk_window", "odd_records", "instants", "sync", "replay"),
+        _tests("walk_proof", "walk", "walk_window", "instants"),
     ),
     "store": Group(
         _in("store", "versions", "instances", "windows", "known_instances", "polls")
@@ -88,11 +89,11 @@ GROUPS: Final = {
     ),
     "money": Group(
         _in("money", "charging", "formulas", "allocation"),
-        _tests("charging", "pricing", "rules", "rule_table", "cost", "rename_bounds"),
+        _tests("charging", "rules", "rename_bounds"),
     ),
     "timing": Group(
         _in("timing", "clock", "redating"),
-        _tests("repair", "instants", "schedule_clocks", "triggers", "schedule"),
+        _tests("repair", "schedule_clocks"),
     ),
 }
 
@@ -153,7 +154,7 @@ class Bench:
         gc.freeze()
         self._items = {item.nodeid: item for item in session.items}
         baseline = self._measure()
-        print(f"{len(baseline.seconds)} tests, {sum(baseline.seconds.values()):.0f} s")
+        print(f"{len(baseline.seconds)} tests, {sum(baseline.seconds.values()):.0f} s", flush=True)
         for module in self._group.modules:
             self._run_module(module, baseline)
         return True

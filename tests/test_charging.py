@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -101,6 +102,78 @@ def test_a_boot_is_free_only_if_the_stretch_may_begin_with_it(
         part(HOUR, evidence=evidence), price(1), counts_from="running", boot_s=60, boot_max_s=180
     )
     assert charged(found) == seconds
+
+
+def test_a_model_takes_boots_that_were_seen_and_never_a_shorter_longest() -> None:
+    usual = ChargingModel()
+    assert (usual.counts_from, usual.step_s, usual.boot_max_s) == ("start", 1, 180)
+    assert usual.with_boots(50, 60) == ChargingModel("start", 1, 50, 180)
+    assert usual.with_boots(200, 100) == ChargingModel("start", 1, 200, 200)
+    assert usual.with_boots(90, 400) == ChargingModel("start", 1, 90, 400)
+
+
+def test_an_image_costs_its_price_beside_that_of_the_gpus() -> None:
+    with_image = replace(price(5), flat_microcny=3, list_microcny=7)
+    found = only(part(2 * HOUR, least=HOUR, most=3 * HOUR, gpus=2), with_image)
+    assert cost(found) == (13, 26, 39)
+    # the list has prices of GPUs alone, and is asked for the estimate
+    assert found.list_cost_microcny == 28
+    assert hour_microcny(with_image, 2) == 13
+    assert hour_microcny(replace(with_image, flat_microcny=None), 2) == 10
+    assert hour_microcny(price(None), 2) is None
+
+
+def test_a_price_of_nothing_is_a_price() -> None:
+    assert cost(only(part(HOUR, least=60), price(0))) == (0, 0, 0)
+
+
+def test_a_part_is_cut_only_at_moments_and_prices_inside_it() -> None:
+    """A price that begins or ends with the part, and a cut where a price begins, make no empty piece."""
+    prices = [price(1, ends=100), price(2, 100, 200), price(3, 200, 300), price(4, 300)]
+    found = list(pieces(part(300, begins=100), prices, ChargingModel(), [50, 100, 200, 250, 300]))
+    assert [(p.starts_s, p.ends_s, p.used_s) for p in found] == [
+        (100, 200, 100),
+        (200, 250, 50),
+        (250, 300, 50),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "evidence", "seconds"),
+    [
+        ("running", "observed", (120, 120, 120)),
+        ("running", "unseen_run", (120, 120, 120)),
+        ("running", "unknown_start", (60, 120, 120)),
+        ("running", "gone", (60, 120, 120)),
+        ("running", "possible_run", (60, 100, 120)),
+        ("held", "observed", (100, 100, 100)),
+        ("held", "unknown_start", (100, 100, 100)),
+    ],
+)
+def test_whole_minutes_are_charged_as_surely_as_the_start_is_known(
+    kind: str, evidence: str, seconds: tuple[int, int, int]
+) -> None:
+    """Of 100 s in minutes that may begin anywhere one surely fits, and two are touched at most."""
+    unit = "hour" if kind == "running" else "month"
+    found = only(part(100, kind=kind, evidence=evidence), price(1, unit=unit), step_s=60)
+    assert charged(found) == seconds
+
+
+def test_a_later_part_of_a_stretch_goes_on_with_its_steps() -> None:
+    """The third minute was charged when it began; by the second, all of a later part is charged."""
+    later = part(179, begins=130)
+    assert charged(only(later, price(1), step_s=60)) == (0, 0, 0)
+    assert charged(only(replace(later, evidence="gone"), price(1), step_s=60)) == (0, 0, 60)
+    after_boot = part(1_000, begins=500)
+    model = {"counts_from": "running", "boot_s": 60, "boot_max_s": 180}
+    assert charged(only(after_boot, price(1), **model)) == (500, 500, 500)
+    assert charged(only(part(3), price(1), step_s=2)) == (4, 4, 4)
+
+
+def test_bounds_of_an_amount_are_rounded_away_from_it() -> None:
+    assert cost(only(part(1), price(1))) == (0, 0, 1)
+    assert cost(only(part(1_800), price(1))) == (0, 1, 1)
+    assert cost(only(part(HOUR), price(1))) == (1, 1, 1)
 
 
 def test_what_is_shorter_than_its_boot_costs_nothing() -> None:

@@ -167,6 +167,16 @@ def test_a_number_that_no_decimal_holds_costs_no_neighbour(name: str, number: st
     assert len(BILLS.open(body).identities) == 2
 
 
+@pytest.mark.parametrize("resource", [CARDS, BILLS, RECHARGES])
+def test_an_instant_of_a_billion_digits_is_none_at_once(resource: Resource[Any]) -> None:
+    """Written out, the number would fill the memory."""
+    sample = SAMPLES[resource.name]
+    for name in (n for n, value in sample.items() if str(value)[:2] in ("17", "18")):
+        body = answer(resource, {**sample, name: 0.25}).replace(b"0.25", b"171e999672200")
+        (found, odd) = resource.read(body)
+        assert len(found) + len(odd) == 1
+
+
 def test_a_price_for_some_units_only_is_null_for_the_others() -> None:
     found = columns(GPU_PRICES, {**PRICE, "price": {"hour": "1.98", "season": 7}})
     assert found["hour_microcny"] == 1_980_000

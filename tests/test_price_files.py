@@ -147,6 +147,15 @@ def test_a_file_is_refused_as_a_whole_with_the_line(
     assert kept(database) == before
 
 
+@pytest.mark.parametrize(
+    "price", ["1e99999999999999999999", "1e999999", "-1e999999", "9" * 5_000, "nan", "[" * 9_999]
+)
+def test_a_number_beyond_all_numbers_is_refused(price: str, tmp_path: Path) -> None:
+    text = f'[[price]]\nunit = "hour"\nprice = {price}\n'
+    with pytest.raises(SettingsError):
+        in_file(written(tmp_path, "p.toml", text), SHANGHAI)
+
+
 def test_the_line_of_a_table_is_that_of_its_heading(tmp_path: Path) -> None:
     bad = TOML + '\n[[price]]\nunit = "hour"\nprice = 1\ngpu_name = "A100"\nvalid_to = 2026\n'
     with pytest.raises(SettingsError, match="line 27: valid_to"):

@@ -98,6 +98,8 @@ def test_a_rule_matches_by_all_that_it_says(rule: Rule) -> None:
         Rule(1, project="p", instance_uuid="i"),
         Rule(1, project="p", title="train"),
         Rule(1, project="p", title="[tT]rain 7"),
+        Rule(1, project="p", image="torc"),
+        Rule(1, project="p", image="eval", title="train*"),
         Rule(1, project="p", image="torch", title="eval*"),
     ],
 )
@@ -115,6 +117,25 @@ def test_a_rename_counts_from_when_it_was_seen() -> None:
     before, later = (BEGINNING, 90), (90, FOREVER)
     assert said([Rule(1, project="p", title="train*")], *looks) == [(*before, None), (*later, "p")]
     assert said([Rule(1, project="p", title="eval")], *looks) == [(*before, "p"), (*later, None)]
+
+
+def test_brackets_in_a_pattern_are_brackets() -> None:
+    rules = [Rule(1, project="p", title="[train]*")]
+    assert said(rules, Labels(50, "[Train] 7")) == [(BEGINNING, FOREVER, "p")]
+    assert said(rules, Labels(50, "t7")) == [(BEGINNING, FOREVER, None)]
+
+
+def test_of_several_changes_that_nobody_saw_the_newest_is_who_may_pay() -> None:
+    rules = [Rule(n, project=name, title=name) for n, name in enumerate("abc", 1)]
+    labels = [Labels(0, "a"), Labels(50, "b", after=10), Labels(60, "c", after=20)]
+    found = allocations(rules, "lab", "i-1", labels)
+    assert [(each.starts_s, each.project, each.or_project) for each in found] == [
+        (BEGINNING, "a", None),
+        (10, "a", "b"),
+        (20, "a", "c"),
+        (50, "b", "c"),
+        (60, "c", None),
+    ]
 
 
 def test_what_no_rule_matches_is_said_of_nobody() -> None:

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -171,8 +171,9 @@ def _column(at: int, name: str, heading: Any) -> str:
 def _toml(name: str, text: str, default: str) -> Iterator[Entry]:
     try:
         # as Decimal: 19.99 is no binary fraction, and prices must be exact
-        written = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+        written = tomllib.loads(text, parse_float=_exact_number)
+    # ValueError: no TOML, or a number of too many digits; RecursionError: endless brackets
+    except (ValueError, RecursionError) as error:
         raise SettingsError(
             tr("{name} is no TOML: {error}", name=name, error=error),
             advice=tr("nothing was changed"),
@@ -189,6 +190,13 @@ def _toml(name: str, text: str, default: str) -> Iterator[Entry]:
             line = lines[number] if number < len(lines) else -number - 1
             # an empty text is as good as none, as an empty cell is
             yield Entry(line, kind, {n: v for n, v in values.items() if v != ""})
+
+
+def _exact_number(digits: str) -> Decimal:
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        raise ValueError(f"no number has the exponent of {digits[:20]}") from None
 
 
 def _headings(text: str, kind: str) -> list[int]:

@@ -117,7 +117,11 @@ class Entry:
                 else tr("{name} must be yuan", name=name)
             )
             raise Wrong(what, name)
-        amount = _decimal_yuan(name, value) * MICRO
+        yuan = _decimal_yuan(name, value)
+        # before it is multiplied: beyond 1e999999 no Decimal has room
+        if yuan.is_finite() and abs(yuan) > most:
+            yuan = Decimal(most).copy_sign(yuan)
+        amount = yuan * MICRO
         # refused, not rounded: a price must be the one that somebody wrote
         if not amount.is_finite() or amount != amount.to_integral_value():
             raise Wrong(tr("{name} must be yuan with at most six decimals", name=name), name)

@@ -55,8 +55,9 @@ def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
     if value is None:
         return None
     try:
-        # by way of a float: "1735689600.0" is an instant as well
-        seconds = int(float(value)) if isinstance(value, str) else int(value)
+        # by way of a float: "1735689600.0" is an instant as well, and of a Decimal such as 1e999999999
+        # int would write out every digit, for minutes
+        seconds = int(float(value)) if isinstance(value, str | Decimal) else int(value)
     except (ValueError, OverflowError, TypeError):
         seconds = LAST_INSTANT + 1
     if seconds <= 0:
