@@ -118,7 +118,11 @@ class _Records:
         Each batch is sorted, and they are if they can be: an index is read and grows faster in order.
         """
         new = self._new_slices()
-        return self._batches_of_pages() if new is None else self._batches_of(new)
+        if new is not None:
+            return self._batches_of(new)
+        # of two records of one identity one alone is what is stored: the other must be read if it comes back
+        self.signatures.clear()
+        return self._batches_of_pages()
 
     def _new_slices(self) -> list[Slice] | None:
         """Return the records that may say something new, unread; None if two may be of one identity,

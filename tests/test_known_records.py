@@ -172,6 +172,23 @@ def test_of_two_records_of_one_instance_the_newest_counts(
     assert titles.count("newer") == 1
 
 
+def test_a_record_that_another_one_replaced_within_its_listing_is_read_again(
+    database: Database, memory: ListingMemory
+) -> None:
+    cloud = Story()
+    (name,) = cloud.rents_many(1)
+    older = cloud.body(1, 100)
+    cloud.renames(name, "newer")
+    cloud.passes(minutes=2)
+    # a whole listing of one instance that shows it twice: the last record counts
+    both = poll_of([older, cloud.body(1, 100)], cloud.now)
+    apply(database, replace(both, digest="both"), memory)
+    assert rows(database, "SELECT title FROM instance") == [("newer",)]
+    cloud.passes(minutes=2)
+    apply(database, replace(poll_of([older], cloud.now), digest="older"), memory)
+    assert rows(database, "SELECT title FROM instance") != [("newer",)]
+
+
 def test_a_sync_remembers_records_by_a_key_that_the_database_lacks(live: Living) -> None:
     lab = live(Story())
     first, *_ = lab.cloud.rents_many(5)
