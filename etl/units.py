@@ -48,3 +48,10 @@ STOPPED_ABNORMALLY: Final = 23
 # a day of so many at the highest price still fits 64 bits, in millionths of a yuan
 MOST_GPUS: Final = 64
 """The most GPUs that are believed: the cost of more is not known."""
+FORECAST_DAYS: Final = 56
+"""Days of history that a forecast goes by: eight weeks, so that each weekday is there eight times."""
+FORECAST_LEVEL_DAYS: Final = 14
+"""Newest days whose mean is the level that a forecast continues; with fewer there is no band."""
+# 1.4 times the spread, where a normal distribution would take 1.28: levels wander, see bench/forecasts.py
+FORECAST_WIDTH: Final = 140
+"""Half of the band that holds four of five, in millionths of a yuan for each thousandth of a tenth of a yuan."""

@@ -592,3 +592,9 @@ MACRO cheaper(price, cost) AS CASE WHEN price < cost THEN price ELSE cost END;
 MACRO hours_worth(term_price, hour_price) AS CASE
     WHEN hour_price > 0 THEN (term_price + hour_price - 1) / hour_price
 END;
+
+-- The whole root of a whole number, rounded down: databases differ in how they make a number whole.
+MACRO whole_root(x) AS CASE
+    WHEN CAST(SQRT(x) AS BIGINT) * CAST(SQRT(x) AS BIGINT) > x THEN CAST(SQRT(x) AS BIGINT) - 1
+    ELSE CAST(SQRT(x) AS BIGINT)
+END;

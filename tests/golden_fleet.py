@@ -49,6 +49,10 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "events": ({}, {"event": "gone"}),
     "overview": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-10"}),
     "commitment": tuple({"by": by} for by in ("instance", "model")),
+    "forecast": (
+        *({"by": by} for by in ("account", "project", "owner")),
+        {"by": "account", "to_day": "2026-02-28"},
+    ),
     "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project")),
     "billed-usage": tuple({"by": by} for by in ("day", "month", "model", "instance")),
     "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import sqrt
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +62,11 @@ _READING: Final = frozenset(
 )
 
 
+def _add_root(connection: Any, _record: object) -> None:
+    # SQLite has it only if it was built so
+    connection.create_function("SQRT", 1, lambda x: None if x is None else sqrt(x))
+
+
 class Sqlite:
     def __init__(self, path: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         if sqlite3.sqlite_version_info < OLDEST:
@@ -108,6 +114,7 @@ class Sqlite:
         # SQLAlchemy's own would create the file that was mistyped
         event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", self._note_file)
+        event.listen(engine, "connect", _add_root)
         event.listen(engine, "checkout", self._refuse_replaced)
         event.listen(engine, "begin", _begin)
         return engine
