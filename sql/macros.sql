@@ -598,3 +598,280 @@ MACRO whole_root(x) AS CASE
     WHEN CAST(SQRT(x) AS BIGINT) * CAST(SQRT(x) AS BIGINT) > x THEN CAST(SQRT(x) AS BIGINT) - 1
     ELSE CAST(SQRT(x) AS BIGINT)
 END;
+
+-- Rows: days whose cost is out of the ordinary, of each account, project, owner, model and instance: at least so
+-- many percent and so many millionths of a yuan off the median of the same weekdays of eight weeks, else
+-- of the fourteen days before, at least three of them. `by_` columns are about the instance that did most of it.
+MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
+    WITH span AS (
+        SELECT s.account, s.first_s, s.last_s FROM sync_span s
+    ),
+    days AS MATERIALIZED (
+        SELECT d.day, d.starts_s, d.ends_s, d.weekday
+        FROM local_day d
+        WHERE d.day <= until_day
+            AND d.starts_s >= (SELECT MIN(c.starts_s) FROM calendar_day c WHERE c.day >= since_day)
+                - ({FORECAST_DAYS} + 1) * {DAY_S}
+    ),
+    blind AS (
+        SELECT g.account, d.day
+        FROM sync_gap g
+        JOIN days d ON d.ends_s > g.gap_from_s AND d.starts_s < g.gap_to_s
+        GROUP BY g.account, d.day, d.starts_s, d.ends_s
+        HAVING SUM(earlier(g.gap_to_s, d.ends_s) - later(g.gap_from_s, d.starts_s)) * 2 > d.ends_s - d.starts_s
+    ),
+    -- whole days, seen at least by half
+    seen AS MATERIALIZED (
+        SELECT s.account, d.day, d.starts_s, d.weekday
+        FROM span s
+        JOIN days d ON d.starts_s >= s.first_s AND d.ends_s <= s.last_s
+        WHERE NOT EXISTS (SELECT 1 FROM blind b WHERE b.account = s.account AND b.day = d.day)
+    ),
+    line AS MATERIALIZED (
+        SELECT
+            account,
+            COALESCE(project, '(no rule)') AS project,
+            COALESCE(owner, '(no rule)') AS owner,
+            COALESCE(gpu_name, gpu_uuid, '(unknown)') AS model,
+            instance_uuid,
+            day,
+            MAX(title) AS title,
+            sum_of(cost_microcny) AS cost,
+            sum_of(cost_min_microcny) AS cost_min,
+            sum_of(cost_max_microcny) AS cost_max,
+            sum_of(gpu_s) AS gpu_s
+        FROM _cost_line
+        WHERE day >= (SELECT MIN(day) FROM days) AND day <= until_day
+        GROUP BY 1, 2, 3, 4, 5, 6
+    ),
+    night AS MATERIALIZED (
+        SELECT account, instance_uuid, day, night_gpu_s
+        FROM night_weekend_daily
+        WHERE day >= (SELECT MIN(day) FROM days) AND day <= until_day
+    ),
+    member AS MATERIALIZED (
+        SELECT DISTINCT account, 'account' AS scope, account AS name, instance_uuid FROM line
+        UNION ALL
+        SELECT DISTINCT account, 'project', project, instance_uuid FROM line
+        UNION ALL
+        SELECT DISTINCT account, 'owner', owner, instance_uuid FROM line
+        UNION ALL
+        SELECT DISTINCT account, 'model', model, instance_uuid FROM line
+        UNION ALL
+        SELECT DISTINCT account, 'instance', instance_uuid, instance_uuid FROM line
+    ),
+    summed AS (
+        SELECT
+            account, 'account' AS scope, account AS name, day,
+            sum_of(cost) AS cost, sum_of(cost_min) AS cost_min, sum_of(cost_max) AS cost_max, sum_of(gpu_s) AS gpu_s
+        FROM line
+        GROUP BY account, account, day
+        UNION ALL
+        SELECT
+            account, 'project', project, day,
+            sum_of(cost), sum_of(cost_min), sum_of(cost_max), sum_of(gpu_s)
+        FROM line
+        GROUP BY account, project, day
+        UNION ALL
+        SELECT
+            account, 'owner', owner, day,
+            sum_of(cost), sum_of(cost_min), sum_of(cost_max), sum_of(gpu_s)
+        FROM line
+        GROUP BY account, owner, day
+        UNION ALL
+        SELECT
+            account, 'model', model, day,
+            sum_of(cost), sum_of(cost_min), sum_of(cost_max), sum_of(gpu_s)
+        FROM line
+        GROUP BY account, model, day
+        UNION ALL
+        SELECT
+            account, 'instance', instance_uuid, day,
+            sum_of(cost), sum_of(cost_min), sum_of(cost_max), sum_of(gpu_s)
+        FROM line
+        GROUP BY account, instance_uuid, day
+    ),
+    daily AS MATERIALIZED (
+        SELECT s.*, n.night_gpu_s
+        FROM summed s
+        LEFT JOIN night n ON s.scope = 'instance' AND n.account = s.account AND n.instance_uuid = s.name
+            AND n.day = s.day
+    ),
+    subject AS (
+        SELECT account, scope, name FROM member GROUP BY account, scope, name
+    ),
+    -- the days that each day is compared with: of a kind 1 same weekdays, of a kind 2 the fortnight before
+    compared AS MATERIALIZED (
+        SELECT t.account, t.day, p.day AS past_day, 1 AS kind
+        FROM seen t
+        JOIN seen p ON p.account = t.account AND p.weekday = t.weekday AND p.starts_s < t.starts_s
+            AND p.starts_s > t.starts_s - ({FORECAST_DAYS} + 1) * {DAY_S}
+        WHERE t.day >= since_day
+        UNION ALL
+        SELECT t.account, t.day, p.day, 2
+        FROM seen t
+        JOIN seen p ON p.account = t.account AND p.starts_s < t.starts_s
+            AND p.starts_s > t.starts_s - ({FORECAST_LEVEL_DAYS} + 1) * {DAY_S}
+        WHERE t.day >= since_day
+    ),
+    basis AS (
+        SELECT account, day, MIN(kind) AS kind
+        FROM (
+            SELECT account, day, kind
+            FROM compared
+            GROUP BY account, day, kind
+            HAVING COUNT(*) >= 3
+        ) enough
+        GROUP BY account, day
+    ),
+    ranked AS (
+        SELECT
+            s.account,
+            s.scope,
+            s.name,
+            c.day,
+            COALESCE(d.cost, 0) AS cost,
+            COALESCE(d.gpu_s, 0) AS gpu_s,
+            COALESCE(d.night_gpu_s, 0) AS night_gpu_s,
+            COUNT(*) OVER of_day AS n,
+            ROW_NUMBER() OVER (
+                PARTITION BY s.account, s.scope, s.name, c.day ORDER BY COALESCE(d.cost, 0), c.past_day
+            ) AS by_cost,
+            ROW_NUMBER() OVER (
+                PARTITION BY s.account, s.scope, s.name, c.day ORDER BY COALESCE(d.gpu_s, 0), c.past_day
+            ) AS by_gpu,
+            ROW_NUMBER() OVER (
+                PARTITION BY s.account, s.scope, s.name, c.day ORDER BY COALESCE(d.night_gpu_s, 0), c.past_day
+            ) AS by_night,
+            COUNT(d.cost) OVER of_day AS times
+        FROM subject s
+        JOIN basis b ON b.account = s.account
+        JOIN compared c ON c.account = b.account AND c.day = b.day AND c.kind = b.kind
+        LEFT JOIN daily d ON d.account = s.account AND d.scope = s.scope AND d.name = s.name
+            AND d.day = c.past_day
+        WINDOW of_day AS (PARTITION BY s.account, s.scope, s.name, c.day)
+    ),
+    -- medians: of an even number of days the mean of the two in the middle
+    usual AS (
+        SELECT
+            account,
+            scope,
+            name,
+            day,
+            MAX(times) AS times,
+            sum_of(CASE WHEN by_cost IN ((n + 1) / 2, (n + 2) / 2) THEN cost ELSE 0 END)
+                / SUM(CASE WHEN by_cost IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END) AS cost,
+            sum_of(CASE WHEN by_gpu IN ((n + 1) / 2, (n + 2) / 2) THEN gpu_s ELSE 0 END)
+                / SUM(CASE WHEN by_gpu IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END) AS gpu_s,
+            sum_of(CASE WHEN by_night IN ((n + 1) / 2, (n + 2) / 2) THEN night_gpu_s ELSE 0 END)
+                / SUM(CASE WHEN by_night IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END) AS night_gpu_s
+        FROM ranked
+        GROUP BY account, scope, name, day
+    ),
+    judged AS MATERIALIZED (
+        SELECT
+            u.account,
+            u.scope,
+            u.name,
+            u.day,
+            u.times,
+            COALESCE(d.cost, 0) AS cost,
+            COALESCE(d.cost_min, 0) AS cost_min,
+            COALESCE(d.cost_max, 0) AS cost_max,
+            u.cost AS usual,
+            COALESCE(d.cost, 0) - u.cost AS change,
+            COALESCE(d.gpu_s, 0) AS gpu_s,
+            u.gpu_s AS usual_gpu_s,
+            COALESCE(d.night_gpu_s, 0) - u.night_gpu_s AS night_change_s
+        FROM usual u
+        LEFT JOIN daily d ON d.account = u.account AND d.scope = u.scope AND d.name = u.name AND d.day = u.day
+    ),
+    odd AS (
+        SELECT j.*
+        FROM judged j
+        WHERE later(change, -change) >= least_microcny
+            AND later(change, -change) * 100 >= CAST(least_percent AS BIGINT) * usual
+    ),
+    -- of the machines of a subject that which moved most in its direction
+    mover AS (
+        SELECT
+            o.account,
+            o.scope,
+            o.name,
+            o.day,
+            i.name AS instance_uuid,
+            i.change,
+            i.cost,
+            i.usual,
+            i.times,
+            i.gpu_s,
+            i.usual_gpu_s,
+            i.night_change_s,
+            ROW_NUMBER() OVER (
+                PARTITION BY o.account, o.scope, o.name, o.day
+                ORDER BY CASE WHEN o.change > 0 THEN -i.change ELSE i.change END, i.name
+            ) AS place
+        FROM odd o
+        JOIN member m ON m.account = o.account AND m.scope = o.scope AND m.name = o.name
+        JOIN judged i ON i.account = o.account AND i.scope = 'instance' AND i.name = m.instance_uuid
+            AND i.day = o.day
+    )
+    SELECT
+        o.account,
+        o.scope,
+        -- an instance is called by its title
+        CASE WHEN o.scope = 'instance' THEN t.title ELSE o.name END AS name,
+        o.day,
+        o.cost,
+        o.cost_min,
+        o.cost_max,
+        o.usual,
+        o.change,
+        CASE WHEN o.change > 0 THEN 1 ELSE -1 END AS direction,
+        v.instance_uuid AS by_uuid,
+        t.title AS by_title,
+        v.change AS by_change,
+        CASE
+            WHEN v.change < 0 AND v.cost = 0 THEN 'did not run'
+            WHEN v.times = 0 AND NOT EXISTS (
+                SELECT 1
+                FROM line n
+                JOIN line e ON e.account = n.account AND e.model = n.model AND e.day < o.day
+                WHERE n.account = o.account AND n.instance_uuid = v.instance_uuid AND n.day = o.day
+            ) THEN 'new model'
+            WHEN v.times = 0 AND NOT EXISTS (
+                SELECT 1 FROM line e
+                WHERE e.account = o.account AND e.instance_uuid = v.instance_uuid AND e.day < o.day
+            ) THEN 'new machine'
+            -- as many card-hours, to a tenth
+            WHEN v.usual_gpu_s > 0 AND later(v.gpu_s - v.usual_gpu_s, v.usual_gpu_s - v.gpu_s) * 10 <= v.usual_gpu_s
+                THEN 'price'
+            WHEN v.change < 0 THEN 'fewer hours'
+            WHEN v.night_change_s * 2 >= v.gpu_s - v.usual_gpu_s THEN 'night'
+            ELSE 'more hours'
+        END AS reason,
+        -- out of the ordinary whatever is true within the bounds
+        CASE
+            WHEN o.change > 0 AND o.cost_min - o.usual >= least_microcny
+                AND (o.cost_min - o.usual) * 100 >= CAST(least_percent AS BIGINT) * o.usual THEN 1
+            WHEN o.change < 0 AND o.usual - o.cost_max >= least_microcny
+                AND (o.usual - o.cost_max) * 100 >= CAST(least_percent AS BIGINT) * o.usual THEN 1
+            ELSE 0
+        END AS is_sure,
+        -- others moved against it: of the account at most half of it is left, and its day looks usual
+        CASE
+            WHEN o.scope <> 'account' AND later(w.change, -w.change) * 2 <= later(o.change, -o.change)
+                AND NOT EXISTS (
+                    SELECT 1 FROM odd e
+                    WHERE e.account = o.account AND e.scope = 'account' AND e.day = o.day
+                ) THEN 1
+            ELSE 0
+        END AS is_masked
+    FROM odd o
+    JOIN mover v ON v.account = o.account AND v.scope = o.scope AND v.name = o.name AND v.day = o.day
+        AND v.place = 1
+    JOIN judged w ON w.account = o.account AND w.scope = 'account' AND w.day = o.day
+    JOIN (
+        SELECT account, instance_uuid, MAX(title) AS title FROM line GROUP BY account, instance_uuid
+    ) t ON t.account = v.account AND t.instance_uuid = v.instance_uuid
+);

@@ -49,6 +49,7 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "events": ({}, {"event": "gone"}),
     "overview": ({}, {"from_day": "2026-03-08", "to_day": "2026-03-10"}),
     "commitment": tuple({"by": by} for by in ("instance", "model")),
+    "anomalies": ({}, {"percent": "20", "yuan": "5"}),
     "forecast": (
         *({"by": by} for by in ("account", "project", "owner")),
         {"by": "account", "to_day": "2026-02-28"},
