@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,11 @@ class Live:
         self.cloud.passes(minutes=minutes)
         return list(polling.sync_all(self.app, resources))
 
+    def waits(self, timeout_s: float) -> None:
+        """How long answers are waited for from now on."""
+        self.app.settings = replace(self.app.settings, timeout_s=timeout_s)
+        self.app.close()
+
     def run(self) -> dict[str, Any]:
         """The newest row of `sync_run`."""
         return columns(self.database, "SELECT * FROM sync_run ORDER BY sync_run_id DESC LIMIT 1")[0]
@@ -126,7 +131,7 @@ def living(fresh_url: Callable[[], str]) -> Iterator[Living]:
             archive: Path | None = None,
             page_size: int = 10,
             attempts: int = 1,
-            timeout_s: float = 5.0,
+            timeout_s: float = 60.0,
         ) -> Live:
             server = stack.enter_context(serve(cloud, key=KEY))
             app = App(

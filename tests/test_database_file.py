@@ -230,8 +230,8 @@ def daemon(
     monkeypatch.setattr("etl.service.schedule.BackgroundScheduler", Stepped)
     made = Daemon(lab.app, lambda: lab.app.settings)
     yield lab, made
-    made.schedule.stop(10)
-    made._alerting.stop(10)
+    made.schedule.stop(60)
+    made._alerting.stop(60)
 
 
 def test_a_daemon_without_its_file_is_not_ready_and_invents_nothing(

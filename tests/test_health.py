@@ -47,8 +47,8 @@ def daemon(live: Living, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Live
     # the test makes the ticks, APScheduler none
     monkeypatch.setattr(made.schedule, "stands_still", lambda: False)
     yield lab, made
-    made.schedule.stop(10)
-    made._alerting.stop(10)
+    made.schedule.stop(60)
+    made._alerting.stop(60)
 
 
 def polls(daemon: Daemon) -> None:

@@ -57,7 +57,7 @@ def serving(site: Site) -> Iterator[int]:
 def ask(
     port: int, path: str = "/", method: str = "GET", **headers: str
 ) -> tuple[http.client.HTTPResponse, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(
             method, path, headers={name.replace("_", "-"): value for name, value in headers.items()}
@@ -272,7 +272,7 @@ def test_a_poll_does_not_wait_for_a_build(live: Living) -> None:
         wait_for(lambda: builds.current("en") is not None)
     finally:
         slow.may_end.set()
-        builds.stop(10)
+        builds.stop(60)
 
 
 def test_only_a_change_or_age_asks_for_a_build(live: Living) -> None:
@@ -345,8 +345,8 @@ def test_the_daemon_serves_what_it_polled(live: Living, monkeypatch: pytest.Monk
         assert b"live-one" in body
     finally:
         health.close()
-        daemon.schedule.stop(10)
-        daemon._alerting.stop(10)
+        daemon.schedule.stop(60)
+        daemon._alerting.stop(60)
 
 
 def test_a_daemon_without_the_setting_serves_no_page(
@@ -362,5 +362,5 @@ def test_a_daemon_without_the_setting_serves_no_page(
         assert ask(health.port)[0].status == 404
     finally:
         health.close()
-        daemon.schedule.stop(10)
-        daemon._alerting.stop(10)
+        daemon.schedule.stop(60)
+        daemon._alerting.stop(60)

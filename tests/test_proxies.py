@@ -21,7 +21,7 @@ from tests.scripted_cloud import ScriptedCloud, scripted_cloud
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-ONCE = Retrying(attempts=1, total_s=5.0)
+ONCE = Retrying(attempts=1, total_s=60.0)
 
 
 @pytest.fixture(autouse=True)

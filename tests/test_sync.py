@@ -190,16 +190,19 @@ BAD_DAYS: dict[str, tuple[Callable[[Story], Behaviour], str, int, str]] = {
 def test_a_bad_day_retires_nothing_says_why_and_is_made_good_by_the_next_poll(
     live: Living, day: str
 ) -> None:
-    lab = live(Story(), timeout_s=0.3)
+    lab = live(Story())
     lab.cloud.rents_many(INSTANCES)
     lab.polls(minutes=5)
     before = lab.everything("sync_run")
     behaviour, outcome, code, why = BAD_DAYS[day]
+    if "stall" in day:  # of the other answers none may be as slow, however busy the machine is
+        lab.waits(1.0)
     for _ in range(3):
         result = lab.polls_badly(behaviour(lab.cloud))
         assert (lab.run()["outcome"], result.exit_code) == (outcome, code)
         assert re.search(why, lab.run()["error"]), lab.run()["error"]
         assert (lab.missing(), lab.gone()) == ([], [])
+    lab.waits(60)
     assert lab.everything("sync_run") == before
     lab.cloud.renames("inst_00000000-0000-4000-8000-000000000007", "new")
     lab.cloud.destroys("inst_00000000-0000-4000-8000-000000000009")

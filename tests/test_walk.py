@@ -15,11 +15,11 @@ from etl.source.walk import MAX_WALKS
 from etl.source.wholeness import digest_of_pages
 from tests.fake_source import Fake, body, poll_of, read
 
-QUICK = Retrying(attempts=2, total_s=5.0, first_wait_s=0.001, longest_wait_s=0.01)
+QUICK = Retrying(attempts=2, total_s=120.0, first_wait_s=0.001, longest_wait_s=0.01)
 
 
 def poll_server(server: Server, **options: Any) -> Poll:
-    client = Client(server.base_url, server.key, clock=server.clock, retrying=QUICK, timeout_s=2.0)
+    client = Client(server.base_url, server.key, clock=server.clock, retrying=QUICK, timeout_s=60.0)
     with client:
         return read(client, **{"page_size": 10, **options})
 

@@ -112,7 +112,7 @@ def test_pings_speak_the_protocol_and_the_url_is_never_logged(
         seen = len(switch.pings)
         ping()
         wait_for(lambda seen=seen: len(switch.pings) == seen + 1)  # type: ignore[misc]
-    pinger.stop(10)
+    pinger.stop(60)
     assert switch.pings == [
         ("/s3cret/start", ""),
         ("/s3cret", ""),
@@ -122,7 +122,7 @@ def test_pings_speak_the_protocol_and_the_url_is_never_logged(
     with caplog.at_level(logging.INFO):
         redirected = Pinger(switch.url)
         redirected.success()
-        redirected.stop(10)
+        redirected.stop(60)
     assert "/elsewhere" not in switch.signals()
     assert "ping_url did not answer as it should: HTTP 302" in caplog.text
     assert "s3cret" not in caplog.text
@@ -183,8 +183,8 @@ def test_the_switch_is_not_pinged_while_another_account_is_refused(
         wait_for(lambda: len(switch.pings) > pings)
         assert switch.signals()[pings:] == [""]
     finally:
-        made.schedule.stop(10)
-        made._alerting.stop(10)
+        made.schedule.stop(60)
+        made._alerting.stop(60)
 
 
 def test_sync_pings_too_and_says_why_it_failed(
@@ -284,7 +284,7 @@ def test_a_watchdog_url_that_is_no_longer_asked_leaves_no_thread() -> None:
     pinger = Pinger("http://127.0.0.1:9/")
     (thread,) = set(threading.enumerate()) - before
     pinger.stop()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -293,8 +293,8 @@ def test_periodic_work_is_done_every_so_often_and_when_it_is_touched() -> None:
     work = Periodic(lambda: rung.append(1), every_s=60, at_least_s=0)
     work.touch()
     wait_for(lambda: len(rung) == 1)
-    work.stop(5)
+    work.stop(60)
     often = Periodic(lambda: rung.append(2), every_s=0.01, at_least_s=0)
     wait_for(lambda: rung.count(2) > 2)
-    often.stop(5)
+    often.stop(60)
     assert rung.count(1) == 1, "not due again within the minute, and not after it was stopped"
