@@ -64,12 +64,9 @@ def _tests(*names: str) -> tuple[str, ...]:
 
 GROUPS: Final = {
     "history": Group(
-        (
-            "etl/apply.py",
-            *_in("history", "diff", "usage", "stretches", "starts", "ends", "absence"),
-        ),
+        _in("history", "diff", "usage", "stretches", "starts", "ends", "absence"),
         _tests(
-            "usage", "usage_ends", "first_sighting", "missing", "evidence", "laws", "bounds", "days"
+            "usage", "usage_ends", "stretches", "moves", "first_sighting", "missing", "evidence"
         ),
     ),
     "versions": Group(
@@ -407,6 +404,12 @@ def equivalents() -> dict[str, str]:
     return {mutant.strip(): why for mutant, _, why in entries}
 
 
+HEADING: Final = "## Mutants: faults that the tests find\n"
+ABOUT: Final = """
+Made by `python -m bench.mutation --write`: each mutant is one small fault (another comparison, a condition or a
+statement left out, another constant), judged by the quick tests of its group on SQLite alone. Those that change
+nothing are listed with their reason in `bench/equivalent_mutants.txt`; of those that survive no test tells.
+"""
 HEAD: Final = (
     "module",
     "mutants",
@@ -435,6 +438,17 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
+def with_rows(document: str, rows: Iterable[Sequence[str]]) -> str:
+    """Return a document with these rows in the table under `HEADING`; those of other modules stay."""
+    before, _, rest = document.partition(HEADING)
+    _, at, after = rest.partition("\n## ")
+    kept = re.findall(r"^\| (etl/.*) \|$", rest.partition("\n## ")[0], re.MULTILINE)
+    table = {row.split(" | ")[0]: row.split(" | ") for row in kept}
+    table |= {row[0]: list(row) for row in rows}
+    ordered = [table[m] for group in GROUPS.values() for m in group.modules if m in table]
+    return f"{before.rstrip()}\n\n{HEADING}{ABOUT}\n{_table(ordered)}\n{at}{after}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", default=list(GROUPS), help=", ".join(GROUPS))
@@ -454,6 +468,8 @@ def main() -> None:
         pytest.main([*options, *group.tests], plugins=[bench, Folders()])
         rows = [_row(m, [r for r in bench.results if r.module == m]) for m in group.modules]
         print(_table(rows))
+        if given.write:
+            DOCUMENT.write_text(with_rows(DOCUMENT.read_text(), rows))
 
 
 if __name__ == "__main__":

@@ -58,6 +58,18 @@ def test_before_the_first_complete_poll_nothing_was_watched() -> None:
     assert after_at(poll(T, one("x", T + 2), complete=False)) is None
 
 
+def test_a_going_that_is_undone_takes_back_what_it_wrote_and_no_more() -> None:
+    """Off, gone, and back: the time in which it may have run is deleted, once."""
+    off, other = one("x", T - 900), one("y", None)
+    memory = Memory(SEEDED).watch([poll(T, off, other), poll(T + 300, other)])
+    assert memory.take(poll(T + 600, other)).gone == 1
+    assert [s.evidence for s in memory.stretches["x"].values()] == ["gone"]
+    run = memory.take(poll(T + 900, off, other))
+    assert (run.added, run.changed, run.gone) == (0, 1, 0)
+    assert memory.stretches["x"] == {}
+    assert [v.began_by for v in memory.versions["x"]] == ["first_seen", "returned"]
+
+
 def test_a_record_that_cannot_be_read_is_kept_for_each_account_and_resource(
     database: Database,
 ) -> None:
