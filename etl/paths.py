@@ -15,7 +15,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final
@@ -79,6 +79,19 @@ def try_folder(folder: Path) -> None:
         file.write(bytes(TRIED_BYTES))
         file.flush()
         os.fsync(file.fileno())
+
+
+def flush_names(folder: Path) -> None:
+    """Write the names in a folder to disk, if the system can: a file that was synced is lost by a power
+    cut all the same as long as its name is not.
+    """
+    with suppress(OSError):
+        # Windows cannot open a folder, and some network drives cannot sync one
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def read_whole(path: Path) -> bytes:
@@ -192,6 +205,9 @@ def replacing(
             if mode is not None:
                 beside.chmod(mode)
             yield file
+            file.flush()
+            # else a power cut after the replacement could leave an empty file
+            os.fsync(file.fileno())
         # within one folder, so that it is one step: a reader sees the old file or the whole new one
         os.replace(beside, path)
     except OSError as error:

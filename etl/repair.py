@@ -85,9 +85,11 @@ def repair(
         for name in () if dry_run else store.account_names(database):
             # of all accounts: what is derived is made again for every one
             locks.enter_context(Store(database, name).account_lock())
-        begun_at = now if dry_run or not archives else _begun_at(database, now)
+        if archives and not dry_run:
+            _begin(database, now)
         try:
             with store.writing(database) as tx:
+                begun_at = tx.registry.begin_repair(now)
                 accounts = tx.accounts().items()
                 redated = [r for name, a in accounts for r in _repaired(name, a, now, begun_at)]
                 redated = [_with_archives(r, archives, dry_run=dry_run) for r in redated]
@@ -109,12 +111,12 @@ class _NothingChanges(Exception):
     """Ends the transaction of a dry run."""
 
 
-def _begun_at(database: Database, now: Instant) -> Instant:
-    """Return the moment by which dates are found. One that was killed may have given some to the archive
+def _begin(database: Database, now: Instant) -> None:
+    """Keep the moment by which dates are found. A repair that is killed may have given some to the archive
     already: the next try must find the same, or a replay would differ from the database.
     """
     with store.writing(database) as tx:
-        return tx.registry.begin_repair(now)
+        tx.registry.begin_repair(now)
 
 
 def _repaired(name: str, tx: Tx, now: Instant, begun_at: Instant) -> Iterator[Repair]:

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
-from etl.dialect import Database, open_database
+from etl.dialect import Database, open_database, sqlite
 from etl.redact.known import known
 from etl.store import schema
 from etl.texts import ENGLISH, speaking
@@ -93,6 +93,9 @@ ONE_IN = 3
 
 # each command that a test starts would compile the program again
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# no test needs to survive a power cut, and each commit would wait for the disk
+SYNCHRONOUS = sqlite.SYNCHRONOUS
+sqlite.SYNCHRONOUS = "NORMAL"  # type: ignore[misc]
 
 
 def pytest_collection_finish() -> None:

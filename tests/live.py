@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from etl import polling
 from etl.app import App
 from etl.dialect import Database
@@ -248,3 +250,15 @@ def applied(database: Database) -> list[dict[str, Any]]:
         f"SELECT a.name, resource, {RUN_COLUMNS} FROM sync_run JOIN account a USING (account_id)"
         " WHERE outcome IN ('complete', 'partial') ORDER BY a.name, resource, started_at",
     )
+
+
+def flushed_by(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The inodes of the files and folders that are synced from now on, in order."""
+    flushed, sync = list[int](), os.fsync
+
+    def noted(number: int) -> None:
+        flushed.append(os.fstat(number).st_ino)
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    return flushed

@@ -17,6 +17,7 @@ from etl.errors import ArchiveError
 from etl.poll import LastPoll, Poll
 from etl.resources import INSTANCES
 from etl.simcloud import T0, Story
+from tests.live import flushed_by
 from tests.support import poll_of, poll_story
 
 DAY = 86_400
@@ -247,3 +248,17 @@ def test_a_folder_belongs_to_one_database(kept: Kept, cloud: Story) -> None:
     kept.archive.claim("two")
     with pytest.raises(ArchiveError):
         kept.archive.claim("one")
+
+
+def test_the_name_of_a_new_file_is_on_disk_before_the_database_counts_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut the database would have a poll that no replay finds."""
+    kept, flushed = Kept(tmp_path / "polls"), flushed_by(monkeypatch)
+    kept.keeps(poll_story(Story()))
+    file = next(kept.folder.glob("*.gz"))
+    written = flushed.index(file.stat().st_ino)
+    assert {kept.folder.stat().st_ino, tmp_path.stat().st_ino} <= set(flushed[written:])
+    flushed.clear()
+    kept.keeps(poll_story(Story(T0 + 60)))
+    assert kept.folder.stat().st_ino not in flushed, "its name is there already"

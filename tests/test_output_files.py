@@ -15,7 +15,7 @@ from etl.errors import SettingsError
 from etl.paths import refuse_stream, replacing
 from etl.simcloud import Server
 from tests.commands import KEY, Command, cloud, home, path, run, server
-from tests.live import COMMAND, environment
+from tests.live import COMMAND, environment, flushed_by
 
 __all__ = ["cloud", "home", "path", "run", "server"]
 
@@ -277,3 +277,13 @@ def test_a_workbook_on_a_full_disk_complains_once(room: str) -> None:
         [sys.executable, "-c", FULL_BOOK, room], capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("No space left on device", "")
+
+
+def test_an_output_is_on_disk_before_it_takes_the_place_of_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut would else leave an empty file where a whole one was."""
+    flushed = flushed_by(monkeypatch)
+    with replacing(tmp_path / "page.html") as file:
+        file.write(b"whole")
+    assert flushed == [(tmp_path / "page.html").stat().st_ino]

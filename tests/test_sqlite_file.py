@@ -18,7 +18,8 @@ from etl.dialect import open_database, translated
 from etl.dialect.sqlite import Sqlite
 from etl.errors import SettingsError, StoreError
 from etl.store import schema
-from tests.conftest import TODAY, ZONE
+from tests.conftest import SYNCHRONOUS, TODAY, ZONE
+from tests.live import flushed_by
 from tests.support import rows
 
 
@@ -161,3 +162,22 @@ def test_a_backup_that_cannot_be_written_can_be_read(
     database._prepare(raw)
     assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     raw.close()
+
+
+def test_a_commit_is_on_disk_before_it_is_said_to_be_done(
+    fresh_file: Callable[..., Sqlite], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that a lost commit had claimed would be refused as another database's."""
+    monkeypatch.setattr("etl.dialect.sqlite.SYNCHRONOUS", SYNCHRONOUS)
+    database = fresh_file()
+    database.create()
+    with database.writing() as conn:
+        assert conn.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
+def test_the_name_of_a_new_database_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = flushed_by(monkeypatch)
+    open_database(f"sqlite:///{tmp_path / 'x.db'}").create()
+    assert tmp_path.stat().st_ino in flushed

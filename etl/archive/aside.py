@@ -11,6 +11,7 @@ from typing import Final
 from etl.archive.line import Archived, read_line
 from etl.archive.packed import beside, lines, private
 from etl.archive.polls import polls
+from etl.paths import flush_names
 from etl.poll import Instant
 
 SUFFIX: Final = ".future"
@@ -45,6 +46,8 @@ def set_aside(
         fresh.unlink()
     else:
         os.replace(fresh, loose)
+    # the new names must be on disk before the only other copy is removed
+    flush_names(path.parent)
     # last, so that each poll that stays is in one of the two files at every moment
     if is_empty or path != loose:
         path.unlink()

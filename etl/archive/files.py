@@ -78,7 +78,8 @@ class Archive:
         """
         path = self._path(poll.started_at)
         with _refused_as_archive_error(path):
-            tail = _mended_tail(path) if path.exists() else None
+            is_new = not path.exists()
+            tail = None if is_new else _mended_tail(path)
             size = tail.size if tail else 0
             # `same` means the pages of the line before: another program may have polled since
             follows = tail is not None and last is not None and tail.started_at == last.started_at
@@ -91,6 +92,10 @@ class Archive:
                 file.flush()
                 os.fsync(file.fileno())
                 ends = file.tell()
+            if is_new:
+                # of the folder too, which may be as new: the database is about to count on this line
+                for folder in (self.folder, *self.folder.absolute().parents[:1]):
+                    paths.flush_names(folder)
             # last: a tail that is behind is mended by reading on from it
             _write_tail(path, Tail(ends, size, poll.started_at))
 

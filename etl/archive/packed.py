@@ -11,12 +11,12 @@ import shutil
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
 from etl.archive.line import is_json
-from etl.paths import NO_LINKS, give_to_owner_of
+from etl.paths import NO_LINKS, flush_names, give_to_owner_of
 
 log = logging.getLogger("etl.archive")
 
@@ -93,7 +93,7 @@ def pack(path: Path, packed: Path) -> bool:
             _write_packed(path, packed, fresh)
             os.replace(fresh, packed)
             # the new name must be on disk before the only other copy is removed
-            _settle(packed.parent)
+            flush_names(packed.parent)
     except DAMAGED:
         fresh.unlink(missing_ok=True)
         return False
@@ -218,14 +218,3 @@ def _size_and_digest(path: Path, begins: int) -> tuple[int, bytes]:
             digest.update(chunk[max(0, begins - size) :])
             size += len(chunk)
     return size, digest.digest()
-
-
-def _settle(folder: Path) -> None:
-    """Flush a folder's new names to disk, if the system can, before old ones are removed."""
-    with suppress(OSError):
-        # Windows cannot open a folder, and some network drives cannot sync one
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)

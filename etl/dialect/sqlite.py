@@ -34,6 +34,9 @@ OPENED: Final = "file"
 WAL: Final = "wal"
 PRIMARY: Final = 0xFF
 """The bits of a result code that name its kind."""
+SYNCHRONOUS: Final = "FULL"
+"""A power cut loses no commit: archives that follow one must not be ahead of it, and what a person was told
+is done stays done. One more sync a commit; closing the file, after each poll, takes two anyway."""
 CACHE_KB: Final = 8_000
 """The largest page cache. A first load writes in the order of its indexes, and gains nothing by a larger one."""
 
@@ -301,8 +304,7 @@ class Sqlite:
                 " the writer will wait for each other; on a network drive use Postgres",
                 stacklevel=2,
             )
-        # safe with WAL: a power cut may lose the newest commit, never the file
-        raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
         # off by default, and a setting of the connection, not of the file
         raw.execute("PRAGMA foreign_keys = ON")
         raw.execute(f"PRAGMA cache_size = -{CACHE_KB}")

@@ -16,7 +16,14 @@ from typing import Any, Final
 
 from etl.dialect import DATABASE_ID
 from etl.errors import StoreError
-from etl.paths import advice_on, give_to_owner_of, refuse_spared, refuse_stream, try_folder
+from etl.paths import (
+    advice_on,
+    flush_names,
+    give_to_owner_of,
+    refuse_spared,
+    refuse_stream,
+    try_folder,
+)
 from etl.texts import tr
 
 COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
@@ -85,6 +92,7 @@ class DatabaseFile:
             # 0600 from the first moment: a mode that is set later leaves a gap
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             give_to_owner_of(self.path.parent, self.path)
+            flush_names(self.path.parent)  # SQLite does that for the files that it makes itself
         except FileExistsError:
             return False
         except OSError as error:
