@@ -38,7 +38,7 @@ ROOMS = (
     "app",
     "polling",
     "page demo figures service.logs service.watchdog service.ticks service.units service.jobs service.probe"
-    " service.gauges service.hosts service.single service.builds service.site service.access service.figures",
+    " service.gauges service.hosts service.single service.children service.builds service.site service.access service.figures",
     "service.schedule service.metrics service.health service.installing service.first_config service.lookout doctor",
     "service.daemon",
     "cli",

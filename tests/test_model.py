@@ -287,9 +287,9 @@ class Machine(RuleBasedStateMachine):
         if kind == ErrorKind.STALE:
             # another clock was believed some seconds ago
             assert abs(date_off_s) <= 40
-        self._takes_rows(listed, began)
+        self._takes_rows(listed, began + date_off_s, cloud.now + date_off_s)
 
-    def _takes_rows(self, listed: Listed | None = None, began: int = 0) -> None:
+    def _takes_rows(self, listed: Listed | None = None, began: int = 0, ended: int = 0) -> None:
         """Let the model take the polls that were applied: the one that waited in the archive is first."""
         sql = "SELECT * FROM sync_run WHERE sync_run_id > :known ORDER BY sync_run_id"
         for row in columns(self.app.database, sql, known=self.known_runs):
@@ -302,8 +302,8 @@ class Machine(RuleBasedStateMachine):
             assert shown is not None, "a poll that nobody made"
             starts, ends = from_iso(row["started_at"]), from_iso(row["finished_at"])
             if shown is listed:
-                assert starts <= began
-                assert self.cloud.now <= ends
+                assert starts <= began, "by the clock that the source showed"
+                assert ended <= ends
             self.model.takes(starts, ends, shown, complete=row["outcome"] == "complete")
         assert self.waiting is None, "the archived poll was not applied"
         self._check()

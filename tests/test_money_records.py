@@ -298,3 +298,8 @@ def test_a_number_out_of_every_range_costs_its_record_at_most(
         understood, rejects = resource.read(body.encode())
         assert len(understood) + len(rejects) == 2
         assert understood
+
+
+def test_a_recharge_that_says_nothing_is_none() -> None:
+    understood, rejects = RECHARGES.read(answer(RECHARGES, {}, RECHARGE))
+    assert (len(understood), len(rejects)) == (1, 1)

@@ -106,7 +106,8 @@ def _with_identity(record: Any) -> Any:
     change while it is paid, if they can be read; else a hash of all members. An empty `pay_time` is
     that of a recharge that was not paid.
     """
-    if not isinstance(record, dict):
+    # one that says nothing is no recharge: a hash of nothing would make it one
+    if not isinstance(record, dict) or not record:
         return record
     # the number of the payment stays the same when the recharge is paid
     name = str(record.get("out_trade_no") or "").strip()

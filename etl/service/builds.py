@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from etl.polling import Result
 from etl.redact import scrub
+from etl.service.children import child_environ
 
 # accounts poll one after the other: their changes are gathered into one build
 LEAST_PAUSE_S: Final = 15.0
@@ -139,8 +139,7 @@ class InProcess:
             # its faults come back as an answer; a traceback would get into the daemon's log of JSON
             # lines
             stderr=subprocess.DEVNULL,
-            # keys and tokens are in these variables: the page needs none of them
-            env={n: value for n, value in os.environ.items() if not n.startswith("CHENYU_")},
+            env=child_environ(),
         )
         try:
             out, _ = self._process.communicate(order, timeout=LONGEST_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from typing import Any, Final
 
 from etl.figures.replies import LIMIT_S, FigureReply, is_served
 from etl.service.access import Access
+from etl.service.children import child_environ
 from etl.service.site import SAFE, PageRequest, Reply, has_already
 from etl.texts import tr
 
@@ -112,8 +112,7 @@ class ReportProcess:
             stdout=subprocess.PIPE,
             # faults come back as answers; a traceback would get into the daemon's log of JSON lines
             stderr=subprocess.DEVNULL,
-            # keys and tokens are in these variables: reports need none of them
-            env={n: value for n, value in os.environ.items() if not n.startswith("CHENYU_")},
+            env=child_environ(),
         )
         _write(self._process, {"database_url": self._database_url})
         return self._process
