@@ -55,10 +55,10 @@ class Figures:
         return median(cost.inside_s or 0.0 for cost in self.costs[what])
 
     def ratio(self, what: str, *others: str, inside: bool = False) -> float:
-        """What it takes, as a multiple of the fastest of the others."""
+        """CPU that it takes, as a multiple of the cheapest of the others."""
 
         def took(cost: Cost) -> float:
-            return (cost.inside_s or 0.0) if inside else cost.wall_s
+            return (cost.inside_s or 0.0) if inside else cost.cpu_s
 
         rounds = zip(*(self.costs[name] for name in (what, *others)), strict=True)
         return median(took(mine) / min(map(took, theirs)) for mine, *theirs in rounds)

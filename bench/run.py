@@ -62,13 +62,13 @@ class Syncs:
         return cost, written
 
 
-def measure(place: Place, base: str, repeat: int) -> Figures:
-    """All figures of one size on one database."""
+def measure(place: Place, base: str, repeat: int, *, brief: bool = False) -> Figures:
+    """All figures of one size on one database; `brief`: of whole processes alone, beside the floors."""
     figures = Figures()
     for _ in range(repeat):
-        for way in ("fetch", "fetch-threads"):
+        for way in ("fetch",) if brief else ("fetch", "fetch-threads"):
             figures.costs[way].append(cost_of_child(way, f"{base}/0"))
-        for inside in (False, True):
+        for inside in (False,) if brief else (False, True):
             with_own = place.fresh()
             syncs = Syncs(place, with_own, base)
             for step in STEPS:
@@ -79,9 +79,9 @@ def measure(place: Place, base: str, repeat: int) -> Figures:
                 if cost.rows is not None:
                     figures.written[step, "rows"].append(cost.rows)
             place.drop(with_own)
-        for way in ("insert", "insert-threads"):
+        for way in ("insert",) if brief else ("insert", "insert-threads"):
             _with_empty(place, partial(_bare, figures, way, base))
-        if place.kind == "sqlite":
+        if place.kind == "sqlite" and not brief:
             _with_empty(place, lambda url: _handy(figures, base, url))
         print(".", end="", file=sys.stderr, flush=True)
     return figures
@@ -132,6 +132,7 @@ def main() -> None:
     options.add_argument(
         "--history", type=int, default=10_000, help="instances listed; 0: leave out"
     )
+    options.add_argument("--brief", action="store_true", help="whole processes and floors alone")
     given = options.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     served = sorted({*sizes, *([given.history] if given.history else [])})
@@ -140,7 +141,8 @@ def main() -> None:
         table.help(cost_of([COMMAND, "--help"]) for _ in range(10))
         for size in sizes:
             for place in found:
-                table.size(size, place.kind, measure(place, f"{source}/{size}", given.repeat))
+                figures = measure(place, f"{source}/{size}", given.repeat, brief=given.brief)
+                table.size(size, place.kind, figures)
         for place in found if given.history else []:
             base = f"{source}/{given.history}"
             figures = measure_history(place, base, given.repeat)

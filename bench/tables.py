@@ -16,7 +16,7 @@ FLOORS = {
     "insert-threads": "floor with bare insert, 4 threads",
 }
 HEADING = (
-    "| what | process s | CPU s | peak MB | in process s | rows | KB written | of floor | inside |\n"
+    "| what | process s | CPU s | peak MB | CPU s in process | rows | KB written | of floor | inside |\n"
     "|---|---:|---:|---:|---:|---:|---:|---:|---:|"
 )
 
@@ -36,7 +36,8 @@ class Table:
     def size(self, size: int, kind: str, figures: Figures) -> None:
         print(f"\n### {size:,} instances, {kind}\n\n{HEADING}")
         for name, title in FLOORS.items():
-            print(_row(title, name, figures))
+            if name in figures.costs:
+                print(_row(title, name, figures))
         for step, title in STEPS.items():
             if f"handy {step}" in figures.costs:
                 print(_row(f"handy script: {title}", f"handy {step}", figures))
@@ -69,16 +70,18 @@ def _row(title: str, name: str, figures: Figures, *more: str) -> str:
 
 def _own_row(title: str, step: str, figures: Figures) -> str:
     floor = "insert" if step == "first" else "fetch"
-    floors = floor, f"{floor}-threads"
+    floors = [name for name in (floor, f"{floor}-threads") if name in figures.costs]
+    is_brief, rows = f"inside {step}" not in figures.costs, figures.written[step, "rows"]
     return _row(
         title,
         step,
         figures,
-        f"{figures.inside_s(f'inside {step}'):.2f}",
-        f"{median(figures.written[step, 'rows']):,.0f}",
+        "" if is_brief else f"{figures.inside_s(f'inside {step}'):.2f}",
+        # of SQLite the process itself says it, from inside
+        f"{median(rows):,.0f}" if rows else "",
         _kb(figures, step),
         f"{figures.ratio(step, *floors):.2f}",
-        f"{figures.ratio(f'inside {step}', *(floors), inside=True):.2f}",
+        "" if is_brief else f"{figures.ratio(f'inside {step}', *floors, inside=True):.2f}",
     )
 
 

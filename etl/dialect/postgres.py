@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from etl.dialect.locks import account_busy
 from etl.dialect.postgres_errors import CANCELED, CHECK, to_store_error
 from etl.dialect.postgres_rights import restricted
 from etl.dialect.postgres_session import SessionFactory
-from etl.dialect.rendering import spell_out, unquoted
+from etl.dialect.rendering import REMEMBERED, spell_out, unquoted
 from etl.dialect.types import turned
 from etl.errors import Away, StoreError
 from etl.texts import tr
@@ -40,6 +41,7 @@ class Postgres:
     def __init__(self, url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self._server = SessionFactory(url, lock_timeout_s)
         self.location = self._server.location()
+        self._spelled = lru_cache(maxsize=REMEMBERED)(_spelled)
         self.reading_limit_s: float | None = None
         options: dict[str, Any] = {"creator": self._server.connect, "hide_parameters": True}
         # asked before each use: a server that was restarted leaves dead connections in the pool
@@ -174,36 +176,7 @@ class Postgres:
         }
 
     def render(self, sql: str) -> str:
-        return spell_out(
-            sql,
-            {
-                # EXTRACT is numeric, and seconds are whole numbers everywhere
-                "epoch": lambda inner: f"CAST(EXTRACT(EPOCH FROM {inner}) AS BIGINT)",
-                "instant": lambda inner: f"to_timestamp({inner})",
-                "clock": lambda day, s: f"(CAST({day} AS TIMESTAMP) + ({s}) * INTERVAL '1 second')",
-                "find": lambda text, part: f"STRPOS({text}, {part})",
-                # only an array can be taken apart: anything else counts as a list of itself
-                "json_items": (
-                    lambda json: (
-                        "jsonb_array_elements(CASE jsonb_typeof(CAST"
-                        f"({json} AS JSONB)) WHEN 'array' THEN CAST({json} AS JSONB)"
-                        f" ELSE jsonb_build_array(CAST({json} AS JSONB)) END)"
-                    )
-                ),
-                "json_member": (
-                    lambda item, path: (
-                        f"({item}.value #>> '{{{unquoted(path).replace('.', ',')}}}')"
-                    )
-                ),
-                "json_text": (
-                    lambda item: (
-                        f"CASE WHEN jsonb_typeof({item}.value) NOT IN ('object', 'array')"
-                        f" THEN {item}.value #>> '{{}}' END"
-                    )
-                ),
-                "json_string": lambda inner: f"CAST(to_json(CAST({inner} AS TEXT)) AS TEXT)",
-            },
-        )
+        return self._spelled(sql)
 
     def create_view(self, conn: Connection, name: str, sql: str) -> None:
         """Create or replace a view: in place if its columns allow, else by dropping it with its
@@ -268,6 +241,38 @@ class Postgres:
     def _kind(self, table: Table, column: str) -> str:
         """Return the type of a column in SQL."""
         return table.c[column].type.compile(self.engine.dialect)
+
+
+def _spelled(sql: str) -> str:
+    """Return SQL as this database reads it."""
+    return spell_out(
+        sql,
+        {
+            # EXTRACT is numeric, and seconds are whole numbers everywhere
+            "epoch": lambda inner: f"CAST(EXTRACT(EPOCH FROM {inner}) AS BIGINT)",
+            "instant": lambda inner: f"to_timestamp({inner})",
+            "clock": lambda day, s: f"(CAST({day} AS TIMESTAMP) + ({s}) * INTERVAL '1 second')",
+            "find": lambda text, part: f"STRPOS({text}, {part})",
+            # only an array can be taken apart: anything else counts as a list of itself
+            "json_items": (
+                lambda json: (
+                    "jsonb_array_elements(CASE jsonb_typeof(CAST"
+                    f"({json} AS JSONB)) WHEN 'array' THEN CAST({json} AS JSONB)"
+                    f" ELSE jsonb_build_array(CAST({json} AS JSONB)) END)"
+                )
+            ),
+            "json_member": (
+                lambda item, path: f"({item}.value #>> '{{{unquoted(path).replace('.', ',')}}}')"
+            ),
+            "json_text": (
+                lambda item: (
+                    f"CASE WHEN jsonb_typeof({item}.value) NOT IN ('object', 'array')"
+                    f" THEN {item}.value #>> '{{}}' END"
+                )
+            ),
+            "json_string": lambda inner: f"CAST(to_json(CAST({inner} AS TEXT)) AS TEXT)",
+        },
+    )
 
 
 def _key(what: str) -> int:

@@ -36,6 +36,9 @@ _MACRO: Final = re.compile(
 )
 _SIMPLE: Final = re.compile(r"[\w.:]+|'[^']*'")
 _LIST: Final = re.compile(r"\[[\w, ?]*\]")
+REMEMBERED: Final = 64
+"""Texts that a database remembers as it spelled them out: a poll asks the same again, and spelling takes
+longer than asking."""
 
 
 @dataclass(frozen=True, slots=True)

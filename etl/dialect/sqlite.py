@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from math import sqrt
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from etl.dialect import OURS, took_too_long
 from etl.dialect.locks import lock_file
-from etl.dialect.rendering import spell_out, unquoted
+from etl.dialect.rendering import REMEMBERED, spell_out, unquoted
 from etl.dialect.sqlite_file import RESTORE, DatabaseFile
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
@@ -80,6 +81,7 @@ class Sqlite:
         self.path = path
         self.location = str(path)
         self._file = DatabaseFile(path)
+        self._spelled = lru_cache(maxsize=REMEMBERED)(_spelled)
         self.files = self._file.files
         self.reading_limit_s: float | None = None
         self._busy_timeout_s = busy_timeout_s
@@ -227,32 +229,7 @@ class Sqlite:
         return f"(SELECT {values} FROM json_each(:listed))", {"listed": encoded}
 
     def render(self, sql: str) -> str:
-        return spell_out(
-            sql,
-            {
-                "epoch": lambda inner: f"CAST(strftime('%s', {inner}) AS BIGINT)",
-                "instant": lambda inner: f"strftime('%Y-%m-%dT%H:%M:%SZ', {inner}, 'unixepoch')",
-                "clock": lambda day, s: f"({day} || strftime(' %H:%M:%S', {s}, 'unixepoch'))",
-                "find": lambda text, part: f"INSTR({text}, {part})",
-                "json_items": (
-                    lambda json: (
-                        f"json_each(CASE WHEN NOT json_valid({json}) THEN NULL"
-                        f" WHEN json_type({json}) = 'array' THEN {json} ELSE json_array(json({json})) END)"
-                    )
-                ),
-                "json_member": (
-                    lambda item, path: (
-                        f"CASE WHEN {item}.type = 'object'"
-                        f" THEN CAST(json_extract({item}.value, '$.{unquoted(path)}') AS TEXT) END"
-                    )
-                ),
-                "json_text": lambda item: f"CAST({item}.atom AS TEXT)",
-                # json_quote gives 'null' for null
-                "json_string": (
-                    lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN json_quote({inner}) END"
-                ),
-            },
-        )
+        return self._spelled(sql)
 
     def create_view(self, conn: Connection, name: str, sql: str) -> None:
         # SQLite has no CREATE OR REPLACE VIEW, and no grants that could be lost
@@ -319,6 +296,36 @@ class Sqlite:
                 tr("{location} was replaced by another file", location=self.location),
                 advice=RESTORE,
             )
+
+
+def _spelled(sql: str) -> str:
+    """Return SQL as this database reads it."""
+    return spell_out(
+        sql,
+        {
+            "epoch": lambda inner: f"CAST(strftime('%s', {inner}) AS BIGINT)",
+            "instant": lambda inner: f"strftime('%Y-%m-%dT%H:%M:%SZ', {inner}, 'unixepoch')",
+            "clock": lambda day, s: f"({day} || strftime(' %H:%M:%S', {s}, 'unixepoch'))",
+            "find": lambda text, part: f"INSTR({text}, {part})",
+            "json_items": (
+                lambda json: (
+                    f"json_each(CASE WHEN NOT json_valid({json}) THEN NULL"
+                    f" WHEN json_type({json}) = 'array' THEN {json} ELSE json_array(json({json})) END)"
+                )
+            ),
+            "json_member": (
+                lambda item, path: (
+                    f"CASE WHEN {item}.type = 'object'"
+                    f" THEN CAST(json_extract({item}.value, '$.{unquoted(path)}') AS TEXT) END"
+                )
+            ),
+            "json_text": lambda item: f"CAST({item}.atom AS TEXT)",
+            # json_quote gives 'null' for null
+            "json_string": (
+                lambda inner: f"CASE WHEN {inner} IS NOT NULL THEN json_quote({inner}) END"
+            ),
+        },
+    )
 
 
 def _use_wal(raw: sqlite3.Connection) -> str:
