@@ -11,6 +11,7 @@ from hypothesis import example, given
 from etl.errors import Changed
 from etl.resources import INSTANCES, Reject, instances
 from etl.resources.instances import Instance, Sighting, read
+from etl.resources.listing import are_identities, is_identity
 from etl.resources.values import LAST_INSTANT
 from etl.simcloud import Story
 from etl.tables import FACTS
@@ -328,3 +329,11 @@ def test_the_list_of_identities_agrees_with_what_is_read(record: dict[str, Any])
 
 def test_the_noise_is_a_reject() -> None:
     assert read(page(NOISE))[0] == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [[], ["a"], ["a", "b"], ["a", ""], ["a b"], ["a", " b"], ["b "], ["\n"], ["中"], ["x" * 256]],
+)
+def test_names_judged_together_are_judged_as_one_by_one(names: list[str]) -> None:
+    assert are_identities(names) == all(map(is_identity, names))

@@ -63,6 +63,7 @@ def turned(
     by_column: list[Sequence[Any]] = list(zip(*rows, strict=True))
     for i, name in enumerate(columns):
         if isinstance(table.c[name].type, UtcInstant):
-            # by column, not by value: this runs for every row that is written
-            by_column[i] = [None if value is None else iso(value) for value in by_column[i]]
+            # by column, each instant once: this runs for every row that is written
+            texts = {value: iso(value) for value in set(by_column[i]) if value is not None}
+            by_column[i] = list(map(texts.get, by_column[i]))
     return by_column

@@ -193,9 +193,9 @@ def compare_absent(known: Sequence[Known], rejected: AbstractSet[str], window: W
 
 def derive_changes(moves: Moves, usages: Mapping[str, Usage], window: Window) -> Changes:
     """Return the changes to write for these moves. `usages` holds the running time of `moves.moved()`."""
-    changes = Changes(presences=list(moves.presences))
+    changes, means = Changes(presences=list(moves.presences)), window.means
     for sighting in moves.added:
-        _begin_history(changes, sighting, window)
+        _begin_history(changes, sighting, window, means)
     for was, sighting in moves.changed:
         _change(changes, was, sighting, usages[sighting.identity], window)
     for was in moves.left:
@@ -203,13 +203,15 @@ def derive_changes(moves: Moves, usages: Mapping[str, Usage], window: Window) ->
     return changes
 
 
-def _begin_history(changes: Changes, sighting: Sighting, window: Window) -> None:
+def _begin_history(
+    changes: Changes, sighting: Sighting, window: Window, means: MeanLengths
+) -> None:
     facts, since = sighting.facts, window.created_since
     created = facts.create_time
     # older than the first complete poll: it ran unobserved, so its creation bounds nothing
     is_new = created is not None and since is not None and since <= created <= window.b
     after_at = created if is_new else None
-    step = usage.begin(facts, after_at, window.b, window.codes, window.means)
+    step = usage.begin(facts, after_at, window.b, window.codes, means)
     changes.versions.append(
         Version(facts, sighting.extra, 1, after_at, window.b, "first_seen", step.state.last_start)
     )

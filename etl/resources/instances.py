@@ -14,7 +14,14 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import mask, redact, redact_words
-from etl.resources.listing import Reject, is_identity, open_listing, parse_answer, records_of
+from etl.resources.listing import (
+    Reject,
+    are_identities,
+    is_identity,
+    open_listing,
+    parse_answer,
+    records_of,
+)
 from etl.resources.resource import Resource
 from etl.resources.values import canonical, instant_of, reject_of, text_of
 from etl.texts import tr
@@ -156,7 +163,7 @@ def _decode(body: bytes) -> tuple[list[Sighting], list[Reject]]:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue
         # msgspec knows no rule for a name that both databases can hold
-        if all(is_identity(wire.instance_uuid) for wire in wires):
+        if are_identities([wire.instance_uuid for wire in wires]):
             return [_sighting(wire, {}) for wire in wires], []
     # one odd record must not cost its neighbours: each is read alone
     return _read_one_by_one(records_of(parse_answer(body), LIST_KEY)[1])

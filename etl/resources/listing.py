@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -68,7 +68,7 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
         )
     identities = tuple(record.identity for record in records or ())
     # the fast decoder took an identity that a database would refuse or change
-    if not all(is_identity(name) for name in identities):
+    if not are_identities(identities):
         return _open_slowly(body, list_key, identity)
     return Listing(reported_total(answer.data.total), identities)
 
@@ -81,6 +81,16 @@ def is_identity(value: Any) -> bool:
         and value.isprintable()
         and value == value.strip()
     )
+
+
+def are_identities(names: Sequence[str]) -> bool:
+    """Tell whether each of these can identify a record."""
+    # all at once: a printable text without spaces has no part that is neither, and most pages are such
+    joined = "".join(names)
+    if joined.isprintable() and " " not in joined:
+        lengths = set(map(len, names))
+        return not lengths or (min(lengths) > 0 and max(lengths) <= LIMIT_IDENTITY)
+    return all(map(is_identity, names))
 
 
 def reported_total(value: Any) -> int | None:
