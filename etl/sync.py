@@ -239,7 +239,7 @@ def _poll(job: Job, known: _BeforePoll) -> Poll:
     walker = Walker(
         job.client,
         job.resource,
-        page_size=job.page_size,
+        page_size=min(job.page_size, job.resource.most_per_page or job.page_size),
         concurrency=job.concurrency,
         progress=job.progress,
     )

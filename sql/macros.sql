@@ -346,6 +346,24 @@ MACRO billed_between_polls(a, c, f, is_paid_so) AS CAST(COALESCE((
         AND is_between_polls(COALESCE(l.ordered_at, l.settle_end_at), c) AND is_paid_so
 ), 0) AS BIGINT);
 
+-- What the runs of workflows of an account held of its balance at a moment `t`: frozen until their end,
+-- then what they cost.
+MACRO held_by_workflows(a, t) AS CAST(COALESCE((
+    SELECT SUM(COALESCE(
+        CASE WHEN w.ended_at IS NULL OR w.ended_at > t THEN w.quote_microcny ELSE w.final_microcny END, 0
+    ))
+    FROM workflow_run w
+    WHERE w.account_id = a.account_id AND w.superseded_at IS NULL AND w.created_at <= t
+), 0) AS BIGINT);
+
+-- The cause of a difference that lines of the bill without an instance make on a day of reconciliation.
+MACRO cause_of_no_instance(r) AS CASE
+    WHEN r.workflow_microcny > 0
+        AND ABS(r.no_instance_microcny - r.workflow_microcny) * 2 <= ABS(r.no_instance_microcny)
+    THEN 'workflow'
+    ELSE 'no_instance'
+END;
+
 -- The name of a charge channel.
 MACRO channel_name(charge_channel) AS CASE charge_channel
     WHEN {BALANCE} THEN 'balance' WHEN {CARD} THEN 'card' ELSE '(unknown)'

@@ -141,7 +141,8 @@ def other_polls() -> tuple[Poll, ...]:
     for t in range(START + 300, START + DAYS * 86_400, OTHER_EVERY_S):
         for resource in RESOURCES.values():
             if resource.is_optional:
-                body = routes[resource.path](t, {"page": "1", "page_size": "100000"})
+                most = str(resource.most_per_page or 100_000)
+                body = routes[resource.path](t, {"page": "1", "page_size": most})
                 assert isinstance(body, bytes)
                 if resource.name == "recharges":
                     body = with_unpaid(body)

@@ -110,9 +110,28 @@ RECORDS: dict[str, tuple[str, dict[str, Any]]] = {
         "recharge_list",
         {"out_trade_no": "1", "amount": 1, "created_at": T0, "pay_time": T0, "pay_channel": "p"},
     ),
+    "workflow_runs": (
+        "run_list",
+        {
+            "run_order_id": "1",
+            "workflow_id": "w",
+            "run_status": "running",
+            "freeze_status": "frozen",
+            "quote_amount": "0.03000000",
+            "actual_execution_duration_sec": 3,
+            "created_at": T0,
+        },
+    ),
+    "images": (
+        "image_list",
+        {"uuid": "i", "title": "t", "remark": "r", "size": 1.5, "pod_uuid": "p", "create_time": T0},
+    ),
 }
-PLAIN_TEXT = {*WORDS, "status_txt", "bind_txt", "pay_channel"}
-IDENTITIES = {"instance_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no"}
+PLAIN_TEXT = {
+    *(*WORDS, "status_txt", "bind_txt", "pay_channel"),
+    *("workflow_id", "run_status", "freeze_status", "remark", "pod_uuid"),
+}
+IDENTITIES = {"instance_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no", "run_order_id"}
 PLACES = [
     (name, member)
     for name, (_, record) in RECORDS.items()

@@ -57,7 +57,9 @@ _SOURCE_VARIABLES = setting_variables(
     "resources",
     multiple=True,
     type=LazyChoice(_resource_names),
-    help="Only this resource, due or not; may be repeated.",
+    # all of them side by side are wider than a terminal
+    metavar="NAME",
+    help="Only this resource (instances, bills …), due or not; may be repeated.",
 )
 @click.option(
     "--archive",

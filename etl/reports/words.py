@@ -14,6 +14,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
         "correction",
         "unsettled",
         "no_instance",
+        "workflow",
         "prepaid",
         "unread",
         "price",
@@ -93,7 +94,10 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
         "opening + added - closing",
         "remains",
     ),
-    "resource": ("instances", "bills", "recharges", "balance", "cards", "gpu_prices"),
+    "resource": (
+        *("instances", "bills", "recharges", "balance", "cards", "gpu_prices"),
+        *("workflow_runs", "images"),
+    ),
 }
 """Closed sets of words, by the context under which the catalogs have them."""
 _CONTEXTS: Final[Mapping[str, tuple[str, ...]]] = {

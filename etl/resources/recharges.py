@@ -6,52 +6,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
-from etl.errors import Changed
 from etl.poll import Instant
 from etl.redact import redact
-from etl.resources.listing import Listing, Reject, is_identity, reported_total
-from etl.resources.records import Form, Listed, Member, Record, ValidTime, content_of
+from etl.resources.listing import Listing, Reject, is_identity
+from etl.resources.records import Form, Listed, Member, Record, ValidTime, likely_list_in
 from etl.resources.resource import Resource
 from etl.resources.values import (
-    Extra,
     OddValue,
+    any_words,
     canonical,
     code,
     identifier,
-    instant_of,
+    local_instant,
     microcny_of,
-    words,
 )
-from etl.texts import tr
 from etl.units import HOUR_S
 
 VERSION = 4
-CHINA = timezone(timedelta(hours=8))
 ID, PAID = "_recharge_id", "_is_paid"
 LIST_KEY = "recharge_list"
 """Name of the list, a guess from its sisters: any other list in the answer will do."""
-
-
-def _word(value: Any, name: str, extra: Extra) -> str | None:
-    return words(str(value) if isinstance(value, int) else value, name, extra)
-
-
-def _local_instant(value: Any, name: str, extra: Extra) -> Instant | None:
-    """Read epoch seconds, or a local time of China as text, which is kept as well."""
-    if isinstance(value, str) and not value.strip().isdecimal():
-        try:
-            local = datetime.fromisoformat(value.strip())
-        except ValueError:
-            return instant_of(value, name, extra)
-        # a time without a zone is by the clocks of the vendor's country
-        aware = local if local.tzinfo else local.replace(tzinfo=CHINA)
-        at = instant_of(aware.timestamp(), name, extra)
-        extra[name] = value
-        return at
-    return instant_of(value, name, extra)
 
 
 class RechargeFacts(NamedTuple):
@@ -69,9 +45,9 @@ FORM = Form(
     members=(
         Member("recharge_id", ID, identifier),
         Member("amount_microcny", "amount", microcny_of),
-        Member("created_at", "created_at", _local_instant),
-        Member("paid_at", "pay_time", _local_instant),
-        Member("pay_channel", "pay_channel", _word),
+        Member("created_at", "created_at", local_instant),
+        Member("paid_at", "pay_time", local_instant),
+        Member("pay_channel", "pay_channel", any_words),
         Member("is_paid", PAID, code),
     ),
     identify=lambda record: record.get(ID),
@@ -88,17 +64,8 @@ def read(body: bytes) -> tuple[list[Record], list[Reject]]:
 
 
 def _records_in(body: bytes) -> Listed:
-    content = content_of(body)
-    lists = [value for value in content.values() if isinstance(value, list)]
-    # the form is not published: the only list of an answer is the list
-    records = content.get(LIST_KEY, lists[0] if len(lists) == 1 else content)
-    if records is not None and not isinstance(records, list):
-        raise Changed(
-            tr("the answer has no {list_key}", list_key=LIST_KEY), path=f"$.data.{LIST_KEY}"
-        )
-    return Listed(
-        reported_total(content.get("total")), [_with_identity(record) for record in records or []]
-    )
+    listed = likely_list_in(body, LIST_KEY)
+    return Listed(listed.total, [_with_identity(record) for record in listed.records])
 
 
 def _with_identity(record: Any) -> Any:
@@ -123,7 +90,7 @@ def _stable_members(record: dict[str, Any]) -> Any:
     try:
         paid, created = (
             microcny_of(record.get("amount"), "", {}),
-            _local_instant(record.get("created_at"), "", {}),
+            local_instant(record.get("created_at"), "", {}),
         )
     except OddValue:
         paid = created = None

@@ -69,6 +69,24 @@ def list_in(body: bytes, list_key: str) -> Listed:
     return Listed(reported_total(content.get("total")), records)
 
 
+def likely_list_in(body: bytes, list_key: str) -> Listed:
+    """Return the list of an answer whose form is not published, numbers exact: that of a likely name,
+    else the only one that there is. Raises `Changed` if there is none.
+    """
+    answer = parse_answer(body)
+    content = answer.get("data") if isinstance(answer, dict) else None
+    if isinstance(content, list):
+        return Listed(None, content)
+    content = content_of(body)
+    lists = [value for value in content.values() if isinstance(value, list)]
+    records = content.get(list_key, lists[0] if len(lists) == 1 else content)
+    if records is not None and not isinstance(records, list):
+        raise Changed(
+            tr("the answer has no {list_key}", list_key=list_key), path=f"$.data.{list_key}"
+        )
+    return Listed(reported_total(content.get("total")), records or [])
+
+
 def content_of(body: bytes) -> dict[str, Any]:
     """Return the `data` of an answer, numbers exact. Raises `Changed` if it is no object."""
     answer = parse_answer(body, _exact)

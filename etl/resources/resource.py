@@ -23,7 +23,7 @@ class Resource(Generic[T]):
 
     `keeping`: `instances` and `versions` are whole listings, in which a missing record may be gone;
     a `window` is only added to. `every_s` is how often it is worth asking for. `paged`: whether the
-    listing comes in pages. `form` says how its records are read (instances have no such). `births`
+    listing comes in pages, of `most_per_page` records at most if the source says so. `form` says how its records are read (instances have no such). `births`
     reads which of the identities in an answer were created before an instant, if the source says
     so: (list's key, identity's member, creation's member).
 
@@ -46,6 +46,7 @@ class Resource(Generic[T]):
     open: Callable[[bytes], Listing]
     read: Callable[[bytes], tuple[Sequence[T], Sequence[Reject]]]
     paged: bool = True
+    most_per_page: int | None = None
     form: Form | None = None
     births: tuple[str, str, str] | None = None
     list_key: str | None = None

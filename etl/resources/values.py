@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ LAST_INSTANT: Final = 4_102_358_399
 day until then would become a row."""
 LIMIT_MICROCNY: Final = 10**14
 """The largest amount: a hundred million yuan, which leaves room for sums and products in 64 bits."""
+CHINA: Final = timezone(timedelta(hours=8))
 NOISE: Final = Decimal("1e-9")
 """Relative error that floating point leaves behind the last decimal of an amount: not worth keeping."""
 
@@ -79,6 +81,26 @@ def words(value: Any, name: str, extra: Extra) -> str | None:
     """Return a text that a person reads, without secrets that are surely such. Raises `OddValue`."""
     text: str | None = redact_words(identifier(value, name, extra))
     return text
+
+
+def any_words(value: Any, name: str, extra: Extra) -> str | None:
+    """Return a text that a person reads, of a text or a whole number. Raises `OddValue`."""
+    return words(str(value) if isinstance(value, int) else value, name, extra)
+
+
+def local_instant(value: Any, name: str, extra: Extra) -> Instant | None:
+    """Read epoch seconds, or a local time of China as text, which is kept as well. Raises `OddValue`."""
+    if isinstance(value, str) and not value.strip().isdecimal():
+        try:
+            local = datetime.fromisoformat(value.strip())
+        except ValueError:
+            return instant_of(value, name, extra)
+        # a time without a zone is by the clocks of the vendor's country
+        aware = local if local.tzinfo else local.replace(tzinfo=CHINA)
+        at = instant_of(aware.timestamp(), name, extra)
+        extra[name] = value
+        return at
+    return instant_of(value, name, extra)
 
 
 def code(value: Any, _name: str, _extra: Extra) -> int | None:

@@ -8,7 +8,15 @@ truth that shared its formulas would prove nothing.
 
 from etl.simcloud.behaviour import ANY, Behaviour, Fail
 from etl.simcloud.charging import PREPAID, Charging
-from etl.simcloud.desks import balance, bills, cards, gpu_prices, recharges
+from etl.simcloud.desks import (
+    balance,
+    bills,
+    cards,
+    gpu_prices,
+    images,
+    recharges,
+    workflow_runs,
+)
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.habits import Habits
 from etl.simcloud.life import FOREVER, Life, Options, Restart, Run, Span, Timer, Twist
@@ -21,6 +29,7 @@ from etl.simcloud.story import T0, Story
 
 BALANCE_PATH, BILL_PATH, CARD_PATH = balance.PATH, bills.PATH, cards.PATH
 GPU_PATH, RECHARGE_PATH = gpu_prices.PATH, recharges.PATH
+WORKFLOW_PATH, IMAGE_PATH = workflow_runs.PATH, images.PATH
 
 __all__ = [
     "ANY",
@@ -29,11 +38,13 @@ __all__ = [
     "CARD_PATH",
     "FOREVER",
     "GPU_PATH",
+    "IMAGE_PATH",
     "LEAK_MARK",
     "LISTED",
     "PREPAID",
     "RECHARGE_PATH",
     "T0",
+    "WORKFLOW_PATH",
     "Behaviour",
     "Card",
     "Charging",

@@ -12,7 +12,16 @@ from etl.simcloud.charging import Charging, Metered, PrepaidPeriod, costs_of
 from etl.simcloud.fleet import Fleet
 from etl.simcloud.life import FOREVER, Life
 from etl.simcloud.prices import PriceList, Yuan, microcny
-from etl.simcloud.purse import DAY_S, Card, Ledger, Line, Recharge, settle
+from etl.simcloud.purse import (
+    DAY_S,
+    Card,
+    Ledger,
+    Line,
+    PrivateImage,
+    Recharge,
+    WorkflowRun,
+    settle,
+)
 
 State: TypeAlias = tuple[int, int, int]
 REFILL: Final = microcny(10_000)
@@ -44,6 +53,8 @@ class Money:
         self.cards = list(cards)
         self.recharges = list(recharges)
         self.further: list[Charge] = []
+        self.workflow_runs: list[WorkflowRun] = []
+        self.images: list[PrivateImage] = []
         self.refill = refill
         self.order: Literal["newest", "oldest"] = order
         self._paid: Ledger | None = None
@@ -107,6 +118,36 @@ class Money:
         self.further.append(Charge(at, begins, ends, microcny(yuan), remark, order))
         self.refresh()
 
+    def run_workflow(
+        self,
+        at: Instant,
+        quote: Yuan,
+        final: Yuan,
+        *,
+        lasts_s: int = 600,
+        is_billed: bool = False,
+        workflow_id: str = "wf-translate",
+    ) -> WorkflowRun:
+        """Run a workflow, which freezes `quote` and costs `final`."""
+        name = f"wro_{len(self.workflow_runs) + 1:08d}"
+        ended_at = at + lasts_s
+        run = WorkflowRun(
+            name, workflow_id, at, ended_at, microcny(quote), microcny(final), is_billed
+        )
+        self.workflow_runs.append(run)
+        if is_billed:
+            self.charge(ended_at, final, "工作流")
+        return run
+
+    def save_image(
+        self, at: Instant, size_mb: int, *, title: str = "my-image", pod_uuid: str = "pod-1"
+    ) -> PrivateImage:
+        """Save a private image, which is kept from then on."""
+        name = f"img_{len(self.images) + 1:08d}"
+        image = PrivateImage(name, title, size_mb, pod_uuid, at)
+        self.images.append(image)
+        return image
+
     # truth
 
     def true_cost(self, instance_uuid: str, t0: Instant, t1: Instant) -> int:
@@ -149,8 +190,9 @@ class Money:
         return [recharge for recharge in self.ledger(t).recharges if recharge.at <= t]
 
     def balance(self, t: Instant) -> int:
-        """Return the balance at t: `opening`, plus the recharges, less the lines of channel 1."""
-        return self.ledger(t).balance(t)
+        """Return the balance at t: `opening`, plus the recharges, less the lines of channel 1 and what
+        runs of workflows froze or took."""
+        return self.ledger(t).balance(t) - sum(run.held(t) for run in self.workflow_runs)
 
     def card_balance(self, t: Instant) -> int:
         """Return the amount left at t on cards that are valid then."""

@@ -53,6 +53,40 @@ class Recharge:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkflowRun:
+    """A paid run of a workflow: `quote_amount` of the balance is frozen from its begin to its end,
+    then `final_amount` is taken, and the rest released. `is_billed`: a line of the bill takes it."""
+
+    run_order_id: str
+    workflow_id: str
+    created_at: Instant
+    ended_at: Instant
+    quote_amount: int
+    final_amount: int
+    is_billed: bool = False
+
+    def held(self, t: Instant) -> int:
+        """Return what the balance lacks at t for this run, beside the lines of the bill."""
+        if t < self.created_at:
+            return 0
+        if t < self.ended_at:
+            return self.quote_amount
+        return 0 if self.is_billed else self.final_amount
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateImage:
+    """A private image that is kept until `removed_at`."""
+
+    uuid: str
+    title: str
+    size_mb: int
+    pod_uuid: str
+    create_time: Instant
+    removed_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line of the bill: the part of a charge that one channel paid."""
 

@@ -31,8 +31,10 @@ from etl.tables.money import (
     billed_usage_day,
     card,
     gpu_price,
+    private_image,
     recharge,
     settlement_rule,
+    workflow_run,
 )
 from etl.tables.polls import known_listing, rejected_record, sync_run
 from etl.tables.rollups import cost_sum, running_sum
@@ -66,6 +68,7 @@ __all__ = [
     "metadata",
     "price_override",
     "price_period",
+    "private_image",
     "recharge",
     "rejected_record",
     "rule_version",
@@ -76,4 +79,5 @@ __all__ = [
     "sync_run",
     "usage_cost",
     "usage_day",
+    "workflow_run",
 ]

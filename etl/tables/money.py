@@ -1,4 +1,5 @@
-"""Tables of the source's money records: list prices, the bill, balance, compute cards, recharges.
+"""Tables of the source's money records: list prices, the bill, balance, compute cards, recharges,
+paid runs of workflows; and of stored images.
 
 Amounts are whole millionths of a yuan.
 """
@@ -293,3 +294,58 @@ recharge = Table(
     PrimaryKeyConstraint("account_id", "recharge_id"),
     comment="A recharge of the balance; never deleted: one that the source corrected is superseded",
 )
+
+workflow_run = Table(
+    "workflow_run",
+    metadata,
+    whose(),
+    Column("run_order_id", Text, nullable=False, comment="identity"),
+    Column("workflow_id", Text, comment="which workflow ran"),
+    Column("revision_id", Text, comment="which revision of it"),
+    Column("run_status", Text, comment="the source's word: queued, running, succeeded, failed"),
+    Column("freeze_status", Text, comment="the source's word for the frozen money"),
+    Column("settlement_status", Text, comment="the source's word for its settlement"),
+    _amount("quote_microcny", "frozen when it was submitted"),
+    _amount("final_microcny", "settled at its end"),
+    _amount("released_microcny", "released at its end"),
+    _amount("compute_microcny", "of the total, computing"),
+    _amount("external_model_microcny", "of the total, models of others"),
+    _amount("total_microcny", "what it cost"),
+    Column("execution_s", Integer, comment="seconds for which it really ran"),
+    Column("created_at", UtcInstant, comment="when it was submitted"),
+    Column("started_at", UtcInstant, comment="when it began to run"),
+    Column("ended_at", UtcInstant, comment="when it succeeded or failed; null: not yet"),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
+    ),
+    Column(
+        "changed_at", UtcInstant, nullable=False, comment="end of the poll that last changed it"
+    ),
+    _extra(),
+    *_superseded(),
+    PrimaryKeyConstraint("account_id", "run_order_id"),
+    comment="A paid run of a workflow, as last seen; never deleted",
+)
+
+private_image = Table(
+    "private_image",
+    metadata,
+    whose(),
+    Column("uuid", Text, nullable=False, comment="identity; the image_uuid of instances"),
+    Column(
+        "first_seen_at", UtcInstant, nullable=False, comment="end of the poll that first saw it"
+    ),
+    Column("title", Text, comment="its name"),
+    Column("remark", Text, comment="what the user says of it"),
+    Column("layer_count", Integer, comment="number of its layers"),
+    Column("size_mb", BigInteger, comment="its size; megabytes"),
+    Column("pod_uuid", Text, comment="the application that it belongs to"),
+    Column("pod_tag", Text, comment="the version of the application"),
+    Column("save_image_status", Integer, comment="1 being saved, 2 saved, 3 saving failed"),
+    Column("create_time", UtcInstant, comment="when it was made"),
+    *_lasting("first_seen_at", "ended_at"),
+    _extra(),
+    PrimaryKeyConstraint("account_id", "uuid", "first_seen_at"),
+    comment="A private image while it was as it was",
+)
+_current(private_image, "ended_at", "uuid")

@@ -12,6 +12,7 @@
 -- @column billed_yuan {unit=yuan, total} charged to the balance
 -- @column card_billed_yuan {unit=yuan, total} charged to cards
 -- @column unexplained_yuan {unit=yuan, total} what does not add up in cash; empty: the opening is not known
+-- @column workflow_yuan {unit=yuan, total} what runs of workflows froze and took, less what they released; if no line of the bill has it, it is why something does not add up
 SELECT
     day,
     account,
@@ -20,7 +21,8 @@ SELECT
     yuan(recharged_microcny) AS recharged_yuan,
     yuan(billed_microcny) AS billed_yuan,
     yuan(card_billed_microcny) AS card_billed_yuan,
-    yuan(unexplained_microcny) AS unexplained_yuan
+    yuan(unexplained_microcny) AS unexplained_yuan,
+    workflow_yuan
 FROM balance_daily
 WHERE in_period(day) AND account_chosen(account)
 ORDER BY day, account

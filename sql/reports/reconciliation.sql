@@ -14,7 +14,7 @@
 -- @column estimated_yuan_min {unit=yuan, total} at least
 -- @column estimated_yuan_max {unit=yuan, total} at most
 -- @column difference_yuan {unit=yuan, total, keep} billed less estimated
--- @column cause {text, keep} within_bounds, correction, unsettled, no_instance, prepaid, unread, price, coverage_gap, unexplained
+-- @column cause {text, keep} within_bounds, correction, unsettled, no_instance, workflow, prepaid, unread, price, coverage_gap, unexplained
 -- @column awaiting_yuan {unit=yuan, total} of the bill, lines that the source no longer lists; one more whole reading and they count no longer
 -- @column corrected_yuan {unit=yuan, total} what corrections took from the bill, no longer in it: lines that the source took back, less those in their place
 -- @column no_instance_yuan {unit=yuan, total} of the bill, what no usage explains

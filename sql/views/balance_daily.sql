@@ -2,6 +2,8 @@
 -- went, and the rest that is unexplained: opening + recharged - billed + unexplained = closing, for
 -- cash and for cards. A day lasts here from the last poll of the balance before it to its own last one,
 -- so that lines and recharges count on the day whose balance shows them.
+-- What runs of workflows froze and took, less what they released, is in `unexplained` unless the bill has a
+-- line for it: `workflow_microcny` says how much that is, `without_workflow_microcny` what is left.
 -- A card's face amount comes in on the day on which the card was first seen.
 -- @column account the account's name
 -- @column opening_microcny cash at the end of the day before; null: not known
@@ -9,6 +11,8 @@
 -- @column billed_microcny charged to the balance
 -- @column closing_microcny cash at the end of the day
 -- @column unexplained_microcny closing - opening - recharged + billed; null if opening is not known
+-- @column workflow_microcny what runs of workflows froze and took in that time, less what they released
+-- @column without_workflow_microcny of what is unexplained, what runs of workflows do not explain: the lesser of both, if a line of the bill may take a run, too
 -- @column card_opening_microcny on cards at the end of the day before
 -- @column card_added_microcny face amounts of cards that came
 -- @column card_billed_microcny charged to cards
@@ -24,6 +28,8 @@
 -- @column recharged_yuan paid in, in yuan
 -- @column billed_yuan charged to the balance, in yuan
 -- @column unexplained_yuan unexplained_microcny in yuan
+-- @column workflow_yuan workflow_microcny in yuan
+-- @column without_workflow_yuan without_workflow_microcny in yuan
 -- @column card_opening_yuan on cards at the end of the day before, in yuan
 -- @column card_added_yuan face amounts of cards that came, in yuan
 -- @column card_billed_yuan charged to cards, in yuan
@@ -55,6 +61,8 @@ SELECT
     yuan(b.recharged_microcny) AS recharged_yuan,
     yuan(b.billed_microcny) AS billed_yuan,
     yuan(b.unexplained_microcny) AS unexplained_yuan,
+    yuan(b.workflow_microcny) AS workflow_yuan,
+    yuan(b.without_workflow_microcny) AS without_workflow_yuan,
     yuan(b.card_opening_microcny) AS card_opening_yuan,
     yuan(b.card_added_microcny) AS card_added_yuan,
     yuan(b.card_billed_microcny) AS card_billed_yuan,
@@ -70,6 +78,17 @@ FROM (
         closing_microcny,
         closing_microcny - opening_microcny - recharged_microcny + billed_microcny
             AS unexplained_microcny,
+        workflow_microcny,
+        -- a run that the bill has, too, explains nothing: then the rest is what it is without
+        CASE
+            WHEN ABS(
+                closing_microcny - opening_microcny - recharged_microcny + billed_microcny
+                + workflow_microcny
+            ) < ABS(closing_microcny - opening_microcny - recharged_microcny + billed_microcny)
+            THEN closing_microcny - opening_microcny - recharged_microcny + billed_microcny
+                + workflow_microcny
+            ELSE closing_microcny - opening_microcny - recharged_microcny + billed_microcny
+        END AS without_workflow_microcny,
         card_opening_microcny,
         card_added_microcny,
         card_billed_microcny,
@@ -101,6 +120,8 @@ FROM (
             ), 0) AS BIGINT) AS recharged_microcny,
             billed_between_polls(a, c, f, NOT is_card(l.charge_channel)) AS billed_microcny,
             billed_between_polls(a, c, f, is_card(l.charge_channel)) AS card_billed_microcny,
+            held_by_workflows(a, c.seen_to) - held_by_workflows(a, counted_since(c))
+                AS workflow_microcny,
             CAST(COALESCE((
                 SELECT SUM(k.face_amount_microcny) FROM card k
                 WHERE k.account_id = a.account_id

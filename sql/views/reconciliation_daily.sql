@@ -1,7 +1,8 @@
 -- The bill against the estimate by day of the reporting time zone, each difference with its cause:
 -- `within_bounds` (the bill lies between the estimate's minimum and maximum, or off by the rounding of
 -- its lines), `unsettled` (the bill does not reach past the day yet), `no_instance` (lines at times when
--- nothing was used), `prepaid` (prepaid time is billed otherwise than it passes, running time agrees),
+-- nothing was used; `workflow` if runs of workflows that ended on the day cost at least half of that, and not
+-- much more), `prepaid` (prepaid time is billed otherwise than it passes, running time agrees),
 -- `correction` (lines that the source no longer lists still count, and await a second whole reading of the
 -- bill; or it took lines back or replaced them; that explains half of the difference or more), `unread` (less was billed, and lines of the bill could not be understood: see `rejected_record`),
 -- `price` (usage at a price that is not known, or assumed), `coverage_gap` (more was billed than can be
@@ -23,6 +24,8 @@
 -- @column awaiting_yuan as awaiting_microcny, yuan
 -- @column corrected_microcny what corrections took from the bill of the day: lines that the source took back, less those that came in their place; they are in no other figure
 -- @column corrected_yuan as corrected_microcny, yuan
+-- @column workflow_microcny what runs of workflows that ended on the day cost; whether the bill has it is not known
+-- @column workflow_yuan as workflow_microcny, yuan
 -- @column cause why they differ, see above
 -- @column billed_yuan charged for the day, yuan
 -- @column estimated_yuan cost by the best estimate, yuan
@@ -47,6 +50,7 @@ SELECT
     lines,
     awaiting_microcny,
     corrected_microcny,
+    workflow_microcny,
     CASE
         -- the first that holds is told: what needs nobody comes first
         WHEN difference_microcny >= estimated_min_microcny - estimated_microcny - slack_microcny
@@ -62,7 +66,7 @@ SELECT
         WHEN (is_explained_running = 1 OR unsettled_microcny > 0) AND no_instance_microcny <> 0
             AND ABS(no_instance_microcny) >= ABS(prepaid_difference_microcny)
             AND ABS(no_instance_microcny) >= unsettled_microcny
-        THEN 'no_instance'
+        THEN cause_of_no_instance(r)
         WHEN (is_explained_running = 1 OR unsettled_microcny > 0)
             AND prepaid_difference_microcny <> 0
             AND ABS(prepaid_difference_microcny) >= unsettled_microcny
@@ -82,7 +86,7 @@ SELECT
         -- running time is off as well, but by less
         WHEN is_explained_running = 0 AND no_instance_microcny <> 0
             AND ABS(running_difference_microcny) < ABS(no_instance_microcny)
-        THEN 'no_instance'
+        THEN cause_of_no_instance(r)
         ELSE 'unexplained'
     END AS cause,
     yuan(billed_microcny) AS billed_yuan,
@@ -92,6 +96,7 @@ SELECT
     yuan(difference_microcny) AS difference_yuan,
     yuan(awaiting_microcny) AS awaiting_yuan,
     yuan(corrected_microcny) AS corrected_yuan,
+    yuan(workflow_microcny) AS workflow_yuan,
     periods_of(r.day)
 FROM (
     SELECT
@@ -121,6 +126,7 @@ FROM (
             COALESCE(n.records, 0) AS unread_lines,
             COALESCE(w.awaiting_microcny, 0) AS awaiting_microcny,
             COALESCE(k.corrected_microcny, 0) AS corrected_microcny,
+            COALESCE(f.workflow_microcny, 0) AS workflow_microcny,
             COALESCE(o.first_s, c.ends_s) AS observed_from_s,
             COALESCE(o.last_s, c.starts_s) AS observed_to_s,
             CASE
@@ -209,6 +215,7 @@ FROM (
                 AND l.missing_since IS NOT NULL AND l.superseded_at IS NULL
             GROUP BY p.account_id, p.day
         ) w ON w.account_id = d.account_id AND w.day = d.day
+        LEFT JOIN _workflow_day f ON f.account_id = d.account_id AND f.day = d.day
         LEFT JOIN _bill_corrected k ON k.account_id = d.account_id AND k.day = d.day
     ) e
 ) r

@@ -7,10 +7,26 @@ from typing import Any, Final
 
 from etl.simcloud.behaviour import Fail
 from etl.simcloud.desk import Desk, Query
-from etl.simcloud.desks import balance, bills, cards, gpu_prices, recharges
+from etl.simcloud.desks import (
+    balance,
+    bills,
+    cards,
+    gpu_prices,
+    images,
+    recharges,
+    workflow_runs,
+)
 from etl.simcloud.money import Money
 
-MODULES: Final[tuple[Any, ...]] = (gpu_prices, bills, balance, cards, recharges)
+MODULES: Final[tuple[Any, ...]] = (
+    gpu_prices,
+    bills,
+    balance,
+    cards,
+    recharges,
+    workflow_runs,
+    images,
+)
 """Each has a `PATH` and an `answer`. A further resource is one name here."""
 
 
