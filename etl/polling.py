@@ -128,6 +128,8 @@ def sync_one(
     began = app.now()
     try:
         outcome = sync(app.job(account, resource, progress), covers)
+        if app.settings.keep_polls:
+            _fold_old_polls(app, account.name, resource.name)
         return Result(account.name, resource.name, outcome=outcome)
     except EtlError as error:
         # a daemon tries for the lock many times a tick: a row each would drown sync_run
@@ -138,6 +140,18 @@ def sync_one(
         return _failed(app, account, resource, began, error)
     except Exception as error:  # noqa: BLE001 - a fault with one listing stops no other
         return _failed(app, account, resource, began, _fault(account, resource, error))
+
+
+def _fold_old_polls(app: App, account: str, resource: str) -> None:
+    """Fold polls older than the setting `keep_polls` allows; a failure of that is no failed poll."""
+    # here: without the setting no poll pays for it
+    from etl.prune import fold_due
+
+    until = app.now() - app.settings.keep_polls * DAY_S
+    try:
+        fold_due(app.store(account), resource, until)
+    except EtlError as error:
+        log.warning("%s %s: old polls are not folded: %s", account, resource, error.message)
 
 
 def compare_with_instances(error: EtlError, resource: Resource[Any], client: Source) -> None:

@@ -127,7 +127,9 @@ def _repaired(name: str, tx: Tx, now: Instant, begun_at: Instant) -> Iterator[Re
 
 def _repaired_past(name: str, tx: Tx, now: Instant) -> Iterator[Repair]:
     """Redate polls by a clock that was behind: they list what was created after their date."""
-    births = tx.early_sightings(now)
+    folded = tx.folded_until().get(INSTANCES.name, 0)
+    # of polls that were folded no date is left to be put right
+    births = [sighting for sighting in tx.early_sightings(now) if sighting[0] > folded]
     # the rest is asked of an odd history alone: it reads every poll
     runs = tx.applied_runs(INSTANCES.name) if births else []
     wrong = before_creation(runs, births, now)

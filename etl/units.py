@@ -27,6 +27,8 @@ ERA_POLLS: Final = 500
 """Which distance is usual says the median of at least so many successive polls."""
 SAMPLE_STEP: Final = 19
 """Among more polls than one such era, only every so-manieth counts for the median."""
+FOLD_S: Final = 900
+"""Time whose polls are folded into one count: offsets of time zones are whole quarters of an hour."""
 BALANCE: Final = 1
 """Charge channel of a bill line that the balance pays."""
 CARD: Final = 2

@@ -258,11 +258,17 @@ MACRO is_whole_poll(r) AS r.resource = 'instances' AND r.outcome = 'complete';
 -- Whether polls this far apart leave a gap, `usual_s` being their usual distance, or null.
 MACRO is_gap(seconds, usual_s) AS seconds > {GAP_S} AND seconds > {GAP_STEPS} * COALESCE(usual_s, 0);
 
--- The number of polls of one outcome in a day of `coverage_daily`.
+-- The number of polls of one outcome in a day of `coverage_daily`, those that were folded with it.
 MACRO polls_of_day(d, ended) AS (
-    SELECT COUNT(*) FROM sync_run r
-    WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = ended
-        AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
+    (
+        SELECT COUNT(*) FROM sync_run r
+        WHERE r.account_id = d.account_id AND r.resource = 'instances' AND r.outcome = ended
+            AND r.started_at >= instant(d.day_starts_s) AND r.started_at < instant(d.day_ends_s)
+    ) + COALESCE((
+        SELECT sum_of(f.polls) FROM folded_poll f
+        WHERE f.account_id = d.account_id AND f.resource = 'instances' AND f.outcome = ended
+            AND f.begins_at >= instant(d.day_starts_s) AND f.begins_at < instant(d.day_ends_s)
+    ), 0)
 );
 
 -- The era of a poll: each has the same number of successive polls, the last of the `eras` of its account up to

@@ -32,7 +32,7 @@ ROOMS = (
     " alerts.polling alerts.rules alerts.message alerts.charts",
     "books.documents books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",
     "store alerts status reports",
-    "repeats apply rebuild books exports",
+    "repeats apply rebuild prune books exports",
     "replay repair",
     "sync",
     "app",

@@ -28,6 +28,7 @@ SAMPLES: dict[str, tuple[Any, Any, Any]] = {
     "timeout_s": (1.5, "2.5", 3.5),
     "attempts": (2, "3", 4),
     "archive": ("/a", "/b", "/c"),
+    "keep_polls": (40, "50", 60),
     "listen": ("127.0.0.1:1", "[::1]:2", "3"),
     "page_token": ("a" * 32, "b" * 32, "c" * 32),
     "ping_url": ("https://a.example", "https://b.example/x", "http://c.example"),

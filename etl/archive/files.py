@@ -156,6 +156,15 @@ class Archive:
             archived = (p for path in self._files_since(latest) for p in polls(str(path)))
             return sum(poll is not None and poll.finished_at > latest for poll in archived)
 
+    def days_before(self, until: Instant, database_id: str) -> list[Path]:
+        """Return the files of the days before that of an instant, but for the newest; none of another
+        database's folder.
+        """
+        if not self.folder.is_dir() or not _belongs_to(self.folder, database_id):
+            return []
+        paths = sorted(self._files(), key=_archive_order)
+        return [path for path in paths[:-1] if path.stem < self._path(until).stem]
+
     def redate(self, redating: Redating) -> None:
         """Set aside the polls that lie in the future, and append those that have a new date under
         it. To call it again changes nothing.

@@ -52,6 +52,55 @@ def backup(context: Context, file: Path) -> None:
         print_lines([command])
 
 
+@db.command()
+@click.option(
+    "--days",
+    type=click.IntRange(31, 36_500),
+    help="Keep the polls of so many days.  [default: the setting keep_polls]",
+)
+@click.option(
+    "--archive",
+    "with_archive",
+    is_flag=True,
+    help="Remove the archived days before that, too (setting archive).",
+)
+@click.option("--dry-run", is_flag=True, help="Change nothing; print what would change.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def prune(context: Context, days: int | None, with_archive: bool, dry_run: bool, yes: bool) -> None:
+    """Fold old polls into counts, since they alone grow without end.
+
+    Every figure stays: running time, cost, gaps, coverage and its numbers of polls. What goes is the
+    row of each single poll, with its requests and its error, but for those on which something rests.
+    Removed days of an archive can never be replayed again.
+
+    Safe beside a running daemon. SQLite reuses the space; to give it back to the disk: sqlite3 FILE
+    VACUUM.
+    """
+    from etl.history.days import iso
+    from etl.prune import prune as fold
+    from etl.units import DAY_S
+
+    app = context.app()
+    app.require_database()
+    kept = days or app.settings.keep_polls
+    if not kept:
+        raise click.UsageError(localized(tr("say how many days to keep: --days 400")))
+    until = app.now() - kept * DAY_S
+    archives = app.archives() if with_archive else []
+    say(tr("polls before {until}", until=iso(until)))
+    if archives and not (dry_run or yes):
+        click.confirm("Remove archived days, which cannot be replayed then?", abort=True)
+    polls = 0
+    for pruned in fold(app.database, until, archives, dry_run=dry_run):
+        print_lines(pruned.lines())
+        polls += pruned.polls
+    if dry_run:
+        say(tr("{polls:,} polls would be folded", polls=polls))
+    else:
+        say(tr("{polls:,} polls folded", polls=polls))
+
+
 @db.command("repair-clock")
 @click.option("--dry-run", is_flag=True, help="Change nothing; print what would change.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

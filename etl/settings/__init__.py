@@ -50,7 +50,7 @@ DEFAULT_TIMEZONE: Final = "Asia/Shanghai"
 class Settings:
     """All settings. `database_url`, `ping_url` and `page_token` may hold secrets: they have no place
     in a message. `schedule` holds cadences by resource; an empty `lang` stands for the
-    locale's. `accounts` are those to poll, `others` those that an option left out.
+    locale's; `keep_polls` is a number of days, 0 for all. `accounts` are those to poll, `others` those that an option left out.
     """
 
     # no secret in a repr: logs and tracebacks show reprs
@@ -62,6 +62,7 @@ class Settings:
     timeout_s: float = 30.0
     attempts: int = 5
     archive: Path | None = None
+    keep_polls: int = 0
     resources: tuple[str, ...] = tuple(RESOURCES)
     schedule: Mapping[str, Cadence] = field(default_factory=dict)
     listen: str = DEFAULT_LISTEN
@@ -104,6 +105,7 @@ _READERS: Final[dict[str, Reader]] = {
     "timeout_s": number(float, 0.05, 600, 30.0),
     "attempts": number(int, 1, 20, 5),
     "archive": readers.folder,
+    "keep_polls": number(int, 31, 36_500, 400),
     "resources": readers.resources,
     "listen": read_listen,
     "ping_url": read_ping_url,

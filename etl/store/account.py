@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etl.store.dates import DatesWriter
+from etl.store.folding import FoldingWriter
 from etl.store.past_usage import PastUsageReader, PastUsageWriter
 from etl.store.polls import PollsWriter
 from etl.store.versions import VersionsReader, VersionsWriter
@@ -13,5 +14,7 @@ class Reader(PastUsageReader, VersionsReader, WindowsReader):
     """Reader of all that a poll needs to know of an account."""
 
 
-class Tx(PastUsageWriter, VersionsWriter, WindowsWriter, PollsWriter, DatesWriter, Reader):
+class Tx(
+    PastUsageWriter, VersionsWriter, WindowsWriter, PollsWriter, DatesWriter, FoldingWriter, Reader
+):
     """The only writer of an account."""

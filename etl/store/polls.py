@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import delete, func, insert, select, tuple_
 
 from etl import tables
 from etl.errors import ErrorKind, StalePoll
@@ -27,6 +27,7 @@ from etl.timing.freshness import (
     newest_readings,
     usual_offset_s,
 )
+from etl.units import FOLD_S
 
 _run: Final = tables.sync_run.c
 
@@ -109,13 +110,24 @@ class PollsReader(AccountSubject):
         others.
         """
         before: tuple[int | None, Instant, Instant] | None = None
-        last = None
+        last, folded = None, self.folded_until()
         for run_id, resource, started_at, finished_at, *kept in self._ask(run_statements.STEPS):
             # rows come by resource: the first poll of the next one has none before it
-            step = distance_from(before if resource == last else None, started_at)
-            if step != tuple(kept):
+            before = before if resource == last else None
+            step = distance_from(before, started_at)
+            # the poll before may be a folded one: what was stored then stands
+            is_known = resource not in folded or (before and before[1] >= folded[resource])
+            if is_known and step != tuple(kept):
                 yield step, run_id
-            before, last = (step[0], started_at, finished_at), resource
+            number = step[0] if is_known else kept[0]
+            before, last = (number, started_at, finished_at), resource
+
+    def folded_until(self) -> dict[str, Instant]:
+        """Map each resource of which polls were folded to the end of the time in which they began."""
+        f = tables.folded_poll.c
+        newest = select(f.resource, func.max(f.begins_at)).where(f.account_id == self._account_id)
+        rows = self._conn.execute(newest.group_by(f.resource))
+        return {resource: begins_at + FOLD_S for resource, begins_at in rows}
 
     def first_complete_at(self, resource: str) -> Instant | None:
         """Return the start of the account's first complete poll."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, union_all
 
 from etl import tables
 from etl.history.days import iso
@@ -120,21 +120,16 @@ class StatusReader(Subject):
 
     def polls(self, now: Instant) -> list[Freshness]:
         """Return how fresh each resource of each account is."""
-        names = self.account_names()
-        counted = self._conn.execute(
-            select(
-                _run.account_id,
-                _run.resource,
-                func.count(),
-                # a skipped one did not fail: another process polled
-                func.count().filter(_run.outcome == "failed"),
-                # by number, as an attempt of a wrong clock may lie in the future
-                func.max(_run.sync_run_id),
-            ).group_by(_run.account_id, _run.resource)
+        names, counts = self.account_names(), self._counts()
+        newest = self._conn.execute(
+            # by number, as an attempt of a wrong clock may lie in the future
+            select(_run.account_id, _run.resource, func.max(_run.sync_run_id)).group_by(
+                _run.account_id, _run.resource
+            )
         ).all()
         return [
-            self._freshness(names[account], account, resource, polls, failed, newest, now)
-            for account, resource, polls, failed, newest in sorted(counted)
+            self._freshness(names[account], account, resource, counts[account, resource], run, now)
+            for account, resource, run in sorted(newest)
         ]
 
     def fleets(self) -> list[FleetCounts]:
@@ -207,14 +202,25 @@ class StatusReader(Subject):
     def outcomes(self) -> dict[tuple[str, str], dict[str, int]]:
         """Map (account, resource) to how many polls had each outcome."""
         names = self.account_names()
+        counts = self._counts().items()
+        return {(names[account], resource): dict(kept) for (account, resource), kept in counts}
+
+    def _counts(self) -> dict[tuple[int, str], Counter[str]]:
+        """Count polls by account, resource and outcome, those that were folded with them."""
+        folded = tables.folded_poll.c
+
+        def key_of(c: Any) -> tuple[Any, ...]:
+            return (c.account_id, c.resource, c.outcome)
+
         rows = self._conn.execute(
-            select(_run.account_id, _run.resource, _run.outcome, func.count()).group_by(
-                _run.account_id, _run.resource, _run.outcome
+            union_all(
+                select(*key_of(_run), func.count()).group_by(*key_of(_run)),
+                select(*key_of(folded), func.sum(folded.polls)).group_by(*key_of(folded)),
             )
         )
-        counts: dict[tuple[str, str], dict[str, int]] = {}
+        counts: dict[tuple[int, str], Counter[str]] = {}
         for account, resource, outcome, polls in rows:
-            counts.setdefault((names[account], resource), {})[outcome] = polls
+            counts.setdefault((account, resource), Counter())[outcome] += int(polls)
         return counts
 
     def left(self) -> list[Left]:
@@ -276,8 +282,7 @@ class StatusReader(Subject):
         name: str,
         account: int,
         resource: str,
-        polls: int,
-        failed: int,
+        counts: Mapping[str, int],
         newest: int,
         now: Instant,
     ) -> Freshness:
@@ -307,8 +312,9 @@ class StatusReader(Subject):
             last_run_at=iso(last.finished_at),
             last_error=last.error,
             last_error_kind=last.error_kind,
-            polls=polls,
-            failed=failed,
+            polls=sum(counts.values()),
+            # a skipped one did not fail: another process polled
+            failed=counts.get("failed", 0),
         )
 
     def _fleet(self, account: int, name: str) -> FleetCounts:

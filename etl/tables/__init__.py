@@ -36,7 +36,7 @@ from etl.tables.money import (
     settlement_rule,
     workflow_run,
 )
-from etl.tables.polls import known_listing, rejected_record, sync_run
+from etl.tables.polls import folded_poll, known_listing, rejected_record, sync_run
 from etl.tables.rollups import cost_sum, running_sum
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "closed_cost",
     "closed_month",
     "cost_sum",
+    "folded_poll",
     "gpu_price",
     "instance",
     "instance_history",

@@ -115,6 +115,26 @@ Index(
     info={"where": text(f"polls_before = {SAMPLE_STEP} * (polls_before / {SAMPLE_STEP})")},
 )
 
+folded_poll = Table(
+    "folded_poll",
+    metadata,
+    whose(),
+    Column("resource", Text, nullable=False, comment="what was polled"),
+    Column("outcome", Text, nullable=False, comment="as in sync_run"),
+    Column(
+        "begins_at",
+        UtcInstant,
+        nullable=False,
+        comment="of the quarter of an hour in which they began, which days of every time zone hold whole",
+    ),
+    Column("polls", Integer, nullable=False, comment="how many"),
+    one_of("outcome", OUTCOMES, "outcome"),
+    PrimaryKeyConstraint("account_id", "resource", "outcome", "begins_at"),
+    sqlite_with_rowid=False,
+    comment="How many old polls were folded: their rows of sync_run are no more, since no figure rests on them but their number",
+    info={"partition": "begins_at"},
+)
+
 rejected_record = Table(
     "rejected_record",
     metadata,

@@ -6,13 +6,21 @@
 -- @column amount_microcny charged for the day; millionths of a yuan
 -- @column amount_yuan charged for the day, yuan
 SELECT
-    a.name AS account,
-    d.day,
-    d.charge_channel,
-    COUNT(*) AS lines,
-    sum_of(d.amount_microcny) AS amount_microcny,
-    yuan(sum_of(d.amount_microcny)) AS amount_yuan,
-    periods_of(d.day)
-FROM bill_day d
-JOIN account a ON a.account_id = d.account_id
-GROUP BY a.name, d.day, d.charge_channel
+    b.account,
+    b.day,
+    b.charge_channel,
+    b.lines,
+    b.amount_microcny,
+    yuan(b.amount_microcny) AS amount_yuan,
+    periods_of(b.day)
+FROM (
+    SELECT
+        a.name AS account,
+        d.day,
+        d.charge_channel,
+        COUNT(*) AS lines,
+        sum_of(d.amount_microcny) AS amount_microcny
+    FROM bill_day d
+    JOIN account a ON a.account_id = d.account_id
+    GROUP BY a.name, d.day, d.charge_channel
+) b
