@@ -24,6 +24,7 @@ START: Final = 1_772_294_400
 DAYS: Final = 31
 DAY_S: Final = 86_400
 OTHERS_EVERY_S: Final = DAY_S // 4
+BILL_LISTINGS: Final = 4
 OUTAGE: Final = range(START + 16 * DAY_S + 30_000, START + 18 * DAY_S + 20_000)
 """Two days in which nobody looked."""
 RULES: Final = """
@@ -77,28 +78,36 @@ class Month:
     def fill(self, database: Database) -> None:
         """Create the database's tables and write the month, its rules and its budgets."""
         schema.upgrade(database, ZONE, date(2026, 3, 1))
-        for poll in self._polls():
-            apply(database, poll)
-        self._import_rules(database)
-
-    def _polls(self) -> Iterator[Poll]:
         fleet = Fleet.generate(
             7, instances=self.instances, start=START, days=DAYS, images_saved=0.3, prepaid=0.05
         )
+        # the bill last: before it there is nothing to judge anew after each poll of instances
+        for poll in [*self._of_instances(fleet), *self._of_others(fleet)]:
+            apply(database, poll)
+        self._import_rules(database)
+
+    def _of_instances(self, fleet: Fleet) -> Iterator[Poll]:
+        for t in self._times():
+            yield poll_of([fleet.body(t, 1, 100_000)], t, t + 2, resource=INSTANCES)
+
+    def _of_others(self, fleet: Fleet) -> Iterator[Poll]:
         money = Money.usual(fleet)
         money.prices.change("RTX 4090", START + 11 * DAY_S, hour="2.08")
         routes = desks(money)
+        times = [t for t in self._times() if (t - START) % OTHERS_EVERY_S < self.every_s]
+        # each listing of the bill is that of the whole month until then
+        of_bills = {*times[:: len(times) // BILL_LISTINGS], times[-1]}
+        for t in times:
+            for resource in RESOURCES.values():
+                if resource.is_optional and (resource.name != "bills" or t in of_bills):
+                    body = routes[resource.path](t, {"page": "1", "page_size": "1000000"})
+                    assert isinstance(body, bytes)
+                    yield poll_of([body], t, t + 2, resource=resource)
+
+    def _times(self) -> list[int]:
         # polls begin on the third day: what lies before is not known
-        for t in range(START + 2 * DAY_S, START + DAYS * DAY_S - 6 * 3_600, self.every_s):
-            if t in OUTAGE:
-                continue
-            yield poll_of([fleet.body(t, 1, 100_000)], t, t + 2, resource=INSTANCES)
-            if (t - START) % OTHERS_EVERY_S < self.every_s:
-                for resource in RESOURCES.values():
-                    if resource.is_optional:
-                        body = routes[resource.path](t, {"page": "1", "page_size": "1000000"})
-                        assert isinstance(body, bytes)
-                        yield poll_of([body], t, t + 2, resource=resource)
+        times = range(START + 2 * DAY_S, START + DAYS * DAY_S - 6 * 3_600, self.every_s)
+        return [t for t in times if t not in OUTAGE]
 
     def _import_rules(self, database: Database) -> None:
         with tempfile.TemporaryDirectory() as folder:

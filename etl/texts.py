@@ -33,8 +33,15 @@ SYSTEM_REASONS: Final = (
     "Permission denied",
     "Read-only file system",
     "Too many open files",
+    "attempt to write a readonly database",
+    "database disk image is malformed",
+    "database is locked",
+    "database or disk is full",
+    "disk I/O error",
+    "file is not a database",
+    "unable to open database file",
 )
-"""Reasons of the operating system, which Python gives in English."""
+"""Reasons of the operating system and of SQLite, which Python gives in English."""
 HEADING: Final = "column"
 """The context of the headings of columns; that of one report goes on with ` of REPORT`."""
 _LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
@@ -123,7 +130,9 @@ def _translated(context: str, template: str, lang: str) -> str:
 
 
 def _value_in(value: Any, lang: str) -> Any:
-    return _catalog(lang).gettext(value) if value in SYSTEM_REASONS else localized(value, lang)
+    # drivers give their reason as an error, the system as its text
+    reason = str(value) if isinstance(value, Exception) else value
+    return _catalog(lang).gettext(reason) if reason in SYSTEM_REASONS else localized(value, lang)
 
 
 def spoken() -> str:

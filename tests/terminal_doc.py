@@ -90,7 +90,8 @@ eval "$(_CHENYU_ETL_COMPLETE=zsh_source chenyu-etl)"      # ~/.zshrc
 _CHENYU_ETL_COMPLETE=fish_source chenyu-etl | source      # ~/.config/fish/completions/chenyu-etl.fish
 ```
 
-The bash script is tested in bash; zsh and fish get click's scripts, which nobody ran here.
+The bash script is tested in bash. Those of zsh (5.9) and fish (3.6) are click's; there commands, reports and values of `--by` were
+completed when tried by hand.
 """
 
 

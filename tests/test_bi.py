@@ -89,3 +89,41 @@ def test_questions_for_metabase_answer_alike_on_both_databases(
     )
     assert lite == post
     assert lite
+
+
+def kit_of_superset(folder: str) -> list[dict[str, Any]]:
+    yaml = pytest.importorskip("yaml")
+    paths = sorted((bi_kit.ROOT / "bi" / "superset" / folder).rglob("*.yaml"))
+    assert paths
+    return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def test_the_datasets_of_superset_have_the_columns_of_the_views(golden: Golden) -> None:
+    for dataset in kit_of_superset("datasets"):
+        asked = f"SELECT * FROM {dataset['table_name']} LIMIT 1"
+        (row,) = columns(golden("postgres"), asked)
+        assert {column["column_name"] for column in dataset["columns"]} == row.keys()
+        # on other columns its grain would silently be none
+        times = {c["column_name"] for c in dataset["columns"] if c["is_dttm"]}
+        assert dataset["main_dttm_col"] in times
+
+
+def test_the_charts_of_superset_name_columns_of_their_datasets() -> None:
+    datasets = {dataset["uuid"]: dataset for dataset in kit_of_superset("datasets")}
+    charts = kit_of_superset("charts")
+    for chart in charts:
+        known = {c["column_name"] for c in datasets[chart["dataset_uuid"]]["columns"]}
+        params = chart["params"]
+        named = {metric["column"]["column_name"] for metric in params.get("metrics", [])}
+        named |= {*params.get("groupby", []), *params.get("all_columns", [])}
+        named |= {params["x_axis"]} if "x_axis" in params else set()
+        assert named <= known, chart["slice_name"]
+    (board,) = kit_of_superset("dashboards")
+    parts = [part for part in board["position"].values() if isinstance(part, dict)]
+    shown = {part["meta"]["uuid"] for part in parts if part["type"] == "CHART"}
+    assert shown == {chart["uuid"] for chart in charts}
+
+
+def test_the_kit_of_superset_holds_no_address_and_no_secret() -> None:
+    (database,) = kit_of_superset("databases")
+    assert database["sqlalchemy_uri"] == "postgresql+psycopg2://bi@db.example/chenyu"

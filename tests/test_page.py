@@ -347,9 +347,56 @@ def test_days_that_nobody_saw_are_said(kind: str, golden: Callable[[str], Databa
 
 
 def test_a_period_before_the_first_poll_is_not_compared_as_nothing(html: str) -> None:
-    assert "before: not observed" in html
+    assert "before: not observed from the start" in html
     assert "before: 0" not in html
     assert "before: ¥0.00" not in html
+
+
+def test_time_before_the_first_poll_is_marked_as_known_by_the_bill_alone(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
+    database = golden(kind)
+    move(database, ZONE)
+    choice = Choice("2026-03-01", PERIOD["to_day"])
+    facts = gather(database, choice, Zone(ZONE), NOW)
+    given = {"from_day": choice.from_day, "to_day": choice.to_day, "by": "day"}
+    billed = {row["what"]: row for row in asked(database, "billed-usage", **given)}
+    assert billed
+    for name, stack in (
+        ("cost_yuan", stacks.cost_by_day(facts, lambda row: row["project"], "-")),
+        ("gpu_hours", stacks.gpu_hours_by_day(facts)),
+    ):
+        drawn = {bar.label.split(":")[0]: bar.label.split()[-1] for bar in stack.billed}
+        # drawn on top, and in no bar of what was observed
+        assert drawn == {day: f"{row[name]:,.2f}" for day, row in billed.items() if row[name] > 0}
+    page = Page(html := build(database, choice, zone=Zone(ZONE), now=NOW))
+    seen = facts["cost"].total("cost_yuan")
+    assert page.figures["cost_yuan"] == f"¥{seen:,.2f}"
+    whole = sum(row["cost_yuan"] for row in billed.values())
+    assert f"and ¥{whole:,.2f} billed before the first poll" in html
+    assert "by the bill alone, before the first poll" in html
+
+
+def test_a_page_of_a_project_has_no_bill_of_before_the_first_poll(
+    kind: str, golden: Callable[[str], Database]
+) -> None:
+    facts = facts_of(golden(kind), project="speech")
+    assert stacks.cost_by_day(facts, lambda row: row["project"], "-").billed == []
+    assert stacks.gpu_hours_by_day(facts).billed == []
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [(1, "1 record of the source was not understood"), (2, "2 records of the source were not")],
+)
+def test_one_is_said_as_one(count: int, words: str) -> None:
+    tables = defaultdict(lambda: Table("", [], []))
+    row = {"gap_hours": 0, "unknown_codes": count, "rejected": count}
+    tables["coverage"] = Table("", [], [row])
+    facts = Facts(CHOICE, Zone(ZONE), NOW, (NOW, NOW), {}, ("", ""), tables)
+    said = [str(notice.text) for notice in attention(facts)]
+    assert any(text.startswith(words) for text in said)
+    assert not any(re.match(r"1 \w+s ", text) for text in said)
 
 
 def test_the_command_writes_the_file(run: Command, filled: Database, path: Path) -> None:

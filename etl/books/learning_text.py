@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from etl.books.learning import Lesson
 from etl.books.writing import exact_yuan
 from etl.history.days import iso
+from etl.history.ends import EndEvidence
 from etl.money.billing.judgement import (
     FEWEST_WINDOWS,
     Judgement,
@@ -17,11 +18,19 @@ from etl.money.billing.judgement import (
     stopped_charges,
 )
 from etl.store.learning import Settlement
-from etl.texts import tr
+from etl.texts import Text, joined, tr
 from etl.units import HOUR_S
 
 # the next best models matter to whoever doubts the verdict, the others only to programs
 SHOWN_RIVALS: Final = 3
+END_WORDS: Final[Mapping[EndEvidence, Text]] = {
+    "exact": tr("exact"),
+    "timer": tr("timer"),
+    "settled": tr("settled"),
+    "status": tr("status"),
+    "middle": tr("middle"),
+}
+"""Ways in which the end of a run is known."""
 
 
 def in_words(lesson: Lesson) -> Iterator[str]:
@@ -51,8 +60,8 @@ def in_words(lesson: Lesson) -> Iterator[str]:
     if judgement.why_not is not None:
         yield tr("  undecided: {why_not}", why_not=judgement.why_not)
     if judgement.best is not None:
-        yield from _fit_words("fits best" if judgement.is_clear else "closest", judgement)
-    yield from (f"  not told apart from {other}" for other in indistinct(judgement))
+        yield from _fit_words(tr("fits best") if judgement.is_clear else tr("closest"), judgement)
+    yield from (tr("  not told apart from {other}", other=other) for other in indistinct(judgement))
     for rival in judgement.rivals[:SHOWN_RIVALS]:
         yield (
             tr(
@@ -63,8 +72,8 @@ def in_words(lesson: Lesson) -> Iterator[str]:
             )
         )
     yield from _learned_words(judgement)
-    yield f"  {_stopped_words(judgement)}"
-    yield f"  {_settlement_words(lesson.settlement)}"
+    yield joined(("", _stopped_words(judgement)), "  ")
+    yield joined(("", _settlement_words(lesson.settlement)), "  ")
     for remark, (count, amount) in other_remarks(judgement).items():
         yield tr(
             "  {count} windows with the remark {remark!r} ({exact_yuan} yuan) are of no "
@@ -220,9 +229,12 @@ def _settlement_words(settlement: Settlement) -> str:
             judged=rule.judged,
             matched=rule.matched,
         )
-    off = ", ".join(
-        f"{by} {seconds} s ({count})"
-        for by, (count, seconds) in sorted(settlement.distances.items())
+    off = joined(
+        [
+            tr("{by} {seconds} s ({count})", by=END_WORDS[by], seconds=seconds, count=count)
+            for by, (count, seconds) in sorted(settlement.distances.items())
+        ],
+        tr(", "),
     )
     return tr(
         "settled at stops: of the {judged} newest stops, {matched} have a settlement window that "

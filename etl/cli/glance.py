@@ -32,10 +32,7 @@ def month_lines(glance: Glance, look: Look) -> Iterator[str]:
     low, high = cost.total("cost_yuan_min"), cost.total("cost_yuan_max")
     bounds = tr("between {low} and {high}", low=_with_thousands(low), high=_with_thousands(high))
     yield _figure(tr("estimate"), _yuan(cost.total("cost_yuan")), bounds, look)
-    was_seen = facts.observed is not None and (
-        facts.zone.local_date(facts.observed[0]).isoformat() <= facts.before[1]
-    )
-    if was_seen:
+    if facts.was_before_observed:
         days = tr("{first} to {last}", first=facts.before[0], last=facts.before[1])
         yield _figure(tr("before"), _yuan(before.total("cost_yuan")), days, look)
     hours = tr("{hours} GPU hours", hours=_with_thousands(cost.total("gpu_hours")))

@@ -28,6 +28,17 @@ from etl.texts import (
     tr,
 )
 
+OPTIONS: Final = tr("[OPTIONS]")
+SUBCOMMAND: Final = tr("COMMAND [ARGS]...")
+TYPES: Final[Mapping[str, Text]] = {
+    "integer": tr("integer"),
+    "integer range": tr("integer"),
+    "float": tr("number"),
+    "float range": tr("number"),
+    "text": tr("text"),
+    "date": tr("date"),
+}
+"""Names of types, which click shows as they are, without its catalog."""
 _META: Final = "etl.lang"
 _OPTION: Final = "--lang"
 _CLICK: Final = "click"
@@ -190,16 +201,23 @@ def in_language(command: click.Command, lang: str) -> click.Command:
     other.short_help = first_sentence(other.help or "")
     other.context_class = WideContext
     other.params = [_param(param, lang) for param in command.params]
+    if command.options_metavar:
+        other.options_metavar = localized(OPTIONS, lang)
+    if isinstance(other, click.Group):
+        other.subcommand_metavar = localized(SUBCOMMAND, lang)
     if isinstance(command, click.Group) and isinstance(other, click.Group):
         other.commands = {n: in_language(c, lang) for n, c in command.commands.items()}
     return other
 
 
 def _param(param: click.Parameter, lang: str) -> click.Parameter:
-    # arguments have no help of their own
-    if not isinstance(param, click.Option):
-        return param
     other = copy.copy(param)
+    if param.type.name in TYPES:
+        other.type = copy.copy(param.type)
+        other.type.name = localized(TYPES[param.type.name], lang)
+    # arguments have no help of their own
+    if not (isinstance(param, click.Option) and isinstance(other, click.Option)):
+        return other
     other.help = _help(param.help, lang)
     other.prompt = _help(param.prompt, lang)
     return other

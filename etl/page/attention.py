@@ -70,11 +70,15 @@ def _observation(facts: Facts) -> Iterator[Notice]:
     # the most of a day, not the sum: the same instances come back every day
     unknown = max((row["unknown_codes"] or 0 for row in facts["coverage"].rows), default=0)
     if unknown:
-        text = tr("{count} instances have a status of unknown meaning", count=unknown)
+        one = tr("1 instance has a status of unknown meaning")
+        many = tr("{count} instances have a status of unknown meaning", count=unknown)
+        text = one if unknown == 1 else many
         yield Notice(text, "coverage")
     rejected = int(facts["coverage"].total("rejected"))
     if rejected:
-        text = tr("{count} records of the source were not understood", count=rejected)
+        one = tr("1 record of the source was not understood")
+        many = tr("{count} records of the source were not understood", count=rejected)
+        text = one if rejected == 1 else many
         yield Notice(text, "coverage")
 
 
@@ -102,7 +106,8 @@ def _machines(facts: Facts) -> Iterator[Notice]:
         yield Notice(tr("the image of {title} was not saved", title=_name(row)), "images")
     if len(failed) > MOST_IMAGES:
         more = len(failed) - MOST_IMAGES
-        yield Notice(tr("{count} more images were not saved", count=more), "images")
+        one, many = tr("1 more image was not saved"), tr("{count} more images were not saved")
+        yield Notice(one if more == 1 else many.filled(count=more), "images")
 
 
 def _name(row: Row) -> str:

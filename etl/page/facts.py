@@ -78,6 +78,14 @@ class Facts:
         return self.tables[name]
 
     @property
+    def was_before_observed(self) -> bool:
+        """Tell whether somebody looked from the start of the days to compare with: else their sums lack
+        a part, and the period looks dearer than it is.
+        """
+        first = date.fromisoformat(self.before[0])
+        return self.observed is not None and self.observed[0] <= self.zone.starts(first)
+
+    @property
     def days(self) -> list[Day]:
         first, last = (date.fromisoformat(d) for d in (self.choice.from_day, self.choice.to_day))
         return list(self.zone.calendar(first, last))
@@ -109,6 +117,7 @@ def report_queries(choice: Choice) -> dict[str, ReportQuery]:
         "cost_model": ReportQuery("cost", {"by": "model"}),
         "bills_day": ReportQuery("bills", {"by": "day"}),
         "bills_project": ReportQuery("bills", {"by": "project"}),
+        "billed": ReportQuery("billed-usage", {"by": "day"}),
         "gpu_day": ReportQuery("gpu-hours", {"by": "day"}),
         "projects": ReportQuery("overview", {}),
         "gaps": ReportQuery("gaps", {}),
@@ -125,14 +134,20 @@ def report_queries(choice: Choice) -> dict[str, ReportQuery]:
 
 
 def gather(
-    database: Database, choice: Choice, zone: Zone, now: Instant, only: Collection[str] = ()
+    database: Database,
+    choice: Choice,
+    zone: Zone,
+    now: Instant,
+    only: Collection[str] = (),
+    of_last_day: Collection[str] = (),
 ) -> Facts:
-    """Read every report that the page shows, or only these."""
+    """Read every report that the page shows, or only these; `of_last_day` for the last day alone."""
     period: Mapping[str, Any] = {
         "from_day": choice.from_day,
         "to_day": choice.to_day,
         "account": choice.account,
     }
+    last_day = {"from_day": choice.to_day}
     seen = {
         lang: reports.line_above(
             database, reports.load_report("runs"), {**period, "now": now}, lang
@@ -140,7 +155,12 @@ def gather(
         for lang in LANGUAGES
     }
     tables = {
-        key: _read_table(database, asked, {**period, **asked.arguments}, now)
+        key: _read_table(
+            database,
+            asked,
+            {**period, **asked.arguments, **(last_day if key in of_last_day else {})},
+            now,
+        )
         for key, asked in report_queries(choice).items()
         if not only or key in only
     }

@@ -190,7 +190,7 @@
     if (!chart.original) chart.original = {legend: chart.previousElementSibling, nodes: [...chart.childNodes].map((node) => node.cloneNode(true))};
     const kind = chart.dataset.kind;
     const group = chart.querySelector(".bars"), frame = group.parentNode;
-    all(".bill, .foot", chart).forEach((element) => element.remove());
+    all(".bill, .foot, .billed", chart).forEach((element) => element.remove());
     all(".grid", frame).forEach((line) => line.remove());
     const place = (heights) => frame.prepend(...heights.map((y) => draw("line", {class: "grid", x2: "100%", y1: y, y2: y})));
     const by = kind === "gpu" ? OF["by model"] : OF[kind.slice(5)];

@@ -26,7 +26,17 @@ from etl.reports.words import word_of
 from etl.store import schema
 from etl.texts import Text, localized, tr
 
-TABLES: Final = ("now", "daily", "timeline", "cost_day", "bills_day", "gpu_day", "gaps", "coverage")
+TABLES: Final = (
+    "now",
+    "daily",
+    "timeline",
+    "cost_day",
+    "bills_day",
+    "billed",
+    "gpu_day",
+    "gaps",
+    "coverage",
+)
 NAMES: Final = ("account", "title", "project", "owner", "gpu_name")
 DAYS: Final = 7
 """Days that the charts of a digest show at least, up to its last one: one day is no chart."""
@@ -169,6 +179,7 @@ def _bars(facts: Facts, words: Translator, name: str, title: Text, stack: stacks
     ]
     marks = {
         ("maybe", tr("from least to most")): stack.whiskers,
+        ("billed", tr("by the bill alone, before the first poll")): stack.billed,
         ("i-line", tr("bill")): stack.line,
         ("foot", tr("not settled yet")): stack.unsettled,
         ("blind", tr("nobody looked")): _is_blind(facts),

@@ -13,6 +13,7 @@ MOST_RUNS: Final = 1
 """The newest runs of an instance that its row of the timeline names."""
 MOST_INSTANCES: Final = 20
 """Instances of a project, the dearest first."""
+NO_RULE: Final = "(no rule)"
 Key = tuple[str, str]
 """Account and instance."""
 
@@ -63,6 +64,14 @@ def of_projects(facts: Facts) -> list[Share]:
             project.add(row)
         projects.append(project)
     return list(_dearest(projects, len(projects)))
+
+
+def of_payers(facts: Facts) -> Mapping[tuple[str, str], Share]:
+    """Return the share of each account and project, as report `overview` names them."""
+    shares: dict[tuple[str, str], Share] = defaultdict(lambda: Share(""))
+    for row in facts["daily"].rows:
+        shares[row["account"], row["project"] or NO_RULE].add(row)
+    return shares
 
 
 def newest_runs(facts: Facts) -> Mapping[Key, Sequence[Row]]:

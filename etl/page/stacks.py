@@ -41,12 +41,16 @@ class Bar:
 
 @dataclass(slots=True)
 class Stack:
-    """Stacked bars by day, the span between their bounds (`whiskers`), and a line."""
+    """Stacked bars by day, the span between their bounds (`whiskers`), and a line.
+
+    `billed` are bars on top, of time before the first poll: the bill alone knows of it.
+    """
 
     days: Sequence[Day]
     names: list[str]
     bars: list[Bar] = field(default_factory=list)
     whiskers: list[Bar] = field(default_factory=list)
+    billed: list[Bar] = field(default_factory=list)
     line: str = ""
     unsettled: list[Band] = field(default_factory=list)
     ticks: list[tuple[float, float]] = field(default_factory=list)
@@ -76,7 +80,7 @@ def cost_by_day(facts: Facts, by: Callable[[Row], str | None], nobody: str) -> S
             # half a bill beside a whole day's cost would look like a saving
             if is_settled.get(row["what"], True):
                 billed[row["what"]] += row["billed_yuan"] or 0
-    stack = _stack(facts.days, amounts, bounds, billed)
+    stack = _stack(facts.days, amounts, bounds, billed, _unobserved(facts, "cost_yuan"))
     slot = PERCENT / len(facts.days)
     stack.unsettled = [
         Band(round(number * slot, 3), round(slot, 3), tr("not settled yet"))
@@ -93,14 +97,23 @@ def gpu_hours_by_day(facts: Facts) -> Stack:
     """
     if facts.choice.is_of_some:
         amounts = _amounts(facts, lambda row: row["gpu_name"] or "?", "gpu_hours")
-        return _stack(facts.days, amounts, {}, {})
+        return _stack(facts.days, amounts, {}, {}, {})
     of_models: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     bounds: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
     for row in facts["gpu_day"].rows:
         of_models[row["gpu_name"] or "?"][row["what"]] += row["gpu_hours"] or 0
         bounds[row["what"]][0] += row["gpu_hours_min"] or 0
         bounds[row["what"]][1] += row["gpu_hours_max"] or 0
-    return _stack(facts.days, of_models, bounds, {})
+    return _stack(facts.days, of_models, bounds, {}, _unobserved(facts, "gpu_hours"))
+
+
+def _unobserved(facts: Facts, column: str) -> Mapping[str, float]:
+    """Return an amount by day of time before the first poll, as the bill shows it."""
+    sums: dict[str, float] = defaultdict(float)
+    # no bill names a project: it would be that of all of them
+    for row in () if facts.choice.is_of_some else facts["billed"].rows:
+        sums[row["what"]] += row[column] or 0
+    return sums
 
 
 def _amounts(facts: Facts, by: Callable[[Row], str], column: str) -> Amounts:
@@ -112,12 +125,20 @@ def _amounts(facts: Facts, by: Callable[[Row], str], column: str) -> Amounts:
 
 
 def _stack(
-    days: Sequence[Day], amounts: Amounts, bounds: Bounds, drawn: Mapping[str, float]
+    days: Sequence[Day],
+    amounts: Amounts,
+    bounds: Bounds,
+    drawn: Mapping[str, float],
+    billed: Mapping[str, float],
 ) -> Stack:
     series = _largest(amounts)
     total = {d.day: sum(values.get(d.day, 0) for values in series.values()) for d in days}
     # one axis for bars, bounds and bill: they are to be compared
-    tops = [*total.values(), *(high for _, high in bounds.values()), *drawn.values()]
+    tops = [
+        *(total[d.day] + billed.get(d.day, 0) for d in days),
+        *(high for _, high in bounds.values()),
+        *drawn.values(),
+    ]
     marks = ticks(max(tops, default=0))
     height = Scale(0, marks[-1], PLOT_HEIGHT)
     stack = Stack(days, list(series), ticks=[(m, round(PLOT_HEIGHT - height(m), 1)) for m in marks])
@@ -126,6 +147,12 @@ def _stack(
         # bars take the middle 72 % of a day, bounds the middle 28 %
         x = round((number + 0.14) * slot, 2)
         stack.bars += _bars(day.day, series, x, round(slot * 0.72, 2), height)
+        if (extra := billed.get(day.day, 0)) > 0:
+            y, tall = PLOT_HEIGHT - height(total[day.day] + extra), height(extra)
+            label = f"{day.day}: {extra:,.2f}"
+            stack.billed.append(
+                Bar(x, round(y, 2), round(slot * 0.72, 2), round(tall, 2), -1, label)
+            )
         low, high = bounds.get(day.day, (0.0, 0.0))
         if high > low:
             top, tall = PLOT_HEIGHT - height(high), max(height(high) - height(low), 1.5)

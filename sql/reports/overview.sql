@@ -7,8 +7,8 @@
 -- @column project {text} the project that pays; (no rule): none
 -- @column gpu_hours {unit=card-h, total} card-hours, estimate
 -- @column cost_yuan {unit=yuan, total, keep} estimate
--- @column before_yuan {unit=yuan, total} of as many days before the period
--- @column change_yuan {unit=yuan, total, keep} the difference
+-- @column before_yuan {unit=yuan, total} of as many days before the period; empty: not observed from their start
+-- @column change_yuan {unit=yuan, total, keep} the difference; empty: not known
 -- @column budget_yuan {unit=yuan} the project's budget of the month of the last day; empty: none
 -- @column used_percent {unit=%, keep} spent of it in that month
 -- @column settled_percent {unit=%} share of the period's cost that the bill has settled
@@ -27,6 +27,19 @@ WITH days AS (
         SELECT COUNT(*) FROM calendar_day c
         WHERE in_period(c.day)
     )
+),
+compared AS (
+    -- an account that was not polled yet when those days began has only a part of their cost, or none
+    SELECT p.account
+    FROM sync_span p
+    CROSS JOIN (
+        SELECT
+            MIN(CASE WHEN d.is_now = 0 THEN c.starts_s END) AS starts_s,
+            SUM(CASE WHEN d.is_now = 1 THEN 1 ELSE -1 END) AS missing
+        FROM days d
+        JOIN calendar_day c ON c.day = d.day
+    ) b
+    WHERE p.first_s <= b.starts_s AND b.missing <= 0
 ),
 sums AS (
     SELECT
@@ -74,11 +87,12 @@ SELECT
     COALESCE(s.project, '(no rule)') AS project,
     hours(s.gpu_s) AS gpu_hours,
     yuan(s.cost_microcny) AS cost_yuan,
-    yuan(s.before_microcny) AS before_yuan,
-    yuan(s.cost_microcny - s.before_microcny) AS change_yuan,
+    yuan(CASE WHEN p.account IS NOT NULL THEN s.before_microcny END) AS before_yuan,
+    yuan(CASE WHEN p.account IS NOT NULL THEN s.cost_microcny - s.before_microcny END) AS change_yuan,
     yuan(b.budget_microcny) AS budget_yuan,
     percent_of(b.spent_microcny, b.budget_microcny) AS used_percent,
     percent_of(s.settled_microcny, s.cost_microcny) AS settled_percent
 FROM sums s
+LEFT JOIN compared p ON p.account = s.account
 LEFT JOIN budgets b ON b.project = s.project
 ORDER BY s.cost_microcny DESC, s.account, project

@@ -14,6 +14,7 @@ from etl.history.lengths import USUAL_BOOT_S
 from etl.money.billing.evidence import LONGEST_BOOT_S, SettlementWindow, Share
 from etl.money.tariffs import PricePeriod, PriceTerms
 from etl.poll import Instant
+from etl.texts import Text, joined, tr
 from etl.units import FEN, HOUR_S
 
 Rounds = Literal["begun", "nearest"]
@@ -59,13 +60,21 @@ class Counting:
         return max(0, age_s + more) // self.step_s * self.step_s
 
     @property
-    def in_words(self) -> str:
-        unit = {1: "second", 60: "minute", HOUR_S: "hour"}[self.step_s]
-        how = "" if self.step_s == 1 else "begun " if self.rounds == "begun" else "rounded "
-        since = "start_time" if self.counts_from == "start" else "running, the boot excluded"
-        return f"from {since}, by the {how}{unit}"
+    def in_words(self) -> Text:
+        since = SINCE_WORDS[self.counts_from]
+        return tr("{since}, {step}", since=since, step=STEP_WORDS[self.step_s, self.rounds])
 
 
+SINCE_WORDS: Final[Mapping[str, Text]] = {
+    "start": tr("from start_time"),
+    "running": tr("from running, the boot excluded"),
+}
+STEP_WORDS: Final[Mapping[tuple[int, Rounds], Text]] = {
+    (1, "begun"): tr("by the second"),
+    (60, "begun"): tr("by the begun minute"),
+    (60, "nearest"): tr("by the rounded minute"),
+    (HOUR_S, "begun"): tr("by the begun hour"),
+}
 _STEPS: Final[tuple[tuple[int, Rounds], ...]] = (
     (1, "begun"),
     (60, "begun"),
@@ -79,11 +88,11 @@ COUNTINGS: Final = (
 )
 Extra = Literal["none", "instance", "gpu", "learned"]
 EXTRAS: Final[tuple[Extra, ...]] = ("none", "instance", "gpu", "learned")
-EXTRA_WORDS: Final[Mapping[Extra, str]] = {
-    "none": "the GPU price alone",
-    "instance": "the GPU price, and a constant an hour for the image",
-    "gpu": "the GPU price, and a constant an hour for the image on each GPU",
-    "learned": "a price for each GPU model, which is not the listed one",
+EXTRA_WORDS: Final[Mapping[Extra, Text]] = {
+    "none": tr("the GPU price alone"),
+    "instance": tr("the GPU price, and a constant an hour for the image"),
+    "gpu": tr("the GPU price, and a constant an hour for the image on each GPU"),
+    "learned": tr("a price for each GPU model, which is not the listed one"),
 }
 
 
@@ -93,8 +102,8 @@ class Hypothesis:
     extra: Extra
 
     @property
-    def in_words(self) -> str:
-        return f"{self.counting.in_words}; {EXTRA_WORDS[self.extra]}"
+    def in_words(self) -> Text:
+        return joined((self.counting.in_words, EXTRA_WORDS[self.extra]), tr("; "))
 
 
 @dataclass(frozen=True, slots=True)

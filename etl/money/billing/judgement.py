@@ -25,6 +25,7 @@ from etl.money.billing.hypotheses import (
 )
 from etl.money.charging import ChargingModel
 from etl.money.tariffs import Override
+from etl.texts import Text, joined, tr
 from etl.units import HOUR_S
 
 FEWEST_WINDOWS: Final = 8
@@ -70,7 +71,7 @@ class Judgement:
     best: Fit | None
     equal: Sequence[Rival]
     rivals: Sequence[Rival]
-    why_not: str | None
+    why_not: Text | None
     model: ChargingModel | None
     learned: Sequence[Override]
     boots_s: Sequence[int] = ()
@@ -163,16 +164,19 @@ def _is_equal(best: Fit, rival: Rival) -> bool:
     return rival.differing == 0 or best.rank - rival.fit.rank < 2 * LEAST_AHEAD
 
 
-def _why_not(best: Fit | None, windows: Sequence[SettlementWindow]) -> str | None:
+def _why_not(best: Fit | None, windows: Sequence[SettlementWindow]) -> Text | None:
     if best is None or len(windows) < FEWEST_WINDOWS:
-        return (
-            f"{len(windows)} settlement windows are of one instance alone,"
-            f" and it takes {FEWEST_WINDOWS} to judge"
+        return tr(
+            "{count} settlement windows are of one instance alone, and it takes {fewest} to judge",
+            count=len(windows),
+            fewest=FEWEST_WINDOWS,
         )
     if best.share < LEAST_SHARE:
-        return (
-            f"the best hypothesis explains {100 * best.share:.0f} % of the windows,"
-            f" and it takes {100 * LEAST_SHARE:.0f} % to offer it"
+        return tr(
+            "the best hypothesis explains {share:.0f} % of the windows, and it takes {least:.0f} % to"
+            " offer it",
+            share=100 * best.share,
+            least=100 * LEAST_SHARE,
         )
     return None
 
@@ -227,7 +231,9 @@ def _learned_prices(best: Fit) -> list[Override]:
 
 
 def _learned_override(subject: PriceSubject, rate: int, backed: int, extra: Extra) -> Override:
-    priced = Override("hour", rate, note=f"explains {backed} settlement windows", source="bill")
+    priced = Override(
+        "hour", rate, note=tr("explains {count} settlement windows", count=backed), source="bill"
+    )
     if subject.kind == "no card":
         return replace(priced, image_uuid=subject.uuid or None, no_card=True, per="instance")
     if subject.kind == "image":
@@ -238,12 +244,12 @@ def _learned_override(subject: PriceSubject, rate: int, backed: int, extra: Extr
     return replace(priced, gpu_uuid=subject.uuid or None, gpu_name=name)
 
 
-def indistinct(judgement: Judgement) -> list[str]:
+def indistinct(judgement: Judgement) -> list[Text]:
     """Return the hypotheses that could not be told apart from the best, each with the reason."""
     best = judgement.best
     if best is None or not judgement.windows:
         return []
-    by_reason: dict[str, list[str]] = defaultdict(list)
+    by_reason: dict[Text, list[Text]] = defaultdict(list)
     for rival in judgement.equal:
         other, chosen = rival.fit.hypothesis, best.hypothesis
         if (
@@ -255,33 +261,37 @@ def indistinct(judgement: Judgement) -> list[str]:
             by_reason[_origin_reason(judgement.windows)].append(other.counting.in_words)
         elif other.counting == chosen.counting:
             by_reason[_extra_reason(judgement.windows)].append(other.in_words)
-    return [f"{'; '.join(words)}: {reason}" for reason, words in by_reason.items()]
+    return [
+        tr("{words}: {reason}", words=joined(words, tr("; ")), reason=reason)
+        for reason, words in by_reason.items()
+    ]
 
 
 def _steps(hypothesis: Hypothesis) -> tuple[int, str]:
     return hypothesis.counting.step_s, hypothesis.counting.rounds
 
 
-def _step_reason(windows: Sequence[SettlementWindow]) -> str:
+def _step_reason(windows: Sequence[SettlementWindow]) -> Text:
     # windows of whole steps cost the same by any smaller step
     lengths = [window.ends_s - window.starts_s for window in windows]
-    for unit_s, name in ((HOUR_S, "hours"), (60, "minutes")):
+    hours, minutes = tr("every window lasts whole hours"), tr("every window lasts whole minutes")
+    for unit_s, words in ((HOUR_S, hours), (60, minutes)):
         if all(length % unit_s == 0 for length in lengths):
-            return f"every window lasts whole {name}"
-    return "too few windows end within a step"
+            return words
+    return tr("too few windows end within a step")
 
 
-def _origin_reason(windows: Sequence[SettlementWindow]) -> str:
+def _origin_reason(windows: Sequence[SettlementWindow]) -> Text:
     # whether the boot is charged shows in the first window of a run alone
     firsts = sum(share.is_first for window in windows for share in window.shares)
-    return f"{firsts} windows hold the beginning of a run"
+    return tr("{count} windows hold the beginning of a run", count=firsts)
 
 
-def _extra_reason(windows: Sequence[SettlementWindow]) -> str:
+def _extra_reason(windows: Sequence[SettlementWindow]) -> Text:
     counts = {share.run.gpus for window in windows for share in window.shares}
     if len(counts) == 1:
-        return f"every window is of {counts.pop()} GPU"
-    return "too few windows of one image with different numbers of GPUs"
+        return tr("every window is of {count} GPU", count=counts.pop())
+    return tr("too few windows of one image with different numbers of GPUs")
 
 
 class StoppedCharges(NamedTuple):
