@@ -197,7 +197,7 @@ def _faults(node: ast.AST, parent: ast.AST) -> Iterator[tuple[str, Any]]:
             yield "branch", body
             yield "branch", orelse
         case ast.Constant(value=bool() as value):
-            if not (isinstance(parent, ast.keyword) and parent.arg == "strict"):
+            if not (isinstance(parent, ast.keyword) and parent.arg in ("strict", "init")):
                 yield "constant", ast.copy_location(ast.Constant(not value), node)
         case ast.Constant(value=int() as value):
             yield from (

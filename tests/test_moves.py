@@ -79,6 +79,11 @@ def test_the_second_miss_retires_and_the_first_is_noted() -> None:
     assert diff.compare_absent([was, missed], set(), window(T + 900, complete=False)) == Moves()
 
 
+def test_what_stays_unreadable_writes_nothing() -> None:
+    was = known("a", last_seen_at=T)
+    assert diff.compare_absent([was], {"a"}, window(T + 900)) == Moves()
+
+
 def test_changes_are_counted_by_their_kind() -> None:
     """Two are new, one changed, and one is gone: it ends a version and begins none."""
     changed = known("c", DOWN)

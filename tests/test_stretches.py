@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from etl.history import usage
-from etl.history.ends import End
+from etl.history.ends import End, stop_between
+from etl.history.lengths import MeanLengths
+from etl.history.starts import believed_start, is_same_start, since_creation
 from etl.history.stretches import RunningState, Stretch, UsageLedger, terms
 from etl.history.usage import SeenVersion
+from etl.resources.values import FIRST_INSTANT
 from etl.simcloud import T0
-from tests.test_usage import CODES, RUNNING, STOPPED, A, B, after, said, seen
+from etl.units import STOPPED_ABNORMALLY
+from tests.test_usage import BOOTING, CODES, RUNNING, STOPPED, A, B, after, said, seen
 
 S = Stretch(1, "running", 100, "observed", terms(seen()), 110, 150, 200, "middle")
 
@@ -93,3 +98,59 @@ def test_a_version_without_its_beginning_follows_the_one_before() -> None:
     first, then = SeenVersion(seen(), None, T0 + A), SeenVersion(seen(STOPPED), None, T0 + B)
     dated = replace(then, after_at=T0 + A)
     assert usage.fold([first, then], CODES) == usage.fold([first, dated], CODES)
+
+
+@pytest.mark.parametrize(
+    ("start", "last", "is_down", "is_same"),
+    [
+        # after the sighting before, of one that was down: any move is a run that nobody saw
+        (A + 10, A + 10, True, True),
+        (A + 10, A + 9, True, False),
+        # of one that was up: one computed anew moves by seconds
+        (A + 10, A + 5, False, True),
+        (A + 10, A + 4, False, False),
+        # not after it: the clock may have drifted by a second in 2,000 s, too
+        (A, A - 3, True, True),
+        (A, A - 6, False, True),
+        (A, A - 7, False, False),
+        (A, None, False, False),
+        (None, A, False, False),
+    ],
+)
+def test_a_start_is_the_last_one_within_seconds(
+    start: int | None, last: int | None, is_down: bool, is_same: bool
+) -> None:
+    assert is_same_start(start, last, A, A + 2_000, is_down=is_down) == is_same
+
+
+@pytest.mark.parametrize(
+    ("created", "since"), [(None, A), (A - 1, A), (A, A), (A + 1, A + 1), (B, B), (B + 1, A)]
+)
+def test_nothing_runs_before_its_creation(created: int | None, since: int) -> None:
+    facts = seen(created=created)
+    assert since_creation(T0 + A, facts, T0 + B) == T0 + since
+
+
+@pytest.mark.parametrize(("start", "is_known"), [(FIRST_INSTANT, True), (FIRST_INSTANT - 1, False)])
+def test_a_first_start_before_all_clouds_is_none(start: int, is_known: bool) -> None:
+    facts = msgspec.structs.replace(seen(created=None), start_time=start)
+    assert believed_start(facts, None, T0) == (start if is_known else None)
+
+
+def test_a_boot_that_failed_says_nothing_of_the_boot_before_it() -> None:
+    """It booted, and was started anew at 800: only that boot is known to have failed."""
+    before = seen(BOOTING, 500)
+    state = usage.begin(before, None, T0 + 550, CODES).state
+    ends = []
+    for status in (STOPPED, STOPPED_ABNORMALLY):
+        lengths = MeanLengths(0, 150)
+        step = usage.move(state, before, seen(status, 800), T0 + A, T0 + B, CODES, lengths)
+        ends.append((step.written[0].ended_at, step.written[0].end_evidence))
+    assert ends[0] == ends[1]
+    assert ends[0][0] != T0 + 500
+    assert ends[0][1] == "middle"
+
+
+def test_a_timer_that_is_on_without_a_time_says_nothing() -> None:
+    facts = msgspec.structs.replace(seen(), shutdown_enabled=True)
+    assert stop_between(100, 200, (facts,)) == End(150, "middle")

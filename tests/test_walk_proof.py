@@ -433,3 +433,20 @@ def test_pages_are_read_no_further_ahead_than_is_looked_at() -> None:
         threading.Event().wait(0.005)
     assert len(asked) <= 8
     fetches.close()  # type: ignore[attr-defined]
+
+
+def test_a_poll_asks_for_so_many_pages_at_most() -> None:
+    """The bound that is promised at the head of `etl/source/walk.py`."""
+    assert MAX_WALKS * (walk.MAX_PAGES + 1) == 30_003
+
+
+def test_a_poll_counts_its_own_requests_alone() -> None:
+    """A client outlives the poll."""
+    fake = of("abcde", requests=7, retries=3)
+    found = poll_of(fake)
+    assert (found.requests, found.retries) == (3, 0)
+
+
+def test_a_page_has_a_hundred_records_unless_another_size_is_asked_for() -> None:
+    fake = of("a")
+    assert [page.page_size for page in read(fake).walks[0]] == [100]
