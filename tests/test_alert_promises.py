@@ -20,6 +20,7 @@ from etl.alerts.rules.card_expiry import ExpiringCard
 from etl.alerts.rules.cost_day import DayCost
 from etl.alerts.rules.digest import DueDigest
 from etl.alerts.rules.image_failed import FailedImage
+from etl.alerts.rules.odd_day import OddDay
 from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
 from etl.alerts.snapshot import Moment
@@ -82,6 +83,9 @@ def polled(now: int, age_s: int, error: str | None = None) -> Sequence[Any]:
     return (Polling("lab", now - age_s, None, error, kind),)
 
 
+ODD = OddDay(
+    "lab", "project", "nlp", "2026-11-23", 400 * MICRO, 200 * MICRO, "price", "train", "u1"
+)
 STOP = Stop(MACHINE, TUESDAY - 9 * HOUR, TUESDAY, 99 * MICRO)
 CASES = [
     Case("long_run", run, lambda now: run(now, timer_at=now + HOUR)),
@@ -105,6 +109,7 @@ CASES = [
     ),
     Case("budget", lambda now: spent(40, 101), lambda now: spent(40, 90)),
     Case("cost_day", lambda now: costs(1_501), lambda now: ()),
+    Case("odd_day", lambda now: (ODD,), lambda now: ()),
     Case("sync_stale", lambda now: polled(now, 1_801), lambda now: polled(now, 60)),
     Case(
         "key_refused", lambda now: polled(now, 60, "GET /x: HTTP 401"), lambda now: polled(now, 1)

@@ -16,6 +16,7 @@ from etl.alerts.rules.budget import Spending
 from etl.alerts.rules.card_expiry import ExpiringCard
 from etl.alerts.rules.cost_day import DayCost
 from etl.alerts.rules.image_failed import FailedImage
+from etl.alerts.rules.odd_day import OddDay
 from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
 from etl.alerts.snapshot import Moment
@@ -25,6 +26,7 @@ from etl.history.days import Zone
 from etl.money.charging import ChargingModel
 from etl.money.periods import BEGINNING, FOREVER
 from etl.money.tariffs import PricePeriod
+from etl.reports.words import WORDS
 from etl.units import DAY_S
 from tests.alerting import at, settings
 
@@ -330,6 +332,24 @@ def test_a_day_that_costs_half_more_than_its_weekday_is_told(
     rows: list[DayCost], said: list[str]
 ) -> None:
     assert keys(causes("cost_day", *rows)) == said
+
+
+ODD = OddDay("lab", "model", "H100", "2026-11-23", 400 * MICRO, 0, "new model", "train", "u1")
+
+
+def test_a_machine_that_moves_its_model_and_its_project_is_told_once_as_the_project() -> None:
+    project = replace(ODD, scope="project", name="nlp")
+    other = replace(ODD, scope="instance", name="b", title="b", instance_uuid="u2")
+    found = causes("odd_day", other, ODD, project)
+    assert keys(found) == ["odd_day:lab:u1:2026-11-23", "odd_day:lab:u2:2026-11-23"]
+    assert str(found[0].words).startswith("project nlp cost")
+    assert str(found[0].words).endswith("usually ¥0.00: new model, train")
+
+
+def test_every_reason_of_the_report_has_its_words() -> None:
+    for reason in WORDS["reason"]:
+        (cause,) = causes("odd_day", replace(ODD, reason=reason))
+        assert f": {reason}, train" in str(cause.words)
 
 
 # the sync

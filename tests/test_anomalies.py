@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 from statistics import median
@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 
 from bench.forecasts import DAY_S, FIRST_S, MICRO, Ledger
+from etl.alerts.rules.odd_day import RULE as ODD_DAY
+from etl.alerts.rules.odd_day import OddDayOptions
+from etl.dialect import Database
 from etl.reports import load_report
+from tests.alerting import at, snapshot
 
 TABLES = """
 CREATE TABLE calendar_day (day, month, starts_s, ends_s);
@@ -183,3 +187,15 @@ def test_a_day_that_may_have_been_usual_is_not_sure() -> None:
     sure = judge(but(steady("a"), 65, yuan=400, unsure=90))
     unsure = judge(but(steady("a"), 65, yuan=400, unsure=150))
     assert ({row["is_sure"] for row in sure}, {row["is_sure"] for row in unsure}) == ({1}, {0})
+
+
+def test_the_alert_reads_yesterday(kind: str, golden: Callable[[str], Database]) -> None:
+    """Of the golden fleet's 9 March: A100 costs 541.20 and not 290, since `vit (王芳)` is new."""
+    now = at("2026-03-10 10:00")
+    with snapshot(golden(kind), now=now) as seen:
+        found = ODD_DAY.facts(seen, OddDayOptions())
+        assert ODD_DAY.facts(seen, OddDayOptions(odd_day_from_yuan=252, odd_day_percent=80)) == []
+    (day,) = (day for day in found if day.scope == "model" and day.name == "A100")
+    assert (day.day, day.reason, day.title) == ("2026-03-09", "new machine", "vit (王芳)")
+    assert (day.cost_microcny, day.usual_microcny) == (541_196_445, 290_000_000)
+    assert {day.scope for day in found} <= {"project", "owner", "model", "instance"}

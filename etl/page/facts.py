@@ -125,6 +125,9 @@ def report_queries(choice: Choice) -> dict[str, ReportQuery]:
         "balance": ReportQuery("balance", {}),
         "balance_days": ReportQuery("balance-days", {}),
         "budget": ReportQuery("budget", {}),
+        "forecast": ReportQuery("forecast", {"by": by}),
+        "commitment": ReportQuery("commitment", {}),
+        "anomalies": ReportQuery("anomalies", {}),
         "causes": ReportQuery("reconciliation", {"by": "cause"}),
         "prices": ReportQuery("price-history", {}),
         "images": ReportQuery("images", {}),
@@ -207,7 +210,7 @@ def _of_project(tables: Mapping[str, Table], project: str) -> Iterator[tuple[str
         if "project" in columns:
             rows = [row for row in table.rows if row["project"] == project]
         # asked by project, these name it as what they are about
-        elif name in ("cost", "cost_before", "bills_project"):
+        elif name in ("cost", "cost_before", "bills_project", "forecast"):
             rows = [row for row in table.rows if row["what"] == project]
         elif name == "budget":
             rows = [r for r in table.rows if (r["scope"], r["name"]) == ("project", project)]

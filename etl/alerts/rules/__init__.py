@@ -17,6 +17,7 @@ RULES: Final = (
     "card_expiry",
     "budget",
     "cost_day",
+    "odd_day",
     "sync_stale",
     "key_refused",
     "unknown_code",
