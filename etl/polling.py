@@ -15,6 +15,7 @@ from etl.errors import (
     AlreadyPolled,
     ArchiveError,
     Busy,
+    Changed,
     ClockUnsure,
     ErrorKind,
     EtlError,
@@ -28,7 +29,7 @@ from etl.poll import Instant
 from etl.redact import scrub
 from etl.resources import BILLS, INSTANCES, RESOURCES, Resource
 from etl.settings import Account
-from etl.source.answers import ADVICE_PERMISSION
+from etl.source.answers import ADVICE_CHANGED, ADVICE_PERMISSION
 from etl.source.walk import Source
 from etl.store import SyncRun
 from etl.sync import Covers, Outcome, sync
@@ -135,6 +136,9 @@ def sync_one(
         # a daemon tries for the lock many times a tick: a row each would drown sync_run
         if covers is not None and isinstance(error, AlreadyPolled | Busy):
             return Result(account.name, resource.name, error=error)
+        # a resource knows what is wrong with an answer, and not what to do about it
+        if isinstance(error, Changed) and error.advice is None:
+            error.advice = ADVICE_CHANGED
         if isinstance(error, SourceError):
             compare_with_instances(error, resource, app.job(account, resource).client)
         return _failed(app, account, resource, began, error)

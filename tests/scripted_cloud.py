@@ -123,7 +123,9 @@ def _read_request(s: socket.socket) -> Seen | None:
             return None
         text += more
     line, *lines = text.decode("latin-1").rstrip().split("\r\n")
-    return Seen(line, {k.lower(): v for k, v in (one.split(": ", 1) for one in lines)})
+    return Seen(
+        line, {k.lower(): v for k, v in (one.split(": ", 1) for one in lines if ": " in one)}
+    )
 
 
 @contextmanager
