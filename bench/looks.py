@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,10 @@ from pathlib import Path
 FLAT = 1.05
 FEW = 3
 """Counts of threads and the like go up and down by a few."""
-UNPOLLED = re.compile(r"^chenyu_etl_ticks_without_poll_total\{[^}]*\} ([0-9.e+]+)$", re.MULTILINE)
+COUNTED = re.compile(
+    r'^chenyu_etl_(?:polls|ticks_without_poll)_total\{account="([^"]*)"[^}]*\} ([0-9.e+]+)$',
+    re.MULTILINE,
+)
 _LOAD = Path("/proc/loadavg")
 
 
@@ -102,6 +106,9 @@ def scraped(port: int) -> str:
     return ""
 
 
-def ticks_without_poll(metrics: str) -> int:
-    """Ticks that were held back or covered, by the daemon's own count."""
-    return sum(int(float(count)) for count in UNPOLLED.findall(metrics))
+def ticks_counted(metrics: str) -> Counter[str]:
+    """Count the ticks of each account that the daemon has accounted for: polls, and ticks without one."""
+    counted = Counter[str]()
+    for account, count in COUNTED.findall(metrics):
+        counted[account] += int(float(count))
+    return counted

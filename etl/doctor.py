@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from etl import archive, store
-from etl.dialect import Database, open_database
+from etl.dialect import Database, open_database, translated
 from etl.errors import ABSENT, Busy, EtlError, StoreError
 from etl.history.days import iso
 from etl.poll import SKEW_S
@@ -160,6 +160,8 @@ def _examine_database(app: App) -> Iterator[Finding]:
             )
             return
         app.require_database()
+        with translated(app.database):
+            app.database.refuse_damage()
         state = status(app.database, app.now())
         # reading alone works from a read-only disk, and as a user who may not write
         store.try_writing(app.database)

@@ -336,3 +336,20 @@ def test_what_other_rules_derived_is_told_and_an_upgrade_makes_it_anew(
     assert "derived by another version" in of(examine(), "bad")[0]
     run("--database", str(path), "db", "upgrade")
     assert of(examine(), "bad") == []
+
+
+def test_a_damaged_page_that_no_poll_reads_is_found(
+    filled: Database, examine: Examine, path: Path
+) -> None:
+    """Days are only ever written by polls: reports would fail, and every backup be refused."""
+    filled.engine.dispose()
+    with closing(sqlite3.connect(path)) as conn:
+        asked = "SELECT rootpage FROM sqlite_master WHERE name = 'bill_day'"
+        (page,) = conn.execute(asked).fetchone()
+        (size,) = conn.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"U" * size
+    path.write_bytes(content)
+    found = next(what for what in of(examine(), "bad") if f"{path} is damaged: " in what)
+    assert "restore a backup" in found
+    assert "chenyu-etl replay" in found

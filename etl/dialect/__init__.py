@@ -56,6 +56,10 @@ class Database(Protocol):
     def reopen_each_time(self) -> None:
         """Hold no file open between two transactions: for a process that runs for long."""
 
+    def refuse_damage(self) -> None:
+        """Raise `StoreError` if a page of the file is damaged, also one that a poll would not read. A
+        server looks after its own files."""
+
     def backup(self, target: Path) -> str | None:
         """Copy the database to a file, which is replaced once the copy is whole. If a server holds the
         data, nothing is done, and the command to run instead is returned."""

@@ -65,6 +65,9 @@ class Postgres:
     def reopen_each_time(self) -> None:
         """Do nothing: no session outlives its database."""
 
+    def refuse_damage(self) -> None:
+        """Do nothing: a server looks after its own files."""
+
     def backup(self, target: Path) -> str:
         return self._server.dump_command(target)
 

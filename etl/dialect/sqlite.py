@@ -44,7 +44,9 @@ CACHE_KB: Final = 8_000
 _PERMISSIONS: Final = tr(
     "let this user read and write the file and its folder, or name another place"
 )
-_DAMAGED: Final = tr("restore the file from a backup (docs/backup.md), or name another one")
+_DAMAGED: Final = tr(
+    "restore a backup (docs/backup.md), or make a new database of the archive: chenyu-etl replay"
+)
 _ADVICE: Final = {
     sqlite3.SQLITE_CANTOPEN: _PERMISSIONS,
     sqlite3.SQLITE_READONLY: _PERMISSIONS,
@@ -105,6 +107,20 @@ class Sqlite:
         transactions the database is one whole file, which can be copied, moved and restored."""
         self.engine.dispose()
         self.engine = self._make_engine(poolclass=NullPool)
+
+    def refuse_damage(self) -> None:
+        with self.reading() as conn:
+            verdict = str(conn.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+        if verdict != "ok":
+            raise StoreError(
+                tr(
+                    "{location} is damaged: {verdict}",
+                    location=self.location,
+                    # a heading of its own line comes first
+                    verdict=verdict.splitlines()[-1],
+                ),
+                advice=_DAMAGED,
+            )
 
     def backup(self, target: Path) -> None:
         self._file.backup(target)
