@@ -320,9 +320,9 @@ def test_every_promise_of_reliability_names_tests_that_exist() -> None:
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
     page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-    # the table of faults is made by one run, and one test holds all of it
-    page = page.partition("<!-- faults of a source: begin -->")[0]
-    table = page.partition("|---|")[2].splitlines()[1:]
+    # tables of trials follow, each made by one run
+    promises, _, _ = page.partition("\n# ")
+    table = promises.partition("|---|")[2].splitlines()[1:]
     rows = [row for row in table if row.startswith("|")]
     named = [set(re.findall(r"`(test_\w+)`", row.rpartition(" | ")[2])) for row in rows]
     assert [row for row, names in zip(rows, named, strict=True) if not names] == []
