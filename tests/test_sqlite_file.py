@@ -181,3 +181,18 @@ def test_the_name_of_a_new_database_is_on_disk(
     flushed = flushed_by(monkeypatch)
     open_database(f"sqlite:///{tmp_path / 'x.db'}").create()
     assert tmp_path.stat().st_ino in flushed
+
+
+def test_a_backup_that_the_disk_refuses_ends_in_an_error_of_ours(
+    fresh_file: Callable[..., Sqlite], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+
+    def fails(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr("etl.dialect.sqlite_file._copy", fails)
+    with pytest.raises(StoreError, match="disk I/O error"):
+        database.backup(tmp_path / "b.db")
+    assert list(tmp_path.glob("*b.db*")) == [], "no copy is left that is not whole"

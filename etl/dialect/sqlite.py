@@ -123,7 +123,10 @@ class Sqlite:
             )
 
     def backup(self, target: Path) -> None:
-        self._file.backup(target)
+        try:
+            self._file.backup(target)
+        except sqlite3.Error as error:  # the driver copies by itself
+            raise self._store_error(error) from error
 
     def _make_engine(self, **options: Any) -> Engine:
         engine = create_engine(
@@ -256,8 +259,11 @@ class Sqlite:
         conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
     def error(self, error: DBAPIError) -> StoreError:
+        return self._store_error(error.orig)
+
+    def _store_error(self, error: BaseException | None) -> StoreError:
         # extended codes keep the kind in their low byte
-        code = getattr(error.orig, "sqlite_errorcode", 0) & PRIMARY
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return Busy(
                 tr("{location} is locked by another program", location=self.location),
@@ -269,12 +275,12 @@ class Sqlite:
             what = tr(
                 "{location}: {orig} ({strerror})",
                 location=self.location,
-                orig=error.orig,
+                orig=error,
                 strerror=refusal.strerror,
             )
             return StoreError(what, advice=advice_on(refusal))
         return StoreError(
-            tr("{location}: {orig}", location=self.location, orig=error.orig),
+            tr("{location}: {orig}", location=self.location, orig=error),
             advice=_ADVICE.get(code),
         )
 
