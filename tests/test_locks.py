@@ -369,6 +369,27 @@ def test_writers_take_turns_and_one_that_waits_too_long_is_busy(
         change(database)
 
 
+def test_a_reader_that_stays_for_long_delays_an_upgrade_and_no_poll(
+    impatient: Callable[[], Database], kind: str
+) -> None:
+    """A dump or a dashboard that keeps a transaction open: Postgres changes no table under it."""
+    database, other = impatient(), impatient()
+    story = Story()
+    story.rents()
+    with closing(database, other):
+        with other.reading() as conn:
+            conn.execute(text("SELECT * FROM instance_now"))
+            apply(database, poll_story(story))
+            if kind == "sqlite":
+                schema.downgrade(database, "0001")
+            else:
+                with pytest.raises(Busy) as caught:
+                    schema.downgrade(database, "0001")
+                assert caught.value.advice
+        schema.downgrade(database, "0001")
+        assert schema.upgrade(database, ZONE, TODAY)
+
+
 def test_a_failed_poll_under_a_foreign_lock_is_busy_and_writes_nothing(
     live: Living, impatient: Callable[[], Database]
 ) -> None:
