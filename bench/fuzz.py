@@ -177,7 +177,7 @@ def redaction(content: bytes) -> None:
     )
     for shape in shapes:
         plain = redact(shape)
-        if CANARY in json.dumps(plain) and CANARY not in text:
+        if CANARY in json.dumps(plain) and CANARY not in text + _plain(text):
             raise Broken(f"a canary in {plain!r}")
         if redact(plain) != plain:
             raise Broken(f"twice is not as once: {redact(plain)!r}, {plain!r}")

@@ -326,3 +326,13 @@ def test_the_true_charge_lies_within_the_bounds_of_every_part(
         for each in found:
             assert each.charged_min_s <= each.charged_s <= each.charged_max_s
             assert each.cost_min_microcny <= each.cost_microcny <= each.cost_max_microcny  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("evidence", ["observed", "unknown_start"])
+def test_held_time_is_charged_by_the_second(evidence: str) -> None:
+    found = only(part(101, kind="held", evidence=evidence), price(1, unit="month"), step_s=60)
+    assert charged(found) == (101, 101, 101)
+
+
+def test_the_estimate_of_a_possible_run_is_charged_by_the_second() -> None:
+    assert only(part(101, evidence="possible_run"), price(1), step_s=60).charged_s == 101

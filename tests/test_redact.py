@@ -146,6 +146,7 @@ FORMS = [
     f"password is {SECRET}",
     f"sshpass -p {SECRET} ssh -p 22 root@h",
     f"sshpass -p '{SECRET} {SECRET}' ssh root@h",
+    f'mysql -h db -u root -p"some words"{SECRET} lab',
     f"mysql -h db -P3306 -u root -p{SECRET} lab",
     f"redis-cli -h db -a {SECRET} ping",
     f"curl -u me:{SECRET} http://h/",

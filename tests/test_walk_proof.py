@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,13 +14,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from etl.poll import LastPoll, Page, Poll
-from etl.resources import INSTANCES
+from etl.resources import BALANCE, BILLS, INSTANCES
 from etl.source import walk
 from etl.source.answers import Answer
 from etl.source.fetching import Fetches
 from etl.source.reading import PageRead, Walk
 from etl.source.walk import MAX_WALKS
-from etl.source.wholeness import Verdict, collected, digest_of_pages, judge, sha256
+from etl.source.wholeness import (
+    Verdict,
+    collected,
+    digest_of_pages,
+    is_created_later,
+    judge,
+    older,
+    sha256,
+    tally_of,
+)
 from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of, read
 
 # judging
@@ -450,3 +460,143 @@ def test_a_poll_counts_its_own_requests_alone() -> None:
 def test_a_page_has_a_hundred_records_unless_another_size_is_asked_for() -> None:
     fake = of("a")
     assert [page.page_size for page in read(fake).walks[0]] == [100]
+
+
+def test_records_that_are_equal_on_two_pages_count_only_if_the_resource_says_so() -> None:
+    """Of bills two equal lines are two charges; of instances they are one that moved."""
+    line = {"order_number": "1", "amount": 1, "charge_channel": 1, "order_time": OLD}
+    line |= {"settle_start_time": OLD, "settle_end_time": OLD, "remark": ""}
+    content = {"code": 0, "data": {"order_list": [line], "total": 2}}
+    bills = [Page(n, 1, json.dumps(content).encode()) for n in (1, 2)]
+    tally = tally_of(BILLS, bills)
+    assert (len(tally.identities), len(tally.repeated), tally.verdict().complete) == (2, 1, True)
+    moved = tally_of(INSTANCES, pages("a", "a", total=2))
+    assert (moved.identities, moved.repeated, moved.verdict().complete) == ({"a"}, set(), False)
+
+
+@pytest.mark.parametrize(
+    ("totals", "names", "is_steady"),
+    [
+        ((2, 2), "b", True),
+        ((2, 3), "b", False),
+        ((None, None), "b", False),
+        ((2, 2), [None], False),
+    ],
+)
+def test_pages_are_steady_if_they_agree_on_a_total_and_name_all(
+    totals: tuple[Any, Any], names: Any, is_steady: bool
+) -> None:
+    found = [Page(1, 1, body("a", totals[0])), Page(2, 1, body(names, totals[1]))]
+    assert tally_of(INSTANCES, found).is_steady == is_steady
+
+
+def test_records_without_a_name_are_counted() -> None:
+    verdict = judge(INSTANCES, pages(["a", None, None], total=1))
+    assert verdict.notes == ("2 records have no readable identity",)
+
+
+@pytest.mark.parametrize(
+    ("lists", "size", "ends_full"),
+    [
+        (["ab"], 2, True),
+        (["ab"], 3, False),
+        (["ab", "cd"], 3, True),
+        (["ab", "c"], 2, False),
+        (["a"], 1, True),
+        ([""], 0, False),
+    ],
+)
+def test_a_last_page_is_full_if_it_is_as_long_as_the_first(
+    lists: list[str], size: int, ends_full: bool
+) -> None:
+    """Of one page alone by the size that was asked for: a server may cap it."""
+    assert tally_of(INSTANCES, pages(*lists, total=9)).ends_full(size) == ends_full
+
+
+def births(*created: int) -> list[Page]:
+    names = [f"i{n}" for n in range(len(created))]
+    return [Page(1, 100, body(names, len(names), dict(zip(names, created, strict=True))))]
+
+
+@pytest.mark.parametrize(
+    ("created", "is_later"),
+    [([], False), ([OLD], False), ([NOW], True), ([NOW, OLD], False), ([NOW, NOW, OLD], True)],
+)
+def test_a_list_of_which_most_is_created_later_says_that_a_clock_is_behind(
+    created: list[int], is_later: bool
+) -> None:
+    assert is_created_later(INSTANCES, births(*created), NOW - 5) == is_later
+
+
+def test_one_in_three_of_the_future_is_its_own_fault() -> None:
+    assert not is_created_later(INSTANCES, births(NOW, NOW, OLD, OLD, OLD), NOW - 5)
+
+
+@pytest.mark.parametrize(
+    ("lists", "is_collected"),
+    [
+        (["ab", "cd", ""], True),
+        (["ab", "c", ""], True),
+        (["ab", "c", "de", ""], False),
+        (["ab", "cd"], False),
+        (["ab", "ba", ""], False),
+        ([], True),
+    ],
+)
+def test_a_walk_without_a_total_is_collected_down_to_its_empty_page(
+    lists: list[str], is_collected: bool
+) -> None:
+    named = [[{"instance_uuid": name, "status": 2} for name in names] for names in lists]
+    bodies = [json.dumps({"code": 0, "data": {"instance_list": page}}).encode() for page in named]
+    found = collected(INSTANCES, [Page(n, 2, b) for n, b in enumerate(bodies, 1)])
+    assert (found is not None) == is_collected
+
+
+def test_births_of_odd_records_are_left_out() -> None:
+    """Beside them those of all others count; a name that no database holds is none."""
+    odd = [
+        5,
+        {"instance_uuid": " ", "create_time": OLD},
+        {"instance_uuid": "a", "create_time": OLD},
+    ]
+    content = {"code": 0, "data": {"instance_list": odd}}
+    page = Page(1, 100, json.dumps(content).encode())
+    assert older(INSTANCES, page, NOW) == {"a"}
+    blank = {"code": 0, "data": {"instance_list": odd[1:]}}
+    assert older(INSTANCES, Page(1, 100, json.dumps(blank).encode()), NOW) == {"a"}
+    assert older(BALANCE, page, NOW) == set()
+
+
+@pytest.mark.parametrize(
+    ("created", "is_older"),
+    [
+        (OLD, True),
+        (str(OLD), True),
+        (OLD + 0.5, True),
+        (1, True),
+        (0, False),
+        (-1, False),
+        (NOW, False),
+        ("soon", False),
+        (None, False),
+        ([], False),
+        ("0" * 9 + str(OLD), True),
+        ("0" * 10 + str(OLD), False),
+        ("9" * 5_000, False),
+    ],
+)
+@pytest.mark.parametrize("neighbours", [[], [5]], ids=["strict", "one by one"])
+def test_a_birth_is_a_number_of_seconds_or_its_text(
+    created: Any, is_older: bool, neighbours: list[Any]
+) -> None:
+    records = [{"instance_uuid": "a", "create_time": created}, *neighbours]
+    content = {"code": 0, "data": {"instance_list": records}}
+    found = older(INSTANCES, Page(1, 100, json.dumps(content).encode()), NOW)
+    assert found == ({"a"} if is_older else set())
+
+
+def test_a_walk_that_cannot_do_better_stays_so_and_keeps_its_first_flaw() -> None:
+    made = Walk()
+    made.ends("first", final=True)
+    made.ends("second")
+    assert (made.flaw, made.is_final) == ("first", True)

@@ -11,7 +11,8 @@ from typing import Final
 
 from etl.redact.known import MASK
 
-VALUE: Final = r"('[^']*'|\"[^\"]*\"|[^\s'\"]+)"
+# a shell joins what follows a quote at once; a comma or a bracket belongs to the text around
+VALUE: Final = r"((?:'[^']*'|\"[^\"]*\")[^\s'\",:;|&()\[\]{}]*|[^\s'\"]+)"
 
 _WITHIN: Final = r"[^\n|;&]{0,200}?"
 """The rest of one command, up to what follows: a longer line is no command that somebody typed."""
