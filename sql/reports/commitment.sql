@@ -260,9 +260,9 @@ mix AS (
         rental,
         sum_of(cheaper(month_price, cost)) AS cost,
         sum_of(by_hour) - sum_of(cheaper(month_price, cost)) AS saved,
-        CAST(SUM(CASE WHEN month_price < cost THEN 0 ELSE days END) AS BIGINT) AS days,
-        CAST(SUM(CASE WHEN month_price < cost THEN 0 ELSE weeks END) AS BIGINT) AS weeks,
-        CAST(SUM(CASE WHEN month_price < cost THEN 1 ELSE 0 END) AS BIGINT) AS months
+        sum_of(CASE WHEN month_price < cost THEN 0 ELSE days END) AS days,
+        sum_of(CASE WHEN month_price < cost THEN 0 ELSE weeks END) AS weeks,
+        sum_of(CASE WHEN month_price < cost THEN 1 ELSE 0 END) AS months
     FROM by_month
     GROUP BY bound, rental
 ),
