@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from etl.simcloud import Story
-from etl.timing.clock import ClockSteps
+from etl.timing.clock import ClockSteps, SteadyOffset
 from tests.driven import (
     EVERY_S,
     Driven,
@@ -102,3 +102,12 @@ def test_a_step_of_the_clock_is_seen_once() -> None:
     assert steps.step_s(1_010.0, 10.0) == 0
     assert steps.step_s(1_020.0 - 3_600, 20.0) == -3_600
     assert steps.step_s(1_030.0 - 3_600, 30.0) == 0
+
+
+def test_the_sources_clock_is_kept_by_the_clock_that_nobody_sets() -> None:
+    """The source is 3 s ahead; ten seconds later this machine's clock was set 50 s ahead."""
+    steady = SteadyOffset()
+    assert steady.offset_s(100.0, 40.0) is None
+    steady.learn(3.0, 100.0, 40.0)
+    assert steady.offset_s(100.0, 40.0) == 3.0
+    assert steady.offset_s(160.0, 50.0) == -47.0
