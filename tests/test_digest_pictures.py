@@ -129,7 +129,6 @@ def test_bars_of_the_day_add_up_to_the_cost_of_the_report(
         (VISION, {"train li", "eval wang"}),
         (REST, {"notebook"}),
     ],
-    ids=str,
 )
 def test_charts_name_no_machine_of_others(
     fleet: Database, subject: DigestSubject, titles: set[str]
