@@ -80,6 +80,8 @@ WORDS = [
     ("db", "upgrade"),
     ("db", "backup", "b.dump"),
     ("db", "readonly-user", "bi"),
+    ("db", "prune", "--days", "400", "--dry-run"),
+    ("mcp",),
     ("run",),
 ]
 """The last one does not end by itself where a database is."""

@@ -15,6 +15,7 @@ from etl.demo import KEY as SIMULATED_KEY
 from etl.demo import START
 from etl.dialect import open_database
 from etl.rebuild import differences
+from etl.resources import RESOURCES
 from etl.simcloud import Server
 from tests.commands import KEY, Command, filled, home, path, run
 from tests.support import rows
@@ -61,7 +62,7 @@ def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
     database = open_database(f"sqlite:///{home / 'chenyu-demo.db'}")
     polls = "SELECT outcome, COUNT(*) FROM sync_run WHERE resource = 'instances' GROUP BY 1"
     assert rows(database, polls) == [("complete", 48)]
-    assert rows(database, "SELECT COUNT(DISTINCT resource) FROM sync_run") == [(6,)]
+    assert rows(database, "SELECT COUNT(DISTINCT resource) FROM sync_run") == [(len(RESOURCES),)]
     events = dict(rows(database, "SELECT event, COUNT(*) FROM instance_event GROUP BY 1"))
     assert events["started"] > 10
     assert events["stopped"] > 5

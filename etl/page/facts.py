@@ -142,15 +142,13 @@ def gather(
     zone: Zone,
     now: Instant,
     only: Collection[str] = (),
-    of_last_day: Collection[str] = (),
 ) -> Facts:
-    """Read every report that the page shows, or only these; `of_last_day` for the last day alone."""
+    """Read every report that the page shows, or only these."""
     period: Mapping[str, Any] = {
         "from_day": choice.from_day,
         "to_day": choice.to_day,
         "account": choice.account,
     }
-    last_day = {"from_day": choice.to_day}
     seen = {
         lang: reports.line_above(
             database, reports.load_report("runs"), {**period, "now": now}, lang
@@ -158,12 +156,7 @@ def gather(
         for lang in LANGUAGES
     }
     tables = {
-        key: _read_table(
-            database,
-            asked,
-            {**period, **asked.arguments, **(last_day if key in of_last_day else {})},
-            now,
-        )
+        key: _read_table(database, asked, {**period, **asked.arguments}, now)
         for key, asked in report_queries(choice).items()
         if not only or key in only
     }

@@ -35,8 +35,7 @@ def look_once(
     database: Database, choice: Choice, zone: Zone, now: Instant, lang: str = "en"
 ) -> Glance:
     """Read what one look needs."""
-    # runs are asked for those that go on, and each of them touches the last day
-    facts = gather(database, choice, zone, now, TABLES, of_last_day=["runs"])
+    facts = gather(database, choice, zone, now, TABLES)
     period = {"to_day": choice.to_day, "account": choice.account, "now": now}
     daily = last_days(database, zone, period, (), "cost_yuan").of(())
     notices = [
