@@ -623,6 +623,10 @@ MACRO whole_root(x) AS CASE
     ELSE CAST(SQRT(x) AS BIGINT)
 END;
 
+-- The median of values that are ranked from 1 to n: of an even number the mean of the two in the middle.
+MACRO median_by(its_rank, n, value) AS sum_of(CASE WHEN its_rank IN ((n + 1) / 2, (n + 2) / 2) THEN value ELSE 0 END)
+    / SUM(CASE WHEN its_rank IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END);
+
 -- Rows: days whose cost is out of the ordinary, of each account, project, owner, model and instance: at least so
 -- many percent and so many millionths of a yuan off the median of the same weekdays of eight weeks, else
 -- of the fourteen days before, at least three of them. `by_` columns are about the instance that did most of it.
@@ -755,18 +759,10 @@ MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
             s.name,
             c.day,
             COALESCE(d.cost, 0) AS cost,
-            COALESCE(d.gpu_s, 0) AS gpu_s,
-            COALESCE(d.night_gpu_s, 0) AS night_gpu_s,
             COUNT(*) OVER of_day AS n,
             ROW_NUMBER() OVER (
                 PARTITION BY s.account, s.scope, s.name, c.day ORDER BY COALESCE(d.cost, 0), c.past_day
             ) AS by_cost,
-            ROW_NUMBER() OVER (
-                PARTITION BY s.account, s.scope, s.name, c.day ORDER BY COALESCE(d.gpu_s, 0), c.past_day
-            ) AS by_gpu,
-            ROW_NUMBER() OVER (
-                PARTITION BY s.account, s.scope, s.name, c.day ORDER BY COALESCE(d.night_gpu_s, 0), c.past_day
-            ) AS by_night,
             COUNT(d.cost) OVER of_day AS times
         FROM subject s
         JOIN basis b ON b.account = s.account
@@ -775,20 +771,8 @@ MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
             AND d.day = c.past_day
         WINDOW of_day AS (PARTITION BY s.account, s.scope, s.name, c.day)
     ),
-    -- medians: of an even number of days the mean of the two in the middle
     usual AS (
-        SELECT
-            account,
-            scope,
-            name,
-            day,
-            MAX(times) AS times,
-            sum_of(CASE WHEN by_cost IN ((n + 1) / 2, (n + 2) / 2) THEN cost ELSE 0 END)
-                / SUM(CASE WHEN by_cost IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END) AS cost,
-            sum_of(CASE WHEN by_gpu IN ((n + 1) / 2, (n + 2) / 2) THEN gpu_s ELSE 0 END)
-                / SUM(CASE WHEN by_gpu IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END) AS gpu_s,
-            sum_of(CASE WHEN by_night IN ((n + 1) / 2, (n + 2) / 2) THEN night_gpu_s ELSE 0 END)
-                / SUM(CASE WHEN by_night IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END) AS night_gpu_s
+        SELECT account, scope, name, day, MAX(times) AS times, median_by(by_cost, n, cost) AS cost
         FROM ranked
         GROUP BY account, scope, name, day
     ),
@@ -803,10 +787,7 @@ MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
             COALESCE(d.cost_min, 0) AS cost_min,
             COALESCE(d.cost_max, 0) AS cost_max,
             u.cost AS usual,
-            COALESCE(d.cost, 0) - u.cost AS change,
-            COALESCE(d.gpu_s, 0) AS gpu_s,
-            u.gpu_s AS usual_gpu_s,
-            COALESCE(d.night_gpu_s, 0) - u.night_gpu_s AS night_change_s
+            COALESCE(d.cost, 0) - u.cost AS change
         FROM usual u
         LEFT JOIN daily d ON d.account = u.account AND d.scope = u.scope AND d.name = u.name AND d.day = u.day
     ),
@@ -826,11 +807,7 @@ MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
             i.name AS instance_uuid,
             i.change,
             i.cost,
-            i.usual,
             i.times,
-            i.gpu_s,
-            i.usual_gpu_s,
-            i.night_change_s,
             ROW_NUMBER() OVER (
                 PARTITION BY o.account, o.scope, o.name, o.day
                 ORDER BY CASE WHEN o.change > 0 THEN -i.change ELSE i.change END, i.name
@@ -839,6 +816,58 @@ MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
         JOIN member m ON m.account = o.account AND m.scope = o.scope AND m.name = o.name
         JOIN judged i ON i.account = o.account AND i.scope = 'instance' AND i.name = m.instance_uuid
             AND i.day = o.day
+    ),
+    first_mover AS MATERIALIZED (
+        SELECT * FROM mover WHERE place = 1
+    ),
+    -- only of those that moved most: medians of all would take longer than the rest
+    ranked_hours AS (
+        SELECT
+            v.account,
+            v.instance_uuid,
+            v.day,
+            COALESCE(d.gpu_s, 0) AS gpu_s,
+            COALESCE(d.night_gpu_s, 0) AS night_gpu_s,
+            COUNT(*) OVER (PARTITION BY v.account, v.instance_uuid, v.day) AS n,
+            ROW_NUMBER() OVER (
+                PARTITION BY v.account, v.instance_uuid, v.day ORDER BY COALESCE(d.gpu_s, 0), c.past_day
+            ) AS by_gpu,
+            ROW_NUMBER() OVER (
+                PARTITION BY v.account, v.instance_uuid, v.day ORDER BY COALESCE(d.night_gpu_s, 0), c.past_day
+            ) AS by_night
+        FROM (SELECT DISTINCT account, instance_uuid, day FROM first_mover) v
+        JOIN basis b ON b.account = v.account AND b.day = v.day
+        JOIN compared c ON c.account = b.account AND c.day = b.day AND c.kind = b.kind
+        LEFT JOIN daily d ON d.account = v.account AND d.scope = 'instance' AND d.name = v.instance_uuid
+            AND d.day = c.past_day
+    ),
+    usual_hours AS (
+        SELECT
+            account,
+            instance_uuid,
+            day,
+            median_by(by_gpu, n, gpu_s) AS gpu_s,
+            median_by(by_night, n, night_gpu_s) AS night_gpu_s
+        FROM ranked_hours
+        GROUP BY account, instance_uuid, day
+    ),
+    moved AS (
+        SELECT
+            v.account,
+            v.scope,
+            v.name,
+            v.day,
+            v.instance_uuid,
+            v.change,
+            v.cost,
+            v.times,
+            COALESCE(d.gpu_s, 0) AS gpu_s,
+            h.gpu_s AS usual_gpu_s,
+            COALESCE(d.night_gpu_s, 0) - h.night_gpu_s AS night_change_s
+        FROM first_mover v
+        JOIN usual_hours h ON h.account = v.account AND h.instance_uuid = v.instance_uuid AND h.day = v.day
+        LEFT JOIN daily d ON d.account = v.account AND d.scope = 'instance' AND d.name = v.instance_uuid
+            AND d.day = v.day
     )
     SELECT
         o.account,
@@ -892,8 +921,7 @@ MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
             ELSE 0
         END AS is_masked
     FROM odd o
-    JOIN mover v ON v.account = o.account AND v.scope = o.scope AND v.name = o.name AND v.day = o.day
-        AND v.place = 1
+    JOIN moved v ON v.account = o.account AND v.scope = o.scope AND v.name = o.name AND v.day = o.day
     JOIN judged w ON w.account = o.account AND w.scope = 'account' AND w.day = o.day
     JOIN (
         SELECT account, instance_uuid, MAX(title) AS title FROM line GROUP BY account, instance_uuid

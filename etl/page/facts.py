@@ -18,6 +18,8 @@ from etl.texts import LANGUAGES
 Row = dict[str, Any]
 MOST_EVENTS: Final = 200
 """The newest events on the page; `report events` has them all."""
+MOST_ODD_DAYS: Final = 100
+"""The newest days out of the ordinary on the page; `report anomalies` has them all."""
 MOST_VERSIONS: Final = 10_000
 
 
@@ -126,8 +128,8 @@ def report_queries(choice: Choice) -> dict[str, ReportQuery]:
         "balance_days": ReportQuery("balance-days", {}),
         "budget": ReportQuery("budget", {}),
         "forecast": ReportQuery("forecast", {"by": by}),
-        "commitment": ReportQuery("commitment", {}),
-        "anomalies": ReportQuery("anomalies", {}),
+        "commitment": ReportQuery("commitment", {"by": "model"}),
+        "anomalies": ReportQuery("anomalies", {}, MOST_ODD_DAYS),
         "causes": ReportQuery("reconciliation", {"by": "cause"}),
         "prices": ReportQuery("price-history", {}),
         "images": ReportQuery("images", {}),

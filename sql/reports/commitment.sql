@@ -39,6 +39,9 @@
 -- @column unpriced_hours {unit=h, total} hours at a price that is not known, in no amount
 -- @column instance_uuid {text} identity, by instance
 WITH unseen AS unseen_in_period(),
+offer AS MATERIALIZED (
+    SELECT * FROM _offer
+),
 calendar AS MATERIALIZED (
     SELECT day, starts_s, ROW_NUMBER() OVER (ORDER BY starts_s) AS day_no
     FROM calendar_day
@@ -203,9 +206,9 @@ priced AS (
     FROM termed t
     JOIN calendar cw ON cw.day_no = t.week_from
     JOIN calendar cm ON cm.day_no = t.month_from
-    LEFT JOIN _offer d ON is_offer_to(d, t, 'day') AND holds(d, t.starts_s)
-    LEFT JOIN _offer w ON is_offer_to(w, t, 'week') AND holds(w, cw.starts_s)
-    LEFT JOIN _offer m ON is_offer_to(m, t, 'month') AND holds(m, cm.starts_s)
+    LEFT JOIN offer d ON is_offer_to(d, t, 'day') AND holds(d, t.starts_s)
+    LEFT JOIN offer w ON is_offer_to(w, t, 'week') AND holds(w, cw.starts_s)
+    LEFT JOIN offer m ON is_offer_to(m, t, 'month') AND holds(m, cm.starts_s)
 ),
 -- the same sum five times: a saving is least if little ran and terms were dear
 supposed AS (
@@ -344,10 +347,10 @@ compared AS (
     LEFT JOIN mix m ON m.rental = r.rental AND m.bound = 'most'
     LEFT JOIN mix ls ON ls.rental = r.rental AND ls.bound = 'least saved'
     LEFT JOIN mix ms ON ms.rental = r.rental AND ms.bound = 'most saved'
-    LEFT JOIN _offer oh ON is_offer_to(oh, r, 'hour') AND holds(oh, r.newest_s)
-    LEFT JOIN _offer od ON is_offer_to(od, r, 'day') AND holds(od, r.newest_s)
-    LEFT JOIN _offer ow ON is_offer_to(ow, r, 'week') AND holds(ow, r.newest_s)
-    LEFT JOIN _offer om ON is_offer_to(om, r, 'month') AND holds(om, r.newest_s)
+    LEFT JOIN offer oh ON is_offer_to(oh, r, 'hour') AND holds(oh, r.newest_s)
+    LEFT JOIN offer od ON is_offer_to(od, r, 'day') AND holds(od, r.newest_s)
+    LEFT JOIN offer ow ON is_offer_to(ow, r, 'week') AND holds(ow, r.newest_s)
+    LEFT JOIN offer om ON is_offer_to(om, r, 'month') AND holds(om, r.newest_s)
 )
 SELECT
     account,
