@@ -2,10 +2,9 @@
 
 Targets: decode (answers of every resource), archive (lines), packed (files), prices, rules, config,
 periods (words of `--from`), redact (no canary survives). `whole` applies generated listings to a
-database: decode, diff, usage, store, and asks it what `bench/promises.py` asks. With atheris
-installed an input is bred by the code that it reaches; without it, by chance alone. An input that
-breaks a promise is written to the folder and printed; tests/fixtures/fuzz holds those that once did,
-and tests/test_fuzz.py runs them.
+database: decode, diff, usage, store, and asks it what `bench/promises.py` asks. Inputs are bred by
+the lines of code that they reach. One that breaks a promise is written to the folder and printed;
+tests/fixtures/fuzz holds those that once did, and tests/test_fuzz.py runs them.
 """
 
 from __future__ import annotations
