@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.poll import Poll
-from etl.resources import INSTANCES, RESOURCES
+from etl.resources import INSTANCES, RESOURCES, Resource
 from etl.simcloud import Fleet, Money
 from etl.simcloud.desks import desks
 from etl.store import schema
@@ -68,6 +69,17 @@ amount = {speech}
 """
 
 
+def _pages(desk: Callable[..., Any], resource: Resource[Any], t: int) -> Iterator[bytes]:
+    """Yield the pages of a listing, as large as the source gives them."""
+    size = resource.most_per_page or 1_000_000
+    for number in itertools.count(1):
+        body = desk(t, {"page": str(number), "page_size": str(size)})
+        assert isinstance(body, bytes)
+        yield body
+        if len(resource.open(body).identities) < size:
+            return
+
+
 @dataclass(frozen=True, slots=True)
 class Month:
     """A month of so many instances, polled every `every_s` seconds."""
@@ -100,9 +112,8 @@ class Month:
         for t in times:
             for resource in RESOURCES.values():
                 if resource.is_optional and (resource.name != "bills" or t in of_bills):
-                    body = routes[resource.path](t, {"page": "1", "page_size": "1000000"})
-                    assert isinstance(body, bytes)
-                    yield poll_of([body], t, t + 2, resource=resource)
+                    pages = list(_pages(routes[resource.path], resource, t))
+                    yield poll_of(pages, t, t + 2, resource=resource)
 
     def _times(self) -> list[int]:
         # polls begin on the third day: what lies before is not known
