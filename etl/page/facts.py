@@ -16,9 +16,9 @@ from etl.reports import Column
 from etl.texts import LANGUAGES
 
 Row = dict[str, Any]
-MOST_EVENTS: Final = 200
+MOST_EVENTS: Final = 150
 """The newest events on the page; `report events` has them all."""
-MOST_ODD_DAYS: Final = 100
+MOST_ODD_DAYS: Final = 50
 """The newest days out of the ordinary on the page; `report anomalies` has them all."""
 MOST_VERSIONS: Final = 10_000
 

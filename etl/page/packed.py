@@ -14,7 +14,7 @@ from etl.reports import Column
 
 MOST_PACKED: Final = 5_000
 """The most rows of a table in the page: a browser must still draw them. The command has them all."""
-MOST_OF: Final = {"versions": 1_000}
+MOST_OF: Final = {"versions": 450}
 """Tables that hold fewer: the page of a month of 200 instances stays below a megabyte."""
 UNSHOWN: Final = frozenset({"daily", "timeline", "gaps", "timers", "cost", "cost_before"})
 """Reports that the page asks for its charts and figures alone."""

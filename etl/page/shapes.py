@@ -112,4 +112,6 @@ def area(upper: Sequence[Point], lower: Sequence[Point]) -> str:
 
 
 def _n(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")
+    text = f"{value:.1f}".removesuffix(".0")
+    # a month has ten thousand such numbers
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
