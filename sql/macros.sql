@@ -627,6 +627,9 @@ END;
 MACRO median_by(its_rank, n, value) AS sum_of(CASE WHEN its_rank IN ((n + 1) / 2, (n + 2) / 2) THEN value ELSE 0 END)
     / SUM(CASE WHEN its_rank IN ((n + 1) / 2, (n + 2) / 2) THEN 1 ELSE 0 END);
 
+-- Whether gaps take more than half of a day, which they are grouped by: it says little of what is usual.
+MACRO is_mostly_unseen(gap_s, day_s) AS SUM(gap_s) * 2 > day_s;
+
 -- Rows: days whose cost is out of the ordinary, of each account, project, owner, model and instance: at least so
 -- many percent and so many millionths of a yuan off the median of the same weekdays of eight weeks, else
 -- of the fourteen days before, at least three of them. `by_` columns are about the instance that did most of it.
@@ -646,7 +649,7 @@ MACRO days_out_of_line(since_day, until_day, least_percent, least_microcny) AS (
         FROM sync_gap g
         JOIN days d ON d.ends_s > g.gap_from_s AND d.starts_s < g.gap_to_s
         GROUP BY g.account, d.day, d.starts_s, d.ends_s
-        HAVING SUM(earlier(g.gap_to_s, d.ends_s) - later(g.gap_from_s, d.starts_s)) * 2 > d.ends_s - d.starts_s
+        HAVING is_mostly_unseen(earlier(g.gap_to_s, d.ends_s) - later(g.gap_from_s, d.starts_s), d.ends_s - d.starts_s)
     ),
     -- whole days, seen at least by half
     seen AS MATERIALIZED (

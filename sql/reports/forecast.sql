@@ -38,7 +38,7 @@ blind AS (
     FROM sync_gap g
     JOIN weekdays d ON d.ends_s > g.gap_from_s AND d.starts_s < g.gap_to_s
     GROUP BY g.account, d.day, d.starts_s, d.ends_s
-    HAVING SUM(earlier(g.gap_to_s, d.ends_s) - later(g.gap_from_s, d.starts_s)) * 2 > d.ends_s - d.starts_s
+    HAVING is_mostly_unseen(earlier(g.gap_to_s, d.ends_s) - later(g.gap_from_s, d.starts_s), d.ends_s - d.starts_s)
 ),
 -- whole days before today, seen at least by half
 past AS (

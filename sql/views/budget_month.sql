@@ -48,7 +48,7 @@ blind AS (
     ) gaps
     GROUP BY account, day, month, day_s
     -- what is left of such a day says nothing of a usual one
-    HAVING SUM(gap_s) * 2 > day_s
+    HAVING is_mostly_unseen(gap_s, day_s)
 ),
 months AS (
     SELECT month, MIN(starts_s) AS starts_s, MAX(ends_s) AS ends_s
