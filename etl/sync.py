@@ -77,13 +77,16 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class _BeforePoll:
     """State that a poll must know before it asks the source. `front_total` is how many records of a
-    window are held, None if the whole listing is to be read.
+    window are held, None if the whole listing is to be read; `archives` are the folders that polls were
+    ever archived in.
     """
 
     last: LastPoll | None
     memory: ClockMemory
     seed: bytes
-    front_total: int | None
+    database_id: str
+    archives: Collection[Path]
+    front_total: int | None = None
 
 
 def sync(job: Job, covers: Covers | None = None) -> Outcome:
@@ -94,8 +97,9 @@ def sync(job: Job, covers: Covers | None = None) -> Outcome:
     written.
     """
     with job.store.account_lock() as still_held:
-        _catch_up(job)
         known = _look(job)
+        if _catch_up(job, known):
+            known = _look(job)
         if covers is not None and covers(known.last):
             raise AlreadyPolled(
                 tr(
@@ -177,32 +181,32 @@ def _continue_former(job: Job, poll: Poll) -> str | None:
     return f"account {former} goes on as {job.account}: they list the same instances"
 
 
-def _catch_up(job: Job) -> None:
+def _catch_up(job: Job, known: _BeforePoll) -> int:
     """Apply the polls of archives that the database lacks: the one of a sync that was killed before
-    its commit, and all that came after a backup that was restored.
+    its commit, and all that came after a backup that was restored. Return how many it lacked.
     """
-    with job.store.polls() as known:
-        own_id, folders = known.database_id(), known.archive_folders()
-        last = known.last_poll(job.resource.name)
-        source_now = job.clock() + _memory(job, known).offset_s
+    last, own_id = known.last, known.database_id
     own = job.archive.folder.absolute() if job.archive is not None else Path()
     if job.archive is not None:
         job.archive.claim(own_id)
         job.archive.pack()
-        if own not in folders:
+        if own not in known.archives:
             with job.store.recording() as tx:
                 tx.remember_archive(own)
     if last is None and _is_former(job):
-        return  # its archive holds polls that were applied while another account had this name
+        return 0  # its archive holds polls that were applied while another account had this name
     # a sync by hand may not name the archive: what waits there must be applied before the next poll
-    others = [Archive(folder, job.account, job.resource) for folder in folders if folder != own]
+    others = [
+        Archive(folder, job.account, job.resource) for folder in known.archives if folder != own
+    ]
     waiting = [job.archive.unapplied(last)] if job.archive is not None else []
     waiting += [archive.unapplied_if_ours(own_id, last) for archive in others]
-    if waiting:
-        from etl.replay import catch_up
+    if not waiting:
+        return 0
+    from etl.replay import catch_up
 
-        polls = merge(*waiting, key=attrgetter("started_at"))
-        catch_up(job.store, job.resource, polls, source_now)
+    polls = merge(*waiting, key=attrgetter("started_at"))
+    return catch_up(job.store, job.resource, polls, job.clock() + known.memory.offset_s)
 
 
 def _is_former(job: Job) -> bool:
@@ -220,15 +224,21 @@ def _memory(job: Job, known: PollsReader) -> ClockMemory:
 def _look(job: Job) -> _BeforePoll:
     resource = job.resource
     with job.store.polls() as known:
-        last, seed = known.last_poll(resource.name), digest_seed(resource, known)
-        memory = _memory(job, known)
-    if resource.keeping != "window" or last is None:
-        return _BeforePoll(last, memory, seed, None)
+        # in one transaction: a daemon opens SQLite's file anew for each, which reads all views
+        before = _BeforePoll(
+            last=known.last_poll(resource.name),
+            memory=_memory(job, known),
+            seed=digest_seed(resource, known),
+            database_id=known.database_id(),
+            archives=known.archive_folders(),
+        )
+    if resource.keeping != "window" or before.last is None:
+        return before
     with job.store.reading() as held:
         total, whole_at = held.window(resource.name)
     # a front never shows corrections of old records
-    is_due_whole = last.started_at - whole_at >= WHOLE_EVERY_S
-    return _BeforePoll(last, memory, seed, None if is_due_whole else total)
+    is_due_whole = before.last.started_at - whole_at >= WHOLE_EVERY_S
+    return before if is_due_whole else replace(before, front_total=total)
 
 
 def _poll(job: Job, known: _BeforePoll) -> Poll:

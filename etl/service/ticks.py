@@ -65,7 +65,7 @@ class Watch:
     `offset_s` is source clock minus local clock at its last poll here, None before the first;
     `complete_at` the start, on the local clock, of its newest complete poll by whichever process,
     `failed_at` that of the newest poll of this process that failed, and `listed` how many records a
-    poll of this process listed last.
+    poll of this process listed last; `is_covered`: another process polled for the newest tick.
     """
 
     account: Account
@@ -78,6 +78,7 @@ class Watch:
     failed_at: float = float("inf")
     listed: int | None = None
     error_kind: str | None = None
+    is_covered: bool = False
 
     @property
     def is_optional(self) -> bool:
@@ -185,9 +186,11 @@ class Ticks:
         the database is away: the other process may finish its poll, or die.
         """
         try:
-            if self._is_polled(turn):
-                self.observe(turn.watch, "covered")
+            # without the lock, where another process is likely to have polled; else the poll itself asks
+            if turn.watch.is_covered and self._is_polled(turn):
+                self._note_covered(turn.watch)
                 return True
+            turn.watch.is_covered = False
             return self._poll(turn, is_last)
         except (Away, Busy):
             if is_last:
@@ -200,11 +203,14 @@ class Ticks:
         began, limited = self.monotonic(), self.app.limited(account.name)
         result = polling.sync_one(self.app, account, resource, covers=turn.covers)
         error = result.error
+        if isinstance(error, Busy) and self._is_polled(turn):
+            self._note_covered(watch)
+            return True
         # no row and no line for a try that another one follows
         if isinstance(error, Away | Busy) and not is_last:
             return False
         if isinstance(error, AlreadyPolled):
-            self.observe(watch, "covered")
+            self._note_covered(watch)
         elif isinstance(error, Busy):
             # skipped has a row too: coverage would otherwise show a gap without a reason
             log.warning("%s: skipped, %s", watch.name, error.message)
@@ -219,6 +225,11 @@ class Ticks:
             self._log(watch, result, took_s)
             self._hand_on(watch, result)
         return True
+
+    def _note_covered(self, watch: Watch) -> None:
+        watch.error_kind, watch.is_covered = None, True
+        log.debug("%s: another process polled", watch.name)
+        self.observe(watch, "covered")
 
     def _log_late(self, watch: Watch, late_s: float, now: float) -> None:
         # the first tick may be older than this process
@@ -315,7 +326,6 @@ class Ticks:
     def _is_polled(self, turn: _Turn) -> bool:
         """Tell whether the tick is already polled, by the newest poll in the database."""
         watch = turn.watch
-        # one look, without the lock: most ticks of a second daemon end here
         with self.app.store(watch.account.name).reading() as known:
             last = known.last_poll(watch.resource.name)
             complete_at = known.newest_complete_at(watch.resource.name)
@@ -323,11 +333,10 @@ class Ticks:
         if complete_at is not None:
             offset_s = usual_s if watch.offset_s is None else watch.offset_s
             watch.complete_at = complete_at + SKEW_S - offset_s
-        is_covered = turn.covers(last)
-        if is_covered:
+        is_polled = turn.covers(last)
+        if is_polled:
             watch.error_kind = None
-            log.debug("%s: another process polled", watch.name)
-        return is_covered
+        return is_polled
 
     def _covers(self, watch: Watch, slot_at: float, last: LastPoll | None) -> bool:
         """Tell whether the newest applied poll, by whichever process, serves the tick `slot_at`.
