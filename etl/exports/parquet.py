@@ -21,7 +21,7 @@ import msgspec
 from etl import __version__, store
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.exports.engines import SCRIPTS
+from etl.exports.engines import GROWS, SCRIPTS
 from etl.exports.manifest import MARK, ExportedFile, Manifest, described, read_manifest
 from etl.exports.targets import Target, open_target
 from etl.reports.render.parquet import array, arrow_type, pyarrow
@@ -32,14 +32,11 @@ from etl.texts import tr
 
 PERIODS: Final = {"month": 7, "day": 10}
 """Characters of an ISO instant or day that name its partition, by `period`."""
-GROWS: Final = ("observed_until_s",)
-"""Columns that say of every row how far the account was observed: with them each poll would make all
-months new. `sync_span` says it once."""
 _PAYERS: Final = ("title", "project", "owner", "cost_centre")
 
 
 def _fact(name: str, *order: str, cut: str | None = "day") -> Exported:
-    return Exported(name, ("account", *order), cut, GROWS)
+    return Exported(name, ("account", *order), cut, (GROWS,))
 
 
 TABLES: Final = (
