@@ -130,6 +130,7 @@ def check(given: argparse.Namespace, master: str, folder: Path) -> int:
     """Compare; return how many answers are wrong."""
     asked, expected, counts = golden(folder)
     wrong = right = 0
+    took: dict[str, float] = {}
     for answer in ask(given.python, master, folder / "export", asked):
         if "view" in answer:
             is_right = answer.get("rows") == counts[answer["view"]]
@@ -143,6 +144,9 @@ def check(given: argparse.Namespace, master: str, folder: Path) -> int:
             print(answer, flush=True)
             continue
         right, wrong = right + is_right, wrong + (not is_right)
+        name = answer.get("view") or answer["words"]
+        took[name] = answer["s"]
+        print("right" if is_right else "wrong", name, answer["s"], flush=True)
         if not is_right:
             print("WRONG", {k: v for k, v in answer.items() if k != "rows"}, flush=True)
             if "words" in answer and "rows" in answer:
@@ -154,6 +158,8 @@ def check(given: argparse.Namespace, master: str, folder: Path) -> int:
     print(
         f"{right} of {len(counts) + len(expected)} views and reports gave the same rows, {wrong} did not"
     )
+    longest = sorted(took.items(), key=lambda item: item[1], reverse=True)[:8]
+    print(f"seconds in all: {sum(took.values()):.0f}; longest: {longest}")
     return wrong + (right + wrong != len(counts) + len(expected))
 
 

@@ -23,7 +23,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
+        # whole numbers have no places after the point there, and fractions are floats elsewhere
+        return int(value) if value.as_tuple().exponent == 0 else float(value)
     return value
 
 

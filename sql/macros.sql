@@ -353,13 +353,15 @@ MACRO billed_between_polls(a, c, f, is_paid_so) AS CAST(COALESCE((
 ), 0) AS BIGINT);
 
 -- What the runs of workflows of an account held of its balance at a moment `t`: frozen until their end,
--- then what they cost.
+-- then what they cost. Two sums, as Spark takes no `t` inside of one.
 MACRO held_by_workflows(a, t) AS CAST(COALESCE((
-    SELECT SUM(COALESCE(
-        CASE WHEN w.ended_at IS NULL OR w.ended_at > t THEN w.quote_microcny ELSE w.final_microcny END, 0
-    ))
-    FROM workflow_run w
+    SELECT SUM(w.quote_microcny) FROM workflow_run w
     WHERE w.account_id = a.account_id AND w.superseded_at IS NULL AND w.created_at <= t
+        AND (w.ended_at IS NULL OR w.ended_at > t)
+), 0) + COALESCE((
+    SELECT SUM(w.final_microcny) FROM workflow_run w
+    WHERE w.account_id = a.account_id AND w.superseded_at IS NULL AND w.created_at <= t
+        AND w.ended_at <= t
 ), 0) AS BIGINT);
 
 -- The cause of a difference that lines of the bill without an instance make on a day of reconciliation.

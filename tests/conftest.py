@@ -84,7 +84,17 @@ SLOW = re.compile(
 """Further cases of tests of which others run always: `pytest --slow` runs them, too."""
 ON_BOTH = {
     *("daemon", "earlier", "golden", "kill", "laws", "live_equals_replay", "locks", "many_at_once"),
-    *("model", "months", "postgres_as_run", "postgres_server", "schema", "sync", "usage", "views"),
+    *(
+        "model",
+        "months",
+        "overlaps",
+        "postgres_as_run",
+        "postgres_server",
+        "schema",
+        "sync",
+        "usage",
+        "views",
+    ),
 }
 """Modules of which every case on Postgres runs always: what depends on the database itself."""
 ONE_IN = 3

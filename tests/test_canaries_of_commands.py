@@ -80,6 +80,7 @@ WORDS = [
     ("db", "upgrade"),
     ("db", "backup", "b.dump"),
     ("db", "readonly-user", "bi"),
+    ("db", "check"),
     ("db", "prune", "--days", "400", "--dry-run"),
     ("mcp",),
     ("run",),

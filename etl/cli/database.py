@@ -53,6 +53,32 @@ def backup(context: Context, file: Path) -> None:
 
 
 @db.command()
+@click.option("--deep", is_flag=True, help="Let Postgres 18 check them too, over copies.")
+@click.pass_context
+def check(ctx: click.Context, deep: bool) -> None:
+    """Look for states that overlap: an instance has one at a time, and so has a price. Changes nothing.
+
+    With --deep, Postgres checks copies of those tables by its own constraints (WITHOUT OVERLAPS), which are
+    thrown away: once after a restore or an upgrade of the server, not at each poll. Exit with 1 if any overlap.
+    """
+    from etl import store
+    from etl.dialect import translated
+    from etl.store.overlaps import PERIODS
+
+    app = ctx.obj.app()
+    app.require_database()
+    with store.reading(app.database) as known:
+        lines = [o.line() for o in known.overlaps.overlaps() if o.rows]
+    if deep:
+        with translated(app.database):
+            lines += app.database.refused_periods(PERIODS)
+    print_lines(lines)
+    if not lines:
+        say(tr("{count} tables: no states overlap", count=len(PERIODS)))
+    ctx.exit(1 if lines else 0)
+
+
+@db.command()
 @click.option(
     "--days",
     type=click.IntRange(31, 36_500),

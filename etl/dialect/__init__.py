@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from etl.address import read_address
+from etl.dialect.periods import Period
 from etl.dialect.types import CalendarDay, UtcInstant
 from etl.errors import Busy, SettingsError, StoreError, TookTooLong
 from etl.redact import remember_url
@@ -95,6 +96,12 @@ class Database(Protocol):
     def listed(self, table: Table, columns: Row, rows: Sequence[Row]) -> tuple[str, dict[str, Any]]:
         """Return a subselect of rows with the types of these columns, and its parameters. The text is the
         same for any number of rows."""
+
+    def refused_periods(self, periods: Sequence[Period]) -> Iterator[str]:
+        """Yield what a constraint of the database refuses of these tables, a line each.
+
+        Raises `SettingsError` if it has no such constraints.
+        """
 
     def render(self, sql: str) -> str:
         """Return the text of a view with `epoch(instant)`, `instant(seconds)` and `json_string(text)`

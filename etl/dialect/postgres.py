@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from etl.dialect import took_too_long
 from etl.dialect.locks import account_busy
+from etl.dialect.periods import Period
 from etl.dialect.postgres_errors import CANCELED, CHECK, to_store_error
 from etl.dialect.postgres_rights import restricted
 from etl.dialect.postgres_session import SessionFactory
@@ -177,6 +178,12 @@ class Postgres:
         return f"(SELECT * FROM unnest({typed}))", {
             f"listed_{n}": array for n, array in enumerate(arrays)
         }
+
+    def refused_periods(self, periods: Sequence[Period]) -> Iterator[str]:
+        # here: no poll asks for it
+        from etl.dialect.postgres_periods import refused
+
+        return refused(self.engine, periods)
 
     def render(self, sql: str) -> str:
         return self._spelled(sql)

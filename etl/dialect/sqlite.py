@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from etl.dialect import OURS, took_too_long
 from etl.dialect.locks import lock_file
+from etl.dialect.periods import Period
 from etl.dialect.rendering import REMEMBERED, spell_out, unquoted
 from etl.dialect.sqlite_file import RESTORE, DatabaseFile
 from etl.dialect.types import turned
@@ -246,6 +247,12 @@ class Sqlite:
         values = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(len(columns)))
         encoded = json.dumps(_driver_rows(table, columns, rows))
         return f"(SELECT {values} FROM json_each(:listed))", {"listed": encoded}
+
+    def refused_periods(self, periods: Sequence[Period]) -> Iterator[str]:
+        raise SettingsError(
+            tr("SQLite has no constraints against overlaps"),
+            advice=tr("without --deep it is asked for rows that overlap"),
+        )
 
     def render(self, sql: str) -> str:
         return self._spelled(sql)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from etl.store.books import BooksReader, BooksWriter
     from etl.store.exports import ExportsReader
     from etl.store.learning import LearningReader
+    from etl.store.overlaps import OverlapsReader
     from etl.store.status import StatusReader
 
 
@@ -62,6 +63,12 @@ class Reading:
         from etl.store.learning import LearningReader
 
         return LearningReader(self._database, self._conn)
+
+    @cached_property
+    def overlaps(self) -> OverlapsReader:
+        from etl.store.overlaps import OverlapsReader
+
+        return OverlapsReader(self._database, self._conn)
 
     @cached_property
     def status(self) -> StatusReader:
