@@ -206,6 +206,6 @@ def _within(start: int, end: int | None, t0: int, open_end: int, t1: int) -> int
     return max(0, min(open_end if end is None else end, t1) - max(start, t0))
 
 
-def ask(database: Database, sql: str) -> list[Any]:
+def ask(database: Database, sql: str, **values: Any) -> list[Any]:
     with database.reading() as conn:
-        return list(conn.execute(text(database.render(sql))).all())
+        return list(conn.execute(text(database.render(sql)), values).all())
