@@ -152,7 +152,11 @@ class _Records:
             # by small answers: one odd record makes all of its answer be read the slow way
             for start in range(at, min(at + BATCH, len(new)), ANSWER):
                 answer = answer_of(self.resource, new[start : start + ANSWER])
-                batch.extend(self._unseen(answer))
+                sightings, rejects = self.resource.read(answer)
+                self.rejects.extend(rejects)
+                batch.extend(sightings)
+            # no two are of one identity
+            self.seen.update([sighting.identity for sighting in batch])
             yield batch
 
     def _unknown(self, slices: list[Slice]) -> list[Slice]:
@@ -216,7 +220,7 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
     # an earlier walk of the poll may have shown it in a form that could be read
     unreadable = records.rejected() - records.seen
     # sorted, so that batches touch neighbouring pages of the index
-    missing = sorted(tx.unlisted(records.seen))
+    missing = sorted(tx.unlisted(records.seen)) if tx.how_many_listed() != len(records.seen) else []
     for at in range(0, len(missing), BATCH):
         known = list(tx.known(missing[at : at + BATCH]).values())
         written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)

@@ -168,9 +168,12 @@ def _continue_former(job: Job, poll: Poll) -> str | None:
     """Give a known account the name of this one, and say so, if the first listing shows that they are the
     same: it was renamed in the settings, and its history would else count twice.
     """
-    pages = (page for walk in poll.walks for page in walk)
-    names = (name for page in pages for name in job.resource.open(page.body).identities)
-    listed = {name for name in names if name is not None}
+
+    def listed() -> set[str]:
+        pages = (page for walk in poll.walks for page in walk)
+        names = (name for page in pages for name in job.resource.open(page.body).identities)
+        return {name for name in names if name is not None}
+
     with store.reading(job.store.database) as known:
         former = known.registry.same_account(listed, {*job.named, job.account})
     if former is None:

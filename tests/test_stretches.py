@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from etl.history import usage
 from etl.history.ends import End, stop_between
@@ -96,7 +96,7 @@ def test_a_change_of_terms_is_put_at_a_start_inside_the_interval_alone(
 
 def test_a_version_without_its_beginning_follows_the_one_before() -> None:
     first, then = SeenVersion(seen(), None, T0 + A), SeenVersion(seen(STOPPED), None, T0 + B)
-    dated = replace(then, after_at=T0 + A)
+    dated = SeenVersion(then.facts, T0 + A, then.first_seen_at)
     assert usage.fold([first, then], CODES) == usage.fold([first, dated], CODES)
 
 

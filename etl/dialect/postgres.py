@@ -165,8 +165,12 @@ class Postgres:
             )
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
-        # one parameter, so that the statement is prepared once for any number of values
-        return f"{column} = ANY(:among)", {"among": list(values)}
+        # one parameter, so that the statement is prepared once for any number of values; and one text, since
+        # the driver quotes the items of an array one by one
+        lines = "\n".join(values)
+        if values and (lines.count("\n") != len(values) - 1 or "" in values):
+            return f"{column} = ANY(:among)", {"among": list(values)}
+        return f"{column} = ANY(string_to_array(:among, chr(10)))", {"among": lines}
 
     def listed(
         self, table: Table, columns: Sequence[str], rows: Sequence[Sequence[Any]]

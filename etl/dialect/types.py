@@ -10,7 +10,7 @@ from sqlalchemy import Date, DateTime, Table, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from etl.history.days import from_iso, iso
+from etl.history.days import from_iso, iso, isos
 from etl.poll import Instant
 
 
@@ -64,6 +64,5 @@ def turned(
     for i, name in enumerate(columns):
         if isinstance(table.c[name].type, UtcInstant):
             # by column, each instant once: this runs for every row that is written
-            texts = {value: iso(value) for value in set(by_column[i]) if value is not None}
-            by_column[i] = list(map(texts.get, by_column[i]))
+            by_column[i] = list(map(isos(by_column[i]).get, by_column[i]))
     return by_column

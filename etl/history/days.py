@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from etl.errors import SettingsError
 from etl.poll import Instant
 from etl.texts import tr
-from etl.units import DAY_S
+from etl.units import DAY_S, HOUR_S
 
 LONGEST_S: Final = 10 * 366 * DAY_S
 """The longest time over which an amount is spread: nothing is paid for so far ahead."""
 FIRST_DAY: Final = date(2015, 1, 1)
-_ISO_MINUTES: Final = [f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)]
-_ISO_SECONDS: Final = [f"{second:02}Z" for second in range(60)]
+_TWO_DIGITS: Final = [f"{n:02}" for n in range(60)]
+_ISO_SECONDS: Final = [f"{minute}:{second}Z" for minute in _TWO_DIGITS for second in _TWO_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +164,33 @@ def iso(instant: Instant) -> str:
     """Format an instant as `2026-01-31T23:59:59Z`. Ten times as fast as `strftime`, which took a
     fifth of a first load.
     """
-    day, second = divmod(instant, DAY_S)
-    minute, second = divmod(second, 60)
-    return _iso_day(day) + _ISO_MINUTES[minute] + _ISO_SECONDS[second]
+    hour, second = divmod(instant, HOUR_S)
+    return _ISO_HOURS[hour] + _ISO_SECONDS[second]
 
 
-@lru_cache(maxsize=4096)
-def _iso_day(day: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+def isos(instants: Iterable[Instant | None]) -> dict[Instant, str]:
+    """Map instants to their texts, as `iso` gives them."""
+    # without a call for each: a first load has several for every record
+    return {
+        at: _ISO_HOURS[at // HOUR_S] + _ISO_SECONDS[at % HOUR_S]
+        for at in set(instants)
+        if at is not None
+    }
+
+
+class _IsoHours(dict[int, str]):
+    """The beginning of the text of an instant, by the hour that it is in."""
+
+    def __missing__(self, hour: int) -> str:
+        # a year has 8,760
+        if len(self) >= 20_000:
+            self.clear()
+        day, of_day = divmod(hour, 24)
+        text = self[hour] = f"{date(1970, 1, 1) + timedelta(days=day)}T{of_day:02}:"
+        return text
+
+
+_ISO_HOURS: Final = _IsoHours()
 
 
 def from_iso(text: str) -> Instant:

@@ -11,6 +11,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from etl.history import usage
 from etl.history.absence import absence
 from etl.history.codes import Codes
@@ -65,8 +67,7 @@ class Window:
         return self.lengths.at(self.b).means
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """A version that begins: a row of `instance_history`, and the new row of `instance`."""
 
     facts: Instance
@@ -78,8 +79,7 @@ class Version:
     last_start: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(msgspec.Struct, frozen=True):
     """A version that ends."""
 
     instance_uuid: str
@@ -89,8 +89,7 @@ class Ended:
     ended_by: Ending
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(msgspec.Struct, frozen=True):
     """Presence in the listing of an instance that began no version."""
 
     instance_uuid: str
@@ -273,4 +272,4 @@ def _add_stretches(changes: Changes, uuid: str, count: int, written: Iterable[St
     """Add a step's stretches to the changes; `count` of the instance's are in the database
     already.
     """
-    changes.stretches.extend((uuid, s, s.usage_no > count) for s in written)
+    changes.stretches.extend([(uuid, s, s.usage_no > count) for s in written])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from etl.history.ends import End, EndEvidence
 from etl.history.starts import since_creation
@@ -14,8 +17,8 @@ Evidence = Literal["observed", "booting", "unseen_run", "unknown_start", "possib
 Kind = Literal["running", "held"]
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+# structs: a first load makes some of each for every instance, five times as fast as frozen dataclasses
+class Terms(msgspec.Struct, frozen=True, eq=False):
     """The terms on which a stretch is charged. A change of the image alone does not end a
     stretch.
     """
@@ -25,11 +28,19 @@ class Terms:
     gpu_nums: int | None
     charging_type: int | None
     # kept for its price, which can depend on the image
-    image_uuid: str | None = field(default=None, compare=False)
+    image_uuid: str | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Terms) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return self.gpu_uuid, self.gpu_name, self.gpu_nums, self.charging_type
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
+class Stretch(msgspec.Struct, frozen=True):
     """A row of `instance_usage`; its three ends are None while it is open. `end_evidence` says how
     the estimate of a stop was made, None if none was. `settlements` counts the moments that may be the
     stop by the settlement windows of the bill, None if it is not asked; `settled_at` is the moment if
@@ -67,8 +78,7 @@ class Stretch:
         return replace(self, ended_at=ended_at, end_evidence="settled")
 
 
-@dataclass(frozen=True, slots=True)
-class RunningState:
+class RunningState(msgspec.Struct, frozen=True):
     """Known running time of an instance after a sighting.
 
     `count` stretches are written, `running` and `held` are the open ones, `last_start` is the newest
@@ -81,8 +91,7 @@ class RunningState:
     held: Stretch | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """The state after a sighting, and the stretches that are new or were rewritten."""
 
     state: RunningState

@@ -9,7 +9,9 @@ until `ended_max`. The rules and their reasons stand in `docs/design.md`, "Evide
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from etl.history.codes import Codes
 from etl.history.ends import End, Pair, middle, stop_between

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from etl.redact.known import MASK, known, remember, remember_address, remember_url
 from etl.redact.names import is_card_number, is_secret
+from etl.redact.plain import are_addresses, hold_no_sure_secret
 from etl.redact.remembered import MOST, Remembered
 
 _IDENTITIES: Final = frozenset(
@@ -86,6 +87,17 @@ def without_known(text: str) -> str:
 def redact_words(value: Any) -> Any:
     """Return a value that a person wrote, such as a title, without sure secrets."""
     return _words[value] if type(value) is str else redact(value)
+
+
+def redacts_none(texts: Collection[str]) -> bool:
+    """Tell whether `redact` leaves each of these texts as it is."""
+    # an empty text is no address, and holds nothing
+    return are_addresses([t for t in texts if t]) or all(_strings[t] == t for t in texts)
+
+
+def redacts_no_words(texts: Collection[str]) -> bool:
+    """Tell whether `redact_words` leaves each of these texts as it is."""
+    return hold_no_sure_secret(texts) or all(_words[t] == t for t in texts)
 
 
 def mask(value: Any) -> Any:

@@ -7,13 +7,15 @@ reject that names its path.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from etl.errors import Changed
 from etl.poll import Instant
-from etl.redact import mask, redact, redact_words
+from etl.redact import mask, redact, redact_words, redacts_no_words, redacts_none
 from etl.resources.listing import (
     Reject,
     are_identities,
@@ -23,7 +25,7 @@ from etl.resources.listing import (
     records_of,
 )
 from etl.resources.resource import Resource
-from etl.resources.values import canonical, instant_of, reject_of, text_of
+from etl.resources.values import canonical, instant_of, is_instant, reject_of, text_of
 from etl.texts import tr
 
 VERSION: Final = 3
@@ -137,8 +139,16 @@ def _answer_decoder(wire: type[_Wire]) -> msgspec.json.Decoder[Any]:
 
 
 _DECODERS: Final = (_answer_decoder(_UsualWire), _answer_decoder(_Wire))
-_CANONICAL: Final = msgspec.json.Encoder(order="sorted")
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
 _NO_SHUTDOWN: Final = _Shutdown()
+_FACTS: Final = Instance.__struct_fields__
+_AS_THEY_ARE: Final = tuple(name for name in _FACTS if name in _Wire.__struct_fields__)
+"""Facts that are a member of a record."""
+_members_of: Final[Callable[[_Wire], tuple[Any, ...]]] = attrgetter(*_AS_THEY_ARE)
+_WHOLE: Final = {int, type(None)}
+_INSTANTS: Final = ("create_time", "start_time", "shutdown_time")
+_PEOPLES: Final = ("title", "image_name", "image_tag", "gpu_name")
+"""Facts that people wrote."""
 MEMBERS: Final = frozenset(_Wire.__struct_fields__)
 """Members of a record that are understood; others are kept in `extra`."""
 _SHUTDOWN_FIELDS: Final = frozenset(_Shutdown.__struct_fields__)
@@ -164,9 +174,56 @@ def _decode(body: bytes) -> tuple[list[Sighting], list[Reject]]:
             continue
         # msgspec knows no rule for a name that both databases can hold
         if are_identities([wire.instance_uuid for wire in wires]):
-            return [_sighting(wire, {}) for wire in wires], []
+            return _sightings(wires), []
     # one odd record must not cost its neighbours: each is read alone
     return _read_one_by_one(records_of(parse_answer(body), LIST_KEY)[1])
+
+
+def _sightings(wires: list[Any]) -> list[Sighting]:
+    """Return the instances of records, all at once if none holds anything odd or secret but passwords."""
+    if not wires or type(wires[0]) is not _UsualWire:
+        return [_sighting(wire, {}, _services_json) for wire in wires]
+    columns = dict(zip(_AS_THEY_ARE, zip(*map(_members_of, wires), strict=True), strict=True))
+    shutdowns = [wire.shutdown_regular or _NO_SHUTDOWN for wire in wires]
+    columns["shutdown_enabled"] = tuple([shutdown.enable for shutdown in shutdowns])
+    columns["shutdown_time"] = tuple([shutdown.shutdown_time for shutdown in shutdowns])
+    if not (_are_plain(columns) and _are_plain_services(wires)):
+        return [_sighting(wire, {}, _usual_services) for wire in wires]
+    for name in _INSTANTS:
+        # what is not positive is how some say that there is none
+        columns[name] = tuple([at if at and at > 0 else None for at in columns[name]])
+    for name in ("server_url", "server_map"):
+        columns[name] = tuple(map(_plain_services, columns[name]))
+    return list(map(Sighting, map(Instance, *[columns[name] for name in _FACTS])))
+
+
+def _are_plain(columns: dict[str, tuple[Any, ...]]) -> bool:
+    """Tell whether texts and instants of records are read as they came."""
+    for name in _INSTANTS:
+        # by type, since 1.0 is equal to 1
+        kinds, instants = set(map(type, columns[name])), set(columns[name]) - {None}
+        if not kinds <= _WHOLE or not all(at <= 0 or is_instant(at) for at in instants):
+            return False
+    words = {text for name in _PEOPLES for text in columns[name]} - {None}
+    ids = {text for name in ("image_uuid", "gpu_uuid") for text in columns[name]} - {None}
+    return "".join([*words, *ids]).isprintable() and redacts_no_words(words)
+
+
+def _are_plain_services(wires: list[_UsualWire]) -> bool:
+    """Tell whether services hold nothing secret but their passwords."""
+    titles: set[Any] = set()
+    others: set[Any] = set()
+    for wire in wires:
+        if type(wire.server_url) is list:
+            others.update(wire.server_url)
+        for service in wire.server_map or ():
+            titles.add(service.title)
+            others.update((service.port_type, service.protocol, service.url))
+            ssh = service.ssh_info
+            others.update((ssh.host, ssh.port, ssh.username) if type(ssh) is _Ssh else (ssh,))
+    return redacts_no_words({title for title in titles if type(title) is str}) and redacts_none(
+        {text for text in others if type(text) is str}
+    )
 
 
 def _read_one_by_one(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:
@@ -193,7 +250,7 @@ def _read_one(record: Any) -> Sighting:
     wire = msgspec.convert(known, _Wire, strict=False)
     if not is_identity(wire.instance_uuid):
         raise msgspec.ValidationError("Expected a name - at `$.instance_uuid`")
-    return _sighting(wire, extra)
+    return _sighting(wire, extra, _services_json)
 
 
 def _reject(record: Any, message: str) -> Reject:
@@ -201,10 +258,10 @@ def _reject(record: Any, message: str) -> Reject:
     return reject_of(record, message, identity if is_identity(identity) else None)
 
 
-def _sighting(wire: _Wire, extra: dict[str, Any]) -> Sighting:
+def _sighting(
+    wire: _Wire, extra: dict[str, Any], services: Callable[[Any], str | None]
+) -> Sighting:
     shutdown = wire.shutdown_regular or _NO_SHUTDOWN
-    # services hold most of a record's text: the usual form is redacted in half the time
-    services = _usual_services if type(wire) is _UsualWire else _services_json
     facts = Instance(
         instance_uuid=wire.instance_uuid,
         status=wire.status,
@@ -248,8 +305,21 @@ def _usual_services(services: Any) -> str | None:
     # type, not isinstance: this runs for each service of each instance
     if type(services) is not list:
         return _services_json(services)
-    plain = [redact(s) if type(s) is str else _without_secrets(s) for s in services]
-    text = f"[{','.join(sorted([_CANONICAL.encode(service).decode() for service in plain]))}]"
+    return _sorted_json([redact(s) if type(s) is str else _without_secrets(s) for s in services])
+
+
+def _plain_services(services: Any) -> str | None:
+    """Return the same as `_usual_services`, of services without a secret but their passwords."""
+    if type(services) is not list:
+        return _services_json(services)
+    for service in services:
+        if type(service) is _Service and type(service.ssh_info) is _Ssh:
+            service.ssh_info.password = mask(service.ssh_info.password)
+    return _sorted_json(services)
+
+
+def _sorted_json(services: list[Any]) -> str | None:
+    text = f"[{','.join(sorted([_encode(service).decode() for service in services]))}]"
     return _services_json(msgspec.json.decode(text)) if "\\u0000" in text else text
 
 

@@ -52,6 +52,11 @@ def text_of(text: str | None) -> str | None:
     return text if text is None or text.isprintable() else clean_text(text)
 
 
+def is_instant(seconds: int) -> bool:
+    """Tell whether these epoch seconds are believed to be an instant."""
+    return FIRST_INSTANT <= seconds <= LAST_INSTANT
+
+
 def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
     """Return epoch seconds. A value that is no instant becomes null, and is kept in `extra`."""
     if value is None:
@@ -64,7 +69,7 @@ def instant_of(value: Any, name: str, extra: Extra) -> Instant | None:
         seconds = LAST_INSTANT + 1
     if seconds <= 0:
         return None
-    if not FIRST_INSTANT <= seconds <= LAST_INSTANT:
+    if not is_instant(seconds):
         extra[name] = value if isinstance(value, str | dict | list) else str(value)
         return None
     return seconds

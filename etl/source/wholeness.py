@@ -143,7 +143,8 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
         _, records = records_of(parse_json(page.body), list_key)
         dicts = (record for record in records if isinstance(record, dict))
         births = [(r.get(identity), r.get(created)) for r in dicts]
-    return {name for name, at in births if is_identity(name) and _is_before(at, before)}
+    names = [name for name, at in births if _is_before(at, before)]
+    return {name for name in names if is_identity(name)}
 
 
 def is_created_later(resource: Resource[Any], pages: Iterable[Page], instant: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,12 +69,18 @@ class RegistryReader(Subject):
         """Tell whether an account that has another name now was called so before."""
         return any(name in names for names in self._renames().values())
 
-    def same_account(self, listed: Collection[str], named: Collection[str]) -> str | None:
+    def same_account(
+        self, listing: Callable[[], Collection[str]], named: Collection[str]
+    ) -> str | None:
         """Return the known account that a listing shows under another name; None if there is none.
 
         It lists most of the instances that the account had when it was last polled. An account that is
-        `named` by the settings goes on by itself.
+        `named` by the settings goes on by itself. `listing` is asked only if there is another one.
         """
+        others = select(_account.account_id).where(_account.name.not_in(list(named)))
+        if self._conn.scalar(others.limit(1)) is None:
+            return None
+        listed = listing()
         rows = self._conn.execute(
             select(_account.name, _instance.instance_uuid)
             .join_from(tables.account, tables.instance)

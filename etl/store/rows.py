@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 
+from msgspec.structs import replace
 from sqlalchemy import Row
 
 from etl.history import days
@@ -36,7 +37,7 @@ END_NAMES: Final = (
 )
 """Columns of `instance_usage` that change when a stretch is rewritten."""
 _ends_of: Final[Callable[[Stretch], tuple[Any, ...]]] = attrgetter(*END_NAMES)
-TERM_NAMES: Final = tuple(term.name for term in fields(Terms))
+TERM_NAMES: Final = Terms.__struct_fields__
 _terms_of: Final[Callable[[Terms], tuple[Any, ...]]] = attrgetter(*TERM_NAMES)
 DAY_COLUMNS: Final = (
     "account_id",

@@ -20,6 +20,9 @@ _day: Final = tables.usage_day.c
 LISTED: Final = select(_instance.instance_uuid).where(
     _instance.account_id == bindparam("account"), _instance.gone_at.is_(None)
 )
+HOW_MANY_LISTED: Final = select(func.count()).where(
+    _instance.account_id == bindparam("account"), _instance.gone_at.is_(None)
+)
 # whether there is any at all: most polls find none missing, and read no more
 PENDING: Final = (
     select(1)

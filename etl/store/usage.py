@@ -64,10 +64,13 @@ class UsageWriter(InstancesReader):
             ],
         )
         # open stretches have no parts yet: reports cut them at the moment of reading
-        day_rows = [row for uuid, s, _ in stretches for row in day_rows_of(account, uuid, s, zone)]
+        closed = [(uuid, s) for uuid, s, _ in stretches if s.ended_max is not None]
+        day_rows = [row for uuid, s in closed for row in day_rows_of(account, uuid, s, zone)]
         self._database.insert(self._conn, tables.usage_day, DAY_COLUMNS, day_rows)
         # before charging, which looks the prices up
-        self._price_new({price_terms(s.terms) for _, s, is_new in stretches if is_new})
+        # thousands of stretches have a few dozen terms
+        terms = {terms_of(s): s.terms for _, s, is_new in stretches if is_new}
+        self._price_new({price_terms(each) for each in terms.values()})
         if day_rows:
             self.deriver().charge(day_rows)
         return {(row[_DAY], row[_UUID]) for row in day_rows}
