@@ -220,7 +220,7 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
     # an earlier walk of the poll may have shown it in a form that could be read
     unreadable = records.rejected() - records.seen
     # sorted, so that batches touch neighbouring pages of the index
-    missing = sorted(tx.unlisted(records.seen)) if tx.how_many_listed() != len(records.seen) else []
+    missing = sorted(tx.unlisted(records.seen))
     for at in range(0, len(missing), BATCH):
         known = list(tx.known(missing[at : at + BATCH]).values())
         written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)

@@ -33,6 +33,10 @@ class Terms(msgspec.Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Terms) and self._key() == other._key()
 
+    # a struct has one of its own, which does not ask `__eq__`
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(self._key())
 

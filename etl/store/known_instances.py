@@ -26,12 +26,11 @@ class InstancesReader(PollsReader):
         rows = self._ask_among(statements.known, uuids)
         return {row[0]: known_of(row, starts) for row in rows}
 
-    def how_many_listed(self) -> int:
-        """Return how many instances are not gone."""
-        return int(self._ask(statements.HOW_MANY_LISTED).scalar_one())
-
     def unlisted(self, seen: AbstractSet[str]) -> list[str]:
-        """Return the instances that are not gone, and not among those seen."""
+        """Return the instances that are not gone, and not among those seen, none of which is gone."""
+        # counted inside the database: hardly a poll lacks one
+        if self._ask(statements.HOW_MANY_LISTED).scalar_one() == len(seen):
+            return []
         # uuids alone, not facts, one after the other: a fleet of any size fits in memory
         return [uuid for uuid in self._ask(statements.LISTED).scalars() if uuid not in seen]
 
