@@ -40,9 +40,9 @@ from bench.mutants import Mutant, mutants_of
 ROOT: Final = Path(__file__).parent.parent
 EQUIVALENT: Final = ROOT / "bench" / "equivalent_mutants.txt"
 DOCUMENT: Final = ROOT / "docs" / "reliability.md"
-BUDGET_S: Final = 1.0
+BUDGET_S: Final = 5.0
 """Seconds of tests, as they take without a fault, that one mutant is worth."""
-LONGEST_S: Final = 0.5
+LONGEST_S: Final = 1.0
 """Tests that take longer are left out."""
 
 

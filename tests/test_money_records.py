@@ -18,6 +18,7 @@ from etl.resources import (
     GPU_PRICES,
     INSTANCES,
     RECHARGES,
+    RESOURCES,
     Record,
     Reject,
     Resource,
@@ -31,6 +32,8 @@ LIST_KEYS = {
     "cards": "card_list",
     "bills": "order_list",
     "recharges": "recharge_list",
+    "workflow_runs": "run_list",
+    "images": "image_list",
 }
 PRICE = {
     "gpu_uuid": "gpu-4090",
@@ -276,6 +279,20 @@ def test_any_record_is_understood_or_rejected_and_costs_no_neighbour(
     for record in found:
         record.identity.encode()
         assert "\x00" not in repr(record)
+
+
+@pytest.mark.parametrize(
+    ("written", "total"),
+    [
+        *(("7", 7), ("7.0", 7), ('"7"', 7), ('"7.0"', 7), ('" 7 "', 7), ("70e-1", 7)),
+        *(("7.5", None), ('"7.5"', None), ("-7", None), ("true", None), ('"1_0"', None)),
+    ],
+)
+@pytest.mark.parametrize("name", [name for name in RESOURCES if name != "balance"])
+def test_a_total_is_read_alike_in_every_listing(name: str, written: str, total: int | None) -> None:
+    lists = ",".join(f'"{key}":[]' for key in (*LIST_KEYS.values(), "instance_list"))
+    body = f'{{"code":0,"data":{{{lists},"total":{written}}}}}'.encode()
+    assert RESOURCES[name].open(body).total == total
 
 
 NUMBERS = ("1e999999999", "-1e999999999", "1e-999999999", "1e9999999999999999999", "9" * 5_000)

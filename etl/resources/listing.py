@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,6 +23,10 @@ LIMIT_IDENTITY = 255
 LONGEST_NUMBER = 1_000
 """Digits of the longest whole number that is read as one: nothing here is as large, and Python
 refuses some thousands."""
+
+
+_COUNT: Final = re.compile(r"\d{1,10}(\.\d{1,10})?([eE][+-]?\d{1,2})?")
+"""A number short enough to be a count: thousands of digits are no number that Python reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +100,14 @@ def are_identities(names: Sequence[str]) -> bool:
 
 
 def reported_total(value: Any) -> int | None:
-    """Return a reported total (number or numeric string), None if it is not a count."""
+    """Return a reported total, None if it is not a count: `7`, `7.0` and `"7"` are the same."""
     # `True` is an int in Python
     if isinstance(value, bool):
         return None
-    # ten digits and more are no count, and thousands of them no int either
-    if isinstance(value, str) and value.strip().isdecimal() and len(value.strip()) <= 10:
-        value = int(value)
+    is_count = isinstance(value, str) and _COUNT.fullmatch(value.strip()) is not None
+    # lists of money read numbers with a point as exact ones
+    if is_count or isinstance(value, Decimal):
+        value = float(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     # what no column holds is no count: the poll is then not proven whole

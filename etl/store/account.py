@@ -15,6 +15,6 @@ class Reader(PastUsageReader, VersionsReader, WindowsReader):
 
 
 class Tx(
-    PastUsageWriter, VersionsWriter, WindowsWriter, PollsWriter, DatesWriter, FoldingWriter, Reader
+    PastUsageWriter, VersionsWriter, DatesWriter, WindowsWriter, PollsWriter, FoldingWriter, Reader
 ):
     """The only writer of an account."""

@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, or_, select, update
 from etl import tables
 from etl.history.days import iso
 from etl.poll import APPLIED, Instant
-from etl.store.polls import PollsReader
+from etl.store.proofs import ProofsWriter
 from etl.store.resource_tables import RESOURCE_TABLES
 from etl.store.runs import STEP_NAMES
 from etl.timing.redating import DatedRun, NewDate, Redating
@@ -32,7 +32,7 @@ WRITTEN_BY: Final[Mapping[str, tuple[Table, ...]]] = {
 """The tables whose instants come from polls of a resource; of others it is the resource's own."""
 
 
-class DatesWriter(PollsReader):
+class DatesWriter(ProofsWriter):
     """Writer of new dates. Derived rows must be made again afterwards."""
 
     def resources(self) -> list[str]:
@@ -87,6 +87,7 @@ class DatesWriter(PollsReader):
         own = (RESOURCE_TABLES[resource].table,) if resource in RESOURCE_TABLES else ()
         for table in (*WRITTEN_BY.get(resource, own), tables.rejected_record):
             changed[table.name] += self._redate_table(table, resource, redating)
+        self.prove_again(resource, redating)
         # without the tables in which nothing changed
         return +changed
 

@@ -112,6 +112,9 @@ class WindowsWriter(WindowsReader):
         rows = self._ask(
             resource_tables.everything(resource)
         ).all()  # before any of them is updated
+        # what nothing follows from stays as it is
+        if layout.parts is None and not layout.derived:
+            return
         for at in range(0, len(rows), resource_tables.TOGETHER):
             some = [
                 resource_tables.held_of(row) for row in rows[at : at + resource_tables.TOGETHER]
