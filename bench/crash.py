@@ -32,6 +32,7 @@ from bench.crash_child import FAIL_ON, FAIL_ONCE, KILL, Arm, Children, Ran
 from bench.crash_lab import FINE, KNOWN, PRICES, RULES, Lab, facts, on_server, opened, unlike
 from bench.soak import database_at
 from etl.store import schema
+from etl.units import DAY_S
 
 STEPS: Final = 14
 """Commands of a round, each with its disturbances."""
@@ -46,13 +47,16 @@ SESSIONS: Final = "application_name = 'chenyu-etl' AND pid <> pg_backend_pid()"
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A command, what comes before it, and its output. `is_step`: it changes all or nothing."""
+    """A command, what comes before it, and its output. `is_step`: it changes all or nothing;
+    `keeps_figures`: however far it came, every public view stays as it was.
+    """
 
     name: str
     words: Callable[[Lab], tuple[str, ...]]
     weight: int = 1
     is_step: bool = True
     output: str | None = None
+    keeps_figures: bool = False
     kinds: tuple[str, ...] = ("sqlite", "postgres")
 
 
@@ -153,6 +157,18 @@ def _repair(lab: Lab) -> tuple[str, ...]:
     return ("db", "repair-clock", "--yes")
 
 
+def _prune(lab: Lab, *words: str) -> tuple[str, ...]:
+    """Polls of more than a month ago are folded; the newest ones stay."""
+    lab.time_passes(32 * DAY_S)
+    lab.must_run("sync")
+    return ("db", "prune", "--days", "31", "--yes", *words)
+
+
+def _prune_archive(lab: Lab) -> tuple[str, ...]:
+    lab.keep_archive()
+    return _prune(lab, "--with-archive")
+
+
 OPERATIONS: Final = (
     Operation("sync", _sync, weight=8, is_step=False),
     Operation("sync that packs a day", _sync_a_day_later, weight=3, is_step=False),
@@ -162,6 +178,8 @@ OPERATIONS: Final = (
     Operation("codes set", _set_code),
     Operation("rebuild", lambda _: ("rebuild",)),
     Operation("db repair-clock", _repair, is_step=False),
+    Operation("db prune", _prune, is_step=False, keeps_figures=True),
+    Operation("db prune --with-archive", _prune_archive, is_step=False, keeps_figures=True),
     Operation("page", lambda lab: ("page", "-o", f"{lab.folder}/page.html"), output="page.html"),
     Operation("report -o", lambda lab: ("report", "events", "-o", f"{lab.folder}/r.csv"), output="r.csv"),
     Operation("export parquet", lambda lab: ("export", "parquet", f"{lab.folder}/lake"), output="lake"),
@@ -203,6 +221,7 @@ class Round:
     def _operate(self, op: Operation) -> None:
         lab, words = self.lab, op.words(self.lab)
         states = [lab.contents()] if op.is_step else []
+        figures = lab.figures() if op.keeps_figures else {}
         for _ in range(lab.dice.randint(1, MOST_IN_A_ROW)):
             self._disturb(op.name, words)
             lab.is_sound(f"{op.name} disturbed")
@@ -219,6 +238,8 @@ class Round:
             for state in states:
                 if state not in (states[0], after):
                     lab.fails(f"{op.name}: half done: {unlike(state, after)}")
+        if op.keeps_figures and (differing := unlike(figures, lab.figures())):
+            lab.fails(f"{op.name} changed figures: {differing}")
         if op.output:
             lab.failures += _torn(lab, op.output)
         if words[0] in ("prices", "rules", "codes"):
@@ -269,7 +290,7 @@ class Round:
     def _replay(self) -> None:
         """A replay of the archive into an empty database, disturbed too, gives the same facts."""
         lab, url = self.lab, self.lab.fresh_url()
-        files = sorted(str(path) for path in lab.archive.glob("*.jsonl.?z"))
+        files = lab.archived()
         plain = {"CHENYU_ARCHIVE": ""}
         lab.must_run("db", "upgrade", url=url, **plain)
         for _ in range(2):

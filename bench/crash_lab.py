@@ -63,6 +63,22 @@ class Lab:
     def archive(self) -> Path:
         return self.folder / "polls"
 
+    @property
+    def _kept(self) -> Path:
+        return self.folder / "kept"
+
+    def keep_archive(self) -> None:
+        """Keep a copy of the archive, of which days are about to be removed."""
+        shutil.copytree(self.archive, self._kept, dirs_exist_ok=True)
+
+    def archived(self) -> list[str]:
+        """Return the files of the archive, and copies of the days that were removed from it."""
+        files = sorted(self.archive.glob("*.jsonl.?z"))
+        days = {_day(path) for path in files}
+        return sorted(
+            map(str, [*files, *(p for p in self._kept.glob("*.jsonl.?z") if _day(p) not in days)])
+        )
+
     def clock(self) -> float:
         return time.time() + self.ahead_s
 
@@ -162,6 +178,11 @@ class Lab:
         with opened(url or self.url) as database:
             for line in list(differences(database))[:3]:
                 self.fails(f"{what}: rebuild --check: {line}")
+
+    def figures(self) -> dict[str, list[str]]:
+        """Return every row of the public views that do not tell of the present or of single polls."""
+        with opened(self.url) as database:
+            return shown(database, LASTING)
 
     def contents(self, url: str = "") -> dict[str, list[str]]:
         with opened(url or self.url) as database:
@@ -273,12 +294,21 @@ def synced(database: Database) -> dict[str, Any]:
 
 def facts(database: Database) -> dict[str, Any]:
     """Return the rows that a replay gives again, and those of the views of running time and cost."""
-    shown = {}
+    return {**synced(database), **shown(database, VIEWS)}
+
+
+def shown(database: Database, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return every row of some views."""
+    found = {}
     with database.reading() as conn:
-        for name in VIEWS:
+        for name in names:
             rows = conn.execute(text(f"SELECT * FROM {name}"))
-            shown[name] = sorted(repr([plain(value) for value in row]) for row in rows)
-    return synced(database) | shown
+            found[name] = sorted(repr([plain(value) for value in row]) for row in rows)
+    return found
+
+
+def _day(path: Path) -> str:
+    return path.name.partition(".jsonl")[0]
 
 
 VIEWS: Final = tuple(
@@ -287,6 +317,8 @@ VIEWS: Final = tuple(
     if name not in {"sync_gap", "sync_span", "coverage_daily", "burn_now", "instance_now"}
 )
 """Those that follow from facts alone: not from how often somebody asked, nor from the present."""
+LASTING: Final = (*VIEWS, "sync_gap", "coverage_daily")
+"""Those that stay as they are while nobody polls."""
 
 
 def unlike(one: dict[str, Any], other: dict[str, Any]) -> str:

@@ -17,15 +17,17 @@ from random import Random
 from typing import Any, Literal
 
 from etl.errors import ErrorKind
+from etl.resources import BALANCE, RESOURCES
 from tests.faulty_cloud import Act, Exchange
 
 ATTEMPTS = 3
 MILLION = 1_000_000
 HTML = b"<!DOCTYPE html><html><body><h1>502 Bad Gateway</h1></body></html>"
-LISTS = ("instances", "cards", "bills", "recharges", "gpu_prices")
-COLLECTED = (*LISTS, "balance")
-"""The resources that the faults meet."""
-KEYS = ("instance_list", "card_list", "order_list", "recharge_list", "gpu_list")
+COLLECTED = tuple(RESOURCES)
+"""The resources that the faults meet: whatever the program collects."""
+LISTS = tuple(name for name in COLLECTED if name != BALANCE.name)
+PUBLISHED = ("instances", "cards", "bills")
+"""The resources whose lists have a name that the source publishes."""
 Group = Literal["connection", "transport", "refusal", "envelope", "list", "record", "clock"]
 
 
@@ -46,6 +48,11 @@ class Fault:
     heavy: bool = False
     resources: tuple[str, ...] | None = None
     resolves: bool | None = None
+
+
+def list_key(answer: Any) -> str | None:
+    """The name of the list in an answer."""
+    return next((name for name, value in answer["data"].items() if isinstance(value, list)), None)
 
 
 # transport
@@ -171,7 +178,7 @@ def changed(change: Callable[[dict[str, Any], str], Any]) -> Act:
 
     def act(e: Exchange) -> bool:
         answer = json.loads(e.body)
-        key = next((k for k in answer["data"] if k in KEYS), "balance")
+        key = list_key(answer) or "balance"
         instead = change(answer, key)
         return e.tells(answer if instead is None else instead)
 
@@ -226,7 +233,7 @@ def other_page(step: int) -> Act:
 def shuffled(e: Exchange) -> bool:
     """The whole list in an order of this answer's own."""
     answer = json.loads(e.body)
-    key = next(k for k in answer["data"] if k in KEYS)
+    key = list_key(answer)
     size = max(1, len(json.loads(e.other(1))["data"][key]))
     pages = range(1, 2 + answer["data"]["total"] // size)
     everything = [r for n in pages for r in json.loads(e.other(n))["data"][key]]
@@ -238,7 +245,7 @@ def shuffled(e: Exchange) -> bool:
 def a_million(e: Exchange) -> bool:
     """A million empty records in place of the list."""
     answer = json.loads(e.body)
-    key = next(k for k in answer["data"] if k in KEYS)
+    key = list_key(answer)
     answer["data"][key] = ["here"]
     return e.sends(json.dumps(answer).encode().replace(b'"here"', b",".join([b"{}"] * MILLION)))
 
@@ -413,7 +420,7 @@ def _set(value: Any) -> Act:
 
 PAGED = ("instances", "cards", "bills", "recharges")
 _LISTS = (
-    _list("no list", listing(lambda c, k: c.pop(k)), kind=CHANGED, resources=LISTS[:3]),
+    _list("no list", listing(lambda c, k: c.pop(k)), kind=CHANGED, resources=PUBLISHED),
     _list("a list that is an object", _set({"a": 1}), kind=CHANGED),
     _list("a list that is a text", _set("none"), kind=CHANGED),
     _list("a list that is null beside a total", _set(None)),

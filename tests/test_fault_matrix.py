@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from etl.resources import RESOURCES
-from tests import fault_matrix
-from tests.fault_matrix import FLEETS, PLACES, TIMES, Case, Runner, all_cases, named_in_document
+from tests.fault_cases import FLEETS, KINDS, PLACES, TIMES, Case, all_cases, pairwise
+from tests.fault_matrix import Runner, shares
+from tests.fault_table import named_in_document
 from tests.faults import BY_NAME, COLLECTED, FAULTS
 
 QUICK = [fault.name for fault in FAULTS if not (fault.slow or fault.heavy)]
@@ -52,14 +53,20 @@ def test_the_cases_of_the_matrix_bring_every_two_values_together() -> None:
     for fault in FAULTS:
         able = fault.resources or COLLECTED
         paged = any(RESOURCES[name].paged for name in able)
-        wanted = {*able, *TIMES, *FLEETS, *fault_matrix.KINDS, *(PLACES if paged else ("first",))}
+        wanted = {*able, *TIMES, *FLEETS, *KINDS, *(PLACES if paged else ("first",))}
         assert {value for name, value in met if name == fault.name} >= wanted, fault.name
 
 
+def test_every_resource_meets_faults_and_each_case_is_run_once() -> None:
+    cases = all_cases(0, whole=False)
+    assert {case.resource for case in cases} == set(RESOURCES)
+    dealt = shares(cases, 2)
+    assert sorted(map(str, itertools.chain(*dealt))) == sorted(map(str, cases))
+    assert not {c.resource for c in dealt[0]} & {c.resource for c in dealt[1]}
+
+
 def test_what_cannot_be_is_in_no_case() -> None:
-    cases = fault_matrix.pairwise(
-        [["500"], PLACES, list(TIMES), ["balance"], ["sqlite"], list(FLEETS)]
-    )
+    cases = pairwise([["500"], PLACES, list(TIMES), ["balance"], ["sqlite"], list(FLEETS)])
     assert {case.place for case in cases} == {"first", "every"}
 
 

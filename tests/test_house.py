@@ -30,7 +30,7 @@ ROOMS = (
     " alerts.words alerts.options alerts.owners alerts.cause alerts.machines alerts.snapshot"
     " alerts.periods alerts.own_digest"
     " alerts.polling alerts.rules alerts.message alerts.charts",
-    "books.documents books.entries books.grids books.spelling history.diff history.versions history.windows source.reading source.fetching source.walk tables",
+    "books.documents books.entries books.grids books.spelling history.diff history.versions history.windows history.proofs source.reading source.fetching source.walk tables",
     "store alerts status reports",
     "repeats apply rebuild prune books exports",
     "replay repair",
