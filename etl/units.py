@@ -57,3 +57,8 @@ FORECAST_LEVEL_DAYS: Final = 14
 # 1.4 times the spread, where a normal distribution would take 1.28: levels wander, see bench/forecasts.py
 FORECAST_WIDTH: Final = 140
 """Half of the band that holds four of five, in millionths of a yuan for each thousandth of a tenth of a yuan."""
+SAMPLE_S: Final = 300
+"""A sample of a GPU's load speaks for so many seconds of the clock; days of UTC hold them whole."""
+# as the vendor counts: its planned shutdown of idle machines takes less for idle
+BUSY_PERCENT: Final = 10
+"""Utilisation from which on a GPU counts as busy, unless another is set."""

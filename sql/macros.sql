@@ -397,6 +397,12 @@ MACRO both_from_s(p, w) AS later(p.starts_s, COALESCE(w.starts_s, p.starts_s));
 -- The second after the time for which a price holds and somebody pays.
 MACRO both_to_s(p, w) AS earlier(p.ends_s, COALESCE(w.ends_s, p.ends_s));
 
+-- What of so many seconds of a part of usage `p`, from its start on, falls into the time of a payer `w`, who
+-- is null without rules.
+MACRO time_for_payer(p, w, seconds) AS later(
+    earlier(p.started_s + seconds, COALESCE(w.ends_s, p.started_s + seconds)) - both_from_s(p, w), 0
+);
+
 -- Whether an allocation says who pays for this usage at a second.
 MACRO is_payer_of(w, u, at_s) AS w.account_id = u.account_id AND w.instance_uuid = u.instance_uuid
     AND holds(w, at_s);
@@ -476,6 +482,42 @@ MACRO sums_of_parts(u) AS
 
 -- Columns: the columns of `sums_of_parts`.
 MACRO times_and_night(p) AS times(p), p.night_s, p.night_gpu_s, p.gpu_most;
+
+-- The seconds for which a time of load `g` and a part of running time `p` are both.
+MACRO sampled_s(g, p) AS (earlier(g.ends_s, p.ends_s) - later(g.begins_s, p.starts_s));
+
+-- Columns: the sums of lines of `_load_line`.
+MACRO sums_of_load(l) AS
+    sum_of(l.gpu_s) AS gpu_s,
+    sum_of(l.gpu_min_s) AS gpu_min_s,
+    sum_of(l.gpu_max_s) AS gpu_max_s,
+    sum_of(l.seen_s) AS seen_s,
+    sum_of(l.busy_s) AS busy_s,
+    sum_of(l.percent_s) AS percent_s,
+    MAX(l.memory_max_mb) AS memory_max_mb,
+    MAX(l.memory_total_mb) AS memory_total_mb;
+
+-- Columns: rented card-seconds of `u` and how they were used. More GPUs than were rented cannot have been sampled:
+-- then each counts for its share. What was not sampled can have been busy, or idle.
+MACRO used_of_load(u) AS
+    u.gpu_s,
+    u.gpu_min_s,
+    u.gpu_max_s,
+    seen_within(u) AS seen_s,
+    busy_within(u) AS busy_s,
+    seen_within(u) - busy_within(u) AS idle_s,
+    u.gpu_s - seen_within(u) AS unsampled_s,
+    later(u.gpu_max_s - seen_within(u), 0) + busy_within(u) AS busy_max_s,
+    later(u.gpu_max_s - seen_within(u), 0) + seen_within(u) - busy_within(u) AS idle_max_s;
+
+-- The mean utilisation of `u` while it was sampled, in whole percent.
+MACRO mean_percent(u) AS CASE WHEN u.seen_s > 0 THEN (2 * u.percent_s + u.seen_s) / (2 * u.seen_s) END;
+
+-- The sampled card-seconds of `u`, at most those that were rented.
+MACRO seen_within(u) AS earlier(u.seen_s, u.gpu_s);
+
+-- Of them, those that were busy.
+MACRO busy_within(u) AS CASE WHEN u.seen_s > u.gpu_s THEN u.busy_s * u.gpu_s / u.seen_s ELSE u.busy_s END;
 
 -- A sum of card-seconds of which one half may be missing, or have no known number of GPUs.
 MACRO both_of(a, b) AS COALESCE(a + b, a, b);

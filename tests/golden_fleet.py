@@ -22,6 +22,7 @@ from etl.poll import Poll
 from etl.rebuild import rebuild, set_code
 from etl.reports.render import render
 from etl.resources import RESOURCES
+from etl.samples.importing import SampleOptions, import_samples
 from etl.simcloud import Fleet, Money
 from etl.simcloud.desks import desks
 from etl.simcloud.life import FOREVER, Twist
@@ -55,6 +56,9 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     ),
     "overview": ({}, {"from_day": "2026-03-10", "to_day": "2026-03-10"}),
     "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project")),
+    "utilisation": tuple(
+        {"by": by} for by in ("instance", "model", "project", "owner", "day", "week", "month")
+    ),
     "billed-usage": tuple({"by": by} for by in ("day", "month", "model", "instance")),
     "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),
 }
@@ -187,14 +191,29 @@ def fill(database: Database) -> None:
 
 
 def _say(database: Database) -> None:
-    """The user's prices, rules and budget."""
+    """The user's prices, rules and budget, and samples of load."""
     with tempfile.TemporaryDirectory() as folder:
         prices, rules = Path(folder, "prices.toml"), Path(folder, "rules.toml")
+        load = Path(folder, "load.csv")
         prices.write_text(PRICES, encoding="utf-8")
         rules.write_text(RULES, encoding="utf-8")
         set_code(database, "charging", 2, "day")
         import_prices(database, prices)
         import_rules(database, rules)
+        load.write_text("\n".join(sampled()), encoding="utf-8")
+        import_samples(database, [load], SampleOptions(), NOW)
+
+
+def sampled() -> Iterator[str]:
+    """Samples of two machines every five minutes, in two hours of three: busy by turns of five hours."""
+    yield "time,title,gpu,utilisation,memory_used,memory_total"
+    for hour in range(DAYS * 24):
+        for minute in range(0, 60, 5) if hour % 3 else ():
+            t = START + hour * 3_600 + minute * 60
+            for gpu in range(4):
+                percent = (97 - gpu) if hour % 5 > 1 else gpu
+                yield f"{t},alice-推理,{gpu},{percent},{20_000 + gpu},46068"
+            yield f"{t},李雷-whisper,0,{88 if hour % 5 else 2},9000,24576"
 
 
 def _failed(at: int) -> SyncRun:

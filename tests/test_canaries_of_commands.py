@@ -74,6 +74,8 @@ WORDS = [
     ("service", "print", "systemd", "--user"),
     ("prices", "show"),
     ("rules", "show"),
+    ("usage", "import", "own.sql"),
+    ("usage", "model"),
     ("month", "show"),
     ("rebuild", "--check"),
     ("codes", "show"),

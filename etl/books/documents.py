@@ -53,14 +53,8 @@ def read(path: Path, columns: Mapping[str, Sequence[str]]) -> Document:
     the place of the first thing that is not understood.
     """
     if path == STANDARD_INPUT:
-        return parse("standard input", sys.stdin.buffer.read(), columns)
-    try:
-        content = read_whole(path)
-    except OSError as error:
-        raise SettingsError(
-            tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror),
-            advice=tr("check its place"),
-        ) from error
+        return parse(*named_content(path), columns)
+    name, content = named_content(path)
     form = path.suffix.lower().removeprefix(".")
     # said before it is read: of an image or a PDF no line could be named
     if form not in ("csv", "tsv", "txt", "xlsx", "toml"):
@@ -68,7 +62,20 @@ def read(path: Path, columns: Mapping[str, Sequence[str]]) -> Document:
             tr("{path} is neither CSV, .xlsx nor TOML by its name", path=path),
             advice=tr("call it .csv, .xlsx or .toml"),
         )
-    return parse(str(path), content, columns, is_toml=form == "toml")
+    return parse(name, content, columns, is_toml=form == "toml")
+
+
+def named_content(path: Path) -> tuple[str, bytes]:
+    """Return a file's name for people and its content; `-` is standard input. Raises `SettingsError`."""
+    if path == STANDARD_INPUT:
+        return "standard input", sys.stdin.buffer.read()
+    try:
+        return str(path), read_whole(path)
+    except OSError as error:
+        raise SettingsError(
+            tr("{path} cannot be read: {strerror}", path=path, strerror=error.strerror),
+            advice=tr("check its place"),
+        ) from error
 
 
 def parse(

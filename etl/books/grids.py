@@ -114,7 +114,11 @@ def _decode_as(name: str, content: bytes, encoding: str) -> str:
 
 
 def _read_csv(name: str, text: str) -> FileRows:
-    grid = FileRows([], "line")
+    return FileRows(list(csv_rows(name, text)), "line")
+
+
+def csv_rows(name: str, text: str) -> Iterator[Row]:
+    """Yield the rows of CSV that hold anything. Raises `SettingsError` for what is none."""
     delimiter, body, skipped = _delimiter(text)
     # strict: a quote that is never closed would swallow the rest of the file into one cell
     reader = csv.reader(io.StringIO(body, newline=""), delimiter=delimiter, strict=True)
@@ -122,14 +126,13 @@ def _read_csv(name: str, text: str) -> FileRows:
         for cells in reader:
             kept = [cell.strip() or None for cell in cells]
             if any(kept):
-                grid.rows.append(Row(reader.line_num + skipped, kept))
+                yield Row(reader.line_num + skipped, kept)
     except csv.Error as error:
-        location = grid.location(reader.line_num + skipped)
+        location = row_name("line", reader.line_num + skipped)
         raise SettingsError(
             tr("{name}, {location}: {error}", name=name, location=location, error=error),
             advice=tr("nothing was changed; mend it first"),
         ) from error
-    return grid
 
 
 def _delimiter(text: str) -> tuple[str, str, int]:

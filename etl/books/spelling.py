@@ -52,6 +52,18 @@ VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "bill": ("账单",),
 }
 """Other spellings of values that are one of a few."""
+SAMPLE_HEADINGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "time": ("timestamp", "时间", "时刻", "采样时间"),
+    "instance": ("instance_uuid", *HEADINGS["instance"]),
+    "title": HEADINGS["title"],
+    "host": ("hostname", "主机", "主机名"),
+    "gpu": ("index", "gpu_index", "序号", "卡号", "显卡序号", "GPU序号"),
+    "uuid": HEADINGS["gpu_uuid"],
+    "utilisation": ("utilization", "utilization.gpu", "gpu_util", "利用率", "GPU利用率", "使用率"),
+    "memory_used": ("memory.used", "已用显存", "显存占用", "显存"),
+    "memory_total": ("memory.total", "显存总量", "总显存"),
+}
+"""Names of the columns of samples of GPU load, with their other spellings: those of nvidia-smi, too."""
 FLAGS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("true", "yes", "y", "1", "是", "√", "真"), True),
     **dict.fromkeys(("false", "no", "n", "0", "否", "×", "假"), False),
@@ -70,6 +82,8 @@ _MOMENT: Final = re.compile(
 )
 _CLOCK: Final = ("hour", "minute", "second")
 _MONTH: Final = re.compile(r"(\d{4}) *(?:[-/.]|年|(?=\d\d$)) *(\d{1,2})月?", re.ASCII)
+_UNIT: Final = re.compile(r"\s*\[([^\]]*)\]$")
+"""nvidia-smi writes a column's unit behind its name."""
 _IN_YUAN: Final = re.compile(r"\s*\((?:元|人民币|yuan|cny|rmb|¥)\)$")
 """A heading may say the currency; another one than ours is no heading that is known."""
 _COMPACT: Final = range(20_000_101, 21_991_232)
@@ -90,11 +104,19 @@ def _by_spelling(spellings: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
 
 _NAME_OF: Final = _by_spelling(HEADINGS)
 _VALUE_OF: Final = _by_spelling(VALUES)
+_SAMPLE_COLUMN_OF: Final = _by_spelling(SAMPLE_HEADINGS)
 
 
 def name_of(heading: str) -> str:
     """Return the name of the column that a heading means, or the heading itself."""
     return _NAME_OF.get(_IN_YUAN.sub("", folded(heading)), heading)
+
+
+def sample_column_of(heading: str) -> tuple[str | None, str]:
+    """Return the column of samples that a heading means, None if it means none, and the unit behind it."""
+    text = folded(heading)
+    unit = _UNIT.search(text)
+    return _SAMPLE_COLUMN_OF.get(_UNIT.sub("", text)), unit[1] if unit else ""
 
 
 def value_of(text: str) -> str:

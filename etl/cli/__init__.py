@@ -58,6 +58,7 @@ COMMANDS: Final = {
     "replay": "syncing",
     "prices": "money",
     "rules": "money",
+    "usage": "usage",
     "month": "months",
     "rebuild": "database",
     "codes": "database",

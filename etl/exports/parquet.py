@@ -44,6 +44,7 @@ TABLES: Final = (
     _fact("uptime_daily", "instance_uuid"),
     _fact("gpu_usage_instance_daily", "instance_uuid", "gpu_uuid", "gpu_name"),
     _fact("cost_daily", "instance_uuid", *_PAYERS),
+    _fact("gpu_busy_daily", "instance_uuid"),
     _fact("bill_daily", "charge_channel"),
     _fact("coverage_daily"),
     _fact("run_span", "instance_uuid", "usage_no", cut="started_at"),

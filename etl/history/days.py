@@ -100,6 +100,11 @@ class Zone:
         local = datetime(day.year, day.month, day.day, *divmod(minute, 60), tzinfo=self._zone)
         return int(local.timestamp())
 
+    def instants(self, shown: datetime) -> list[Instant]:
+        """Return when clocks show a local time: twice in autumn, never if they are put forward over it."""
+        both = {int(shown.replace(tzinfo=self._zone, fold=fold).timestamp()) for fold in (0, 1)}
+        return sorted(at for at in both if self.local(at).replace(tzinfo=None, fold=0) == shown)
+
     def day_at(self, instant: Instant) -> Day:
         """Return the day that contains `instant`."""
         # successive parts lie in the same few days: looking there first spares the conversion

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from etl.store.exports import ExportsReader
     from etl.store.learning import LearningReader
     from etl.store.overlaps import OverlapsReader
+    from etl.store.samples import SamplesReader, SamplesWriter
     from etl.store.status import StatusReader
 
 
@@ -69,6 +70,12 @@ class Reading:
         from etl.store.overlaps import OverlapsReader
 
         return OverlapsReader(self._database, self._conn)
+
+    @cached_property
+    def samples(self) -> SamplesReader:
+        from etl.store.samples import SamplesReader
+
+        return SamplesReader(self._database, self._conn)
 
     @cached_property
     def status(self) -> StatusReader:
@@ -130,6 +137,12 @@ class Writing(Reading):
         from etl.store.books import BooksWriter
 
         return BooksWriter(self._database, self._conn)
+
+    @cached_property
+    def samples(self) -> SamplesWriter:
+        from etl.store.samples import SamplesWriter
+
+        return SamplesWriter(self._database, self._conn)
 
     @cached_property
     def codes(self) -> CodesWriter:

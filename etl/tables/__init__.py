@@ -38,6 +38,7 @@ from etl.tables.money import (
 )
 from etl.tables.polls import folded_poll, known_listing, rejected_record, sync_run
 from etl.tables.rollups import cost_sum, running_sum
+from etl.tables.samples import gpu_load, gpu_samples
 
 __all__ = [
     "BILL_KEY",
@@ -60,7 +61,9 @@ __all__ = [
     "closed_month",
     "cost_sum",
     "folded_poll",
+    "gpu_load",
     "gpu_price",
+    "gpu_samples",
     "instance",
     "instance_history",
     "instance_status",
