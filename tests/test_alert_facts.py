@@ -61,6 +61,23 @@ def test_balances_and_cards_are_read(database: Database, cloud: Story) -> None:
     assert "余额 ¥40.00，按近一天的消耗（每小时 ¥80.00）还可用 0.5 小时" in post.took[0][1].text
 
 
+def test_times_of_load_of_what_runs_are_read(database: Database, cloud: Story) -> None:
+    for number in range(2):
+        cloud.rents(title=f"m{number}", uuid=f"u{number}", gpus=2)
+    now = polls(database, cloud, minutes=6 * 60)
+    day = {"account_id": 1, "utc_day": now // DAY, "samples": 1, "percent_sum": 0, "is_busy": 0}
+    times = {"begins_s": now - 5 * HOUR, "ends_s": now - MINUTE}
+    put(
+        database,
+        tables.gpu_load,
+        *({**day, **times, "instance_uuid": "u0", "gpu": gpu} for gpu in ("0", "1")),
+        {**day, **times, "instance_uuid": "u1", "gpu": "0"},
+    )
+    post = Post()
+    alerts_of(database, post, settings(off=["long_run"])).tick(now + 2)
+    assert [key.split(":")[:3] for key in post.keys] == [["idle_gpu", "lab", "u0"]]
+
+
 def test_unknown_codes_and_failed_images_are_read(database: Database, cloud: Story) -> None:
     post = Post()
     alerts = alerts_of(database, post, settings(off=["long_run"], gather_minutes=0))

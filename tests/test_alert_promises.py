@@ -19,6 +19,7 @@ from etl.alerts.rules.budget import Spending
 from etl.alerts.rules.card_expiry import ExpiringCard
 from etl.alerts.rules.cost_day import DayCost
 from etl.alerts.rules.digest import DueDigest
+from etl.alerts.rules.idle_gpu import SampledRun
 from etl.alerts.rules.image_failed import FailedImage
 from etl.alerts.rules.odd_day import OddDay
 from etl.alerts.rules.stopped import Stop
@@ -73,6 +74,11 @@ def spent(percent: int, projected: int | None = None) -> Sequence[Any]:
     return (Spending("project", "nlp", "2026-11", 100 * MICRO, percent * MICRO, more),)
 
 
+def idle(now: int) -> Sequence[Any]:
+    one = replace(MACHINE, gpu_nums=1)
+    return (SampledRun(Running(one, TUESDAY - 9 * HOUR, now), ((now - 5 * HOUR, now, 0),)),)
+
+
 def costs(today: int) -> Sequence[Any]:
     past = [DayCost("lab", f"2026-11-{d:02}", 1_000 * MICRO) for d in (3, 10, 17)]
     return (*past, DayCost("lab", "2026-11-24", today * MICRO))
@@ -110,6 +116,7 @@ CASES = [
     Case("budget", lambda now: spent(40, 101), lambda now: spent(40, 90)),
     Case("cost_day", lambda now: costs(1_501), lambda now: ()),
     Case("odd_day", lambda now: (ODD,), lambda now: ()),
+    Case("idle_gpu", idle, lambda now: ()),
     Case("sync_stale", lambda now: polled(now, 1_801), lambda now: polled(now, 60)),
     Case(
         "key_refused", lambda now: polled(now, 60, "GET /x: HTTP 401"), lambda now: polled(now, 1)

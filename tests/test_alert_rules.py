@@ -15,6 +15,7 @@ from etl.alerts.rules.balance import Purse
 from etl.alerts.rules.budget import Spending
 from etl.alerts.rules.card_expiry import ExpiringCard
 from etl.alerts.rules.cost_day import DayCost
+from etl.alerts.rules.idle_gpu import SampledRun
 from etl.alerts.rules.image_failed import FailedImage
 from etl.alerts.rules.odd_day import OddDay
 from etl.alerts.rules.stopped import Stop
@@ -350,6 +351,45 @@ def test_every_reason_of_the_report_has_its_words() -> None:
     for reason in WORDS["reason"]:
         (cause,) = causes("odd_day", replace(ODD, reason=reason))
         assert f": {reason}, train" in str(cause.words)
+
+
+# idle GPUs
+
+
+def loads(*times: tuple[float, float, int], gpus: int = 2) -> tuple[tuple[int, int, int], ...]:
+    """Times of load of each GPU, in hours before now."""
+    return gpus * tuple(
+        (NOW - round(b * HOUR), NOW - round(e * HOUR), busy) for b, e, busy in times
+    )
+
+
+@pytest.mark.parametrize(
+    ("sampled", "fires"),
+    [
+        (loads((4, 0, 0)), True),
+        (loads((3.9, 0, 0)), False),
+        (loads((8, 6, 0), (2, 0, 0)), True),  # not sampled between: idle for four all the same
+        (loads((8, 6, 0), (6, 5, 1), (3, 0, 0)), False),  # busy since
+        ((*loads((4, 0, 0), gpus=1), *loads((4, 0, 1), gpus=1)), False),  # one GPU works
+        (loads((4, 0, 0), gpus=1), False),  # of the other nothing is known
+        (loads((9, 3, 0)), False),  # too old to say what it does now
+        (loads((30, 0, 0)), True),
+        ((), False),
+    ],
+)
+def test_a_machine_is_idle_after_four_sampled_hours_of_all_its_gpus(
+    sampled: Any, fires: bool
+) -> None:
+    found = causes("idle_gpu", SampledRun(ran(20), sampled))
+    assert bool(found) == fires
+
+
+def test_idle_time_before_a_run_does_not_count_for_it() -> None:
+    assert causes("idle_gpu", SampledRun(ran(3), loads((30, 0, 0)))) == []
+    (cause,) = causes("idle_gpu", SampledRun(ran(5), loads((30, 0, 0))))
+    assert str(cause.words) == (
+        "Idle: train (李雷), 2 × RTX 4090, no GPU was busy in the last 5.0 h of samples, ¥11.00 an hour"
+    )
 
 
 # the sync

@@ -18,6 +18,7 @@ RULES: Final = (
     "budget",
     "cost_day",
     "odd_day",
+    "idle_gpu",
     "sync_stale",
     "key_refused",
     "unknown_code",
