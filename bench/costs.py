@@ -25,6 +25,7 @@ from etl.store.price_periods import write_overrides
 
 FIRST, ZONE = date(2025, 1, 1), Zone("Asia/Shanghai")
 MODELS = 12
+REST_S = 10 * 3_600
 IMAGES = 25
 QUERIES = {
     "cost_daily, a month": "SELECT account, SUM(cost_microcny) FROM cost_daily"
@@ -37,9 +38,15 @@ QUERIES = {
 Written = Callable[[Any, list[tuple[str, Stretch, bool]]], None]
 
 
-def fill(database: Database, instances: int, days: int, also: Written = lambda *_: None) -> int:
+def fill(
+    database: Database,
+    instances: int,
+    days: int,
+    also: Written = lambda *_: None,
+    rest_s: int = REST_S,
+) -> int:
     """A year of runs of a fleet; returns the number of stretches. `also` writes what belongs to some
-    of them, in the same transaction."""
+    of them, in the same transaction; between two runs lie `rest_s` seconds at most."""
     dice = Random("costs")
     begins = ZONE.starts(FIRST)
     ends = ZONE.starts(FIRST + timedelta(days=days))
@@ -69,7 +76,9 @@ def fill(database: Database, instances: int, days: int, also: Written = lambda *
     count = 0
     for at in range(0, instances, 100):
         stretches = [
-            (uuid, s, True) for uuid in uuids[at : at + 100] for s in _life(dice, begins, ends)
+            (uuid, s, True)
+            for uuid in uuids[at : at + 100]
+            for s in _life(dice, begins, ends, rest_s)
         ]
         with Store(database, "lab").writing() as tx:
             tx.write_usage(stretches)
@@ -80,7 +89,7 @@ def fill(database: Database, instances: int, days: int, also: Written = lambda *
     return count
 
 
-def _life(dice: Random, begins: int, ends: int) -> Iterator[Stretch]:
+def _life(dice: Random, begins: int, ends: int, rest_s: int) -> Iterator[Stretch]:
     terms = Terms(
         f"gpu-{(model := dice.randrange(MODELS))}",
         f"model {model}",
@@ -88,7 +97,7 @@ def _life(dice: Random, begins: int, ends: int) -> Iterator[Stretch]:
         1,
         f"image-{dice.randrange(IMAGES)}",
     )
-    at, number = begins + dice.randint(0, 86_400), 0
+    at, number = begins + dice.randint(0, max(86_400, rest_s)), 0
     while at < ends:
         stop = at + dice.randint(600, 25 * 3_600)
         number += 1
@@ -101,7 +110,7 @@ def _life(dice: Random, begins: int, ends: int) -> Iterator[Stretch]:
         sure = at if evidence != "observed" else max(at, stop - 150)
         best = at if evidence == "booting" else stop
         yield Stretch(number, "running", at, evidence, terms, sure, best, stop + 150)
-        at = stop + dice.randint(600, 10 * 3_600)
+        at = stop + dice.randint(600, rest_s)
 
 
 def _prices(

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from bench.costs import FIRST, ZONE, fill
+from bench.costs import FIRST, REST_S, ZONE, fill
 from etl import tables
 from etl.dialect import Database
 from etl.history.stretches import Stretch
@@ -40,9 +40,9 @@ FACTS = (
 ENDS = ("after_at", "first_seen_at", "began_by", "last_seen_at", "ended_at", "ended_by")
 
 
-def fill_year(database: Database, instances: int, days: int) -> int:
+def fill_year(database: Database, instances: int, days: int, rest_s: int = REST_S) -> int:
     """Usage with its versions (two a run), a poll every two minutes, bill lines; returns the number
-    of stretches."""
+    of stretches. Between two runs of an instance lie `rest_s` seconds at most."""
     dice = Random("year")
 
     def versions(tx: Any, stretches: Sequence[tuple[str, Stretch, bool]]) -> None:
@@ -50,7 +50,7 @@ def fill_year(database: Database, instances: int, days: int) -> int:
         columns = ("account_id", "instance_uuid", "version", *FACTS, *ENDS)
         database.insert(tx._conn, tables.instance_history, columns, rows)
 
-    count = fill(database, instances, days, versions)
+    count = fill(database, instances, days, versions, rest_s)
     begins, ends = ZONE.starts(FIRST), ZONE.starts(FIRST + timedelta(days=days))
     with database.writing() as conn:
         account = conn.exec_driver_sql("SELECT account_id FROM account").scalar_one()
