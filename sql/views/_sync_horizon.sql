@@ -1,10 +1,9 @@
 -- The start of the first and of the newest complete poll of the instances: what still runs is counted
 -- up to the newest, the horizon. Other views build on this one. Each row is one look into an index, however
--- many polls there were; the grouping keeps it one for each account.
+-- many polls there were; found first, once: else Postgres asks it anew for each row that it is joined to.
 -- @column first_at start of the first complete poll
 -- @column last_at start of the newest complete poll
-SELECT account_id, MIN(first_at) AS first_at, MAX(last_at) AS last_at
-FROM (
+WITH polled AS MATERIALIZED (
     SELECT
         a.account_id,
         (
@@ -16,6 +15,7 @@ FROM (
             WHERE r.account_id = a.account_id AND is_whole_poll(r)
         ) AS last_at
     FROM account a
-) polled
+)
+SELECT account_id, first_at, last_at
+FROM polled
 WHERE first_at IS NOT NULL
-GROUP BY account_id

@@ -31,6 +31,8 @@ ORDER BY scope, name
 """
 """Spending against budgets. From `_cost_line`: views that group it first lose its index on days."""
 
+ANY: Final = "SELECT EXISTS (SELECT 1 FROM budget) AS is_there"
+
 
 class BudgetOptions(RuleOptions, frozen=True, kw_only=True):
     budget_percent: tuple[Annotated[int, Meta(ge=1, le=1_000)], ...] = (50, 80, 100)
@@ -118,6 +120,9 @@ class Budget(AlertRule[Spending, BudgetOptions]):
 
 def _spending(snapshot: Snapshot) -> list[Spending]:
     """Return this month's budgets, projected as in `budget_month` once three days were observed."""
+    # to add up the month of a thousand accounts takes seconds, and most have no budget
+    if not snapshot.ask(ANY)[0].is_there:
+        return []
     moment = snapshot.moment
     # of this month alone: a budget of the one before can no longer be kept
     first = moment.zone.local_date(moment.now).replace(day=1).isoformat()
