@@ -30,8 +30,8 @@ CREATE TABLE calendar_day (day, month, starts_s, ends_s);
 CREATE TABLE local_day (day, starts_s, ends_s, weekday);
 CREATE TABLE sync_span (account, first_s, last_s);
 CREATE TABLE sync_gap (account, gap_from_s, gap_to_s);
-CREATE TABLE _cost_line (account, project, owner, day, kind, cost_microcny);
-CREATE TABLE instance_now (account, project, owner, charging_unit, hour_microcny);
+CREATE TABLE _cost_line (account, project, owner, day, kind, cost_microcny, cost_centre, tags);
+CREATE TABLE instance_now (account, project, owner, charging_unit, hour_microcny, tags);
 """
 Line = tuple[float, float, float | None, float | None]
 """Spent, forecast, and the ends of the band, in yuan."""
@@ -49,6 +49,8 @@ class Ledger:
             self._add("calendar_day", str(day), f"{day:%Y-%m}", starts, starts + DAY_S)
             self._add("local_day", str(day), starts, starts + DAY_S, day.isoweekday())
         self.sql = load_report("forecast").sql
+        # the simulated lines have no tags
+        self.conn.create_function("find", 2, lambda text, part: None)
 
     def _add(self, table: str, *values: object) -> None:
         marks = ", ".join("?" * len(values))
@@ -56,7 +58,7 @@ class Ledger:
 
     def holds(self, name: str, rate: float) -> None:
         """Let a project hold something that is prepaid, at so many yuan an hour."""
-        self._add("instance_now", "lab", name, None, "month", round(rate * MICRO))
+        self._add("instance_now", "lab", name, None, "month", round(rate * MICRO), None)
 
     def misses(self, first: int, last: int) -> None:
         """Let nobody look at these days."""
@@ -74,7 +76,7 @@ class Ledger:
             for n, cost in enumerate(_seen(costs, seen_days))
             if cost
         )
-        self.conn.executemany("INSERT INTO _cost_line VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self.conn.executemany("INSERT INTO _cost_line VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", rows)
         today = str(FIRST + timedelta(days=int(seen_days)))
         asked = {"account": None, "by": "project", "to_day": today}
         found = self.conn.execute(self.sql, asked)

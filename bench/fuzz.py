@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from bench.promises import broken
 from etl.archive.line import encode, is_json, read_line
 from etl.archive.packed import lines
-from etl.books import price_files, rule_files
+from etl.books import price_files, rule_entries
 from etl.books.documents import parse
 from etl.dialect import Database, open_database
 from etl.errors import Changed, EtlError
@@ -144,7 +144,7 @@ def prices(content: bytes) -> None:
 
 def rules(content: bytes) -> None:
     with suppress(EtlError):
-        rule_files.rules_of(parse("rules", content, rule_files.COLUMNS), ZONE)
+        rule_entries.rules_of(parse("rules", content, rule_entries.COLUMNS), ZONE)
 
 
 def config(content: bytes) -> None:

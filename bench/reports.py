@@ -30,6 +30,7 @@ from bench.databases import Place, places
 from bench.year import fill_year, last_month, whole
 from etl import reports
 from etl.dialect import Database, open_database
+from etl.dialect.duckdb import render_duckdb
 from etl.exports import parquet
 from etl.exports.engines import duckdb_script
 from etl.exports.manifest import MARK
@@ -88,7 +89,7 @@ def on_duckdb(folder: Path) -> Way:
     def count(name: str, said: Said) -> int:
         report = reports.load_report(name)
         values = reports.bound_values(report, said)
-        sql = report.sql
+        sql = render_duckdb(report.sql)
         for each in values:
             sql = sql.replace(f":{each}", f"${each}")
         return int(conn.sql(sql, params=values).to_arrow_table().num_rows)

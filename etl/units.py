@@ -9,6 +9,8 @@ MICRO: Final = 1_000_000
 FEN: Final = 10_000
 """Millionths of a yuan in the smallest coin."""
 HOUR_S: Final = 3_600
+FOREVER_S: Final = 253_402_300_800
+"""An end that never comes: the year 10000, in epoch seconds. A null would not join on `<`."""
 DAY_S: Final = 86_400
 # eight hours: written once, since views and rollups must agree on it
 NIGHT_S: Final = 28_800

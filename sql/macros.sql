@@ -132,6 +132,43 @@ MACRO columns_of_service(h, s, list) AS
     json_member(s, 'ssh_info.port') AS ssh_port,
     json_member(s, 'ssh_info.username') AS username;
 
+-- The value of a tag in a JSON object of tags, whose texts need no escaping; null if it is not there.
+MACRO tag_of(tags, its_key) AS before(after(tags, '"' || its_key || '":"'), '"');
+
+-- A JSON array of texts `key:value`, of a JSON object of tags.
+MACRO pairs_of(tags) AS '[' || SUBSTR(REPLACE(tags, '":"', ':'), 2, LENGTH(REPLACE(tags, '":"', ':')) - 2) || ']';
+
+-- What the dimension `:by` of a report says of a line: who pays it, or one of its tags (`tag:KEY`).
+MACRO payer_by(project, owner, cost_centre, tags) AS CASE CAST(:by AS TEXT)
+    WHEN 'project' THEN COALESCE(project, '(no rule)')
+    WHEN 'owner' THEN COALESCE(owner, '(no rule)')
+    WHEN 'cost_centre' THEN COALESCE(cost_centre, '(no rule)')
+    ELSE COALESCE(tag_of(tags, SUBSTR(CAST(:by AS TEXT), 5)), '(untagged)')
+END;
+
+-- Whether the dimension `:by` of a report is one that `payer_by` knows.
+MACRO is_by_payer() AS (
+    CAST(:by AS TEXT) IN ('project', 'owner', 'cost_centre') OR SUBSTR(CAST(:by AS TEXT), 1, 4) = 'tag:'
+);
+
+-- Whether the dimension `:by` is one of which a line of `_cost_doubt` leaves open whose it is: of a project whose
+-- owner alone changes nothing is in doubt.
+MACRO is_payer_in_doubt() AS (
+    is_by_payer()
+    AND payer_by(project, owner, cost_centre, tags) <> payer_by(or_project, or_owner, or_cost_centre, or_tags)
+);
+
+-- A JSON object of the tags of a line, and of who pays it; null if there is neither.
+MACRO json_of_payer(l) AS CASE
+    WHEN l.project IS NULL AND l.owner IS NULL AND l.cost_centre IS NULL THEN l.tags
+    ELSE '{' || SUBSTR(
+        COALESCE(',"project":' || json_string(l.project), '')
+        || COALESCE(',"owner":' || json_string(l.owner), '')
+        || COALESCE(',"cost_centre":' || json_string(l.cost_centre), ''),
+        2
+    ) || CASE WHEN l.tags IS NULL THEN '}' ELSE ',' || SUBSTR(l.tags, 2) END
+END;
+
 -- The partition of a window over one service of an instance.
 MACRO services_of(s) AS PARTITION BY
     s.account_id, s.instance_uuid, s.listed_in, s.service, s.url, s.port_type, s.protocol, s.host, s.port,
@@ -229,27 +266,28 @@ MACRO unseen_in_period() AS (
 );
 
 -- Rows: usage of the period with its cost and who pays, up to now. It reads `unseen`, which the query has made
--- of `unseen_in_period`. By payer, bounds are corrected for what a change of payer leaves open.
-MACRO cost_of_period(is_by_payer) AS (
+-- of `unseen_in_period`. By payer, bounds are corrected for what a change of payer leaves open: for lines of
+-- `_cost_doubt` that are `is_in_doubt`.
+MACRO cost_of_period(is_in_doubt) AS (
     SELECT
-        account, day, instance_uuid, title, project, owner, cost_centre, kind, gpu_uuid, gpu_name,
+        account, day, instance_uuid, title, project, owner, cost_centre, tags, kind, gpu_uuid, gpu_name,
         charging_type, image_uuid, settled, used_s, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
         cost_min_microcny, cost_max_microcny, list_cost_microcny
     FROM _cost_line
     WHERE in_period(day) AND account_chosen(account)
     UNION ALL
     SELECT
-        account, day, instance_uuid, title, project, owner, cost_centre, kind, gpu_uuid, gpu_name,
+        account, day, instance_uuid, title, project, owner, cost_centre, tags, kind, gpu_uuid, gpu_name,
         charging_type, image_uuid, settled, used_s, gpu_s, unpriced_s, unpriced_max_s, cost_microcny,
         cost_min_microcny, cost_max_microcny, list_cost_microcny
     FROM _cost_unseen(unseen AS _usage_unseen_part) c
     UNION ALL
     SELECT
-        account, day, instance_uuid, title, project, owner, cost_centre, kind, NULL, NULL,
+        account, day, instance_uuid, title, project, owner, cost_centre, tags, kind, NULL, NULL,
         NULL, NULL, 'estimated', 0, 0, 0, 0, cost_microcny,
         cost_min_microcny, cost_max_microcny, 0
     FROM _cost_doubt
-    WHERE in_period(day) AND account_chosen(account) AND is_by_payer
+    WHERE in_period(day) AND account_chosen(account) AND is_in_doubt
 );
 
 -- Whether a poll shows all instances of its account: what counts as observing them.
@@ -580,6 +618,7 @@ MACRO head_of_line(a, p, i, w) AS
     w.project,
     w.owner,
     w.cost_centre,
+    w.tags,
     p.kind,
     p.gpu_uuid,
     p.gpu_name,

@@ -19,7 +19,7 @@ from etl import tables
 from etl.apply import apply
 from etl.dialect import Database, open_database
 from etl.history.days import Zone
-from etl.money.allocation import Rule
+from etl.money.allocation import Rule, RuleBook
 from etl.poll import Poll
 from etl.resources import INSTANCES
 from etl.simcloud import gpu_uuid
@@ -57,7 +57,7 @@ class Month:
 def live(database: Database, seed: int, days: float = 30, every_s: int = EVERY_S) -> Month:
     """Poll and tick through the month."""
     with database.writing() as conn:
-        write_rules(database, conn, RULES)
+        write_rules(database, conn, RuleBook(RULES))
     fleet = Fleet.generate(seed, instances=60, start=STARTS, days=days, unknown_status=0.002)
     purse, post = Purse(database, fleet), Post()
     alerts = alerts_of(

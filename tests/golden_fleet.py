@@ -51,16 +51,19 @@ VARIANTS: dict[str, tuple[dict[str, str], ...]] = {
     "commitment": tuple({"by": by} for by in ("instance", "model")),
     "anomalies": ({}, {"percent": "20", "yuan": "5"}),
     "forecast": (
-        *({"by": by} for by in ("account", "project", "owner")),
+        *({"by": by} for by in ("account", "project", "owner", "tag:team")),
         {"by": "account", "to_day": "2026-02-28"},
     ),
     "overview": ({}, {"from_day": "2026-03-10", "to_day": "2026-03-10"}),
-    "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project")),
+    "bills": tuple({"by": by} for by in ("day", "channel", "instance", "project", "tag:team")),
     "utilisation": tuple(
         {"by": by} for by in ("instance", "model", "project", "owner", "day", "week", "month")
     ),
     "billed-usage": tuple({"by": by} for by in ("day", "month", "model", "instance")),
-    "cost": tuple({"by": by} for by in ("instance", "project", "owner", "model", "day", "month")),
+    "cost": tuple(
+        {"by": by} for by in ("instance", "project", "owner", "model", "day", "month", "tag:team")
+    ),
+    "allocation": ({}, {"by": "tag:team"}),
 }
 """What each report is asked, where it takes more than a period."""
 
@@ -84,6 +87,15 @@ title = "李雷*"
 project = "audio"
 owner = "李雷"
 cost_centre = "K-9"
+
+[[tag]]
+title = "train*"
+tag = "team:seeing, stage:prod"
+valid_from = "2026-03-07"
+
+[[tag]]
+title = "*李雷*"
+tag = "team:hearing"
 
 [[budget]]
 project = "vision"
@@ -239,7 +251,7 @@ def as_csv(database: Database, name: str, arguments: dict[str, Any]) -> str:
 
 
 def path(zone: str, words: str) -> Path:
-    return GOLDEN / zone.replace("/", "-") / f"{words}.csv"
+    return GOLDEN / zone.replace("/", "-") / f"{words.replace(':', '-')}.csv"
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from etl.alerts.rules.stopped import RULE as STOPPED
 from etl.alerts.rules.stopped import Stop
 from etl.dialect import Database
 from etl.history.days import from_iso
-from etl.money.allocation import Rule
+from etl.money.allocation import Rule, RuleBook
 from etl.money.tariffs import Override
 from etl.rebuild import set_code
 from etl.settings.alerts import AlertSettings
@@ -63,7 +63,7 @@ def stopped(database: Database, now: int, owners: Any = None) -> list[Stop]:
 def ruled(database: Database, *rules: Rule) -> None:
     """Rules, in this order."""
     with database.writing() as conn:
-        write_rules(database, conn, rules)
+        write_rules(database, conn, RuleBook(rules))
         tx = Tx(database, conn, 1)
         tx.deriver().allocate_anew(tx.all_uuids())
 

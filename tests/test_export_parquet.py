@@ -20,6 +20,7 @@ import pytest
 
 from etl import reports, tables
 from etl.dialect import Database
+from etl.dialect.duckdb import render_duckdb
 from etl.errors import Busy, SettingsError, StoreError
 from etl.exports import parquet, targets
 from etl.exports.targets import Folder, open_target
@@ -334,7 +335,7 @@ def duck(exported: Path) -> Iterator[Any]:
 def answers(conn: Any, report: Any, arguments: dict[str, str]) -> list[str]:
     """A report over DuckDB as CSV."""
     values = reports.bound_values(report, arguments)
-    sql = report.sql
+    sql = render_duckdb(report.sql)
     for name in values:
         sql = sql.replace(f":{name}", f"${name}")
     table = conn.sql(sql, params=values).to_arrow_table()

@@ -13,8 +13,8 @@ from openpyxl import load_workbook
 from etl.books.documents import parse
 from etl.books.price_files import COLUMNS as PRICES
 from etl.books.price_files import prices_of
-from etl.books.rule_files import COLUMNS as RULES
-from etl.books.rule_files import rules_of
+from etl.books.rule_entries import COLUMNS as RULES
+from etl.books.rule_entries import rules_of
 from etl.history.days import Zone
 from etl.reports.render import render, write_file
 from etl.reports.render.columns import Column

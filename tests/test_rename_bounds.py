@@ -10,7 +10,7 @@ import pytest
 from etl import reports
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
-from etl.money.allocation import Labels, Rule, allocations
+from etl.money.allocation import Labels, Rule, RuleBook, allocations
 from etl.rebuild import differences
 from etl.simcloud import Story
 from tests.priced import lists
@@ -86,13 +86,13 @@ def test_the_true_split_lies_between_the_bounds_of_each_project(
 
 def test_a_rename_that_changes_no_payer_leaves_no_doubt() -> None:
     labels = [Labels(100, "vision-1"), Labels(200, "vision-2", after=150)]
-    (only,) = allocations([VISION, SPEECH], "lab", "i", labels)
+    (only,) = allocations(RuleBook([VISION, SPEECH]), "lab", "i", labels)
     assert (only.project, only.is_doubtful) == ("vision", 0)
 
 
 def test_between_two_polls_either_of_them_may_pay() -> None:
     labels = [Labels(100, "vision-1"), Labels(200, "speech-1", after=150)]
-    before, doubt, after = allocations([VISION, SPEECH], "lab", "i", labels)
+    before, doubt, after = allocations(RuleBook([VISION, SPEECH]), "lab", "i", labels)
     assert (doubt.starts_s, doubt.ends_s) == (150, 200)
     assert (doubt.project, doubt.or_project) == ("vision", "speech")
     assert (before.is_doubtful, doubt.is_doubtful, after.is_doubtful) == (0, 1, 0)
@@ -100,5 +100,7 @@ def test_between_two_polls_either_of_them_may_pay() -> None:
 
 def test_a_rule_that_begins_at_a_known_moment_leaves_no_doubt() -> None:
     dated = Rule(1, project="speech", valid_from=150)
-    found = allocations([dated, Rule(2, project="vision")], "lab", "i", [Labels(100, "a")])
+    found = allocations(
+        RuleBook([dated, Rule(2, project="vision")]), "lab", "i", [Labels(100, "a")]
+    )
     assert [(each.project, each.is_doubtful) for each in found] == [("vision", 0), ("speech", 0)]

@@ -11,18 +11,12 @@ import pytest
 
 from etl import reports
 from etl.books.documents import read
-from etl.books.rule_files import (
-    COLUMNS,
-    export_rules,
-    import_rules,
-    rules_in_force,
-    rules_of,
-    try_rules,
-)
+from etl.books.rule_entries import COLUMNS, rules_of
+from etl.books.rule_files import export_rules, import_rules, rules_in_force, try_rules
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone
-from etl.money.allocation import Labels, Rule, allocations
+from etl.money.allocation import Labels, Rule, RuleBook, allocations
 from etl.money.periods import BEGINNING, FOREVER
 from etl.rebuild import differences, rebuild
 from etl.simcloud import Story
@@ -71,7 +65,9 @@ ALL = Rule(9, project="rest")
 
 
 def said(rules: list[Rule], *looks: Labels, account: str = "lab") -> list[tuple[Any, ...]]:
-    found = allocations(rules, account, "i-1", looks or [Labels(50, "train 7", ("img", "torch"))])
+    found = allocations(
+        RuleBook(rules), account, "i-1", looks or [Labels(50, "train 7", ("img", "torch"))]
+    )
     return [(each.starts_s, each.ends_s, each.project) for each in found]
 
 
@@ -128,7 +124,7 @@ def test_brackets_in_a_pattern_are_brackets() -> None:
 def test_of_several_changes_that_nobody_saw_the_newest_is_who_may_pay() -> None:
     rules = [Rule(n, project=name, title=name) for n, name in enumerate("abc", 1)]
     labels = [Labels(0, "a"), Labels(50, "b", after=10), Labels(60, "c", after=20)]
-    found = allocations(rules, "lab", "i-1", labels)
+    found = allocations(RuleBook(rules), "lab", "i-1", labels)
     assert [(each.starts_s, each.project, each.or_project) for each in found] == [
         (BEGINNING, "a", None),
         (10, "a", "b"),
@@ -183,7 +179,7 @@ WRONG = {
     "[[budget]]\namount = 1": "line 1: a budget is of a project or of an account",
     "\n[[budget]]\nproject = 'x'\nmonth = '2026-13'\namount = 1": "line 2: month must be",
     "[[budget]]\nproject = 'x'\namount = 1\n[[budget]]\nproject = 'x'\namount = 2": "line 4: project 'x'",
-    "[[role]]\nproject = 'x'": "'role' is none of rule, budget",
+    "[[role]]\nproject = 'x'": "'role' is none of rule, budget, tag",
     "[[rule]]\nproject = 5": "project must be text",
 }
 

@@ -4,84 +4,75 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from etl.books.rule_entries import RuleFile
 from etl.history.days import iso
-from etl.money.allocation import Rule
-from etl.money.budget import MonthlyBudget
+from etl.money.allocation import Condition, Rule
 from etl.money.periods import BEGINNING, FOREVER
 from etl.poll import Instant
 from etl.store.books import InstanceBatch
 from etl.texts import tr
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFile:
-    """The rules and budgets of a file; `locations` name the rules' lines in it."""
-
-    rules: list[Rule]
-    locations: list[str]
-    budgets: list[MonthlyBudget]
-
-
 def rule_remarks(
     chosen: RuleFile, batches: Sequence[InstanceBatch], accounts: set[str], now: Instant | None
 ) -> Iterator[str]:
     """Yield a remark for each rule or budget of a file that has no effect."""
-    yield from _unmatched_rules(chosen, batches)
+    yield from _unmatched(chosen, batches)
     yield from _hidden(chosen)
     yield from _expired(chosen, now)
     yield from _unspent(chosen, accounts)
 
 
-def condition(rule: Rule) -> str:
+def words_of(condition: Condition) -> str:
     """Put the conditions of a rule into words."""
     conditions = {
-        "account": rule.account,
-        "instance": rule.instance_uuid,
-        "title": rule.title,
-        "image": rule.image,
+        "account": condition.account,
+        "instance": condition.instance_uuid,
+        "title": condition.title,
+        "image": condition.image,
     }
     return ", ".join(f"{name} {value}" for name, value in conditions.items() if value) or "anything"
 
 
-def _unmatched_rules(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
+def _unmatched(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
     """Yield the rules that match no instance that was ever seen; none before the first."""
-    idle, is_any = list(chosen.rules), False
+    idle, is_any = dict(_named(chosen)), False
     for batch in batches:
         for uuid, labels in batch.labels.items():
-            is_any, name = True, batch.account.name
+            is_any, account = True, batch.account.name
             # by all labels that an instance ever had: a rule for an old title holds for old usage
-            idle = [r for r in idle if not any(r.matches(name, uuid, label) for label in labels)]
+            idle = {
+                name: rule
+                for name, rule in idle.items()
+                if not any(rule.matches(account, uuid, label) for label in labels)
+            }
     # rules are often written before the first sync: then nothing can match yet
-    for rule in idle if is_any else []:
+    for name, rule in idle.items() if is_any else ():
         yield tr(
-            "{named} matches no instance known: {condition}",
-            named=_named(chosen, rule),
-            condition=condition(rule),
+            "{named} matches no instance known: {condition}", named=name, condition=words_of(rule)
         )
 
 
 def _hidden(chosen: RuleFile) -> Iterator[str]:
+    names = [name for name, rule in _named(chosen) if isinstance(rule, Rule)]
     for number, rule in enumerate(chosen.rules):
-        earlier = next((r for r in chosen.rules[:number] if takes_all(r, rule)), None)
+        earlier = next((n for n in range(number) if takes_all(chosen.rules[n], rule)), None)
         if earlier is not None:
-            first = _named(chosen, earlier)
             yield tr(
                 "{named} can never hold: {first} takes all that it matches",
-                named=_named(chosen, rule),
-                first=first,
+                named=names[number],
+                first=names[earlier],
             )
 
 
 def _expired(chosen: RuleFile, now: Instant | None) -> Iterator[str]:
-    for rule in chosen.rules:
+    for name, rule in _named(chosen):
         if now is not None and rule.valid_to is not None and rule.valid_to <= now:
-            until = iso(rule.valid_to)
             yield tr(
                 "{named} expired at {until}: it holds for earlier usage only",
-                named=_named(chosen, rule),
-                until=until,
+                named=name,
+                until=iso(rule.valid_to),
             )
 
 
@@ -131,5 +122,8 @@ def _is_wider(wide: str | None, narrow: str | None) -> bool:
     return re.fullmatch(pattern, narrow.casefold(), re.DOTALL) is not None
 
 
-def _named(chosen: RuleFile, rule: Rule) -> str:
-    return f"rule {rule.rule_no} ({chosen.locations[rule.rule_no - 1]})"
+def _named(chosen: RuleFile) -> Iterator[tuple[str, Condition]]:
+    """Yield each rule about instances with its name for people."""
+    for kind in ("rule", "tag"):
+        for number, rule in enumerate(chosen.of_kind(kind)):
+            yield f"{kind} {number + 1} ({chosen.locations[kind][number]})", rule

@@ -36,11 +36,13 @@ HEADINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "cost_centre": ("成本中心", "cost_center"),
     "month": ("月份",),
     "amount": ("金额", "预算", "预算金额"),
+    "tag": ("标签", "tags"),
 }
 """Other spellings of the names of columns."""
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "rule": ("规则",),
     "budget": ("预算",),
+    "tag": ("标签",),
     "hour": ("小时", "时", "每小时", "元/小时", "按小时"),
     "day": ("天", "日", "每天", "元/天", "按天"),
     "week": ("周", "每周", "元/周", "按周"),

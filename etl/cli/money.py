@@ -274,6 +274,7 @@ def trial_of_rules(context: Context, words: str | None, file: Path | None, as_js
         "project",
         "owner",
         "cost_centre",
+        "tags",
     ]
     rows = (row for trial in trials for row in _trial_rows(trial, zone))
     print_rows(columns, rows, as_json)
@@ -318,34 +319,37 @@ def _price_row(price: PriceInUse, zone: Zone) -> Sequence[Any]:
 
 
 def _rule_row(held: RuleInForce, zone: Zone) -> Sequence[Any]:
-    from etl.books.rule_remarks import condition
+    from etl.books.rule_remarks import words_of
     from etl.books.writing import day_or_moment
 
     rule = held.rule
     payers = rule.project, rule.owner, rule.cost_centre
     since = day_or_moment(rule.valid_from, zone)
-    return (rule.rule_no, condition(rule), *payers, since, held.instances)
+    return (rule.rule_no, words_of(rule), *payers, since, held.instances)
 
 
 def _trial_rows(trial: RuleTrial, zone: Zone) -> Iterator[Sequence[Any]]:
     """Yield a row for each allocation of an instance over time."""
     from etl.books.writing import day_or_moment
     from etl.money.allocation import NO_RULE
+    from etl.money.tags import as_words
 
     instance = trial.account, trial.instance_uuid, trial.title
     for held in trial.allocations:
         since = day_or_moment(held.starts_s, zone) if held.starts_s else "ever"
+        tags = as_words(held.tags) if held.tags else None
         # said in words: empty cells alone would look like a rule that names nobody
         if held.rule_no == NO_RULE:
-            yield (*instance, since, None, _either("(no rule)", held), None, None)
+            yield (*instance, since, None, _either("(no rule)", held), None, None, tags)
         else:
             project = _either(held.project, held)
-            yield (*instance, since, held.rule_no, project, held.owner, held.cost_centre)
+            yield (*instance, since, held.rule_no, project, held.owner, held.cost_centre, tags)
 
 
 def _either(project: str | None, held: Allocation) -> str | None:
     """Return who pays, and who else may while a rename was not seen yet."""
-    return f"{project} or {held.or_project or '(no rule)'}" if held.is_doubtful else project
+    is_doubtful = held.is_doubtful and held.or_project != held.project
+    return f"{project} or {held.or_project or '(no rule)'}" if is_doubtful else project
 
 
 def _model_lines(chosen: ChargingModel, steps: dict[int, str]) -> list[str]:

@@ -32,7 +32,7 @@ from etl.texts import tr
 
 PERIODS: Final = {"month": 7, "day": 10}
 """Characters of an ISO instant or day that name its partition, by `period`."""
-_PAYERS: Final = ("title", "project", "owner", "cost_centre")
+_PAYERS: Final = ("title", "project", "owner", "cost_centre", "tags")
 
 
 def _fact(name: str, *order: str, cut: str | None = "day") -> Exported:

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from etl import __version__, reports
 from etl.figures.parameters import Parameter, parameters_of
+from etl.money.tags import ANY_TAG
 from etl.reports import Column, Report
 from etl.texts import ENGLISH, first_sentence, localized
 
@@ -143,8 +144,11 @@ def _operation(
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "boolean" if parameter.is_switch else "string"}
-    if parameter.choices:
-        schema["enum"] = list(parameter.choices)
+    fixed = [choice for choice in parameter.choices if choice != ANY_TAG]
+    if fixed != list(parameter.choices):
+        schema["anyOf"] = [{"enum": fixed}, {"pattern": "^tag:."}]
+    elif fixed:
+        schema["enum"] = fixed
     if parameter.default is not None:
         schema["default"] = parameter.default
     return {

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from etl.poll import Instant
+from etl.units import FOREVER_S
 
 # 1970: no cloud has charged for anything earlier
 BEGINNING: Final = 0
-FOREVER: Final = 253_402_300_800
-"""An end that never comes: the year 10000, in epoch seconds. A null would not join on `<`."""
+FOREVER: Final = FOREVER_S
 LAST: Final = FOREVER - 1
 """The last instant that a database can hold."""
 

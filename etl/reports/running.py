@@ -13,6 +13,7 @@ from sqlalchemy.exc import ResourceClosedError
 
 from etl.dialect import CalendarDay, Database, translated
 from etl.errors import Busy, SettingsError, StoreError, TookTooLong
+from etl.money.tags import ANY_TAG, tag_dimension
 from etl.reports.header import Param, Report, bound, literal_colons
 from etl.reports.periods import FOLLOWING, days_that_follow
 from etl.texts import tr
@@ -78,7 +79,7 @@ def bound_values(report: Report, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _stream_rows(database: Database, report: Report, values: Mapping[str, Any]) -> ReadRows:
-    statement = _statement(report)
+    statement = _statement(database, report)
     # ours are tested, and may use functions and tables that the guard refuses
     opened = database.guarded(report.sql) if report.is_own else database.reading()
     with _blamed(report), translated(database), opened as conn:
@@ -108,15 +109,16 @@ def _plain_column(values: Sequence[Any]) -> Sequence[Any]:
     return [None if value is None else make(value) for value in values]
 
 
-def _statement(report: Report) -> TextClause:
+def _statement(database: Database, report: Report) -> TextClause:
     """Return the statement of a report, with its days bound as the databases store them.
 
     So `day >= :from_day` searches an index. In the user's own SQL days stay text: it may compare them
     with text.
     """
-    statement = text(literal_colons(report.sql.rstrip().rstrip(";")))
+    sql = report.sql.rstrip().rstrip(";")
     if report.is_own:
-        return statement
+        return text(literal_colons(sql))
+    statement = text(literal_colons(database.render(sql)))
     days = [name for name in bound(report.sql) if name in DAYS]
     return statement.bindparams(*(bindparam(name, type_=CalendarDay()) for name in days))
 
@@ -186,6 +188,8 @@ _MADE_PLAIN: Final[dict[type, Callable[[Any], Any]]] = {datetime: _instant, Deci
 def _checked_choice(param: Param, value: Any) -> Any:
     if value is None:
         return param.default
+    if ANY_TAG in param.choices and (tag := tag_dimension(str(value))) is not None:
+        return tag
     if param.choices and value not in param.choices:
         raise SettingsError(
             tr("{name} cannot be {value!r}", name=param.name, value=value),

@@ -1,4 +1,4 @@
-"""Allocation of usage to payers, by the rules and each instance's titles and images over time."""
+"""Allocation of usage to payers and tags, by the rules and each instance's titles and images over time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy import func, or_, select, text
 from etl import tables
 from etl.money.allocation import Allocation, Labels, allocations
 from etl.money.periods import BEGINNING
+from etl.money.tags import tags_in_title
 from etl.store.costs import UsageCosts
 
 _ALLOCATION_COLUMNS: Final = tuple(f.name for f in fields(Allocation))
@@ -20,13 +21,17 @@ _LABELS: Final = ("title", "image_uuid", "image_name", "image_tag")
 class Derived(UsageCosts):
     """Writer of all that follows from prices and rules for one account, inside one transaction."""
 
-    def allocate(self, versions: Sequence[tuple[str, int]]) -> None:
-        """Recompute who pays for the instances whose new versions (uuid and number) have another title
-        or image than the versions before; nothing if there are no rules."""
-        if not versions or not self.rules():
+    def allocate(self, versions: Sequence[tuple[str, int, str]]) -> None:
+        """Recompute who pays for the instances whose new versions (uuid, number and title) have another
+        title or image than the versions before; without rules only for those that have or had tags."""
+        if not self.book():
+            tagged = self._tagged()
+            versions = [v for v in versions if v[0] in tagged or tags_in_title(v[2])]
+        if not versions:
             return
         table = tables.instance_history
-        listed, parameters = self._database.listed(table, ("instance_uuid", "version"), versions)
+        keys = [(uuid, version) for uuid, version, _ in versions]
+        listed, parameters = self._database.listed(table, ("instance_uuid", "version"), keys)
         # COALESCE, for `=` on two nulls is neither true nor false
         same = " AND ".join(f"COALESCE(h.{n}, '') = COALESCE(p.{n}, '')" for n in _LABELS)
         changed = text(
@@ -106,12 +111,18 @@ class Derived(UsageCosts):
     def _allocated(
         self, uuids: Sequence[str], labels: Mapping[str, Sequence[Labels]] | None = None
     ) -> Iterator[tuple[Any, ...]]:
-        name, rules = self.name(), self.rules()
-        # no rules, no rows: who never wrote one pays nothing for them at a poll
-        if rules:
-            for uuid, seen in (self.labels(uuids) if labels is None else labels).items():
-                for allocation in allocations(rules, name, uuid, seen):
+        name, book = self.name(), self.book()
+        for uuid, seen in (self.labels(uuids) if labels is None else labels).items():
+            # no rules and no tags, no rows: who never wrote one pays nothing for them at a poll
+            if book or any(tags_in_title(then.title) for then in seen):
+                for allocation in allocations(book, name, uuid, seen):
                     yield (uuid, *astuple(allocation))
+
+    def _tagged(self) -> set[str]:
+        """Return the instances that have allocations."""
+        c = tables.allocation.c
+        asked = select(c.instance_uuid).where(c.account_id == self._account_id).distinct()
+        return set(self._conn.scalars(asked))
 
     def _kept_allocations(self, uuids: Sequence[str]) -> set[tuple[Any, ...]]:
         c = tables.allocation.c

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import delete, insert, select
 
 from etl import tables
-from etl.money.allocation import Labels, Rule
+from etl.money.allocation import Labels, RuleBook
 from etl.money.budget import MonthlyBudget
 from etl.money.charging import ChargingModel
 from etl.money.periods import FOREVER
@@ -21,7 +21,7 @@ from etl.store.account import Reader, Tx
 from etl.store.costs import MODEL_SETTINGS, charging_model
 from etl.store.monthly import AccountKey, MonthsReader, MonthsWriter
 from etl.store.price_periods import OFFERED_CODES, overrides, write_overrides
-from etl.store.rules import allocation_rules, write_rules
+from etl.store.rules import rule_book, write_rules
 from etl.store.state_lengths import Boots, learned_boots
 
 BATCH: Final = 5_000
@@ -107,9 +107,9 @@ class BooksReader(MonthsReader):
             for name, columns_of_name in columns.items()
         }
 
-    def rules(self) -> list[Rule]:
-        """Return the rules in the order in which they are tried."""
-        return allocation_rules(self._conn)
+    def rule_book(self) -> RuleBook:
+        """Return the rules about instances."""
+        return rule_book(self._conn)
 
     def budgets(self) -> list[MonthlyBudget]:
         c = tables.budget.c
@@ -178,7 +178,7 @@ class BooksWriter(MonthsWriter, BooksReader):
             tx.settle_stops()
             tx.settle_past_anew()
 
-    def replace_rules(self, chosen: Sequence[Rule], batches: Sequence[InstanceBatch]) -> None:
+    def replace_rules(self, chosen: RuleBook, batches: Sequence[InstanceBatch]) -> None:
         """Replace all rules; `batches` are all instances, as `batches()` gives them."""
         write_rules(self._database, self._conn, chosen)
         total = sum(len(batch.labels) for batch in batches)

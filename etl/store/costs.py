@@ -12,14 +12,14 @@ from sqlalchemy import Connection, Table, delete, func, select, text
 from etl import tables
 from etl.dialect import Database
 from etl.history.stretches import Terms
-from etl.money.allocation import Rule
+from etl.money.allocation import RuleBook
 from etl.money.charging import ChargingModel, Part, Piece, pieces
 from etl.money.periods import BEGINNING
 from etl.poll import Instant
 from etl.store.price_periods import CHARGED_AT, OFFERED_CODES, STARTS_AT, PricePeriods, price_terms
 from etl.store.rollups import EVER, Rollups
 from etl.store.rows import DAY_COLUMNS, TERM_NAMES
-from etl.store.rules import allocation_rules
+from etl.store.rules import rule_book
 
 MODEL_SETTINGS: Final = {
     "charge_from": "counts_from",
@@ -50,13 +50,13 @@ class UsageCosts(PricePeriods):
         self.recharged_since: Instant | None = None
         """Since when usage has other costs, as prices or the model changed in this transaction."""
         self._model: ChargingModel | None = None
-        self._rules: list[Rule] | None = None
+        self._book: RuleBook | None = None
 
-    def rules(self) -> list[Rule]:
-        """Return the allocation rules, in order."""
-        if self._rules is None:
-            self._rules = allocation_rules(self._conn)
-        return self._rules
+    def book(self) -> RuleBook:
+        """Return the rules about instances."""
+        if self._book is None:
+            self._book = rule_book(self._conn)
+        return self._book
 
     def refresh_prices(self) -> None:
         """Recompute all prices, and the costs from the first moment on at which a price differs."""
@@ -142,9 +142,6 @@ class UsageCosts(PricePeriods):
 
     def _cuts(self, uuids: Collection[str]) -> dict[str, list[Instant]]:
         """Return the moments, in order, at which the payer of instances changes."""
-        # without rules nothing is cut, and the query for cuts is saved at each poll
-        if not self.rules():
-            return {}
         c = tables.allocation.c
         condition, parameters = self._database.among("instance_uuid", sorted(uuids))
         rows = self._conn.execute(
@@ -169,7 +166,7 @@ class UsageCosts(PricePeriods):
 
     def _forget(self) -> None:
         super()._forget()
-        self._model = self._rules = None
+        self._model = self._book = None
 
 
 def charging_model(conn: Connection) -> ChargingModel:

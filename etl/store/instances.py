@@ -32,7 +32,9 @@ class InstancesWriter(UsageWriter):
         self._add_versions(changes.versions)
         # before the new ones, which take the numbers of those that are deleted
         cut = self._undo_usage(changes) | self.write_usage(changes.stretches)
-        self.deriver().allocate([(v.facts.instance_uuid, v.version) for v in changes.versions])
+        self.deriver().allocate(
+            [(v.facts.instance_uuid, v.version, v.facts.title or "") for v in changes.versions]
+        )
         # last: sums are made of parts, costs and allocations
         self.deriver().sums.renew(cut)
 

@@ -24,6 +24,7 @@ _FROZEN: Final = (
     "project",
     "owner",
     "cost_centre",
+    "tags",
     "kind",
     "gpu_uuid",
     "gpu_name",

@@ -26,7 +26,7 @@ REPAIR: Final = "clock_repair"
 """Setting: the moment of a repair of dates that is under way, and the newest poll of then."""
 MOST_TURNS: Final = 3
 """A person may change a name and change it back; more often within an hour it is no person."""
-NAMED: Final = (tables.price_override, tables.allocation_rule)
+NAMED: Final = (tables.price_override, tables.allocation_rule, tables.tag_rule)
 """Tables of the user's rules, which name an account in a column `account`."""
 
 

@@ -72,7 +72,7 @@ _ROLLUPS: Final = (
         " JOIN usage_cost u ON is_instance_of(u, d) AND u.usage_no = d.usage_no AND u.day = d.day"
         " LEFT JOIN allocation w ON is_payer_of(w, u, u.starts_s)",
         (
-            *(f"w.{name}" for name in ("project", "owner", "cost_centre")),
+            *(f"w.{name}" for name in ("project", "owner", "cost_centre", "tags")),
             "u.kind",
             *(f"u.{name}" for name, *_ in tables.TERMS),
             "u.price_source",

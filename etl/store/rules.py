@@ -1,29 +1,45 @@
-"""Rules of who pays, in the order in which they are tried."""
+"""Rules about instances, in the order in which they are tried."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, fields
-from typing import Final
+from dataclasses import fields
+from operator import attrgetter
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Table, delete, select
 
 from etl import tables
 from etl.dialect import Database
-from etl.money.allocation import Rule
+from etl.money.allocation import Condition, Rule, RuleBook, TagRule
 
-_RULE_COLUMNS: Final = tuple(f.name for f in fields(Rule))
-
-
-def allocation_rules(conn: Connection) -> list[Rule]:
-    """Return the rules in the order in which they are tried."""
-    c = tables.allocation_rule.c
-    asked = select(*(c[name] for name in _RULE_COLUMNS)).order_by(c.rule_no)
-    return [Rule(*row) for row in conn.execute(asked)]
+_TABLES: Final[tuple[tuple[Table, type[Any]], ...]] = (
+    (tables.allocation_rule, Rule),
+    (tables.tag_rule, TagRule),
+)
+"""A table of each kind of rule: its columns are the fields, its key is the rank."""
 
 
-def write_rules(database: Database, conn: Connection, chosen: Sequence[Rule]) -> None:
+def rule_book(conn: Connection) -> RuleBook:
+    """Return all rules, each kind in the order in which it is tried."""
+    return RuleBook(*(_kept(conn, table, kind) for table, kind in _TABLES))
+
+
+def write_rules(database: Database, conn: Connection, book: RuleBook) -> None:
     """Replace all rules."""
-    # all at once: the number of a rule is its rank, so a change moves the others
-    conn.execute(delete(tables.allocation_rule))
-    database.insert(conn, tables.allocation_rule, _RULE_COLUMNS, [astuple(rule) for rule in chosen])
+    chosen: tuple[Sequence[Condition], ...] = (book.rules, book.tags)
+    for (table, kind), rules in zip(_TABLES, chosen, strict=True):
+        # all at once: the number of a rule is its rank, so a change moves the others
+        conn.execute(delete(table))
+        names = _names(kind)
+        database.insert(conn, table, names, [attrgetter(*names)(rule) for rule in rules])
+
+
+def _kept(conn: Connection, table: Table, kind: type[Any]) -> list[Any]:
+    names = _names(kind)
+    asked = select(*(table.c[name] for name in names)).order_by(*table.primary_key)
+    return [kind(**row._mapping) for row in conn.execute(asked)]
+
+
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))

@@ -12,6 +12,7 @@ from etl.tables.costs import (
     price_override,
     price_period,
     rule_version,
+    tag_rule,
     usage_cost,
 )
 from etl.tables.instances import (
@@ -81,6 +82,7 @@ __all__ = [
     "settlement_rule",
     "state_length",
     "sync_run",
+    "tag_rule",
     "usage_cost",
     "usage_day",
     "workflow_run",

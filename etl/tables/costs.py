@@ -55,6 +55,21 @@ def payers() -> list[Column[str]]:
     ]
 
 
+def _instances() -> list[Column[str]]:
+    """Return the columns that say which instances a rule is about."""
+    return [
+        Column("account", Text, comment="the account's name; null: any"),
+        Column("instance_uuid", Text, comment="instance; null: any"),
+        Column("title", Text, comment="pattern of its title with * and ?; null: any"),
+        Column("image", Text, comment="its image, by uuid or pattern of the name; null: any"),
+    ]
+
+
+def tags_then() -> Column[str]:
+    """Return the column of an instance's tags at some time."""
+    return Column("tags", Text, comment="its tags: JSON object of texts; null: none")
+
+
 price_override = Table(
     "price_override",
     metadata,
@@ -181,14 +196,22 @@ allocation_rule = Table(
     metadata,
     # its place in the file decides who is asked first, so the database must not number it
     Column("rule_no", Integer, primary_key=True, autoincrement=False, comment="1 is asked first"),
-    Column("account", Text, comment="the account's name; null: any"),
-    Column("instance_uuid", Text, comment="instance; null: any"),
-    Column("title", Text, comment="pattern of its title with * and ?; null: any"),
-    Column("image", Text, comment="its image, by uuid or pattern of the name; null: any"),
+    *_instances(),
     *payers(),
     *_dated(),
     Column("note", Text, comment="the user's words"),
     comment="Who pays: the first rule that matches holds",
+)
+
+tag_rule = Table(
+    "tag_rule",
+    metadata,
+    Column("tag_rule_no", Integer, primary_key=True, autoincrement=False, comment="1 goes first"),
+    *_instances(),
+    Column("tags", Text, nullable=False, comment="the tags that it gives: JSON object of texts"),
+    *_dated(),
+    Column("note", Text, comment="the user's words"),
+    comment="Tags by rule: for each key the first rule that matches holds, and goes before the title",
 )
 
 rule_version = Table(
@@ -212,18 +235,20 @@ allocation = Table(
     # no foreign key: rules are replaced as a whole, and 0 is none
     Column("rule_no", Integer, nullable=False, comment="the rule that says so; 0: no rule matches"),
     *payers(),
+    tags_then(),
     Column(
         "is_doubtful",
         Integer,
         nullable=False,
         server_default="0",
-        comment="1 while others may pay: the title or image changed at a moment that nobody saw",
+        comment="1 while others may pay or tags differ: the title or image changed at a moment that nobody saw",
     ),
     Column("or_project", Text, comment="project that then pays"),
     Column("or_owner", Text, comment="who it is then for"),
     Column("or_cost_centre", Text, comment="cost centre then"),
+    Column("or_tags", Text, comment="its tags then"),
     PrimaryKeyConstraint("account_id", "instance_uuid", "starts_s"),
-    comment="What the rules say of an instance, while it holds; nothing if there are no rules. Derived",
+    comment="What the rules and its title say of an instance, while it holds; nothing if there are no rules and no tags. Derived",
 )
 
 budget = Table(
@@ -266,6 +291,7 @@ closed_cost = Table(
     # copied, not joined: a closed month must not follow a later rename
     Column("title", Text, comment="the user's name for it when the month was closed"),
     *payers(),
+    tags_then(),
     Column("kind", Text, nullable=False, comment="running or held"),
     Column("gpu_uuid", Text, comment="GPU model"),
     Column("gpu_name", Text, comment="name of the GPU model"),

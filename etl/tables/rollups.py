@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Table,
 
 from etl.dialect import CalendarDay
 from etl.tables.base import metadata, whose
-from etl.tables.costs import PRICE_SOURCES, payers
+from etl.tables.costs import PRICE_SOURCES, payers, tags_then
 from etl.tables.instances import TERMS
 
 
@@ -51,6 +51,7 @@ running_sum = _summed(
 cost_sum = _summed(
     "cost_sum",
     *payers(),
+    tags_then(),
     Column("kind", Text, nullable=False, comment="running or held"),
     *(Column(name, kind, comment=about) for name, kind, about in TERMS),
     Column("price_source", Text, nullable=False, comment=", ".join(PRICE_SOURCES)),
@@ -62,5 +63,5 @@ cost_sum = _summed(
     Column("cost_min_microcny", BigInteger, comment="at least"),
     Column("cost_max_microcny", BigInteger, comment="at most"),
     Column("list_cost_microcny", BigInteger, comment="at list prices"),
-    comment="What closed stretches cost in one day, of an instance on one set of terms that one project pays; derived: usage_cost added up by what allocation says of the start of each part",
+    comment="What closed stretches cost in one day, of an instance on one set of terms that one project pays, with one set of tags; derived: usage_cost added up by what allocation says of the start of each part",
 )

@@ -1,13 +1,16 @@
 -- Allocation: who pays for what was used, by the estimate, and the part of the bill that is attributed
 -- to it. Usage that no rule matches, and amounts that cannot be attributed, are lines of their own. If
--- a rename that nobody saw happen decides who pays, the bounds of both hold the time in question.
+-- a rename that nobody saw happen decides who pays, the bounds of both hold the time in question. By tag
+-- what has no such tag is a line of its own, too.
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
+-- @param by a line for each [payer, tag:KEY]
 -- @column account {text} the account's name
 -- @column project {text} project that pays
 -- @column owner {text} who it is for
 -- @column cost_centre {text} cost centre
+-- @column tag {text} value of the tag, by tag
 -- @column instances {int} instances
 -- @column estimated_yuan {unit=yuan, total, keep} cost by the best estimate
 -- @column estimated_yuan_min {unit=yuan, total} at least
@@ -23,14 +26,14 @@ bills AS (
 ),
 costs AS (
     SELECT
-        account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny,
+        account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, tags, cost_microcny,
         cost_min_microcny, cost_max_microcny
     FROM _cost_line
     WHERE in_period(day)
         AND account_chosen(account)
     UNION ALL
     SELECT
-        account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny,
+        account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, tags, cost_microcny,
         cost_min_microcny, cost_max_microcny
     FROM _cost_unseen(unseen AS _usage_unseen_part) c
 ),
@@ -41,6 +44,7 @@ lines AS (
         project,
         owner,
         cost_centre,
+        tags,
         instance_uuid,
         cost_microcny,
         cost_min_microcny,
@@ -51,16 +55,22 @@ lines AS (
     FROM costs
     UNION ALL
     SELECT
-        account, project, owner, cost_centre, instance_uuid, cost_microcny, cost_min_microcny, cost_max_microcny,
+        account, project, owner, cost_centre, tags, instance_uuid, cost_microcny, cost_min_microcny, cost_max_microcny,
         0, 0, 0
     FROM _cost_doubt
     WHERE in_period(day) AND account_chosen(account)
+        AND CASE
+            WHEN is_by_payer() THEN is_payer_in_doubt()
+            ELSE differ(project, or_project, '') OR differ(owner, or_owner, '')
+                OR differ(cost_centre, or_cost_centre, '')
+        END
     UNION ALL
     SELECT
         account,
         CASE WHEN instance_uuid IS NULL THEN '(cannot be attributed)' ELSE project END,
         owner,
         cost_centre,
+        tags,
         instance_uuid,
         NULL,
         NULL,
@@ -69,12 +79,26 @@ lines AS (
         part_microcny * (1 - is_card),
         part_microcny * is_card
     FROM attributed
+),
+named AS (
+    SELECT
+        l.*,
+        CASE WHEN NOT is_by_payer() THEN COALESCE(project, '(no rule)') END AS who,
+        CASE WHEN NOT is_by_payer() THEN owner END AS whose,
+        CASE WHEN NOT is_by_payer() THEN cost_centre END AS centre,
+        CASE
+            WHEN NOT is_by_payer() THEN NULL
+            WHEN instance_uuid IS NULL THEN '(cannot be attributed)'
+            ELSE payer_by(project, owner, cost_centre, tags)
+        END AS tag
+    FROM lines l
 )
 SELECT
     account,
-    COALESCE(project, '(no rule)') AS project,
-    owner,
-    cost_centre,
+    who AS project,
+    whose AS owner,
+    centre AS cost_centre,
+    tag,
     COUNT(DISTINCT instance_uuid) AS instances,
     yuan(sum_of(cost_microcny)) AS estimated_yuan,
     yuan(sum_of(cost_min_microcny)) AS estimated_yuan_min,
@@ -82,8 +106,8 @@ SELECT
     yuan(sum_of(amount_microcny)) AS billed_yuan,
     yuan(sum_of(cash_microcny)) AS cash_yuan,
     yuan(sum_of(card_microcny)) AS card_yuan
-FROM lines
-GROUP BY account, project, owner, cost_centre
+FROM named
+GROUP BY account, who, whose, centre, tag
 ORDER BY
-    COALESCE(SUM(cost_microcny), 0) DESC, account, COALESCE(project, ''), COALESCE(owner, ''),
-    COALESCE(cost_centre, '')
+    COALESCE(SUM(cost_microcny), 0) DESC, account, COALESCE(who, ''), COALESCE(whose, ''),
+    COALESCE(centre, ''), COALESCE(tag, '')

@@ -1,11 +1,11 @@
--- Charges of the bill, by the time that each line settles. By instance or project it is attributed: no
+-- Charges of the bill, by the time that each line settles. By instance, project, owner or tag it is attributed: no
 -- bill line names an instance, so each day's lines are shared out in proportion to what the instances
 -- cost by estimate; what cannot be attributed is a line of its own.
 -- @observes bills
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @param by a line for each [day, month, channel, instance, project, owner]
+-- @param by a line for each [day, month, channel, instance, project, owner, tag:KEY]
 -- @column account {text} the account's name
 -- @column what {text} what the line is about
 -- @column instance_uuid {text} identity, by instance
@@ -20,7 +20,7 @@ WITH bills AS (
 ),
 costs AS (
     SELECT
-        account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, cost_microcny
+        account_id, account, day, kind, instance_uuid, title, project, owner, cost_centre, tags, cost_microcny
     FROM _cost_line
     WHERE in_period(day)
         AND account_chosen(account)
@@ -50,8 +50,7 @@ lines AS (
         CASE
             WHEN d.instance_uuid IS NULL THEN '(cannot be attributed)'
             WHEN CAST(:by AS TEXT) = 'instance' THEN d.title
-            WHEN CAST(:by AS TEXT) = 'project' THEN COALESCE(d.project, '(no rule)')
-            ELSE COALESCE(d.owner, '(no rule)')
+            ELSE payer_by(d.project, d.owner, d.cost_centre, d.tags)
         END,
         CASE WHEN CAST(:by AS TEXT) = 'instance' THEN d.instance_uuid END,
         d.part_microcny,
@@ -59,7 +58,7 @@ lines AS (
         d.part_microcny * d.is_card,
         'attributed'
     FROM attributed d
-    WHERE CAST(:by AS TEXT) IN ('instance', 'project', 'owner')
+    WHERE CAST(:by AS TEXT) = 'instance' OR is_by_payer()
 )
 SELECT
     account,

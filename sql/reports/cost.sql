@@ -6,7 +6,7 @@
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
--- @param by a line for each [instance, project, owner, cost_centre, model, image, charging_type, day, week, month, account]
+-- @param by a line for each [instance, project, owner, cost_centre, model, image, charging_type, day, week, month, account, tag:KEY]
 -- @column account {text} the account's name
 -- @column what {text} what the line is about
 -- @column instance_uuid {text} identity, by instance
@@ -18,22 +18,20 @@
 -- @column settled_percent {unit=%} share of the cost that the bill has settled
 -- @column unpriced_hours {unit=h, total} hours charged at a price that is not known
 WITH unseen AS unseen_in_period(),
-used AS cost_of_period(CAST(:by AS TEXT) IN ('project', 'owner', 'cost_centre')),
+used AS cost_of_period(is_payer_in_doubt()),
 lines AS (
     SELECT
         l.account,
         CASE CAST(:by AS TEXT)
             WHEN 'instance' THEN l.title
-            WHEN 'project' THEN COALESCE(l.project, '(no rule)')
-            WHEN 'owner' THEN COALESCE(l.owner, '(no rule)')
-            WHEN 'cost_centre' THEN COALESCE(l.cost_centre, '(no rule)')
+            WHEN 'account' THEN l.account
             WHEN 'model' THEN COALESCE(l.gpu_name, l.gpu_uuid, '(unknown)')
             WHEN 'image' THEN COALESCE(l.image_uuid, '(unknown)')
             WHEN 'charging_type' THEN COALESCE(CAST(l.charging_type AS TEXT), '(unknown)')
             WHEN 'day' THEN CAST(l.day AS TEXT)
             WHEN 'week' THEN (SELECT c.week FROM calendar_day c WHERE c.day = l.day)
             WHEN 'month' THEN month_of(l.day)
-            ELSE l.account
+            ELSE payer_by(l.project, l.owner, l.cost_centre, l.tags)
         END AS what,
         CASE WHEN CAST(:by AS TEXT) = 'instance' THEN l.instance_uuid END AS instance_uuid,
         sum_of(l.gpu_s) AS gpu_s,

@@ -1,14 +1,14 @@
--- Forecast: what each account, project or owner will have spent at the end of the month, with a band that holds
+-- Forecast: what each account, project, owner or tag will have spent at the end of the month, with a band that holds
 -- it in four months of five if they go on spending as in the eight weeks before. Running time is continued at the
 -- level of the newest fourteen whole days and the shape of the week; what is prepaid now is held on at its price.
 -- The band says what is usual, not what is sure. Days of which gaps take more than half are left out, and with
 -- fewer than fourteen days of history there is no band. See also report budget, which continues the month alone.
 -- @param account only this account, or all
 -- @param to_day any day of the month
--- @param by a line for each [account, project, owner]
+-- @param by a line for each [account, project, owner, tag:KEY]
 -- @column month {text} month
 -- @column account {text} the account's name
--- @column what {text, keep} the account, project or owner
+-- @column what {text, keep} the account, project, owner or value of the tag
 -- @column spent_yuan {unit=yuan, total, keep} spent so far, estimate
 -- @column prepaid_yuan {unit=yuan, total} what is prepaid now, for the rest of the month
 -- @column usual_day_yuan {unit=yuan, total} running time on a usual day, the mean of the newest fourteen
@@ -51,11 +51,7 @@ past AS (
 daily AS (
     SELECT
         account,
-        CASE CAST(:by AS TEXT)
-            WHEN 'project' THEN COALESCE(project, '(no rule)')
-            WHEN 'owner' THEN COALESCE(owner, '(no rule)')
-            ELSE account
-        END AS what,
+        CASE WHEN is_by_payer() THEN payer_by(project, owner, cost_centre, tags) ELSE account END AS what,
         day,
         sum_of(COALESCE(cost_microcny, 0)) AS cost,
         sum_of(CASE WHEN kind = 'running' THEN COALESCE(cost_microcny, 0) ELSE 0 END) AS ran
@@ -68,11 +64,7 @@ daily AS (
     -- of the month itself, if it began before these weeks
     SELECT
         account,
-        CASE CAST(:by AS TEXT)
-            WHEN 'project' THEN COALESCE(project, '(no rule)')
-            WHEN 'owner' THEN COALESCE(owner, '(no rule)')
-            ELSE account
-        END,
+        CASE WHEN is_by_payer() THEN payer_by(project, owner, cost_centre, tags) ELSE account END,
         day,
         sum_of(COALESCE(cost_microcny, 0)),
         0
@@ -86,11 +78,7 @@ daily AS (
 prepaid AS (
     SELECT
         n.account,
-        CASE CAST(:by AS TEXT)
-            WHEN 'project' THEN COALESCE(n.project, '(no rule)')
-            WHEN 'owner' THEN COALESCE(n.owner, '(no rule)')
-            ELSE n.account
-        END AS what,
+        CASE WHEN is_by_payer() THEN payer_by(n.project, n.owner, NULL, n.tags) ELSE n.account END AS what,
         sum_of(scaled(n.hour_microcny, later(p.ends_s - s.last_s, 0), {HOUR_S})) AS cost
     FROM instance_now n
     JOIN span s ON s.account = n.account

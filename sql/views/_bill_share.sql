@@ -14,6 +14,7 @@ SELECT
     w.project,
     w.owner,
     w.cost_centre,
+    w.tags,
     b.is_card,
     CASE
         -- nothing to share it out by: it stays whole, and is of no instance
@@ -46,6 +47,7 @@ LEFT JOIN (
             project,
             owner,
             cost_centre,
+            tags,
             cost_microcny AS weight,
             CAST(
                 SUM(cost_microcny) OVER (
@@ -54,7 +56,7 @@ LEFT JOIN (
                     -- reading
                     ORDER BY
                         instance_uuid, title, COALESCE(project, ''), COALESCE(owner, ''),
-                        COALESCE(cost_centre, '')
+                        COALESCE(cost_centre, ''), COALESCE(tags, '')
                     ROWS UNBOUNDED PRECEDING
                 ) AS BIGINT
             ) AS upto,

@@ -1,8 +1,12 @@
 -- Corrections of the bounds of cost by payer, for usage of open months during which a change of title or image, by
--- which another pays, was not seen yet: who paid so far is sure of none of it, and who pays then may have all of it. Lines
+-- which another pays or tags differ, was not seen yet: who paid so far is sure of none of it, and who pays then may have all of it. Lines
 -- like those of `_cost_line`, to be added to them where cost is told by payer. Estimates are 0.
 -- @column account the account's name
 -- @column settled estimated
+-- @column or_project project of the other one
+-- @column or_owner owner of the other one
+-- @column or_cost_centre cost centre of the other one
+-- @column or_tags tags of the other one
 -- @column cost_microcny 0
 -- @column cost_min_microcny what is less sure; below 0, millionths of a yuan
 -- @column cost_max_microcny what is more possible; millionths of a yuan
@@ -16,6 +20,11 @@ SELECT
     w.project,
     w.owner,
     w.cost_centre,
+    w.tags,
+    w.or_project,
+    w.or_owner,
+    w.or_cost_centre,
+    w.or_tags,
     p.price_source,
     CAST('estimated' AS TEXT) AS settled,
     CAST(0 AS BIGINT) AS cost_microcny,
@@ -39,6 +48,11 @@ SELECT
     w.or_project,
     w.or_owner,
     w.or_cost_centre,
+    w.or_tags,
+    w.project,
+    w.owner,
+    w.cost_centre,
+    w.tags,
     p.price_source,
     CAST('estimated' AS TEXT),
     CAST(0 AS BIGINT),

@@ -1,5 +1,5 @@
 -- Every part of usage with its cost and who pays: estimates for open months, frozen amounts for
--- closed ones. `project`, `owner` and `cost_centre` are null if no rule matches. `settled` says
+-- closed ones. `project`, `owner` and `cost_centre` are null if no rule matches, `tags` if there are none. `settled` says
 -- how far the bill reaches: past the part (settled), into it (partly), not up to it (estimated).
 -- @column account the account's name
 -- @column title the user's name for it, as of now; of a closed month, as of its closing
@@ -24,6 +24,7 @@ SELECT
     summed.project,
     summed.owner,
     summed.cost_centre,
+    summed.tags,
     summed.kind,
     summed.gpu_uuid,
     summed.gpu_name,
@@ -83,6 +84,7 @@ SELECT
     c.project,
     c.owner,
     c.cost_centre,
+    c.tags,
     c.kind,
     c.gpu_uuid,
     c.gpu_name,

@@ -35,6 +35,7 @@ SELECT
     project,
     owner,
     cost_centre,
+    tags,
     charged_s,
     list_microcny,
     cost_microcny,
@@ -67,7 +68,7 @@ FROM (
                     PARTITION BY account_id, day, spread_over
                     ORDER BY
                         COALESCE(instance_uuid, ''), COALESCE(project, ''), COALESCE(owner, ''),
-                        COALESCE(cost_centre, ''), starts_s, ends_s, COALESCE(gpu_uuid, ''),
+                        COALESCE(cost_centre, ''), COALESCE(tags, ''), starts_s, ends_s, COALESCE(gpu_uuid, ''),
                         COALESCE(gpu_name, ''), COALESCE(gpu_nums, 0), COALESCE(charging_type, 0), weight
                     ROWS UNBOUNDED PRECEDING
                 ) AS BIGINT
@@ -106,6 +107,7 @@ FROM (
                 w.project,
                 w.owner,
                 w.cost_centre,
+                w.tags,
                 p.charged_s,
                 COALESCE(p.list_cost_microcny, p.cost_microcny) AS list_microcny,
                 p.cost_microcny,
@@ -152,6 +154,7 @@ FROM (
                 c.project,
                 c.owner,
                 c.cost_centre,
+                c.tags,
                 c.charged_s,
                 COALESCE(c.list_cost_microcny, c.cost_microcny),
                 c.cost_microcny,
@@ -186,6 +189,7 @@ FROM (
                 NULL,
                 NULL,
                 CASE WHEN b.settle_end_at > b.settle_start_at THEN 'billed' ELSE 'bought' END,
+                NULL,
                 NULL,
                 NULL,
                 NULL,

@@ -26,9 +26,10 @@ FROM (
         project,
         owner,
         cost_centre,
+        tags,
         sum_of(part_microcny) AS amount_microcny,
         sum_of(CASE WHEN is_card = 0 THEN part_microcny ELSE 0 END) AS cash_microcny,
         sum_of(CASE WHEN is_card = 1 THEN part_microcny ELSE 0 END) AS card_microcny
     FROM _bill_share
-    GROUP BY account, day, instance_uuid, title, project, owner, cost_centre
+    GROUP BY account, day, instance_uuid, title, project, owner, cost_centre, tags
 ) s

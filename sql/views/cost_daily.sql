@@ -2,7 +2,7 @@
 -- by the best estimate `cost_microcny`, at most `cost_max_microcny` millionths of a yuan, as far as
 -- prices are known: `unpriced_s` seconds are charged at a price that nobody knows, and are in none of
 -- the amounts; all of them are null if no price of the day is known. An instance that was allocated
--- anew within the day has a row for each project, and their bounds
+-- anew within the day, or got other tags, has a row for each, and their bounds
 -- hold the time in which a rename was not seen yet. Closed months are as they were closed.
 -- @column account the account's name
 -- @column title the user's name for it, as of now; of a closed month, as of its closing
@@ -30,6 +30,7 @@ SELECT
     project,
     owner,
     cost_centre,
+    tags,
     charged_s,
     cost_microcny,
     cost_min_microcny,
@@ -63,6 +64,7 @@ FROM (
         project,
         owner,
         cost_centre,
+        tags,
         CAST(SUM(charged_s) OVER days AS BIGINT) AS charged_s,
         CAST(SUM(cost_microcny) OVER days AS BIGINT) AS cost_microcny,
         CAST(SUM(cost_min_microcny) OVER days AS BIGINT) AS cost_min_microcny,
@@ -79,16 +81,16 @@ FROM (
         ROW_NUMBER() OVER days AS place
     FROM (
         SELECT
-            account, day, instance_uuid, title, project, owner, cost_centre, charged_s, cost_microcny,
+            account, day, instance_uuid, title, project, owner, cost_centre, tags, charged_s, cost_microcny,
             cost_min_microcny, cost_max_microcny, list_cost_microcny, unpriced_s, unpriced_max_s, used_s,
             price_source, settled, is_closed
         FROM _cost_line
         UNION ALL
         SELECT
-            account, day, instance_uuid, title, project, owner, cost_centre, 0, cost_microcny, cost_min_microcny,
+            account, day, instance_uuid, title, project, owner, cost_centre, tags, 0, cost_microcny, cost_min_microcny,
             cost_max_microcny, 0, 0, 0, 0, price_source, settled, 0
         FROM _cost_doubt
     ) lines
-    WINDOW days AS (PARTITION BY account, day, instance_uuid, title, project, owner, cost_centre)
+    WINDOW days AS (PARTITION BY account, day, instance_uuid, title, project, owner, cost_centre, tags)
 ) parts
 WHERE place = 1

@@ -50,7 +50,7 @@
 -- @column SubAccountId null: the source names none
 -- @column SubAccountName null: the source names none
 -- @column SubAccountType null: the source names none
--- @column Tags flat JSON of what allocation says: project, owner, cost_centre
+-- @column Tags flat JSON of the tags, and of what allocation says: project, owner, cost_centre
 -- @column x_CardCost of BilledCost, what compute cards paid
 -- @column x_CostMax what it cost by estimate, at most
 -- @column x_CostMin what it cost by estimate, at least
@@ -114,7 +114,7 @@ SELECT
     CAST(NULL AS TEXT) AS "SubAccountId",
     CAST(NULL AS TEXT) AS "SubAccountName",
     CAST(NULL AS TEXT) AS "SubAccountType",
-    CASE WHEN l.project IS NULL AND l.owner IS NULL AND l.cost_centre IS NULL THEN NULL ELSE '{' || SUBSTR(COALESCE(',"project":' || json_string(l.project), '') || COALESCE(',"owner":' || json_string(l.owner), '') || COALESCE(',"cost_centre":' || json_string(l.cost_centre), ''), 2) || '}' END AS "Tags",
+    json_of_payer(l) AS "Tags",
     yuan(l.card_microcny) AS "x_CardCost",
     yuan(l.cost_max_microcny) AS "x_CostMax",
     yuan(l.cost_min_microcny) AS "x_CostMin",

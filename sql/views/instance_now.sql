@@ -64,6 +64,7 @@ FROM (
         i.save_image_status,
         w.project,
         w.owner,
+        w.tags,
         CASE
             WHEN p.kind = 'held' OR u.started_at IS NOT NULL
             THEN price_of_time(i, p, {HOUR_S})
