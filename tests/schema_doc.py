@@ -35,6 +35,7 @@ what they are made of. *Card-seconds* are seconds times the number of GPUs: rent
 | How long was each instance up, day by day? | `uptime_daily` |
 | How many card-hours of which model, day by day? | `gpu_usage_daily` |
 | Was it busy or idle, as far as samples tell? | `gpu_busy_daily` |
+| How much volume did private images take? | `private_image_now`, `image_storage_daily` |
 | What did it cost, whose was it, day by day? | `cost_daily` |
 | What was billed, day by day, and line by line? | `bill_daily`, `bill_line` |
 | What was used before the first poll, as the bill shows it? | `billed_usage_daily` |

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from etl.dialect import Database
 from etl.errors import Changed
 from etl.polling import exit_code
 from etl.resources import IMAGES, RESOURCES, WORKFLOW_RUNS
@@ -15,7 +16,7 @@ from etl.resources.workflow_runs import WorkflowRunFacts
 from etl.simcloud import IMAGE_PATH, WORKFLOW_PATH, Fail, Story
 from etl.simcloud.behaviour import ANY
 from tests.live import Live, Living, living
-from tests.support import columns, rows
+from tests.support import apply, columns, poll_of, rows
 
 RUN = {
     "run_order_id": "wro-1",
@@ -128,6 +129,34 @@ def test_an_image_knows_its_instances(lab: Live) -> None:
     lab.syncs("images", minutes=60)
     found = rows(lab.database, "SELECT instances, running FROM private_image_now")
     assert found == [(1, 1)]
+
+
+def test_stored_volume_by_day_is_that_of_the_images_life(database: Database) -> None:
+    day, hour = 1_793_462_400, 3_600  # 2026-11-01 in Shanghai
+    old = {**IMAGE, "uuid": "old", "create_time": day - 9 * hour}
+    new = {**IMAGE, "uuid": "new", "size": 100, "create_time": day + 6 * hour}
+    polled = [(1, [old]), (10, [old, new]), (30, [new]), (40, [new]), (50, [new])]
+    for at, images in polled:
+        body = json.dumps({"code": 0, "data": {"image_list": images, "total": len(images)}})
+        apply(database, poll_of([body.encode()], day + at * hour, resource=IMAGES))
+    # surely from when to when, and at most: a poll takes a second
+    lives = {
+        ("old", 12.5): (hour + 1, 10 * hour, hour + 1, 30 * hour + 1),
+        ("new", 100): (6 * hour, 50 * hour, 6 * hour, 50 * hour),
+    }
+    found = columns(database, "SELECT * FROM image_storage_daily ORDER BY image_uuid, day")
+    assert [(r["image_uuid"], r["day"][-2:]) for r in found] == [
+        *(("new", d) for d in ("01", "02", "03")),
+        *(("old", d) for d in ("01", "02")),
+    ]
+    for (uuid, size), (begins, ends, begins_min, ends_max) in lives.items():
+        for number, row in enumerate(r for r in found if r["image_uuid"] == uuid):
+            seconds = range(number * 24 * hour, (number + 1) * 24 * hour)
+            least = sum(begins <= s < ends for s in seconds)
+            most = sum(begins_min <= s < ends_max for s in seconds)
+            assert (row["stored_min_s"], row["stored_max_s"]) == (least, most)
+            assert row["gb_hours_min"] == pytest.approx(least / hour * size)
+            assert row["gb_hours_max"] == pytest.approx(most / hour * size)
 
 
 # what nobody outside knows

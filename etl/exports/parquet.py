@@ -45,6 +45,7 @@ TABLES: Final = (
     _fact("gpu_usage_instance_daily", "instance_uuid", "gpu_uuid", "gpu_name"),
     _fact("cost_daily", "instance_uuid", *_PAYERS),
     _fact("gpu_busy_daily", "instance_uuid"),
+    _fact("image_storage_daily", "image_uuid", "size_mb", "stored_max_s"),
     _fact("bill_daily", "charge_channel"),
     _fact("coverage_daily"),
     _fact("run_span", "instance_uuid", "usage_no", cut="started_at"),
