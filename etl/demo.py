@@ -16,9 +16,11 @@ from etl.books.rule_files import import_rules
 from etl.errors import SettingsError
 from etl.reports.render import render
 from etl.resources import INSTANCES, RESOURCES
+from etl.samples.importing import SampleOptions, import_samples
 from etl.settings import Account, Settings
 from etl.store.schema import DEMO_MARK
 from etl.texts import tr
+from etl.units import DAY_S, HOUR_S, SAMPLE_S
 
 ACCOUNT: Final = "simulated"
 START: Final = 1_767_600_000
@@ -35,8 +37,21 @@ title,owner,project
 """
 """Who pays for what; nobody has said so of the others, as in life."""
 KEY: Final = "sim-key"
+SAMPLED: Final = 6
+"""Machines of which the demo has samples of load: of the others nobody knows, as in life."""
+SAMPLED_S: Final = 2 * DAY_S
 # money changes slowly, and asking for it takes its time
 ALL_EVERY_S: Final = 6 * 3_600
+
+
+def sampled_lines(fleet: simcloud.Fleet, now: int) -> Iterator[str]:
+    """Yield samples of what the first machines did in two days, each idle in other hours than the next."""
+    for nth, life in enumerate(fleet.listed(now)[:SAMPLED]):
+        for t in range(now - SAMPLED_S, now, SAMPLE_S):
+            run = life.run_at(t)
+            for gpu in range(run.gpu_nums if run else 0):
+                percent = 91 - gpu if (t // HOUR_S + nth) % 5 > nth % 4 else gpu
+                yield f"{t},{life.instance_uuid},{gpu},{percent}"
 
 
 @dataclass
@@ -92,12 +107,22 @@ class Demo:
                 yield number
             # at the end, as people write rules after the fact
             self._allocate()
+            self._sample(list(sampled_lines(fleet, int(self.now))))
 
     def _allocate(self) -> None:
         with TemporaryDirectory() as folder:
             file = Path(folder) / "rules.csv"
             file.write_text(RULES, encoding="utf-8")
             import_rules(self.app.database, file, now=self.app.now())
+
+    def _sample(self, lines: list[str]) -> None:
+        # of a short demo perhaps nothing ran
+        if not lines:
+            return
+        with TemporaryDirectory() as folder:
+            file = Path(folder) / "samples.csv"
+            file.write_text("\n".join(["time,instance,gpu,utilisation", *lines]), encoding="utf-8")
+            import_samples(self.app.database, [file], SampleOptions(), self.app.now())
 
     def summary(self) -> Iterator[str]:
         """Yield a summary of the result, and how to go on."""
@@ -109,6 +134,7 @@ class Demo:
         yield f"All of it is in {self.path}. Go on with, for example:"
         yield f"  chenyu-etl --database {self.path} page --from 2026-01-05 --to 2026-01-19 -o page.html"
         yield f"  chenyu-etl --database {self.path} report uptime --from 2026-01 --by instance --bounds"
+        yield f"  chenyu-etl --database {self.path} report utilisation --from 2026-01-17 --to 2026-01-19"
         yield f"  chenyu-etl --database {self.path} status"
         yield f'  sqlite3 {self.path} "SELECT day, title, running_s/3600.0 AS hours FROM uptime_daily'
         yield '    WHERE running_s > 0 ORDER BY day DESC, hours DESC LIMIT 20"'
