@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import click
+from babel import Locale
 from babel.messages import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
@@ -25,10 +26,10 @@ from etl.cli.language import help_key
 from etl.reports.header import MEANING
 from etl.reports.render.columns import UNITS
 from etl.reports.words import WORDS
-from etl.texts import CATALOGS, DOMAIN, HEADING, SYSTEM_REASONS, Text
+from etl.texts import CATALOGS, DOMAIN, ENGLISH, HEADING, LANGUAGES, SYSTEM_REASONS, Text
 
 ROOT = Path(__file__).parents[1]
-FOLDER = CATALOGS / "zh" / "LC_MESSAGES"
+TRANSLATED = [lang for lang in LANGUAGES if lang != ENGLISH]
 DOMAINS = (DOMAIN, "click")
 READ_ALOUD = ("alt", "aria-label", "placeholder", "title")
 READS_CHINESE = (
@@ -204,23 +205,37 @@ def of_click() -> set[str]:
     return {one for _, _, text, *_ in found for one in ([text] if isinstance(text, str) else text)}
 
 
-def catalog(domain: str) -> Catalog:
-    return read_po(io.BytesIO((FOLDER / f"{domain}.po").read_bytes()), locale="zh")
+def folder(lang: str) -> Path:
+    return CATALOGS / lang / "LC_MESSAGES"
+
+
+def catalog(domain: str, lang: str = "zh") -> Catalog:
+    """The catalog of a language; of a new one, that of Chinese without its translations."""
+    path = folder(lang) / f"{domain}.po"
+    if path.exists():
+        return read_po(io.BytesIO(path.read_bytes()), locale=lang)
+    made = Catalog(locale=lang)
+    for message in catalog(domain):
+        if message.id:
+            made.add(message.id, locations=message.locations, context=message.context)
+    return made
 
 
 class Undated(Catalog):
     """A catalog whose header has neither dates nor the version of Babel."""
 
-    mime_headers = (
-        ("Language", "zh"),
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Plural-Forms", "nplurals=1; plural=0;"),
-    )
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        return [
+            ("Language", str(self.locale)),
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("Plural-Forms", f"nplurals={self.num_plurals}; plural={self.plural_expr};"),
+        ]
 
 
-def compiled(domain: str) -> bytes:
-    plain = Undated(locale="zh")
-    for message in catalog(domain):
+def compiled(domain: str, lang: str) -> bytes:
+    plain = Undated(locale=lang)
+    for message in catalog(domain, lang):
         if message.id and message.string:
             plain.add(message.id, message.string, context=message.context)
     file = io.BytesIO()
@@ -228,33 +243,47 @@ def compiled(domain: str) -> bytes:
     return file.getvalue()
 
 
-def updated() -> bytes:
+def updated(lang: str) -> bytes:
     """The catalog of the program with the texts of today."""
-    path = FOLDER / f"{DOMAIN}.po"
-    old = catalog(DOMAIN) if path.exists() else Catalog(locale="zh")
-    new = Catalog(locale="zh", project=DOMAIN, fuzzy=False)
+    old = catalog(DOMAIN, lang)
+    new = Catalog(locale=lang, project=DOMAIN, fuzzy=False)
     own = {key: "sql/reports" for key in sorted(may_differ()) if old.get(key[1], key[0])}
     for (context, text), place in (texts() | own).items():
         known = old.get(text, context or None)
         translation = known.string if known else ""
         new.add(text, translation, locations=[(place, 0)], context=context or None)
+    return written(new)
+
+
+def written(texts_of: Catalog) -> bytes:
     file = io.BytesIO()
-    write_po(file, new, width=100, include_lineno=False, sort_by_file=True, omit_header=True)
-    return HEADER.encode() + file.getvalue()
+    write_po(file, texts_of, width=100, include_lineno=False, sort_by_file=True, omit_header=True)
+    header = HEADER.format(
+        language=Locale.parse(lang := str(texts_of.locale)).english_name,
+        lang=lang,
+        plurals=texts_of.num_plurals,
+        plural=texts_of.plural_expr,
+    )
+    return header.encode() + file.getvalue()
 
 
-HEADER = """# Chinese texts of chenyu-etl; `python -m tests.catalogs` brings this file up to date.
+HEADER = """# {language} texts of chenyu-etl; `python -m tests.catalogs` brings this file up to date.
 msgid ""
 msgstr ""
-"Language: zh\\n"
+"Language: {lang}\\n"
 "Content-Type: text/plain; charset=utf-8\\n"
 "Content-Transfer-Encoding: 8bit\\n"
-"Plural-Forms: nplurals=1; plural=0;\\n"
+"Plural-Forms: nplurals={plurals}; plural={plural};\\n"
 
 """
 
 
 if __name__ == "__main__":
-    (FOLDER / f"{DOMAIN}.po").write_bytes(updated())
-    for name in DOMAINS:
-        (FOLDER / f"{name}.mo").write_bytes(compiled(name))
+    for language in TRANSLATED:
+        folder(language).mkdir(parents=True, exist_ok=True)
+        (folder(language) / f"{DOMAIN}.po").write_bytes(updated(language))
+        for name in DOMAINS:
+            source = folder(language) / f"{name}.po"
+            if not source.exists():
+                source.write_bytes(written(catalog(name, language)))
+            (folder(language) / f"{name}.mo").write_bytes(compiled(name, language))

@@ -40,28 +40,36 @@ def test_no_chinese_stands_in_the_code() -> None:
     assert list(catalogs.in_other_scripts()) == []
 
 
-def test_every_text_is_translated_and_no_translation_is_left_over() -> None:
-    catalog = catalogs.catalog(DOMAIN)
+EACH = pytest.mark.parametrize("lang", catalogs.TRANSLATED)
+
+
+@EACH
+def test_every_text_is_translated_and_no_translation_is_left_over(lang: str) -> None:
+    catalog = catalogs.catalog(DOMAIN, lang)
     translations = {(m.context or "", m.id) for m in catalog if m.id and m.string}
     assert sorted(set(catalogs.texts()) - translations) == []
     assert sorted(translations - set(catalogs.texts()) - catalogs.may_differ()) == []
     assert [message.id for message in catalog if message.id and message.fuzzy] == []
 
 
-def test_a_translation_has_the_placeholders_of_its_text() -> None:
-    for message in catalogs.catalog(DOMAIN):
+@EACH
+def test_a_translation_has_the_placeholders_of_its_text(lang: str) -> None:
+    for message in catalogs.catalog(DOMAIN, lang):
         if message.id and "{" in f"{message.id}{message.string}":
             assert fields(str(message.id)) == fields(str(message.string)), message.id
 
 
+@EACH
 @pytest.mark.parametrize("domain", catalogs.DOMAINS)
-def test_a_compiled_catalog_is_that_of_its_source(domain: str) -> None:
-    path = catalogs.FOLDER / f"{domain}.mo"
-    assert path.read_bytes() == catalogs.compiled(domain), "python -m tests.catalogs"
+def test_a_compiled_catalog_is_that_of_its_source(domain: str, lang: str) -> None:
+    path = catalogs.folder(lang) / f"{domain}.mo"
+    assert path.read_bytes() == catalogs.compiled(domain, lang), "python -m tests.catalogs"
 
 
-def test_the_catalog_is_written_as_its_tool_writes_it() -> None:
-    assert (catalogs.FOLDER / f"{DOMAIN}.po").read_bytes() == catalogs.updated()
+@EACH
+def test_the_catalog_is_written_as_its_tool_writes_it(lang: str) -> None:
+    path = catalogs.folder(lang) / f"{DOMAIN}.po"
+    assert path.read_bytes() == catalogs.updated(lang)
 
 
 def test_a_text_is_english_until_a_screen_says_it() -> None:
