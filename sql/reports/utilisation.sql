@@ -89,7 +89,8 @@ lines AS (
         used_of_load(u),
         u.percent_s,
         u.seen_s AS all_seen_s,
-        CASE WHEN u.memory_total_mb > 0 THEN 100 * u.memory_max_mb / u.memory_total_mb END AS memory_percent,
+        CASE WHEN u.memory_total_mb > 0 THEN percent_of_time(u.memory_max_mb, u.memory_total_mb) END
+            AS memory_percent,
         CASE WHEN c.gpu_s > 0 THEN scaled(c.cost, (seen_within(u) - busy_within(u)), c.gpu_s) ELSE 0 END AS idle,
         CASE
             WHEN later(m.gpu_max_s, c.gpu_s) > 0

@@ -3,6 +3,7 @@
 -- else is stored, such as disks of instances, the source does not list, and whether any of it costs something is not
 -- known.
 -- @column account the account's name
+-- @column image_uuid identity; the image_uuid of instances
 -- @column size_gb its size, gigabytes; null: not known
 -- @column stored_min_s seconds of the day for which it was kept, at least
 -- @column stored_max_s at most
