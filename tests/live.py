@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +28,26 @@ from etl.simcloud import LEAK_MARK, Behaviour, Server, Story, serve
 from tests.support import ACCOUNT, columns, rows
 
 KEY = "cy_live-tests-4711"
-UNPACK: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
+
+
+def _of_zip(content: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        return b"".join(name.encode() + file.read(name) for name in file.namelist())
+
+
+def _of_parquet(content: bytes) -> bytes:
+    from pyarrow import parquet
+
+    table = parquet.read_table(io.BytesIO(content))
+    return repr((table.schema.metadata, table.to_pydict())).encode()
+
+
+UNPACK: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.decompress,
+    ".xz": lzma.decompress,
+    ".xlsx": _of_zip,
+    ".parquet": _of_parquet,
+}
 COMMAND = Path(sys.executable).with_name("chenyu-etl")
 RUN_COLUMNS = (
     "started_at, finished_at, outcome, listed, reported_total, added, changed, gone, rejected"

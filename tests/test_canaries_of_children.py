@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from etl.cli.terminal import _through_pager
 from etl.service.builds import InProcess
 from etl.service.figures import ReportProcess
 
@@ -44,3 +47,24 @@ def test_a_child_gets_no_secret(starts: Callable[[], Any], monkeypatch: pytest.M
     assert CANARY not in repr(options["env"]), "the database's URL goes through a pipe"
     assert options["env"]["PGSSLMODE"] == "require"
     assert "PATH" in options["env"]
+
+
+def test_a_pager_gets_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in (*NAMES, "PGPASSWORD"):
+        monkeypatch.setenv(name, CANARY)
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\nenv\ntr '\\0' ' ' < /proc/$PPID/cmdline\ncat\n")
+    pager.chmod(0o700)
+    monkeypatch.setenv("PAGER", str(pager))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("LESS", raising=False)
+    monkeypatch.setattr("click._termui_impl.isatty", lambda _stream: True)
+    _through_pager("a long table", is_wide=True)
+    seen = capfd.readouterr().out
+    assert "a long table" in seen
+    assert "LESS=-FRXS" in seen
+    assert "TERM=xterm" in seen
+    assert CANARY not in seen
+    assert os.environ["OPS_SECRET"] == CANARY, "what follows has its settings"

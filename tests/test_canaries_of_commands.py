@@ -129,6 +129,8 @@ def test_no_command_shows_a_key_a_webhook_or_a_proxy(see: Command, home: Path, p
         result = see(*words, **canaries(str(path)))
         assert CANARY not in result.output, (words, result.output)
         assert "Traceback" not in result.output
+    made = {file.suffix for file in home.rglob("*")}
+    assert made >= {".xlsx", ".html", ".csv", ".parquet", ".dump"}
     (home / "c.toml").unlink()
     assert leaks(home, secrets=(CANARY,)) == []
 

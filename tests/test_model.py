@@ -32,7 +32,9 @@ from etl.books.rule_files import import_rules
 from etl.dialect import open_database
 from etl.errors import ErrorKind, SettingsError, Unavailable
 from etl.history.days import from_iso, iso
+from etl.prune import prune
 from etl.rebuild import rebuild
+from etl.repair import repair
 from etl.resources import INSTANCES
 from etl.settings import Account, Settings
 from etl.source.answers import Answer
@@ -340,7 +342,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def prunes(self) -> None:
         """All archived days but the newest go."""
-        files = sorted((self.folder / "polls").glob("[!.]*.jsonl*"))
+        files = sorted((self.folder / "polls").glob("[!.]*.jsonl.?z"))
         for path in files[:-1]:
             path.unlink()
             self.is_whole_archive = False
@@ -349,7 +351,7 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def replays(self) -> None:
         """All that is archived again changes nothing; into another database it gives the same."""
-        files = [str(path) for path in sorted((self.folder / "polls").glob("[!.]*.jsonl*"))]
+        files = [str(path) for path in sorted((self.folder / "polls").glob("[!.]*.jsonl.?z"))]
         if not files:
             return
         before = dump(self.app.database)
@@ -363,6 +365,27 @@ class Machine(RuleBasedStateMachine):
                 again.engine.dispose()
             for table in ("instance", "instance_history", "instance_usage", "usage_day"):
                 assert found[table] == before[table], table
+
+    @precondition(lambda self: self.waiting is None)
+    @rule(events=EVENTS, ahead_s=st.sampled_from([DAY_S, 9 * DAY_S]))
+    def repairs(self, events: Events, ahead_s: int) -> None:
+        """A poll by clocks that are days ahead, which are right again then: it has another date, and
+        proves no whole listing."""
+        self._happen(events)
+        self.cloud.now += ahead_s
+        listed = self.cloud.listed()
+        result = polling.sync_one(self.app, OWNER, INSTANCES)
+        self.cloud.now -= ahead_s - 60
+        assert result.outcome is not None, result.error
+        repair(self.app.database, self.cloud.now, [self.folder / "polls"])
+        self._takes_rows(listed, self.cloud.now, self.cloud.now - 60)
+
+    @rule(days=st.sampled_from([0, 1]))
+    def folds(self, days: int) -> None:
+        """Old polls become counts; all that is known of instances stays."""
+        before = dump(self.app.database)
+        list(prune(self.app.database, self.cloud.now - days * DAY_S))
+        assert dump(self.app.database) == before
 
     # what must hold
 
@@ -433,9 +456,19 @@ def _iso(at: int | None) -> str | None:
     return None if at is None else iso(at)
 
 
+PARTS = 4
+"""Processes that can share the slow run: `pytest --slow -n 2 tests/test_model.py`."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    parts = PARTS if metafunc.config.getoption("--slow") else 1
+    metafunc.parametrize("part", range(parts))
+
+
 def test_whatever_happens_the_database_is_what_a_plain_model_says(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    part: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
+    """Each part draws examples of its own."""
     slow = request.config.getoption("--slow")
     few, many = {"sqlite": (8, 2_000), "postgres": (3, 300)}[kind]
 
@@ -458,7 +491,7 @@ def test_whatever_happens_the_database_is_what_a_plain_model_says(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=many if slow else few,
+            max_examples=many // PARTS if slow else few,
             stateful_step_count=15 if slow else 8,
             deadline=None,
             suppress_health_check=list(HealthCheck),

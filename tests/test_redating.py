@@ -50,7 +50,8 @@ def test_polls_of_the_future_are_those_that_no_clock_can_be_ahead_by() -> None:
 
 def test_a_creation_within_the_slack_of_clocks_proves_nothing() -> None:
     """The next poll leaps by as much as the clock may differ."""
-    for behind_s, is_wrong in ((LEAP_SLACK_S, False), (LEAP_SLACK_S + 1, True)):
+    assert LEAP_SLACK_S == 60
+    for behind_s, is_wrong in ((60, False), (61, True)):
         runs = [run(1, T), run(2, T + 10_000)]
         found = before_creation(runs, [(T + 10, T + 10 + behind_s)], T + 20_000)
         assert (found is not None) is is_wrong, behind_s
@@ -60,6 +61,12 @@ def test_polls_before_a_creation_are_wrong_up_to_the_leap() -> None:
     runs = [run(1, T), run(2, T + 120), run(3, T + 9 * DAY_S), run(4, T + 9 * DAY_S + 120)]
     found = before_creation(runs, [(T + 10, T + 8 * DAY_S)], T + 10 * DAY_S)
     assert found == Misdated(0, 1, T + 9 * DAY_S)
+
+
+def test_a_poll_that_ends_at_the_creation_is_right() -> None:
+    """What leaps after it is an outage."""
+    runs = [run(1, T), run(2, T + 4_990), run(3, T + 9 * DAY_S)]
+    assert before_creation(runs, [(T + 10, T + 5_000)], T + 10 * DAY_S) is None
 
 
 def test_without_a_leap_it_is_the_creation_that_is_wrong() -> None:
@@ -118,6 +125,12 @@ def test_a_measured_date_lies_between_its_neighbours(start: int, is_exact: bool)
     """Not before what was made before it, and not later than now."""
     ((_, _, exact),) = dates_of([run(1, start + DAY_S, offset=float(DAY_S))])
     assert exact is is_exact
+
+
+def test_no_poll_ends_after_now() -> None:
+    """Clocks may differ by a little, which is no time that was seen."""
+    late = run(1, T + 900 + DAY_S, T + 1_020 + DAY_S, offset=float(DAY_S))
+    assert dates_of([late]) == [(T + 900, T + 1_000, True)]
 
 
 def test_a_measured_poll_of_a_moment_is_dated_to_the_second() -> None:
@@ -184,8 +197,14 @@ def test_versions_kept_a_second_apart_stay_so_while_there_is_room() -> None:
     dates = redating()
     # so many seconds after the first poll's end, the second one's would be reached
     assert dates.end(T + DAY_S + 109) == T + 109
+    later = NewDate(run(4, T + DAY_S + 200), T + 200, T + 210, True)
     crowded = Redating(
-        [dates.dates[0], dates.dates[2]._replace(started_at=T + 12, finished_at=T + 13)], T + 500
+        [
+            dates.dates[0],
+            dates.dates[2]._replace(started_at=T + 12, finished_at=T + 13),
+            later,
+        ],
+        T + 500,
     )
     assert [crowded.end(T + DAY_S + n) for n in (10, 11, 12, 13)] == [
         T + 10,

@@ -127,7 +127,11 @@ def _through_pager(text: str, is_wide: bool) -> None:
     if "LESS" not in os.environ:
         # long lines of wide tables are scrolled sideways, not folded
         os.environ["LESS"] = f"{LESS}S" if is_wide else LESS
-    click.echo_via_pager(text)
+    # here: a table that fits the screen needs no pager
+    from etl.service.children import PAGERS, lean_environ
+
+    with lean_environ(("PAGER", *PAGERS)):
+        click.echo_via_pager(text)
 
 
 def _paint(environ: Mapping[str, str]) -> Paint:

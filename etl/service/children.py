@@ -1,8 +1,10 @@
-"""Environment of the daemon's own child processes: nothing in it is a key."""
+"""Environment of the program's child processes: nothing in it is a key."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from etl.alerts.channels.command import PASSED
@@ -11,6 +13,25 @@ _FAMILIES: Final = ("PG", "PYTHON", "LC_", "XDG_")
 """Beginnings of further variables that a child may need: those of libpq for the database, and of Python."""
 
 
-def child_environ() -> dict[str, str]:
-    """Return the variables that a child gets. By name, since keys may stand in variables of any name."""
-    return {n: v for n, v in os.environ.items() if n in PASSED or n.startswith(_FAMILIES)}
+PAGERS: Final = ("LESS", "TERM", "COLOR", "COLUMNS", "LINES", "MORE", "MOST", "LC_", "XDG_")
+"""Beginnings of the variables that a pager may need."""
+
+
+def child_environ(families: tuple[str, ...] = _FAMILIES) -> dict[str, str]:
+    """Return the variables that a child gets: a few, and those whose names begin so. By name, since keys may
+    stand in variables of any name.
+    """
+    return {n: v for n, v in os.environ.items() if n in PASSED or n.startswith(families)}
+
+
+@contextmanager
+def lean_environ(families: tuple[str, ...]) -> Iterator[None]:
+    """Give the processes that are started meanwhile by others no more than `child_environ` has."""
+    before = dict(os.environ)
+    kept = child_environ(families)
+    try:
+        for name in before.keys() - kept.keys():
+            del os.environ[name]
+        yield
+    finally:
+        os.environ.update(before)
