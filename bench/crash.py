@@ -1,6 +1,6 @@
 """Commands killed at random moments, thousands of times; whatever is left must be whole.
 
-`python -m bench.crash sqlite|postgres [--minutes 10] [--seed 1] [--doc docs/reliability.md]`
+`python -m bench.crash sqlite|postgres [--minutes 10] [--kills 1000] [--seed 1] [--doc docs/reliability.md]`
 
 A kill comes after a random part of the time that the command takes, or at a random one of its writes
 (`crash_shim.c`). Other disturbances: a write that is refused (disk full, input/output error), once or
@@ -36,7 +36,8 @@ from etl.units import DAY_S
 
 STEPS: Final = 14
 """Commands of a round, each with its disturbances."""
-MOST_IN_A_ROW: Final = 5
+MOST_IN_A_ROW: Final = 8
+"""Disturbances of one command: what is asked of its end, and a history's replay, cost as much as some kills."""
 REFUSALS: Final = (errno.ENOSPC, errno.EIO)
 RESTARTS: Final = 0.06
 """Share of the disturbances on Postgres that crash the server: each takes it seconds."""
@@ -85,7 +86,8 @@ def main() -> None:
     ):
         children = Children(Path(name))
         seed = given.seed
-        while time.monotonic() < began + given.minutes * 60 and len(failures) < given.most:
+        until = began + given.minutes * 60
+        while time.monotonic() < until and tally.kills < given.kills and len(failures) < given.most:
             with crash_lab.lab(given.kind, Path(name), server_url, children, seed) as lab:
                 Round(lab, tally).run()
                 failures += [f"seed {seed}: {what}" for what in lab.failures]
@@ -103,6 +105,7 @@ def _options() -> argparse.Namespace:
     options = argparse.ArgumentParser()
     options.add_argument("kind", choices=["sqlite", "postgres"])
     options.add_argument("--minutes", type=float, default=10)
+    options.add_argument("--kills", type=int, default=10**9, help="end after so many")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--most", type=int, default=10, help="end after so many failures")
     options.add_argument("--verbose", action="store_true")
@@ -334,7 +337,7 @@ class Round:
 
     def _disturbed_states(self, name: str, words: Sequence[str], url: str) -> list[dict[str, Any]]:
         states = []
-        for _ in range(MOST_IN_A_ROW):
+        for _ in range(MOST_IN_A_ROW // 2):
             self._disturb(name, words, url)
             states.append(self.lab.contents(url))
         return states
