@@ -169,7 +169,7 @@ def _prune(lab: Lab, *words: str) -> tuple[str, ...]:
 
 def _prune_archive(lab: Lab) -> tuple[str, ...]:
     lab.keep_archive()
-    return _prune(lab, "--with-archive")
+    return _prune(lab, "--archive")
 
 
 OPERATIONS: Final = (
@@ -182,7 +182,7 @@ OPERATIONS: Final = (
     Operation("rebuild", lambda _: ("rebuild",)),
     Operation("db repair-clock", _repair, is_step=False),
     Operation("db prune", _prune, is_step=False, keeps_figures=True),
-    Operation("db prune --with-archive", _prune_archive, is_step=False, keeps_figures=True),
+    Operation("db prune --archive", _prune_archive, is_step=False, keeps_figures=True),
     Operation("page", lambda lab: ("page", "-o", f"{lab.folder}/page.html"), output="page.html"),
     Operation("report -o", lambda lab: ("report", "events", "-o", f"{lab.folder}/r.csv"), output="r.csv"),
     Operation("export parquet", lambda lab: ("export", "parquet", f"{lab.folder}/lake"), output="lake"),
