@@ -65,8 +65,9 @@ def test_polls_before_a_creation_are_wrong_up_to_the_leap() -> None:
 
 def test_a_poll_that_ends_at_the_creation_is_right() -> None:
     """What leaps after it is an outage."""
-    runs = [run(1, T), run(2, T + 4_990), run(3, T + 9 * DAY_S)]
-    assert before_creation(runs, [(T + 10, T + 5_000)], T + 10 * DAY_S) is None
+    runs = [*(run(n, T + 1_000 * n) for n in range(6)), run(9, T + 9 * DAY_S)]
+    assert before_creation(runs, [(T + 10, T + 5_010)], T + 10 * DAY_S) is None
+    assert before_creation(runs, [(T + 10, T + 5_011)], T + 10 * DAY_S) is not None
 
 
 def test_without_a_leap_it_is_the_creation_that_is_wrong() -> None:
