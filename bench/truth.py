@@ -12,8 +12,10 @@ import argparse
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from bench.truth_fleets import DAY_S, KINDS, Kind
 from etl.history.codes import SEEDED

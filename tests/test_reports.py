@@ -355,4 +355,4 @@ def test_a_word_that_is_no_period_is_refused(since: str, until: str | None) -> N
     ],
 )
 def test_days_that_follow_from_a_period(period: tuple[str, str], follow: list[str]) -> None:
-    assert list(days_that_follow(*period).values()) == follow
+    assert list(days_that_follow(*period).values()) == [*follow, "2015-01-01"]

@@ -5,8 +5,9 @@ can take, the first of them the default, and `[= 12]` a default among any values
 `-- @column NAME {unit=h, total} MEANING` documents a column: its unit, its kind (one of `int`, `number`,
 `instant`, `day`; a unit makes it a number, nothing makes it text), whether its sum means something
 (`total`), and whether a narrow screen drops others first (`keep`).
-`-- @observes RESOURCE` names the resource whose polls it rests on, if that is not `instances`. The rest
-of the comment is the description of the report.
+`-- @observes RESOURCE` names the resource whose polls it rests on, if that is not `instances`.
+`-- @newest first` says that its rows for a period are those for the parts of it, the newest part first: so
+a long one is read part by part. The rest of the comment is the description of the report.
 
 The catalogs translate our reports. A user's report can say itself what it is in Chinese: `-- @zh TEXT`,
 `zh=名称` in the braces of a column, and the Chinese of its meaning after ` | `.
@@ -31,6 +32,7 @@ MEANING: Final = "report"
 """The context of what our reports, their parameters and their columns mean."""
 _PARAM: Final = re.compile(r"^@param (\w+) (.*?)(?: \[([^\]]+)\])?$")
 _OBSERVES: Final = re.compile(r"^@observes (\w+)$")
+_NEWEST_FIRST: Final = "@newest first"
 _ZH: Final = re.compile(r"^@zh (.+)$")
 _COLUMN: Final = re.compile(r"^@column (\w+) (?:\{([^}]*)\} ?)?(.*)$")
 _SILENT: Final = re.compile(SILENT, re.DOTALL)
@@ -53,7 +55,8 @@ class Report:
     """A report: its SQL and its documentation.
 
     `sql` is the file's text without its header, with macros spelled out; `is_own`: the user's, not one
-    of ours; `observes`: the resource whose polls it rests on.
+    of ours; `observes`: the resource whose polls it rests on; `is_newest_first`: whether a long period may be read
+    in parts.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Report:
     is_own: bool = False
     observes: str = INSTANCES
     about_zh: str = ""
+    is_newest_first: bool = False
 
     def meaning(self, lang: str = ENGLISH) -> str:
         """Return the description in a language; in English if there is no Chinese."""
@@ -158,6 +162,7 @@ def parse_report(name: str, path: Path) -> Report:
         sql,
         observes=observes[0] if observes else INSTANCES,
         about_zh="".join(match[1] for line in header if (match := _ZH.match(line))),
+        is_newest_first=_NEWEST_FIRST in header,
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Final
 
 from etl.errors import SettingsError
+from etl.history.days import FIRST_DAY
 from etl.history.months import Month
 from etl.texts import tr
 
@@ -15,7 +17,12 @@ _CALENDAR: Final = re.compile(r"(\d{4})(?:-Q([1-4])|-(\d\d))?")
 """A year, a quarter or a month."""
 _WEEK: Final = re.compile(r"(\d{4})-W(\d\d)")
 """An ISO week, as reports name it: Python would read its Monday."""
-FOLLOWING: Final = ("before_day", "month_first", "month_last")
+FOLLOWING: Final = ("before_day", "month_first", "month_last", "begun_day")
+FIRST_PART_DAYS: Final = 1
+LARGER: Final = 4
+"""So many times as long as the part before it is each part of a period that is read in parts."""
+WHOLE_DAYS: Final = 31
+"""The longest period that is read at once."""
 
 
 def day_range(since: str | None, until: str | None, today: date) -> tuple[str, str]:
@@ -43,15 +50,37 @@ def day_range(since: str | None, until: str | None, today: date) -> tuple[str, s
 def days_that_follow(first: str, last: str) -> dict[str, str]:
     """Return days that a report may bind besides those of its period.
 
-    They are the first of as many days before it (`before_day`), and the first and the last of the month
-    in which it ends. So a report needs to read no further than these.
+    They are the first of as many days before it (`before_day`), the first and the last of the month
+    in which it ends, and the first of those in which what it lists may have begun (`begun_day`), the first
+    of the calendar unless the period is a part of a longer one. So a report needs to read no further than these.
     """
     begins, ends = date.fromisoformat(first), date.fromisoformat(last)
     # a period that begins near the year 1 has no whole one before it
     length = min(ends - begins + _DAY, begins - date.min)
     month = Month.of(ends)
-    following = (begins - length, month.first, month.last)
+    following = (begins - length, month.first, month.last, FIRST_DAY)
     return {name: day.isoformat() for name, day in zip(FOLLOWING, following, strict=True)}
+
+
+def newest_parts(first: str, last: str) -> Iterator[dict[str, str]]:
+    """Yield the parts of a period as days to bind, the newest first; a short period is one part.
+
+    The first is short, so that the first rows of a long list come at once; each after it is longer, so that
+    there are few.
+    """
+    since, until = date.fromisoformat(first), date.fromisoformat(last)
+    days, is_long = FIRST_PART_DAYS, (until - since).days >= WHOLE_DAYS
+    while is_long and (until - since).days >= days:
+        begins = until - (days - 1) * _DAY
+        yield _part(begins, until, begun=begins)
+        until, days = begins - _DAY, LARGER * days
+    # the oldest part also has what began before the period
+    yield _part(since, until, begun=FIRST_DAY)
+
+
+def _part(first: date, last: date, *, begun: date) -> dict[str, str]:
+    days = {"from_day": first, "to_day": last, "begun_day": begun}
+    return {name: day.isoformat() for name, day in days.items()}
 
 
 def _names_a_period(word: str) -> bool:

@@ -15,7 +15,7 @@ from etl.dialect import CalendarDay, Database, translated
 from etl.errors import Busy, SettingsError, StoreError, TookTooLong
 from etl.money.tags import ANY_TAG, tag_dimension
 from etl.reports.header import Param, Report, bound, literal_colons
-from etl.reports.periods import FOLLOWING, days_that_follow
+from etl.reports.periods import FOLLOWING, days_that_follow, newest_parts
 from etl.texts import tr
 
 ReadRows = Generator[Sequence[Any], None, None]
@@ -85,10 +85,21 @@ def _stream_rows(database: Database, report: Report, values: Mapping[str, Any]) 
     with _blamed(report), translated(database), opened as conn:
         # a year of parts does not fit in memory
         streamed = conn.execution_options(stream_results=True)
-        with streamed.execute(statement, values) as result:
-            yield list(result.keys())
-            for batch in result.partitions(BATCH):
-                yield from _plain_rows(batch)
+        for number, part in enumerate(_parts(report, values)):
+            with streamed.execute(statement, {**values, **part}) as result:
+                if number == 0:
+                    yield list(result.keys())
+                for batch in result.partitions(BATCH):
+                    yield from _plain_rows(batch)
+
+
+def _parts(report: Report, values: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the values that differ between the statements by which a report is read: mostly it is one."""
+    if not report.is_newest_first or report.is_own:
+        yield {}
+        return
+    for part in newest_parts(values["from_day"], values["to_day"]):
+        yield {name: day for name, day in part.items() if name in values}
 
 
 def _plain_rows(batch: Sequence[Sequence[Any]]) -> Iterator[list[Any]]:

@@ -1,5 +1,6 @@
 -- Events of instances: created, started, stopped, gone, retitled and so on, newest first. An event lies
 -- after `not_before` and not later than `not_after`.
+-- @newest first
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day

@@ -1,5 +1,6 @@
 -- Runs: each run that touches the period, with its whole length, the newest first. With --bounds also
 -- the sure minimum and the maximum. A change of GPU without a new start begins a run of its own.
+-- @newest first
 -- @param account only this account, or all
 -- @param from_day first day
 -- @param to_day last day
@@ -31,7 +32,8 @@ SELECT
     r.evidence,
     r.instance_uuid
 FROM run_cost r
-WHERE r.started_s < period_ends_s()
+WHERE r.started_at < period_ends_at()
+    AND r.started_at >= (SELECT MIN(starts_at) FROM _day_bounds WHERE day >= :begun_day)
     AND (
         r.ended_max IS NULL OR r.ended_max >= period_starts_at()
     )
