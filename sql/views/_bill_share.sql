@@ -6,22 +6,7 @@
 -- @column title the user's name for it
 -- @column is_card 1 if it was paid by card, else 0
 -- @column part_microcny the share; millionths of a yuan
-SELECT
-    b.account,
-    b.day,
-    w.instance_uuid,
-    w.title,
-    w.project,
-    w.owner,
-    w.cost_centre,
-    w.tags,
-    b.is_card,
-    CASE
-        -- nothing to share it out by: it stays whole, and is of no instance
-        WHEN w.weight IS NULL THEN b.billed_microcny
-        ELSE share_within(b.billed_microcny, w)
-    END AS part_microcny
-FROM (
+WITH billed_days AS (
     SELECT
         account_id,
         account,
@@ -32,37 +17,68 @@ FROM (
     FROM _bill_window
     GROUP BY
         account_id, account, day, spread_over, by_card(charge_channel, 1)
-) b
-LEFT JOIN (
+),
+weights AS (
+    SELECT account_id, day, kind, sum_of(cost_microcny) AS all_of
+    FROM _cost_line
+    -- usage at an unknown price has no weight, and gets nothing
+    WHERE cost_microcny > 0
+    GROUP BY account_id, day, kind
+),
+weighed AS MATERIALIZED (
+    -- a few for each day: joined with these, the lines of cost are read once, in any order
+    SELECT b.*, w.all_of
+    FROM billed_days b
+    LEFT JOIN weights w ON w.account_id = b.account_id AND w.day = b.day AND w.kind = b.spread_over
+)
+SELECT
+    s.account,
+    s.day,
+    s.instance_uuid,
+    s.title,
+    s.project,
+    s.owner,
+    s.cost_centre,
+    s.tags,
+    s.is_card,
+    share_within(s.billed_microcny, s) AS part_microcny
+FROM (
     SELECT
-        s.*,
-        bounds_of_share(s)
+        l.*,
+        bounds_of_share(l)
     FROM (
-        SELECT
-            account_id,
-            day,
-            kind,
-            instance_uuid,
-            title,
-            project,
-            owner,
-            cost_centre,
-            tags,
-            cost_microcny AS weight,
-            CAST(
-                SUM(cost_microcny) OVER (
-                    PARTITION BY account_id, day, kind
-                    -- all that tells lines apart: in another order fen would move between them with each
-                    -- reading
-                    ORDER BY
-                        instance_uuid, title, COALESCE(project, ''), COALESCE(owner, ''),
-                        COALESCE(cost_centre, ''), COALESCE(tags, '')
-                    ROWS UNBOUNDED PRECEDING
-                ) AS BIGINT
-            ) AS upto,
-            CAST(SUM(cost_microcny) OVER (PARTITION BY account_id, day, kind) AS BIGINT) AS all_of
-        FROM _cost_line
-        -- usage at an unknown price has no weight, and gets nothing
-        WHERE cost_microcny > 0
-    ) s
-) w ON w.account_id = b.account_id AND w.day = b.day AND w.kind = b.spread_over
+        SELECT b.account, b.is_card, b.billed_microcny, b.all_of, c.*
+        FROM (
+            SELECT
+                account_id,
+                day,
+                kind,
+                instance_uuid,
+                title,
+                project,
+                owner,
+                cost_centre,
+                tags,
+                cost_microcny AS weight,
+                CAST(
+                    SUM(cost_microcny) OVER (
+                        PARTITION BY account_id, day, kind
+                        -- all that tells lines apart: in another order fen would move between them with each
+                        -- reading
+                        ORDER BY
+                            instance_uuid, title, COALESCE(project, ''), COALESCE(owner, ''),
+                            COALESCE(cost_centre, ''), COALESCE(tags, '')
+                        ROWS UNBOUNDED PRECEDING
+                    ) AS BIGINT
+                ) AS upto
+            FROM _cost_line
+            WHERE cost_microcny > 0
+        ) c
+        JOIN weighed b ON b.account_id = c.account_id AND b.day = c.day AND b.spread_over = c.kind
+    ) l
+) s
+UNION ALL
+-- nothing to share it out by: it stays whole, and is of no instance
+SELECT account, day, NULL, NULL, NULL, NULL, NULL, NULL, is_card, billed_microcny
+FROM weighed
+WHERE all_of IS NULL
