@@ -4,6 +4,8 @@ from other code, second by second. Shanghai, November 2026."""
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -524,6 +526,28 @@ def test_a_sheet_is_read_as_a_list_is(tmp_path: Path) -> None:
     ((source, found),) = gathered.series.items()
     assert (source.instance, source.gpu) == ("uuid-one", "1")
     assert found == {S + 9 * HOUR: SampleValue(37)}
+
+
+def test_every_command_of_the_page_works(run: Command, path: Path, home: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs/utilisation.md").read_text(encoding="utf-8")
+    database = open_database(f"sqlite:///{path}")
+    record = {"title": "t", "status": 2, "create_time": S - DAY, "start_time": S}
+    records = [{**record, "instance_uuid": f"inst-{n}"} for n in (7, 8)]
+    content = {"instance_list": records, "total": 2}
+    for t in (S, S + 12 * HOUR):
+        apply(database, poll_of([json.dumps({"code": 0, "data": content}).encode()], t, t))
+    database.engine.dispose()
+    mapped = json.loads(json.dumps(PROMETHEUS).replace('"one"', '"gpu-box-3"'))
+    written(home, "inst-7.csv", FORMS["csv"])
+    written(home, "nodes.json", json.dumps(mapped))
+    (example,) = re.findall(r"```csv\n(.*?)```", page, re.DOTALL)
+    written(home, "map.csv", example)
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    lines = [shlex.split(line, comments=True)[1:] for line in blocks.splitlines() if line]
+    assert len(lines) == 3
+    for words in [*lines, ["usage", "model", "--busy-percent", "20"]]:
+        done = run("--database", str(path), *words)
+        assert done.exit_code == 0, (words, done.output)
 
 
 def test_commands_import_samples_and_say_what_became_of_them(run: Command, path: Path) -> None:
