@@ -15,7 +15,7 @@ import msgspec
 from etl.errors import Changed
 from etl.poll import Page
 from etl.resources import Listing, Resource
-from etl.resources.listing import is_identity, numbered, parse_json, records_of
+from etl.resources.listing import are_identities, is_identity, numbered, parse_json, records_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +137,17 @@ def older(resource: Resource[Any], page: Page, before: float) -> set[str]:
     list_key, identity, created = resource.births
     try:
         answer = _births(list_key, identity, created).decode(page.body)
-        births = [(record.identity, record.created) for record in answer.data.records]
     except (msgspec.MsgspecError, UnicodeDecodeError):
         # one odd record must not hide the births of all others
         _, records = records_of(parse_json(page.body), list_key)
         dicts = (record for record in records if isinstance(record, dict))
-        births = [(r.get(identity), r.get(created)) for r in dicts]
-    names = [name for name, at in births if _is_before(at, before)]
-    return {name for name in names if is_identity(name)}
+        births: list[tuple[Any, Any]] = [(r.get(identity), r.get(created)) for r in dicts]
+        return {name for name, at in births if is_identity(name) and _is_before(at, before)}
+    # at once: a poll that changes anything asks this of every record
+    names = [
+        record.identity for record in answer.data.records if _is_before(record.created, before)
+    ]
+    return set(names) if are_identities(names) else set(filter(is_identity, names))
 
 
 def is_created_later(resource: Resource[Any], pages: Iterable[Page], instant: float) -> bool:
