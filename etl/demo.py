@@ -26,16 +26,20 @@ ACCOUNT: Final = "simulated"
 START: Final = 1_767_600_000
 """2026-01-05T08:00:00Z: a Monday's afternoon in Shanghai, so that the demo ends while people work."""
 RULES: Final = """\
-title,owner,project
-*李雷*,李雷,vision
-*韩梅梅*,韩梅梅,vision
-*王芳*,王芳,vision
-*张伟*,张伟,speech
-*陈静*,陈静,speech
-*alice*,alice,language
-*bob*,bob,language
+kind,title,owner,project,tag,until,max_hours,card_hours,carry_over
+rule,*李雷*,李雷,vision,,,,,
+rule,*韩梅梅*,韩梅梅,vision,,,,,
+rule,*王芳*,王芳,vision,,,,,
+rule,*张伟*,张伟,speech,,,,,
+rule,*陈静*,陈静,speech,,,,,
+rule,*alice*,alice,language,,,,,
+rule,*bob*,bob,language,,,,,
+tag,*train*,,,stage:training,,,,
+tag,*训练*,,,stage:training,,,,
+lease,,张伟,,,2026-01-16,,,
+limit,,,vision,,,,2000,200
 """
-"""Who pays for what; nobody has said so of the others, as in life."""
+"""Who pays for what, until when and how much; nobody has said so of the others, as in life."""
 KEY: Final = "sim-key"
 SAMPLED: Final = 6
 """Machines of which the demo has samples of load: of the others nobody knows, as in life."""

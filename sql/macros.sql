@@ -453,6 +453,66 @@ MACRO scaled(amount, by_s, over_s) AS (
     amount / over_s * by_s + (amount - amount / over_s * over_s) * by_s / over_s
 );
 
+-- How much of a part of usage that begins at a second and lasts so long lies between two seconds.
+MACRO within_part(started_s, length_s, from_s, to_s) AS later(
+    earlier(started_s + length_s, to_s) - later(started_s, from_s), 0
+);
+
+-- What of the card-seconds that a month allows is carried over into the next: what is left, up to the cap.
+MACRO carried_over(allowed_s, used_s, cap_s) AS earlier(later(allowed_s - used_s, 0), cap_s);
+
+-- 1 if too little of a time was observed to say that nothing more ran in it: part of it lies before the account's
+-- first complete poll, or gaps and what lies after the newest take more than half. It reads `gap`, the rows of `sync_gap`.
+MACRO is_blind_time(from_s, to_s, first_s, last_s, its_account) AS CASE
+    WHEN to_s <= from_s THEN 0
+    WHEN first_s > from_s THEN 1
+    WHEN (
+        later(to_s - later(last_s, from_s), 0) + COALESCE((
+            SELECT sum_of(earlier(g.gap_to_s, to_s) - later(g.gap_from_s, from_s))
+            FROM gap g
+            WHERE g.account = its_account AND g.gap_to_s > from_s AND g.gap_from_s < to_s
+        ), 0)
+    ) * 2 > to_s - from_s THEN 1
+    ELSE 0
+END;
+
+-- How use stands to what is allowed: surely over at every value within the bounds, over by the estimate, perhaps
+-- over by the maximum, unknown if too little was observed, else within.
+MACRO standing(used, used_min, used_max, allowed, allowed_min, allowed_max, is_blind) AS CASE
+    WHEN used_min > allowed_max THEN 'surely over'
+    WHEN used > allowed THEN 'over'
+    WHEN used_max > allowed_min THEN 'perhaps over'
+    WHEN is_blind = 1 THEN 'unknown'
+    ELSE 'within'
+END;
+
+-- Rows: all leases and limits up to a moment, as in `_limit_line`: what ran at the newest complete poll may have run
+-- on since.
+MACRO limits_until(at_s) AS (
+    WITH asked AS (
+        SELECT at_s AS until_s
+    ),
+    parts AS (
+        SELECT account_id, day, instance_uuid, kind, running_s, running_min_s, running_max_s, gpu_nums, started_s
+        FROM _usage_part
+        UNION ALL
+        SELECT
+            u.account_id, u.day, u.instance_uuid, u.kind, 0, 0,
+            earlier(u.running_max_s, (SELECT until_s FROM asked) - u.started_s), u.gpu_nums, u.started_s
+        FROM _usage_unseen_part u
+        WHERE u.started_s < (SELECT until_s FROM asked)
+    ),
+    payers AS _payer_part(parts AS _usage_part),
+    months AS _limit_month(payers AS _payer_part, asked AS _asked_until),
+    lines AS _limit_line(payers AS _payer_part, months AS _limit_month, asked AS _asked_until)
+    SELECT * FROM lines
+);
+
+-- An amount of a line of `_limit_line` in hours, card-hours or GPUs.
+MACRO in_unit(kind, amount) AS CAST(
+    CASE WHEN kind IN ('gpus', 'together') THEN amount ELSE hours(amount) END AS DOUBLE PRECISION
+);
+
 -- What of an amount that is spread evenly from `starts_s` to `ends_s` lies between two seconds; the
 -- parts of a time that is cut add up to the amount.
 MACRO amount_within(amount, starts_s, ends_s, from_s, to_s) AS CASE

@@ -97,6 +97,27 @@ valid_from = "2026-03-07"
 title = "*李雷*"
 tag = "team:hearing"
 
+[[lease]]
+owner = "张伟"
+until = "2026-03-08"
+max_hours = 40
+max_gpus = 1
+
+[[lease]]
+title = "*"
+until = "2026-12-31"
+
+[[limit]]
+project = "audio"
+card_hours = 150
+carry_over = 20
+valid_from = "2026-03-07"
+
+[[limit]]
+account = "lab"
+card_hours = 2000
+max_gpus = 8
+
 [[budget]]
 project = "vision"
 amount = 5000

@@ -21,6 +21,7 @@ from etl.alerts.rules.cost_day import DayCost
 from etl.alerts.rules.digest import DueDigest
 from etl.alerts.rules.idle_gpu import SampledRun
 from etl.alerts.rules.image_failed import FailedImage
+from etl.alerts.rules.limit import Usage
 from etl.alerts.rules.odd_day import OddDay
 from etl.alerts.rules.stopped import Stop
 from etl.alerts.rules.unknown_code import Code
@@ -92,6 +93,7 @@ def polled(now: int, age_s: int, error: str | None = None) -> Sequence[Any]:
 ODD = OddDay(
     "lab", "project", "nlp", "2026-11-23", 400 * MICRO, 200 * MICRO, "price", "train", "u1"
 )
+LEASE = Usage("until", "instance", "train", "lab", "u1", 0, 3_600, "over", TUESDAY)
 STOP = Stop(MACHINE, TUESDAY - 9 * HOUR, TUESDAY, 99 * MICRO)
 CASES = [
     Case("long_run", run, lambda now: run(now, timer_at=now + HOUR)),
@@ -115,6 +117,7 @@ CASES = [
     ),
     Case("budget", lambda now: spent(40, 101), lambda now: spent(40, 90)),
     Case("cost_day", lambda now: costs(1_501), lambda now: ()),
+    Case("limit", lambda now: (LEASE,), lambda now: ()),
     Case("odd_day", lambda now: (ODD,), lambda now: ()),
     Case("idle_gpu", idle, lambda now: ()),
     Case("sync_stale", lambda now: polled(now, 1_801), lambda now: polled(now, 60)),

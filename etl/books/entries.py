@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
+from unicodedata import normalize
 
 from etl.books.grids import row_name
 from etl.books.spelling import flag_of, instant_of_cell, instant_of_text, month_of, value_of
@@ -19,10 +20,13 @@ from etl.money.amounts import NoAmount, yuan_of
 from etl.money.periods import BEGINNING
 from etl.poll import Instant
 from etl.texts import tr
-from etl.units import MICRO
+from etl.units import HOUR_S, MICRO
 
 EXACT_DIGITS: Final = 15
 """Digits of a number that a spreadsheet keeps."""
+# more would not fit 64 bits as seconds of many cards
+MOST_HOURS: Final = 10_000_000
+MOST_COUNT: Final = 1_000_000
 
 
 class Wrong(Exception):
@@ -143,6 +147,44 @@ class Entry:
         except (ValueError, OverflowError):
             reason = tr("{name} must be a day, or a moment such as 2026-10-01T08:00:00Z", name=name)
             raise Wrong(reason, name) from None
+
+    def end(self, name: str, zone: Zone) -> Instant | None:
+        """Return the end of a day that counts whole, or a moment."""
+        at, value = self.instant(name, zone), self.values.get(name)
+        # a workbook keeps a day as its midnight
+        is_moment = (
+            value.time() != time()
+            if isinstance(value, datetime) and self.word == "row"
+            else isinstance(value, datetime)
+            or (isinstance(value, str) and ":" in normalize("NFKC", value))
+        )
+        if at is None or is_moment:
+            return at
+        return zone.starts(zone.local_date(at) + timedelta(days=1))
+
+    def seconds(self, name: str) -> int | None:
+        """Return hours as seconds, exactly."""
+        value = self.values.get(name)
+        if value is None:
+            return None
+        digits = f"{value:.{EXACT_DIGITS}g}" if isinstance(value, float) else str(value)
+        digits = normalize("NFKC", digits).strip().replace(",", "")
+        # true is 1 in Python, but no number of hours
+        if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,6})?", digits):
+            raise Wrong(tr("{name} must be hours, such as 200 or 1.5", name=name), name)
+        seconds = Decimal(digits) * HOUR_S
+        if not 0 <= seconds <= MOST_HOURS * HOUR_S:
+            raise Wrong(tr("{name} must be from 0 to {most}", name=name, most=MOST_HOURS), name)
+        if seconds != seconds.to_integral_value():
+            raise Wrong(tr("{name} must be whole seconds", name=name), name)
+        return int(seconds)
+
+    def count(self, name: str) -> int | None:
+        """Return a number of things, which is not below 0."""
+        number = self.number(name)
+        if number is not None and not 0 <= number <= MOST_COUNT:
+            raise Wrong(tr("{name} must be from 0 to {most}", name=name, most=MOST_COUNT), name)
+        return number
 
     def period(self, zone: Zone) -> tuple[Instant | None, Instant | None]:
         """Return `valid_from` and `valid_to`, which must come after it."""

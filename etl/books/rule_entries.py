@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from etl.books.documents import Document
 from etl.books.entries import Entry, Wrong
-from etl.books.writing import day_or_moment, exact_yuan, write
+from etl.books.writing import day_or_end, day_or_moment, exact_hours, exact_yuan, write
 from etl.history.days import Zone
-from etl.money.allocation import Condition, Rule, RuleBook, TagRule
+from etl.money.allocation import Condition, Lease, Rule, RuleBook, TagRule
 from etl.money.budget import MonthlyBudget
+from etl.money.limits import Scope, UsageLimit
+from etl.money.periods import BEGINNING
 from etl.money.tags import PAYERS, as_words, tags_in_rule
 from etl.texts import tr
 
@@ -30,8 +32,35 @@ COLUMNS: Final = {
     ),
     "budget": ("project", "account", "month", "amount"),
     "tag": ("account", "instance", "title", "image", "tag", "valid_from", "valid_to", "note"),
+    "lease": (
+        "account",
+        "instance",
+        "title",
+        "image",
+        "project",
+        "owner",
+        "until",
+        "max_hours",
+        "max_gpus",
+        "valid_from",
+        "valid_to",
+        "note",
+    ),
+    "limit": (
+        "account",
+        "project",
+        "owner",
+        "card_hours",
+        "carry_over",
+        "max_gpus",
+        "valid_from",
+        "valid_to",
+        "note",
+    ),
 }
 """The columns of each kind of entry."""
+SCOPES: Final[tuple[Scope, ...]] = ("account", "project", "owner")
+"""Whom a limit can be of."""
 HIGHEST_BUDGET_MICROCNY: Final = 10**15
 """The highest budget: a thousand million yuan."""
 
@@ -43,11 +72,13 @@ class RuleFile:
     rules: list[Rule] = field(default_factory=list)
     budgets: list[MonthlyBudget] = field(default_factory=list)
     tags: list[TagRule] = field(default_factory=list)
+    leases: list[Lease] = field(default_factory=list)
+    limits: list[UsageLimit] = field(default_factory=list)
     locations: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def book(self) -> RuleBook:
-        return RuleBook(self.rules, self.tags)
+        return RuleBook(self.rules, self.tags, self.leases)
 
     def of_kind(self, kind: str) -> list[Any]:
         """Return the entries of a kind of `COLUMNS`."""
@@ -55,6 +86,8 @@ class RuleFile:
             "rule": self.rules,
             "budget": self.budgets,
             "tag": self.tags,
+            "lease": self.leases,
+            "limit": self.limits,
         }
         return kinds[kind]
 
@@ -144,10 +177,59 @@ def _budget(entry: Entry, zone: Zone, before: Sequence[MonthlyBudget]) -> Monthl
     return budget
 
 
+def _lease(entry: Entry, zone: Zone, before: Sequence[Lease]) -> Lease:
+    lease = Lease(
+        len(before) + 1,
+        project=entry.text("project"),
+        owner=entry.text("owner"),
+        until=entry.end("until", zone),
+        max_running_s=entry.seconds("max_hours"),
+        max_gpus=entry.count("max_gpus"),
+        **_condition(entry, zone),
+    )
+    # it would hide those after it
+    if lease.until is None and lease.max_running_s is None and lease.max_gpus is None:
+        raise Wrong(tr("a lease has until, max_hours or max_gpus"))
+    if lease.until is not None and (lease.valid_from or BEGINNING) > lease.until:
+        raise Wrong(tr("until must not be earlier than valid_from"), "until")
+    return lease
+
+
+def _limit(entry: Entry, zone: Zone, before: Sequence[UsageLimit]) -> UsageLimit:
+    named = {scope: name for scope in SCOPES if (name := entry.text(scope)) is not None}
+    if len(named) != 1:
+        raise Wrong(tr("a limit is of one account, one project or one owner"))
+    ((scope, name),) = named.items()
+    valid_from, valid_to = entry.period(zone)
+    month_gpu_s, carry_s = entry.seconds("card_hours"), entry.seconds("carry_over")
+    limit = UsageLimit(
+        len(before) + 1,
+        scope,
+        name,
+        month_gpu_s,
+        carry_s or 0,
+        entry.count("max_gpus"),
+        valid_from,
+        valid_to,
+        entry.text("note"),
+    )
+    if limit.month_gpu_s is None and limit.max_gpus is None:
+        raise Wrong(tr("a limit has card_hours or max_gpus"))
+    if limit.month_gpu_s is None and carry_s is not None:
+        raise Wrong(tr("carry_over is of card_hours, and there are none"), "carry_over")
+    if any(limit.meets(other) for other in before):
+        raise Wrong(
+            tr("{scope} {name!r} has a limit for that time already", scope=scope, name=name)
+        )
+    return limit
+
+
 _READ: Final[Mapping[str, Callable[[Entry, Zone, Any], Any]]] = {
     "rule": _rule,
     "budget": _budget,
     "tag": _tag_rule,
+    "lease": _lease,
+    "limit": _limit,
 }
 
 
@@ -172,6 +254,29 @@ def _tag_values(rule: TagRule, zone: Zone) -> dict[str, Any]:
     return {**_condition_values(rule, zone), "tag": as_words(rule.tags)}
 
 
+def _lease_values(lease: Lease, zone: Zone) -> dict[str, Any]:
+    return {
+        **_condition_values(lease, zone),
+        "project": lease.project,
+        "owner": lease.owner,
+        "until": day_or_end(lease.until, zone),
+        "max_hours": exact_hours(lease.max_running_s),
+        "max_gpus": lease.max_gpus,
+    }
+
+
+def _limit_values(limit: UsageLimit, zone: Zone) -> dict[str, Any]:
+    return {
+        limit.scope: limit.name,
+        "card_hours": exact_hours(limit.month_gpu_s),
+        "carry_over": exact_hours(limit.carry_s or None),
+        "max_gpus": limit.max_gpus,
+        "valid_from": day_or_moment(limit.valid_from, zone),
+        "valid_to": day_or_moment(limit.valid_to, zone),
+        "note": limit.note,
+    }
+
+
 def _budget_values(budget: MonthlyBudget, zone: Zone) -> dict[str, Any]:
     return {
         budget.scope: budget.name,
@@ -184,4 +289,6 @@ _VALUES: Final[Mapping[str, Callable[[Any, Zone], dict[str, Any]]]] = {
     "rule": _rule_values,
     "budget": _budget_values,
     "tag": _tag_values,
+    "lease": _lease_values,
+    "limit": _limit_values,
 }

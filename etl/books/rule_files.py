@@ -103,13 +103,16 @@ def _replace_rules(
         _keep(book, source, chosen, now)
     book.replace_rules(chosen.book, batches)
     book.replace_budgets(chosen.budgets)
+    book.replace_limits(chosen.limits)
     return Imported(counts, remarks)
 
 
 def _kept_file(book: BooksReader) -> RuleFile:
     """Return the entries that are in force."""
     rules = book.rule_book()
-    return RuleFile(list(rules.rules), book.budgets(), list(rules.tags))
+    return RuleFile(
+        list(rules.rules), book.budgets(), list(rules.tags), list(rules.leases), book.limits()
+    )
 
 
 def _keep(

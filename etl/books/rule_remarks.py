@@ -124,6 +124,6 @@ def _is_wider(wide: str | None, narrow: str | None) -> bool:
 
 def _named(chosen: RuleFile) -> Iterator[tuple[str, Condition]]:
     """Yield each rule about instances with its name for people."""
-    for kind in ("rule", "tag"):
+    for kind in ("rule", "tag", "lease"):
         for number, rule in enumerate(chosen.of_kind(kind)):
             yield f"{kind} {number + 1} ({chosen.locations[kind][number]})", rule

@@ -37,12 +37,19 @@ HEADINGS: Final[Mapping[str, tuple[str, ...]]] = {
     "month": ("月份",),
     "amount": ("金额", "预算", "预算金额"),
     "tag": ("标签", "tags"),
+    "until": ("租期", "到期", "到期日期"),
+    "max_hours": ("小时上限", "最长小时"),
+    "max_gpus": ("卡数上限", "最多卡数"),
+    "card_hours": ("卡时", "每月卡时", "卡时上限"),
+    "carry_over": ("结转", "结转上限", "结转卡时"),
 }
 """Other spellings of the names of columns."""
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "rule": ("规则",),
     "budget": ("预算",),
     "tag": ("标签",),
+    "lease": ("租约", "租用"),
+    "limit": ("限额", "上限"),
     "hour": ("小时", "时", "每小时", "元/小时", "按小时"),
     "day": ("天", "日", "每天", "元/天", "按天"),
     "week": ("周", "每周", "元/周", "按周"),

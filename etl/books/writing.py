@@ -6,13 +6,15 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from etl.books.entries import Entry
 from etl.books.spelling import quoted_cell
 from etl.history.days import Zone, iso
 from etl.poll import Instant
-from etl.units import MICRO
+from etl.units import HOUR_S, MICRO
 
 
 def write(
@@ -29,6 +31,21 @@ def day_or_moment(instant: Instant | None, zone: Zone) -> str | None:
     # a day is what people wrote, as a rule
     day = zone.local_date(instant)
     return day.isoformat() if zone.starts(day) == instant else iso(instant)
+
+
+def day_or_end(instant: Instant | None, zone: Zone) -> str | None:
+    """Return an instant in the form that `Entry.end` reads: a day that counts whole, or a moment."""
+    if instant is None:
+        return None
+    day = zone.local_date(instant)
+    return str(day - timedelta(days=1)) if zone.starts(day) == instant else iso(instant)
+
+
+def exact_hours(seconds: int | None) -> str | None:
+    """Return seconds as hours in decimal text, exact to what `Entry.seconds` reads."""
+    if seconds is None:
+        return None
+    return f"{Decimal(seconds) / HOUR_S:.6f}".rstrip("0").rstrip(".")
 
 
 def exact_yuan(microcny: int) -> str:

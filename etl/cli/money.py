@@ -177,12 +177,16 @@ def rules() -> None:
 def import_rules(
     context: Context, file: Path, allow_empty: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Take rules and budgets from FILE (.csv, .xlsx or .toml), in place of those imported before.
+    """Take rules, tags, budgets, leases and limits from FILE (.csv, .xlsx or .toml), in place of those
+    imported before.
 
     A rule matches by account, instance (uuid), title and image (patterns with * and ?), from
     valid_from to valid_to; a condition left out matches everything. It assigns project, owner and
     cost_centre. The first rule that matches holds. A budget has a project or an account, an amount
-    in yuan, and a month, or none for every month. Closed months stay as they are. FILE can be - for
+    in yuan, and a month, or none for every month. A tag gives keys and values, a lease says until when,
+    for how many hours and with how many GPUs an instance may run, a limit how many card-hours a month
+    and GPUs at a time a project, an owner or an account may use: both are told, and nothing is
+    stopped. Closed months stay as they are. FILE can be - for
     standard input. Examples: docs/billing.md.
     """
     from etl.books.rule_files import import_rules as take

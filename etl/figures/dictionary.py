@@ -11,7 +11,10 @@ from etl import paths, tables
 from etl.reports import Report, parse_report
 from etl.store import views
 
-OF_THE_USER: Final = ("allocation_rule", "tag_rule", "price_override", "budget", "setting")
+OF_THE_USER: Final = (
+    *("allocation_rule", "tag_rule", "lease", "usage_limit"),
+    *("price_override", "budget", "setting"),
+)
 """Tables of the user's words, in which a column has a sense of its own (`null: any`)."""
 _READ: Final = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 

@@ -19,7 +19,7 @@ from etl.money.tags import tags_in_title, with_first
 from etl.poll import Instant
 
 NO_RULE: Final = 0
-"""The `rule_no` of a time for which no rule matches."""
+"""The `rule_no` or `lease_no` of a time for which none matches."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +69,40 @@ class TagRule(Condition):
 
 
 @dataclass(frozen=True, slots=True)
+class Lease(Condition):
+    """How long and how much each instance may run; None allows anything. The first that matches holds.
+
+    `project` and `owner` are conditions on who pays. `max_running_s` counts while the lease holds.
+    """
+
+    lease_no: int
+    project: str | None = None
+    owner: str | None = None
+    until: Instant | None = None
+    max_running_s: int | None = None
+    max_gpus: int | None = None
+
+    def is_of(self, project: str | None, owner: str | None) -> bool:
+        """Tell whether the lease is for what these pay for."""
+        return self.project in (None, project) and self.owner in (None, owner)
+
+
+@dataclass(frozen=True, slots=True)
 class RuleBook:
     """All rules about instances, each kind in the order in which it is tried."""
 
     rules: Sequence[Rule] = ()
     tags: Sequence[TagRule] = ()
+    leases: Sequence[Lease] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.rules or self.tags)
+        return bool(self.rules or self.tags or self.leases)
 
     @property
     def dated(self) -> Iterator[Condition]:
         yield from self.rules
         yield from self.tags
+        yield from self.leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +124,7 @@ class Allocation:
 
     If no rule matches, `rule_no` is `NO_RULE` and nobody pays. `tags` are JSON. `is_doubtful` is 1 while a
     change of title or image, by which others pay or tags differ (`or_project` and so on), may have
-    happened unseen.
+    happened unseen. `lease_no` is the lease, or `NO_RULE`.
     """
 
     starts_s: Instant
@@ -118,6 +139,7 @@ class Allocation:
     or_owner: str | None = None
     or_cost_centre: str | None = None
     or_tags: str | None = None
+    lease_no: int = NO_RULE
 
 
 def allocations(
@@ -150,8 +172,12 @@ def allocations(
         )
         doubtful = [other for other in others if other != payer]
         # the newest of several: it is who pays from then on
-        doubt = (1, *doubtful[-1][0], doubtful[-1][1]) if doubtful else ()
-        periods.append(Allocation(at, to, rule_no, *payer[0], payer[1], *doubt))
+        other, other_tags = doubtful[-1] if doubtful else (_payer(None), None)
+        doubt = 1 if doubtful else 0
+        lease = _lease(book, account, instance_uuid, then, at, rule)
+        periods.append(
+            Allocation(at, to, rule_no, *payer[0], payer[1], doubt, *other, other_tags, lease)
+        )
     return list(merge_adjacent(periods))
 
 
@@ -167,6 +193,20 @@ def _tags(
         if rule.holds(at) and rule.matches(account, instance_uuid, labels):
             tags = with_first(tags, rule.tags)
     return with_first(tags, tags_in_title(labels.title))
+
+
+def _lease(
+    book: RuleBook,
+    account: str,
+    instance_uuid: str,
+    labels: Labels,
+    at: Instant,
+    payer: Rule | None,
+) -> int:
+    project, owner, _ = _payer(payer)
+    mine = [lease for lease in book.leases if lease.is_of(project, owner)]
+    lease = first_match(mine, account, instance_uuid, labels, at)
+    return NO_RULE if lease is None else lease.lease_no
 
 
 M = TypeVar("M", bound=Condition)

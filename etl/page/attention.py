@@ -22,6 +22,9 @@ UNEXPLAINED_YUAN: Final = 1.0
 OVER_PERCENT: Final = 100
 MOST_IMAGES: Final = 3
 """Failed image saves that are named one by one."""
+MOST_LIMITS_NAMED: Final = 3
+"""Leases and limits that are over and named one by one."""
+OVER: Final = ("surely over", "over")
 FIRST_STRONG_ISOLATE: Final = "\u2068"
 POP_ISOLATE: Final = "\u2069"
 
@@ -112,9 +115,26 @@ def _machines(facts: Facts) -> Iterator[Notice]:
 
 def _name(row: Row) -> str:
     """Return the title of an instance, set apart so that its marks of direction turn no other word."""
-    # a mark in the title could end the isolation, so none is left
-    title = short_line(row["title"]) or row["instance_uuid"]
-    return f"{FIRST_STRONG_ISOLATE}{title}{POP_ISOLATE}"
+    return _isolated(short_line(row["title"]) or row["instance_uuid"])
+
+
+def _isolated(name: str) -> str:
+    # a mark in the name could end the isolation, so none is left
+    return f"{FIRST_STRONG_ISOLATE}{short_line(name)}{POP_ISOLATE}"
+
+
+def _limits(facts: Facts) -> Iterator[Notice]:
+    over = [row for row in facts["limits"].rows if row["state"] in OVER]
+    # of what does not run nothing is to be done, but of a month's card-hours all are used
+    over = [row for row in over if row["running_gpus"] or row["month"]]
+    lease, limit = tr("the lease of {name} is over"), tr("{name} is over its limit")
+    for row in over[:MOST_LIMITS_NAMED]:
+        words = lease if row["scope"] == "instance" else limit
+        text = words.filled(name=_isolated(row["name"] or row["instance_uuid"]))
+        yield Notice(text, "limits", bool(row["running_gpus"]))
+    if len(over) > MOST_LIMITS_NAMED:
+        more = tr("{count} more leases or limits are over", count=len(over) - MOST_LIMITS_NAMED)
+        yield Notice(more, "limits")
 
 
 def _money(facts: Facts) -> Iterator[Notice]:
@@ -140,6 +160,7 @@ def _money(facts: Facts) -> Iterator[Notice]:
                 percent = thousands(row["used_percent"])
                 text = tr("{name} has spent {percent} % of its budget", name=name, percent=percent)
             yield Notice(text, "budget")
+    yield from _limits(facts)
     for row in facts["causes"].rows:
         difference = row["difference_yuan"] or 0
         # less than a yuan is rounding by the fen over many lines

@@ -18,6 +18,8 @@ from etl.texts import LANGUAGES
 Row = dict[str, Any]
 MOST_EVENTS: Final = 150
 """The newest events on the page; `report events` has them all."""
+MOST_LIMITS: Final = 50
+"""The leases and limits on the page that stand worst; `report limits` has them all."""
 MOST_ODD_DAYS: Final = 50
 """The newest days out of the ordinary on the page; `report anomalies` has them all."""
 MOST_VERSIONS: Final = 10_000
@@ -128,6 +130,7 @@ def report_queries(choice: Choice) -> dict[str, ReportQuery]:
         "balance_days": ReportQuery("balance-days", {}),
         "budget": ReportQuery("budget", {}),
         "forecast": ReportQuery("forecast", {"by": by}),
+        "limits": ReportQuery("limits", {}, MOST_LIMITS),
         "commitment": ReportQuery("commitment", {"by": "model"}),
         "anomalies": ReportQuery("anomalies", {}, MOST_ODD_DAYS),
         "causes": ReportQuery("reconciliation", {"by": "cause"}),
@@ -209,6 +212,13 @@ def _of_project(tables: Mapping[str, Table], project: str) -> Iterator[tuple[str
             rows = [row for row in table.rows if row["what"] == project]
         elif name == "budget":
             rows = [r for r in table.rows if (r["scope"], r["name"]) == ("project", project)]
+        elif name == "limits":
+            rows = [
+                row
+                for row in table.rows
+                if (row["scope"], row["name"]) == ("project", project)
+                or row["instance_uuid"] in mine
+            ]
         elif "instance_uuid" in columns and any(row["instance_uuid"] for row in table.rows):
             rows = [row for row in table.rows if row["instance_uuid"] in mine]
         else:

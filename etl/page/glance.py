@@ -14,7 +14,7 @@ from etl.reports.trends import last_days
 
 TABLES: Final = (
     *("now", "timers", "idle", "runs", "cost", "cost_before"),
-    *("balance", "budget", "causes", "images", "coverage"),
+    *("balance", "budget", "limits", "causes", "images", "coverage"),
 )
 """What is read: enough for every notice, and no charts."""
 _ISOLATES: Final = {0x2068: None, 0x2069: None}

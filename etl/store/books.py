@@ -13,6 +13,7 @@ from etl import tables
 from etl.money.allocation import Labels, RuleBook
 from etl.money.budget import MonthlyBudget
 from etl.money.charging import ChargingModel
+from etl.money.limits import UsageLimit
 from etl.money.periods import FOREVER
 from etl.money.tariffs import Override
 from etl.poll import Instant
@@ -25,6 +26,7 @@ from etl.store.rules import rule_book, write_rules
 from etl.store.state_lengths import Boots, learned_boots
 
 BATCH: Final = 5_000
+_LIMIT_COLUMNS: Final = tuple(f.name for f in fields(UsageLimit))
 _BUDGET_COLUMNS: Final = tuple(f.name for f in fields(MonthlyBudget))
 
 
@@ -117,6 +119,11 @@ class BooksReader(MonthsReader):
         rows = self._conn.execute(asked.order_by(c.scope, c.name, c.month))
         return [MonthlyBudget(*row) for row in rows]
 
+    def limits(self) -> list[UsageLimit]:
+        c = tables.usage_limit.c
+        asked = select(*(c[name] for name in _LIMIT_COLUMNS)).order_by(c.limit_no)
+        return [UsageLimit(*row) for row in self._conn.execute(asked)]
+
     def rule_versions(self) -> list[RuleVersion]:
         """Return all imports of rules and budgets that are kept, oldest first."""
         c = tables.rule_version.c
@@ -196,6 +203,12 @@ class BooksWriter(MonthsWriter, BooksReader):
         # the imported file is the whole truth: a budget that it leaves out is gone
         rows = [astuple(budget) for budget in chosen]
         self._database.insert(self._conn, tables.budget, _BUDGET_COLUMNS, rows)
+
+    def replace_limits(self, chosen: Sequence[UsageLimit]) -> None:
+        """Replace all limits."""
+        self._conn.execute(delete(tables.usage_limit))
+        rows = [astuple(limit) for limit in chosen]
+        self._database.insert(self._conn, tables.usage_limit, _LIMIT_COLUMNS, rows)
 
     def add_rule_version(self, version: RuleVersion) -> None:
         """Keep an import of rules and budgets, so that it can be restored."""

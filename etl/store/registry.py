@@ -26,7 +26,7 @@ REPAIR: Final = "clock_repair"
 """Setting: the moment of a repair of dates that is under way, and the newest poll of then."""
 MOST_TURNS: Final = 3
 """A person may change a name and change it back; more often within an hour it is no person."""
-NAMED: Final = (tables.price_override, tables.allocation_rule, tables.tag_rule)
+NAMED: Final = (tables.price_override, tables.allocation_rule, tables.tag_rule, tables.lease)
 """Tables of the user's rules, which name an account in a column `account`."""
 
 
@@ -132,11 +132,10 @@ class RegistryWriter(RegistryReader):
         self._conn.execute(update(tables.account).where(_account.name == old).values(name=new))
         for table in NAMED:
             self._conn.execute(update(table).where(table.c.account == old).values(account=new))
-        # a budget of an account has its name in a column that other scopes use for other names
-        budget = tables.budget
-        self._conn.execute(
-            update(budget).where(budget.c.scope == "account", budget.c.name == old).values(name=new)
-        )
+        # these have the account's name in a column that other scopes use for other names
+        for table in (tables.budget, tables.usage_limit):
+            mine = table.c.scope == "account", table.c.name == old
+            self._conn.execute(update(table).where(*mine).values(name=new))
         # alerts of the old name would stay open for ever: nobody judges it any more
         self._clear_alerts(old, now)
         renames = self._renames()

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Table, delete, select
 
 from etl import tables
 from etl.dialect import Database
-from etl.money.allocation import Condition, Rule, RuleBook, TagRule
+from etl.money.allocation import Condition, Lease, Rule, RuleBook, TagRule
 
 _TABLES: Final[tuple[tuple[Table, type[Any]], ...]] = (
     (tables.allocation_rule, Rule),
     (tables.tag_rule, TagRule),
+    (tables.lease, Lease),
 )
 """A table of each kind of rule: its columns are the fields, its key is the rank."""
 
@@ -27,7 +28,7 @@ def rule_book(conn: Connection) -> RuleBook:
 
 def write_rules(database: Database, conn: Connection, book: RuleBook) -> None:
     """Replace all rules."""
-    chosen: tuple[Sequence[Condition], ...] = (book.rules, book.tags)
+    chosen: tuple[Sequence[Condition], ...] = (book.rules, book.tags, book.leases)
     for (table, kind), rules in zip(_TABLES, chosen, strict=True):
         # all at once: the number of a rule is its rank, so a change moves the others
         conn.execute(delete(table))

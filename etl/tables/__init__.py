@@ -9,11 +9,13 @@ from etl.tables.costs import (
     budget,
     closed_cost,
     closed_month,
+    lease,
     price_override,
     price_period,
     rule_version,
     tag_rule,
     usage_cost,
+    usage_limit,
 )
 from etl.tables.instances import (
     FACTS,
@@ -70,6 +72,7 @@ __all__ = [
     "instance_status",
     "instance_usage",
     "known_listing",
+    "lease",
     "metadata",
     "price_override",
     "price_period",
@@ -85,5 +88,6 @@ __all__ = [
     "tag_rule",
     "usage_cost",
     "usage_day",
+    "usage_limit",
     "workflow_run",
 ]

@@ -214,6 +214,43 @@ tag_rule = Table(
     comment="Tags by rule: for each key the first rule that matches holds, and goes before the title",
 )
 
+lease = Table(
+    "lease",
+    metadata,
+    Column("lease_no", Integer, primary_key=True, autoincrement=False, comment="1 is asked first"),
+    *_instances(),
+    Column("project", Text, comment="project that pays; null: any"),
+    Column("owner", Text, comment="who it is for; null: any"),
+    Column("until", UtcInstant, comment="until when it may run, not included; null: for ever"),
+    Column("max_running_s", BigInteger, comment="seconds for which it may run; null: any"),
+    Column("max_gpus", Integer, comment="GPUs that it may have; null: any"),
+    *_dated(),
+    Column("note", Text, comment="the user's words"),
+    CheckConstraint("max_running_s >= 0 AND max_gpus >= 0", name="amounts"),
+    comment="How long and how much each instance may run: the first that matches holds. Nothing is stopped by it",
+)
+
+usage_limit = Table(
+    "usage_limit",
+    metadata,
+    Column("limit_no", Integer, primary_key=True, autoincrement=False, comment="its place"),
+    Column("scope", Text, nullable=False, comment="account, project or owner"),
+    Column("name", Text, nullable=False, comment="of the account, project or owner"),
+    Column("month_gpu_s", BigInteger, comment="card-seconds a month; null: any"),
+    Column(
+        "carry_s",
+        BigInteger,
+        nullable=False,
+        comment="at most so many card-seconds are carried over into the next month",
+    ),
+    Column("max_gpus", Integer, comment="GPUs that may run at a time; null: any"),
+    *_dated(),
+    Column("note", Text, comment="the user's words"),
+    one_of("scope", ("account", "project", "owner"), "scope"),
+    CheckConstraint("month_gpu_s >= 0 AND carry_s >= 0 AND max_gpus >= 0", name="amounts"),
+    comment="What an account, a project or an owner may use. Nothing is stopped by it",
+)
+
 rule_version = Table(
     "rule_version",
     metadata,
@@ -247,6 +284,13 @@ allocation = Table(
     Column("or_owner", Text, comment="who it is then for"),
     Column("or_cost_centre", Text, comment="cost centre then"),
     Column("or_tags", Text, comment="its tags then"),
+    Column(
+        "lease_no",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="the lease that holds; 0: none",
+    ),
     PrimaryKeyConstraint("account_id", "instance_uuid", "starts_s"),
     comment="What the rules and its title say of an instance, while it holds; nothing if there are no rules and no tags. Derived",
 )

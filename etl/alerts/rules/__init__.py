@@ -16,6 +16,7 @@ RULES: Final = (
     "balance",
     "card_expiry",
     "budget",
+    "limit",
     "cost_day",
     "odd_day",
     "idle_gpu",
