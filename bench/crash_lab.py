@@ -157,6 +157,12 @@ class Lab:
         if dice.random() < 0.1:
             cloud.gives_card(200)
 
+    def everything_stops(self) -> None:
+        cloud = self.cloud
+        for life in cloud.fleet.lives:
+            if life.exists(cloud.now) and life.is_on(cloud.now):
+                cloud.stops(life.instance_uuid)
+
     # what must hold
 
     def is_sound(self, what: str, url: str = "") -> None:

@@ -63,7 +63,7 @@ def test_a_walk_that_ends_for_good_is_the_last_one() -> None:
     number = count(1)
 
     def serves(page: int, size: int) -> bytes:
-        if next(number) == 4:
+        if next(number) == 5:
             fails()
         young = dict.fromkeys("abcd", NOW)
         return body("abcd"[(page - 1) * size : page * size], 4, young)
@@ -71,7 +71,7 @@ def test_a_walk_that_ends_for_good_is_the_last_one() -> None:
     fake = Fake(serves)
     found = poll_of(fake)
     # the probe behind a full last page is the third request
-    assert fake.asked == [1, 2, 3, 1]
+    assert fake.asked == [1, 2, 3, 1, 2]
     assert not found.complete
 
 
