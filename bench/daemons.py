@@ -103,6 +103,10 @@ def running(given: Any, place: Place, count: int, *, is_split: bool) -> Iterator
             daemons.append(subprocess.Popen(command, env=environ(place, file), stderr=log))
         try:
             yield [daemon.pid for daemon in daemons]
+            for n, daemon in enumerate(daemons):
+                if daemon.poll() is not None:
+                    said = (place.folder / f"log{n}").read_text().splitlines()[-20:]
+                    raise RuntimeError(f"daemon {n} ended with {daemon.returncode}", said)
         finally:
             for daemon in daemons:
                 daemon.send_signal(signal.SIGTERM)
@@ -204,8 +208,9 @@ def _times(pid: int, columns: int) -> float:
 
 
 def memory_mb(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+    status = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()
+    # one that ended has none
+    return int(status[0]) // 1024 if status else 0
 
 
 if __name__ == "__main__":

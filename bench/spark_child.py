@@ -50,7 +50,7 @@ def main() -> None:
         .appName("chenyu-etl")
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", os.environ.get("PARTITIONS", "2"))
-        .config("spark.driver.memory", "3g")
+        .config("spark.driver.memory", "5g")
         .config("spark.executor.memory", "1g")
         # plans are deep and tables small: compiling them costs more than running them
         .config("spark.sql.codegen.wholeStage", os.environ.get("CODEGEN", "false"))

@@ -28,7 +28,7 @@ from etl.reports import plain
 from etl.reports.render import render
 from etl.simcloud import Story
 from etl.store import exports
-from etl.store.views import view_names
+from etl.store.views import public_names
 from etl.tables.exported import kind as kind_of
 from tests import golden_fleet
 from tests.commands import Command, filled, home, path, run
@@ -91,7 +91,7 @@ def test_columns_of_facts_have_the_types_that_postgres_gives_them() -> None:
     }
     promised = contract()
     facts = [table.name for table in parquet.TABLES if table.name in promised]
-    assert len(facts) == len({table.name for table in parquet.TABLES} & set(view_names()))
+    assert len(facts) == len({table.name for table in parquet.TABLES} & set(public_names()))
     wrong = [
         (fact, column)
         for fact in facts

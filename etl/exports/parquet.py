@@ -33,6 +33,10 @@ from etl.texts import tr
 PERIODS: Final = {"month": 7, "day": 10}
 """Characters of an ISO instant or day that name its partition, by `period`."""
 _PAYERS: Final = ("title", "project", "owner", "cost_centre", "tags")
+_LINE: Final = (
+    *("instance_uuid", "kind", "gpu_uuid", "gpu_name", "gpu_nums", "charging_type", "image_uuid"),
+    *("price_source", *_PAYERS, "settled", "used_s", "charged_s", "cost_microcny"),
+)
 
 
 def _fact(name: str, *order: str, cut: str | None = "day") -> Exported:
@@ -46,6 +50,8 @@ TABLES: Final = (
     _fact("cost_daily", "instance_uuid", *_PAYERS),
     _fact("gpu_busy_daily", "instance_uuid"),
     _fact("image_storage_daily", "image_uuid", "size_mb", "stored_max_s"),
+    # what all reports of cost begin with: without it another engine plans it anew in each of them
+    _fact("_cost_line", *_LINE),
     _fact("bill_daily", "charge_channel"),
     _fact("coverage_daily"),
     _fact("run_span", "instance_uuid", "usage_no", cut="started_at"),

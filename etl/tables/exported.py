@@ -75,7 +75,8 @@ def kind(table: str, column: str) -> str:
         return _OF_VIEWS[column]
     # before tables: SQLite's tables keep flags as integers
     if column.startswith("is_"):
-        return "bool"
+        # views that only others build on count with them
+        return "int" if table.startswith("_") else "bool"
     for known in metadata.sorted_tables:
         if column in known.c:
             return _declared(known.c[column])
