@@ -113,7 +113,8 @@ def _first(database: Database, name: str, given: Any) -> int:
 
 def kept(database: Database, given: Any) -> Iterator[tuple[str, Callable[[], object]]]:
     """What people do to a database now and then."""
-    yield "db upgrade, up to date", lambda: schema.upgrade(database, ZONE.name, FIRST)
+    today = FIRST + timedelta(days=given.days)
+    yield "db upgrade, up to date", lambda: schema.upgrade(database, ZONE.name, today)
     with TemporaryDirectory(dir=given.folder) as folder:
         yield "db backup", partial(database.backup, Path(folder, "copy"))
     if given.deep:
@@ -191,7 +192,8 @@ def main() -> None:
     given = options.parse_args()
     database = open_database(f"sqlite:///{given.folder.absolute()}/grown.db")
     is_new = not database.exists()
-    schema.upgrade(database, ZONE.name, FIRST)
+    # the calendar reaches some years beyond today
+    schema.upgrade(database, ZONE.name, FIRST + timedelta(days=given.days))
     if is_new:
         say(database, "filled", partial(fill, database, given))
         with database.engine.connect() as conn:
