@@ -27,12 +27,13 @@ _OF_VIEWS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("not_before", "not_after", "until", "gap_from", "gap_to"), "instant"),
     **dict.fromkeys(("as_of", "running_since", "counted_from", "counted_to"), "instant"),
     "counted_from_day": "day",
+    "mean_percent": "int",
     "timer_is_on": "bool",
 }
 """Kinds of columns that only views have, if their ending does not say it."""
 _ENDINGS: Final = (
     (("_s", "_microcny"), "int"),
-    (("_yuan", "hours", "_percent"), "number"),
+    (("_yuan", "hours", "_percent", "_gb"), "number"),
     (("_at",), "instant"),
     (("_local",), "local"),
 )
