@@ -86,12 +86,13 @@ def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
 
 def test_its_advice_works(run: Command, home: Path) -> None:
     said = run("demo", *SMALL, "-o", "sub/mine.db").stdout
-    (page, uptime, status) = (
+    (page, uptime, utilisation, status) = (
         line.split("chenyu-etl ")[1].split() for line in said.splitlines() if "--database" in line
     )
     assert run(*page).exit_code == 0
     assert (home / "page.html").stat().st_size > 10_000
     assert run(*uptime).exit_code == 0
+    assert run(*utilisation).exit_code == 0
     assert "simulated" in run(*status).stdout
     sql = said.partition('"')[2].partition('"')[0]
     with closing(sqlite3.connect(home / "sub/mine.db")) as conn:
