@@ -16,11 +16,19 @@ from etl.redact.names import is_card_number, is_secret
 from etl.redact.plain import are_addresses, hold_no_sure_secret
 from etl.redact.remembered import MOST, Remembered
 
-_IDENTITIES: Final = frozenset(
-    {"instance_uuid", "image_uuid", "gpu_uuid", "uuid", "order_number", "out_trade_no"}
+IDENTITIES: Final = frozenset(
+    {
+        "instance_uuid",
+        "image_uuid",
+        "gpu_uuid",
+        "uuid",
+        "order_number",
+        "out_trade_no",
+        "run_order_id",
+    }
 )
 """Members that are compared, and so must stay as they are."""
-_WORDS: Final = frozenset(
+WORDS: Final = frozenset(
     {
         "title",
         "remark",
@@ -30,9 +38,17 @@ _WORDS: Final = frozenset(
         "status_txt",
         "bind_txt",
         "pay_channel",
+        "pod_uuid",
+        "pod_tag",
+        "workflow_id",
+        "revision_id",
+        "run_status",
+        "freeze_status",
+        "settlement_status",
     }
 )
-"""Members that people write and read: only sure secrets are cut from them."""
+"""Members that people write or read: only sure secrets are cut from them, by their resource and by the archive
+alike, else a replay would read another text than the poll."""
 _NAMING: Final = ("name", "key", "Name", "Key", "k", "field", "label", "名称", "名字")
 _NAMED: Final = frozenset({"value", "val", "Value", "v", "content", "值", "内容"})
 """Members that make a pair: `{"name": "PASSWORD", "value": "…"}`."""
@@ -155,9 +171,9 @@ _readings: Final = _Readings()
 
 
 def _reading(name: str) -> Reading:
-    if name in _IDENTITIES:
+    if name in IDENTITIES:
         return _redact_identity
-    if name in _WORDS:
+    if name in WORDS:
         return redact_words
     if is_secret(name):
         return mask
