@@ -19,7 +19,7 @@ from etl.dialect import Database
 from etl.errors import ClockUnsure, ErrorKind, SettingsError
 from etl.history.days import iso
 from etl.poll import Instant, LastPoll, Page, Poll
-from etl.repeats import digest_seed
+from etl.repeats import digest_seed, end_of, run_of
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
 from etl.resources.slices import ListingMemory, key_of
@@ -219,8 +219,10 @@ class _Replayer:
         """Apply polls of one account, whose lock is held, in one transaction."""
         self._continue(store.account, chunk[0])
         with store.writing() as tx:
+            repeats: list[tuple[str, SyncRun]] = []
             for archived in chunk:
-                self._apply_one(archived, tx)
+                self._apply_one(archived, tx, repeats)
+            tx.record_all(repeats)
 
     def _continue(self, account: str, first: Archived) -> None:
         """Give the account the name that its polls have from `first` on."""
@@ -237,7 +239,10 @@ class _Replayer:
             for (name, resource), series in self._series.items()
         }
 
-    def _apply_one(self, archived: Archived, tx: Any) -> None:
+    def _apply_one(self, archived: Archived, tx: Any, repeats: list[tuple[str, SyncRun]]) -> None:
+        """Apply a poll; the row of one that changes nothing is added to `repeats`, of polls whose rows
+        are not written yet.
+        """
         resource = RESOURCES.get(archived.resource)
         if resource is None:
             log.warning("polls of %s are not known to this version", archived.resource)
@@ -261,7 +266,14 @@ class _Replayer:
             log.warning("the poll of %s at %s is skipped: %s", *key, error)
             self._tally.damaged += 1
             return
-        run = apply(resource, poll, tx, series.last, series.memory)
+        if poll.unchanged:
+            # written together: most polls change nothing
+            run = run_of(poll, end_of(resource, poll, series.last))
+            repeats.append((resource.name, run))
+        else:
+            tx.record_all(repeats)
+            repeats.clear()
+            run = apply(resource, poll, tx, series.last, series.memory)
         series.last = run.as_last_poll()
         self._tally.applied += 1
 

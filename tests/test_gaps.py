@@ -124,6 +124,31 @@ def test_each_complete_poll_knows_how_far_it_is_from_the_one_before(database: Da
     assert kept[4:] == [(2, 880, 879), (None, None, None), (0, None, None), (3, 200, 199)]
 
 
+def test_rows_written_together_are_those_of_one_after_the_other(database: Database) -> None:
+    outcomes = ["complete", "complete", "partial", "complete", "failed", "complete"]
+    runs = [
+        (resource, SyncRun(T0 + 130 * n, T0 + 130 * n + 2, outcome))
+        for n, outcome in enumerate(outcomes)
+        for resource in (INSTANCES.name, "bills")
+    ]
+    with Store(database, "lab").writing() as tx:
+        tx.record_all(runs)
+    for resource, run in runs:
+        with Store(database, "other").writing() as tx:
+            tx.record(resource, run)
+    listed = "SELECT resource, outcome, started_at, polls_before, step_s, gap_s FROM sync_run r"
+    together, one_by_one = (
+        rows(
+            database,
+            f"{listed} JOIN account a ON a.account_id = r.account_id"
+            f" WHERE name = '{name}' ORDER BY sync_run_id",
+        )
+        for name in ("lab", "other")
+    )
+    assert together == one_by_one
+    assert [row[3] for row in together[::2]] == [0, 1, None, 2, None, 3]
+
+
 def test_a_rebuild_says_how_far_polls_are_apart(database: Database) -> None:
     polled(database, [0, 120, 240, 3_000, 3_120], "other")
     polled(database, [0, 500, 4_000])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Date, DateTime, Table, Text
@@ -61,8 +62,13 @@ def turned(
 ) -> list[Sequence[Any]]:
     """Return rows as one sequence for each column, with instants as text, which both databases take."""
     by_column: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    for i, name in enumerate(columns):
-        if isinstance(table.c[name].type, UtcInstant):
-            # by column, each instant once: this runs for every row that is written
-            by_column[i] = list(map(isos(by_column[i]).get, by_column[i]))
+    for i in _instants_among(table, tuple(columns)):
+        # by column, each instant once: this runs for every row that is written
+        by_column[i] = list(map(isos(by_column[i]).get, by_column[i]))
     return by_column
+
+
+@lru_cache(maxsize=256)
+def _instants_among(table: Table, columns: tuple[str, ...]) -> tuple[int, ...]:
+    """Return which columns hold instants; a table has few lists of columns, each asked for often."""
+    return tuple(i for i, name in enumerate(columns) if isinstance(table.c[name].type, UtcInstant))

@@ -6,26 +6,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from typing import Any, Final
 
-from sqlalchemy import func, or_, select, text
+from sqlalchemy import bindparam, func, or_, select, text
 
 from etl import tables
 from etl.money.allocation import Allocation, Labels, allocations
 from etl.money.periods import BEGINNING
 from etl.money.tags import tags_in_title
 from etl.store.costs import UsageCosts
+from etl.store.statements import statement
 
 _ALLOCATION_COLUMNS: Final = tuple(f.name for f in fields(Allocation))
+_ALLOCATED: Final = (
+    select(tables.allocation.c.instance_uuid)
+    .where(tables.allocation.c.account_id == bindparam("account"))
+    .distinct()
+)
 _LABELS: Final = ("title", "image_uuid", "image_name", "image_tag")
 
 
 class Derived(UsageCosts):
     """Writer of all that follows from prices and rules for one account, inside one transaction."""
 
+    _tagged: set[str] | None = None
+    """The instances that have allocations, if they were asked for."""
+
     def allocate(self, versions: Sequence[tuple[str, int, str]]) -> None:
         """Recompute who pays for the instances whose new versions (uuid, number and title) have another
         title or image than the versions before; without rules only for those that have or had tags."""
         if not self.book():
-            tagged = self._tagged()
+            if self._tagged is None:
+                self._tagged = set(self._conn.scalars(_ALLOCATED, {"account": self._account_id}))
+            tagged = self._tagged
             versions = [v for v in versions if v[0] in tagged or tags_in_title(v[2])]
         if not versions:
             return
@@ -34,7 +45,7 @@ class Derived(UsageCosts):
         listed, parameters = self._database.listed(table, ("instance_uuid", "version"), keys)
         # COALESCE, for `=` on two nulls is neither true nor false
         same = " AND ".join(f"COALESCE(h.{n}, '') = COALESCE(p.{n}, '')" for n in _LABELS)
-        changed = text(
+        changed = statement(
             f"SELECT DISTINCT h.instance_uuid FROM {table.name} h LEFT JOIN {table.name} p"
             " ON p.account_id = h.account_id AND p.instance_uuid = h.instance_uuid"
             " AND p.version = h.version - 1 WHERE h.account_id = :account"
@@ -64,6 +75,7 @@ class Derived(UsageCosts):
         if moved:
             self._charge_instances(sorted(moved))
         if gone or new:
+            self._tagged = None
             self.sums.renew_instances(sorted({row[0] for row in (*gone, *new)}))
 
     def wrongly_allocated(self, uuids: Sequence[str]) -> set[str]:
@@ -117,12 +129,6 @@ class Derived(UsageCosts):
             if book or any(tags_in_title(then.title) for then in seen):
                 for allocation in allocations(book, name, uuid, seen):
                     yield (uuid, *astuple(allocation))
-
-    def _tagged(self) -> set[str]:
-        """Return the instances that have allocations."""
-        c = tables.allocation.c
-        asked = select(c.instance_uuid).where(c.account_id == self._account_id).distinct()
-        return set(self._conn.scalars(asked))
 
     def _kept_allocations(self, uuids: Sequence[str]) -> set[tuple[Any, ...]]:
         c = tables.allocation.c

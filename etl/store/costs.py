@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
+from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, func, select, text
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, text
 
 from etl import tables
 from etl.dialect import Database
@@ -142,15 +143,8 @@ class UsageCosts(PricePeriods):
 
     def _cuts(self, uuids: Collection[str]) -> dict[str, list[Instant]]:
         """Return the moments, in order, at which the payer of instances changes."""
-        c = tables.allocation.c
         condition, parameters = self._database.among("instance_uuid", sorted(uuids))
-        rows = self._conn.execute(
-            select(c.instance_uuid, c.starts_s)
-            # the first allocation of an instance begins before all usage, so it cuts nothing
-            .where(c.account_id == self._account_id, c.starts_s > BEGINNING, text(condition))
-            .order_by(c.instance_uuid, c.starts_s),
-            parameters,
-        )
+        rows = self._conn.execute(_cuts(condition), {"account": self._account_id, **parameters})
         cuts: dict[str, list[Instant]] = {}
         for uuid, starts_s in rows:
             cuts.setdefault(uuid, []).append(starts_s)
@@ -167,6 +161,15 @@ class UsageCosts(PricePeriods):
     def _forget(self) -> None:
         super()._forget()
         self._model = self._book = None
+
+
+@cache
+def _cuts(among: str) -> Select[Any]:
+    """Select allocations in order, but for the first of each instance."""
+    c = tables.allocation.c
+    # that one begins before all usage, so it cuts nothing
+    late = c.account_id == bindparam("account"), c.starts_s > BEGINNING, text(among)
+    return select(c.instance_uuid, c.starts_s).where(*late).order_by(c.instance_uuid, c.starts_s)
 
 
 def charging_model(conn: Connection) -> ChargingModel:

@@ -83,6 +83,7 @@ class DatesWriter(ProofsWriter):
         """Write new dates; return how many rows of each table changed."""
         for date in redating.dates:
             self._redate_run(date)
+        self._forget_polls()
         changed = Counter({"sync_run": len(redating.dates)})
         own = (RESOURCE_TABLES[resource].table,) if resource in RESOURCE_TABLES else ()
         for table in (*WRITTEN_BY.get(resource, own), tables.rejected_record):

@@ -18,6 +18,8 @@ from etl.store.state_lengths import StateLengths
 class InstancesReader(PollsReader):
     """Reader of instances, their versions and their running time."""
 
+    _lengths: StateLengths | None = None
+
     def known(self, uuids: Sequence[str]) -> dict[str, Known]:
         """Map uuids to instances as the newest applied poll left them; unknown ones are left
         out.
@@ -79,7 +81,9 @@ class InstancesReader(PollsReader):
         return self._state_lengths().differ()
 
     def _state_lengths(self) -> StateLengths:
-        return StateLengths(self._database, self._conn, self._account_id)
+        if self._lengths is None:
+            self._lengths = StateLengths(self._database, self._conn, self._account_id)
+        return self._lengths
 
     def _states(self, uuids: Sequence[str]) -> dict[str, RunningState]:
         # an instance without a stretch has a state too: nothing written, nothing open

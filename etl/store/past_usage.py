@@ -169,6 +169,8 @@ class PastUsageWriter(PastUsageReader, SettlingWriter):
 
     def settle_past(self, lower: Instant, upper: Instant) -> None:
         """Say it again if lines between two instants changed that began before the first poll."""
+        if self._has_no_bill:
+            return
         until = self.first_complete_at(INSTANCES.name)
         earliest = self._ask(_EARLIEST, lower=lower, upper=upper).scalar()
         if until is not None and earliest is not None and earliest < until:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import delete, func, insert, select, tuple_
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
 
 from etl import tables
+from etl.dialect import Database
 from etl.errors import ErrorKind, StalePoll
 from etl.history import days
 from etl.poll import APPLIED, SKEW_S, ClockMemory, Instant, LastPoll, RefusedReading
@@ -30,10 +32,16 @@ from etl.timing.freshness import (
 from etl.units import FOLD_S
 
 _run: Final = tables.sync_run.c
+_values_of: Final = attrgetter(*SyncRun.__slots__)
 
 
 class PollsReader(AccountSubject):
     """Reader of earlier polls, as far as the next one must know them."""
+
+    def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
+        super().__init__(database, conn, account_id)
+        self._first_complete: dict[str, Instant] = {}
+        self._starts: dict[str, PollStarts] = {}
 
     def archive_folders(self) -> list[Path]:
         """Return the folders that polls were ever archived in."""
@@ -131,7 +139,12 @@ class PollsReader(AccountSubject):
 
     def first_complete_at(self, resource: str) -> Instant | None:
         """Return the start of the account's first complete poll."""
-        at: Instant | None = self._ask(run_statements.FIRST_COMPLETE, resource=resource).scalar()
+        # once there is one, it stays the first
+        at: Instant | None = self._first_complete.get(resource)
+        if at is None:
+            at = self._ask(run_statements.FIRST_COMPLETE, resource=resource).scalar()
+        if at is not None:
+            self._first_complete[resource] = at
         return at
 
     def newest_complete_at(self, resource: str) -> Instant | None:
@@ -171,30 +184,54 @@ class PollsReader(AccountSubject):
         )
         return [(row.first_seen_at, row.create_time) for row in self._conn.execute(asked)]
 
+    def _forget_polls(self) -> None:
+        """Forget what was read of polls: their dates are written anew."""
+        self._first_complete.clear()
+        self._starts.clear()
+
     def _poll_starts(self, resource: str) -> PollStarts:
         # of complete polls the newest will do: only a partial one can begin a version after it
         # before the first complete poll everything is newer than 0
-        newest = self._ask(run_statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
-        since = self._ask(run_statements.PARTIAL_SINCE, resource=resource, since=newest)
-        return PollStarts(newest, dict(since.all()))
+        if resource not in self._starts:
+            newest = self._ask(run_statements.NEWEST_COMPLETE, resource=resource).scalar() or 0
+            since = self._ask(run_statements.PARTIAL_SINCE, resource=resource, since=newest)
+            self._starts[resource] = PollStarts(newest, dict(since.all()))
+        return self._starts[resource]
 
 
 class PollsWriter(PollsReader):
     """Writer of the rows about a poll itself."""
 
+    def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
+        super().__init__(database, conn, account_id)
+        # of each resource: nobody else writes polls of the account during its transaction
+        self._newest_complete: dict[str, tuple[int, Instant, Instant]] = {}
+
+    def _forget_polls(self) -> None:
+        super()._forget_polls()
+        self._newest_complete.clear()
+
     def record(self, resource: str, run: SyncRun) -> None:
         """Write a row of `sync_run`."""
-        self._conn.execute(
-            insert(tables.sync_run),
-            {
-                "account_id": self._account_id,
-                "resource": resource,
-                **{name: getattr(run, name) for name in SyncRun.__slots__},
-                # computed now, once: numbering a year of polls at each question about gaps took 1.4
-                # s
-                **self._step(resource, run),
-            },
+        self.record_all([(resource, run)])
+
+    def record_all(self, runs: Sequence[tuple[str, SyncRun]]) -> None:
+        """Write rows of `sync_run`, with their resources, in the order in which the polls were made."""
+        self._database.insert(
+            self._conn,
+            tables.sync_run,
+            ("account_id", "resource", *SyncRun.__slots__, *STEP_NAMES),
+            [
+                # the distance is computed now, once: numbering a year of polls at each question about
+                # gaps took 1.4 s
+                (self._account_id, resource, *_values_of(run), *self._step(resource, run))
+                for resource, run in runs
+            ],
         )
+        for resource, run in runs:
+            known = self._starts.pop(resource, None)
+            if known is not None and run.outcome == "complete" and run.started_at > known.newest:
+                self._starts[resource] = PollStarts(run.started_at, {})
 
     def remember_listing(self, resource: str, digest: str, signatures: bytes) -> None:
         """Remember the records of a listing in place of those of the one before."""
@@ -257,14 +294,21 @@ class PollsWriter(PollsReader):
             self._conn, table, ("account_id", "resource", *columns), list(rows.values())
         )
 
-    def _step(self, resource: str, run: SyncRun) -> dict[str, int | None]:
+    def _step(self, resource: str, run: SyncRun) -> PollDistance | tuple[None, None, None]:
         """Return how far a complete poll is from the one before; it is stored so that no query must
         read all polls to find gaps.
         """
         if run.outcome != "complete":
-            return {}
-        asked = self._ask(run_statements.COMPLETE_BEFORE, resource=resource, before=run.started_at)
-        return dict(zip(STEP_NAMES, distance_from(asked.first(), run.started_at), strict=True))
+            return (None, None, None)
+        before = self._newest_complete.get(resource)
+        if before is None or before[1] >= run.started_at:
+            asked = self._ask(
+                run_statements.COMPLETE_BEFORE, resource=resource, before=run.started_at
+            )
+            before = asked.first()
+        step = distance_from(before, run.started_at)
+        self._newest_complete[resource] = (step[0], run.started_at, run.finished_at)
+        return step
 
 
 def _applied(attempts: Iterable[Attempt]) -> Iterator[float | None]:

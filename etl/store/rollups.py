@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, text
+from sqlalchemy import Connection, Table, TextualSelect, delete, text
 
 from etl import tables
 from etl.dialect import Database
+from etl.store.statements import statement
 
 Pair = tuple[str, str]
 """A day, and the uuid of an instance."""
@@ -106,11 +108,10 @@ class Rollups:
             return set()
         keys = ("instance_uuid", "usage_no")
         listed, parameters = self._database.listed(tables.usage_day, keys, stretches)
-        c = tables.usage_day.c
-        asked = text(
+        asked = _days_asked(
             "SELECT DISTINCT day, instance_uuid FROM usage_day"
             f" WHERE account_id = :account AND ({', '.join(keys)}) IN {listed}"
-        ).columns(c.day, c.instance_uuid)
+        )
         return {(row[0], row[1]) for row in self._ask(asked, parameters)}
 
     def renew(self, pairs: Collection[Pair]) -> None:
@@ -179,8 +180,14 @@ class Rollups:
         )
         made = self._database.render(rollup.made(chosen, numbered))
         self._ask(
-            text(f"INSERT INTO {rollup.table.name} (line_no, {rollup.columns}) {made}"), parameters
+            statement(f"INSERT INTO {rollup.table.name} (line_no, {rollup.columns}) {made}"),
+            parameters,
         )
 
-    def _ask(self, statement: Any, parameters: dict[str, Any]) -> Any:
-        return self._conn.execute(statement, {"account": self._account_id, **parameters})
+    def _ask(self, asked: Any, parameters: dict[str, Any]) -> Any:
+        return self._conn.execute(asked, {"account": self._account_id, **parameters})
+
+
+@cache
+def _days_asked(sql: str) -> TextualSelect:
+    return text(sql).columns(tables.usage_day.c.day, tables.usage_day.c.instance_uuid)

@@ -235,9 +235,12 @@ class SettlingWriter(SettlingReader, InstancesWriter):
         changed between two instants. Estimates move to the ends and begins of windows, or back;
         bounds stay.
         """
-        until, (was_until, rule) = self._bill_until(), self._kept_rule()
         # an account without a bill costs no query more
+        if self._has_no_bill:
+            return
+        until, (was_until, rule) = self._bill_until(), self._kept_rule()
         if until is None and was_until is None:
+            self._has_no_bill = True
             return
         if until == was_until and until is not None and lower > until:
             return  # the bill does not reach there yet

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, select, text
+from sqlalchemy import Connection, TextualSelect, bindparam, delete, select, text
 
 from etl import tables
 from etl.dialect import Database
@@ -34,6 +34,15 @@ _ALL: Final = (
     select(_c.seen_at, *(_c[name] for name in SUMS))
     .where(_c.account_id == bindparam("account"))
     .order_by(_c.seen_at)
+)
+_NEWEST_ROW: Final = (
+    select(_c.seen_at, *(_c[name] for name in SUMS))
+    .where(_c.account_id == bindparam("account"))
+    .order_by(_c.seen_at.desc())
+    .limit(1)
+)
+_FORGET: Final = delete(tables.state_length).where(
+    _c.account_id == bindparam("account"), _c.seen_at == bindparam("b")
 )
 # Stops and starts (first half) count whether the state was met or not: that makes the estimate
 # right however polls are spaced. Sightings (second half) count the polls in the state, by its
@@ -134,12 +143,12 @@ class StateLengths:
         self._database = database
         self._conn = conn
         self._account = {"account": account_id}
+        self._newest: tuple[Instant, Sequence[Any] | None] | None = None
+        """The newest row, and of when it is; None if it was not asked for yet."""
 
     def live(self) -> Lengths:
         """Return lengths that are looked up one by one, for the few that a poll needs."""
-        return Lengths(
-            lambda b: _learned(self._conn.execute(_BEFORE, {**self._account, "b": b}).first())
-        )
+        return Lengths(lambda b: _learned(self._before(b)))
 
     def all(self) -> Lengths:
         """Return lengths that are read at once, for a rebuild."""
@@ -156,18 +165,30 @@ class StateLengths:
 
     def learn(self, b: Instant) -> None:
         """Add the lengths that versions teach that began in a poll that ended at `b`."""
-        mine = _c.account_id == bindparam("account"), _c.seen_at == bindparam("b")
-        # an earlier poll may have ended in the same second
-        self._conn.execute(delete(tables.state_length).where(*mine), {**self._account, "b": b})
-        before = self._conn.execute(_BEFORE, {**self._account, "b": b}).first() or (0,) * len(SUMS)
-        asked = text(self._sql("v.first_seen_at = :b")).columns(_c.seen_at)
-        asked = asked.bindparams(bindparam("b", type_=_c.seen_at.type))
+        before = self._before(b) or (0,) * len(SUMS)
+        if self._newest is None or self._newest[0] >= b:
+            # an earlier poll may have ended in the same second
+            self._conn.execute(_FORGET, {**self._account, "b": b})
+            self._newest = None
+        asked = _asked_at(self._sql("v.first_seen_at = :b"))
         for seen_at, *sums in self._conn.execute(asked, {**self._account, "b": b}):
             summed = [was + int(new) for was, new in zip(before, sums, strict=True)]
             self._insert([(seen_at, *summed)])
+            if self._newest is not None:
+                self._newest = seen_at, summed
+
+    def _before(self, b: Instant) -> Sequence[Any] | None:
+        """Return what was learned before `b`."""
+        if self._newest is None or self._newest[0] >= b:
+            newest = self._conn.execute(_NEWEST_ROW, self._account).first()
+            self._newest = (newest[0], newest[1:]) if newest else (0, None)
+        if self._newest[0] < b:
+            return self._newest[1]
+        return self._conn.execute(_BEFORE, {**self._account, "b": b}).first()
 
     def learn_anew(self) -> None:
         """Make all rows again from the versions."""
+        self._newest = None
         mine = _c.account_id == bindparam("account")
         self._conn.execute(delete(tables.state_length).where(mine), self._account)
         self._insert(self._computed())
@@ -205,6 +226,11 @@ def _rendered() -> str:
     for name, number in numbers.items():
         sql = sql.replace(f"{{{name}}}", str(number))
     return sql
+
+
+@cache
+def _asked_at(sql: str) -> TextualSelect:
+    return text(sql).bindparams(bindparam("b", type_=_c.seen_at.type)).columns(_c.seen_at)
 
 
 def _learned(row: Sequence[Any] | None) -> Learned:

@@ -4,10 +4,20 @@ more than running it. Each binds `account`.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Insert, Select, bindparam, func, insert, literal_column, select, text
+from sqlalchemy import (
+    Insert,
+    Select,
+    TextClause,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+)
 
 from etl import tables
 from etl.store.rows import DAY_COLUMNS, FACT_NAMES, TERM_NAMES
@@ -132,3 +142,9 @@ def copy_as_first_versions(among: str) -> Insert:
     ).where(_instance.account_id == bindparam("account"), text(among))
     columns = ["account_id", *names, "began_by"]
     return insert(tables.instance_history).from_select(columns, copied)
+
+
+@lru_cache(maxsize=256)
+def statement(sql: str) -> TextClause:
+    """Return the statement of a text, which is taken apart once."""
+    return text(sql)

@@ -32,6 +32,9 @@ class Subject:
 class AccountSubject:
     """One subject of one account inside one transaction. Values that no poll changes are read once."""
 
+    _has_no_bill = False
+    """Whether it is known that the account has no bill, so that none must be asked."""
+
     def __init__(self, database: Database, conn: Connection, account_id: int) -> None:
         self._database = database
         self._conn = conn

@@ -63,6 +63,7 @@ class WindowsWriter(WindowsReader):
         """Write new, corrected, missing, superseded and returned records, and all that is derived
         from them.
         """
+        self._has_no_bill = False
         layout, account, zone = (
             resource_tables.RESOURCE_TABLES[resource],
             self._account_id,
