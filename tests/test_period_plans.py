@@ -50,7 +50,10 @@ def planned(database: Database) -> Iterator[Any]:
     raw = database.engine.raw_connection()
 
     def plan(sql: str, values: dict[str, Any]) -> list[str]:
-        return [row[3] for row in raw.cursor().execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+        return [
+            row[3]
+            for row in raw.cursor().execute(f"EXPLAIN QUERY PLAN {database.render(sql)}", values)
+        ]
 
     yield plan
     raw.close()
@@ -75,6 +78,16 @@ def test_a_condition_on_the_day_reaches_the_tables_through_a_view(view: str, pla
     view groups what is no table."""
     sql = f"SELECT * FROM {view} WHERE day >= :from_day AND day <= :to_day"
     assert reading_of_parts(planned(sql, PERIOD)) == []
+
+
+def test_costs_in_doubt_are_looked_up_from_who_is_in_doubt(planned: Any) -> None:
+    """Few are, if any: the parts of a whole year need not be read to find theirs."""
+    plan = planned("SELECT * FROM _cost_doubt WHERE day >= :from_day AND day <= :to_day", PERIOD)
+    looked_up = (
+        r"SEARCH p USING INDEX sqlite_autoindex_usage_cost_1 \(account_id=\? AND instance_uuid=\?"
+    )
+    assert any(re.match(looked_up, line) for line in plan)
+    assert not any("ix_usage_cost" in line or "SCAN usage_cost" in line for line in plan)
 
 
 def test_a_condition_on_the_day_reaches_the_tables_through_focus(planned: Any) -> None:

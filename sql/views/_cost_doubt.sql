@@ -10,58 +10,45 @@
 -- @column cost_microcny 0
 -- @column cost_min_microcny what is less sure; below 0, millionths of a yuan
 -- @column cost_max_microcny what is more possible; millionths of a yuan
+WITH doubted AS (
+    -- from the few in doubt to their parts: in an order of its own SQLite would read all parts
+    SELECT w.project, w.owner, w.cost_centre, w.tags, w.or_project, w.or_owner, w.or_cost_centre, w.or_tags,
+        columns_of_cost(p)
+    FROM allocation w
+    CROSS JOIN usage_cost p
+    WHERE w.is_doubtful = 1 AND is_payer_of(w, p, p.starts_s)
+    UNION ALL
+    SELECT w.project, w.owner, w.cost_centre, w.tags, w.or_project, w.or_owner, w.or_cost_centre, w.or_tags,
+        columns_of_cost(p)
+    FROM allocation w
+    JOIN _cost_open p ON is_payer_of(w, p, p.starts_s)
+    WHERE w.is_doubtful = 1
+)
 SELECT
     a.name AS account,
-    p.account_id,
-    p.day,
-    p.kind,
-    p.instance_uuid,
+    d.account_id,
+    d.day,
+    d.kind,
+    d.instance_uuid,
     i.title,
-    w.project,
-    w.owner,
-    w.cost_centre,
-    w.tags,
-    w.or_project,
-    w.or_owner,
-    w.or_cost_centre,
-    w.or_tags,
-    p.price_source,
+    CASE s.is_other WHEN 0 THEN d.project ELSE d.or_project END AS project,
+    CASE s.is_other WHEN 0 THEN d.owner ELSE d.or_owner END AS owner,
+    CASE s.is_other WHEN 0 THEN d.cost_centre ELSE d.or_cost_centre END AS cost_centre,
+    CASE s.is_other WHEN 0 THEN d.tags ELSE d.or_tags END AS tags,
+    CASE s.is_other WHEN 0 THEN d.or_project ELSE d.project END AS or_project,
+    CASE s.is_other WHEN 0 THEN d.or_owner ELSE d.owner END AS or_owner,
+    CASE s.is_other WHEN 0 THEN d.or_cost_centre ELSE d.cost_centre END AS or_cost_centre,
+    CASE s.is_other WHEN 0 THEN d.or_tags ELSE d.tags END AS or_tags,
+    d.price_source,
     CAST('estimated' AS TEXT) AS settled,
     CAST(0 AS BIGINT) AS cost_microcny,
     -- taken from who paid so far: of this part nothing is sure
-    CAST(-p.cost_min_microcny AS BIGINT) AS cost_min_microcny,
-    CAST(0 AS BIGINT) AS cost_max_microcny
-FROM allocation w
-JOIN _cost_part p ON is_payer_of(w, p, p.starts_s)
-JOIN account a ON a.account_id = p.account_id
-JOIN instance i ON is_instance_of(i, p)
-LEFT JOIN closed_month m ON m.account_id = p.account_id AND m.month = month_of(p.day)
-WHERE w.is_doubtful = 1 AND m.month IS NULL AND p.cost_microcny IS NOT NULL
-UNION ALL
-SELECT
-    a.name,
-    p.account_id,
-    p.day,
-    p.kind,
-    p.instance_uuid,
-    i.title,
-    w.or_project,
-    w.or_owner,
-    w.or_cost_centre,
-    w.or_tags,
-    w.project,
-    w.owner,
-    w.cost_centre,
-    w.tags,
-    p.price_source,
-    CAST('estimated' AS TEXT),
-    CAST(0 AS BIGINT),
-    CAST(0 AS BIGINT),
+    CAST(CASE s.is_other WHEN 0 THEN -d.cost_min_microcny ELSE 0 END AS BIGINT) AS cost_min_microcny,
     -- given to who may pay instead: all of it, at most
-    p.cost_max_microcny
-FROM allocation w
-JOIN _cost_part p ON is_payer_of(w, p, p.starts_s)
-JOIN account a ON a.account_id = p.account_id
-JOIN instance i ON is_instance_of(i, p)
-LEFT JOIN closed_month m ON m.account_id = p.account_id AND m.month = month_of(p.day)
-WHERE w.is_doubtful = 1 AND m.month IS NULL AND p.cost_microcny IS NOT NULL
+    CAST(CASE s.is_other WHEN 0 THEN 0 ELSE d.cost_max_microcny END AS BIGINT) AS cost_max_microcny
+FROM doubted d
+CROSS JOIN (SELECT 0 AS is_other UNION ALL SELECT 1 AS is_other) s
+JOIN account a ON a.account_id = d.account_id
+JOIN instance i ON is_instance_of(i, d)
+LEFT JOIN closed_month m ON m.account_id = d.account_id AND m.month = month_of(d.day)
+WHERE m.month IS NULL AND d.cost_microcny IS NOT NULL
