@@ -461,8 +461,8 @@ MACRO within_part(started_s, length_s, from_s, to_s) AS later(
 -- What of the card-seconds that a month allows is carried over into the next: what is left, up to the cap.
 MACRO carried_over(allowed_s, used_s, cap_s) AS earlier(later(allowed_s - used_s, 0), cap_s);
 
--- 1 if too little of a time was observed to say that nothing more ran in it: part of it lies before the account's
--- first complete poll, or gaps and what lies after the newest take more than half. It reads `gap`, the rows of `sync_gap`.
+-- Whether too little of a time was observed to say that nothing more ran in it, 1 or 0: part of it lies before the
+-- account's first complete poll, or gaps and what lies after the newest take more than half. It reads `gap`, the rows of `sync_gap`.
 MACRO is_blind_time(from_s, to_s, first_s, last_s, its_account) AS CASE
     WHEN to_s <= from_s THEN 0
     WHEN first_s > from_s THEN 1

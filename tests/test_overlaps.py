@@ -44,6 +44,7 @@ def test_every_table_of_lasting_states_is_audited() -> None:
     # days follow from the calendar, what a day cost from the audited stretches; prices and rules of people
     # may overlap: the most specific holds; a run of a workflow has one row
     others = {"calendar_day", "usage_cost", "price_override", "allocation_rule", "workflow_run"}
+    others |= {"tag_rule", "lease", "usage_limit"}
     assert lasting - others == {period.table for period in PERIODS}
 
 

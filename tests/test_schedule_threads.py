@@ -80,8 +80,8 @@ def test_a_tick_that_finds_its_account_locked_elsewhere_is_recorded_as_skipped(
     story = Story(int(time.time()) - 86_400)
     lab = live(story)
     lab.server.clock = time.time
-    one = real(lab.app, lab.account)
     with lab.app.store(lab.account.name).account_lock():
+        one = real(lab.app, lab.account)
         one.goes_on_until(lambda: one.count("lab", "skipped") >= 1)
     one.goes_on_until(lambda: one.count("lab", "complete") >= 1)
     assert one.schedule.stop(60)

@@ -30,7 +30,7 @@ LISTED: Final = 20
 # by the lines of report `cost`, so that a sum of an owner is the same here and there
 USED: Final = """
 WITH unseen AS unseen_in_period(),
-used AS cost_of_period(1 = 1)
+used AS cost_of_period(is_payer_in_doubt())
 SELECT account, instance_uuid, title, owner, project,
     sum_of(CASE WHEN kind = 'running' THEN used_s END) AS running_s,
     sum_of(gpu_s) AS gpu_s,
@@ -71,7 +71,7 @@ def own_digest_text(snapshot: Snapshot, period: Period, subject: DigestSubject) 
 
 def own_usage(snapshot: Snapshot, period: Period, subject: DigestSubject) -> list[OwnUsage]:
     """Return what a subject's instances did in a period, the dearest first."""
-    arguments = {**arguments_of(snapshot, period), "account": None}
+    arguments = {**arguments_of(snapshot, period), "account": None, "by": subject.kind}
     return [
         OwnUsage(
             row.title or row.instance_uuid,

@@ -5,6 +5,8 @@
 -- @column name its name; of an instance the title
 -- @column account account of the instance, or the account itself; null: of a project or owner
 -- @column month the month of card_hours; null: of now
+-- @column is_up whether it runs, as of the newest poll
+-- @column is_now whether the lease or the limit holds now
 -- @column entry_no the lease or the limit, as it stands in the file
 -- @column allowed seconds, card-seconds or GPUs, with those carried over; of until 0
 -- @column allowed_min at least

@@ -1,6 +1,8 @@
 -- Card-hours of a month that each limit allows, with those carried over from the month before, and what was used
 -- of them. A closed month counts as it was closed, with its estimate as all three figures.
 -- @column limit_no the limit
+-- @column scope account, project or owner
+-- @column month_gpu_s card-seconds that a month allows, without those carried over
 -- @column starts_s from when on the limit counts in the month, epoch seconds
 -- @column ends_s until when, epoch seconds
 -- @column used_s card-seconds, estimate
