@@ -468,9 +468,13 @@ MACRO is_blind_time(from_s, to_s, first_s, last_s, its_account) AS CASE
     WHEN first_s > from_s THEN 1
     WHEN (
         later(to_s - later(last_s, from_s), 0) + COALESCE((
-            SELECT sum_of(earlier(g.gap_to_s, to_s) - later(g.gap_from_s, from_s))
-            FROM gap g
-            WHERE g.account = its_account AND g.gap_to_s > from_s AND g.gap_from_s < to_s
+            -- not summed where it is cut: Spark sums no column of the query around with its own
+            SELECT sum_of(b.blind_s)
+            FROM (
+                SELECT earlier(g.gap_to_s, to_s) - later(g.gap_from_s, from_s) AS blind_s
+                FROM gap g
+                WHERE g.account = its_account AND g.gap_to_s > from_s AND g.gap_from_s < to_s
+            ) b
         ), 0)
     ) * 2 > to_s - from_s THEN 1
     ELSE 0

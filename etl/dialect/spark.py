@@ -13,6 +13,8 @@ SETTINGS: Final[Mapping[str, str]] = {
     # an overflow is an error, as on the databases, and no other number
     "spark.sql.ansi.enabled": "true",
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
+    # what follows from a join's conditions is worked out for minutes in plans as deep as these
+    "spark.sql.constraintPropagation.enabled": "false",
     # of Spark 4.3 it loses a column of the unions below the report of cost
     "spark.sql.optimizer.excludedRules": (
         "org.apache.spark.sql.catalyst.optimizer.PushProjectionThroughUnion"
