@@ -101,7 +101,8 @@ class Children:
         took_s = time.monotonic() - began
         text = order.output.read_text(errors="replace") if order.output.exists() else ""
         counted = order.output.with_suffix(".count")
-        writes = int(counted.read_text()) if counted.exists() else 0
+        # killed as the file was cut, before the number was written: nothing is known
+        writes = int(counted.read_text() or 0) if counted.exists() else 0
         code = process.exitcode
         process.close()
         for file in (order.output, counted):
