@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from typing import Any, Final
 
@@ -22,6 +22,9 @@ _ALLOCATED: Final = (
     .distinct()
 )
 _LABELS: Final = ("title", "image_uuid", "image_name", "image_tag")
+_PAYER_COLUMNS: Final = ("starts_s", "ends_s", "project", "owner", "cost_centre", "tags")
+_Payers = dict[str, set[tuple[Any, ...]]]
+"""Who pays for each instance and when, as `_PAYER_COLUMNS`."""
 
 
 class Derived(UsageCosts):
@@ -76,7 +79,14 @@ class Derived(UsageCosts):
             self._charge_instances(sorted(moved))
         if gone or new:
             self._tagged = None
-            self.sums.renew_instances(sorted({row[0] for row in (*gone, *new)}))
+            self._pay_anew(_payers_of(kept), _payers_of(wanted))
+
+    def _pay_anew(self, before: _Payers, after: _Payers) -> None:
+        """Bring sums of costs to who pays now. Another rule or lease of the same payer changes none."""
+        changed = {u for u in {*before, *after} if before.get(u) != after.get(u)}
+        single = {u for u in changed if max(len(before.get(u, ())), len(after.get(u, ()))) == 1}
+        self.sums.name_payers(sorted(single))
+        self.sums.renew_costs(sorted(changed - single))
 
     def wrongly_allocated(self, uuids: Sequence[str]) -> set[str]:
         """Return the instances whose stored allocations differ from the rules."""
@@ -140,6 +150,14 @@ class Derived(UsageCosts):
             parameters,
         )
         return {tuple(row) for row in rows}
+
+
+def _payers_of(rows: Iterable[tuple[Any, ...]]) -> _Payers:
+    at = [1 + _ALLOCATION_COLUMNS.index(name) for name in _PAYER_COLUMNS]
+    payers: _Payers = {}
+    for row in rows:
+        payers.setdefault(row[0], set()).add(tuple(row[i] for i in at))
+    return payers
 
 
 def _image_names(uuid: str | None, name: str | None, tag: str | None) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ Pair = tuple[str, str]
 EVER: Final = "0001-01-01"
 """A day before all others."""
 _KEY: Final = ("day", "account_id", "instance_uuid")
+_PAYER: Final = ("project", "owner", "cost_centre", "tags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ _ROLLUPS: Final = (
         " JOIN usage_cost u ON is_instance_of(u, d) AND u.usage_no = d.usage_no AND u.day = d.day"
         " LEFT JOIN allocation w ON is_payer_of(w, u, u.starts_s)",
         (
-            *(f"w.{name}" for name in ("project", "owner", "cost_centre", "tags")),
+            *(f"w.{name}" for name in _PAYER),
             "u.kind",
             *(f"u.{name}" for name, *_ in tables.TERMS),
             "u.price_source",
@@ -92,6 +93,9 @@ _ROLLUPS: Final = (
         "MIN(u.starts_s), MIN(u.usage_no)",
     ),
 )
+
+
+_COSTS: Final = _ROLLUPS[1]
 
 
 class Rollups:
@@ -129,23 +133,44 @@ class Rollups:
             # made again from the parts: a difference would carry every earlier error along
             self._add(rollup, f"(d.day, d.instance_uuid) IN {listed}", parameters)
 
-    def renew_instances(self, uuids: Sequence[str]) -> None:
-        """Recompute all sums of some instances."""
+    def renew_costs(self, uuids: Sequence[str]) -> None:
+        """Recompute all sums of costs of some instances; running time has no payer."""
+        if not uuids:
+            return
         condition, parameters = self._database.among("instance_uuid", uuids)
         # days of the parts: a sum whose parts are all gone is deleted by `renew`
         days = (
             "(SELECT day, instance_uuid FROM usage_day"
             f" WHERE account_id = :account AND {condition})"
         )
-        for rollup in _ROLLUPS:
-            self._ask(
-                text(
-                    f"DELETE FROM {rollup.table.name}"
-                    f" WHERE account_id = :account AND (day, instance_uuid) IN {days}"
-                ),
-                parameters,
-            )
-            self._add(rollup, f"d.{condition}", parameters)
+        self._ask(
+            text(
+                f"DELETE FROM {_COSTS.table.name}"
+                f" WHERE account_id = :account AND (day, instance_uuid) IN {days}"
+            ),
+            parameters,
+        )
+        self._add(_COSTS, f"d.{condition}", parameters)
+
+    def name_payers(self, uuids: Sequence[str]) -> None:
+        """Put the payer of each of these instances, which had one and have one, into their sums of costs:
+        nothing else of these depends on it.
+        """
+        if not uuids:
+            return
+        condition, parameters = self._database.among("instance_uuid", uuids)
+        named = ", ".join(f"{name} = w.{name}" for name in _PAYER)
+        # from the days of the parts: the key of the sums begins with the day
+        paid = ", ".join(f"a.{name}" for name in _PAYER)
+        sums = _COSTS.table.name
+        renamed = self._database.render(
+            f"UPDATE {sums} SET {named} FROM ("
+            f"SELECT DISTINCT d.account_id, d.day, d.instance_uuid, {paid}"
+            " FROM usage_day d LEFT JOIN allocation a ON is_instance_of(a, d)"
+            f" WHERE d.account_id = :account AND d.{condition}"
+            f") w WHERE is_instance_of({sums}, w) AND {sums}.day = w.day"
+        )
+        self._ask(text(renamed), parameters)
 
     def renew_since(self, first: str = EVER) -> None:
         """Recompute all sums of a day and all later ones."""
