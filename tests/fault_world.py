@@ -257,7 +257,8 @@ def _look(world: World, seen: Seen) -> None:
     gone = rows(database, "SELECT instance_uuid FROM instance WHERE gone_at IS NOT NULL")
     alive = [name for (name,) in gone if story.life(name).exists(story.now)]
     seen.complaints += [f"{name} is taken for gone" for name in alive]
-    if world.case.resource == "bills":
+    # an invented line counts until two whole readings lack it
+    if world.case.resource == "bills" and not world.fault.lies:
         lines = world.cloud.server.money.lines(story.now)
         right = len(lines), sum(line.amount for line in lines)
         sql = "SELECT count(*), sum(amount_microcny) FROM bill WHERE superseded_at IS NULL"

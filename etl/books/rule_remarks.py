@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from etl.books.rule_entries import RuleFile
 from etl.history.days import iso
-from etl.money.allocation import Condition, Rule
+from etl.money.allocation import Condition, Rule, letters_of
 from etl.money.periods import BEGINNING, FOREVER
 from etl.poll import Instant
 from etl.store.books import InstanceBatch
@@ -56,14 +56,25 @@ def _unmatched(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[s
 
 def _hidden(chosen: RuleFile) -> Iterator[str]:
     names = [name for name, rule in _named(chosen) if isinstance(rule, Rule)]
+    # thousands of rules are not compared in pairs: one that takes all begins with the same letters
+    starts: dict[tuple[str | None, str], list[int]] = {}
     for number, rule in enumerate(chosen.rules):
-        earlier = next((n for n in range(number) if takes_all(chosen.rules[n], rule)), None)
+        near = sorted(n for key in _near(rule) for n in starts.get(key, ()))
+        earlier = next((n for n in near if takes_all(chosen.rules[n], rule)), None)
+        starts.setdefault((rule.instance_uuid, letters_of(rule.title or "*")), []).append(number)
         if earlier is not None:
             yield tr(
                 "{named} can never hold: {first} takes all that it matches",
                 named=names[number],
                 first=names[earlier],
             )
+
+
+def _near(rule: Rule) -> Iterator[tuple[str | None, str]]:
+    letters = letters_of(rule.title or "*")
+    for length in range(len(letters) + 1):
+        for uuid in {None, rule.instance_uuid}:
+            yield uuid, letters[:length]
 
 
 def _expired(chosen: RuleFile, now: Instant | None) -> Iterator[str]:
