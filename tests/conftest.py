@@ -97,7 +97,7 @@ ON_BOTH = {
     ),
 }
 """Modules of which every case on Postgres runs always: what depends on the database itself."""
-ONE_IN = 3
+ONE_IN = 6
 """Of all other modules one case of so many runs on Postgres by default: they ask the store by the same words."""
 
 
