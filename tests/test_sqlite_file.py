@@ -7,11 +7,13 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from etl.dialect import open_database, translated
@@ -57,6 +59,36 @@ def test_readers_and_the_writer_do_not_wait_for_each_other_on_sqlite(
     with database.reading() as reading, database.writing() as writing:
         reading.execute(text("SELECT * FROM account")).all()
         writing.execute(text("INSERT INTO account (account_id, name) VALUES (1, 'lab')"))
+
+
+def test_threads_that_wait_for_their_turn_to_write_hold_no_connection(
+    fresh_file: Callable[..., Sqlite],
+) -> None:
+    """Each connection holds every view parsed: with fifty accounts that is the memory of a daemon."""
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+    database.reopen_each_time()
+    opened, most = [0], [0]
+
+    def note(change: int) -> None:
+        opened[0] += change
+        most.append(opened[0])
+
+    event.listen(database.engine, "connect", lambda *_: note(1))
+    event.listen(database.engine, "close", lambda *_: note(-1))
+    began = Barrier(8)
+
+    def write(number: int) -> None:
+        began.wait()
+        with database.writing() as conn:
+            conn.execute(
+                text(f"INSERT INTO account (account_id, name) VALUES ({number}, '{number}')")
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert rows(database, "SELECT count(*) FROM account") == [(8,)]
+    assert max(most) == 1
 
 
 def test_where_wal_cannot_be_had_it_says_so_and_goes_on(

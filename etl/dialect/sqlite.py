@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +89,7 @@ class Sqlite:
         self.files = self._file.files
         self.reading_limit_s: float | None = None
         self._busy_timeout_s = busy_timeout_s
+        self._write_turn = threading.Lock()
         self.engine = self._make_engine()
 
     def exists(self) -> bool:
@@ -146,10 +148,21 @@ class Sqlite:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        # IMMEDIATE: a lock taken after the first read could find that another has written
-        immediate = self.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
-        with immediate as conn, conn.begin():
-            yield conn
+        with self._taking_turns():
+            # IMMEDIATE: a lock taken after the first read could find that another has written
+            immediate = self.engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+            with immediate as conn, conn.begin():
+                yield conn
+
+    @contextmanager
+    def _taking_turns(self) -> Iterator[None]:
+        """Let a thread open no connection before it may write: one that waits holds every view parsed."""
+        if not self._write_turn.acquire(timeout=self._busy_timeout_s):
+            raise self._busy()
+        try:
+            yield
+        finally:
+            self._write_turn.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -272,10 +285,7 @@ class Sqlite:
         # extended codes keep the kind in their low byte
         code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return Busy(
-                tr("{location} is locked by another program", location=self.location),
-                advice=tr("end the program that holds a write transaction open, then try again"),
-            )
+            return self._busy()
         # SQLite says that it cannot, not why: the system is asked once more
         refusal = self._file.refusal() if code in _OF_THE_SYSTEM else None
         if refusal is not None:
@@ -289,6 +299,12 @@ class Sqlite:
         return StoreError(
             tr("{location}: {orig}", location=self.location, orig=error),
             advice=_ADVICE.get(code),
+        )
+
+    def _busy(self) -> Busy:
+        return Busy(
+            tr("{location} is locked by another program", location=self.location),
+            advice=tr("end the program that holds a write transaction open, then try again"),
         )
 
     def _connect(self, *arguments: Any) -> sqlite3.Connection:
