@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from etl.errors import SettingsError
 from etl.texts import tr
@@ -22,6 +23,8 @@ MEMORY: Final = ":memory:"
 PLAIN_PATH: Final = tr(
     "name the file by its plain path, such as /var/lib/chenyu/etl.db (--database)"
 )
+
+LIBPQ_PASSWORD: Final = "PGPASSWORD"  # noqa: S105 - the name of a variable
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?(.*)", re.DOTALL)
 _DSN: Final = re.compile(
@@ -137,3 +140,18 @@ def _file(text: str) -> Path:
             tr("the database is in the home of a user who has none"), advice=PLAIN_PATH
         ) from None
     return path.absolute()
+
+
+def database_order(url: str) -> dict[str, str]:
+    """Return what tells a child its database, for its standard input: other users of the machine may see
+    arguments, and whoever sees a process may see its environment.
+    """
+    return {"database_url": url, "password": os.environ.get(LIBPQ_PASSWORD, "")}
+
+
+def ordered_database(order: Mapping[str, Any]) -> str:
+    """Return the URL in such an order; in a child, libpq knows the password from then on."""
+    if order["password"]:
+        # of this process's memory: `/proc/PID/environ` shows what a process began with
+        os.environ[LIBPQ_PASSWORD] = order["password"]
+    return str(order["database_url"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from etl.address import database_order, ordered_database
 from etl.cli.terminal import _through_pager
 from etl.service.builds import InProcess
 from etl.service.figures import ReportProcess
@@ -30,7 +32,7 @@ class StartedError(Exception):
     ids=["page", "reports"],
 )
 def test_a_child_gets_no_secret(starts: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in NAMES:
+    for name in (*NAMES, "PGPASSWORD"):
         monkeypatch.setenv(name, CANARY)
     monkeypatch.setenv("PGSSLMODE", "require")
     started: list[tuple[Any, dict[str, Any]]] = []
@@ -47,6 +49,14 @@ def test_a_child_gets_no_secret(starts: Callable[[], Any], monkeypatch: pytest.M
     assert CANARY not in repr(options["env"]), "the database's URL goes through a pipe"
     assert options["env"]["PGSSLMODE"] == "require"
     assert "PATH" in options["env"]
+
+
+def test_a_child_learns_the_password_of_libpq_by_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", CANARY)
+    order = json.loads(json.dumps(database_order("postgresql:///x")))
+    monkeypatch.delenv("PGPASSWORD")
+    assert ordered_database(order) == "postgresql:///x"
+    assert os.environ["PGPASSWORD"] == CANARY
 
 
 def test_a_pager_gets_no_secret(

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from etl import reports
@@ -444,7 +445,7 @@ def test_a_running_daemon_serves_what_the_command_prints(
         environ = environment(
             server.base_url, url, tmp_path, CHENYU_LISTEN="127.0.0.1:0", CHENYU_REPORTS="on"
         )
-        daemon = start(environ, "run")
+        daemon = start({**environ, "PGPASSWORD": "Xy9CANARY7zQ"}, "run")
         try:
             assert daemon.stderr is not None
             port = next(
@@ -460,6 +461,9 @@ def test_a_running_daemon_serves_what_the_command_prints(
             assert ask(port, "/reports/now.json")[1].count(b"instance_uuid") == 5
             before = json.loads(ask(port, "/healthz")[1])
             assert before["status"] == "ok"
+            (child,) = psutil.Process(daemon.pid).children()
+            seen = [*child.environ().values(), *child.cmdline(), ask(port, "/metrics")[1].decode()]
+            assert not [text for text in seen if KEY in text or "Xy9CANARY7zQ" in text]
         finally:
             daemon.terminate()
             _, said = daemon.communicate(timeout=30)

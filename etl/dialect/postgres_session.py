@@ -15,7 +15,7 @@ from typing import Any, Final
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from etl.address import FORMS
+from etl.address import FORMS, LIBPQ_PASSWORD
 from etl.errors import SettingsError
 from etl.redact import remember
 from etl.texts import tr
@@ -63,7 +63,7 @@ class SessionFactory:
         self._given = _parse_url(url)
         # before anything can fail: an error about it must not show it
         remember(*(str(self._given.get(name) or "") for name in SECRETS))
-        remember(os.environ.get("PGPASSWORD", ""))
+        remember(os.environ.get(LIBPQ_PASSWORD, ""))
         settings, rest = _split_options(
             self._given.get("options") or os.environ.get("PGOPTIONS", "")
         )

@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, BinaryIO
 
+from etl.address import ordered_database
 from etl.app import App
 from etl.figures.replies import LIMIT_S, FigureReply, reply
 from etl.page.__main__ import NICENESS
@@ -26,7 +27,7 @@ from etl.settings import Settings
 
 def serve_orders(orders: BinaryIO, replies: BinaryIO) -> None:
     """Answer orders until there are no more."""
-    app = App(Settings(database_url=json.loads(orders.readline())["database_url"]), environ={})
+    app = App(Settings(database_url=ordered_database(json.loads(orders.readline()))), environ={})
     app.database.reading_limit_s = LIMIT_S
     # between two requests the database is one whole file, as between two polls
     app.database.reopen_each_time()

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from etl import reports
+from etl.address import ordered_database
 from etl.dialect import open_database, translated
 from etl.errors import EtlError
 from etl.history.days import Zone
@@ -45,7 +46,7 @@ def main() -> int:
         os.nice(NICENESS)
     order = json.load(sys.stdin)
     try:
-        answer = pages(order["database_url"], order["now"])
+        answer = pages(ordered_database(order), order["now"])
     except EtlError as error:
         # as an answer: the daemon logs it in its own form
         answer = {"error": error.message}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
+from etl.address import database_order
 from etl.polling import Result
 from etl.redact import scrub
 from etl.service.children import child_environ
@@ -130,7 +131,7 @@ class InProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __call__(self) -> Mapping[str, Any]:
-        order = json.dumps({"database_url": self._database_url, "now": self._clock()}).encode()
+        order = json.dumps({**database_order(self._database_url), "now": self._clock()}).encode()
         self._process = subprocess.Popen(
             # a process of its own: Python's lock would let a build of seconds delay the polls
             [sys.executable, "-P", "-m", "etl.page"],

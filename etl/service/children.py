@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from etl.address import LIBPQ_PASSWORD
 from etl.alerts.channels.command import PASSED
 
 _FAMILIES: Final = ("PG", "PYTHON", "LC_", "XDG_")
@@ -21,7 +22,11 @@ def child_environ(families: tuple[str, ...] = _FAMILIES) -> dict[str, str]:
     """Return the variables that a child gets: a few, and those whose names begin so. By name, since keys may
     stand in variables of any name.
     """
-    return {n: v for n, v in os.environ.items() if n in PASSED or n.startswith(families)}
+    return {
+        n: v
+        for n, v in os.environ.items()
+        if n in PASSED or (n.startswith(families) and n != LIBPQ_PASSWORD)
+    }
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+from etl.address import database_order
 from etl.figures.replies import LIMIT_S, FigureReply, is_served
 from etl.service.access import Access
 from etl.service.children import child_environ
@@ -114,7 +115,7 @@ class ReportProcess:
             stderr=subprocess.DEVNULL,
             env=child_environ(),
         )
-        _write(self._process, {"database_url": self._database_url})
+        _write(self._process, database_order(self._database_url))
         return self._process
 
 

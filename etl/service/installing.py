@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from etl.address import LIBPQ_PASSWORD
 from etl.errors import SettingsError
 from etl.paths import read_whole, replacing
 from etl.service import units
@@ -37,7 +38,7 @@ PATHS: Final = (
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", *FOLDERS),
     *("PGPASSFILE", "PGSERVICEFILE", "PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"),
 )
-SECRETS: Final = ("CHENYU_PAGE_TOKEN", "CHENYU_PING_URL", "PGPASSWORD")
+SECRETS: Final = ("CHENYU_PAGE_TOKEN", "CHENYU_PING_URL", LIBPQ_PASSWORD)
 _USER_INFO: Final = re.compile(r"://[^/@]*:[^/@]*@|://.*password=")
 PLACES: Final = tr("run it as root, or install the service for yourself: --user")
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
