@@ -23,7 +23,7 @@ from etl.redact import redact, redact_words, scrub
 from etl.reports.periods import day_range, days_that_follow
 from etl.resources import RESOURCES, Resource
 from etl.settings import load
-from etl.source.wholeness import collected, judge, older
+from etl.source.wholeness import collected, older, tally_of
 from tests.test_canaries import RECORDS
 
 T: Final = 1_767_225_600
@@ -59,10 +59,13 @@ def _decode_as(resource: Resource[Any], content: bytes) -> None:
         return
     _read_alike(resource, content, listing.identities)
     page = Page(1, 100, content)
-    verdict = judge(resource, [page])
+    verdict = tally_of(resource, [page]).verdict()
     if verdict.complete and verdict.total != len(verdict.identities):
         raise Broken(f"{resource.name}: complete, and does not add up")
-    older(resource, page, T)
+    old = older(resource, page, T)
+    # told at once of a page, and of each record
+    if listing.newest is not None and listing.newest < T and old < set(listing.identities):
+        raise Broken(f"{resource.name}: made by {listing.newest}, and not older")
     collected(resource, [page])
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
+
 from etl.history import diff
 from etl.history.diff import Version, Window
 from etl.history.stretches import Stretch
@@ -19,7 +21,14 @@ from etl.money.periods import LAST
 from etl.poll import Instant, LastPoll, Poll
 from etl.repeats import end_of, record_repeat, run_of
 from etl.resources import GPU_PRICES, Keeping, Reject, Resource
-from etl.resources.slices import ListingMemory, Slice, answer_of, slices_of
+from etl.resources.slices import (
+    ListingMemory,
+    Slice,
+    answer_of,
+    numbers_of,
+    records_in,
+    slices_of,
+)
 from etl.store import SyncRun
 from etl.store.account import Tx
 
@@ -66,7 +75,7 @@ def apply(
     return run
 
 
-def _known_records(memory: ListingMemory | None, last: LastPoll | None) -> AbstractSet[bytes]:
+def _known_records(memory: ListingMemory | None, last: LastPoll | None) -> AbstractSet[int]:
     """Return the signatures of the records that say nothing new: those of the newest applied listing,
     if that one was whole, each record understood, and none missing. Only then it has a digest.
     """
@@ -100,15 +109,17 @@ _identity: Final = attrgetter("identity")
 
 @dataclass(slots=True)
 class _Records:
-    """The records of a poll. `seen` and `rejects` are whole once `batches` has ended. Those whose
-    signature is `known` are seen, and in no batch.
+    """The records of a poll. Once `batches` has ended, `read` holds the identities of those that were
+    read, `rejects` those that could not be, and `unread` counts those whose signature is `known`: they
+    are seen, and in no batch.
     """
 
     resource: Resource[Any]
     poll: Poll
     memory: ListingMemory | None = None
-    known: AbstractSet[bytes] = frozenset()
-    seen: set[str] = field(default_factory=set)
+    known: AbstractSet[int] = frozenset()
+    read: set[str] = field(default_factory=set)
+    unread: int = 0
     rejects: list[Reject] = field(default_factory=list)
     signatures: bytearray = field(default_factory=bytearray)
 
@@ -130,18 +141,21 @@ class _Records:
         """
         if len(self.poll.walks) != 1:
             return None
-        names: set[str] = set()
         listed, new = 0, list[Slice]()
         for page in self.poll.walks[0]:
-            slices = slices_of(self.resource, page.body)
+            records = records_in(self.resource, page.body)
+            if records is None:
+                return None
+            listed += len(records)
+            unknown = self._unknown(records)
+            slices = slices_of(self.resource, unknown) if unknown else []
             if slices is None:
                 return None
-            listed += len(slices)
-            names.update(each.identity for each in slices)
-            new += self._unknown(slices)
-        if len(names) != listed:
+            new += slices
+        # fewer identities than records: two are of one
+        if listed != self.poll.listed:
             return None
-        self.seen = names.difference(each.identity for each in new)
+        self.unread = listed - len(new)
         return new
 
     def _batches_of(self, new: list[Slice]) -> Iterator[list[Any]]:
@@ -151,23 +165,25 @@ class _Records:
             batch: list[Any] = []
             # by small answers: one odd record makes all of its answer be read the slow way
             for start in range(at, min(at + BATCH, len(new)), ANSWER):
-                answer = answer_of(self.resource, new[start : start + ANSWER])
+                some = new[start : start + ANSWER]
+                answer = answer_of(self.resource, [each.record for each in some])
                 sightings, rejects = self.resource.read(answer)
                 self.rejects.extend(rejects)
                 batch.extend(sightings)
             # no two are of one identity
-            self.seen.update([sighting.identity for sighting in batch])
+            self.read.update([sighting.identity for sighting in batch])
             yield batch
 
-    def _unknown(self, slices: list[Slice]) -> list[Slice]:
+    def _unknown(self, records: list[msgspec.Raw]) -> list[msgspec.Raw]:
         """Sign records; return those whose signature is not known."""
         if self.memory is None:
-            return slices
-        sign = self.memory.signing()
-        signed = [sign(each.record) for each in slices]
-        self.signatures += b"".join(signed)
+            return records
+        signed = self.memory.sign(records)
+        self.signatures += signed
         known = self.known
-        return [s for s, signature in zip(slices, signed, strict=True) if signature not in known]
+        return [
+            r for r, number in zip(records, numbers_of(signed), strict=True) if number not in known
+        ]
 
     def _batches_of_pages(self) -> Iterator[list[Any]]:
         batch: list[Any] = []
@@ -188,8 +204,8 @@ class _Records:
         self.rejects.extend(rejects)
         # an instance that moved down a list while it was read shows its newest state last
         for sighting in reversed(sightings):
-            if sighting.identity not in self.seen:
-                self.seen.add(sighting.identity)
+            if sighting.identity not in self.read:
+                self.read.add(sighting.identity)
                 yield sighting
 
     def _all(self, body: bytes) -> Sequence[Any]:
@@ -197,6 +213,22 @@ class _Records:
         sightings, rejects = self.resource.read(body)
         self.rejects.extend(rejects)
         return sightings
+
+    @property
+    def seen(self) -> int:
+        """Return how many identities were seen."""
+        return self.unread + len(self.read)
+
+    def names(self) -> set[str]:
+        """Return the identities that were seen."""
+        if not self.unread:
+            return self.read
+        names = set(self.read)
+        rejected = self.rejected()
+        for page in self.poll.walks[0]:
+            names.update(name for name in self.resource.open(page.body).identities if name)
+        # a poll of one walk that lists nothing twice: who is not rejected is seen
+        return names - (rejected - self.read)
 
     def rejected(self) -> set[str]:
         """Return the identities of records that could not be understood."""
@@ -218,9 +250,9 @@ def _apply_instances(records: _Records, b: Instant, tx: Tx) -> _Written:
         names = [sighting.identity for sighting in batch]
         written = _write_moves(diff.compare(tx.known(names), batch), window, tx, written)
     # an earlier walk of the poll may have shown it in a form that could be read
-    unreadable = records.rejected() - records.seen
+    unreadable = records.rejected() - records.read
     # sorted, so that batches touch neighbouring pages of the index
-    missing = sorted(tx.unlisted(records.seen))
+    missing = sorted(tx.unlisted(records.seen, records.names))
     for at in range(0, len(missing), BATCH):
         known = list(tx.known(missing[at : at + BATCH]).values())
         written = _write_moves(diff.compare_absent(known, unreadable, window), window, tx, written)

@@ -22,7 +22,7 @@ from etl.poll import Instant, LastPoll, Page, Poll
 from etl.repeats import digest_seed, end_of, run_of
 from etl.resources import RESOURCES, Resource
 from etl.resources.listing import parse_json
-from etl.resources.slices import ListingMemory, key_of
+from etl.resources.slices import ListingMemory
 from etl.source.wholeness import digest_of_pages, tally_of
 from etl.steps import report_steps
 from etl.store import Store, SyncRun, writing
@@ -252,8 +252,7 @@ class _Replayer:
         series = self._series.get(key)
         if series is None:
             seed = digest_seed(resource, tx)
-            # a memory that stays in this process needs no secret
-            memory = ListingMemory(key_of(b"", seed))
+            memory = ListingMemory(key=None)
             series = _Series(resource, seed, tx.last_poll(resource.name), memory)
             self._series[key] = series
         # replaying a file twice changes nothing

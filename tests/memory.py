@@ -6,7 +6,7 @@ compared with. `pour` writes what it holds into a real database, where the views
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -65,9 +65,9 @@ class Memory:
     def first_complete_at(self, resource: str) -> Instant | None:
         return next(iter(self._complete_starts()), None)
 
-    def unlisted(self, seen: AbstractSet[str]) -> list[str]:
-        kept = (uuid for uuid in self.versions if self.presence(uuid).gone_at is None)
-        return [uuid for uuid in kept if uuid not in seen]
+    def unlisted(self, count: int, seen: Callable[[], AbstractSet[str]]) -> list[str]:
+        kept = [uuid for uuid in self.versions if self.presence(uuid).gone_at is None]
+        return [] if len(kept) == count else [uuid for uuid in kept if uuid not in seen()]
 
     def pending(self) -> bool:
         shown = map(self.presence, self.versions)

@@ -343,7 +343,7 @@ def test_every_store_method_under_a_foreign_lock_raises_busy(
             assert caught.value.exit_code == 7
             assert "locked by another program" in caught.value.message
             with Store(database, "lab").reading() as known_now:
-                assert known_now.unlisted(set()) == ["known"]
+                assert known_now.unlisted(0, set) == ["known"]
         assert dump(database) == before
         with Store(database, "lab").writing() as tx:
             METHODS[method](tx)

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from etl.poll import LastPoll, Page, Poll
-from etl.resources import BALANCE, BILLS, INSTANCES
+from etl.resources import BALANCE, BILLS, INSTANCES, Resource
 from etl.source import walk
 from etl.source.answers import Answer
 from etl.source.fetching import Fetches
@@ -25,7 +25,6 @@ from etl.source.wholeness import (
     collected,
     digest_of_pages,
     is_created_later,
-    judge,
     older,
     sha256,
     tally_of,
@@ -33,6 +32,10 @@ from etl.source.wholeness import (
 from tests.fake_source import NOW, OLD, Fake, body, of, pages, poll_of, read
 
 # judging
+
+
+def judge(resource: Resource[Any], found: list[Page]) -> Verdict:
+    return tally_of(resource, found).verdict()
 
 
 def test_pages_that_add_up_are_whole() -> None:
@@ -591,8 +594,12 @@ def test_a_birth_is_a_number_of_seconds_or_its_text(
 ) -> None:
     records = [{"instance_uuid": "a", "create_time": created}, *neighbours]
     content = {"code": 0, "data": {"instance_list": records}}
-    found = older(INSTANCES, Page(1, 100, json.dumps(content).encode()), NOW)
-    assert found == ({"a"} if is_older else set())
+    body = json.dumps(content).encode()
+    assert older(INSTANCES, Page(1, 100, body), NOW) == ({"a"} if is_older else set())
+    newest = INSTANCES.open(body).newest
+    # whole seconds are compared at once for a page, to the same end
+    assert (newest is not None) == (type(created) is int and created > 0 and not neighbours)
+    assert newest is None or (newest < NOW) == is_older
 
 
 def test_a_walk_that_cannot_do_better_stays_so_and_keeps_its_first_flaw() -> None:

@@ -43,11 +43,13 @@ class Reject:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """An answer's listing. `total` is as the source reported it (None: omitted or unreadable).
-    `identities` in the order of the list, None for a record whose identity cannot be read.
+    `identities` in the order of the list, None for a record whose identity cannot be read. `newest` is
+    the latest creation, None if a record does not say its own in whole seconds.
     """
 
     total: int | None
     identities: tuple[str | None, ...]
+    newest: int | None = None
 
 
 def numbered(counts: Counter[str], name: str) -> str:
@@ -60,10 +62,12 @@ def numbered(counts: Counter[str], name: str) -> str:
     return plain if counts[plain] == 1 else f"{plain}/{counts[plain]}"
 
 
-def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
-    """Return the listing of an answer. Raises `Changed` if it has no such list."""
+def open_listing(body: bytes, list_key: str, identity: str, created: str = "") -> Listing:
+    """Return the listing of an answer, whose records say by `created` when they were made. Raises
+    `Changed` if it has no such list.
+    """
     try:
-        answer = _light_decoder(list_key, identity).decode(body)
+        answer = _light_decoder(list_key, identity, created).decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _open_slowly(body, list_key, identity)
     records = answer.data.records
@@ -72,11 +76,12 @@ def open_listing(body: bytes, list_key: str, identity: str) -> Listing:
         raise Changed(
             tr("the answer has no {list_key}", list_key=list_key), path=f"$.data.{list_key}"
         )
-    identities = tuple(record.identity for record in records or ())
+    identities = tuple([record.identity for record in records or ()])
     # the fast decoder took an identity that a database would refuse or change
     if not are_identities(identities):
         return _open_slowly(body, list_key, identity)
-    return Listing(reported_total(answer.data.total), identities)
+    newest = _newest([record.created for record in records or ()])
+    return Listing(reported_total(answer.data.total), identities, newest)
 
 
 def is_identity(value: Any) -> bool:
@@ -166,6 +171,13 @@ def _open_slowly(body: bytes, list_key: str, identity: str) -> Listing:
     )
 
 
+def _newest(created: list[Any]) -> int | None:
+    # by type, since true is a whole number in Python
+    if not created or (set(map(type, created)) == {int} and min(created) > 0):
+        return max(created, default=0)
+    return None
+
+
 def _whole_number(digits: str) -> int | str:
     """Return a whole number, as text if it is longer than Python reads."""
     return int(digits) if len(digits) < LONGEST_NUMBER else digits
@@ -194,8 +206,12 @@ def clean_text(text: str) -> str:
 
 
 @cache
-def _light_decoder(list_key: str, identity: str) -> msgspec.json.Decoder[Any]:
-    record = msgspec.defstruct("Record", [("identity", str)], rename={"identity": identity})
+def _light_decoder(list_key: str, identity: str, created: str) -> msgspec.json.Decoder[Any]:
+    record = msgspec.defstruct(
+        "Record",
+        [("identity", str), ("created", Any, None)],
+        rename={"identity": identity, "created": created},
+    )
     content = msgspec.defstruct(
         "Content",
         [

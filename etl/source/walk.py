@@ -37,7 +37,7 @@ from etl.source.answers import ADVICE_CHANGED
 from etl.source.fetching import Fetches
 from etl.source.instants import ClockReadings
 from etl.source.reading import PageRead, ReadListing, Walk
-from etl.source.wholeness import Tally, Verdict, collected, judge, older, sha256, tally_of
+from etl.source.wholeness import Tally, Verdict, collected, older, sha256, tally_of
 
 if TYPE_CHECKING:
     from etl.source.answers import Answer
@@ -233,10 +233,10 @@ class Walker:
         probed = self._resource.paged and tally.ends_full(self._page_size)
         # a total that is too small shows only behind the last page
         if verdict.complete and not walk.flaw and probed:
-            verdict = self._probed(walk, verdict)
+            verdict = self._probed(walk, tally, verdict)
         # one page is the server's own snapshot, and needs no such proof
         if verdict.complete and self._resource.whole and len(walk.pages) > 1:
-            verdict = self._proven(walk, verdict, seen)
+            verdict = self._proven(walk, tally, verdict, seen)
         if walk.flaw:
             notes = (walk.flaw, *verdict.notes)
             verdict = Verdict(False, verdict.total, verdict.identities, notes)
@@ -261,7 +261,7 @@ class Walker:
         first = collected(self._resource, before.pages)
         return first is not None and first == collected(self._resource, walk.pages)
 
-    def _probed(self, walk: Walk, verdict: Verdict) -> Verdict:
+    def _probed(self, walk: Walk, tally: Tally, verdict: Verdict) -> Verdict:
         """Return the verdict after asking for the page behind a full last page, which must bring
         nothing new.
 
@@ -270,23 +270,27 @@ class Walker:
         number = len(walk.pages) + 1
         try:
             read = self.ask(number)
-            names = self._resource.open(read.page.body).identities
+            listing = self._resource.open(read.page.body)
         except (Unavailable, Changed):
             return verdict
         self._span.add(read.answer)
-        if verdict.identities.issuperset(names):
+        if verdict.identities.issuperset(listing.identities):
             return verdict
         walk.take(read)
+        tally.add(number, listing)
         # there was more: with that page the walk does not add up, and is made again
-        return judge(self._resource, walk.pages)
+        return tally.verdict()
 
-    def _proven(self, walk: Walk, verdict: Verdict, seen: set[str]) -> Verdict:
+    def _proven(self, walk: Walk, tally: Tally, verdict: Verdict, seen: set[str]) -> Verdict:
         """Return the verdict after checking that all listed identities existed when the walk
         began.
         """
-        newcomers = verdict.identities - seen
         # `create_time` may come from another clock of the source than `Date`
         before = self._span.source_time(walk.sent_at) - YOUNG_S
+        # nearly always, and told without looking at each record again
+        if tally.newest < before:
+            return verdict
+        newcomers = verdict.identities - seen
         for page in walk.pages:
             # by the source's own creation times: the only witness of who was there before
             newcomers -= older(self._resource, page, before)

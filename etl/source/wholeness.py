@@ -28,13 +28,6 @@ class Verdict:
     notes: tuple[str, ...] = ()
 
 
-def judge(resource: Resource[Any], pages: Sequence[Page]) -> Verdict:
-    """Judge whether the pages of one walk are a whole listing: every page agrees on `total`, all
-    but the last are as long as page 1, and the distinct identities add up to `total`.
-    """
-    return tally_of(resource, pages).verdict()
-
-
 def digest_of_pages(seed: bytes, pages: Sequence[Page]) -> str:
     """Return a hash of a walk that does not depend on the order in which its pages arrived."""
     return digest_of(seed, [(p.number, p.page_size, sha256(p.body)) for p in pages])
@@ -56,6 +49,7 @@ class Tally:
         self._totals: list[int | None] = []
         self._identities: set[str] = set()
         self._nameless = 0
+        self._newest: float = 0
 
     @property
     def total(self) -> int | None:
@@ -75,11 +69,17 @@ class Tally:
         else:
             self._identities.update(names)
         self._nameless += len(listing.identities) - len(names)
+        self._newest = max(self._newest, math.inf if listing.newest is None else listing.newest)
 
     @property
     def identities(self) -> set[str]:
         """Return the identities that the pages listed."""
         return self._identities
+
+    @property
+    def newest(self) -> float:
+        """Return the latest creation of a record, infinite if one does not say its own."""
+        return self._newest
 
     @property
     def is_steady(self) -> bool:
@@ -92,6 +92,9 @@ class Tally:
         return 0 < first == last and (len(self._lengths) > 1 or first == page_size)
 
     def verdict(self) -> Verdict:
+        """Judge whether the pages are a whole listing: every page agrees on `total`, all but the last
+        are as long as page 1, and the distinct identities add up to `total`.
+        """
         notes = tuple(self._notes())
         return Verdict(not notes, self.total, self._identities, notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from etl.history.diff import Known, Usage
@@ -28,13 +28,16 @@ class InstancesReader(PollsReader):
         rows = self._ask_among(statements.known, uuids)
         return {row[0]: known_of(row, starts) for row in rows}
 
-    def unlisted(self, seen: AbstractSet[str]) -> list[str]:
-        """Return the instances that are not gone, and not among those seen, none of which is gone."""
+    def unlisted(self, count: int, seen: Callable[[], AbstractSet[str]]) -> list[str]:
+        """Return the instances that are not gone, and not among the `count` that were `seen`, none of
+        which is gone.
+        """
         # counted inside the database: hardly a poll lacks one
-        if self._ask(statements.HOW_MANY_LISTED).scalar_one() == len(seen):
+        if self._ask(statements.HOW_MANY_LISTED).scalar_one() == count:
             return []
+        names = seen()
         # uuids alone, not facts, one after the other: a fleet of any size fits in memory
-        return [uuid for uuid in self._ask(statements.LISTED).scalars() if uuid not in seen]
+        return [uuid for uuid in self._ask(statements.LISTED).scalars() if uuid not in names]
 
     def pending(self) -> bool:
         """Tell whether an instance is missing, or its record could not be read last time."""
