@@ -83,7 +83,7 @@ def test_addresses_judged_together_are_left_as_they_are(addresses: list[str]) ->
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_secret_shows_among_a_hundred_texts_without_one(line: str) -> None:
-    plain = [f"实验-whisper-{n:05}" for n in range(50)]
+    plain = [f"实验-whisper-{n:05} rlhf-{n} v2" for n in range(50)]
     hosts = [f"https://jupyter-{n:012x}.chenyu.cn/lab" for n in range(50)]
     assert hold_no_sure_secret(plain)
     assert are_addresses(hosts)
