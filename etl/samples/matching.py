@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -51,21 +52,27 @@ class _Timeline:
     """Who was called by one word, over time."""
 
     def __init__(self, times: Sequence[NamedTime]) -> None:
-        self._edges = sorted({edge for t in times for edge in (t.starts_s, t.ends_s)})
-        self._matches = [self._match(times, at) for at in self._edges]
+        changes: defaultdict[Instant, Counter[MatchedInstance]] = defaultdict(Counter)
+        for account_id, _, uuid, starts_s, ends_s in times:
+            changes[starts_s][MatchedInstance(account_id, uuid)] += 1
+            changes[ends_s][MatchedInstance(account_id, uuid)] -= 1
+        self._edges = sorted(changes)
+        self._matches: list[MatchedInstance | Unmatched] = []
+        called: Counter[MatchedInstance] = Counter()
+        for edge in self._edges:
+            called.update(changes[edge])
+            called = +called  # hundreds may have had the same title, one after the other
+            self._matches.append(self._match(called, edge))
 
     def at(self, moment: Instant) -> MatchedInstance | Unmatched:
         index = bisect_right(self._edges, moment) - 1
         return self._matches[index] if index >= 0 else Unmatched.EARLY
 
-    def _match(self, times: Sequence[NamedTime], at: Instant) -> MatchedInstance | Unmatched:
-        called = {
-            MatchedInstance(t.account_id, t.instance_uuid)
-            for t in times
-            if t.starts_s <= at < t.ends_s
-        }
+    def _match(
+        self, called: Collection[MatchedInstance], at: Instant
+    ) -> MatchedInstance | Unmatched:
         if len(called) == 1:
-            return called.pop()
+            return next(iter(called))
         if called:
             return Unmatched.AMBIGUOUS
         return Unmatched.LATE if at == self._edges[-1] else Unmatched.UNKNOWN
