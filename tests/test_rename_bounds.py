@@ -10,7 +10,8 @@ import pytest
 from etl import reports
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
-from etl.money.allocation import Labels, Rule, RuleBook, allocations
+from etl.money.allocation import Rule, RuleBook, allocations
+from etl.money.matching import Labels
 from etl.rebuild import differences
 from etl.simcloud import Story
 from tests.priced import lists

@@ -16,7 +16,8 @@ from etl.books.rule_files import export_rules, import_rules, rules_in_force, try
 from etl.dialect import Database
 from etl.errors import SettingsError
 from etl.history.days import Zone
-from etl.money.allocation import Labels, Rule, RuleBook, allocations
+from etl.money.allocation import Rule, RuleBook, allocations
+from etl.money.matching import Labels
 from etl.money.periods import BEGINNING, FOREVER
 from etl.rebuild import differences, rebuild
 from etl.simcloud import Story

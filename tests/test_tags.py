@@ -14,7 +14,8 @@ from etl import reports
 from etl.books.rule_files import export_rules, import_rules
 from etl.dialect import Database
 from etl.errors import SettingsError
-from etl.money.allocation import Labels, RuleBook, TagRule, allocations
+from etl.money.allocation import RuleBook, TagRule, allocations
+from etl.money.matching import Labels
 from etl.money.periods import BEGINNING, FOREVER
 from etl.money.tags import as_words, tag_dimension, tags_in_rule, tags_in_title
 from etl.rebuild import differences, rebuild

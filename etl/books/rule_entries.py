@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from etl.books.documents import Document
 from etl.books.entries import Entry, Wrong
 from etl.books.writing import day_or_end, day_or_moment, exact_hours, exact_yuan, write
 from etl.history.days import Zone
-from etl.money.allocation import Condition, Lease, Rule, RuleBook, TagRule
+from etl.money.allocation import Lease, Rule, RuleBook, TagRule
 from etl.money.budget import MonthlyBudget
 from etl.money.limits import Scope, UsageLimit
+from etl.money.matching import Condition
 from etl.money.periods import BEGINNING
 from etl.money.tags import PAYERS, as_words, tags_in_rule
 from etl.texts import tr
@@ -65,9 +67,12 @@ HIGHEST_BUDGET_MICROCNY: Final = 10**15
 """The highest budget: a thousand million yuan."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleFile:
-    """The entries of a file by their kind; `locations` name the lines of each kind in it."""
+    """The entries of a file by their kind; `locations` name the lines of each kind in it.
+
+    Ask for the `book` once all entries are in.
+    """
 
     rules: list[Rule] = field(default_factory=list)
     budgets: list[MonthlyBudget] = field(default_factory=list)
@@ -76,7 +81,7 @@ class RuleFile:
     limits: list[UsageLimit] = field(default_factory=list)
     locations: dict[str, list[str]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def book(self) -> RuleBook:
         return RuleBook(self.rules, self.tags, self.leases)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from etl.books.rule_entries import RuleFile
 from etl.history.days import iso
-from etl.money.allocation import Condition, Rule, letters_of
+from etl.money.allocation import Rule
+from etl.money.matching import Condition, RuleIndex
 from etl.money.periods import BEGINNING, FOREVER
 from etl.poll import Instant
 from etl.store.books import InstanceBatch
@@ -37,44 +39,40 @@ def words_of(condition: Condition) -> str:
 
 def _unmatched(chosen: RuleFile, batches: Sequence[InstanceBatch]) -> Iterator[str]:
     """Yield the rules that match no instance that was ever seen; none before the first."""
-    idle, is_any = dict(_named(chosen)), False
-    for batch in batches:
-        for uuid, labels in batch.labels.items():
-            is_any, account = True, batch.account.name
-            # by all labels that an instance ever had: a rule for an old title holds for old usage
-            idle = {
-                name: rule
-                for name, rule in idle.items()
-                if not any(rule.matches(account, uuid, label) for label in labels)
-            }
+    book = chosen.book
+    indexes: Sequence[RuleIndex[Any]] = (book.rule_index, book.tag_index, book.lease_index)
+    # by all labels that an instance ever had: a rule for an old title holds for old usage
+    matched = {
+        index.matched(batch.account.name, uuid, label)
+        for batch in batches
+        for uuid, labels in batch.labels.items()
+        for label in labels
+        for index in indexes
+    }
+    in_use = {rule for one in matched for rule in one.rules}
     # rules are often written before the first sync: then nothing can match yet
-    for name, rule in idle.items() if is_any else ():
-        yield tr(
-            "{named} matches no instance known: {condition}", named=name, condition=words_of(rule)
-        )
+    for name, rule in _named(chosen) if matched else ():
+        if rule not in in_use:
+            yield tr(
+                "{named} matches no instance known: {condition}",
+                named=name,
+                condition=words_of(rule),
+            )
 
 
 def _hidden(chosen: RuleFile) -> Iterator[str]:
     names = [name for name, rule in _named(chosen) if isinstance(rule, Rule)]
-    # thousands of rules are not compared in pairs: one that takes all begins with the same letters
-    starts: dict[tuple[str | None, str], list[int]] = {}
-    for number, rule in enumerate(chosen.rules):
-        near = sorted(n for key in _near(rule) for n in starts.get(key, ()))
-        earlier = next((n for n in near if takes_all(chosen.rules[n], rule)), None)
-        starts.setdefault((rule.instance_uuid, letters_of(rule.title or "*")), []).append(number)
+    rules, index = chosen.rules, chosen.book.rule_index
+    for number, rule in enumerate(rules):
+        # thousands of rules are not compared in pairs: one that takes all is near by its pattern
+        near = index.near(rule.instance_uuid, rule.title or "*", [rule.image or "*"])
+        earlier = next((n for n in near if n < number and takes_all(rules[n], rule)), None)
         if earlier is not None:
             yield tr(
                 "{named} can never hold: {first} takes all that it matches",
                 named=names[number],
                 first=names[earlier],
             )
-
-
-def _near(rule: Rule) -> Iterator[tuple[str | None, str]]:
-    letters = letters_of(rule.title or "*")
-    for length in range(len(letters) + 1):
-        for uuid in {None, rule.instance_uuid}:
-            yield uuid, letters[:length]
 
 
 def _expired(chosen: RuleFile, now: Instant | None) -> Iterator[str]:

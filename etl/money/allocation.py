@@ -6,48 +6,20 @@ Pure. The first rule that matches holds; if none does, nobody pays.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import translate
-from functools import lru_cache
+from functools import cached_property
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Final
 
+from etl.money.matching import Condition, Labels, Matched, RuleIndex
 from etl.money.periods import BEGINNING, FOREVER, merge_adjacent
 from etl.money.tags import tags_in_title, with_first
 from etl.poll import Instant
 
 NO_RULE: Final = 0
 """The `rule_no` or `lease_no` of a time for which none matches."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """Which instances a rule is about, and when. All must match; None matches anything.
-
-    `title` and `image` are patterns with `*` and `?` that ignore case; `image` is compared with the
-    image's uuid, its name and `name:tag`.
-    """
-
-    account: str | None = None
-    instance_uuid: str | None = None
-    title: str | None = None
-    image: str | None = None
-    valid_from: Instant | None = None
-    valid_to: Instant | None = None
-    note: str | None = None
-
-    def holds(self, at: Instant) -> bool:
-        return (self.valid_from or BEGINNING) <= at < (self.valid_to or FOREVER)
-
-    def matches(self, account: str, instance_uuid: str, labels: Labels) -> bool:
-        return (
-            self.account in (None, account)
-            and self.instance_uuid in (None, instance_uuid)
-            and (self.title is None or _is_like(self.title, labels.title))
-            and (self.image is None or any(_is_like(self.image, name) for name in labels.images))
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +59,7 @@ class Lease(Condition):
         return self.project in (None, project) and self.owner in (None, owner)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleBook:
     """All rules about instances, each kind in the order in which it is tried."""
 
@@ -98,24 +70,17 @@ class RuleBook:
     def __bool__(self) -> bool:
         return bool(self.rules or self.tags or self.leases)
 
-    @property
-    def dated(self) -> Iterator[Condition]:
-        yield from self.rules
-        yield from self.tags
-        yield from self.leases
+    @cached_property
+    def rule_index(self) -> RuleIndex[Rule]:
+        return RuleIndex(self.rules)
 
+    @cached_property
+    def tag_index(self) -> RuleIndex[TagRule]:
+        return RuleIndex(self.tags)
 
-@dataclass(frozen=True, slots=True)
-class Labels:
-    """The title and image of an instance, as first seen at `since`.
-
-    They changed `after` the newest poll that still saw others; None if there were none.
-    """
-
-    since: Instant
-    title: str
-    images: tuple[str, ...] = ()
-    after: Instant | None = None
+    @cached_property
+    def lease_index(self) -> RuleIndex[Lease]:
+        return RuleIndex(self.leases)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,99 +114,77 @@ def allocations(
 
     `labels` are in order; the first of them counts for all time before it.
     """
+    looked_up = [_Chosen.of(book, account, instance_uuid, seen) for seen in labels]
     begins = {BEGINNING} | {seen.since for seen in labels[1:]}
     # between the two a change may have happened unseen: there it is doubtful who pays
     begins |= {seen.after for seen in labels[1:] if seen.after is not None}
-    for dated in book.dated:
-        begins |= {dated.valid_from or BEGINNING, dated.valid_to or BEGINNING}
+    for chosen in looked_up:
+        begins |= chosen.edges()
+    sinces = [seen.since for seen in labels[1:]]
     periods: list[Allocation] = []
-    for at, to in pairwise([*sorted(begins), FOREVER]):
+    for at, to in pairwise([*sorted(at for at in begins if BEGINNING <= at < FOREVER), FOREVER]):
         # before its first version an instance counts as what it was first seen as
-        then = next((seen for seen in reversed(labels) if seen.since <= at), labels[0])
-        rule = first_match(book.rules, account, instance_uuid, then, at)
-        payer = _payer(rule), _tags(book, account, instance_uuid, then, at)
-        # unmatched time has a row too, so that its cost is a line and is not dropped by a join
-        rule_no = NO_RULE if rule is None else rule.rule_no
-        unseen = (s for s in labels[1:] if s.after is not None and s.after <= at < s.since)
-        others = (
-            (
-                _payer(first_match(book.rules, account, instance_uuid, seen, at)),
-                _tags(book, account, instance_uuid, seen, at),
-            )
-            for seen in unseen
-        )
-        doubtful = [other for other in others if other != payer]
-        # the newest of several: it is who pays from then on
-        other, other_tags = doubtful[-1] if doubtful else (_payer(None), None)
-        doubt = 1 if doubtful else 0
-        lease = _lease(book, account, instance_uuid, then, at, rule)
-        periods.append(
-            Allocation(at, to, rule_no, *payer[0], payer[1], doubt, *other, other_tags, lease)
-        )
+        newest = bisect_right(sinces, at)
+        periods.append(_period(at, to, looked_up[newest], looked_up[newest + 1 :]))
     return list(merge_adjacent(periods))
 
 
-def _payer(rule: Rule | None) -> tuple[str | None, str | None, str | None]:
-    return (None, None, None) if rule is None else (rule.project, rule.owner, rule.cost_centre)
+_Payer = tuple[str | None, str | None, str | None]
+_NOBODY: Final[_Payer] = (None, None, None)
 
 
-def _tags(
-    book: RuleBook, account: str, instance_uuid: str, labels: Labels, at: Instant
-) -> str | None:
-    tags: str | None = None
-    for rule in book.tags:
-        if rule.holds(at) and rule.matches(account, instance_uuid, labels):
-            tags = with_first(tags, rule.tags)
-    return with_first(tags, tags_in_title(labels.title))
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """The rules about an instance while it has these labels."""
+
+    labels: Labels
+    rules: Matched[Rule]
+    tags: tuple[TagRule, ...]
+    leases: tuple[Lease, ...]
+
+    @classmethod
+    def of(cls, book: RuleBook, account: str, instance_uuid: str, labels: Labels) -> _Chosen:
+        asked = account, instance_uuid, labels
+        return cls(
+            labels,
+            book.rule_index.matched(*asked),
+            book.tag_index.matched(*asked).rules,
+            book.lease_index.matched(*asked).rules,
+        )
+
+    def edges(self) -> set[Instant]:
+        """Return the moments at which other rules may hold."""
+        dated = (rule for rules in (self.tags, self.leases) for rule in rules)
+        return {*self.rules.starts} | {at for rule in dated for at in (rule.begins, rule.ends)}
+
+    def payer(self, at: Instant) -> tuple[_Payer, str | None]:
+        """Return who pays at a moment, and the tags."""
+        rule, tags = self.rules.first(at), None
+        for tag_rule in self.tags:
+            if tag_rule.holds(at):
+                tags = with_first(tags, tag_rule.tags)
+        payer = _NOBODY if rule is None else (rule.project, rule.owner, rule.cost_centre)
+        return payer, with_first(tags, tags_in_title(self.labels.title))
+
+    def lease_no(self, at: Instant, payer: _Payer) -> int:
+        project, owner, _ = payer
+        mine = (
+            lease.lease_no
+            for lease in self.leases
+            if lease.holds(at) and lease.is_of(project, owner)
+        )
+        return next(mine, NO_RULE)
 
 
-def _lease(
-    book: RuleBook,
-    account: str,
-    instance_uuid: str,
-    labels: Labels,
-    at: Instant,
-    payer: Rule | None,
-) -> int:
-    project, owner, _ = _payer(payer)
-    mine = [lease for lease in book.leases if lease.is_of(project, owner)]
-    lease = first_match(mine, account, instance_uuid, labels, at)
-    return NO_RULE if lease is None else lease.lease_no
-
-
-M = TypeVar("M", bound=Condition)
-
-
-def first_match(
-    rules: Sequence[M], account: str, instance_uuid: str, labels: Labels, at: Instant
-) -> M | None:
-    """Return the rule that holds at a moment, None if no rule matches."""
-    # in the order of the file: people write exceptions above the rule
-    return next(
-        (r for r in rules if r.holds(at) and r.matches(account, instance_uuid, labels)), None
-    )
-
-
-def letters_of(pattern: str) -> str:
-    """Return what every text that a pattern matches begins with, without case."""
-    return _pattern(pattern)[0]
-
-
-def _is_like(pattern: str, text: str) -> bool:
-    letters, compiled = _pattern(pattern)
-    folded = _folded(text)
-    # most patterns of thousands fail at their first letters
-    return folded.startswith(letters) and compiled.match(folded) is not None
-
-
-# of more rules than they hold, tried in order, each would be compiled every time
-@lru_cache(maxsize=65_536)
-def _pattern(pattern: str) -> tuple[str, re.Pattern[str]]:
-    folded = pattern.casefold()
-    # titles hold brackets such as [train]: only * and ? are meant as patterns
-    return re.split(r"[*?]", folded)[0], re.compile(translate(folded.replace("[", "[[]")))
-
-
-@lru_cache(maxsize=65_536)
-def _folded(text: str) -> str:
-    return text.casefold()
+def _period(at: Instant, to: Instant, now: _Chosen, later: Sequence[_Chosen]) -> Allocation:
+    """Return the allocation from `at` on by the labels of that time and those that came `later`."""
+    rule, payer = now.rules.first(at), now.payer(at)
+    unseen = (c for c in later if c.labels.after is not None and c.labels.after <= at)
+    doubtful = [other for other in (chosen.payer(at) for chosen in unseen) if other != payer]
+    # the newest of several: it is who pays from then on
+    other, other_tags = doubtful[-1] if doubtful else (_NOBODY, None)
+    # unmatched time has a row too, so that its cost is a line and is not dropped by a join
+    rule_no = NO_RULE if rule is None else rule.rule_no
+    lease_no = now.lease_no(at, payer[0])
+    doubt = 1 if doubtful else 0
+    return Allocation(at, to, rule_no, *payer[0], payer[1], doubt, *other, other_tags, lease_no)

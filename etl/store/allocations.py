@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, fields
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, or_, select, text
+from sqlalchemy import and_, bindparam, or_, select, text
 
 from etl import tables
-from etl.money.allocation import Allocation, Labels, allocations
+from etl.money.allocation import Allocation, allocations
+from etl.money.matching import Labels
 from etl.money.periods import BEGINNING
 from etl.money.tags import tags_in_title
 from etl.store.costs import UsageCosts
@@ -96,32 +97,21 @@ class Derived(UsageCosts):
         """Return the titles and images of instances over time, without versions that changed
         neither.
         """
-        h = tables.instance_history.c
         condition, parameters = self._database.among("instance_uuid", uuids)
+        versions, before = tables.instance_history, tables.instance_history.alias("p")
+        h, p = versions.c, before.c
+        keys = ("account_id", "instance_uuid")
         # in the database: a history has hundreds of versions, and few change title or image
-        before = [
-            func.lag(h[name])
-            .over(partition_by=h.instance_uuid, order_by=h.version)
-            .label(f"was_{name}")
-            for name in _LABELS
-        ]
-        v = (
-            select(
-                h.instance_uuid,
-                h.version,
-                h.first_seen_at,
-                h.after_at,
-                *(h[n] for n in _LABELS),
-                *before,
-            )
-            .where(h.account_id == self._account_id, text(condition))
-            .subquery()
-            .c
-        )
         rows = self._conn.execute(
-            select(v.instance_uuid, v.first_seen_at, v.after_at, *(v[name] for name in _LABELS))
-            .where(or_(v.version == 1, *(v[n].is_distinct_from(v[f"was_{n}"]) for n in _LABELS)))
-            .order_by(v.instance_uuid, v.version),
+            select(h.instance_uuid, h.first_seen_at, h.after_at, *(h[name] for name in _LABELS))
+            # by key, not by a window over all versions: that took twice as long on SQLite
+            .outerjoin(before, and_(p.version == h.version - 1, *(p[k] == h[k] for k in keys)))
+            .where(
+                h.account_id == self._account_id,
+                text(f"{versions.name}.{condition}"),
+                or_(p.version.is_(None), *(h[n].is_distinct_from(p[n]) for n in _LABELS)),
+            )
+            .order_by(h.instance_uuid, h.version),
             parameters,
         )
         labels_of: dict[str, list[Labels]] = {}

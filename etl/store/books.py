@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 from sqlalchemy import delete, insert, select
 
 from etl import tables
-from etl.money.allocation import Labels, RuleBook
+from etl.money.allocation import RuleBook
 from etl.money.budget import MonthlyBudget
 from etl.money.charging import ChargingModel
 from etl.money.limits import UsageLimit
+from etl.money.matching import Labels
 from etl.money.periods import FOREVER
 from etl.money.tariffs import Override
 from etl.poll import Instant
@@ -25,7 +26,8 @@ from etl.store.price_periods import OFFERED_CODES, overrides, write_overrides
 from etl.store.rules import rule_book, write_rules
 from etl.store.state_lengths import Boots, learned_boots
 
-BATCH: Final = 5_000
+BATCH: Final = 200
+"""Instances read and allocated at a time: a progress bar moves with each batch."""
 _LIMIT_COLUMNS: Final = tuple(f.name for f in fields(UsageLimit))
 _BUDGET_COLUMNS: Final = tuple(f.name for f in fields(MonthlyBudget))
 
@@ -143,6 +145,7 @@ class BooksReader(MonthsReader):
 
     def batches(self) -> Iterator[InstanceBatch]:
         """Yield all instances with their titles and images, some at a time."""
+        done = 0
         c = tables.account.c
         rows = self._conn.execute(select(c.account_id, c.name).order_by(c.account_id)).all()
         for account in (AccountKey(*row) for row in rows):
@@ -150,7 +153,10 @@ class BooksReader(MonthsReader):
             uuids = reader.all_uuids()
             # a batch at a time, so that not the labels of all instances are in memory at once
             for at in range(0, len(uuids), BATCH):
-                yield InstanceBatch(account, reader.deriver().labels(uuids[at : at + BATCH]))
+                batch = InstanceBatch(account, reader.deriver().labels(uuids[at : at + BATCH]))
+                done += len(batch.labels)
+                report_steps(done, None)
+                yield batch
 
 
 class BooksWriter(MonthsWriter, BooksReader):
@@ -192,7 +198,10 @@ class BooksWriter(MonthsWriter, BooksReader):
         done = 0
         for batch in batches:
             tx = Tx(self._database, self._conn, batch.account.account_id)
-            tx.deriver().allocate_anew(list(batch.labels), batch.labels)
+            deriver = tx.deriver()
+            # one book for all accounts: its rules are put in order once
+            deriver.use_book(chosen)
+            deriver.allocate_anew(list(batch.labels), batch.labels)
             done += len(batch.labels)
             report_steps(done, total)
 

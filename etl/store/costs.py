@@ -59,6 +59,10 @@ class UsageCosts(PricePeriods):
             self._book = rule_book(self._conn)
         return self._book
 
+    def use_book(self, book: RuleBook) -> None:
+        """Take the rules that were just written, instead of reading them again."""
+        self._book = book
+
     def refresh_prices(self) -> None:
         """Recompute all prices, and the costs from the first moment on at which a price differs."""
         self._forget()

@@ -16,7 +16,7 @@ SETTING: Final = "derived"
 # by name: a poll that changes nothing loads few of them
 RULES: Final = {
     "history": ("codes", "days", "ends", "lengths", "starts", "stretches", "usage"),
-    "money": ("allocation", "charging", "formulas", "periods", "tags", "tariffs"),
+    "money": ("allocation", "charging", "formulas", "matching", "periods", "tags", "tariffs"),
     "money/billing": ("past", "stops"),
     "store": (
         *("allocations", "costs", "past_usage", "price_periods", "rollups", "rows", "rules"),

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, Table, delete, select
 
 from etl import tables
 from etl.dialect import Database
-from etl.money.allocation import Condition, Lease, Rule, RuleBook, TagRule
+from etl.money.allocation import Lease, Rule, RuleBook, TagRule
+from etl.money.matching import Condition
 
 _TABLES: Final[tuple[tuple[Table, type[Any]], ...]] = (
     (tables.allocation_rule, Rule),
