@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bench import promises
@@ -187,6 +187,20 @@ def _lost_ticks(behind: list[dict[str, int]]) -> list[str]:
     return [f"{name} lost {number} ticks" for name, number in lost.items() if number > 1]
 
 
+def _size(file: Path) -> int:
+    """A file's bytes; SQLite removes the log and its index whenever the last connection is closed."""
+    with suppress(FileNotFoundError):
+        return file.stat().st_size
+    return 0
+
+
+def _leads_to(descriptor: Path, name: str) -> bool:
+    """Tell whether a link in `/proc/PID/fd` leads to a file; it may be closed meanwhile."""
+    with suppress(FileNotFoundError):
+        return os.readlink(descriptor) == name
+    return False
+
+
 def _watched(
     kind: str, folder: Path, url: str, pid: int
 ) -> tuple[Callable[[], int], Callable[[], int]]:
@@ -195,8 +209,8 @@ def _watched(
         held = Path(f"/proc/{pid}/fd")
         name = str(folder / "soak.db")
         return (
-            lambda: sum(os.readlink(each) == name for each in held.iterdir() if each.is_symlink()),
-            lambda: sum(file.stat().st_size for file in folder.glob("soak.db*")),
+            lambda: sum(_leads_to(each, name) for each in held.iterdir()),
+            lambda: sum(map(_size, folder.glob("soak.db*"))),
         )
     watching = open_database(url)
     return (
