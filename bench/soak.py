@@ -144,14 +144,16 @@ def _run_daemon(given: argparse.Namespace, folder: Path, url: str, base_url: str
         daemon = subprocess.Popen(command, env=environ(file, url, base_url), stderr=log)
         looks = Looks(daemon.pid, *_watched(given.kind, folder, url, daemon.pid))
         behind: list[dict[str, int]] = []
-        while looks.began + given.minutes * 60 > time.monotonic() and daemon.poll() is None:
-            time.sleep(LOOK_S)
-            looks.take()
-            at = time.time()
-            if metrics := scraped(port):
-                behind.append(_behind(given, ticks_counted(metrics), at))
-        daemon.send_signal(signal.SIGTERM)
-        code = daemon.wait(60)
+        try:
+            while looks.began + given.minutes * 60 > time.monotonic() and daemon.poll() is None:
+                time.sleep(LOOK_S)
+                looks.take()
+                at = time.time()
+                if metrics := scraped(port):
+                    behind.append(_behind(given, ticks_counted(metrics), at))
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            code = daemon.wait(60)
     print(f"load of the machine: {looks.load()}")
     said = (folder / "log").read_text()
     broken = looks.judged()
