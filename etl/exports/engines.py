@@ -66,18 +66,20 @@ def _script(
     tables: Iterable[str],
 ) -> str:
     """Return the script: its head, what is in files, and the views; `files` completes `create` for a folder."""
-    exported = list(tables)
-    read = [f"{create} {_name_of_files(name)}{files.format(name)};" for name in exported]
-    views = [f"{create} {name} AS\n{text};" for name, text in _views(exported, render)]
+    exported, known = list(tables), view_names()
+    read = [f"{create} {_name_of_files(name, known)}{files.format(name)};" for name in exported]
+    views = [f"{create} {name} AS\n{text};" for name, text in _views(known, exported, render)]
     return "\n".join([*head, *read, *views]) + "\n"
 
 
-def _name_of_files(table: str) -> str:
-    return _FILES.format(table) if table in view_names() and _grows(table) else table
+def _name_of_files(table: str, known: list[str]) -> str:
+    return _FILES.format(table) if table in known and _grows(table) else table
 
 
-def _views(exported: list[str], render: Callable[[str], str]) -> Iterator[tuple[str, str]]:
-    for name in view_names():
+def _views(
+    known: list[str], exported: list[str], render: Callable[[str], str]
+) -> Iterator[tuple[str, str]]:
+    for name in known:
         if name not in exported:
             yield name, render(text_of_view(_path(name)))
         elif _grows(name):
