@@ -336,7 +336,7 @@ class World:
 
 
 @given(events=st.lists(EVENT, max_size=6))
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples // 2)
 def test_whatever_becomes_of_the_clocks_bounds_hold_and_polls_go_on(
     live: Living, events: list[tuple[str, int]]
 ) -> None:

@@ -263,7 +263,7 @@ HISTORIES = (
 def test_bounds_hold_after_a_repair(kind: str, fresh_database: FreshDatabase) -> None:
     """An instance that is up and down at will, polled by clocks of which some are ahead."""
 
-    @settings(max_examples=40 if kind == "sqlite" else 5)
+    @settings(max_examples=settings().max_examples // (3 if kind == "sqlite" else 12))
     @given(*HISTORIES)
     def law(
         steps: list[int], toggles: list[int], first_wrong: int, clocks: list[tuple[int, bool]]
