@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from functools import lru_cache
@@ -19,7 +20,8 @@ from etl.history.codes import SEEDED
 from etl.history.days import DayPart, Zone, from_iso, iso
 from etl.rebuild import differences, rebuild, set_code
 from etl.simcloud import Fleet, Story
-from tests.conftest import TODAY, ZONE
+from tests.conftest import TODAY, ZONE, FilledOnce
+from tests.golden_fleet import move
 from tests.memory import Memory, pour
 from tests.support import apply, columns, dump, poll_story, rows
 from tests.watched import PREPAID, generate, steady
@@ -49,12 +51,21 @@ def memories() -> dict[str, Memory]:
     return kept
 
 
+@pytest.fixture(scope="session")
+def watched_once(filled_once: FilledOnce) -> Callable[[str], Database]:
+    def fill(database: Database) -> None:
+        set_code(database, "charging", PREPAID, "month")
+        for account, memory in memories().items():
+            pour(memory, database, account)
+
+    return filled_once("days", fill)
+
+
 @pytest.fixture
-def watched(database: Database) -> Database:
-    set_code(database, "charging", PREPAID, "month")
-    for account, memory in memories().items():
-        pour(memory, database, account)
-    return database
+def watched(watched_once: Callable[[str], Database], kind: str) -> Database:
+    """The fleets, with days of `ZONE` whatever the test before made of them."""
+    move(watched_once(kind), ZONE)
+    return watched_once(kind)
 
 
 def totals(database: Database, sql: str, names: tuple[str, ...] = SUMS) -> dict[str, Counter[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from etl import reports, simcloud
+from etl.cli import main
 from etl.demo import KEY as SIMULATED_KEY
 from etl.demo import START
 from etl.dialect import open_database
 from etl.rebuild import differences
 from etl.resources import RESOURCES
 from etl.simcloud import Server
+from etl.texts import ENGLISH, speaking
 from tests.commands import KEY, Command, filled, home, path, run
 from tests.support import rows
 
@@ -24,6 +28,24 @@ __all__ = ["filled", "home", "path", "run"]
 
 SMALL = ("--days", "2", "--instances", "12", "--every", "60")
 TINY = ("--days", "1", "--instances", "4", "--every", "60")
+
+
+@pytest.fixture(scope="module")
+def small_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which a small demo was made, and what the command printed."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch, speaking(ENGLISH):
+        patch.chdir(folder)
+        made = CliRunner().invoke(main, ["demo", *SMALL])
+    assert made.exit_code == 0
+    return folder, made.stdout
+
+
+@pytest.fixture
+def small(small_once: tuple[Path, str], home: Path) -> str:
+    """What the command printed; the user's folder holds what it made."""
+    shutil.copytree(small_once[0], home, dirs_exist_ok=True)
+    return small_once[1]
 
 
 @pytest.fixture
@@ -42,11 +64,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Server]:
     return servers
 
 
-def test_the_demo_makes_a_file_that_says_what_it_is(run: Command, home: Path) -> None:
-    result = run("demo", *SMALL)
-    assert result.exit_code == 0
-    assert result.stdout.startswith("SIMULATED: 2 days of an invented fleet, 48 polls.")
-    assert "uptime by GPU model" in result.stdout
+def test_the_demo_makes_a_file_that_says_what_it_is(small: str, home: Path) -> None:
+    assert small.startswith("SIMULATED: 2 days of an invented fleet, 48 polls.")
+    assert "uptime by GPU model" in small
     assert [each.name for each in home.glob("*.db*") if each.suffix != ".lock"] == [
         "chenyu-demo.db"
     ]
@@ -57,8 +77,8 @@ def test_the_demo_makes_a_file_that_says_what_it_is(run: Command, home: Path) ->
         assert conn.execute("SELECT name FROM account").fetchall() == [("simulated",)]
 
 
-def test_what_it_learned_is_sensible(run: Command, home: Path) -> None:
-    run("demo", *SMALL)
+@pytest.mark.usefixtures("small")
+def test_what_it_learned_is_sensible(home: Path) -> None:
     database = open_database(f"sqlite:///{home / 'chenyu-demo.db'}")
     polls = "SELECT outcome, COUNT(*) FROM sync_run WHERE resource = 'instances' GROUP BY 1"
     assert rows(database, polls) == [("complete", 48)]

@@ -24,8 +24,8 @@ from etl.simcloud import Behaviour, Server, Story, serve
 from tests.live import KEY, environment, start
 from tests.support import apply, columns, dump, poll_of
 
-KILLS = 5
-"""Of each of the four kinds: two databases, with an archive and without."""
+KILLS = 3
+"""Of each of the four kinds: two databases, with an archive and without. With `--slow`, four times as many."""
 INSTANCES_LISTED = 120
 PAGE_SIZE = 20
 ACCOUNT = Account("default", key_env="CHENYU_API_KEY")
@@ -174,12 +174,13 @@ def made(url: str, control: Database, archive: Path | None, home: Path, seed: in
 
 
 def test_a_sync_killed_at_any_moment_leaves_nothing_or_all_of_its_poll(
-    lab: Lab, fresh_database: Callable[[], Database]
+    lab: Lab, fresh_database: Callable[[], Database], pytestconfig: pytest.Config
 ) -> None:
+    kills = 4 * KILLS if pytestconfig.getoption("--slow") else KILLS
     lab.some_time_passes()
     lab.runs_whole()
     lab.is_as_if_every_poll_was_whole()
-    for _ in range(KILLS):
+    for _ in range(kills):
         lab.some_time_passes()
         lab.something_happens()
         lab.is_killed()

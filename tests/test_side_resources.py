@@ -59,8 +59,8 @@ def test_a_first_sync_brings_everything(lab: Live) -> None:
 
 
 def test_the_balance_equation_closes(lab: Live) -> None:
-    for hour in range(36):
-        if hour == 20:
+    for hour in range(18):
+        if hour == 10:
             lab.cloud.gives_card(10, sale_price=8)
         lab.syncs(minutes=60)
     lab.syncs("balance", "bills", "recharges", "cards")
