@@ -6,10 +6,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from decimal import Decimal
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
@@ -28,62 +28,47 @@ def plain(value: Any) -> Any:
     return value
 
 
-def answered(about: dict[str, Any], ask: Callable[[], dict[str, Any]]) -> None:
-    began = time.perf_counter()
-    try:
-        about |= ask()
-    except Exception as error:  # noqa: BLE001 - told, and the next is asked
-        about["error"] = str(error).replace("\n", " ")[:600]
-    about["s"] = round(time.perf_counter() - began, 2)
-    print(json.dumps(about), flush=True)
-
-
-def main() -> None:
-    master, folder = sys.argv[1:]
-    asked = json.load(sys.stdin)
-    os.environ["TZ"] = "UTC"
-    time.tzset()
-    os.chdir(folder)
-    began = time.perf_counter()
+def session(master: str, memory: str) -> Any:
     spark = (
         SparkSession.builder.master(master)
         .appName("chenyu-etl")
         .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.sql.shuffle.partitions", os.environ.get("PARTITIONS", "2"))
-        .config("spark.driver.memory", "5g")
+        .config("spark.driver.memory", memory)
         .config("spark.executor.memory", "1g")
         # plans are deep and tables small: compiling them costs more than running them
-        .config("spark.sql.codegen.wholeStage", os.environ.get("CODEGEN", "false"))
-        .config(
-            "spark.sql.codegen.factoryMode",
-            "NO_CODEGEN" if os.environ.get("CODEGEN", "false") == "false" else "FALLBACK",
-        )
-        .config("spark.sql.adaptive.enabled", os.environ.get("ADAPTIVE", "false"))
-        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        .config("spark.sql.adaptive.enabled", "false")
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("OFF")
-    with open("spark.sql", encoding="utf-8") as script:
-        statements = [part for part in script.read().split(";\n") if part.strip()]
-    for statement in statements:
+    return spark
+
+
+def set_up(spark: Any, folder: str) -> None:
+    """Make the tables and views of the export's script."""
+    began = time.perf_counter()
+    script = Path(folder, "spark.sql").read_text(encoding="utf-8")
+    for statement in filter(str.strip, script.split(";\n")):
         try:
             # Spark takes paths to be below the folder of the cluster's start
             spark.sql(statement.replace("(path '", f"(path '{folder}/"))
         except Exception as error:  # noqa: BLE001 - told, and the next is asked
-            print(json.dumps({"statement": statement[:120], "error": str(error)[:600]}), flush=True)
-    print(
-        json.dumps({"spark": spark.version, "ready_s": round(time.perf_counter() - began, 1)}),
-        flush=True,
-    )
-    for name in asked["views"]:
-        answered({"view": name}, partial(size_of, spark, name))
-    for question in asked["questions"]:
-        answered({"words": question["words"]}, partial(rows_of, spark, question))
-    spark.stop()
+            say({"statement": statement[:120], "error": str(error)[:600]})
+    say({"spark": spark.version, "ready_s": round(time.perf_counter() - began, 1)})
 
 
-def size_of(spark: Any, view: str) -> dict[str, Any]:
-    return {"rows": len(spark.table(view).collect())}
+def answer(spark: Any, question: dict[str, Any]) -> None:
+    """Print the question's rows, or its error, with the seconds that it took."""
+    began = time.perf_counter()
+    about = {"words": question["words"]}
+    try:
+        about |= rows_of(spark, question)
+    except Exception as error:  # noqa: BLE001 - told, and the next is asked
+        about["error"] = str(error).replace("\n", " ")[:600]
+    say({**about, "s": round(time.perf_counter() - began, 2)})
 
 
 def rows_of(spark: Any, question: dict[str, Any]) -> dict[str, Any]:
@@ -101,6 +86,27 @@ def rows_of(spark: Any, question: dict[str, Any]) -> dict[str, Any]:
 
 def local(text: Any, value: Any) -> Any:
     return text.replace("T", " ") if isinstance(value, datetime) else text
+
+
+def say(about: dict[str, Any]) -> None:
+    # one write: several questions are answered at the same time
+    sys.stdout.write(json.dumps(about) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    master, folder, memory, together = sys.argv[1:]
+    questions = json.load(sys.stdin)
+    os.environ["TZ"] = "UTC"
+    time.tzset()
+    os.chdir(folder)
+    spark = session(master, memory)
+    set_up(spark, folder)
+    # a plan is made on one core
+    with ThreadPoolExecutor(int(together)) as pool:
+        for question in questions:
+            pool.submit(answer, spark, question)
+    spark.stop()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,10 @@ SETTINGS: Final[Mapping[str, str]] = {
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
     # what follows from a join's conditions is worked out for minutes in plans as deep as these
     "spark.sql.constraintPropagation.enabled": "false",
+    # a view is analysed once, when it is made, and not with each view and question above it
+    "spark.sql.legacy.storeAnalyzedPlanForView": "true",
+    # a check of the optimizer's own work, rule by rule
+    "spark.sql.lightweightPlanChangeValidation": "false",
     # of Spark 4.3 it loses a column of the unions below the report of cost
     "spark.sql.optimizer.excludedRules": (
         "org.apache.spark.sql.catalyst.optimizer.PushProjectionThroughUnion"
