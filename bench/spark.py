@@ -57,7 +57,7 @@ FACTS = {
     " ORDER BY event",
 }
 """Figures straight from files of facts, with no view of ours below them."""
-TIMED = "now,gpu-hours,cost,uptime,runs,coverage"
+TIMED = "gpu-hours,cost:month,uptime:month,coverage"
 Question = dict[str, Any]
 
 
@@ -155,8 +155,10 @@ def _view(database: Database, sql: str) -> list[str]:
 
 
 def in_any_order(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Rows as lines; engines differ in their order, and in a fraction's last places."""
-    return [",".join(columns), *sorted(json.dumps([_alike(value) for value in r]) for r in rows)]
+    """Rows as lines. Engines differ in the order of rows and columns, and in a fraction's last places."""
+    order = sorted(range(len(columns)), key=columns.__getitem__)
+    lines = sorted(json.dumps([_alike(row[at]) for at in order]) for row in rows)
+    return [",".join(columns[at] for at in order), *lines]
 
 
 def _alike(value: Any) -> Any:

@@ -16,6 +16,7 @@ from etl import paths, reports
 from etl.dialect import Database, open_database
 from etl.dialect.formulas import as_sql
 from etl.dialect.rendering import expanded, macros, spell_out, text_of_view
+from etl.dialect.spark import render_spark
 from etl.errors import SettingsError
 from etl.money.formulas import FORMULAS
 from tests.support import rows
@@ -55,6 +56,20 @@ def test_a_macro_is_spelled_out_where_it_is_called(sql: str, expected: str | Non
         assert "q.gpu_uuid = COALESCE(u.gpu_uuid, '')" in expanded(sql)
     else:
         assert expanded(sql) == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("digits(x)", "TRIM(LEADING '0123456789' FROM x) = ''"),
+        ("a / b, a / 2.0", "a div b, a / 2.0"),
+        ("CAST(x AS TEXT)", "CAST(x AS STRING)"),
+        ("WINDOW w AS (PARTITION BY a, b)", "WINDOW w AS (PARTITION BY a, b ORDER BY a)"),
+        ("find(x, '\\')", "LOCATE(r'\\', x)"),
+    ],
+)
+def test_spark_reads_what_means_the_same_there(sql: str, expected: str) -> None:
+    assert expected in render_spark(sql)
 
 
 def test_a_database_spells_out_its_own_functions_too() -> None:

@@ -29,6 +29,8 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., str]]] = {
     "instant": lambda inner: f"timestamp_seconds({inner})",
     "clock": lambda day, s: f"timestampadd(SECOND, {s}, CAST({day} AS TIMESTAMP_NTZ))",
     "find": lambda text, part: f"LOCATE({part}, {text})",
+    # with two arguments that one trims the second by the first
+    "LTRIM": lambda text, of: f"TRIM(LEADING {of} FROM {text})",
     # without what is around the text: {"v":…}
     "json_string": (
         lambda inner: (

@@ -67,7 +67,7 @@ FROM (
                         -- reading
                         ORDER BY
                             instance_uuid, title, COALESCE(project, ''), COALESCE(owner, ''),
-                            COALESCE(cost_centre, ''), COALESCE(tags, '')
+                            COALESCE(cost_centre, ''), COALESCE(tags, ''), cost_microcny
                         ROWS UNBOUNDED PRECEDING
                     ) AS BIGINT
                 ) AS upto
