@@ -50,13 +50,12 @@ lines AS (
         cost_min_microcny,
         cost_max_microcny,
         0 AS amount_microcny,
-        0 AS cash_microcny,
-        0 AS card_microcny
+        0 AS is_card
     FROM costs
     UNION ALL
     SELECT
         account, project, owner, cost_centre, tags, instance_uuid, cost_microcny, cost_min_microcny, cost_max_microcny,
-        0, 0, 0
+        0, 0
     FROM _cost_doubt
     WHERE in_period(day) AND account_chosen(account)
         AND CASE
@@ -76,9 +75,26 @@ lines AS (
         NULL,
         NULL,
         part_microcny,
-        part_microcny * (1 - is_card),
-        part_microcny * is_card
+        is_card
     FROM attributed
+),
+by_instance AS (
+    -- by what tells lines apart at once: sorted by account and payer, as they are told, a year takes twice as long
+    SELECT
+        instance_uuid,
+        project,
+        owner,
+        cost_centre,
+        tags,
+        account,
+        sum_of(cost_microcny) AS cost_microcny,
+        sum_of(cost_min_microcny) AS cost_min_microcny,
+        sum_of(cost_max_microcny) AS cost_max_microcny,
+        -- once for each line: a share is computed anew wherever it is named
+        sum_of(amount_microcny) AS amount_microcny,
+        is_card
+    FROM lines
+    GROUP BY instance_uuid, project, owner, cost_centre, tags, account, is_card
 ),
 named AS (
     SELECT
@@ -91,7 +107,7 @@ named AS (
             WHEN instance_uuid IS NULL THEN '(cannot be attributed)'
             ELSE payer_by(project, owner, cost_centre, tags)
         END AS tag
-    FROM lines l
+    FROM by_instance l
 )
 SELECT
     account,
@@ -104,8 +120,8 @@ SELECT
     yuan(sum_of(cost_min_microcny)) AS estimated_yuan_min,
     yuan(sum_of(cost_max_microcny)) AS estimated_yuan_max,
     yuan(sum_of(amount_microcny)) AS billed_yuan,
-    yuan(sum_of(cash_microcny)) AS cash_yuan,
-    yuan(sum_of(card_microcny)) AS card_yuan
+    yuan(sum_of(amount_microcny * (1 - is_card))) AS cash_yuan,
+    yuan(sum_of(amount_microcny * is_card)) AS card_yuan
 FROM named
 GROUP BY account, who, whose, centre, tag
 ORDER BY

@@ -69,7 +69,7 @@ SELECT
     yuan(sum_of(card_microcny)) AS card_yuan,
     how
 FROM lines
-GROUP BY account, what, instance_uuid, how
+GROUP BY what, instance_uuid, account, how
 ORDER BY
     CASE WHEN CAST(:by AS TEXT) IN ('day', 'month') THEN what END,
     SUM(amount_microcny) DESC, account, what, instance_uuid

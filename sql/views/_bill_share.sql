@@ -23,7 +23,8 @@ weights AS (
     FROM _cost_line
     -- usage at an unknown price has no weight, and gets nothing
     WHERE cost_microcny > 0
-    GROUP BY account_id, day, kind
+    -- the day first, here and below: SQLite sorts, and a first key that tells most lines apart is compared alone
+    GROUP BY day, account_id, kind
 ),
 weighed AS MATERIALIZED (
     -- a few for each day: joined with these, the lines of cost are read once, in any order
@@ -62,7 +63,7 @@ FROM (
                 cost_microcny AS weight,
                 CAST(
                     SUM(cost_microcny) OVER (
-                        PARTITION BY account_id, day, kind
+                        PARTITION BY day, account_id, kind
                         -- all that tells lines apart: in another order fen would move between them with each
                         -- reading
                         ORDER BY
@@ -74,7 +75,9 @@ FROM (
             FROM _cost_line
             WHERE cost_microcny > 0
         ) c
-        JOIN weighed b ON b.account_id = c.account_id AND b.day = c.day AND b.spread_over = c.kind
+        -- in this order SQLite keeps no copy of the lines with their sums
+        CROSS JOIN weighed b
+        WHERE b.account_id = c.account_id AND b.day = c.day AND b.spread_over = c.kind
     ) l
 ) s
 UNION ALL
