@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, Table
+from sqlalchemy import Connection, Engine, Executable, Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -88,6 +88,11 @@ class Database(Protocol):
         """Update rows; each holds the new values of `columns`, then the `keys` of the row to change."""
 
     def delete(self, conn: Connection, table: Table, keys: Row, rows: Sequence[Row]) -> None: ...
+
+    def ask(self, conn: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Any:
+        """Run a statement that is built once, as polls do: it is remembered for as long as the process
+        lives. Its rows are sequences, in the order of the columns.
+        """
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
         """Return a condition that `column` is one of `values`, and its parameters. The text is the same for

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-from sqlalchemy import Connection, Engine, Table, create_engine
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
@@ -163,6 +163,9 @@ class Postgres:
                 f"DELETE FROM {table.name} t USING {self._unnest(table, keys)} WHERE {_same(keys)}",
                 _arrays(table, keys, rows),
             )
+
+    def ask(self, conn: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Any:
+        return conn.execute(statement, parameters)
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
         # one parameter, so that the statement is prepared once for any number of values; and one text, since

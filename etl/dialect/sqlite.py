@@ -7,14 +7,14 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from math import sqrt
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -22,6 +22,7 @@ from etl.dialect import OURS, took_too_long
 from etl.dialect.locks import lock_file
 from etl.dialect.periods import Period
 from etl.dialect.rendering import REMEMBERED, spell_out, unquoted
+from etl.dialect.sqlite_asking import ask, write
 from etl.dialect.sqlite_file import RESTORE, DatabaseFile
 from etl.dialect.types import turned
 from etl.errors import Busy, SettingsError, StoreError
@@ -221,7 +222,8 @@ class Sqlite:
     ) -> None:
         if rows:
             marks = ", ".join("?" * len(columns))
-            conn.exec_driver_sql(
+            write(
+                conn,
                 f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({marks})",
                 _driver_rows(table, columns, rows),
             )
@@ -235,7 +237,8 @@ class Sqlite:
         rows: Sequence[Sequence[Any]],
     ) -> None:
         if rows:
-            conn.exec_driver_sql(
+            write(
+                conn,
                 f"UPDATE {table.name} SET {_marks(columns, ', ')} WHERE {_marks(keys, ' AND ')}",
                 _driver_rows(table, [*columns, *keys], rows),
             )
@@ -244,10 +247,14 @@ class Sqlite:
         self, conn: Connection, table: Table, keys: Sequence[str], rows: Sequence[Sequence[Any]]
     ) -> None:
         if rows:
-            conn.exec_driver_sql(
+            write(
+                conn,
                 f"DELETE FROM {table.name} WHERE {_marks(keys, ' AND ')}",
                 _driver_rows(table, keys, rows),
             )
+
+    def ask(self, conn: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Any:
+        return ask(conn, statement, parameters)
 
     def among(self, column: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
         # one JSON parameter: SQLite limits how many a statement has, and each number would be a new

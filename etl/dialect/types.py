@@ -62,6 +62,11 @@ def turned(
 ) -> list[Sequence[Any]]:
     """Return rows as one sequence for each column, with instants as text, which both databases take."""
     by_column: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    if len(rows) == 1:
+        for i in _instants_among(table, tuple(columns)):
+            (at,) = by_column[i]
+            by_column[i] = (None if at is None else iso(at),)
+        return by_column
     for i in _instants_among(table, tuple(columns)):
         # by column, each instant once: this runs for every row that is written
         by_column[i] = list(map(isos(by_column[i]).get, by_column[i]))

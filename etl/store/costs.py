@@ -148,7 +148,8 @@ class UsageCosts(PricePeriods):
     def _cuts(self, uuids: Collection[str]) -> dict[str, list[Instant]]:
         """Return the moments, in order, at which the payer of instances changes."""
         condition, parameters = self._database.among("instance_uuid", sorted(uuids))
-        rows = self._conn.execute(_cuts(condition), {"account": self._account_id, **parameters})
+        given = {"account": self._account_id, **parameters}
+        rows = self._database.ask(self._conn, _cuts(condition), given)
         cuts: dict[str, list[Instant]] = {}
         for uuid, starts_s in rows:
             cuts.setdefault(uuid, []).append(starts_s)

@@ -210,7 +210,7 @@ class Rollups:
         )
 
     def _ask(self, asked: Any, parameters: dict[str, Any]) -> Any:
-        return self._conn.execute(asked, {"account": self._account_id, **parameters})
+        return self._database.ask(self._conn, asked, {"account": self._account_id, **parameters})
 
 
 @cache

@@ -168,10 +168,10 @@ class StateLengths:
         before = self._before(b) or (0,) * len(SUMS)
         if self._newest is None or self._newest[0] >= b:
             # an earlier poll may have ended in the same second
-            self._conn.execute(_FORGET, {**self._account, "b": b})
+            self._database.ask(self._conn, _FORGET, {**self._account, "b": b})
             self._newest = None
         asked = _asked_at(self._sql("v.first_seen_at = :b"))
-        for seen_at, *sums in self._conn.execute(asked, {**self._account, "b": b}):
+        for seen_at, *sums in self._database.ask(self._conn, asked, {**self._account, "b": b}):
             summed = [was + int(new) for was, new in zip(before, sums, strict=True)]
             self._insert([(seen_at, *summed)])
             if self._newest is not None:
@@ -180,11 +180,13 @@ class StateLengths:
     def _before(self, b: Instant) -> Sequence[Any] | None:
         """Return what was learned before `b`."""
         if self._newest is None or self._newest[0] >= b:
-            newest = self._conn.execute(_NEWEST_ROW, self._account).first()
+            newest = self._database.ask(self._conn, _NEWEST_ROW, self._account).first()
             self._newest = (newest[0], newest[1:]) if newest else (0, None)
         if self._newest[0] < b:
             return self._newest[1]
-        return self._conn.execute(_BEFORE, {**self._account, "b": b}).first()
+        row: Sequence[Any] | None
+        row = self._database.ask(self._conn, _BEFORE, {**self._account, "b": b}).first()
+        return row
 
     def learn_anew(self) -> None:
         """Make all rows again from the versions."""

@@ -71,7 +71,9 @@ class AccountSubject:
         return _zone(self._timezone)
 
     def _ask(self, statement: Executable, **parameters: Any) -> Any:
-        return self._conn.execute(statement, {"account": self._account_id, **parameters})
+        return self._database.ask(
+            self._conn, statement, {"account": self._account_id, **parameters}
+        )
 
     def _ask_among(self, question: Any, uuids: Sequence[str], **options: Any) -> Any:
         """Run a query about some instances, as one statement whatever their number."""
