@@ -278,16 +278,19 @@ def _write_moves(moves: diff.Moves, window: Window, tx: Tx, before: _Written) ->
         is_teaching=before.is_teaching or moves.changes_status,
         shows_past=before.shows_past or any(_is_past(v, window) for v in changes.versions),
     )
-    return written.touching(at for _, s, _ in changes.stretches for at in _edges(s))
+    return written.touching(_edges([s for _, s, _ in changes.stretches]))
 
 
-def _edges(stretch: Stretch) -> Iterator[Instant]:
-    """Yield the instants near which windows of the bill may be understood otherwise now."""
-    if stretch.ended_max is not None:
-        yield stretch.ended_max
+def _edges(stretches: Sequence[Stretch]) -> list[Instant]:
+    """Return the instants near which windows of the bill may be understood otherwise now."""
+    ends = [s.ended_max for s in stretches if s.ended_max is not None]
     # a window that begins with a known start is of no unseen run
-    if stretch.ended_max is None or stretch.evidence in ("possible_run", "unseen_run"):
-        yield stretch.started_at
+    starts = [
+        s.started_at
+        for s in stretches
+        if s.ended_max is None or s.evidence in ("possible_run", "unseen_run")
+    ]
+    return ends + starts
 
 
 def _is_past(version: Version, window: Window) -> bool:

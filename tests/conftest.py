@@ -254,6 +254,14 @@ def made_on(server: str, template: str) -> Iterator[Callable[[], str]]:
     _execute(server, *(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in names))
 
 
+@pytest.fixture(scope="module")
+def read_by_column() -> Iterator[None]:
+    """Pages of few records are read by column, as those of many are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("etl.resources.instances.FEW", 0)
+        yield
+
+
 @pytest.fixture
 def fresh_database(fresh_url: Callable[[], str]) -> Iterator[FreshDatabase]:
     """New databases, up to date and empty, closed at the end of the test."""

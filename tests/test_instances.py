@@ -17,6 +17,8 @@ from etl.simcloud import Story
 from etl.tables import FACTS
 from tests.odd_records import NOISE, likely_records, page, read_alone, records
 
+pytestmark = pytest.mark.usefixtures("read_by_column")
+
 NINES = LAST_INSTANT
 T_TIMER = 1_800_000_000
 FINE = {"instance_uuid": "a", "status": 2}

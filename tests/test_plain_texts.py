@@ -14,6 +14,8 @@ from etl.resources.instances import read
 from tests.odd_records import likely_records, page, read_alone
 from tests.test_redact import LINES
 
+pytestmark = pytest.mark.usefixtures("read_by_column")
+
 pieces = st.sampled_from(
     [
         *(

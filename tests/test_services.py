@@ -13,6 +13,8 @@ from etl.dialect import Database
 from tests.odd_records import likely_records, page
 from tests.support import apply, poll_of, rows
 
+pytestmark = pytest.mark.usefixtures("read_by_column")
+
 START = 1_772_500_000
 STEP_S = 300
 WEB = "https://jupyter-1.chenyu.cn/lab?token=hush"

@@ -17,7 +17,13 @@ from etl.errors import SettingsError
 from etl.money.allocation import RuleBook, TagRule, allocations
 from etl.money.matching import Labels
 from etl.money.periods import BEGINNING, FOREVER
-from etl.money.tags import as_words, tag_dimension, tags_in_rule, tags_in_title
+from etl.money.tags import (
+    as_words,
+    have_no_brackets,
+    tag_dimension,
+    tags_in_rule,
+    tags_in_title,
+)
 from etl.rebuild import differences, rebuild
 from etl.simcloud import Story
 from tests.conftest import TODAY
@@ -337,3 +343,11 @@ def test_a_key_that_can_be_none_is_refused(database: Database) -> None:
 def test_a_quote_in_a_key_reaches_no_sql(database: Database) -> None:
     with pytest.raises(SettingsError):
         report(database, "cost", by="tag:a' OR 1=1 --")
+
+
+@pytest.mark.parametrize("title", ["a [team:x]", "a 【team:x】", "a ［team:x］", "a ﹇team:x﹈"])
+def test_a_title_with_tags_shows_among_a_hundred_without(title: str) -> None:
+    plain = [f"whisper-{n} team:x" for n in range(100)]
+    assert tags_in_title(title) == '{"team":"x"}'
+    assert have_no_brackets(plain)
+    assert not have_no_brackets([*plain, title])

@@ -154,6 +154,8 @@ class Moves:
 
 def compare(known: Mapping[str, Known], sightings: Iterable[Sighting]) -> Moves:
     """Return the changes among the sightings, by the newest sighting of each instance."""
+    if not known:
+        return Moves(added=list(sightings))
     moves = Moves()
     for sighting in sightings:
         was = known.get(sighting.identity)

@@ -45,21 +45,23 @@ def begin(
     """Return the step of a first sighting. `after_at` is the creation, if that was under
     observation; `lengths` are those of states, as known before this sighting.
     """
-    ledger = UsageLedger(RunningState())
     start = believed_start(facts, None, b)
+    opening = _first_opening(facts, start, b, codes)
+    is_prepaid = codes.is_prepaid(facts.charging_type)
+    if after_at is None and not is_prepaid:
+        # nearly always in a first load, which must not pay for a ledger of each instance
+        if opening is None:
+            return Step(RunningState(last_start=start), ())
+        first = Stretch(1, "running", *opening, terms(facts))
+        return Step(RunningState(1, start, first), (first,))
+    ledger = UsageLedger(RunningState())
     if after_at is not None:
         # created while we looked: as if it had been seen down at its creation
         _from_down(ledger, Pair(facts, facts, after_at, b, start, codes, lengths))
-    elif codes.is_up(facts.status):
-        if start is None:
-            # an invented start would claim time that nobody saw
-            ledger.open(b, "unknown_start", facts)
-        else:
-            ledger.open(start, "observed", facts)
-    elif codes.is_booting(facts.status) and start is not None:
-        ledger.open(start, "booting", facts)
+    elif opening is not None:
+        ledger.open(*opening, facts)
     ledger.last_start = start
-    if codes.is_prepaid(facts.charging_type):
+    if is_prepaid:
         # prepaid time is paid from the creation on, whether it was ever started or not
         created_at = b if facts.create_time is None else min(facts.create_time, b)
         if after_at is None:
@@ -67,6 +69,18 @@ def begin(
         else:
             _held_unseen(ledger, facts, created_at, created_at, b)
     return ledger.step()
+
+
+def _first_opening(
+    facts: Instance, start: Instant | None, b: Instant, codes: Codes
+) -> tuple[Instant, Evidence] | None:
+    """Return since when an instance runs that ran unobserved, and how that is known."""
+    if codes.is_up(facts.status):
+        # an invented start would claim time that nobody saw
+        return (b, "unknown_start") if start is None else (start, "observed")
+    if codes.is_booting(facts.status) and start is not None:
+        return start, "booting"
+    return None
 
 
 def move(

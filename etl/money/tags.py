@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 from unicodedata import normalize
@@ -50,6 +50,12 @@ def tags_in_title(title: str) -> str | None:
         if (tag := _tag(word)) is not None:
             tags.setdefault(*tag)
     return as_json(tags)
+
+
+def have_no_brackets(titles: Iterable[str]) -> bool:
+    """Tell whether no title can have tags, in whatever width its brackets are written."""
+    wide = normalize("NFKC", "\n".join(titles))
+    return "[" not in wide and "【" not in wide
 
 
 def tags_in_rule(text: str) -> str | None:

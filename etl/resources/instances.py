@@ -7,7 +7,8 @@ reject that names its path.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Annotated, Any, Final
 
@@ -30,6 +31,7 @@ from etl.texts import tr
 
 VERSION: Final = 3
 LIST_KEY: Final = "instance_list"
+FEW: Final = 5
 
 # a whole number of 32 bits, as both databases hold it
 Code = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
@@ -139,7 +141,8 @@ def _answer_decoder(wire: type[_Wire]) -> msgspec.json.Decoder[Any]:
 
 
 _DECODERS: Final = (_answer_decoder(_UsualWire), _answer_decoder(_Wire))
-_encode: Final = msgspec.json.Encoder(order="sorted").encode
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_encode: Final = _ENCODER.encode
 _NO_SHUTDOWN: Final = _Shutdown()
 _FACTS: Final = Instance.__struct_fields__
 _AS_THEY_ARE: Final = tuple(name for name in _FACTS if name in _Wire.__struct_fields__)
@@ -147,6 +150,9 @@ _AS_THEY_ARE: Final = tuple(name for name in _FACTS if name in _Wire.__struct_fi
 _members_of: Final[Callable[[_Wire], tuple[Any, ...]]] = attrgetter(*_AS_THEY_ARE)
 _WHOLE: Final = {int, type(None)}
 _INSTANTS: Final = ("create_time", "start_time", "shutdown_time")
+_SERVICES: Final = ("server_url", "server_map")
+_service_texts: Final = attrgetter("port_type", "protocol", "url")
+_ssh_texts: Final = attrgetter("host", "port", "username")
 _PEOPLES: Final = ("title", "image_name", "image_tag", "gpu_name")
 """Facts that people wrote."""
 MEMBERS: Final = frozenset(_Wire.__struct_fields__)
@@ -183,17 +189,20 @@ def _sightings(wires: list[Any]) -> list[Sighting]:
     """Return the instances of records, all at once if none holds anything odd or secret but passwords."""
     if not wires or type(wires[0]) is not _UsualWire:
         return [_sighting(wire, {}, _services_json) for wire in wires]
+    # of few records each column costs more than it saves
+    if len(wires) < FEW:
+        return [_sighting(wire, {}, _usual_services) for wire in wires]
     columns = dict(zip(_AS_THEY_ARE, zip(*map(_members_of, wires), strict=True), strict=True))
     shutdowns = [wire.shutdown_regular or _NO_SHUTDOWN for wire in wires]
     columns["shutdown_enabled"] = tuple([shutdown.enable for shutdown in shutdowns])
     columns["shutdown_time"] = tuple([shutdown.shutdown_time for shutdown in shutdowns])
-    if not (_are_plain(columns) and _are_plain_services(wires)):
+    if not (_are_plain(columns) and _are_plain_services(columns)):
         return [_sighting(wire, {}, _usual_services) for wire in wires]
     for name in _INSTANTS:
         # what is not positive is how some say that there is none
         columns[name] = tuple([at if at and at > 0 else None for at in columns[name]])
-    for name in ("server_url", "server_map"):
-        columns[name] = tuple(map(_plain_services, columns[name]))
+    for name in _SERVICES:
+        columns[name] = _plain_services(columns[name])
     return list(map(Sighting, map(Instance, *[columns[name] for name in _FACTS])))
 
 
@@ -201,29 +210,36 @@ def _are_plain(columns: dict[str, tuple[Any, ...]]) -> bool:
     """Tell whether texts and instants of records are read as they came."""
     for name in _INSTANTS:
         # by type, since 1.0 is equal to 1
-        kinds, instants = set(map(type, columns[name])), set(columns[name]) - {None}
-        if not kinds <= _WHOLE or not all(at <= 0 or is_instant(at) for at in instants):
+        if not _WHOLE.issuperset(map(type, columns[name])):
+            return False
+        instants = [at for at in columns[name] if at is not None and at > 0]
+        if instants and not (is_instant(min(instants)) and is_instant(max(instants))):
             return False
     words = {text for name in _PEOPLES for text in columns[name]} - {None}
     ids = {text for name in ("image_uuid", "gpu_uuid") for text in columns[name]} - {None}
     return "".join([*words, *ids]).isprintable() and redacts_no_words(words)
 
 
-def _are_plain_services(wires: list[_UsualWire]) -> bool:
+def _are_plain_services(columns: dict[str, tuple[Any, ...]]) -> bool:
     """Tell whether services hold nothing secret but their passwords."""
-    titles: set[Any] = set()
-    others: set[Any] = set()
-    for wire in wires:
-        if type(wire.server_url) is list:
-            others.update(wire.server_url)
-        for service in wire.server_map or ():
-            titles.add(service.title)
-            others.update((service.port_type, service.protocol, service.url))
-            ssh = service.ssh_info
-            others.update((ssh.host, ssh.port, ssh.username) if type(ssh) is _Ssh else (ssh,))
+    services = list(_flat(columns["server_map"]))
+    ssh_infos = list(map(attrgetter("ssh_info"), services))
+    ways = [ssh for ssh in ssh_infos if type(ssh) is _Ssh]
+    titles = set(map(attrgetter("title"), services))
+    others = {
+        *_flat(columns["server_url"]),
+        *chain.from_iterable(map(_service_texts, services)),
+        *chain.from_iterable(map(_ssh_texts, ways)),
+        *(ssh for ssh in ssh_infos if type(ssh) is str),
+    }
     return redacts_no_words({title for title in titles if type(title) is str}) and redacts_none(
         {text for text in others if type(text) is str}
     )
+
+
+def _flat(lists: Iterable[Any]) -> Iterator[Any]:
+    """Yield the services of records that list them."""
+    return chain.from_iterable([services for services in lists if type(services) is list])
 
 
 def _read_one_by_one(records: list[Any]) -> tuple[list[Sighting], list[Reject]]:
@@ -308,14 +324,25 @@ def _usual_services(services: Any) -> str | None:
     return _sorted_json([redact(s) if type(s) is str else _without_secrets(s) for s in services])
 
 
-def _plain_services(services: Any) -> str | None:
-    """Return the same as `_usual_services`, of services without a secret but their passwords."""
-    if type(services) is not list:
-        return _services_json(services)
+def _plain_services(column: Sequence[Any]) -> tuple[str | None, ...]:
+    """Return `_usual_services` of each record, of services without a secret but their passwords."""
+    services = list(_flat(column))
     for service in services:
         if type(service) is _Service and type(service.ssh_info) is _Ssh:
             service.ssh_info.password = mask(service.ssh_info.password)
-    return _sorted_json(services)
+    encoded = _ENCODER.encode_lines(services).decode()
+    if "\\u0000" in encoded:
+        return tuple(map(_usual_services, column))
+    # JSON escapes an end of line within a text
+    texts = iter(encoded.split("\n"))
+    return tuple(
+        [
+            f"[{','.join(sorted(islice(texts, len(value))))}]"
+            if type(value) is list
+            else _services_json(value)
+            for value in column
+        ]
+    )
 
 
 def _sorted_json(services: list[Any]) -> str | None:

@@ -12,7 +12,7 @@ from etl import tables
 from etl.money.allocation import Allocation, allocations
 from etl.money.matching import Labels
 from etl.money.periods import BEGINNING
-from etl.money.tags import tags_in_title
+from etl.money.tags import have_no_brackets, tags_in_title
 from etl.store.costs import UsageCosts
 from etl.store.statements import statement
 
@@ -41,6 +41,9 @@ class Derived(UsageCosts):
             if self._tagged is None:
                 self._tagged = set(self._conn.scalars(_ALLOCATED, {"account": self._account_id}))
             tagged = self._tagged
+            # nearly always: a first load has thousands of titles without tags
+            if not tagged and have_no_brackets(title for _, _, title in versions):
+                return
             versions = [v for v in versions if v[0] in tagged or tags_in_title(v[2])]
         if not versions:
             return
