@@ -36,6 +36,7 @@ def small_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch, speaking(ENGLISH):
         patch.chdir(folder)
+        patch.setenv("XDG_CONFIG_HOME", str(folder))
         made = CliRunner().invoke(main, ["demo", *SMALL])
     assert made.exit_code == 0
     return folder, made.stdout

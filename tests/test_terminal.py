@@ -11,29 +11,41 @@ from pathlib import Path
 import pytest
 
 from etl import reports
-from etl.dialect import Database
+from etl.dialect import Database, open_database
 from etl.reports.render import width
 from etl.simcloud import Server, Story
-from tests.commands import cloud, filled, home, path, server
+from tests.commands import cloud, home, server
+from tests.conftest import FilledOnce
+from tests.live import closing
 from tests.on_terminal import CLEAN, ESCAPE, ROOT, Running, on_terminal
 from tests.support import apply, poll_story
 
-__all__ = ["cloud", "filled", "home", "path", "server"]
+__all__ = ["cloud", "home", "server"]
 
 WIDTHS = (80, 100, 120, 200)
 
 
-@pytest.fixture
-def lab(filled: Database, path: Path) -> Path:
+@pytest.fixture(scope="session")
+def two_hours(filled_once: FilledOnce) -> Path:
     """A file with two hours of 2026-01-01: 12 instances, one of which has a hostile title."""
-    story = Story()
-    story.rents(title="\x1b[2J\u202e训练 train", gpus=2)
-    for number in range(11):
-        story.rents(title=f"eval {number}", starts=number % 2 == 0)
-    for _ in range(12):
-        story.passes(minutes=10)
-        apply(filled, poll_story(story))
-    return path
+
+    def fill(database: Database) -> None:
+        story = Story()
+        story.rents(title="\x1b[2J\u202e训练 train", gpus=2)
+        for number in range(11):
+            story.rents(title=f"eval {number}", starts=number % 2 == 0)
+        for _ in range(12):
+            story.passes(minutes=10)
+            apply(database, poll_story(story))
+        database.engine.dispose()
+
+    return filled_once("two_hours", fill)("sqlite").files[0]
+
+
+@pytest.fixture
+def lab(two_hours: Path, home: Path) -> Path:
+    """The test's own copy of these two hours."""
+    return Path(shutil.copy(two_hours, home / "lab.db"))
 
 
 def words(lab: Path, *rest: str) -> tuple[str, ...]:
@@ -191,16 +203,16 @@ def test_vertical_is_for_tables_alone(lab: Path) -> None:
 # watching
 
 
-def test_a_watched_report_sees_a_changed_database_and_ends_cleanly(
-    lab: Path, filled: Database
-) -> None:
+def test_a_watched_report_sees_a_changed_database_and_ends_cleanly(lab: Path) -> None:
     command = words(lab, "now", "--watch", "1")
+    database = open_database(f"sqlite:///{lab}")
     with Running(command, size=(100, 40)) as running:
         running.until(lambda text: "eval 10" in text)
         story = Story()
         story.passes(hours=3)
         story.rents(title="brand new")
-        apply(filled, poll_story(story))
+        with closing(database):
+            apply(database, poll_story(story))
         running.until(lambda text: "brand new" in text)
         running.types("\x03")
         seen = running.ends()
