@@ -19,6 +19,8 @@ from tests.support import rows
 
 ACCOUNTS = 20
 PROCESSES = 6
+BUSY = 7
+"""Exit code."""
 
 
 @pytest.fixture
@@ -40,8 +42,8 @@ def empty_url(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     return _beside(server, name)
 
 
-def sync_at_once(accounts: int, url: str, home: Path) -> list[tuple[object, ...]]:
-    """Sync each account in a process of its own; return the outcomes with their counts."""
+def sync_at_once(accounts: int, url: str, home: Path) -> int:
+    """Sync each account in a process of its own; return how many have a complete poll."""
     config = home / "accounts.toml"
     # all of them list the same instances: unless the settings name them all, that is one renamed
     tables = (f'[accounts.a{n}]\napi_key_env = "CHENYU_API_KEY"\n' for n in range(accounts))
@@ -49,26 +51,32 @@ def sync_at_once(accounts: int, url: str, home: Path) -> list[tuple[object, ...]
     with serve(real_cloud(7).fleet, key=KEY) as server:
         words = {"CHENYU_PAGE_SIZE": "5", "CHENYU_CONFIG": str(config)}
         environ = environment(server.base_url, url, home, **words)
-        syncs = [start(environ, "sync", "--account", f"a{n}") for n in range(accounts)]
-        ended = [(one.communicate(), one.returncode) for one in syncs]
-    assert [said for said, code in ended if code != 0] == []
+        waiting = {f"a{n}" for n in range(accounts)}
+        while waiting:
+            syncs = {name: start(environ, "sync", "--account", name) for name in waiting}
+            ended = {name: (one.communicate(), one.returncode) for name, one in syncs.items()}
+            assert [said for said, code in ended.values() if code not in (0, BUSY)] == []
+            # on a busy machine one may wait too long for its turn: the next sync is made, as by cron
+            waiting = {name for name, (_, code) in ended.items() if code == BUSY}
+            assert len(waiting) < accounts, "one of them gets its turn"
     database = open_database(url)
     with closing(database):
         assert rows(database, "SELECT count(*) FROM instance") == [(7 * accounts,)]
         assert list(rebuild.differences(database)) == []
-        return rows(database, "SELECT outcome, count(*) FROM sync_run GROUP BY outcome")
+        complete = "SELECT count(DISTINCT account_id) FROM sync_run WHERE outcome = 'complete'"
+        return int(rows(database, complete)[0][0])
 
 
 def test_accounts_in_processes_of_their_own_share_one_database(
     fresh_url: Callable[[], str], tmp_path: Path
 ) -> None:
-    assert sync_at_once(PROCESSES, fresh_url(), tmp_path) == [("complete", PROCESSES)]
+    assert sync_at_once(PROCESSES, fresh_url(), tmp_path) == PROCESSES
 
 
 def test_processes_that_find_an_empty_database_make_it_once(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    assert sync_at_once(4, empty_url(kind, tmp_path, request), tmp_path) == [("complete", 4)]
+    assert sync_at_once(4, empty_url(kind, tmp_path, request), tmp_path) == 4
 
 
 def test_twenty_accounts_in_threads_share_one_database(live: Living, kind: str) -> None:
