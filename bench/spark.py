@@ -29,6 +29,7 @@ from typing import Any
 
 import psutil
 import pyarrow
+import pyarrow.compute
 import pyarrow.parquet as parquet_files
 from sqlalchemy import text
 
@@ -155,7 +156,7 @@ def _view(database: Database, sql: str) -> list[str]:
 
 
 def in_any_order(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    """Rows as lines. Engines differ in the order of rows and columns, and in a fraction's last places."""
+    """Rows as lines. Engines differ in the order of rows and columns, and past the sixth place of a fraction."""
     order = sorted(range(len(columns)), key=columns.__getitem__)
     lines = sorted(json.dumps([_alike(row[at]) for at in order]) for row in rows)
     return [",".join(columns[at] for at in order), *lines]
@@ -165,7 +166,7 @@ def _alike(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
-        short = float(f"{value:.12g}")
+        short = round(value, 6)
         return int(short) if short.is_integer() else short
     return value
 
@@ -250,15 +251,23 @@ def export_fleet(given: argparse.Namespace) -> None:
 
 
 def _multiply(file: Path, accounts: int) -> None:
-    """Write the file's rows again, for further accounts: their fleets are alike but for the name."""
+    """Write the file's rows again, for further accounts: their fleets are alike but for name and number."""
     table = parquet_files.ParquetFile(file).read()
-    at = table.schema.get_field_index("account")
-    for number in range(1, accounts if at >= 0 else 1):
-        names = pyarrow.array([f"lab{number}"] * len(table), table.schema.field(at).type)
-        made = table.set_column(at, table.schema.field(at), names)
-        parquet_files.write_table(
-            made, file.with_name(f"part-{number}.parquet"), compression="zstd"
-        )
+    names = {"account", "name"} if file.parent.name == "account" else {"account"}
+    if not {*names, "account_id"} & {*table.column_names}:
+        return
+    for number in range(1, accounts):
+        made = table
+        for at, field in enumerate(table.schema):
+            if field.name in names:
+                column = pyarrow.array([f"lab{number}"] * len(table), field.type)
+            elif field.name == "account_id":
+                column = pyarrow.compute.add(table[at], number).cast(field.type)
+            else:
+                continue
+            made = made.set_column(at, field, column)
+        other = file.with_name(f"part-{number}.parquet")
+        parquet_files.write_table(made, other, compression="zstd")
 
 
 def _took(what: str, began: tuple[float, float]) -> None:
@@ -269,8 +278,10 @@ def _took(what: str, began: tuple[float, float]) -> None:
 def times(given: argparse.Namespace, master: str) -> None:
     """Seconds of facts and of reports over the last month; all are asked twice, the second time warm."""
     month = last_month(given.days)
-    questions = [{"words": words, "sql": sql, "values": {}} for words, sql in FACTS.items()]
-    for words in (given.reports or TIMED).split(","):
+    questions: list[Question] = [
+        {"words": words, "sql": render_spark(sql), "values": {}} for words, sql in FACTS.items()
+    ]
+    for words in filter(None, (given.reports or TIMED).split(",")):
         name, _, by = words.partition(":")
         questions.append(question(words, name, {**month, "by": by} if by else month))
     questions += [{**one, "words": f"{one['words']}, again"} for one in questions]
@@ -301,7 +312,11 @@ def main() -> None:
     options.add_argument("--together", type=int, default=2, help="questions at the same time")
     options.add_argument("--seen", type=Path, default=Path(os.devnull), help="what was right")
     options.add_argument("--folder", type=Path, help="print times alone, on the export in it")
-    options.add_argument("--reports", default="", help="these alone, separated by commas")
+    options.add_argument(
+        "--reports",
+        default="",
+        help="these alone, separated by commas; of times cost:month, too, and a comma alone: facts",
+    )
     options.add_argument("--instances", type=int, default=1_000, help="to fill --folder with")
     options.add_argument("--accounts", type=int, default=1, help="that have such a fleet each")
     options.add_argument("--days", type=int, default=31, help="of the fleet in --folder")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import SparkSession  # type: ignore[import-not-found,unused-ignore]
+
+VIEW, WORD = (
+    re.compile(r"^CREATE OR REPLACE TEMPORARY VIEW (\w+)", re.MULTILINE),
+    re.compile(r"\w+"),
+)
 
 
 def plain(value: Any) -> Any:
@@ -47,11 +53,20 @@ def session(master: str, memory: str) -> Any:
     return spark
 
 
-def set_up(spark: Any, folder: str) -> None:
-    """Make the tables and views of the export's script."""
+def set_up(spark: Any, folder: str, questions: list[dict[str, Any]]) -> None:
+    """Make those tables and views of the export's script that the questions read."""
     began = time.perf_counter()
     script = Path(folder, "spark.sql").read_text(encoding="utf-8")
-    for statement in filter(str.strip, script.split(";\n")):
+    statements = [(VIEW.search(part), part) for part in script.split(";\n") if part.strip()]
+    texts = {match[1]: part for match, part in statements if match}
+    needed: set[str] = set()
+    read = {word for one in questions for word in WORD.findall(one["sql"])}
+    while more := read & texts.keys() - needed:
+        needed |= more
+        read = {word for name in more for word in WORD.findall(texts[name])}
+    for match, statement in statements:
+        if match and match[1] not in needed:
+            continue
         try:
             # Spark takes paths to be below the folder of the cluster's start
             spark.sql(statement.replace("(path '", f"(path '{folder}/"))
@@ -101,7 +116,7 @@ def main() -> None:
     time.tzset()
     os.chdir(folder)
     spark = session(master, memory)
-    set_up(spark, folder)
+    set_up(spark, folder, questions)
     # a plan is made on one core
     with ThreadPoolExecutor(int(together)) as pool:
         for question in questions:

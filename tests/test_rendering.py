@@ -72,6 +72,14 @@ def test_spark_reads_what_means_the_same_there(sql: str, expected: str) -> None:
     assert expected in render_spark(sql)
 
 
+def test_spark_takes_a_text_out_of_the_json_that_it_makes() -> None:
+    (pattern,) = re.findall(r"'([^']*)', 1\)", render_spark("json_string(x)"))
+    for value in ('"audio"', '""', '"a\u2028\\"b"'):
+        match = re.search(pattern, f'{{"v":{value}}}')
+        assert match is not None
+        assert match[1] == value
+
+
 def test_a_database_spells_out_its_own_functions_too() -> None:
     sql = "earlier(epoch(a), epoch(later(b, c)))"
     inner = "<CASE WHEN b > c THEN b ELSE c END>"

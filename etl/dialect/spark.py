@@ -35,7 +35,7 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., str]]] = {
     "json_string": (
         lambda inner: (
             f"CASE WHEN {inner} IS NOT NULL THEN"
-            f" REGEXP_EXTRACT(to_json(named_struct('v', {inner})), '^.v.:(.*).$', 1) END"
+            f" REGEXP_EXTRACT(to_json(named_struct('v', {inner})), '(?s)^..v..(.*).$', 1) END"
         )
     ),
     # one value is an array of one
