@@ -23,7 +23,7 @@ def lines(columns: Sequence[Column], rows: Rows, lang: str = "en") -> Iterator[s
     head = [column.full_heading(lang) for column in columns]
     foot = totals(columns, table, lang)
     cells = [[_shortened(printable(value)) for value in row] for row in [*table, *foot]]
-    widths = [max(width(c[i]) for c in [head, *cells]) for i in range(len(columns))]
+    widths = [max(map(width, column)) for column in zip(head, *cells, strict=True)]
     rule = "  ".join("-" * w for w in widths)
     yield _row_line(head, widths, numeric)
     yield rule
@@ -75,11 +75,13 @@ def _is_numeric(table: Sequence[Sequence[Any]], i: int) -> bool:
 
 
 def _row_line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    padded = (
-        " " * (w - width(cell)) + cell if is_right else cell + " " * (w - width(cell))
-        for cell, w, is_right in zip(cells, widths, right, strict=True)
-    )
-    return "  ".join(padded).rstrip()
+    return "  ".join(map(_padded, cells, widths, right)).rstrip()
+
+
+def _padded(cell: str, to: int, is_right: bool) -> str:
+    # as characters: those that are wider or narrower than one column make up for it
+    characters = to if cell.isascii() else to + len(cell) - width(cell)
+    return cell.rjust(characters) if is_right else cell.ljust(characters)
 
 
 # titles repeat the same few hundred characters
