@@ -138,6 +138,25 @@ def test_a_full_disk_is_an_error_with_advice(fresh_file: Callable[..., Sqlite]) 
     assert "make room" in str(caught.value.advice)
 
 
+def test_a_full_disk_within_a_savepoint_is_said_to_be_one(
+    fresh_file: Callable[..., Sqlite],
+) -> None:
+    """SQLite ends the whole transaction then, and knows no savepoint any more."""
+    database = fresh_file()
+    schema.upgrade(database, ZONE, TODAY)
+    full = DBAPIError.instance(
+        "INSERT", None, sqlite3.OperationalError("database or disk is full"), sqlite3.Error
+    )
+
+    def fill() -> None:
+        with translated(database), database.writing() as conn, conn.begin_nested():
+            conn.exec_driver_sql("ROLLBACK")
+            raise full
+
+    with pytest.raises(StoreError, match="disk is full"):
+        fill()
+
+
 def test_a_file_that_is_no_database_is_an_error_with_advice(
     fresh_file: Callable[..., Sqlite], tmp_path: Path
 ) -> None:

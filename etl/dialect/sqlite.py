@@ -286,7 +286,7 @@ class Sqlite:
         conn.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
     def error(self, error: DBAPIError) -> StoreError:
-        return self._store_error(error.orig)
+        return self._store_error(_cause_of(error).orig)
 
     def _store_error(self, error: BaseException | None) -> StoreError:
         # extended codes keep the kind in their low byte
@@ -399,6 +399,16 @@ def _is_foreign(raw: sqlite3.Connection) -> bool:
     # the journal mode is kept in the file: switching it would change another program's file
     names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return bool(names) and OURS not in names
+
+
+def _cause_of(error: DBAPIError) -> DBAPIError:
+    """Return the error that ended a transaction. SQLite forgets its savepoints with it, so that going back to
+    one fails, too.
+    """
+    cause: BaseException | None = error
+    while cause is not None and "no such savepoint" in str(cause):
+        cause = cause.__context__
+    return cause if isinstance(cause, DBAPIError) else error
 
 
 def _begin(conn: Connection) -> None:
