@@ -112,7 +112,7 @@ def code(value: Any, _name: str, _extra: Extra) -> int | None:
     """Read a whole number of 32 bits. Raises `OddValue`."""
     if value is None:
         return None
-    number = _decimal(value)
+    number = decimal_of(value)
     if number != number.to_integral_value() or not -(2**31) <= number < 2**31:
         raise OddValue("Expected a whole number of 32 bits")
     return int(number)
@@ -168,17 +168,18 @@ def _exact_yuan(value: Any) -> Decimal:
     `￥12.50`.
     """
     try:
-        return _decimal(value)
+        return decimal_of(value)
     except OddValue:
         if not isinstance(value, str):
             raise
     try:
-        return _decimal(yuan_of(value))
+        return decimal_of(yuan_of(value))
     except NoAmount as error:
         raise OddValue(f"the amount {error}") from None
 
 
-def _decimal(value: Any) -> Decimal:
+def decimal_of(value: Any) -> Decimal:
+    """Return a number or text as it is written. Raises `OddValue` for what no amount or count can be."""
     # yes and no would be read as 1 and 0 yuan
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise OddValue("Expected a number")

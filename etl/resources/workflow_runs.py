@@ -7,7 +7,6 @@ The vendor calls the page a draft: the name of the list and the form of instants
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from etl.poll import Instant
@@ -19,6 +18,7 @@ from etl.resources.values import (
     OddValue,
     any_words,
     code,
+    decimal_of,
     identifier,
     local_instant,
     microcny_of,
@@ -40,8 +40,8 @@ def _duration(value: Any, name: str, extra: Extra) -> int | None:
     if value is None:
         return None
     try:
-        return code(int(Decimal(str(value))), name, extra)
-    except (OddValue, ArithmeticError, ValueError):
+        return code(int(decimal_of(value)), name, extra)
+    except OddValue:
         extra[name] = value if isinstance(value, str | dict | list) else str(value)
         return None
 
