@@ -72,6 +72,29 @@ def test_spark_reads_what_means_the_same_there(sql: str, expected: str) -> None:
     assert expected in render_spark(sql)
 
 
+def test_spark_keeps_an_order_that_a_subquery_does_not_select() -> None:
+    newest = (
+        "(SELECT f(b.x) FROM (SELECT ')' FROM c) b WHERE b.y = a.y ORDER BY b.z DESC, b.y LIMIT 1)"
+    )
+    ordered = (
+        "(SELECT its_value FROM (SELECT f(b.x) AS its_value, b.z, b.y FROM (SELECT ')' FROM c) b"
+        " WHERE b.y = a.y ORDER BY b.z DESC, b.y LIMIT 1))"
+    )
+    rest = "FROM a ORDER BY a.x LIMIT 1"
+    assert render_spark(f"SELECT {newest} {rest}") == f"SELECT {ordered} {rest}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_first_row_of_a_view_is_left_to_spark_without_its_order(file: Path) -> None:
+    spelled = flat(render_spark(file.read_text(encoding="utf-8")))
+    first_rows = re.findall(r" ORDER BY (?:(?! ORDER BY ).)* LIMIT \d+ ?\)", spelled)
+    kept = re.findall(
+        r"SELECT its_value FROM \((?:(?! ORDER BY ).)* ORDER BY (?:(?! ORDER BY ).)* LIMIT 1\)",
+        spelled,
+    )
+    assert len(first_rows) == len(kept)
+
+
 def test_spark_takes_a_text_out_of_the_json_that_it_makes() -> None:
     (pattern,) = re.findall(r"'([^']*)', 1\)", render_spark("json_string(x)"))
     for value in ('"audio"', '""', '"a\u2028\\"b"'):

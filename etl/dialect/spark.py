@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Final
 
 from etl.dialect.rendering import SILENT, spell_out, unquoted
@@ -65,11 +66,42 @@ _REWRITES: Final = (
 _WORDS: Final = re.compile(
     "|".join([SILENT, *(f"(?P<r{n}>{find})" for n, (find, _) in enumerate(_REWRITES))]), re.DOTALL
 )
+_PARTS: Final = re.compile(
+    rf"{SILENT}|(?P<word>[()]|\b(?:SELECT|FROM|ORDER BY|LIMIT 1)\b)", re.DOTALL
+)
+_DIRECTION: Final = re.compile(r"\s+(?:DESC|ASC)\b")
 
 
 def render_spark(sql: str) -> str:
     """Return the text of a view or report as Spark SQL reads it."""
-    return _WORDS.sub(_rewritten, spell_out(sql, _FUNCTIONS))
+    return _WORDS.sub(_rewritten, _first_rows_by_order(spell_out(sql, _FUNCTIONS)))
+
+
+def _first_rows_by_order(sql: str) -> str:
+    """Select what a first row is ordered by, below the one value that a subquery selects.
+
+    Spark forgets an order of a correlated subquery that is not selected, and takes any row for the first.
+    """
+    before: dict[int, str] = {}
+    levels: list[dict[str, re.Match[str]]] = [{}]
+    for part in _PARTS.finditer(sql):
+        match part["word"]:
+            case None:
+                pass
+            case "(":
+                levels.append({})
+            case ")":
+                levels.pop()
+            case "LIMIT 1" if len(levels) > 1:
+                level = levels[-1]
+                keys = _DIRECTION.sub("", sql[level["ORDER BY"].end() : part.start()].strip())
+                before[level["SELECT"].start()] = "SELECT its_value FROM ("
+                before[level["FROM"].start()] = f"AS its_value, {keys} "
+                before[part.end()] = ")"
+            case word:
+                levels[-1][word] = part
+    edges = [0, *sorted(before), len(sql)]
+    return "".join(before.get(a, "") + sql[a:b] for a, b in pairwise(edges))
 
 
 def _rewritten(match: re.Match[str]) -> str:
