@@ -7,6 +7,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -114,6 +115,9 @@ ONE_IN = 6
 
 # each command that a test starts would compile the program again
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# whoever is started in the background may ignore Ctrl-C, and so would each program that a test starts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # no test needs to survive a power cut, and each commit would wait for the disk
 SYNCHRONOUS = sqlite.SYNCHRONOUS
 sqlite.SYNCHRONOUS = "NORMAL"  # type: ignore[misc]
