@@ -82,7 +82,8 @@ GROUPS: Final = {
         + _in("store", "resource_tables", "rows", "statements", "transaction", "usage"),
         _tests("sync", "laws", "missing", "instances", "money_store", "bill_identity")
         + _tests("walk_window", "replay", "usage", "corrections", "gaps", "past_usage", "locks")
-        + _tests("live_equals_replay", "side_resources", "unread_money", "repair", "one_failure"),
+        + _tests("live_equals_replay", "side_resources", "unread_money", "repair", "one_failure")
+        + _tests("store_state", "poll_memory", "rules"),
     ),
     "money": Group(
         _in("money", "charging", "formulas", "allocation"),

@@ -164,8 +164,8 @@ class WindowsWriter(WindowsReader):
             parts,
         )
 
-    def _reach(self, days: Iterable[str | None]) -> None:
+    def _reach(self, days: Iterable[str]) -> None:
         """Let the calendar have these days: a line beyond its end would be in no sum."""
-        newest = max((day for day in days if day is not None), default=None)
+        newest = max(days, default=None)
         if newest is not None:
             schema.reach_day(self._conn, self.zone(), date.fromisoformat(newest))
