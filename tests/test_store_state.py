@@ -20,8 +20,8 @@ from tests.test_money_records import CARD, LINE, RECHARGE
 from tests.test_money_store import T0, price, take
 from tests.watched import PREPAID
 
-LATE = 1_840_000_000
-"""In 2028, after the last day of the calendar."""
+LATE = 2_000_000_000
+"""In 2033, after the last day of the calendar."""
 UUIDS = ["inst_1", "inst_2", "inst_3"]
 EMPTY = b'{"code":0,"data":{"instance_list":[],"total":0}}'
 
@@ -193,7 +193,7 @@ def test_the_calendar_reaches_the_days_of_every_line(
 ) -> None:
     """A line beyond its end would be in no sum."""
     take(database, BILLS, LINE, {**LINE, "order_number": "late", **times}, at=T0)
-    assert rows(database, "SELECT MAX(day) FROM calendar_day") == [("2028-12-31",)]
+    assert rows(database, "SELECT MAX(day) FROM calendar_day") == [("2033-12-31",)]
     total = "SELECT SUM(amount_microcny) FROM bill_day"
     assert rows(database, total) == [(51_000_000,)]
 
