@@ -17,7 +17,16 @@ from etl.service.builds import InProcess
 from etl.service.figures import ReportProcess
 
 CANARY = "cy_canary-of-children"
-NAMES = ("CHENYU_API_KEY", "CHENYU_PAGE_TOKEN", "LAB_KEY", "OPS_SECRET", "MAIL_URL", "https_proxy")
+NAMES = (
+    "CHENYU_API_KEY",
+    "CHENYU_PAGE_TOKEN",
+    "LAB_KEY",
+    "OPS_SECRET",
+    "MAIL_URL",
+    "https_proxy",
+    "PG_URL",
+    "PGADMIN_TOKEN",
+)
 """Variables of any name may hold a key: the settings name them."""
 URL = f"postgresql://etl:{CANARY}@127.0.0.1:1/x"
 

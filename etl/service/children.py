@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from etl.address import LIBPQ_PASSWORD
+from etl.address import LIBPQ
 from etl.alerts.channels.command import PASSED
 
-_FAMILIES: Final = ("PG", "PYTHON", "LC_", "XDG_")
-"""Beginnings of further variables that a child may need: those of libpq for the database, and of Python."""
+_FAMILIES: Final = ("PYTHON", "LC_", "XDG_")
+"""Beginnings of further variables that a child of Python may need."""
 
 
 PAGERS: Final = ("LESS", "TERM", "COLOR", "COLUMNS", "LINES", "MORE", "MOST", "LC_", "XDG_")
@@ -19,14 +19,11 @@ PAGERS: Final = ("LESS", "TERM", "COLOR", "COLUMNS", "LINES", "MORE", "MOST", "L
 
 
 def child_environ(families: tuple[str, ...] = _FAMILIES) -> dict[str, str]:
-    """Return the variables that a child gets: a few, and those whose names begin so. By name, since keys may
-    stand in variables of any name.
+    """Return the variables that a child gets: a few, those of libpq, and those whose names begin so. By name,
+    since keys may stand in variables of any name.
     """
-    return {
-        n: v
-        for n, v in os.environ.items()
-        if n in PASSED or (n.startswith(families) and n != LIBPQ_PASSWORD)
-    }
+    passed = PASSED | LIBPQ
+    return {n: v for n, v in os.environ.items() if n in passed or n.startswith(families)}
 
 
 @contextmanager

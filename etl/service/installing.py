@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from etl.address import LIBPQ_PASSWORD
+from etl.address import LIBPQ, LIBPQ_PASSWORD
 from etl.errors import SettingsError
 from etl.paths import read_whole, replacing
 from etl.service import units
@@ -31,8 +31,7 @@ NETWORK: Final = (
 FOLDERS: Final = ("STATE_DIRECTORY", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 LOCALE: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Alerts and digests are in its language, unless a setting names another."""
-_LIBPQ: Final = re.compile(r"PG[A-Z]{2,}")
-"""Variables that libpq goes by: PGHOST, PGSSLMODE, PGOPTIONS, PGSERVICEFILE, …"""
+_LIBPQ: Final = LIBPQ | {LIBPQ_PASSWORD}
 PATHS: Final = (
     *("CHENYU_ARCHIVE", "CHENYU_API_KEY_FILE", "CHENYU_DATABASE_URL"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", *FOLDERS),
@@ -63,7 +62,7 @@ def carried(
     """
     # the config is named in the command, keys are no matter of a unit, debugging is for now
     known = known_variables() - {"CHENYU_CONFIG", "CHENYU_API_KEY"}
-    known |= {*NETWORK, *FOLDERS, *(name for name in environ if _LIBPQ.fullmatch(name))}
+    known |= {*NETWORK, *FOLDERS, *(name for name in environ if name in _LIBPQ)}
     # the service may be started in another language than this shell has
     if locale_language(environ) != locale_language({}):
         known |= set(LOCALE)
