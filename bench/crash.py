@@ -1,6 +1,7 @@
 """Commands killed at random moments, thousands of times; whatever is left must be whole.
 
-`python -m bench.crash sqlite|postgres [--minutes 10] [--kills 1000] [--seed 1] [--doc docs/reliability.md]`
+`python -m bench.crash sqlite|postgres [--minutes 10] [--kills 1000] [--seed 1] [--keep folder]
+ [--doc docs/reliability.md]`
 
 A kill comes after a random part of the time that the command takes, or at a random one of its writes
 (`crash_shim.c`). Other disturbances: a write that is refused (disk full, input/output error), once or
@@ -15,6 +16,7 @@ import argparse
 import errno
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import sys
@@ -91,6 +93,8 @@ def main() -> None:
             with crash_lab.lab(given.kind, Path(name), server_url, children, seed) as lab:
                 Round(lab, tally).run()
                 failures += [f"seed {seed}: {what}" for what in lab.failures]
+                if lab.failures and given.keep:
+                    shutil.copytree(lab.folder, given.keep / f"{seed}")
             seed += 1
             print(f"round {tally.rounds}: {tally.kills} kills, {len(failures)} broken", flush=True)
     for line in crash_table.rows(tally.done):
@@ -109,6 +113,7 @@ def _options() -> argparse.Namespace:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--most", type=int, default=10, help="end after so many failures")
     options.add_argument("--verbose", action="store_true")
+    options.add_argument("--keep", type=Path, help="copy what a broken round left to this folder")
     options.add_argument("--doc", type=Path)
     return options.parse_args()
 
@@ -312,7 +317,8 @@ class Round:
             if differing := unlike(facts(live), facts(again)):
                 lab.fails(f"the replay is not as the live database: {differing}")
         self.tally.replays += 1
-        lab.drop(url)
+        if not lab.failures:
+            lab.drop(url)
 
     def _upgrade(self, revision: str) -> None:
         """Back to an older revision and forwards again, disturbed in both directions."""

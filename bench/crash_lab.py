@@ -118,7 +118,12 @@ class Lab:
         order, began = self.order(words, arm, url, **more), time.monotonic()
         process = self.children.start(order)
         disturb(process)
-        return self.children.ended(process, order, began)
+        ran = self.children.ended(process, order, began)
+        with (self.folder / "history.txt").open("a") as history:
+            history.write(
+                f"{self.clock():.0f} {database_name(order.environ['CHENYU_DATABASE_URL'])} {' '.join(words)[:200]}: {ran.code}\n"
+            )
+        return ran
 
     def must_run(self, *words: str, url: str = "", **more: str) -> Ran:
         """Run a command that nothing disturbs; that it fails is a failure of the trial."""
@@ -336,7 +341,7 @@ def unlike(one: dict[str, Any], other: dict[str, Any]) -> str:
             more = next((row for row in a if row not in b), None)
             less = next((row for row in b if row not in a), None)
             found.append(f"{name} ({len(a)}, {len(b)}): {more} / {less}")
-    return "; ".join(found)[:900]
+    return "\n  ".join(found)
 
 
 def database_name(url: str) -> str:
