@@ -187,7 +187,7 @@ class _Records:
 
     def _batches_of_pages(self) -> Iterator[list[Any]]:
         batch: list[Any] = []
-        counted = self.resource.counts and self.poll.complete
+        counted = self.resource.counts and self.poll.is_sound
         # a union of walks would count a line twice that both of them show
         walks = self.poll.walks[-1:] if counted else self.poll.walks
         # newest answers first: of several sightings of one identity the newest counts
@@ -333,10 +333,10 @@ def _apply_window(records: _Records, b: Instant, tx: Tx) -> _Written:
         written = _write_window(
             tx, records, matching.match(tx.held(name, batch), batch), b, written
         )
-    # a front shows the newest records alone: what it lacks may well be listed further back
-    left, is_front = matching.unsettled, poll.complete and not poll.is_whole
+    left = matching.unsettled
     if left:
-        changes = matching.settle(tx.held(name, left), corrects=not is_front)
+        # what a part lacks, as a front does, may well be listed further back
+        changes = matching.settle(tx.held(name, left), corrects=poll.shows_all)
         written = _write_window(tx, records, changes, b, written)
     if poll.is_whole and not records.rejects and tx.how_many_hold(name) != matching.listed:
         # streamed: only a listing that lacks something makes all held records be read

@@ -109,7 +109,8 @@ class Poll:
     they arrived. `unchanged` means that the bytes are those of the last complete poll: `walks` is
     still given, but need not be decoded. `listed` counts distinct identities over all walks.
     `notes` say why a poll is not complete, or odd. `clock_offset_s` is source clock minus
-    local clock, None if unknown.
+    local clock, None if unknown. `was_complete`: it was, until a repair of the clock found no moment for it:
+    it proves nothing of a time any more, but what it listed is still true.
     """
 
     account: str
@@ -126,12 +127,23 @@ class Poll:
     retries: int = 0
     clock_offset_s: float | None = None
     notes: tuple[str, ...] = ()
+    was_complete: bool = False
 
     @property
-    def is_whole(self) -> bool:
-        """Tell whether it lists all records: a complete poll of a window may have read only its
-        front.
+    def is_sound(self) -> bool:
+        """Tell whether its records are those of one listing, in which equal ones count."""
+        return self.complete or self.was_complete
+
+    @property
+    def shows_all(self) -> bool:
+        """Tell whether its records are all that there were: a complete poll of a window may have read
+        only its front.
         """
         total = self.reported_total
         # walks of one poll together may list more than the last total says
-        return self.complete and total is not None and self.listed >= total
+        return self.is_sound and total is not None and self.listed >= total
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether what it lacks was not there at its time."""
+        return self.complete and self.shows_all

@@ -76,6 +76,8 @@ class _Series:
         if archived.walks is not self.opened:
             self._open(archived.walks, by_other_means=archived.complete is None)
         complete = self.complete if archived.complete is None else archived.complete
+        # a page that is no listing was left out, so nothing proves what it held
+        is_read = self.walks == self.opened
         # digests are compared as a live poll does, so that a replay writes the same rows
         known = self.last.digest if self.last else None
         return Poll(
@@ -83,14 +85,14 @@ class _Series:
             resource=archived.resource,
             started_at=archived.started_at,
             finished_at=archived.finished_at,
-            # a page that is no listing was left out, so nothing proves what it held
-            complete=complete and self.walks == self.opened,
+            complete=complete and is_read,
             walks=self.walks,
             unchanged=complete and known is not None and known == self.digest,
             digest=self.digest if complete else None,
             reported_total=self.total,
             listed=self.listed,
             notes=() if complete else self.notes,
+            was_complete=archived.was_complete and is_read,
         )
 
     def _open(self, walks: Walks, *, by_other_means: bool) -> None:

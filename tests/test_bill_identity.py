@@ -178,6 +178,17 @@ def test_a_corrected_amount_is_corrected_in_place_among_lines_alike(database: Da
     assert fen(database) == [1_800]
 
 
+@pytest.mark.parametrize("complete", [True, False], ids=["front", "interrupted"])
+def test_a_part_of_the_list_corrects_nothing(complete: bool, database: Database) -> None:
+    """The pages that were not read may list the line as it was."""
+    take(database, BILLS, at(1, amount=10), at(2), at=T0)
+    run = take(database, BILLS, at(1, amount=8), at=T0 + 60, complete=complete, total=3)
+    assert (run.added, run.changed) == (1, 0)
+    take(database, BILLS, at(1, amount=8), at(1, amount=10), at(2), at=T0 + 120)
+    assert fen(database) == [1_900]
+    assert rows(database, "SELECT COUNT(*) FROM bill") == [(3,)]
+
+
 def test_a_missing_line_makes_the_next_poll_read_all(database: Database) -> None:
     bill = Bill(database)
     bill.lines = [at(hour) for hour in range(8)]

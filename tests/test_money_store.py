@@ -25,11 +25,18 @@ T0 = 1_790_000_000
 
 
 def poll_of(
-    resource: Resource[Any], *records: Any, at: int, complete: bool = True, pages: int = 1
+    resource: Resource[Any],
+    *records: Any,
+    at: int,
+    complete: bool = True,
+    pages: int = 1,
+    total: int | None = None,
 ) -> Poll:
+    """A poll that read these records of `total`, of all if it is not given."""
+    total = len(records) if total is None else total
     size = max(1, -(-len(records) // pages))
     parts = [records[i : i + size] for i in range(0, len(records), size)] or [()]
-    bodies = [answer(resource, *part, total=len(records)) for part in parts]
+    bodies = [answer(resource, *part, total=total) for part in parts]
     return Poll(
         account=ACCOUNT,
         resource=resource.name,
@@ -38,7 +45,7 @@ def poll_of(
         complete=complete,
         walks=(tuple(Page(i, 100, body) for i, body in enumerate(bodies, 1)),),
         listed=len(records),
-        reported_total=len(records),
+        reported_total=total,
         digest="d",
     )
 

@@ -207,6 +207,30 @@ def test_the_archive_follows(
     assert replay(fresh_database(), files).applied == 4
 
 
+@pytest.mark.parametrize("total", [3, 4], ids=["all of it", "a front"])
+def test_lines_of_a_bill_by_a_wrong_clock_are_matched_again_as_they_were(
+    total: int, database: Database, fresh_database: FreshDatabase, tmp_path: Path
+) -> None:
+    """A date that only the order gives proves no time, and takes nothing from what a poll read: equal
+    lines on two pages are two, and only a front corrects none that it does not show.
+    """
+    kept = Archive(tmp_path, ACCOUNT, BILLS)
+    right = listing(T0, LINE, {**LINE, "remark": "other"}, resource=BILLS)
+    new = {**LINE, "remark": "new"}
+    pages = [[{**LINE, "amount": 7}, new], [new]]
+    bodies = [answer(BILLS, *lines, total=total) for lines in pages]
+    made = poll_of(bodies, T0 + 55, T0 + 66, resource=BILLS)
+    wrong = dated(replace(made, listed=3, reported_total=total), AHEAD_S, by_source=False)
+    for poll in (right, wrong):
+        apply(database, poll)
+        kept.append(poll, None)
+    repair(database, T0 + HOUR_S, [tmp_path])
+    again = fresh_database()
+    replay(again, sorted(map(str, tmp_path.glob("*.jsonl.gz"))))
+    assert dump(again, ("bill",)) == dump(database, ("bill",))
+    assert len(rows(again, "SELECT 1 FROM bill")) == total + 1
+
+
 def behind(poll: Poll, days: int) -> Poll:
     """The same poll by a local clock that was behind, without a `Date`."""
     return dated(poll, -days * DAY_S, by_source=False)

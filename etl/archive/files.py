@@ -199,14 +199,17 @@ def _poll_at(started_at: Instant) -> LastPoll:
 
 
 def _under_new_date(archived: Archived, date: NewDate) -> Poll:
-    """Return an archived poll under its new date, whole only if that date is exact."""
+    """Return an archived poll under its new date, complete only if that date is exact."""
+    was_complete = bool(archived.complete) or archived.was_complete
+    complete = bool(archived.complete) and date.is_exact
     return Poll(
         account=archived.account,
         resource=archived.resource,
         started_at=date.started_at,
         finished_at=date.finished_at,
-        complete=bool(archived.complete) and date.is_exact,
+        complete=complete,
         walks=archived.walks or (),
+        was_complete=was_complete and not complete,
     )
 
 

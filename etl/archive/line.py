@@ -30,7 +30,7 @@ LEAST_BYTES: Final = 12
 class ArchiveLine(msgspec.Struct, omit_defaults=True):
     """A line of an archive. `numbers` are the page numbers asked for, in the order of `pages`;
     lines made by other means have `pages` alone. `same` means that the pages are those of the line
-    before.
+    before. `was_complete`: see `Poll`.
     """
 
     account: str
@@ -45,6 +45,7 @@ class ArchiveLine(msgspec.Struct, omit_defaults=True):
     walks: list[list[msgspec.Raw]] | None = None
     same: bool = False
     was: list[str] = []
+    was_complete: bool = False
 
 
 _LINE: Final = msgspec.json.Decoder(ArchiveLine)
@@ -63,6 +64,7 @@ class Archived:
     complete: bool | None
     walks: tuple[tuple[Page, ...], ...] | None
     was: tuple[str, ...] = ()
+    was_complete: bool = False
 
 
 def is_json(line: bytes) -> bool:
@@ -117,6 +119,7 @@ def read_line(line: bytes) -> Archived:
         decoded.complete,
         None if decoded.same else _walked_pages(walks or [], decoded.numbers, decoded.page_size),
         tuple(name for name in decoded.was if is_account_name(name)),
+        decoded.was_complete,
     )
 
 
@@ -140,6 +143,7 @@ def encode(poll: Poll, *, same: bool, was: Sequence[str] = ()) -> Iterator[bytes
         complete=poll.complete,
         same=same,
         was=list(was),
+        was_complete=poll.was_complete,
     )
     if not same:
         # walks read pages concurrently, so they do not come in the order of their numbers
