@@ -8,9 +8,11 @@ that a run costs what the command itself does. What happens while modules load i
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import multiprocessing
 import os
 import pkgutil
+import signal
 import subprocess
 import sys
 import time
@@ -96,6 +98,9 @@ class Children:
         process.join(PATIENCE_S)
         is_stuck = process.exitcode is None
         if is_stuck:
+            # where it hangs, in its output
+            os.kill(process.pid, signal.SIGUSR1)
+            process.join(2.0)
             process.kill()
             process.join()
         took_s = time.monotonic() - began
@@ -122,6 +127,7 @@ def run(order: Order) -> None:
     os.close(nothing)
     os.close(output)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    faulthandler.register(signal.SIGUSR1, file=sys.stderr)
     sys.argv = ["chenyu-etl", *order.words]
     arm = order.arm
     log = os.open(arm.into, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if arm.into else -1
