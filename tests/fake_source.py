@@ -20,7 +20,9 @@ OLD = NOW - 10 * YOUNG_S
 
 
 def body(names: Iterable[str | None], total: Any = None, created: Mapping[str, int] = {}) -> bytes:
-    records = [{"instance_uuid": n, "create_time": created.get(n or "", OLD)} for n in names]
+    records = [
+        {"instance_uuid": n, "create_time": created.get(n or "", OLD), "status": 2} for n in names
+    ]
     return json.dumps({"code": 0, "data": {"instance_list": records, "total": total}}).encode()
 
 

@@ -58,6 +58,17 @@ def test_before_the_first_complete_poll_nothing_was_watched() -> None:
     assert after_at(poll(T, one("x", T + 2), complete=False)) is None
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_a_start_that_cannot_be_one_is_not_held_against_the_next(at: int) -> None:
+    """In its first version, or in a later one: it is off, and says that it will start tomorrow."""
+    off = [one("x", None), one("x", None)]
+    off[at]["start_time"] = T + 86_400
+    up = one("x", None) | {"status": 2, "start_time": T + 1_000}
+    memory = Memory(SEEDED).watch([poll(T, off[0]), poll(T + 600, off[1]), poll(T + 1_200, up)])
+    newest = memory.stretches["x"][max(memory.stretches["x"])]
+    assert (newest.evidence, newest.started_at) == ("observed", T + 1_000)
+
+
 def test_a_going_that_is_undone_takes_back_what_it_wrote_and_no_more() -> None:
     """Off, gone, and back: the time in which it may have run is deleted, once."""
     off, other = one("x", T - 900), one("y", None)

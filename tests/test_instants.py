@@ -127,6 +127,21 @@ def test_a_second_reading_later_confirms_the_refused_one(later_s: int, is_believ
             poll_of(fake, memory=memory)
 
 
+def test_the_time_since_the_poll_before_goes_by_the_clock_that_is_trusted_most() -> None:
+    """By an older one it would be eleven hours, whose drift might explain this reading."""
+    memory = ClockMemory((0.0, 40_000.0), started_at=NOW - 100)
+    with pytest.raises(ClockUnsure):
+        poll_of(of("a", date=lambda: NOW + NEAR_S + 10), memory=memory)
+
+
+def test_a_start_moves_up_no_further_than_its_first_request_allows() -> None:
+    """The answer came a minute later, which says nothing of when it was asked for."""
+    ticks = iter([NOW, NOW + 60])
+    fake = of("a", clock=lambda: next(ticks), date=lambda: NOW + 30)
+    found = poll_of(fake, memory=ClockMemory((0.0,), started_at=NOW + 50))
+    assert found.started_at == NOW - 30 - SKEW_S
+
+
 def test_a_date_that_stands_still_says_nothing() -> None:
     memory = ClockMemory((0.0,), refused=RefusedReading(-120.0, NOW - 240))
     found = poll_of(of("a", date=lambda: NOW - 240), memory=memory)

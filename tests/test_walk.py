@@ -13,7 +13,7 @@ from etl.simcloud import ANY, Behaviour, Fail, Server, Story, serve
 from etl.source.client import Client, Retrying
 from etl.source.walk import MAX_WALKS
 from etl.source.wholeness import digest_of_pages
-from tests.fake_source import Fake, body, poll_of, read
+from tests.fake_source import NOW, Fake, body, poll_of, read
 
 QUICK = Retrying(attempts=2, total_s=120.0, first_wait_s=0.001, longest_wait_s=0.01)
 
@@ -50,6 +50,15 @@ def test_a_fleet_that_fits_one_page_takes_one_request() -> None:
     with serve(story(7)) as server:
         assert poll_server(server).complete
         assert server.pages_asked() == [1]
+
+
+def test_a_poll_says_what_is_odd_of_its_list_and_of_its_clock() -> None:
+    dates = itertools.cycle((NOW, NOW + 3600))
+    found = poll_of(Fake(lambda n, _: body(["ab", "a"][n - 1], 4), date=lambda: next(dates)))
+    assert found.notes == (
+        "2 distinct identities, but the total is 4",
+        "2 answers had a wrong date",
+    )
 
 
 def test_a_server_that_ignores_paging_is_asked_once() -> None:
@@ -132,6 +141,13 @@ def test_without_a_total_walks_that_differ_prove_nothing() -> None:
         found = poll_server(server, concurrency=1)
     assert (found.complete, found.listed, len(found.walks)) == (False, 25, MAX_WALKS)
     assert any("no total" in note for note in found.notes)
+
+
+def test_without_a_total_a_walk_that_repeats_the_last_but_one_proves_nothing() -> None:
+    """Between the two the list was another one: what was there then may be in neither of them."""
+    walks = iter((["a", "b"], ["a", "c"], ["a", "b"]))
+    found = poll_of(Fake(lambda n, _: body(next(walks) if n == 1 else [], None)))
+    assert (found.complete, found.listed, len(found.walks)) == (False, 3, MAX_WALKS)
 
 
 def test_without_a_total_a_short_page_in_the_middle_proves_nothing() -> None:

@@ -213,6 +213,20 @@ def test_what_was_created_within_a_minute_before_the_walk_costs_another(
     assert (found.complete, len(found.walks)) == (True, walks)
 
 
+def test_what_is_old_needs_no_walk_before_on_whichever_page_it_comes() -> None:
+    """The first walk misses the last one, which is old; a young one it saw."""
+    walks = iter((["a", "b", "c"], ["a", "b", "c", "d"]))
+    listed: list[str] = []
+
+    def serves(number: int, size: int) -> bytes:
+        if number == 1:
+            listed[:] = next(walks)
+        return body(listed[(number - 1) * size : number * size], 4, {"a": NOW})
+
+    found = poll_of(Fake(serves))
+    assert (found.complete, len(found.walks)) == (True, 2)
+
+
 def test_what_was_created_while_a_slow_walk_read_is_young() -> None:
     """Each page takes 100 s: c was created after page 1, long before its own page was asked for."""
     names, now = "abcde", [NOW]
