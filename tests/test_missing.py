@@ -260,6 +260,23 @@ def test_a_return_deletes_what_its_going_wrote(watched: Watched) -> None:
     assert list(differences(watched.database)) == []
 
 
+def test_a_return_with_a_new_run_writes_it_in_place_of_what_the_going_wrote(
+    watched: Watched,
+) -> None:
+    watched.cloud.stops(watched.a)
+    watched.poll()
+    goes(watched)
+    started = watched.cloud.passes(minutes=2)
+    watched.cloud.starts(watched.a)
+    watched.cloud.shows(watched.a)
+    watched.poll()
+    assert [row[:3] for row in watched.usage()[1:]] == [
+        (2, "possible_run", at(10)),
+        (3, "observed", iso(started)),
+    ]
+    assert list(differences(watched.database)) == []
+
+
 def test_an_instance_can_go_and_return_again_and_again(watched: Watched) -> None:
     for _ in range(3):
         goes(watched)

@@ -422,3 +422,13 @@ def test_new_terms_without_a_new_start_came_at_an_unknown_moment(change: dict[st
 
 def test_new_terms_of_what_is_down_write_nothing() -> None:
     assert after(seen(STOPPED), seen(STOPPED, gpu_nums=2)).written == ()
+
+
+@pytest.mark.parametrize(("start", "which"), [(800, [0, 1]), (500, [1])])
+def test_a_run_that_may_have_gone_unseen_was_of_the_terms_of_its_time(
+    start: int, which: list[int]
+) -> None:
+    """Before a new start that was seen on the old ones; a start that was listed late is of the new ones."""
+    both = seen(STOPPED, gpu_nums=1), seen(STOPPED, gpu_nums=2, start=start)
+    step = after(*both)
+    assert [s.terms for s in step.written] == [terms(both[at]) for at in which]
