@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +201,57 @@ def test_a_file_that_lost_its_tail_loses_no_poll(day: Kept, cloud: Story) -> Non
 def _warnings(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     with caplog.at_level(logging.WARNING, "etl"):
         yield
+
+
+def refused(*_: object) -> None:
+    raise OSError(errno.EIO, "refused")
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["new file", "grown file"])
+def test_a_poll_whose_line_is_refused_is_not_found_later(
+    kept: Kept, cloud: Story, is_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is recorded as failed, and a replay would have a poll that the database has not."""
+    if not is_first:
+        kept.keeps(poll_story(cloud))
+        cloud.passes(hours=1)
+    before = kept.raw()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refused)
+        with pytest.raises(ArchiveError, match="cannot be read or written"):
+            kept.archive.append(poll_story(cloud), kept.last)
+    assert kept.raw() == before
+    assert list(kept.archive.unapplied(kept.last)) == []
+
+
+def test_a_poll_is_kept_even_if_its_tail_is_refused(
+    day: Kept, cloud: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its line is on disk: to call it failed would be wrong."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refused)
+        day.archive.append(poll_story(cloud), last_of(poll_of([], T0 + 7200)))
+    day.starts_anew()
+    (left,) = day.archive.unapplied(last_of(poll_of([], T0 + 7200)))
+    assert left.started_at == cloud.now
+    cloud.passes(hours=1)
+    day.archive.append(poll_story(cloud), last_of(poll_of([], T0 + 10_800)))
+    assert day.starts() == [T0 + 3600 * hour for hour in range(5)]
+
+
+def test_a_line_for_which_there_is_no_room_leaves_the_file_as_it_was(
+    day: Kept, cloud: Story
+) -> None:
+    """Even if there is room again when the file is closed."""
+    (file,), limits = day.files, resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = file.read_bytes()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 60, limits[1]))
+    try:
+        with pytest.raises(ArchiveError):
+            day.archive.append(poll_story(cloud), day.last)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert file.read_bytes() == before
 
 
 def test_an_account_whose_name_is_part_of_another_has_its_own_files(

@@ -83,21 +83,21 @@ class Archive:
             size = tail.size if tail else 0
             # `same` means the pages of the line before: another program may have polled since
             follows = tail is not None and last is not None and tail.started_at == last.started_at
-            with private(path) as file:
-                # cut a torn line off, or the next member would follow garbage
-                file.truncate(size)
-                file.seek(size)
-                for part in _gzip_member(encode(poll, same=poll.unchanged and follows, was=was)):
-                    file.write(part)
-                file.flush()
-                os.fsync(file.fileno())
-                ends = file.tell()
-            if is_new:
-                # of the folder too, which may be as new: the database is about to count on this line
-                for folder in (self.folder, *self.folder.absolute().parents[:1]):
-                    paths.flush_names(folder)
-            # last: a tail that is behind is mended by reading on from it
-            _write_tail(path, Tail(ends, size, poll.started_at))
+            line = encode(poll, same=poll.unchanged and follows, was=was)
+            try:
+                ends = _write_from(path, size, _gzip_member(line))
+                if is_new:
+                    # of the folder too, which may be as new: the database is about to count on this line
+                    for folder in (self.folder, *self.folder.absolute().parents[:1]):
+                        paths.flush_names(folder)
+            except OSError:
+                # the poll is about to be recorded as failed: a later one must not find and apply it
+                with suppress(OSError):
+                    os.truncate(path, size)
+                raise
+            # last, and not needed: a tail that is behind is mended by reading on from it
+            with suppress(OSError):
+                _write_tail(path, Tail(ends, size, poll.started_at))
 
     def claim(self, database_id: str) -> None:
         """Make the folder the archive of this database. Raises `ArchiveError` if it belongs to
@@ -251,6 +251,19 @@ def _read_tail(path: Path) -> Tail | None:
 
 def _write_tail(path: Path, tail: Tail) -> None:
     _write_whole(_tail_path(path), msgspec.json.encode(tail))
+
+
+def _write_from(path: Path, size: int, parts: Iterable[bytes]) -> int:
+    """Write to disk what follows the first `size` bytes of a file; return where it ends."""
+    with private(path) as file:
+        # a torn line is cut off, or the next member would follow garbage
+        file.truncate(size)
+        file.seek(size)
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+        return int(file.tell())
 
 
 def _write_whole(path: Path, text: bytes) -> None:
