@@ -130,7 +130,7 @@ class _Finder:
         before = self._lines, self._names, list(self._where)
         if isinstance(node, ast.stmt):
             self._lines = _lines_of(node)
-            self._names = _names_of(node)
+            self._names = names_of(node)
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             self._where.append(node.name)
         for kind, value in _faults(node, parent):
@@ -279,7 +279,7 @@ def _lines_of(node: ast.stmt) -> tuple[int, int]:
     return node.lineno, max(node.lineno, last)
 
 
-def _names_of(node: ast.stmt) -> tuple[str, ...]:
+def names_of(node: ast.stmt) -> tuple[str, ...]:
     """Return the names that a statement of a module binds."""
     targets: list[ast.expr] = []
     if isinstance(node, ast.Assign):

@@ -1,4 +1,4 @@
-"""Which faults the tests find: `python -m bench.mutation [--write] history source store money timing`.
+"""Which faults the tests find: `python -m bench.mutation [--write] [GROUP …]`, see `GROUPS`.
 
 The tests of a group are collected once. A child of that process for each mutant puts the mutated
 code in place of the functions that everybody holds already, and runs the tests that ran the mutated
@@ -35,7 +35,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import Phase, settings
 
-from bench.mutants import Mutant, mutants_of
+from bench.mutants import Mutant, mutants_of, names_of
 
 ROOT: Final = Path(__file__).parent.parent
 EQUIVALENT: Final = ROOT / "bench" / "equivalent_mutants.txt"
@@ -78,12 +78,15 @@ GROUPS: Final = {
         _tests("walk_proof", "walk_edges", "walk", "walk_window"),
     ),
     "store": Group(
-        _in("store", "versions", "instances", "windows", "known_instances", "polls")
-        + _in("store", "resource_tables", "rows", "statements", "transaction", "usage"),
+        _in("store", "versions", "instances", "windows", "known_instances"),
         _tests("sync", "laws", "missing", "instances", "money_store", "bill_identity")
         + _tests("walk_window", "replay", "usage", "corrections", "gaps", "past_usage", "locks")
         + _tests("live_equals_replay", "side_resources", "unread_money", "repair", "one_failure")
         + _tests("store_state", "poll_memory", "rules"),
+    ),
+    "rows": Group(
+        _in("store", "polls", "resource_tables", "rows", "statements", "transaction", "usage"),
+        _tests("store_state", "poll_memory"),
     ),
     "money": Group(
         _in("money", "charging", "formulas", "allocation"),
@@ -165,6 +168,7 @@ class Bench:
             baseline, ran = Baseline(), set[tuple[str, int]]()
             for nodeid, item in self._items.items():
                 ran.clear()
+                _forget_all()
                 began = time.process_time()
                 with _traced(files, ran):
                     passed = self._passes(item)
@@ -214,8 +218,15 @@ class Bench:
     def _run(
         self, module: str, mutant: Mutant, code: CodeType, tests: list[str], baseline: Baseline
     ) -> Result:
+        lines = range(mutant.first, mutant.last + 1)
+        is_imported = not baseline.running(module, lines)
+
         def work() -> str:
-            _put_in_place(module, code, mutant)
+            try:
+                fresh = _imported(module, code)
+            except Exception:  # noqa: BLE001 - whatever it is, no test could be run
+                return "import"
+            _put_in_place(module, fresh, mutant, is_imported=is_imported)
             return next((test for test in tests if not self._passes(self._items[test])), "")
 
         usual_s = sum(baseline.seconds[test] for test in tests)
@@ -327,9 +338,9 @@ def _compiled(tree: ast.Module, module: str) -> CodeType:
     return compile(ast.fix_missing_locations(tree), str(ROOT / module), "exec")
 
 
-def _put_in_place(module: str, code: CodeType, mutant: Mutant) -> None:
-    """Replace what the mutated module defines in the process, wherever it is held."""
-    name = module.removesuffix(".py").replace("/", ".")
+def _imported(module: str, code: CodeType) -> ModuleType:
+    """Return a mutated module, which nobody holds."""
+    name = _name_of(module)
     live = sys.modules[name]
     fresh = ModuleType(name)
     fresh.__file__ = live.__file__
@@ -339,18 +350,36 @@ def _put_in_place(module: str, code: CodeType, mutant: Mutant) -> None:
         exec(code, fresh.__dict__)
     finally:
         sys.modules[name] = live
+    return fresh
+
+
+def _put_in_place(module: str, fresh: ModuleType, mutant: Mutant, *, is_imported: bool) -> None:
+    """Replace what the mutated module defines in the process, wherever it is held; the constants,
+    too, that a function made which runs only when the module is imported.
+    """
+    live = sys.modules[_name_of(module)]
     for of, to in _functions(live, fresh):
         of.__code__ = to.__code__
         of.__defaults__, of.__kwdefaults__ = to.__defaults__, to.__kwdefaults__
-    if not mutant.where:
-        for constant in _dependents(module, mutant.names):
+    if not mutant.where or is_imported:
+        changed = mutant.names or (mutant.where.partition(".")[0],)
+        for constant in _dependents(module, changed):
             _replace_everywhere(constant, vars(live)[constant], vars(fresh)[constant])
+    _forget_all()
+
+
+def _forget_all() -> None:
+    """Clear the caches of all functions: only what they do not remember runs the mutated line."""
     for other in list(sys.modules.values()):
         if getattr(other, "__name__", "").startswith("etl."):
             for value in list(vars(other).values()):
                 if callable(getattr(value, "cache_clear", None)):
                     with suppress(TypeError):
                         value.cache_clear()
+
+
+def _name_of(module: str) -> str:
+    return module.removesuffix(".py").replace("/", ".")
 
 
 def _functions(live: Any, fresh: Any) -> Iterator[tuple[FunctionType, FunctionType]]:
@@ -373,15 +402,19 @@ def _pair(value: Any, other: Any) -> Iterator[tuple[FunctionType, FunctionType]]
 
 
 def _dependents(module: str, names: tuple[str, ...]) -> list[str]:
-    """Return these constants of a module, and those that are made of them."""
-    found = list(names)
+    """Return those of these names that are constants of a module, and the constants that are made of
+    them, by functions and classes as well.
+    """
+    changed, constants = set(names), list[str]()
     for statement in ast.parse((ROOT / module).read_text()).body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign):
-            used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            if used & set(found):
-                found += [t.id for t in targets if isinstance(t, ast.Name) and t.id not in found]
-    return found
+        bound = names_of(statement)
+        used = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
+        if changed & (used | set(bound)):
+            changed.update(bound)
+            constants += bound
+            if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                changed.add(statement.name)
+    return constants
 
 
 def _replace_everywhere(name: str, value: Any, other: Any) -> None:
@@ -403,8 +436,6 @@ ABOUT: Final = """
 Made by `python -m bench.mutation --write`: each mutant is one small fault (another comparison, a condition or a
 statement left out, another constant), judged by the quick tests of its group on SQLite alone. Those that change
 nothing are listed with their reason in `bench/equivalent_mutants.txt`; of those that survive no test tells.
-Of `etl/store`, `windows` is below 95 % (run before its test of days beyond the calendar could fail), and no whole run
-has been made of `polls`, `transaction`, `usage`, `rows`, `resource_tables` and `statements`.
 """
 HEAD: Final = (
     "module",

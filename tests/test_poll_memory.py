@@ -46,6 +46,11 @@ def test_the_clock_of_the_source_is_known_by_instances_first(database: Database)
         assert [a.outcome for a in tx.attempts("bills")] == ["failed", "partial", "complete"]
         assert tx.usual_offset_s("bills") == 2.0
         assert tx.usual_offset_s("cards") == 0.0
+        # a long outage takes no reading away
+        tx.record_all(
+            [("cards", at(n, "failed" if n else "complete", clock_offset_s=3.0)) for n in range(99)]
+        )
+        assert tx.clock_memory("cards").offsets == (1.0, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +88,11 @@ def test_an_offset_is_the_usual_one_of_the_polls_until_then(database: Database) 
 def test_what_was_listed_before_its_creation_is_known(database: Database) -> None:
     cloud = Story()
     cloud.rents_many(2)
-    for account in (ACCOUNT, "other"):
-        apply(database, poll_of([cloud.body()], cloud.now - 100, account=account))
+    for account, early_s in ((ACCOUNT, 100), ("other", 50)):
+        apply(database, poll_of([cloud.body()], cloud.now - early_s, account=account))
+    cloud.rents()
+    # listed in the very second of its creation
+    apply(database, poll_of([cloud.body()], cloud.now - 1))
     with Store(database, ACCOUNT).reading() as known:
         assert known.early_sightings(cloud.now) == [(cloud.now - 99, cloud.now)] * 2
         assert known.early_sightings(cloud.now - 1) == []
@@ -98,6 +106,8 @@ def test_a_poll_from_the_future_is_named_as_the_reason_why_the_next_is_stale(
         tx.record("bills", at(ahead_s))
         with pytest.raises(StalePoll, match="is not newer than") as caught:
             tx.refuse_stale("bills", T0, 1.5)
+        with pytest.raises(StalePoll):
+            tx.refuse_stale("bills", T0 + ahead_s)
         assert (caught.value.advice == FUTURE_ADVICE) == is_far
         assert caught.value.offset_s == 1.5
         assert tx.refuse_stale("bills", T0 + ahead_s + 1) == LastPoll(
@@ -147,9 +157,10 @@ def test_a_record_that_cannot_be_read_is_kept_once_in_each_account_and_resource(
     rejects = [Reject("$.a", "one", "{}"), Reject("$.b", None, "{}"), Reject("$.a", "one", "[]")]
     for account in ("lab", "other"):
         for name in ("bills", "cards"):
-            for second in (0, 60):
+            # the last poll has fewer than are kept
+            for second, some in ((0, rejects[:2]), (60, rejects), (120, rejects[:1])):
                 with Store(database, account).writing() as tx:
-                    tx.reject(name, [*rejects[: 2 + second // 60], rejects[0]], T0 + second)
+                    tx.reject(name, [*some, rejects[0]], T0 + second)
     found = rows(
         database,
         "SELECT reason, identity, payload, first_seen_at, COUNT(*) FROM rejected_record"
@@ -163,12 +174,40 @@ def test_a_record_that_cannot_be_read_is_kept_once_in_each_account_and_resource(
         ],
         key=str,
     )
+    # another length would keep all of them anew
+    assert rows(database, "SELECT DISTINCT LENGTH(payload_hash) FROM rejected_record") == [(32,)]
+
+
+def test_a_distance_is_from_the_newest_poll_that_began_before(database: Database) -> None:
+    with Store(database, ACCOUNT).writing() as tx:
+        # the second began before the first had ended
+        tx.record_all([("bills", at(second)) for second in (0, 1, 10)])
+        tx.record("bills", at(5))
+        tx.record("bills", at(7, "partial"))
+    steps = "SELECT polls_before, step_s, gap_s FROM sync_run ORDER BY started_at"
+    none = None, None, None
+    assert rows(database, steps) == [(0, None, None), (1, 1, -1), (2, 4, 2), none, (2, 9, 7)]
+
+
+def test_polls_are_asked_for_again_after_their_dates_were_written_anew(database: Database) -> None:
+    with Store(database, ACCOUNT).writing() as tx:
+        tx.record("bills", at(10))
+        assert tx.first_complete_at("bills") == tx._poll_starts("bills").newest == T0 + 10
+        dates = {"started_at": T0 + 3, "finished_at": T0 + 5}
+        tx._conn.execute(update(tables.sync_run).values(**dates))
+        tx._forget_polls()
+        assert tx.first_complete_at("bills") == tx._poll_starts("bills").newest == T0 + 3
+        tx.record("bills", at(20))
+        assert [a.started_at for a in tx.attempts("bills")] == [T0 + 20, T0 + 3]
+    assert rows(database, "SELECT MAX(step_s), MAX(gap_s) FROM sync_run") == [(17, 15)]
 
 
 def test_the_distance_from_a_folded_poll_stands(database: Database) -> None:
     """The one that is left before it is not the one that came before it."""
     began = T0 // FOLD_S * FOLD_S
-    runs = [SyncRun(began + FOLD_S * n, began + FOLD_S * n + 1, "complete") for n in range(5)]
+    # the first lasted beyond all that was folded
+    ends = (began + FOLD_S * n + (1 if n else 3 * FOLD_S) for n in range(5))
+    runs = [SyncRun(began + FOLD_S * n, end, "complete") for n, end in enumerate(ends)]
     c = tables.sync_run.c
     with Store(database, ACCOUNT).writing() as tx:
         tx.record_all([(name, run) for run in runs for name in ("bills", "instances")])
@@ -183,7 +222,7 @@ def test_the_distance_from_a_folded_poll_stands(database: Database) -> None:
         assert tx.folded_until() == {"instances": runs[2].started_at}
         assert list(tx.strayed_steps()) == []
         stray = update(tables.sync_run).where(c.started_at == runs[3].started_at)
-        tx._conn.execute(stray.values(gap_s=7))
+        tx._conn.execute(stray.values(polls_before=9))
         assert [step for step, _ in tx.strayed_steps()] == [(3, FOLD_S, FOLD_S - 1)] * 2
         tx.correct_steps()
         assert list(tx.strayed_steps()) == []
@@ -198,8 +237,8 @@ def test_a_poll_knows_those_of_its_own_transaction(database: Database) -> None:
         tx.record("bills", at(0, "partial"))
         assert tx._poll_starts("bills").seen_at(T0 + 2, None) == T0
         tx.record("bills", at(10))
-        tx.record("bills", at(20, "partial"))
         tx.record("bills", at(19, "partial", listed=7))
+        tx.record("bills", at(20, "partial"))
         starts = tx._poll_starts("bills")
         seen = [starts.seen_at(T0 + s, last) for s, last in ((22, None), (21, None), (5, None))]
         assert seen == [T0 + 20, T0 + 19, T0 + 10]

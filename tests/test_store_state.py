@@ -6,22 +6,29 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etl.dialect import Database
-from etl.history.days import iso
+from etl.errors import StoreError
+from etl.history.days import Zone, iso
+from etl.history.stretches import Stretch
 from etl.rebuild import differences, rebuild, set_code
 from etl.resources import BILLS, CARDS, GPU_PRICES, RECHARGES
 from etl.simcloud import Story
-from etl.store import Store, SyncRun, reading, writing
+from etl.store import Store, SyncRun, derivation, reading, writing
 from etl.store.account import Reader
+from etl.store.rows import KeptUsage, day_rows_of
 from tests.conftest import TODAY, ZONE
 from tests.support import ACCOUNT, apply, poll_of, poll_story, rows
 from tests.test_money_records import CARD, LINE, RECHARGE
 from tests.test_money_store import T0, price, take
+from tests.test_stretches import S
 from tests.watched import PREPAID
 
 LATE = 2_000_000_000
 """In 2033, after the last day of the calendar."""
+MIDNIGHT_S = 6_400
+"""From `T0` to the next midnight of the reporting zone."""
 UUIDS = ["inst_1", "inst_2", "inst_3"]
 EMPTY = b'{"code":0,"data":{"instance_list":[],"total":0}}'
 
@@ -66,15 +73,16 @@ def test_an_account_reads_nothing_of_another_with_the_same_instances(database: D
     lived(database, "lab", T0)
     with Store(database, "lab").reading() as account:
         before = all_of(account)
-        # as many as were listed: nobody asks for their names
-        assert account.unlisted(2, lambda: pytest.fail("asked")) == []
     with Store(database, "new").reading() as account:
         none = all_of(account)
     assert (before["pending"], before["unlisted"]) == (True, [UUIDS[0], UUIDS[2]])
     assert (none["known"], none["unlisted"], none["usages"]) == ({}, [], {})
+    assert none["pending"] is False
     lived(database, "other", T0 + 86_400)
     with Store(database, "lab").reading() as account:
         assert all_of(account) == before
+        # as many as were listed: nobody asks for their names
+        assert account.unlisted(2, lambda: pytest.fail("asked")) == []
     with Store(database, "new").reading() as account:
         assert all_of(account) == none
     assert list(differences(database)) == []
@@ -92,6 +100,7 @@ def test_an_account_reads_no_money_of_another(database: Database) -> None:
         assert account.window("bills") == (None, T0 + 60)
         assert account.window("recharges") == (1, T0 + 60)
         assert len(account.versions("cards")) == 1
+        assert [held.number for held in account.unsuperseded("recharges")] == [1]
         records = [held.record for held in account.unsuperseded("bills")]
         assert len(account.held("bills", records)) == 3
     with Store(database, "new").reading() as account:
@@ -101,7 +110,69 @@ def test_an_account_reads_no_money_of_another(database: Database) -> None:
         assert list(account.unsuperseded("bills")) == account.held("bills", records) == []
 
 
+def test_no_more_is_read_than_is_asked_for(database: Database) -> None:
+    lived(database, ACCOUNT, T0)
+    asked, rest = UUIDS[:1], UUIDS[1:]
+    with Store(database, ACCOUNT).writing() as tx:
+        kept = asdict(tx.kept_usage(asked))
+        assert [list(by_uuid) for by_uuid in (tx.known(asked), *kept.values())] == [asked] * 4
+        assert [uuid for uuid, _ in tx.histories(rest)] == rest
+        usages = tx.usages(UUIDS, asked)
+        assert [len(usages[uuid].history) for uuid in UUIDS] == [2, 0, 0]
+
+
 # running time
+
+
+def test_stretches_are_numbered_in_each_account_and_instance(database: Database) -> None:
+    """The first complete poll lists what a partial one before it did not see."""
+    cloud = Story(T0)
+    for name in ("busy", "calm"):
+        cloud.rents(uuid=name)
+    cloud.rents(uuid="idle", starts=False)
+    cloud.hides("calm")
+    for move, complete in (
+        (cloud.life, False),
+        (cloud.shows, True),
+        (cloud.stops, True),
+        (cloud.starts, True),
+    ):
+        move("calm" if move == cloud.shows else "busy")
+        cloud.passes(minutes=10)
+        apply(database, poll_of([cloud.body(1, 9)], cloud.now, complete=complete))
+    apply(database, poll_of([cloud.body(1, 9)], cloud.now, account="other"))
+    for account, busy in ((ACCOUNT, 3), ("other", 1)):
+        with Store(database, account).reading() as known:
+            counts = {u: s.state.count for u, s in known.usages(known.all_uuids(), ()).items()}
+        assert counts == {"busy": busy, "calm": 1, "idle": 0}
+    first = "SELECT COUNT(*) FROM instance_history WHERE version = 1 AND after_at IS NULL"
+    assert rows(database, first) == [(6,)]
+
+
+def bill_moves(stretch: Stretch, settled_at: int) -> Stretch:
+    return replace(stretch, settlements=1, settled_at=settled_at)
+
+
+def test_stretches_by_polls_take_what_the_bill_knows_of_closed_ones_by_number() -> None:
+    begun = Stretch(2, "running", 300, "booting", S.terms)
+    polled = [S, begun, replace(S, usage_no=3)]
+    late = bill_moves(replace(S, usage_no=2), 190)
+    kept = KeptUsage({"a": [bill_moves(S, 120), late]})
+    assert kept.with_bill("b", polled, is_at_stops=True) == polled
+    assert kept.with_bill("a", polled, is_at_stops=False) == [bill_moves(S, 120), *polled[1:]]
+    moved = replace(bill_moves(S, 120), ended_at=120, end_evidence="settled")
+    assert kept.with_bill("a", polled, is_at_stops=True) == [moved, *polled[1:]]
+
+
+def test_rows_of_an_instance_differ_in_a_stretch_a_part_or_a_start() -> None:
+    zone = Zone(ZONE)
+    parts = [row[1:] for row in day_rows_of(7, "a", S, zone)]
+    kept = KeptUsage({"a": [S]}, {"a": parts}, {"a": 100})
+    assert kept.differ("a", [S], 100, zone) is False
+    assert kept.differ("a", [replace(S, end_evidence="timer")], 100, zone)
+    assert kept.differ("a", [S], 101, zone)
+    assert KeptUsage({"a": [S]}, {"a": parts[1:]}, {"a": 100}).differ("a", [S], 100, zone)
+    assert KeptUsage().differ("b", [], None, zone) is False
 
 
 def test_prepaid_time_goes_on_beside_its_runs(database: Database) -> None:
@@ -132,7 +203,13 @@ def test_an_instance_is_pending_while_the_newest_poll_lacks_it(database: Databas
     cloud = Story()
     a = cloud.rents()
     apply(database, poll_story(cloud))
-    for move, is_pending in ((cloud.life, False), (cloud.hides, True), (cloud.shows, False)):
+    for move, is_pending in (
+        (cloud.life, False),
+        (cloud.hides, True),
+        (cloud.shows, False),
+        (cloud.hides, True),
+        (cloud.life, False),  # gone
+    ):
         move(a)
         cloud.passes(minutes=5)
         apply(database, poll_story(cloud))
@@ -182,7 +259,23 @@ def test_a_price_that_is_listed_no_more_is_assumed_from_then_on(database: Databa
     assert list(differences(database)) == []
 
 
+def test_a_version_that_ended_is_current_no_more(database: Database) -> None:
+    take(database, CARDS, CARD, at=T0)
+    for at, count in ((T0 + 60, 1), (T0 + 120, 0)):
+        take(database, CARDS, at=at)
+        with Store(database, ACCOUNT).reading() as account:
+            assert len(account.versions("cards")) == count
+
+
 # windows
+
+
+def test_lines_that_are_alike_are_counted(database: Database) -> None:
+    for at in (T0, T0 + 60):
+        take(database, BILLS, LINE, LINE, at=at)
+        with Store(database, ACCOUNT).reading() as account:
+            held = account.held("bills", [line.record for line in account.unsuperseded("bills")])
+            assert sorted(line.number for line in held) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -211,7 +304,8 @@ def test_a_corrected_line_is_another_in_all_that_follows_from_it(database: Datab
 
 
 def test_days_of_another_zone_leave_superseded_lines_out(database: Database) -> None:
-    last = {"order_time": T0 + 300, "settle_start_time": T0 + 200, "settle_end_time": T0 + 300}
+    until = T0 + MIDNIGHT_S + 100
+    last = {"order_time": until, "settle_start_time": until - 200, "settle_end_time": until}
     take(database, BILLS, {**LINE, "order_number": "first"}, LINE | last, at=T0)
     for n in (1, 2):
         run = take(
@@ -222,8 +316,10 @@ def test_days_of_another_zone_leave_superseded_lines_out(database: Database) -> 
             at=T0 + 60 * n,
         )
     assert run.gone == 1
+    with Store(database, ACCOUNT).reading() as account:
+        assert account.is_missing("bills") is False
     total = "SELECT COUNT(*), SUM(amount_microcny) FROM bill_day"
-    assert rows(database, total) == [(2, 51_000_000)]
+    assert rows(database, total) == [(3, 51_000_000)]
     rebuild(database, "UTC", TODAY)
     assert rows(database, total) == [(2, 51_000_000)]
 
@@ -251,6 +347,8 @@ def test_a_database_knows_its_accounts_in_their_order_and_what_made_it(database:
             pass
     with writing(database) as tx:
         assert (list(tx.accounts()), tx.is_demo(), tx.strayed_days()) == (["b", "a"], False, [])
+        derivation.forget(tx._conn)
+        assert not tx.is_derived_by_todays_rules()
         tx.mark_derived()
         tx.mark_as_demo()
     with reading(database) as known:
@@ -258,3 +356,10 @@ def test_a_database_knows_its_accounts_in_their_order_and_what_made_it(database:
         assert (list(known.accounts()), known.is_demo()) == (["b", "a"], True)
         assert known.is_derived_by_todays_rules()
         assert known.timezone() == ZONE
+
+
+def test_a_database_of_another_revision_is_not_read(database: Database) -> None:
+    with writing(database) as tx:
+        tx._conn.exec_driver_sql("UPDATE alembic_version SET version_num = '0001_first'")
+        with pytest.raises(StoreError, match="at revision 0001_first"):
+            tx.require_schema()
