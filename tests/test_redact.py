@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
-from base64 import b64encode
+import shlex
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -13,7 +17,18 @@ from hypothesis import strategies as st
 
 from etl.cli.common import fail
 from etl.errors import SettingsError
-from etl.redact import MASK, redact, remember_address, remember_url, scrub, scrub_foreign
+from etl.redact import (
+    MASK,
+    may_hold_password,
+    redact,
+    remember,
+    remember_address,
+    remember_url,
+    scrub,
+    scrub_foreign,
+    shown_reference,
+    without_known,
+)
 from etl.resources.instances import read
 from etl.resources.listing import parse_json
 from etl.simcloud import LEAK_MARK, Story
@@ -558,3 +573,109 @@ def test_long_lines_of_programs_take_no_longer_than_their_length(piece: str) -> 
 )
 def test_an_odd_word_of_a_stranger_may_be_a_key(text: str, left: str) -> None:
     assert scrub_foreign(text) == left
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "in capitals": str.upper,
+    "in a URL": lambda s: quote(s, safe=""),
+    "in a query": quote_plus,
+    "in a URL within a URL": lambda s: quote(quote(s, safe=""), safe=""),
+    "in JSON": lambda s: json.dumps(s)[1:-1],
+    "in JSON within JSON": lambda s: json.dumps(json.dumps(s))[3:-3],
+    "in JSON for a page": lambda s: json.dumps(s)[1:-1].replace("/", "\\/"),
+    "as Python shows it": lambda s: repr(s + "'\"")[1:-4],
+    "as Python shows its bytes": lambda s: repr(s.encode())[2:-1],
+    "in HTML": html.escape,
+    "in XML": lambda s: html.escape(s).replace("&#x27;", "&apos;"),
+    "in a shell": lambda s: shlex.quote(s)[1:-1],
+    "in SQL": lambda s: s.replace("'", "''"),
+    "for libpq": lambda s: s.replace("\\", "\\\\").replace("'", "\\'"),
+    "in a unit": lambda s: s.replace("%", "%%"),
+    "in a header": lambda s: s.encode().decode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("secret", ["S3cr't &\"w\\r%d/?", "pä$$<wörd>😀1+2"])
+def test_a_secret_that_is_known_is_cut_in_every_spelling(secret: str, spelling: str) -> None:
+    remember(secret)
+    assert without_known(f"x {SPELLINGS[spelling](secret)} y") == f"x {MASK} y"
+
+
+@pytest.mark.parametrize("before", ["", "u:", "me:", "\0me\0"])
+@pytest.mark.parametrize("behind", ["", "@", "\n1"])
+def test_a_secret_that_is_known_is_cut_from_what_is_packed_as_base64(
+    before: str, behind: str
+) -> None:
+    remember("Xy9CANARY??>7zQ")
+    for pack in (b64encode, urlsafe_b64encode):
+        left = without_known(pack(f"{before}Xy9CANARY??>7zQ{behind}".encode()).decode())
+        # bits of the first and the last character may stay, with what is around them
+        assert MASK in left
+        assert len(left) <= len(MASK) + 4 * (len(before) + len(behind)) // 3 + 8
+
+
+@pytest.mark.parametrize("piece", ["\\", "'", "%25", "&amp;", "secret"])
+def test_known_secrets_are_looked_for_in_a_long_text_in_no_more_than_its_length(piece: str) -> None:
+    remember("secret'\\x%&", "\\\\\\secret")
+    text = piece * 50_000
+    assert without_known(text) == text
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("postgresql://u:pw@h/x", True),
+        ("postgresql://u:a/b@h/x", True),
+        ("postgresql://u:a@b@h/x", True),
+        ("postgresql:/u:pw@h/x", True),
+        ("postgresql://etl:etl@h/etl", True),
+        ("postgresql://h/x?password=p", True),
+        ("postgresql://u@h/x?sslpassword=p", True),
+        ("postgresql://u@h/x?oauth_client_secret=p", True),
+        ("postgresql://u@h/x?scram_client_key=p", True),
+        ("host=h password=p", True),
+        ("me:pw@proxy:3128", True),
+        ("socks5://me:pw@proxy:3128", True),
+        ("postgresql://u@h:5432/x?sslmode=require", False),
+        ("postgresql:///x", False),
+        ("/var/lib/a:b@c.db", False),
+        ("proxy:3128", False),
+        ("instances=2m; bills=0 * * * *", False),
+    ],
+)
+def test_an_address_that_may_hold_a_password_is_recognised(address: str, may: bool) -> None:
+    assert may_hold_password(address) is may
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LAB_KEY",
+        "LAB2KEY01",
+        "lab_key",
+        "lab.key",
+        "/etc/k3y0abcd/lab.key",
+        "C:/keys/lab.key",
+        "~/k",
+    ],
+)
+def test_the_name_of_a_variable_or_a_file_is_shown(name: str) -> None:
+    assert shown_reference(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"cy_{CANARY}",
+        CANARY,
+        f"https://open.feishu.cn/open-apis/bot/v2/hook/{CANARY}",
+        f"https:/open.feishu.cn/open-apis/bot/v2/hook/{CANARY}",
+        f"tgram://{CANARY}/1",
+        f"$CREDENTIALS_DIRECTORY/cy_{CANARY}0123",
+    ],
+)
+def test_a_secret_in_the_place_of_the_name_of_its_variable_or_file_is_not_shown(name: str) -> None:
+    assert CANARY not in shown_reference(name)
+    assert MASK in shown_reference(name)

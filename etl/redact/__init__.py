@@ -11,7 +11,14 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from etl.redact.known import MASK, known, remember, remember_address, remember_url
+from etl.redact.known import (
+    MASK,
+    known,
+    may_hold_password,
+    remember,
+    remember_address,
+    remember_url,
+)
 from etl.redact.names import is_card_number, is_secret
 from etl.redact.plain import are_addresses, hold_no_sure_secret
 from etl.redact.remembered import MOST, Remembered
@@ -61,6 +68,8 @@ _USUAL: Final = re.compile(
     r"(?(2)(?:\?[\w=&.~-]*)?)"
 )
 """Pattern of an address that cannot hide a secret, with its query."""
+_ADDRESS: Final = re.compile(r"[A-Za-z][\w+.-]+:/")
+"""Beginning of a URL, also as a path has it, with one slash; of a drive of Windows there is one letter."""
 
 
 def redact(value: Any) -> Any:
@@ -98,6 +107,19 @@ def scrub_foreign(text: str) -> str:
 def without_known(text: str) -> str:
     """Return `text` without the secrets that the process itself knows, and otherwise as it is."""
     return known.cut(text)
+
+
+def shown_reference(name: str) -> str:
+    """Return the name of a variable or of a file for people, without what may be the secret itself: people
+    write that in the place of its name by mistake.
+    """
+    if _ADDRESS.match(name):
+        return MASK
+    left: str = redact_words(name)
+    # of a path only sure secrets are cut, since folders have odd names; a variable is usually in capitals
+    if left != name or re.search(r"[/\\.]", name) or re.fullmatch(r"[A-Z_][A-Z0-9_]*", name):
+        return left
+    return name if scrub_foreign(name) == name else MASK
 
 
 def redact_words(value: Any) -> Any:
@@ -243,6 +265,7 @@ def _redact_json(text: str) -> str:
 __all__ = [
     "MASK",
     "mask",
+    "may_hold_password",
     "redact",
     "redact_words",
     "remember",
@@ -250,5 +273,6 @@ __all__ = [
     "remember_url",
     "scrub",
     "scrub_foreign",
+    "shown_reference",
     "without_known",
 ]

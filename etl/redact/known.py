@@ -6,11 +6,13 @@ A pattern recognises a key by its form; a password of six letters has none. What
 
 from __future__ import annotations
 
+import html
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
-from urllib.parse import quote, quote_plus, unquote, unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 MASK: Final = "***"
 """Text that takes the place of a secret."""
@@ -20,6 +22,21 @@ stay legible."""
 _WHOLE_WORD: Final = 8
 """Length from which on a secret is cut inside of words, too: the password `test` is no part of
 `latest`."""
+_NAMED: Final = (
+    r"(?i)(?:password|passwd|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*"
+    r"('(?:[^'\\]|\\.)*'|[^\s&#]+)"
+)
+"""A parameter of libpq that is a secret, in a URL or in a DSN."""
+_SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*:/+")
+_SLASHES: Final = r"\\{1,8}"
+_ESCAPED: Final[Mapping[str, tuple[str, ...]]] = {
+    " ": (r"\+",),
+    "\t": (rf"{_SLASHES}t",),
+    "\n": (rf"{_SLASHES}n",),
+    "'": ("&apos;", r"'\"'\"'"),
+    **{sign: (rf"&(?:amp;)?{html.escape(sign)[1:]}",) for sign in '"&<>'},
+}
+"""Further spellings of a character, as patterns."""
 
 
 class _Secrets:
@@ -73,9 +90,7 @@ def remember_address(url: str) -> None:
 def passwords_of(url: str) -> Iterator[str]:
     """Yield the passwords in a database's URL or a DSN. An `@`, `/` or `?` that is not escaped makes it
     ambiguous: each reading of it counts."""
-    for secret in re.findall(
-        r"(?i)(?:password|passwd|sslpassword)\s*=\s*('(?:[^'\\]|\\.)*'|[^\s&#]+)", url
-    ):
+    for secret in re.findall(_NAMED, url):
         yield secret.strip("'")
         yield from (part for part in secret.split("@") if part != secret)
     scheme = re.match(r"[A-Za-z][\w+.-]*:/*", url)
@@ -98,19 +113,63 @@ def apart(rest: str) -> tuple[str, str, str]:
     return user_info, host, path
 
 
+def may_hold_password(address: str) -> bool:
+    """Tell whether the address of a database, a proxy or a service may hold a password, in whatever form."""
+    scheme = _SCHEME.match(address)
+    if scheme is None:
+        # `me:secret@proxy:3128`; and a path may hold an @, too
+        is_user = re.match(r"[^/\s]*:[^\s]*@[^/\s]", address) is not None
+    else:
+        is_user = ":" in apart(address[scheme.end() :])[0]
+    return is_user or re.search(_NAMED, address) is not None
+
+
 def _forms(secret: str) -> set[str]:
-    """Return a secret as texts spell it: plain, percent-encoded, decoded, and escaped as Python and JSON do."""
+    """Return a secret as it may have been written before it was read, and its base64 inside of a longer text."""
     secret = secret.strip()
     plain = {secret, unquote(secret), unquote_plus(secret)}
-    spelled = {f(form) for form in plain for f in (quote, quote_plus, lambda s: quote(s, safe=""))}
-    # a repr and JSON spell what is not ASCII by escapes
-    escaped = {form.encode("unicode_escape").decode() for form in plain}
-    quoted = {form.replace("\\", "\\\\").replace('"', '\\"') for form in plain}
-    return {form for form in plain | spelled | escaped | quoted if len(form) >= SHORTEST}
+    # as headers of HTTP are read
+    plain |= {text.encode("utf-8", "surrogatepass").decode("latin-1") for text in plain}
+    packed = (form for text in plain if len(text) >= _WHOLE_WORD for form in _packed(text))
+    return {form for form in (*plain, *packed) if len(form) >= SHORTEST}
+
+
+def _packed(secret: str) -> Iterator[str]:
+    """Yield the base64 of a secret for each place that it can have in what was packed, such as
+    `user:password`: without the signs at its ends, which hold bits of what stands around it."""
+    content = secret.encode("utf-8", "surrogatepass")
+    for before, signs in ((0, 0), (1, 2), (2, 3)):
+        whole = (before + len(content)) * 8 // 6
+        form = b64encode(bytes(before) + content).decode()[signs:whole]
+        yield from (form, form.replace("+", "-").replace("/", "_"))
 
 
 def _as_pattern(form: str) -> str:
+    pattern = "".join(map(_spelled, form))
     if len(form) >= _WHOLE_WORD:
-        return re.escape(form)
+        return pattern
     # an underscore ends a word here: `db_test` holds the password `test`
-    return rf"(?<![^\W_]){re.escape(form)}(?![^\W_])"
+    return rf"(?<![^\W_]){pattern}(?![^\W_])"
+
+
+def _spelled(sign: str) -> str:
+    """Return a pattern of a character in every spelling: plain, doubled as in SQL, and escaped as shells, Python,
+    JSON, URLs and HTML do, also several times over."""
+    if sign.isascii() and sign.isalnum():
+        return sign
+    number, octets = ord(sign), sign.encode("utf-8", "surrogatepass")
+    escaped = (
+        *_ESCAPED.get(sign, ()),
+        "".join(rf"%(?:25){{0,3}}{octet:02x}" for octet in octets),
+        "".join(rf"{_SLASHES}x{octet:02x}" for octet in octets),
+        "".join(rf"{_SLASHES}u{unit:04x}" for unit in _utf16(sign)),
+        rf"{_SLASHES}(?:x{number:02x}|U{number:08x})",
+        rf"&(?:amp;)?(?:#0*{number}|#x0*{number:x});",
+    )
+    return rf"(?:\\{{0,8}}{re.escape(sign)}{{1,2}}|{'|'.join(escaped)})"
+
+
+def _utf16(sign: str) -> Iterator[int]:
+    """Yield the numbers by which JSON writes a character."""
+    units = sign.encode("utf-16-be", "surrogatepass")
+    return (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
