@@ -108,11 +108,6 @@ def read_address(value: str) -> Path | str:
     return _file(text)
 
 
-def may_hold_password(address: str) -> bool:
-    """Tell whether an address names a user, so that a password may stand beside the name."""
-    return "://" in address and "@" in address
-
-
 def _refuse_odd_characters(text: str) -> None:
     if not text:
         raise SettingsError(tr("the name of the database is empty"), advice=FORMS)

@@ -13,8 +13,10 @@ import pytest
 
 from etl.address import database_order, ordered_database
 from etl.cli.terminal import _through_pager
+from etl.errors import SettingsError
 from etl.service.builds import InProcess
 from etl.service.figures import ReportProcess
+from etl.service.installing import _run_tool
 
 CANARY = "cy_canary-of-children"
 NAMES = (
@@ -66,6 +68,21 @@ def test_a_child_learns_the_password_of_libpq_by_its_order(monkeypatch: pytest.M
     monkeypatch.delenv("PGPASSWORD")
     assert ordered_database(order) == "postgresql:///x"
     assert os.environ["PGPASSWORD"] == CANARY
+
+
+def test_a_tool_that_starts_the_service_gets_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in (*NAMES, "PGPASSWORD"):
+        monkeypatch.setenv(name, CANARY)
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/x")
+    tool = tmp_path / "tool"
+    tool.write_text("#!/bin/sh\nenv | tr '\\n' ' ' >&2\nexit 1\n")
+    tool.chmod(0o700)
+    with pytest.raises(SettingsError) as caught:
+        _run_tool([str(tool)])
+    assert "DBUS_SESSION_BUS_ADDRESS=unix:path=/x" in caught.value.message
+    assert CANARY not in caught.value.message
 
 
 def test_a_pager_gets_no_secret(

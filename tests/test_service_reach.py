@@ -73,6 +73,24 @@ def test_variables_of_libpq_and_a_chinese_locale_are_carried() -> None:
         carried({}, {"PGPASSWORD": "hunter2"}, {})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("https_proxy", "http://me:pw@proxy:3128"),
+        ("HTTPS_PROXY", "me:pw@proxy:3128"),
+        ("all_proxy", "socks5://token@proxy:1080"),
+        ("HTTP_PROXY", "http://me:a/b@proxy:3128"),
+        ("CHENYU_DATABASE_URL", "postgresql://etl:etl@h/etl"),
+        ("CHENYU_DATABASE_URL", "postgresql://u:a/b@h/x"),
+        ("CHENYU_DATABASE_URL", "postgresql://u@h/x?oauth_client_secret=s"),
+        ("PGOPTIONS", "-c my.secret=hunter22"),
+    ],
+)
+def test_no_variable_that_may_hold_a_secret_is_written_into_a_unit(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is set in this shell alone, and may hold"):
+        carried({}, {name: value}, {})
+
+
 def test_lines_that_are_too_long_for_cron_are_refused() -> None:
     fits = Installation(["/bin/etl"], None, {"CHENYU_ARCHIVE": "/" + "a" * 700})
     assert max(map(len, crontab(fits).splitlines())) <= LONGEST_CRON_LINE

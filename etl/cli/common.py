@@ -6,7 +6,6 @@ import errno
 import gc
 import io
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -54,6 +53,7 @@ class Context:
         """
         from etl import settings
         from etl.app import App
+        from etl.redact import may_hold_password
         from etl.settings.checking import exposed
         from etl.settings.variables import unread_variables
 
@@ -64,7 +64,7 @@ class Context:
                 tr("option --database is empty"), advice=tr("name a file or a URL, or leave it out")
             )
         # every user of the machine can read the arguments of all processes
-        if url and _holds_password(url):
+        if url and may_hold_password(url):
             raise SettingsError(
                 tr(
                     "a database URL with a password on the command line is visible to everybody "
@@ -279,11 +279,6 @@ def is_terminal() -> bool:
 def _close(app: App) -> None:
     with suppress(EtlError):  # what it could not open was said when it was tried
         app.close()
-
-
-def _holds_password(url: str) -> bool:
-    # before the host, or among the parameters, where drivers of Postgres look as well
-    return re.search(r"://([^/:@]*:[^@]*@|.*password=)", url) is not None
 
 
 class LazyChoice(click.ParamType[str]):

@@ -223,7 +223,7 @@ def _first_lines(context: Context, system: bool) -> tuple[list[str], list[str]]:
     """
     import json
 
-    from etl.address import may_hold_password
+    from etl.redact import may_hold_password
     from etl.service import units
     from etl.settings import variable
     from etl.settings.file import home_expanded

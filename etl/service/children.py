@@ -18,6 +18,10 @@ PAGERS: Final = ("LESS", "TERM", "COLOR", "COLUMNS", "LINES", "MORE", "MOST", "L
 """Beginnings of the variables that a pager may need."""
 
 
+SYSTEMD: Final = ("XDG_", "DBUS_", "SYSTEMD_", "LC_")
+"""Beginnings of the variables by which systemctl finds the user's manager."""
+
+
 def child_environ(families: tuple[str, ...] = _FAMILIES) -> dict[str, str]:
     """Return the variables that a child gets: a few, those of libpq, and those whose names begin so. By name,
     since keys may stand in variables of any name.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,9 @@ from typing import Any, Final
 from etl.address import LIBPQ, LIBPQ_PASSWORD
 from etl.errors import SettingsError
 from etl.paths import read_whole, replacing
+from etl.redact import may_hold_password, redact_words, shown_reference
 from etl.service import units
+from etl.service.children import SYSTEMD, child_environ
 from etl.settings import LoadedSettings, Settings, variable
 from etl.settings.checking import relative_paths
 from etl.settings.file import home_expanded, is_there
@@ -38,7 +39,6 @@ PATHS: Final = (
     *("PGPASSFILE", "PGSERVICEFILE", "PGSSLCERT", "PGSSLKEY", "PGSSLROOTCERT", "PGSSLCRL"),
 )
 SECRETS: Final = ("CHENYU_PAGE_TOKEN", "CHENYU_PING_URL", LIBPQ_PASSWORD)
-_USER_INFO: Final = re.compile(r"://[^/@]*:[^/@]*@|://.*password=")
 PLACES: Final = tr("run it as root, or install the service for yourself: --user")
 HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))  # noqa: S108
 """Folders that the unit of the system hides from its user: ProtectHome, PrivateTmp."""
@@ -72,7 +72,8 @@ def carried(
         values[variable("listen")] = "off"
     # a unit can be read by everybody, and a crontab lands in mails and process lists
     secret = [name for name in (*named_variables(written), *SECRETS) if environ.get(name)]
-    for name in [*secret, *(name for name, value in values.items() if _USER_INFO.search(value))]:
+    secret += [name for name, value in values.items() if _may_hold_secret(name, value)]
+    for name in secret:
         raise SettingsError(
             tr("{name} is set in this shell alone, and may hold a secret", name=name),
             advice=tr("write it into the config file or a file of its own, and unset it here"),
@@ -85,6 +86,12 @@ def carried(
     }
 
 
+def _may_hold_secret(name: str, value: str) -> bool:
+    # of a proxy's address the user alone may be a token
+    is_user = name.upper() in _PROXIES and "@" in value
+    return is_user or may_hold_password(value) or redact_words(value) != value
+
+
 def refuse_unfit(reading: LoadedSettings, environ: Mapping[str, str]) -> None:
     """Raise for faults that a shell forgives and a service does not: a relative path in the config
     file, as it starts in another folder, and a key that is not there. `environ` is the service's.
@@ -95,7 +102,7 @@ def refuse_unfit(reading: LoadedSettings, environ: Mapping[str, str]) -> None:
                 tr(
                     "{name} is a relative path, {path}, and a service starts in another folder",
                     name=name,
-                    path=path,
+                    path=shown_reference(str(path)),
                 ),
                 advice=tr("write the whole path into {config}", config=reading.config),
             )
@@ -304,7 +311,12 @@ def _run_tool(words: list[str]) -> None:
             advice=tr("see chenyu-etl service print cron, or launchd"),
         )
     done = subprocess.run(  # noqa: S603 - words of ours
-        words, capture_output=True, text=True, timeout=SYSTEMCTL_S, check=False
+        words,
+        capture_output=True,
+        text=True,
+        timeout=SYSTEMCTL_S,
+        check=False,
+        env=child_environ(SYSTEMD),
     )
     if done.returncode != 0:
         complaint = done.stderr.strip().partition("\n")[0]

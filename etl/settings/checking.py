@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from etl.address import may_hold_password
 from etl.errors import SettingsError
+from etl.redact import may_hold_password, shown_reference
 from etl.settings import LoadedSettings
 from etl.settings.file import is_there, open_to_others
 from etl.settings.problems import Problems
@@ -78,7 +78,7 @@ def notes(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[str]:
         yield tr(
             "{name} is a relative path, {path}: it depends on the folder of each start",
             name=name,
-            path=path,
+            path=shown_reference(str(path)),
         )
 
 
