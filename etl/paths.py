@@ -190,8 +190,8 @@ def replacing(
 ) -> Iterator[BinaryIO]:
     """Open a file to write that replaces `path` once it is whole; after an error nothing changes.
 
-    It has `mode`, else that of the umask. A link is replaced, not followed. Raises `SettingsError`
-    if the file cannot be written, is one of those to be `spared`, or is a device or a pipe.
+    It has `mode`, else that of the umask, and is open to no more users than a file that it replaces.
+    A link is replaced, not followed. Raises `SettingsError` if the file cannot be written, is one of those to be `spared`, or is a device or a pipe.
     """
     if path == STANDARD_OUTPUT:
         yield from _to_standard_output()
@@ -201,7 +201,8 @@ def replacing(
     # nobody can put a link in its way: the name cannot be guessed, and what is there is not opened
     beside = path.with_name(f".chenyu-etl.{secrets.token_hex(8)}.new")
     try:
-        with os.fdopen(os.open(beside, _NEW_FILE, 0o666), "wb") as file:
+        # never wider, not even while it is written: somebody may have closed it to others
+        with os.fdopen(os.open(beside, _NEW_FILE, _mode_of(path)), "wb") as file:
             if mode is not None:
                 beside.chmod(mode)
             yield file
@@ -217,6 +218,15 @@ def replacing(
         ) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _mode_of(path: Path) -> int:
+    """Return who may read and write a file that is there; everybody if there is none."""
+    try:
+        mode = path.lstat().st_mode
+    except OSError:
+        return 0o666
+    return mode & 0o666 if stat.S_ISREG(mode) else 0o666
 
 
 def refuse_spared(path: Path, spared: Iterable[Path]) -> None:

@@ -162,8 +162,28 @@ def test_nothing_that_is_made_is_for_everybody_to_write_to(home: Path, server: S
     made = list(home.rglob("*"))
     assert len(made) > 20
     assert [file for file in made if file.stat().st_mode & 0o002] == []
-    for secret in (*home.rglob("*.key"), *home.glob("x.db*"), *home.glob("b.db*")):
+    kept = [
+        *home.rglob("*.key"),
+        *home.rglob("config.toml"),
+        *home.glob("x.db*"),
+        *home.glob("b.db*"),
+    ]
+    kept += [home / "arch", *(home / "arch").iterdir()]
+    assert len(kept) >= 8
+    for secret in kept:
         assert secret.stat().st_mode & 0o077 == 0, secret
+
+
+def test_a_file_that_is_closed_to_others_stays_so_when_it_is_replaced(tmp_path: Path) -> None:
+    output = tmp_path / "r.csv"
+    output.write_text("old")
+    output.chmod(0o600)
+    with replacing(output) as file:
+        (beside,) = tmp_path.glob(".chenyu-etl.*")
+        assert beside.stat().st_mode & 0o777 == 0o600, "while it is written, too"
+        file.write(b"new")
+    assert output.stat().st_mode & 0o777 == 0o600
+    assert output.read_text() == "new"
 
 
 # where nothing more can be written
