@@ -5,16 +5,22 @@ from __future__ import annotations
 import io
 import os
 import sys
+import traceback
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class LossyStream(io.TextIOWrapper):
-    """A text stream that drops text that it cannot write: on a full disk, into a closed pipe."""
+    """A text stream for people, without the secrets that the process knows.
+
+    It drops text that it cannot write: on a full disk, into a closed pipe.
+    """
 
     def write(self, text: str) -> int:
+        # the last gate: Python's own reports of faults and libraries' warnings come here, too
+        known = sys.modules.get("etl.redact.known")
         try:
-            return super().write(text)
+            return super().write(known.known.cut(text) if known else text)
         except OSError:
             silence(self)
             return len(text)
@@ -33,12 +39,20 @@ def silence(stream: TextIO) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def report_fault(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Print the traceback of a fault without secrets; replaces `sys.excepthook`."""
+    from etl.redact import scrub
+
+    sys.stderr.write(scrub("".join(traceback.format_exception(kind, error, trace))))
+
+
 def prepare() -> None:
     """Reopen standard streams that the caller closed, and make them lossy.
 
     A closed descriptor would be given to the next file that is opened, and a library's messages
     would go into the database.
     """
+    sys.excepthook = report_fault
     for number in (0, 1, 2):
         try:
             os.fstat(number)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,95 @@ def test_no_secret_of_the_settings_is_in_a_traceback_or_a_log(form: str, home: P
         done = command(environ, *words)
         assert done.returncode != 0
         assert CANARY not in done.stdout + done.stderr, words
+
+
+MISPLACED = {
+    "a key for its file": f'[accounts.lab]\napi_key_file = "{KEY}0123"',
+    "a key for its variable": f'[accounts.lab]\napi_key_env = "{KEY}0123"',
+    "a key for its credential": f'[accounts.lab]\napi_key_credential = "{KEY}0123"',
+    "a key for a name": f'[accounts.{KEY}0123]\napi_key_env = "LAB_KEY"',
+    "an address for its variable": f'[alerts.channels.ops]\nurl_env = "{WEBHOOK}"',
+    "an address for its file": f'[alerts.channels.ops]\nurl_file = "{WEBHOOK}"',
+    "an address for a channel": f'[alerts.channels]\nops = "{WEBHOOK}"',
+    "a secret for its file": f'[alerts.channels.ops]\nurl_env = "MAIL_URL"\nsecret_file = "{CANARY}"',
+    "a secret for its variable": f'[alerts.channels.ops]\nurl_env = "MAIL_URL"\nsecret_env = "{CANARY}"',
+}
+
+
+@pytest.mark.parametrize("config", MISPLACED.values(), ids=MISPLACED)
+def test_a_secret_in_the_place_of_its_name_is_shown_by_no_command(
+    config: str, run: Command, home: Path, path: Path
+) -> None:
+    (home / "c.toml").write_text(config)
+    for words in (
+        *(["sync"], ["config", "check"], ["config", "show"], ["doctor"], ["alerts", "test"]),
+        *(["service", "print", "systemd", "--user"], ["service", "print", "cron"]),
+    ):
+        result = run(*words, **canaries(str(path)), CHENYU_RESOURCES="instances")
+        assert CANARY not in result.output, words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("sync", f"{KEY}0123"),
+        (f"{KEY}0123",),
+        ("--api-key", f"{KEY}0123", "sync"),
+        ("sync", f"--key={KEY}0123"),
+        ("sync", "--account", f"{KEY}0123"),
+        ("report", "now", "--by", f"{KEY}0123"),
+        ("--database", f"postgresql://u:{CANARY}@h/x", "sync"),
+        ("--database", f"postgresql://u@h/x?oauth_client_secret={CANARY}", "sync"),
+    ],
+)
+def test_a_secret_among_the_words_of_a_command_is_not_repeated(
+    words: tuple[str, ...], run: Command, path: Path
+) -> None:
+    result = run(*words, CHENYU_DATABASE_URL=str(path), CHENYU_API_KEY=KEY)
+    assert result.exit_code == 2
+    assert CANARY not in result.output
+
+
+FAULTS = """
+import logging, sys, threading, warnings
+from etl.redact import remember
+import etl.app
+
+class Odd:
+    def __del__(self):
+        raise ValueError(secret)
+
+def fault(*_, **__):
+    remember(secret)
+    thread = threading.Thread(target=int, args=(secret,))
+    thread.start()
+    thread.join()
+    warnings.warn(secret)
+    logging.getLogger("foreign").warning("%r", [secret])
+    Odd()
+    raise ExceptionGroup(secret, [KeyError(secret)]) from ValueError("http://me:Xy9CAN@h is odd")
+
+secret = sys.stdin.read()
+etl.app.App.__init__ = fault
+sys.argv[1:] = ["status"]
+from etl.start import main
+main()
+"""
+
+
+def test_a_fault_of_the_program_shows_no_secret(home: Path) -> None:
+    """In tracebacks of each kind, a warning, and a log line of a library that nobody set up."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS],
+        input=f"{CANARY}'\"\\ü",
+        capture_output=True,
+        text=True,
+        env=environment("http://127.0.0.1:1/v2", str(home / "x.db"), home, PYTHONWARNINGS="always"),
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("***") >= 6
+    assert "ExceptionGroup" in done.stderr
+    assert "Xy9CAN" not in done.stderr
 
 
 def test_every_command_is_tried_with_canaries() -> None:

@@ -110,9 +110,17 @@ class Group(click.Group):
                 fail(ours)
                 raise SystemExit(ours.exit_code) from None
 
+    def make_context(self, *words: Any, **named: Any) -> click.Context:
+        try:
+            return super().make_context(*words, **named)
+        except click.UsageError as error:
+            raise _without_secrets(error) from None
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            raise _without_secrets(error) from None
         except EtlError as error:
             if ctx.params.get("debug"):
                 raise
@@ -175,6 +183,14 @@ def main(
     import_less()
     prepare_streams()
     ctx.obj = Context(config, {"database_url": database, "timezone": timezone}, debug)
+
+
+def _without_secrets(error: click.UsageError) -> click.UsageError:
+    """Return an error in the words of a command, which it quotes, without secrets."""
+    from etl.redact import scrub
+
+    words = error.format_message()
+    return error if (left := scrub(words)) == words else click.UsageError(left, error.ctx)
 
 
 def _with_those_below(command: click.Command) -> Iterator[click.Command]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from etl.errors import NoKey, SettingsError
 from etl.paths import file_name, read_whole
 from etl.poll import LONGEST_ACCOUNT, is_account_name
-from etl.redact import remember
+from etl.redact import redact_words, remember, shown_reference
 from etl.settings.file import home_expanded, is_there, table, unknown_names
 from etl.settings.problems import Problems
 from etl.settings.readers import base_url, only_text
@@ -61,14 +61,15 @@ class Account:
     def key(self, environ: Mapping[str, str]) -> str:
         """Return the API key. Raises `SettingsError` if there is none, with how to set it."""
         written = environ.get(self.key_env, "") if self.key_env else ""
-        origin = f"the API key of account {self.name!r} ({self.key_env})"
+        variable = shown_reference(self.key_env or "")
+        origin = f"the API key of account {self.name!r} ({variable})"
         file = self._credential_file(environ) or self.key_file
         # containers set variables that they leave empty: the file counts then
         if not written.strip() and file is not None:
-            written, origin = _read_key(file), f"API key file {file}"
+            written, origin = _read_key(file), f"API key file {shown_reference(str(file))}"
         key = clean_key(written, origin)
         if not key:
-            own = self.key_env if self.key_env != KEY_VARIABLE else None
+            own = variable if self.key_env != KEY_VARIABLE else None
             raise NoKey(
                 tr("there is no API key for account {name!r}", name=self.name),
                 advice=(
@@ -86,7 +87,7 @@ class Account:
         if self.key_env and environ.get(self.key_env, "").strip():
             return self.key_env
         file = self._credential_file(environ) or self.key_file
-        return str(file) if file is not None else "nowhere"
+        return shown_reference(str(file)) if file is not None else "nowhere"
 
     def _credential_file(self, environ: Mapping[str, str]) -> Path | None:
         # without systemd the path shows the variable that is missing
@@ -201,6 +202,12 @@ def watched(
 
 def refuse_odd_name(name: str, origin: str = "") -> None:
     """Raise `SettingsError` for a text that cannot be an account's name."""
+    # names are kept and shown everywhere
+    if redact_words(name) != name:
+        raise SettingsError(
+            tr("{origin}a key or a password is no name of an account", origin=origin),
+            advice=WHERE_KEYS_ARE,
+        )
     if not is_account_name(name):
         short = name if len(name) <= 40 else f"{name[:40]}…"
         raise SettingsError(
@@ -220,6 +227,10 @@ def _read_key(path: Path) -> str:
         # no cause is kept: a decoding error holds the bytes that it could not read
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(
-            tr("API key file {path} cannot be read: {reason}", path=path, reason=reason),
+            tr(
+                "API key file {path} cannot be read: {reason}",
+                path=shown_reference(str(path)),
+                reason=reason,
+            ),
             advice=tr("check its place and permissions"),
         ) from None

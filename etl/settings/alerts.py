@@ -23,7 +23,7 @@ from etl.alerts.owners import DigestSubject, Owner
 from etl.alerts.rules import RULES, rule
 from etl.errors import SettingsError
 from etl.paths import read_whole
-from etl.redact import remember_address
+from etl.redact import remember_address, shown_reference
 from etl.settings import file
 from etl.settings.file import home_expanded
 from etl.settings.problems import Problems
@@ -70,7 +70,7 @@ class Secret:
                     tr(
                         "{purpose}: file {file} cannot be read: {why}",
                         purpose=purpose,
-                        file=self.file,
+                        file=shown_reference(str(self.file)),
                         why=why,
                     ),
                     advice=tr("check its path and permissions"),
@@ -79,7 +79,9 @@ class Secret:
             raise SettingsError(
                 tr("{purpose} is not set", purpose=purpose),
                 advice=(
-                    tr("export {env}=…", env=self.env) if self.env else tr("put it into its file")
+                    tr("export {env}=…", env=shown_reference(self.env))
+                    if self.env
+                    else tr("put it into its file")
                 ),
             )
         for line in value.split():  # a channel can have several addresses

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from etl.errors import SettingsError
+from etl.redact import redact_words, shown_reference
 from etl.settings import LoadedSettings, Settings
 from etl.settings.file import is_there
 from etl.timing.cadence import Cadence
@@ -41,7 +42,8 @@ def _top_rows(reading: LoadedSettings) -> Iterator[Row]:
 
 def _accounts(reading: LoadedSettings, environ: Mapping[str, str]) -> Iterator[Row]:
     for account in reading.settings.accounts:
-        at = f"accounts.{account.name}"
+        # a key in the place of a name is refused, and shown by this command all the same
+        at = f"accounts.{redact_words(account.name)}"
         try:
             # read, so that a key file that cannot be is seen here and not at the first poll
             key = MASK if account.key(environ) else "none"
@@ -68,7 +70,9 @@ def _flat(at: str, written: Mapping[str, Any], origin: str) -> Iterator[Row]:
         else:
             # a command may hold a token among its words
             is_secret = name in ("command", "on_alert", "url", "secret")
-            yield f"{at}.{name}", MASK if is_secret else str(value), origin
+            is_reference = name.endswith(("_env", "_file")) or "://" in str(value)
+            text = shown_reference(str(value)) if is_reference else str(value)
+            yield f"{at}.{name}", MASK if is_secret else text, origin
 
 
 def _masked(name: str, value: Any) -> str:
