@@ -18,7 +18,7 @@ import pytest
 from etl.archive import lines, read_line
 from etl.simcloud import T0, Story
 from tests.support import poll_story
-from tests.test_archive_files import DAY, Kept, last_of, unchanged
+from tests.test_archive_files import DAY, Kept, last_of, refused, unchanged
 
 
 @pytest.fixture
@@ -218,6 +218,20 @@ def test_a_damaged_older_day_is_left_as_it_is_and_stops_no_sync(
     caplog.clear()
     day.archive.pack()
     assert caplog.text == ""
+
+
+def test_a_day_that_cannot_be_packed_stops_no_sync_and_takes_no_room(
+    day: Kept, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = names(day)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refused)
+        day.archive.pack()
+    assert "is not packed: refused" in caplog.text
+    assert names(day) == before
+    assert list(day.folder.glob("*packing*")) == list(day.folder.glob(".*packing*")) == []
+    day.archive.pack()
+    assert names(day) == ["2026-01-01.jsonl.xz", "2026-01-02.jsonl.gz"]
 
 
 def test_a_finished_day_with_a_torn_last_line_is_packed_without_it(

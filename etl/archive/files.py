@@ -141,14 +141,19 @@ class Archive:
             log.warning("%s: its polls are not applied", error.message)
 
     def pack(self) -> None:
-        """Pack finished days, which still have their `.tail`. A damaged one is left as it is."""
+        """Pack finished days, which still have their `.tail`. One that is damaged, or that cannot be
+        packed now, is left as it is.
+        """
         newest = max(self._files(), key=_archive_order, default=None)
         for tail in sorted(self.folder.glob(f".{glob.escape(self._stem)}.{DAY}.jsonl.gz.tail")):
             path = tail.with_name(tail.name.removeprefix(".").removesuffix(".tail"))
             # by the files, not by a clock that may be wrong: a later day has begun
             if newest is not None and path.stem < newest.stem:
-                with _refused_as_archive_error(path):
+                try:
                     _pack(path)
+                except OSError as error:
+                    # no poll is worth less than the room that this saves, and the next one tries again
+                    log.warning("%s is not packed: %s", path, error.strerror or error)
 
     def count_after(self, latest: Instant) -> int:
         """Count the polls that ended after a moment; only days that may have some are read."""

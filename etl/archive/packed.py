@@ -11,7 +11,7 @@ import shutil
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -97,6 +97,11 @@ def pack(path: Path, packed: Path) -> bool:
     except DAMAGED:
         fresh.unlink(missing_ok=True)
         return False
+    except OSError:
+        # on a full disk it would take the room of the next poll
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
     path.unlink()
     return True
 
