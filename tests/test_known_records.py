@@ -72,6 +72,18 @@ def apply(database: Database, poll: Poll, memory: ListingMemory | None) -> SyncR
         return applying.apply(INSTANCES, poll, tx, last, memory)
 
 
+def test_of_two_walks_that_list_the_same_the_newer_counts(
+    database: Database, memory: ListingMemory
+) -> None:
+    cloud = Story()
+    cloud.rents_many(2)
+    poll = polled(cloud)
+    cloud.stops(cloud.fleet.lives[0].instance_uuid)
+    again = poll_of([cloud.body(1, 7)], cloud.now).walks
+    apply(database, replace(poll, walks=(*poll.walks, *again), digest=None), memory)
+    assert rows(database, "SELECT status FROM instance ORDER BY status") == [(2,), (22,)]
+
+
 def something_happens(cloud: Story, dice: Random) -> None:
     alive = [life.instance_uuid for life in cloud.fleet.lives if life.exists(cloud.now)]
     name = dice.choice(alive) if alive else cloud.rents()

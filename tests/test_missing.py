@@ -88,6 +88,20 @@ def test_an_instance_missing_from_one_poll_is_not_gone(watched: Watched) -> None
     ]
 
 
+def test_what_is_missing_ran_until_its_last_sighting_and_at_most_until_it_was_missed(
+    watched: Watched,
+) -> None:
+    watched.cloud.hides(watched.a)
+    watched.poll()
+    for view in ("usage_span", "_usage_part"):
+        found = rows(
+            watched.database,
+            f"SELECT running_min_s, running_s, running_max_s FROM {view} WHERE instance_uuid = :a",
+            a=watched.a,
+        )
+        assert found == [(300, 300, 601)]
+
+
 def test_an_instance_missing_from_two_complete_polls_is_gone_since_the_first(
     watched: Watched,
 ) -> None:

@@ -85,6 +85,37 @@ def test_an_offset_is_the_usual_one_of_the_polls_until_then(database: Database) 
     assert known == {1: 0.0, 13: 0.75, 31: 1.0, 32: 2.0, 36: 2.0, 42: 9.0}
 
 
+def test_attempts_follow_one_another_as_they_were_made_whatever_the_clock_said(
+    database: Database,
+) -> None:
+    """Two by a clock that was ahead, then three by one that was set back."""
+    with Store(database, ACCOUNT).writing() as tx:
+        for second, offset_s in ((900, 50.0), (901, 50.0), (10, 0.0), (20, 0.0), (30, 0.0)):
+            tx.record("instances", at(second, clock_offset_s=offset_s))
+        made = [attempt.started_at - T0 for attempt in tx.attempts("instances")]
+        assert made == [30, 20, 10, 901, 900]
+        assert tx.offset_until_s(T0 + 10_000) == 0.0
+
+
+def test_of_partial_polls_that_end_in_one_second_the_earlier_saw_what_began_then(
+    database: Database,
+) -> None:
+    with Store(database, ACCOUNT).writing() as tx:
+        for begins in (20, 10, 15):
+            tx.record("bills", SyncRun(T0 + begins, T0 + 30, "partial"))
+        assert tx._poll_starts("bills").seen_at(T0 + 30, None) == T0 + 10
+
+
+def test_the_distance_is_that_from_the_poll_before_though_a_later_one_was_just_written(
+    database: Database,
+) -> None:
+    with Store(database, ACCOUNT).writing() as tx:
+        for second in (0, 100, 40):
+            tx.record("instances", at(second))
+    steps = rows(database, "SELECT polls_before, step_s FROM sync_run ORDER BY sync_run_id")
+    assert steps == [(0, None), (1, 100), (1, 40)]
+
+
 def test_what_was_listed_before_its_creation_is_known(database: Database) -> None:
     cloud = Story()
     cloud.rents_many(2)

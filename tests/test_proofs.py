@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from etl.archive import Archive
 from etl.dialect import Database
+from etl.history.proofs import JudgedPoll, KeptVersion, Proofs
 from etl.poll import Poll
 from etl.rebuild import differences
 from etl.repair import repair
@@ -135,6 +136,48 @@ def steps_of(name: str) -> st.SearchStrategy[list[Step]]:
 def equal(live: Database, again: Database, name: str) -> bool:
     table = f"SELECT * FROM {RESOURCES[name].table} ORDER BY 2, 3, 4"
     return dump(live) == dump(again) and columns(live, table) == columns(again, table)
+
+
+def judged(polls: str, since: int) -> Proofs:
+    """A poll every 100 s that takes 10: complete, lost (complete before alone), or partial."""
+    when = [(100 * n, 100 * n + 10, c in "cl", c == "c") for n, c in enumerate(polls, 1)]
+    return Proofs([JudgedPoll(*each) for each in when], since)
+
+
+SEEN = KeptVersion("x", began_at=110, after_at=None, began_by="first_seen")
+GONE = replace(SEEN, last_seen_at=100, missing_since=210, ended_at=210, is_gone=True)
+BACK = KeptVersion("y", began_at=410, after_at=100, began_by="returned")
+ENDED = replace(SEEN, last_seen_at=100, ended_at=410)
+AT_ONCE = replace(GONE, began_at=211, ended_at=211)
+"""Two polls ended in the second before it began: one saw it, the other did not."""
+LATE = replace(SEEN, began_at=210, after_at=100, last_seen_at=200, ended_at=410)
+LATER = replace(BACK, began_by="changed", after_at=200)
+
+
+@pytest.mark.parametrize(
+    ("polls", "since", "kept", "proven"),
+    [
+        # without its proof it never went: what came back has changed, or is as it was
+        ("clll", 1, [ENDED, BACK], [ENDED, replace(BACK, began_by="changed")]),
+        ("clll", 1, [ENDED, replace(BACK, facts="x")], [SEEN]),
+        ("cccl", 3, [ENDED, BACK], [replace(ENDED, missing_since=210), BACK]),
+        # what was proven before these polls stays so
+        ("ccccl", 4, [GONE], [GONE]),
+        ("ccccl", 4, [AT_ONCE], [AT_ONCE]),
+        # a partial poll may have been the last to see it
+        ("cplc", 2, [LATE, LATER], [LATE, LATER]),
+    ],
+)
+def test_versions_are_those_that_the_polls_that_are_left_prove(
+    polls: str, since: int, kept: list[KeptVersion], proven: list[KeptVersion]
+) -> None:
+    assert judged(polls, since).versions(kept) == proven
+
+
+def test_a_line_is_missing_from_the_first_whole_listing_that_lacks_it() -> None:
+    """Not from one before it that was judged again, too."""
+    assert judged("ccccc", 1).window(410) == (410, 510)
+    assert judged("ccclc", 1).window(410) == (510, None)
 
 
 @pytest.mark.parametrize("name", RESOURCES)

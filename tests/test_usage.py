@@ -361,6 +361,11 @@ def test_a_stop_is_put_at_the_timer_that_went_off_else_in_the_middle(
     assert said(step) == [("observed", STARTED, 600, estimate, 900)]
 
 
+def test_the_timer_that_was_seen_before_a_new_start_goes_before_the_one_seen_after_it() -> None:
+    step = after(seen(timer=620), seen(start=890, timer=880))
+    assert said(step) == [("observed", STARTED, 600, 620, 890), ("observed", 890)]
+
+
 @pytest.mark.parametrize(
     ("status", "stopping_s", "estimate", "by"),
     [

@@ -173,8 +173,10 @@ def test_prepaid_time_is_held_from_creation_until_gone() -> None:
     assert said(usage.begin(seen(), None, T0 + B, CODES), "held") == []
 
 
-def test_prepaid_time_without_a_creation_is_held_from_now() -> None:
-    facts = seen(charging_type=PREPAID, created=None)
+@pytest.mark.parametrize("created", [None, B + 1])
+def test_prepaid_time_without_a_creation_is_held_from_now(created: int | None) -> None:
+    """A creation that is yet to come is none."""
+    facts = seen(charging_type=PREPAID, created=created)
     assert said(usage.begin(facts, None, T0 + B, CODES), "held") == [("observed", B)]
 
 
