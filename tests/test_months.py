@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
+from etl import tables
 from etl.books.closing import close, frozen_months, reopen
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
@@ -15,6 +17,7 @@ from etl.history.days import from_iso, iso
 from etl.money.tariffs import Override
 from etl.rebuild import rebuild
 from etl.simcloud import Story
+from etl.store import Store
 from etl.store.monthly import FrozenMonth
 from tests.commands import Command, home, run
 from tests.conftest import TODAY
@@ -119,6 +122,17 @@ def test_a_month_that_is_not_over_or_none_is_not_closed(month: str, two_months: 
     assert caught.value.advice
 
 
+def test_a_month_is_not_closed_by_a_poll_that_is_not_whole(
+    database: Database, cloud: Story
+) -> None:
+    cloud.rents()
+    apply(database, poll_story(cloud))
+    cloud.passes(hours=72)
+    apply(database, poll_story(cloud, complete=False))
+    with pytest.raises(SettingsError, match="not observed to its end"):
+        close(database, "2026-01", None, NOW)
+
+
 def test_what_was_not_observed_of_a_month_is_said_when_it_is_closed(
     two_months: Database, cloud: Story
 ) -> None:
@@ -172,6 +186,56 @@ def test_bill_lines_that_come_after_the_close_are_adjustments(two_months: Databa
     bills(two_months, midnight, midnight + 1_800, 4 * YUAN, **late)
     found = rows(two_months, "SELECT month, amount_microcny, amount_yuan FROM bill_adjustment")
     assert found == [("2026-01", 2 * YUAN, 2.0)]
+
+
+FEBRUARY = JANUARY_30 + 2 * 86_400
+CLOSED = FEBRUARY + 3_600
+"""The end of the newest poll of the bill that the closing knew."""
+
+
+@pytest.mark.parametrize(
+    ("ends", "came", "changed", "superseded", "adjustment"),
+    [
+        (0, 0, 0, None, []),
+        (0, 1, 1, None, [5]),
+        (0, -9, 7, None, [5]),
+        # taken back if it was known then; what came and went since changes nothing
+        (0, -9, -9, 1, [-5]),
+        (0, 0, 0, 2, [-5]),
+        (0, 1, 1, 2, []),
+        (0, -9, -9, 0, []),
+        # the month is that of its last second
+        (1, 1, 1, None, []),
+        (-31 * 86_400, 1, 1, None, []),
+        (-31 * 86_400 + 1, 1, 1, None, [5]),
+    ],
+)
+def test_an_adjustment_is_what_came_or_went_after_the_closing_and_of_its_month(
+    ends: int,
+    came: int,
+    changed: int,
+    superseded: int | None,
+    adjustment: list[int],
+    database: Database,
+) -> None:
+    """In seconds after the end of January, and after the bill was known."""
+    with Store(database, "lab").writing() as tx:
+        mine = {"account_id": tx._account_id}
+        known = {"month": "2026-01", "closed_at": CLOSED + 60, "bill_until": CLOSED}
+        tx._conn.execute(insert(tables.closed_month).values(**mine, **known))
+        line = {
+            **{"order_number": "o", "charge_channel": 1, "remark": "", "line_no": 1},
+            "amount_microcny": 5,
+            "settle_start_at": FEBRUARY + ends - 600,
+            "settle_end_at": FEBRUARY + ends,
+            "first_seen_at": CLOSED + came,
+            "changed_at": CLOSED + changed,
+            "superseded_at": None if superseded is None else CLOSED + superseded,
+            "charged_day": "2026-01-31",
+        }
+        tx._conn.execute(insert(tables.bill).values(**mine, **line))
+    found = rows(database, "SELECT amount_microcny FROM bill_adjustment")
+    assert [amount for (amount,) in found] == adjustment
 
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
