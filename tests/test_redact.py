@@ -248,6 +248,9 @@ def test_a_name_beside_its_value_names_a_secret(pair: Any) -> None:
         "lr:0.1@gpu3",
         "tok=128",
         "fix token: bug",
+        "max token: 32768",
+        "token: llama",
+        "编码: utf8 训练",
         "basic course",
         "auth-service v2",
         "9:30 训练：qwen",
@@ -272,6 +275,9 @@ def test_what_the_user_wrote_and_what_is_compared_is_left(name: str, text: str) 
         f"eyJhbGciOiJIUzI1NiJ9.{SECRET}.{SECRET}",
         f"sshpass -p {SECRET} ssh x",
         f"-----BEGIN PRIVATE KEY-----\n{SECRET}",
+        f"access_token: {SECRET}",
+        f"兑换码：{SECRET}",
+        f"卡密:{SECRET}",
     ],
 )
 def test_what_is_surely_a_secret_is_cut_from_what_the_user_wrote(name: str, text: str) -> None:
@@ -282,6 +288,8 @@ def test_what_is_surely_a_secret_is_cut_from_what_the_user_wrote(name: str, text
 def test_a_card_number_is_known_by_every_name(name: str) -> None:
     assert redact({name: "6222020000001234"}) == {name: "1234"}
     assert scrub(f"{name}: 6222020000001234") == f"{name}: 1234"
+    assert scrub(f"{name}: 6222 0200 0000 1234, 12 of 20") == f"{name}: 1234, 12 of 20"
+    assert redact({"title": f"{name}：6222-0200-0000-1234"}) == {"title": f"{name}：1234"}
 
 
 @pytest.mark.parametrize("size", [200_000])
@@ -316,6 +324,13 @@ def test_the_password_of_a_url_is_cut_from_what_a_driver_says(url: str, secret: 
 def test_the_address_of_a_webhook_is_cut_in_whole_and_in_parts() -> None:
     remember_address("https://hooks.example.com/bot/v2/0123456789abcdef?sign=Zz1")
     assert scrub("POST /bot/v2/0123456789abcdef failed") == f"POST /bot/v2/{MASK} failed"
+
+
+def test_a_short_token_of_a_webhook_is_cut_where_its_path_or_its_query_is_repeated() -> None:
+    remember_address("https://me:pw1x@hooks.example.com/send/Ab12?key=Xy34&to=you")
+    for text in ("/send/Ab12?key=Xy34&to=you", "/send/Ab12?key=Xy34&amp;to=you"):
+        assert scrub(f"no {text}") == f"no /{MASK}"
+    assert scrub("of me pw1x Xy34, send to you") == f"of me {MASK} {MASK}, send to you"
 
 
 @pytest.mark.parametrize("url", ["https://", "https:///", "http://", ""])
@@ -421,6 +436,8 @@ CANARY = "Xy9CANARY7zQ"
         f"pass\u00adword: {CANARY}",
         f"password: |\n  {CANARY}\nuser: me\n",
         f"<password>{CANARY}</password>",
+        f"卡密：{CANARY}",
+        f"卡密 {CANARY}",
     ],
 )
 def test_a_secret_is_known_in_forms_of_other_programs(text: str) -> None:

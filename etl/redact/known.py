@@ -82,7 +82,9 @@ def remember_address(url: str) -> None:
     _, scheme, rest = url.partition("://")
     user_info, _, path = apart(rest)
     pieces = re.split(r"[/&=?#;:@]", f"{user_info}/{path}")
-    remember(*(piece for piece in pieces if len(piece) >= _WHOLE_WORD))
+    # a server repeats the path alone; a short word of it, such as `send`, is no secret by itself
+    remember(*(piece for piece in (*pieces, path) if len(piece) >= _WHOLE_WORD))
+    remember(user_info.partition(":")[2], *re.findall(r"=([^&=#]*[0-9][^&=#]*)", path))
     if rest.strip("/") or not scheme:  # "https://" alone would be cut out of every address
         remember(url)
 

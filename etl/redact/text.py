@@ -94,6 +94,9 @@ _SURELY: Final = re.compile(
 _STRONG: Final = re.compile(r"pass|pwd|pw$|secret|密|口令|mima", re.IGNORECASE)
 """Names whose value is a secret even if it is an ordinary word."""
 _ORDINARY: Final = re.compile(r"[a-z]{1,12}[.,;:!)]?|[^\w*]*", re.ASCII)
+_TOKEN: Final = re.compile(r"token$|api_?key$|access_?key$", re.IGNORECASE)
+_GROUPS: Final = re.compile(r"(?:[ -][0-9]{2,}+)*+")
+"""Further groups of a card's number, which is written in fours."""
 _WORDS_LONGEST: Final = 6
 """Chinese has no spaces: of a run of its characters, these many before the colon are the name."""
 
@@ -215,14 +218,17 @@ def _cut_assigned(text: str, is_cut: Choice) -> str:
         if value is None:
             continue
         quote, content = value[1] or "", value[3] or value[2] or ""
+        end = value.end()
         if is_card_number(name):
+            if content[-1:].isdigit() and not quote and (groups := _GROUPS.match(text, end)):
+                content, end = content + groups[0], groups.end()
             left = content[-4:]
         elif content != MASK and is_cut(name, match[2], content):
             left = MASK
         else:
             continue
         parts += [text[done : value.start()], quote, left, quote]
-        done = value.end()
+        done = end
     return "".join([*parts, text[done:]])
 
 
@@ -259,7 +265,12 @@ def _surely(name: str, separator: str, value: str) -> bool:
     if _STRONG.search(name):
         return any(character.isalnum() for character in value)
     # people write "token: later" and "key = main": only what looks made by a machine is cut
-    return separator == "=" and len(value) >= 8 and any(c.isdigit() for c in value)
+    has_digit = any(c.isdigit() for c in value)
+    if not name.isascii():  # a code that exchanges, activates or opens something
+        return has_digit and len(value) >= 4
+    is_mixed = has_digit and any(c.isalpha() for c in value)
+    is_token = is_mixed and _TOKEN.search(name) is not None
+    return len(value) >= 8 and (is_token or (separator == "=" and has_digit))
 
 
 def _cut_urls(text: str) -> str:

@@ -232,6 +232,8 @@ def _remember(service: Any, url: str) -> None:
     parts = [getattr(service, name, None) for name in names]
     if not service.schemas() & VERBATIM:
         parts.append(urlsplit(url).netloc)
+    # as SMTP packs them
+    parts.append(f"{getattr(service, 'user', None)}\0{getattr(service, 'password', None)}")
     remember(*(part for part in parts if isinstance(part, str) and part))
 
 
