@@ -237,8 +237,7 @@ class Round:
             lab.is_sound(f"{op.name} disturbed")
             if op.is_step:
                 states.append(lab.contents())
-            if op.output:
-                lab.failures += _torn(lab, op.output)
+            self._look_at(op)
             lab.time_passes(3)
         ran = self._finish(words)
         self._learn(op.name, ran.writes, ran.took_s)
@@ -250,10 +249,13 @@ class Round:
                     lab.fails(f"{op.name}: half done: {unlike(state, after)}")
         if op.keeps_figures and (differing := unlike(figures, lab.figures())):
             lab.fails(f"{op.name} changed figures: {differing}")
-        if op.output:
-            lab.failures += _torn(lab, op.output)
+        self._look_at(op)
         if words[0] in ("prices", "rules", "codes"):
             self.asked[words[0]] = words
+
+    def _look_at(self, op: Operation) -> None:
+        for what in _torn(self.lab, op.output) if op.output else ():
+            self.lab.fails(f"{op.name}: {what}")
 
     def _disturb(self, name: str, words: Sequence[str], url: str = "") -> None:
         """Do one of the things that may happen to a command, and see that it ends as it should."""
@@ -392,9 +394,10 @@ def _torn(lab: Lab, name: str) -> Iterator[str]:
     ):
         yield f"{name} is torn"
     elif name == "lake" and (path / "chenyu-etl.json").exists():
-        tables = json.loads((path / "chenyu-etl.json").read_text())["tables"]
-        missing = [table for table in tables if not list((path / table).rglob("*.parquet"))]
-        if missing:
+        mark = json.loads((path / "chenyu-etl.json").read_text())
+        missing = [table for table in mark["tables"] if not list((path / table).rglob("*.parquet"))]
+        # while its files are put in place the mark says so
+        if missing and mark["is_whole"]:
             yield f"{name} has a mark, and lacks {missing}"
 
 
