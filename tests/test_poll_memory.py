@@ -268,6 +268,7 @@ def test_a_poll_knows_those_of_its_own_transaction(database: Database) -> None:
         tx.record("bills", at(0, "partial"))
         assert tx._poll_starts("bills").seen_at(T0 + 2, None) == T0
         tx.record("bills", at(10))
+        assert tx._poll_starts("bills").newest == T0 + 10
         tx.record("bills", at(19, "partial", listed=7))
         tx.record("bills", at(20, "partial"))
         starts = tx._poll_starts("bills")

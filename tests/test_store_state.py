@@ -149,6 +149,27 @@ def test_stretches_are_numbered_in_each_account_and_instance(database: Database)
     assert rows(database, first) == [(6,)]
 
 
+def test_a_return_takes_back_all_that_a_going_wrote(database: Database) -> None:
+    cloud = Story(T0)
+    for name in UUIDS[:2]:
+        cloud.rents(uuid=name)
+    apply(database, poll_story(cloud))
+    ((uuid,),) = rows(database, "SELECT DISTINCT gpu_uuid FROM instance")
+    take(database, GPU_PRICES, price(5, uuid), at=cloud.now)
+    tables = ("instance_usage", "usage_day", "usage_cost")
+    known = []
+    for move in (cloud.stops, cloud.hides, cloud.life, cloud.shows):
+        for name in UUIDS[1:2] if move == cloud.stops else UUIDS[:2]:
+            cloud.passes(minutes=10)
+            move(name)
+        cloud.passes(minutes=10)
+        apply(database, poll_story(cloud))
+        known.append([sorted(rows(database, f"SELECT * FROM {t}"), key=str) for t in tables])
+    assert all(len(then) > len(now) for then, now in zip(known[2], known[3], strict=True))
+    assert known[3] == known[0] == known[1]
+    assert list(differences(database)) == []
+
+
 def bill_moves(stretch: Stretch, settled_at: int) -> Stretch:
     return replace(stretch, settlements=1, settled_at=settled_at)
 
