@@ -466,7 +466,9 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def with_rows(document: str, rows: Iterable[Sequence[str]]) -> str:
-    """Return a document with these rows in the table under `HEADING`; those of other modules stay."""
+    """Return a document with these rows in the table under `HEADING`; those of other modules stay, and
+    the text below the table.
+    """
     before, _, rest = document.partition(HEADING)
     following = re.search(r"^#+ ", rest, re.MULTILINE)
     ends = following.start() if following else len(rest)
@@ -474,8 +476,8 @@ def with_rows(document: str, rows: Iterable[Sequence[str]]) -> str:
     table = {row.split(" | ")[0]: row.split(" | ") for row in kept}
     table |= {row[0]: list(row) for row in rows}
     ordered = [table[m] for group in GROUPS.values() for m in group.modules if m in table]
-    after = f"\n{rest[ends:]}" if following else ""
-    return f"{before.rstrip()}\n\n{HEADING}{ABOUT}\n{_table(ordered)}\n{after}"
+    below = rest[:ends].rpartition("|\n")[2] if kept else "\n"
+    return f"{before.rstrip()}\n\n{HEADING}{ABOUT}\n{_table(ordered)}\n{below}{rest[ends:]}"
 
 
 def main() -> None:
