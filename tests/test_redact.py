@@ -614,7 +614,9 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("secret", ["S3cr't &\"w\\r%d/?", "pä$$<wörd>😀1+2"])
+@pytest.mark.parametrize(
+    "secret", ["S3cr't &\"w\\r%d/?", "pä$$<wörd>😀1+2", "--a''b\"\"c\\\\d%%&&//"]
+)
 def test_a_secret_that_is_known_is_cut_in_every_spelling(secret: str, spelling: str) -> None:
     remember(secret)
     assert without_known(f"x {SPELLINGS[spelling](secret)} y") == f"x {MASK} y"
@@ -696,3 +698,12 @@ def test_the_name_of_a_variable_or_a_file_is_shown(name: str) -> None:
 def test_a_secret_in_the_place_of_the_name_of_its_variable_or_file_is_not_shown(name: str) -> None:
     assert CANARY not in shown_reference(name)
     assert MASK in shown_reference(name)
+
+
+@pytest.mark.parametrize("sign", ["-", "'", "\\", "%", "&"])
+def test_a_secret_of_one_sign_alone_is_looked_for_in_no_more_time(sign: str) -> None:
+    """It is like a line of a table; a choice for each sign would never end."""
+    remember(sign * 60)
+    text = f"{sign * 59} " * 1_000
+    assert without_known(text) == text
+    assert without_known(f"x {sign * 60} y") == f"x {MASK} y"

@@ -11,6 +11,7 @@ import re
 import threading
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
@@ -147,18 +148,18 @@ def _packed(secret: str) -> Iterator[str]:
 
 
 def _as_pattern(form: str) -> str:
-    pattern = "".join(map(_spelled, form))
+    pattern = "".join(_spelled(sign, len(list(same))) for sign, same in groupby(form))
     if len(form) >= _WHOLE_WORD:
         return pattern
     # an underscore ends a word here: `db_test` holds the password `test`
     return rf"(?<![^\W_]){pattern}(?![^\W_])"
 
 
-def _spelled(sign: str) -> str:
-    """Return a pattern of a character in every spelling: plain, doubled as in SQL, and escaped as shells, Python,
-    JSON, URLs and HTML do, also several times over."""
+def _spelled(sign: str, times: int) -> str:
+    """Return a pattern of a character, so many times in a row, in every spelling: plain, doubled as in SQL, and
+    escaped as shells, Python, JSON, URLs and HTML do, also several times over."""
     if sign.isascii() and sign.isalnum():
-        return sign
+        return sign * times
     number, octets = ord(sign), sign.encode("utf-8", "surrogatepass")
     escaped = (
         *_ESCAPED.get(sign, ()),
@@ -168,7 +169,11 @@ def _spelled(sign: str) -> str:
         rf"{_SLASHES}(?:x{number:02x}|U{number:08x})",
         rf"&(?:amp;)?(?:#0*{number}|#x0*{number:x});",
     )
-    return rf"(?:\\{{0,8}}{re.escape(sign)}{{1,2}}|{'|'.join(escaped)})"
+    # all of a row are doubled, or none: a choice for each would take for ever on a line of dashes
+    if sign == "\\":
+        return rf"(?:(?:\\{{{times}}}){{1,16}}|(?:{'|'.join(escaped)}){{{times}}})"
+    plain = rf"\\{{0,8}}{re.escape(sign)}"
+    return rf"(?:(?:{plain}){{{2 * times}}}|(?:{plain}|{'|'.join(escaped)}){{{times}}})"
 
 
 def _utf16(sign: str) -> Iterator[int]:
