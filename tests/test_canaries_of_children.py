@@ -28,6 +28,16 @@ NAMES = (
     "https_proxy",
     "PG_URL",
     "PGADMIN_TOKEN",
+    "PYTHON_INDEX_TOKEN",
+    "XDG_SECRET",
+    "LC_PASSWORD_1",
+    "TERMINUS_KEY",
+    "LESS_SECRET",
+    "COLORS_TOKEN",
+    "PAGERDUTY_TOKEN",
+    "MOREKEY",
+    "SYSTEMD_CREDENTIAL",
+    "DBUS_PASSWORD",
 )
 """Variables of any name may hold a key: the settings name them."""
 URL = f"postgresql://etl:{CANARY}@127.0.0.1:1/x"

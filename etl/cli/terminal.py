@@ -130,7 +130,7 @@ def _through_pager(text: str, is_wide: bool) -> None:
     # here: a table that fits the screen needs no pager
     from etl.service.children import PAGERS, lean_environ
 
-    with lean_environ(("PAGER", *PAGERS)):
+    with lean_environ(PAGERS):
         click.echo_via_pager(text)
 
 
