@@ -75,9 +75,9 @@ class _Series:
         # an archive repeats an unchanged poll by reference: its pages are judged once
         if archived.walks is not self.opened:
             self._open(archived.walks, by_other_means=archived.complete is None)
-        complete = self.complete if archived.complete is None else archived.complete
         # a page that is no listing was left out, so nothing proves what it held
         is_read = self.walks == self.opened
+        complete = is_read and (self.complete if archived.complete is None else archived.complete)
         # digests are compared as a live poll does, so that a replay writes the same rows
         known = self.last.digest if self.last else None
         return Poll(
@@ -85,7 +85,7 @@ class _Series:
             resource=archived.resource,
             started_at=archived.started_at,
             finished_at=archived.finished_at,
-            complete=complete and is_read,
+            complete=complete,
             walks=self.walks,
             unchanged=complete and known is not None and known == self.digest,
             digest=self.digest if complete else None,

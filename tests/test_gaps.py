@@ -63,6 +63,24 @@ def test_a_few_polls_have_no_usual_distance(database: Database) -> None:
     assert gaps(database) == []
 
 
+def test_of_five_distances_the_third_is_usual(database: Database) -> None:
+    """Two of a minute do not make a quarter of an hour a gap."""
+    polled(database, (minutes * MINUTE for minutes in (0, 1, 2, 17, 32, 47)))
+    assert gaps(database) == []
+
+
+def test_an_instance_of_unknown_status_is_counted_once_a_day(database: Database) -> None:
+    cloud = Story()
+    name = cloud.rents()
+    cloud.twists(name, status=77)
+    for title in ("a", "b"):
+        cloud.renames(name, title)
+        cloud.passes(minutes=5)
+        apply(database, poll_of([cloud.body()], cloud.now))
+    counts = "SELECT unknown_codes FROM coverage_daily WHERE unknown_codes > 0"
+    assert rows(database, counts) == [(1,)]
+
+
 def test_each_account_has_its_own_usual_distance(database: Database) -> None:
     polled(database, range(0, DAY, 2 * MINUTE), "often")
     polled(database, range(0, DAY, 20 * MINUTE), "rarely")

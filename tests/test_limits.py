@@ -291,6 +291,23 @@ def test_gpus_at_a_time_are_those_that_run_now(
     assert (single["used"], single["state"]) == (2.0, "surely over" if most < 2 else "within")
 
 
+def test_what_the_newest_poll_missed_may_run_and_what_is_gone_has_no_lease(
+    database: Database, tmp_path: Path
+) -> None:
+    machines = Machines(database, a=1, b=2)
+    take(database, tmp_path, OWNERS + "[[lease]]\nmax_gpus = 1\n")
+    machines.starts("b", FEBRUARY)
+    machines.live(1)
+    assert one(database, "gpus", name="b")["state"] == "surely over"
+    machines.cloud.hides(machines.uuids["a"])
+    machines.cloud.hides(machines.uuids["b"])
+    machines.live(1)
+    missed = one(database, "gpus", name="b")
+    assert (missed["used"], missed["used_min"], missed["state"]) == (2.0, 0.0, "over")
+    machines.live(1)
+    assert limits(database) == []
+
+
 def test_of_nothing_the_first_second_is_too_much(
     lived: Machines, database: Database, tmp_path: Path
 ) -> None:

@@ -17,7 +17,7 @@ from etl.history.days import from_iso, iso
 from etl.money.tariffs import Override
 from etl.rebuild import rebuild
 from etl.simcloud import Story
-from etl.store import Store
+from etl.store import Store, SyncRun
 from etl.store.monthly import FrozenMonth
 from tests.commands import Command, home, run
 from tests.conftest import TODAY
@@ -115,6 +115,36 @@ def test_every_view_of_cost_has_each_day_once(two_months: Database) -> None:
     assert rows(two_months, whole) == before
 
 
+def test_of_a_closed_month_nothing_is_left_open(
+    database: Database, cloud: Story, tmp_path: Path
+) -> None:
+    """Neither what ran on unseen at its end, nor who paid while a rename was not seen."""
+    name = cloud.rents(title="a")
+    apply(database, poll_story(cloud))
+    lists(database, "RTX 4090", (cloud.now, None, None, YUAN))
+    by_title = "".join(f"[[rule]]\ntitle = '{title}'\nproject = '{title}'\n" for title in "ab")
+    import_rules(database, written(tmp_path, "r.toml", by_title))
+    for hours, change in (
+        (3, lambda: cloud.renames(name, "b")),
+        (30, lambda: cloud.breaks_record(name)),
+    ):
+        cloud.passes(hours=hours)
+        change()
+        cloud.passes(hours=1)
+        apply(database, poll_story(cloud))
+    cloud.passes(hours=24)
+    apply(database, poll_story(cloud))
+
+    def open_rows() -> list[int]:
+        views = ("_cost_unseen", "_cost_doubt")
+        asked = "SELECT COUNT(*) FROM {} WHERE day < '2026-02-01'"
+        return [rows(database, asked.format(view))[0][0] for view in views]
+
+    assert min(open_rows()) > 0
+    close(database, "2026-01", None, NOW)
+    assert open_rows() == [0, 0]
+
+
 @pytest.mark.parametrize("month", ["2026-02", "2026-13", "January", "2026-01-01"])
 def test_a_month_that_is_not_over_or_none_is_not_closed(month: str, two_months: Database) -> None:
     with pytest.raises(SettingsError) as caught:
@@ -122,13 +152,15 @@ def test_a_month_that_is_not_over_or_none_is_not_closed(month: str, two_months: 
     assert caught.value.advice
 
 
-def test_a_month_is_not_closed_by_a_poll_that_is_not_whole(
+def test_a_month_is_not_closed_by_a_poll_that_is_not_whole_or_of_something_else(
     database: Database, cloud: Story
 ) -> None:
     cloud.rents()
     apply(database, poll_story(cloud))
     cloud.passes(hours=72)
     apply(database, poll_story(cloud, complete=False))
+    with Store(database, "lab").writing() as tx:
+        tx.record("bills", SyncRun(cloud.now, cloud.now + 1, "complete"))
     with pytest.raises(SettingsError, match="not observed to its end"):
         close(database, "2026-01", None, NOW)
 

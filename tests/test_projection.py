@@ -10,6 +10,7 @@ from etl import reports
 from etl.alerts.rules.budget import RULE as BUDGET
 from etl.dialect import Database
 from etl.simcloud import Story
+from etl.store import reading
 from tests.alerting import snapshot
 from tests.priced import YUAN, lists
 from tests.support import apply, newest, poll_story, rows
@@ -108,3 +109,26 @@ def test_days_that_nobody_saw_are_not_continued(database: Database) -> None:
         "SELECT observed_s FROM budget_month WHERE month = '2026-11' AND scope = 'account'",
     )
     assert observed_s == pytest.approx((96 + 96) * HOUR, rel=0.1)
+
+
+def test_a_day_of_two_gaps_is_left_out_once(database: Database) -> None:
+    """Ten days of January at ten yuan each; of the fifth, without cost, sixteen hours were not seen."""
+    begins, day_s = 1_767_196_800, 86_400
+    fifth = begins + 4 * day_s
+    asked = f"""
+        WITH costs AS (
+            SELECT 'lab' AS account, CAST(NULL AS TEXT) AS project, day, 10 AS cost_microcny
+            FROM calendar_day
+            WHERE starts_s >= {begins} AND starts_s < {begins + 10 * day_s} AND starts_s <> {fifth}
+        ),
+        spans AS (SELECT 'lab' AS account, {begins} AS first_s, {begins + 10 * day_s} AS last_s),
+        gaps AS (
+            SELECT 'lab' AS account, {fifth} AS gap_from_s, {fifth + day_s // 3} AS gap_to_s
+            UNION ALL SELECT 'lab', {fifth + day_s // 2}, {fifth + day_s // 6 * 5}
+        ),
+        months AS budget_month(costs AS _cost_line, spans AS sync_span, gaps AS sync_gap)
+        SELECT spent_microcny, projected_microcny FROM months
+    """
+    with reading(database) as known:
+        # eight whole days stand for the other twenty-one
+        assert [tuple(row) for row in known.books._ask(asked)] == [(90, 90 + 80 * 21 // 8)]

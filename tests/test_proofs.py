@@ -20,7 +20,7 @@ from etl.poll import Poll
 from etl.rebuild import differences
 from etl.repair import repair
 from etl.replay import replay
-from etl.resources import RESOURCES, Resource
+from etl.resources import INSTANCES, RESOURCES, Resource
 from tests.conftest import FreshDatabase
 from tests.support import ACCOUNT, apply, columns, dump, poll_of, rows
 from tests.test_money_records import CARD, LINE, LIST_KEYS, PRICE, RECHARGE
@@ -196,6 +196,16 @@ def test_what_polls_without_proof_lack_is_neither_missing_nor_gone(
     state = "missing_since" if resource.keeping == "window" else "last_seen_at"
     assert rows(live, f"SELECT COUNT(*) FROM {resource.table} WHERE {state} IS NOT NULL") == [(0,)]
     assert equal(live, replayed(again, tmp_path), name)
+
+
+def test_what_one_poll_without_proof_lacked_is_not_missing(
+    database: Database, tmp_path: Path
+) -> None:
+    """Its versions are as they were: only the instance said that it was missed."""
+    steps = [Step(0, {1: 1, 2: 1}), Step(120, {1: 1, 2: 1}), Step(120, {1: 1})]
+    live_and_repaired(database, tmp_path, polls_of(INSTANCES, steps, 2, BY_OWN_CLOCK), T0 + HOUR_S)
+    missing = "SELECT COUNT(*) FROM instance WHERE missing_since IS NOT NULL"
+    assert rows(database, missing) == [(0,)]
 
 
 @pytest.mark.parametrize("name", RESOURCES)

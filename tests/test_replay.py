@@ -67,6 +67,29 @@ def test_lines_made_by_other_means_are_judged_by_their_pages(
     assert notes == [("2 distinct identities, but the total is 3",)]
 
 
+def test_a_poll_of_two_walks_stands_for_no_listing_and_one_with_a_page_that_is_none_is_not_whole(
+    database: Database, tmp_path: Path
+) -> None:
+    """Though they were whole to the program that made them."""
+    cloud = Story()
+    cloud.rents_many(3)
+    pages = [json.loads(cloud.body(n, 2)) for n in (1, 2)]
+    odd = [*pages, {"code": 0, "data": None}]
+    path = written(
+        tmp_path / "saved",
+        line(T0, *(cloud.body(n, 2) for n in (1, 2)), complete=True),
+        line(T0 + 60, complete=True, walks=[pages, pages]).replace(b'"pages": [], ', b""),
+        line(T0 + 120, complete=True, pages=odd),
+    )
+    assert replay.replay(database, [path]).applied == 3
+    found = rows(database, "SELECT outcome, digest IS NULL FROM sync_run ORDER BY started_at")
+    assert [(outcome, bool(without)) for outcome, without in found] == [
+        ("complete", False),
+        ("complete", True),
+        ("partial", True),
+    ]
+
+
 def test_a_saved_answer_that_is_a_failure_never_retires_anything(
     database: Database, tmp_path: Path
 ) -> None:
