@@ -610,6 +610,7 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "for libpq": lambda s: s.replace("\\", "\\\\").replace("'", "\\'"),
     "in a unit": lambda s: s.replace("%", "%%"),
     "in a header": lambda s: s.encode().decode("latin-1"),
+    "wrapped": lambda s: "\r\n    ".join((s[:3], s[3:7], s[7:])),
 }
 
 
@@ -635,9 +636,9 @@ def test_a_secret_that_is_known_is_cut_from_what_is_packed_as_base64(
         assert len(left) <= len(MASK) + 4 * (len(before) + len(behind)) // 3 + 8
 
 
-@pytest.mark.parametrize("piece", ["\\", "'", "%25", "&amp;", "secret"])
+@pytest.mark.parametrize("piece", ["\\", "'", "%25", "&amp;", "secret", "-"])
 def test_known_secrets_are_looked_for_in_a_long_text_in_no_more_than_its_length(piece: str) -> None:
-    remember("secret'\\x%&", "\\\\\\secret")
+    remember("secret'\\x%&", "\\\\\\secret", "-" * 30 + "x", "'" * 30 + "x")
     text = piece * 50_000
     assert without_known(text) == text
 

@@ -11,7 +11,7 @@ import re
 import threading
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import chain
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
@@ -29,6 +29,8 @@ _NAMED: Final = (
 )
 """A parameter of libpq that is a secret, in a URL or in a DSN."""
 _SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*:/+")
+_BREAK: Final = r"(?:\r?\n[ \t]{0,80})?"
+"""Where a text may have been wrapped."""
 _SLASHES: Final = r"\\{1,8}"
 _ESCAPED: Final[Mapping[str, tuple[str, ...]]] = {
     " ": (r"\+",),
@@ -46,6 +48,7 @@ class _Secrets:
     def __init__(self) -> None:
         self._adding = threading.Lock()
         self._forms: frozenset[str] = frozenset()
+        self._packed: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -53,16 +56,23 @@ class _Secrets:
             forms = self._forms.union(*(_forms(secret) for secret in secrets))
             if forms != self._forms:
                 self._forms = forms
+                self._packed = frozenset(chain.from_iterable(map(_packed, forms)))
                 # the longest first, or a part of a password would be cut and the rest shown
                 longest_first = sorted(forms, key=lambda form: (-len(form), form))
                 self._pattern = re.compile("|".join(map(_as_pattern, longest_first)), re.IGNORECASE)
 
     def clear(self) -> None:
         with self._adding:
-            self._forms, self._pattern = frozenset(), None
+            self._forms = self._packed = frozenset()
+            self._pattern = None
 
     def cut(self, text: str) -> str:
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        if self._pattern is None:
+            return text
+        # they have one spelling, and a search for a fixed text costs next to nothing
+        for form in self._packed:
+            text = text.replace(form, MASK)
+        return self._pattern.sub(MASK, text)
 
 
 known: Final = _Secrets()
@@ -128,18 +138,21 @@ def may_hold_password(address: str) -> bool:
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as it may have been written before it was read, and its base64 inside of a longer text."""
+    """Return a secret as it may have been written before it was read."""
     secret = secret.strip()
     plain = {secret, unquote(secret), unquote_plus(secret)}
     # as headers of HTTP are read
     plain |= {text.encode("utf-8", "surrogatepass").decode("latin-1") for text in plain}
-    packed = (form for text in plain if len(text) >= _WHOLE_WORD for form in _packed(text))
-    return {form for form in (*plain, *packed) if len(form) >= SHORTEST}
+    return {form for form in plain if len(form) >= SHORTEST}
 
 
 def _packed(secret: str) -> Iterator[str]:
     """Yield the base64 of a secret for each place that it can have in what was packed, such as
-    `user:password`: without the signs at its ends, which hold bits of what stands around it."""
+    `user:password`: without the signs at its ends, which hold bits of what stands around it. A short one has none
+    that could not be a part of another word.
+    """
+    if len(secret) < _WHOLE_WORD:
+        return
     content = secret.encode("utf-8", "surrogatepass")
     for before, signs in ((0, 0), (1, 2), (2, 3)):
         whole = (before + len(content)) * 8 // 6
@@ -148,18 +161,20 @@ def _packed(secret: str) -> Iterator[str]:
 
 
 def _as_pattern(form: str) -> str:
-    pattern = "".join(_spelled(sign, len(list(same))) for sign, same in groupby(form))
+    # the same character in a row is one piece: patterns in a row would try each way to share it
+    pieces = (_spelled(run[0]) for run in re.finditer(r"(.)\1*", form, re.DOTALL))
     if len(form) >= _WHOLE_WORD:
-        return pattern
+        return _BREAK.join(pieces)
     # an underscore ends a word here: `db_test` holds the password `test`
-    return rf"(?<![^\W_]){pattern}(?![^\W_])"
+    return rf"(?<![^\W_]){''.join(pieces)}(?![^\W_])"
 
 
-def _spelled(sign: str, times: int) -> str:
-    """Return a pattern of a character, so many times in a row, in every spelling: plain, doubled as in SQL, and
-    escaped as shells, Python, JSON, URLs and HTML do, also several times over."""
+def _spelled(run: str) -> str:
+    """Return a pattern of a character, once or more, in every spelling: plain, doubled as in SQL, and escaped as
+    shells, Python, JSON, URLs and HTML do, also several times over."""
+    sign, count = run[0], len(run)
     if sign.isascii() and sign.isalnum():
-        return sign * times
+        return _BREAK.join(run)
     number, octets = ord(sign), sign.encode("utf-8", "surrogatepass")
     escaped = (
         *_ESCAPED.get(sign, ()),
@@ -169,11 +184,9 @@ def _spelled(sign: str, times: int) -> str:
         rf"{_SLASHES}(?:x{number:02x}|U{number:08x})",
         rf"&(?:amp;)?(?:#0*{number}|#x0*{number:x});",
     )
-    # all of a row are doubled, or none: a choice for each would take for ever on a line of dashes
-    if sign == "\\":
-        return rf"(?:(?:\\{{{times}}}){{1,16}}|(?:{'|'.join(escaped)}){{{times}}})"
-    plain = rf"\\{{0,8}}{re.escape(sign)}"
-    return rf"(?:(?:{plain}){{{2 * times}}}|(?:{plain}|{'|'.join(escaped)}){{{times}}})"
+    most = 8 * count if sign == "\\" else 2 * count
+    plain = r"\\" if sign == "\\" else rf"\\{{0,8}}{re.escape(sign)}"
+    return rf"(?:(?:{plain}{_BREAK}){{{count},{most}}}|(?:{'|'.join(escaped)}){{{count}}})"
 
 
 def _utf16(sign: str) -> Iterator[int]:
