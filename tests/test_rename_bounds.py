@@ -14,6 +14,7 @@ from etl.money.allocation import Rule, RuleBook, allocations
 from etl.money.matching import Labels
 from etl.rebuild import differences
 from etl.simcloud import Story
+from etl.store import reading
 from tests.priced import lists
 from tests.support import apply, newest, poll_story, rows
 
@@ -105,3 +106,30 @@ def test_a_rule_that_begins_at_a_known_moment_leaves_no_doubt() -> None:
         RuleBook([dated, Rule(2, project="vision")]), "lab", "i", [Labels(100, "a")]
     )
     assert [(each.project, each.is_doubtful) for each in found] == [("vision", 0), ("speech", 0)]
+
+
+def test_a_day_that_the_bill_has_settled_stays_so_though_its_payer_is_in_doubt(
+    database: Database,
+) -> None:
+    names = "account, day, instance_uuid, title, project, owner, cost_centre, tags"
+    asked = f"""
+        WITH lines AS (
+            SELECT
+                'lab' AS account, day, 'u' AS instance_uuid, 't' AS title, 'p' AS project, 'o' AS owner,
+                'c' AS cost_centre, '' AS tags, 60 AS charged_s, 5 AS cost_microcny,
+                5 AS cost_min_microcny, 5 AS cost_max_microcny, 5 AS list_cost_microcny,
+                0 AS unpriced_s, 0 AS unpriced_max_s, 60 AS used_s, 'list' AS price_source,
+                'settled' AS settled, 0 AS is_closed
+            FROM calendar_day WHERE day = '2026-01-10'
+        ),
+        doubt AS (
+            SELECT
+                {names}, 0 AS cost_microcny, -5 AS cost_min_microcny, 2 AS cost_max_microcny,
+                'list' AS price_source, 'estimated' AS settled
+            FROM lines
+        ),
+        daily AS cost_daily(lines AS _cost_line, doubt AS _cost_doubt)
+        SELECT settled, cost_min_microcny, cost_microcny, cost_max_microcny FROM daily
+    """
+    with reading(database) as known:
+        assert [tuple(row) for row in known.books._ask(asked)] == [("settled", 0, 5, 7)]

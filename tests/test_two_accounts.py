@@ -10,7 +10,7 @@ from etl.books.closing import close
 from etl.books.rule_files import import_rules
 from etl.dialect import Database
 from etl.rebuild import differences
-from etl.simcloud import Fleet, Money
+from etl.simcloud import Fleet, Life, Money
 from etl.store import views
 from tests import polled_money
 from tests.conftest import FreshDatabase
@@ -52,25 +52,31 @@ NUMBERS = {"account_id", "sync_run_id"}
 """Columns whose values tell which account was first."""
 
 
+def lives_of(seed: int) -> list[Life]:
+    fleet = Fleet.generate(
+        seed,
+        instances=6,
+        start=FEBRUARY - DAY,
+        days=2,
+        office=0,
+        overnight=0.2,
+        batch=0.5,
+        flapping=0.3,
+        prepaid=0.2,
+        other_gpu=0.3,
+        timers=0.1,
+        born_inside=0.3,
+    )
+    return fleet.lives
+
+
 class Cloud:
     """The machines and the money of an account."""
 
-    def __init__(self, name: str, seed: int) -> None:
+    def __init__(self, name: str, seed: int, *others: int) -> None:
         self.name = name
-        self.fleet = Fleet.generate(
-            seed,
-            instances=6,
-            start=FEBRUARY - DAY,
-            days=2,
-            office=0,
-            overnight=0.2,
-            batch=0.5,
-            flapping=0.3,
-            prepaid=0.2,
-            other_gpu=0.3,
-            timers=0.1,
-            born_inside=0.3,
-        )
+        lives = [life for each in (seed, *others) for life in lives_of(each)[: 9 - 5 * len(others)]]
+        self.fleet = Fleet(lives)
         for number, life in enumerate(self.fleet.lives):
             life.instance_uuid = f"inst_{number}"
         self.fleet.refresh()
@@ -115,7 +121,8 @@ def of(account: str, database: Database) -> dict[str, list[str]]:
 def test_nothing_of_an_account_depends_on_another(
     fresh_database: FreshDatabase, tmp_path: Path
 ) -> None:
-    ours, theirs = Cloud("lab", 5), Cloud("other", 6)
+    # half of theirs live as some of ours do, under other names
+    ours, theirs = Cloud("lab", 5), Cloud("other", 6, 5)
     alone, beside = fresh_database(), fresh_database()
     history(alone, tmp_path, ours)
     history(beside, tmp_path, theirs, ours)
