@@ -116,9 +116,19 @@ def test_no_more_is_read_than_is_asked_for(database: Database) -> None:
     with Store(database, ACCOUNT).writing() as tx:
         kept = asdict(tx.kept_usage(asked))
         assert [list(by_uuid) for by_uuid in (tx.known(asked), *kept.values())] == [asked] * 4
+        assert tx.known(asked)[UUIDS[0]].seen_at == tx.newest_complete_at("instances")
         assert [uuid for uuid, _ in tx.histories(rest)] == rest
         usages = tx.usages(UUIDS, asked)
         assert [len(usages[uuid].history) for uuid in UUIDS] == [2, 0, 0]
+
+
+def test_an_instance_without_a_title_has_no_tags(database: Database) -> None:
+    cloud = Story(T0)
+    for title in ("[team:vision]", "void"):
+        cloud.rents(title=title)
+    apply(database, poll_of([cloud.body(1, 9).replace(b'"void"', b"null")], cloud.now))
+    assert rows(database, "SELECT title FROM instance WHERE title IS NULL") == [(None,)]
+    assert rows(database, "SELECT COUNT(*) FROM allocation") == [(1,)]
 
 
 # running time
@@ -327,26 +337,28 @@ def test_a_corrected_line_is_another_in_all_that_follows_from_it(database: Datab
 def test_days_of_another_zone_leave_superseded_lines_out(database: Database) -> None:
     until = T0 + MIDNIGHT_S + 100
     last = {"order_time": until, "settle_start_time": until - 200, "settle_end_time": until}
-    take(database, BILLS, {**LINE, "order_number": "first"}, LINE | last, at=T0)
-    for n in (1, 2):
-        run = take(
-            database,
-            BILLS,
-            {**LINE, "order_number": "first"},
-            LINE | last | {"remark": "x"},
-            at=T0 + 60 * n,
-        )
+    first, line = LINE | last | {"order_number": "first"}, LINE | last
+    take(database, BILLS, first, line, at=T0)
+    # while it is missing the line counts, beside the one in its place
+    for n, parts in ((1, 6), (2, 4)):
+        run = take(database, BILLS, first, line | {"remark": "x"}, at=T0 + 60 * n)
+        assert rows(database, "SELECT COUNT(*) FROM bill_day") == [(parts,)]
     assert run.gone == 1
     with Store(database, ACCOUNT).reading() as account:
         assert account.is_missing("bills") is False
-    total = "SELECT COUNT(*), SUM(amount_microcny) FROM bill_day"
-    assert rows(database, total) == [(3, 51_000_000)]
+    days = "SELECT day, COUNT(*), SUM(amount_microcny) FROM bill_day GROUP BY day ORDER BY day"
+    charged = "SELECT DISTINCT charged_day FROM bill"
+    half = 25_500_000
+    assert rows(database, days) == [("2026-09-21", 2, half), ("2026-09-22", 2, half)]
+    assert rows(database, charged) == [("2026-09-22",)]
     rebuild(database, "UTC", TODAY)
-    assert rows(database, total) == [(2, 51_000_000)]
+    assert rows(database, days) == [("2026-09-21", 2, 2 * half)]
+    assert rows(database, charged) == [("2026-09-21",)]
 
 
 def test_recharges_have_nothing_to_cut_anew(database: Database) -> None:
     take(database, RECHARGES, RECHARGE, at=T0)
+    assert take(database, RECHARGES, RECHARGE | {"amount": "7.00"}, at=T0 + 60).changed == 1
     before = rows(database, "SELECT * FROM recharge")
     with Store(database, ACCOUNT).writing() as tx:
         tx.recut("recharges")
