@@ -190,8 +190,9 @@ def replacing(
 ) -> Iterator[BinaryIO]:
     """Open a file to write that replaces `path` once it is whole; after an error nothing changes.
 
-    It has `mode`, else that of the umask, and is open to no more users than a file that it replaces.
-    A link is replaced, not followed. Raises `SettingsError` if the file cannot be written, is one of those to be `spared`, or is a device or a pipe.
+    It has `mode`, else that of the umask, but is open to no more users than a file that it replaces.
+    A link is replaced, not followed. Raises `SettingsError` if the file cannot be written, is one of
+    those to be `spared`, or is a device or a pipe.
     """
     if path == STANDARD_OUTPUT:
         yield from _to_standard_output()

@@ -239,6 +239,19 @@ def test_a_poll_is_kept_even_if_its_tail_is_refused(
     assert day.starts() == [T0 + 3600 * hour for hour in range(5)]
 
 
+def test_the_name_of_a_file_whose_first_line_was_refused_is_on_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept(tmp_path / "polls")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", refused)
+        with pytest.raises(ArchiveError):
+            kept.keeps(poll_story(Story()))
+    flushed = flushed_by(monkeypatch)
+    kept.keeps(poll_story(Story()))
+    assert kept.folder.stat().st_ino in flushed
+
+
 def test_a_line_for_which_there_is_no_room_leaves_the_file_as_it_was(
     day: Kept, cloud: Story
 ) -> None:

@@ -247,3 +247,11 @@ def test_every_command_is_tried_with_canaries() -> None:
     names = set(main.commands)
     assert names == {words[0] for words in WORDS} | own_world | (changing & names)
     assert re.search(r"chenyu-etl$", str(COMMAND))
+
+
+@pytest.mark.parametrize("group", [(), ("db",)], ids=["all", "db"])
+def test_a_group_alone_shows_its_help_as_it_is(run: Command, group: tuple[str, ...]) -> None:
+    shown = run(*group)
+    assert shown.output.startswith("Usage: ")
+    assert "Error" not in shown.output
+    assert "***" not in shown.output

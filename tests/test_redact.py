@@ -592,6 +592,24 @@ def test_an_odd_word_of_a_stranger_may_be_a_key(text: str, left: str) -> None:
     assert scrub_foreign(text) == left
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        *("显卡密集型任务：A100", "双卡密度测试：ok2024", "最大token：4096", "上下文token:8192"),
+        *("验证码识别：resnet50", "凭证编号:20240501", "bos_token: [unused1]", "token: llama3-8b"),
+        *("per-token: 0.0012USD", "团队token：4096", "卡号：3 2024-05-01 训练"),
+    ],
+)
+def test_a_title_about_tokens_codes_and_cards_stays(title: str) -> None:
+    assert redact({"title": title})["title"] == title
+
+
+def test_a_short_value_of_a_query_is_a_secret_by_its_name_alone() -> None:
+    remember_address("https://hook.example.com/send?v=2024&access_token=7aB9&retry=3000")
+    assert without_known("2024-05-01 port 3000") == "2024-05-01 port 3000"
+    assert without_known("said 7aB9 again") == f"said {MASK} again"
+
+
 SPELLINGS: dict[str, Callable[[str], str]] = {
     "as it is": str,
     "in capitals": str.upper,
@@ -699,6 +717,12 @@ def test_the_name_of_a_variable_or_a_file_is_shown(name: str) -> None:
 def test_a_secret_in_the_place_of_the_name_of_its_variable_or_file_is_not_shown(name: str) -> None:
     assert CANARY not in shown_reference(name)
     assert MASK in shown_reference(name)
+
+
+def test_a_secret_of_backslashes_and_signs_is_looked_for_in_no_more_time() -> None:
+    remember("\\ " * 8 + "x")
+    text = ("\\" * 60 + " ") * 300
+    assert without_known(text) == text
 
 
 @pytest.mark.parametrize("sign", ["-", "'", "\\", "%", "&"])

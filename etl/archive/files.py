@@ -78,15 +78,15 @@ class Archive:
         """
         path = self._path(poll.started_at)
         with _refused_as_archive_error(path):
-            is_new = not path.exists()
-            tail = None if is_new else _mended_tail(path)
+            tail = _mended_tail(path) if path.exists() else None
             size = tail.size if tail else 0
             # `same` means the pages of the line before: another program may have polled since
             follows = tail is not None and last is not None and tail.started_at == last.started_at
             line = encode(poll, same=poll.unchanged and follows, was=was)
             try:
                 ends = _write_from(path, size, _gzip_member(line))
-                if is_new:
+                # an empty file, too: the poll for which it was made may have failed
+                if size == 0:
                     # of the folder too, which may be as new: the database is about to count on this line
                     for folder in (self.folder, *self.folder.absolute().parents[:1]):
                         paths.flush_names(folder)

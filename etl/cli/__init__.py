@@ -189,6 +189,9 @@ def _without_secrets(error: click.UsageError) -> click.UsageError:
     """Return an error in the words of a command, which it quotes, without secrets."""
     from etl.redact import scrub
 
+    # the help that a group alone shows
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
     words = error.format_message()
     return error if (left := scrub(words)) == words else click.UsageError(left, error.ctx)
 

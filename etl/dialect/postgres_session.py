@@ -17,7 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from etl.address import FORMS, LIBPQ_PASSWORD
 from etl.errors import SettingsError
-from etl.redact import remember
+from etl.redact import LIBPQ_SECRETS, remember
 from etl.texts import tr
 
 CONNECT_TIMEOUT_S: Final = 15
@@ -28,8 +28,6 @@ UNANSWERED_MS: Final = 60_000
 alone would try for a quarter of an hour."""
 ENCODINGS: Final = ("UTF8", "SQL_ASCII")
 """Encodings that hold every text. SQL_ASCII keeps the bytes of UTF-8 as they are."""
-SECRETS: Final = ("password", "sslpassword", "oauth_client_secret", "scram_client_key")
-
 _FIXED: Final = {
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
@@ -62,7 +60,7 @@ class SessionFactory:
     def __init__(self, url: str, lock_timeout_s: float) -> None:
         self._given = _parse_url(url)
         # before anything can fail: an error about it must not show it
-        remember(*(str(self._given.get(name) or "") for name in SECRETS))
+        remember(*(str(self._given.get(name) or "") for name in LIBPQ_SECRETS))
         remember(os.environ.get(LIBPQ_PASSWORD, ""))
         settings, rest = _split_options(
             self._given.get("options") or os.environ.get("PGOPTIONS", "")
@@ -108,7 +106,7 @@ class SessionFactory:
     def dump_command(self, target: Path) -> str:
         """Return the line that makes a backup, without a password."""
         # the line is shown on a terminal; pg_dump asks for the password, or reads ~/.pgpass
-        public = {k: v for k, v in self._given.items() if k not in (*SECRETS, "options")}
+        public = {k: v for k, v in self._given.items() if k not in (*LIBPQ_SECRETS, "options")}
         words = ["pg_dump", "--format=custom", f"--file={target}"]
         return shlex.join([*words, f"--dbname={make_conninfo('', **public)}"])
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from etl.redact.known import (
+    LIBPQ_SECRETS,
     MASK,
     known,
     may_hold_password,
@@ -263,6 +264,7 @@ def _redact_json(text: str) -> str:
 
 
 __all__ = [
+    "LIBPQ_SECRETS",
     "MASK",
     "mask",
     "may_hold_password",

@@ -15,6 +15,8 @@ from itertools import chain
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
+from etl.redact.names import is_secret
+
 MASK: Final = "***"
 """Text that takes the place of a secret."""
 SHORTEST: Final = 4
@@ -23,10 +25,12 @@ stay legible."""
 _WHOLE_WORD: Final = 8
 """Length from which on a secret is cut inside of words, too: the password `test` is no part of
 `latest`."""
-_NAMED: Final = (
-    r"(?i)(?:password|passwd|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)\s*=\s*"
-    r"('(?:[^'\\]|\\.)*'|[^\s&#]+)"
+LIBPQ_SECRETS: Final = (
+    *("password", "sslpassword", "oauth_client_secret"),
+    *("scram_client_key", "scram_server_key"),
 )
+"""Parameters of libpq that are secrets."""
+_NAMED: Final = rf"(?i)(?:{'|'.join(LIBPQ_SECRETS)}|passwd)\s*=\s*" r"('(?:[^'\\]|\\.)*'|[^\s&#]+)"
 """A parameter of libpq that is a secret, in a URL or in a DSN."""
 _SCHEME: Final = re.compile(r"[A-Za-z][\w+.-]*:/+")
 _BREAK: Final = r"(?:\r?\n[ \t]{0,80})?"
@@ -95,7 +99,9 @@ def remember_address(url: str) -> None:
     pieces = re.split(r"[/&=?#;:@]", f"{user_info}/{path}")
     # a server repeats the path alone; a short word of it, such as `send`, is no secret by itself
     remember(*(piece for piece in (*pieces, path) if len(piece) >= _WHOLE_WORD))
-    remember(user_info.partition(":")[2], *re.findall(r"=([^&=#]*[0-9][^&=#]*)", path))
+    # a short value of the query, such as a year, is one by its name alone
+    named = re.findall(r"([\w.-]+)=([^&=#]*)", path)
+    remember(user_info.partition(":")[2], *(value for name, value in named if is_secret(name)))
     if rest.strip("/") or not scheme:  # "https://" alone would be cut out of every address
         remember(url)
 
@@ -162,16 +168,21 @@ def _packed(secret: str) -> Iterator[str]:
 
 def _as_pattern(form: str) -> str:
     # the same character in a row is one piece: patterns in a row would try each way to share it
-    pieces = (_spelled(run[0]) for run in re.finditer(r"(.)\1*", form, re.DOTALL))
+    runs = [run[0] for run in re.finditer(r"(.)\1*", form, re.DOTALL)]
+    pieces = [
+        _spelled(run, is_escaped=before[-1:] == "\\")
+        for before, run in zip(["", *runs], runs, strict=False)
+    ]
     if len(form) >= _WHOLE_WORD:
         return _BREAK.join(pieces)
     # an underscore ends a word here: `db_test` holds the password `test`
     return rf"(?<![^\W_]){''.join(pieces)}(?![^\W_])"
 
 
-def _spelled(run: str) -> str:
+def _spelled(run: str, *, is_escaped: bool) -> str:
     """Return a pattern of a character, once or more, in every spelling: plain, doubled as in SQL, and escaped as
-    shells, Python, JSON, URLs and HTML do, also several times over."""
+    shells, Python, JSON, URLs and HTML do, also several times over. `is_escaped`: the pattern before takes
+    backslashes already."""
     sign, count = run[0], len(run)
     if sign.isascii() and sign.isalnum():
         return _BREAK.join(run)
@@ -185,7 +196,9 @@ def _spelled(run: str) -> str:
         rf"&(?:amp;)?(?:#0*{number}|#x0*{number:x});",
     )
     most = 8 * count if sign == "\\" else 2 * count
-    plain = r"\\" if sign == "\\" else rf"\\{{0,8}}{re.escape(sign)}"
+    # two patterns that may take the same backslashes would try each way to share them
+    slashes = "" if is_escaped or sign == "\\" else r"\\{0,8}"
+    plain = slashes + re.escape(sign)
     return rf"(?:(?:{plain}{_BREAK}){{{count},{most}}}|(?:{'|'.join(escaped)}){{{count}}})"
 
 

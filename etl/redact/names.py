@@ -16,7 +16,7 @@ _INSIDE: Final = re.compile(
     r"|session|sign|signing|encrypt|decrypt|encryption|license|aes|hmac)key"
     r"|pwd|^id(?:rsa|dsa|ecdsa|ed)$|(?:user|root|ssh|vnc|db|my|admin|login|sql|redis|ftp|rdp|web|sudo|mail)pass$"
     r"|(?:exchange|login|auth|verify|redeem|activation|invite|sms)code|oauth$"
-    r"|密[码碼钥鑰匙]|卡密|口令|秘[钥鑰]|私[钥鑰]|令牌|凭[证據据]|暗[号號]|[验驗][证證][码碼]|(?:兑换|授权|激活|提取|登录|登陆)码"
+    r"|密[码碼钥鑰匙]|卡密(?![集度])|口令|秘[钥鑰]|私[钥鑰]|令牌|凭[证據据]|暗[号號]|[验驗][证證][码碼]|(?:兑换|授权|激活|提取|登录|登陆)码"
 )
 """Parts of a secret's name, which is taken without its separators: `root_password`, `userPassWord`,
 `登录密码`."""

@@ -95,8 +95,16 @@ _STRONG: Final = re.compile(r"pass|pwd|pw$|secret|密|口令|mima", re.IGNORECAS
 """Names whose value is a secret even if it is an ordinary word."""
 _ORDINARY: Final = re.compile(r"[a-z]{1,12}[.,;:!)]?|[^\w*]*", re.ASCII)
 _TOKEN: Final = re.compile(r"token$|api_?key$|access_?key$", re.IGNORECASE)
+_MADE: Final = re.compile(
+    r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])[\w.~+/=-]{12,}|[A-Za-z0-9]{24,}", re.ASCII
+)
+"""A value that no person made up."""
+_CODE: Final = re.compile(r"(?:[码碼钥鑰匙密]|暗[号號]|口令|令牌|凭[证證據据])$")
+"""The end of a Chinese name of a code; `验证码识别` and `凭证编号` are about one."""
 _GROUPS: Final = re.compile(r"(?:[ -][0-9]{2,}+)*+")
 """Further groups of a card's number, which is written in fours."""
+_LEAST_CARD: Final = 12
+"""Digits of the shortest number of a card."""
 _WORDS_LONGEST: Final = 6
 """Chinese has no spaces: of a run of its characters, these many before the colon are the name."""
 
@@ -220,7 +228,9 @@ def _cut_assigned(text: str, is_cut: Choice) -> str:
         quote, content = value[1] or "", value[3] or value[2] or ""
         end = value.end()
         if is_card_number(name):
-            if content[-1:].isdigit() and not quote and (groups := _GROUPS.match(text, end)):
+            groups = _GROUPS.match(text, end) if content[-1:].isdigit() and not quote else None
+            # a date may follow a short number
+            if groups and sum(map(str.isdigit, content + groups[0])) >= _LEAST_CARD:
                 content, end = content + groups[0], groups.end()
             left = content[-4:]
         elif content != MASK and is_cut(name, match[2], content):
@@ -266,11 +276,12 @@ def _surely(name: str, separator: str, value: str) -> bool:
         return any(character.isalnum() for character in value)
     # people write "token: later" and "key = main": only what looks made by a machine is cut
     has_digit = any(c.isdigit() for c in value)
-    if not name.isascii():  # a code that exchanges, activates or opens something
-        return has_digit and len(value) >= 4
+    if not name[-1:].isascii():  # a code that exchanges, activates or opens something
+        return has_digit and len(value) >= 4 and _CODE.search(name) is not None
     is_mixed = has_digit and any(c.isalpha() for c in value)
-    is_token = is_mixed and _TOKEN.search(name) is not None
-    return len(value) >= 8 and (is_token or (separator == "=" and has_digit))
+    # of models and prices people write "per-token: 0.0012USD", too
+    is_token = is_mixed and _TOKEN.search(name) is not None and _MADE.fullmatch(value) is not None
+    return is_token or (len(value) >= 8 and separator == "=" and has_digit)
 
 
 def _cut_urls(text: str) -> str:

@@ -116,7 +116,8 @@ def _read_proxy(value: str, variable: str) -> Proxy:
         raise odd
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     # an error of the proxy may quote its URL
-    remember(password, f"{user}:{password}")  # the latter as the header packs it
+    if password:
+        remember(password, f"{user}:{password}")  # the latter as the header packs it
     address = f"[{host}]" if ":" in host else host
     return Proxy(
         f"{scheme}://{address}:{port or _PORTS[scheme]}",
