@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -66,6 +67,20 @@ def figures(daemon: Daemon) -> dict[str, float]:
         for s in family.samples
         if not s.name.endswith("_bucket")
     }
+
+
+def test_a_daemon_knows_that_work_of_its_own_goes_on(daemon: tuple[Live, Daemon]) -> None:
+    """The process must not end like others then: SQLite would call back into nothing."""
+    _, made = daemon
+    made._alerting.stop(60)
+    assert not made.leaves_threads()
+    goes_on = threading.Event()
+    thread = threading.Thread(target=goes_on.wait)
+    thread.start()
+    assert made.leaves_threads()
+    goes_on.set()
+    thread.join()
+    assert not made.leaves_threads()
 
 
 # alerts

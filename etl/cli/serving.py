@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from etl.cli.common import (
     show_warning,
     warn,
 )
+from etl.errors import EtlError
 from etl.texts import tr
 
 _VARIABLES = setting_variables(
@@ -118,6 +120,12 @@ def run(
     finally:
         # the log has taken the warnings; what follows the daemon is for the screen again
         warnings.showwarning = show_warning
+    # SQLite calls back from a thread that is at work, and would find an interpreter that is gone
+    if daemon.leaves_threads():
+        with suppress(EtlError):
+            app.close()
+        logging.shutdown()
+        os._exit(code)
     raise SystemExit(code)
 
 

@@ -70,6 +70,7 @@ class Daemon:
         after: Callable[[Result], object] | None = None,
     ) -> None:
         use_few_arenas()  # before the first thread
+        self._others = frozenset(threading.enumerate())
         self.app = app
         self.metrics = Metrics(app, lambda: list(self.schedule.watches.values()))
         self._reread = reread
@@ -121,6 +122,10 @@ class Daemon:
                 health.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def leaves_threads(self) -> bool:
+        """Tell whether threads that it started are still at work, once `run` has ended."""
+        return any(thread not in self._others for thread in threading.enumerate())
 
     def reload(self) -> None:
         """Apply the config file as it is now; a broken one is refused, and the old settings
