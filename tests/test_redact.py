@@ -732,3 +732,17 @@ def test_a_secret_of_one_sign_alone_is_looked_for_in_no_more_time(sign: str) -> 
     text = f"{sign * 59} " * 1_000
     assert without_known(text) == text
     assert without_known(f"x {sign * 60} y") == f"x {MASK} y"
+
+
+@pytest.mark.parametrize(
+    ("address", "may"),
+    [
+        ("sqlite:////data/12:30@lab.db", False),
+        ("/data/a:b@c.db", False),
+        ("postgresql://etl@host/lab", False),
+        ("postgresql://etl:a/b@host/lab", True),
+        ("me:pw@proxy:3128", True),
+    ],
+)
+def test_the_name_of_a_file_holds_no_password(address: str, may: bool) -> None:
+    assert may_hold_password(address) is may

@@ -139,7 +139,9 @@ def may_hold_password(address: str) -> bool:
         # `me:secret@proxy:3128`; and a path may hold an @, too
         is_user = re.match(r"[^/\s]*:[^\s]*@[^/\s]", address) is not None
     else:
-        is_user = ":" in apart(address[scheme.end() :])[0]
+        # a file has no user: `sqlite:////data/12:30@lab.db`
+        is_file = scheme[0].lower().startswith("sqlite")
+        is_user = not is_file and ":" in apart(address[scheme.end() :])[0]
     return is_user or re.search(_NAMED, address) is not None
 
 

@@ -232,8 +232,9 @@ def _remember(service: Any, url: str) -> None:
     parts = [getattr(service, name, None) for name in names]
     if not service.schemas() & VERBATIM:
         parts.append(urlsplit(url).netloc)
-    # as SMTP packs them
-    parts.append(f"{getattr(service, 'user', None)}\0{getattr(service, 'password', None)}")
+    if password := getattr(service, "password", None):
+        # as SMTP packs them
+        parts.append(f"{getattr(service, 'user', None) or ''}\0{password}")
     remember(*(part for part in parts if isinstance(part, str) and part))
 
 
